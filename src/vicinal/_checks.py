@@ -1,0 +1,76 @@
+"""Checks on what users pass: each error names parameter, value, expectation and remedy."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+
+def check_number(
+    name: str,
+    value: Any,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    open_low: bool = False,
+    open_high: bool = False,
+    hint: str = "",
+) -> float:
+    """Return ``value`` as a float inside the interval, or raise naming ``name``."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}.")
+    number = float(value)
+    above = number > low if open_low else number >= low
+    below = number < high if open_high else number <= high
+    if not (math.isfinite(number) and above and below):
+        left, right = "(" if open_low or low == -math.inf else "[", ")" if open_high else "]"
+        raise ValueError(
+            f"{name} must be a finite number in {left}{low:g}, {high:g}{right}, got {value!r}."
+            + (f" {hint}" if hint else "")
+        )
+    return number
+
+
+def check_count(name: str, value: Any, *, low: int = 1, hint: str = "") -> int:
+    """Return ``value`` as an int of at least ``low``, or raise naming ``name``."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(
+            f"{name} must be a whole number, got {value!r} of type {type(value).__name__}."
+        )
+    if value < low:
+        raise ValueError(
+            f"{name} must be at least {low}, got {value}." + (f" {hint}" if hint else "")
+        )
+    return int(value)
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
+    """Return ``value`` if it is one of ``choices``, or raise suggesting the nearest."""
+    allowed = list(choices)
+    if isinstance(value, str) and value in allowed:
+        return value
+    listed = ", ".join(repr(choice) for choice in allowed)
+    near = did_you_mean(value, allowed)
+    raise ValueError(f"{name} must be one of {listed}, got {value!r}.{near}")
+
+
+def check_column(name: str, value: Any, columns: Iterable[str]) -> str:
+    """Return ``value`` if it names a column, or raise suggesting the nearest name."""
+    names = list(columns)
+    if isinstance(value, str) and value in names:
+        return value
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    raise ValueError(
+        f"{name}: no column {value!r} in the table.{did_you_mean(value, names)} Columns: {shown}."
+    )
+
+
+def did_you_mean(value: Any, candidates: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the nearest candidate, or an empty string."""
+    names = list(candidates)
+    folded = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(str(value).casefold(), list(folded), n=1, cutoff=0.6)
+    return f" Did you mean {folded[near[0]]!r}?" if near else ""

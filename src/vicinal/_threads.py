@@ -1,0 +1,58 @@
+"""Threads over chunks of fixed size: who does a chunk never decides what comes out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+__all__ = ["for_chunks", "n_threads"]
+
+
+def n_threads() -> int:
+    """Return how many threads to use: Numba's number (``NUMBA_NUM_THREADS``, ``set_num_threads``).
+
+    Numba's own thread pools are not used. They end the process when two threads call them at
+    once, or after a fork, and a library cannot know who calls it.
+    """
+    import numba
+
+    return min(int(numba.get_num_threads()), len(_cores()))
+
+
+def _cores() -> range | set[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return range(os.cpu_count() or 1)
+
+
+def for_chunks(work: Callable[[int, int], None], total: int, chunk_rows: int) -> None:
+    """Call ``work(start, stop)`` for every chunk of ``range(total)``, in threads.
+
+    Parameters
+    ----------
+    work : callable
+        Works on one chunk, and holds the interpreter's lock for little of the time.
+    total : int
+        Number of rows.
+    chunk_rows : int
+        Rows in a chunk; the last one may have fewer.
+
+    Raises
+    ------
+    Exception
+        Whatever ``work`` raised first.
+    """
+    starts = range(0, total, chunk_rows)
+    if len(starts) < 2 or n_threads() < 2:
+        for start in starts:
+            work(start, min(start + chunk_rows, total))
+        return
+    with ThreadPoolExecutor(min(n_threads(), len(starts))) as pool:
+        tasks = [pool.submit(work, start, min(start + chunk_rows, total)) for start in starts]
+        try:
+            for task in tasks:
+                task.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -1,0 +1,124 @@
+"""Neighbours drawn fairly: every row is a partner as often as every other.
+
+Some rows are near to many others and some to none, so partners drawn evenly from the nearest
+neighbours are not distributed as the data: the middle gains and the edge fades. Sinkhorn's
+scaling mends it. It finds the chances of drawing each neighbour, zero outside the neighbourhood,
+under which rows draw with chances that add up to 1 and are drawn with chances that add up to 1.
+Partners, taken together, are then distributed as the data, which is all that a covariance
+preserving law asks of them: near partners keep mean and covariance as far ones do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._compiled import compiled
+
+__all__ = ["FairNeighbours"]
+
+#: Rounds of Sinkhorn's scaling, at most, and the largest error of a row's total to stop at.
+ROUNDS = 100
+TOLERANCE = 0.01
+#: Weight of a row as its own neighbour, next to 1 for the others. It must not be 0, or the
+#: scaling may have no solution: a row that nobody is near to has only itself.
+SELF_WEIGHT = 0.1
+
+
+class FairNeighbours:
+    """Chances of drawing each neighbour of each row.
+
+    Parameters
+    ----------
+    near : ndarray of int32, shape (n_rows, k)
+        Neighbours of each row, itself left out.
+
+    Attributes
+    ----------
+    error : float
+        Largest deviation from 1 of the chances of a row to be drawn.
+
+    References
+    ----------
+    Sinkhorn and Knopp, "Concerning nonnegative matrices and doubly stochastic matrices", Pacific
+    Journal of Mathematics, 1967.
+    """
+
+    def __init__(self, near: npt.NDArray[np.int32]) -> None:
+        self._near = near
+        self._cumulative, self.error = _balance(near, SELF_WEIGHT, ROUNDS, TOLERANCE)
+
+    def __len__(self) -> int:
+        return len(self._near)
+
+    def draw(
+        self, left: npt.NDArray[np.integer[Any]], n: int, rng: np.random.Generator
+    ) -> npt.NDArray[np.int32]:
+        """Draw partners.
+
+        Parameters
+        ----------
+        left : ndarray of int, shape (n_samples,)
+            Rows that seek partners.
+        n : int
+            Partners for each, drawn independently.
+        rng : numpy.random.Generator
+            Draws.
+
+        Returns
+        -------
+        ndarray of int32, shape (n_samples, n)
+            Row numbers; now and then a row's own.
+        """
+        return _draw(self._near, self._cumulative, left, rng.random((len(left), n), np.float32))
+
+
+@compiled()
+def _balance(near: Any, self_weight: float, rounds: int, tolerance: float) -> Any:
+    """Return cumulative chances (own place last), and the largest error of a row's total."""
+    n, k = near.shape
+    popularity = np.ones(n)  # column scaling, divided by how often a row is drawn
+    drawn = np.empty(n)
+    error = np.inf
+    for _ in range(rounds):
+        drawn[:] = 0.0
+        for i in range(n):
+            total = self_weight * popularity[i]
+            for j in range(k):
+                total += popularity[near[i, j]]
+            share = 1.0 / total
+            for j in range(k):
+                drawn[near[i, j]] += share
+            drawn[i] += self_weight * share
+        error = 0.0
+        for i in range(n):
+            error = max(error, abs(drawn[i] * popularity[i] - 1.0))
+        if error < tolerance:
+            break
+        for i in range(n):
+            popularity[i] = 1.0 / drawn[i]
+    cumulative = np.empty((n, k), np.float32)
+    for i in range(n):
+        total = self_weight * popularity[i]
+        for j in range(k):
+            total += popularity[near[i, j]]
+        running = 0.0
+        for j in range(k):
+            running += popularity[near[i, j]]
+            cumulative[i, j] = running / total
+    return cumulative, error
+
+
+@compiled()
+def _draw(near: Any, cumulative: Any, left: Any, chance: Any) -> Any:
+    n, count = chance.shape
+    k = near.shape[1]
+    drawn = np.empty((n, count), np.int32)
+    for i in range(n):
+        row = left[i]
+        for p in range(count):
+            place = np.searchsorted(cumulative[row], chance[i, p], side="right")
+            drawn[i, p] = near[row, place] if place < k else row
+    return drawn

@@ -1,0 +1,305 @@
+"""The fused gather-and-mix kernel: carry a plan out on a matrix at memory speed.
+
+Mixing reads ``parents`` rows for every row it writes, so on data larger than the cache it is
+bound by memory traffic alone. Three things bring it near the limit: parents are prefetched a
+fixed distance ahead (their addresses are known, the processor cannot guess them), rows are mixed
+into a small tile in the first-level cache, and finished tiles go out in 64-byte streaming stores
+that do not read the destination first. ``benchmarks/kernel.py`` measures the ratio to a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import from_dtype, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from vicinal._compiled import compiled
+from vicinal._threads import for_chunks
+
+__all__ = ["all_finite", "empty_aligned", "mix_rows"]
+
+LINE = 64  # bytes in a cache line, and in one streaming store
+TILE_ROWS = 16  # 16 rows of any 4- or 8-byte type are a whole number of lines
+PREFETCH_ROWS = 64  # at most; wide rows are fetched fewer ahead
+PREFETCH_BYTES = 1 << 14
+TASK_BYTES = 1 << 22  # of output, the unit of threaded work
+
+
+def _element_address(context: Any, builder: Any, sig: Any, args: Any, which: int) -> Any:
+    """Return the address of element ``args[which + 1]`` of the flat array ``args[which]``."""
+    array = context.make_array(sig.args[which])(context, builder, args[which])
+    word = ir.IntType(64)
+    size = ir.Constant(word, sig.args[which].dtype.bitwidth // 8)
+    base = builder.ptrtoint(array.data, word)
+    return builder.add(base, builder.mul(args[which + 1], size))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _prefetch(_context: Any, array: Any, position: Any) -> Any:
+    """Ask for the cache line that holds an element of a flat array."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        function = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [byte, number, number, number]),
+            "llvm.prefetch.p0",
+        )
+        address = builder.inttoptr(_element_address(context, builder, sig, args, 0), byte)
+        read, keep, data = (ir.Constant(number, value) for value in (0, 3, 1))
+        builder.call(function, [address, read, keep, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _stream_line(_context: Any, target: Any, at: Any, source: Any, start: Any) -> Any:
+    """Copy one aligned cache line between flat arrays, past the cache."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        line = ir.VectorType(ir.IntType(32), LINE // 4).as_pointer()
+        load = builder.inttoptr(_element_address(context, builder, sig, args, 2), line)
+        save = builder.inttoptr(_element_address(context, builder, sig, args, 0), line)
+        store = builder.store(builder.load(load, align=LINE), save, align=LINE)
+        one = ir.Constant(ir.IntType(32), 1)
+        store.set_metadata("nontemporal", builder.module.add_metadata([one]))
+        return context.get_dummy_value()
+
+    return types.void(target, types.int64, source, types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _mix_line(
+    _context: Any, source: Any, one: Any, two: Any, w: Any, v: Any, target: Any, at: Any
+) -> Any:
+    """Write ``w * source[one:] + v * source[two:]`` to ``target[at:]``, 64 bytes of each.
+
+    Left to itself, the compiler unrolls for rows much wider than most tables have.
+    """
+    number = source.dtype
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        real = context.get_value_type(number)
+        line = ir.VectorType(real, LINE * 8 // number.bitwidth)
+
+        def spread(scalar: Any) -> Any:
+            first = builder.insert_element(
+                ir.Constant(line, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0)
+            )
+            zeros = ir.Constant(ir.VectorType(ir.IntType(32), line.count), None)
+            return builder.shuffle_vector(first, ir.Constant(line, ir.Undefined), zeros)
+
+        def address(which: int, place: int) -> Any:
+            array = context.make_array(sig.args[which])(context, builder, args[which])
+            word = ir.IntType(64)
+            size = ir.Constant(word, number.bitwidth // 8)
+            base = builder.ptrtoint(array.data, word)
+            where = builder.add(base, builder.mul(args[place], size))
+            return builder.inttoptr(where, line.as_pointer())
+
+        step = number.bitwidth // 8
+        left = builder.load(address(0, 1), align=step)
+        right = builder.load(address(0, 2), align=step)
+        mixed = builder.fadd(
+            builder.fmul(spread(args[3]), left), builder.fmul(spread(args[4]), right)
+        )
+        builder.store(mixed, address(5, 6), align=step)
+        return context.get_dummy_value()
+
+    return types.void(
+        source, types.int64, types.int64, number, number, target, types.int64
+    ), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _fence(_context: Any) -> Any:
+    """Make streaming stores visible before the thread reports its work as done."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+def _mix_range(
+    X: Any,
+    parents: Any,
+    weights: Any,
+    out: Any,
+    start: int,
+    stop: int,
+    streaming: bool,
+    check: bool,
+) -> bool:
+    """Mix rows ``start`` to ``stop``; with ``check``, tell whether all came out finite."""
+    k = parents.shape[1]
+    d = X.shape[1]
+    rows, flat = X.reshape(-1), out.reshape(-1)
+    per_line = LINE // X.itemsize
+    distance = max(2, min(PREFETCH_ROWS, PREFETCH_BYTES // (d * X.itemsize)))
+    room = np.empty(TILE_ROWS * d + per_line, X.dtype)
+    shift = (-(room.ctypes.data // X.itemsize)) % per_line
+    tile = room[shift : shift + TILE_ROWS * d]
+    whole = d - d % per_line
+    strange = 0
+    for first in range(start, stop, TILE_ROWS):
+        last = min(first + TILE_ROWS, stop)
+        for i in range(first, last):
+            ahead = i + distance
+            if ahead < stop:
+                for p in range(k):
+                    base = np.int64(parents[ahead, p]) * d
+                    for element in range(0, d, per_line):
+                        _prefetch(rows, np.int64(base + element))
+            # np.uint64 spares the check for negative (wrapped) indices in the inner loops
+            at = np.uint64((i - first) * d)
+            row = np.uint64(parents[i, 0]) * np.uint64(d)
+            other = np.uint64(parents[i, 1]) * np.uint64(d)
+            w, v = X.dtype.type(weights[i, 0]), X.dtype.type(weights[i, 1])
+            for j in range(0, whole, per_line):
+                e = np.uint64(j)
+                _mix_line(
+                    rows, np.int64(row + e), np.int64(other + e), w, v, tile, np.int64(at + e)
+                )
+            for j in range(whole, d):
+                e = np.uint64(j)
+                tile[at + e] = w * rows[row + e] + v * rows[other + e]
+            for p in range(2, k):
+                row = np.uint64(parents[i, p]) * np.uint64(d)
+                w = X.dtype.type(weights[i, p])
+                for j in range(d):
+                    tile[at + np.uint64(j)] += w * rows[row + np.uint64(j)]
+        size = (last - first) * d
+        if check:
+            for element in range(size):
+                strange += not np.isfinite(tile[element])
+        if streaming and last - first == TILE_ROWS:
+            for element in range(0, size, per_line):
+                _stream_line(flat, np.int64(first * d + element), tile, np.int64(element))
+        else:
+            flat[first * d : first * d + size] = tile[:size]
+    if streaming:
+        _fence()
+    return strange == 0
+
+
+@cache
+def _mixer(number: np.dtype[Any], index: np.dtype[Any]) -> Callable[..., bool]:
+    """Return ``_mix_range`` for one pair of types, whatever the order and flags of the arrays."""
+    real = from_dtype(number)
+    signature = types.boolean(
+        types.Array(real, 2, "C", readonly=True),
+        types.Array(from_dtype(index), 2, "A", readonly=True),
+        types.Array(types.float64, 2, "A", readonly=True),
+        types.Array(real, 2, "C"),
+        types.int64,
+        types.int64,
+        types.boolean,
+        types.boolean,
+    )
+    return compiled(signature)(_mix_range)
+
+
+def all_finite(X: npt.NDArray[Any]) -> bool:
+    """Tell whether a float array holds no NaN and no infinity.
+
+    Parameters
+    ----------
+    X : ndarray
+        Floats of any shape.
+
+    Returns
+    -------
+    bool
+        True where every element is finite, or there is none.
+    """
+    flat = X.reshape(-1)
+    step = 1 << 16  # a piece and its mask stay in the second-level cache
+    return all(np.isfinite(flat[at : at + step]).all() for at in range(0, flat.size, step))
+
+
+def empty_aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return an uninitialised C-ordered array that starts on a cache line.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+    dtype : dtype
+        Its type.
+
+    Returns
+    -------
+    ndarray
+        Of that shape and type.
+    """
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    room = np.empty(size + LINE, np.uint8)
+    shift = -room.ctypes.data % LINE
+    return room[shift : shift + size].view(dtype).reshape(shape)
+
+
+def mix_rows(
+    X: npt.NDArray[Any],
+    parents: npt.NDArray[np.integer[Any]],
+    weights: npt.NDArray[np.floating[Any]],
+    out: npt.NDArray[Any] | None = None,
+    *,
+    check_finite: bool = False,
+) -> npt.NDArray[Any]:
+    """Return ``sum_p weights[i, p] * X[parents[i, p]]`` for every i.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        float32 or float64, C-ordered.
+    parents : ndarray of shape (n_samples, n_parents)
+        Row numbers, not negative and below ``n_rows``: not checked here.
+    weights : ndarray of shape (n_samples, n_parents)
+        One weight for each parent, cast to the type of ``X``.
+    out : ndarray of shape (n_samples, n_features), optional
+        Where to write: C-ordered, the type of ``X``, sharing no memory with it.
+    check_finite : bool, default False
+        Whether to look at every mixed number, while it is at hand, for NaN and infinity.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features)
+        ``out``, or a new array of the type of ``X``.
+
+    Raises
+    ------
+    FloatingPointError
+        If ``check_finite`` and a mixed row is not finite; ``out`` is then incomplete.
+
+    Notes
+    -----
+    Two or more threads (Numba's ``NUMBA_NUM_THREADS``) give the same bytes as one.
+    """
+    if out is None:
+        out = empty_aligned((parents.shape[0], X.shape[1]), X.dtype)
+    if out.size == 0:
+        return out
+    index = np.dtype(np.int32 if parents.dtype.itemsize <= 4 else np.int64)
+    mix = _mixer(X.dtype, index)
+    rows, shares = parents.astype(index, copy=False), weights.astype(np.float64, copy=False)
+    # Small results are wanted in the cache; large ones would only push others out of it.
+    streaming = out.ctypes.data % LINE == 0 and out.nbytes > 1 << 20
+    target = out
+
+    def work(start: int, stop: int) -> None:
+        if not mix(X, rows, shares, target, start, stop, streaming, check_finite):
+            raise FloatingPointError("a mixed row holds NaN or infinity")
+
+    task = max(1, TASK_BYTES // (TILE_ROWS * X.shape[1] * X.itemsize)) * TILE_ROWS
+    for_chunks(work, len(out), task)
+    return out

@@ -1,0 +1,342 @@
+"""Text files to Arrow: CSV, TSV and JSON lines.
+
+CSV is parsed in parallel with every column as text; each column then gets the first type that
+holds all of its values as they were written. Lines are counted only once something is wrong.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["MISSING", "brief", "check_names", "read_csv", "read_json", "read_text"]
+
+#: Spellings of a missing value, in columns that hold no text otherwise.
+MISSING = (
+    *("", "?", "-", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NULL", "null", "None", "none"),
+    *("NaN", "nan", "NAN", "-NaN", "-nan", "NaT"),
+)
+
+_HEAD = 1000  # rows that rule out types before all rows are tried
+_BLOCK = 1 << 20  # bytes that one thread parses at once
+_BOOLEANS = (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))
+#: Numbers that are codes: leading zeros, telephone numbers, and more digits than stay exact.
+_CODE = r"^([+-]?0[0-9]|\+[0-9]{7}|[+-]?[0-9]{39})"
+
+
+def brief(error: BaseException) -> str:
+    """Return the first line of a library's message, to be put in brackets."""
+    return str(error).split("\n")[0].strip().rstrip(".")
+
+
+def check_names(path: Path, names: list[str]) -> None:
+    """Refuse column names that repeat."""
+    repeated = [repr(name) for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise ValueError(
+            f"{path}: column names must be unique; {', '.join(repeated)} "
+            f"{'comes' if len(repeated) == 1 else 'come'} more than once. Rename all but one."
+        )
+
+
+def read_text(path: Path) -> bytes:
+    """Return the unpacked bytes of a file, valid UTF-8 without byte order mark."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+        if path.name.lower().endswith(".gz"):
+            data = gzip.decompress(data)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path} is cut short or is no gzip file ({brief(error)}).") from error
+    ends = pa.py_buffer(b"\0" * 8 + len(data).to_bytes(8, "little"))
+    try:
+        pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(data)).validate(full=True)
+    except pa.ArrowInvalid:
+        raise ValueError(f"{path} is not UTF-8: {_encoding_fault(data)}") from None
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if not data.strip():
+        raise ValueError(f"{path} is empty.")
+    return data
+
+
+def _encoding_fault(data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "it looks like UTF-16. Save it as UTF-8."
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return f"byte {error.start + 1} (line {line}) is wrong. Save it as UTF-8."
+    return "Save it as UTF-8."
+
+
+def read_csv(path: Path, data: bytes, kind: str) -> pa.Table:
+    """Parse "csv" or "tsv"; the path is for error messages."""
+    delimiter = "\t" if kind == "tsv" else ","
+    names = _csv_header(path, data, delimiter)
+    if kind == "csv" and len(names) == 1 and ";" in names[0]:
+        delimiter = ";"
+        names = _csv_header(path, data, delimiter)
+    if data.count(b'"') % 2:
+        _check_quotes(path, data, delimiter)
+    check_names(path, names)
+    try:
+        text = _in_blocks(lambda block: _parse_csv(data, names, delimiter, block), len(data))
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" in str(error):
+            raise ValueError(f"{path} has a header but no rows.") from None
+        raise ValueError(f"{path}: {_csv_fault(data, delimiter) or brief(error)}") from error
+    with ThreadPoolExecutor(pa.cpu_count()) as pool:
+        found = list(pool.map(lambda column: _typed(column, _CONVERTERS), text.columns))
+    fields = [
+        pa.field(name, column.type, metadata=note)
+        for name, (column, note) in zip(text.column_names, found, strict=True)
+    ]
+    return pa.Table.from_arrays([column for column, _ in found], schema=pa.schema(fields))
+
+
+def _csv_header(path: Path, data: bytes, delimiter: str) -> list[str]:
+    try:
+        return next((row for _, row in _csv_rows(data, delimiter)), [])
+    except csv.Error as error:
+        raise ValueError(
+            f"{path}: the header cannot be parsed ({brief(error)}). Is it a text file?"
+        ) from error
+
+
+def _check_quotes(path: Path, data: bytes, delimiter: str) -> None:
+    """Refuse a quote that is never closed: it would make one field of the rest of the file."""
+    line = 1
+    try:
+        for start, _ in _csv_rows(data, delimiter, strict=True):
+            line = start
+    except csv.Error as error:
+        if "unexpected end" in str(error):
+            raise ValueError(
+                f"{path}: a quote is opened but not closed, after line {line}. Close it, or "
+                "double it where it is part of the text."
+            ) from None
+
+
+def _parse_csv(data: bytes, names: list[str], delimiter: str, block: int) -> pa.Table:
+    """Return every column as text; empty fields are missing."""
+    from pyarrow import csv as reader
+
+    return reader.read_csv(
+        pa.BufferReader(data),
+        reader.ReadOptions(block_size=block),
+        # finding line ends costs more where quotes may hide them
+        reader.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in data),
+        reader.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
+        ),
+    )
+
+
+def _in_blocks(read: Callable[[int], pa.Table], size: int) -> pa.Table:
+    """Read in parallel, or in one block where a single row is longer than a block."""
+    try:
+        return read(_BLOCK)
+    except pa.ArrowInvalid as error:
+        if "straddl" not in str(error) or size <= _BLOCK:
+            raise
+        return read(min(size + 1, 2**31 - 1))
+
+
+def _csv_rows(data: bytes, delimiter: str, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
+    """Yield first line and fields of each row that is not blank; slow."""
+    lines = io.TextIOWrapper(io.BytesIO(data), "utf-8", newline="")
+    reader = csv.reader(lines, delimiter=delimiter, strict=strict)
+    line = 1
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        for row in reader:
+            if row:
+                yield line, row
+            line = reader.line_num + 1
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _csv_fault(data: bytes, delimiter: str) -> str | None:
+    """Find the first row with too few or too many fields."""
+    expected = None
+    try:
+        for line, row in _csv_rows(data, delimiter):
+            expected = expected or len(row)
+            if len(row) != expected:
+                return (
+                    f"line {line} has {len(row)} field{'s' * (len(row) != 1)}, but the header has "
+                    f"{expected}. Mend the line; text with {delimiter!r} in it needs quotes."
+                )
+    except csv.Error:
+        pass
+    return None
+
+
+def read_json(path: Path, data: bytes) -> pa.Table:
+    """Parse JSON lines; the path is for error messages."""
+    from pyarrow import json as reader
+
+    def parse(texts: list[str]) -> pa.Table:
+        schema = pa.schema([(name, pa.string()) for name in texts])
+        options = reader.ParseOptions(explicit_schema=schema)
+        return _in_blocks(
+            lambda block: reader.read_json(
+                pa.BufferReader(data), reader.ReadOptions(block_size=block), options
+            ),
+            len(data),
+        )
+
+    try:
+        table = parse([])
+        stamps = [field.name for field in table.schema if pa.types.is_timestamp(field.type)]
+        # the reader makes a time of every date: read those again, as they were written
+        table = parse(stamps).select(table.column_names) if stamps else table
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path}: {_json_fault(data) or brief(error)}") from error
+    for number, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            column, _ = _typed(table.column(number), _TEMPORAL, missing=())
+            table = table.set_column(number, field.name, column)
+    return table
+
+
+def _json_fault(data: bytes) -> str | None:
+    """Find the first line that is not an object, or not of the types of those before."""
+    kinds: dict[str, str] = {}
+    names = {str: "text", bool: "a truth value", dict: "an object", list: "a list"}
+    for number, line in enumerate(io.BytesIO(data), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            return f"line {number} is not valid JSON ({brief(error)}). One object to a line."
+        if not isinstance(row, dict):
+            return f"line {number} is {names.get(type(row), 'a bare value')}, not an object."
+        for key, value in row.items():
+            kind = names.get(type(value), "a number")
+            if value is not None and kinds.setdefault(key, kind) != kind:
+                return f"line {number} holds {kind} in {key!r}, but lines before {kinds[key]}."
+    return None
+
+
+# From text to types. Each converter returns None where a value does not fit.
+
+Note = Mapping[str, str] | None
+Converter = Callable[[pa.ChunkedArray], "tuple[pa.ChunkedArray, Note] | None"]
+
+
+def _typed(
+    text: pa.ChunkedArray, converters: tuple[Converter, ...], missing: tuple[str, ...] = MISSING
+) -> tuple[pa.ChunkedArray, Note]:
+    """Return a column in the first type that holds every value as it was written."""
+    cleaned: pa.ChunkedArray | None = None
+    head = _cleaned(text.slice(0, _HEAD), missing).drop_null()
+    if not len(head):
+        cleaned = _cleaned(text, missing)
+        head = cleaned.drop_null().slice(0, _HEAD)
+        if not len(head):
+            # spellings of a missing value among nothing else are text like any other
+            return (pa.chunked_array([pa.nulls(len(text))]) if _is_void(text) else text), None
+    for convert in converters:
+        # one value first: a cast that fails spends time on every row that does not fit
+        if convert(head.slice(0, 1)) is None or convert(head) is None:
+            continue
+        found = convert(text)
+        if found is None:
+            cleaned = _cleaned(text, missing) if cleaned is None else cleaned
+            found = convert(cleaned)
+        if found is not None:
+            return found
+    return text, None
+
+
+def _is_void(text: pa.ChunkedArray) -> bool:
+    return bool(text.null_count == len(text))
+
+
+def _cleaned(text: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
+    """Trim spaces, and take spellings of missing values for what they mean."""
+    if not missing:
+        return text
+    text = pc.ascii_trim_whitespace(text)
+    gone = pc.is_in(text, pa.array(missing, text.type))
+    return pc.if_else(gone, pa.scalar(None, text.type), text)
+
+
+def _cast(text: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:
+    try:
+        return text.cast(kind)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _integers(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Note] | None:
+    for kind in (pa.int64(), pa.uint64(), pa.decimal128(38, 0)):
+        numbers = _cast(text, kind)
+        if numbers is not None:
+            # 007, +1 and 0x1F are codes: they would not come back as they were
+            same = pc.all(pc.equal(numbers.cast(text.type), text)).as_py()
+            return (numbers, None) if same else None
+    return None
+
+
+def _floats(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Note] | None:
+    numbers = _cast(text, pa.float64())
+    if numbers is None or pc.any(pc.match_substring_regex(text, _CODE)).as_py():
+        return None
+    nan = pc.is_nan(numbers)
+    if pc.any(nan).as_py():
+        numbers = pc.if_else(nan, pa.scalar(None, pa.float64()), numbers)
+    return numbers, None
+
+
+def _booleans(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Note] | None:
+    values = set(text.unique().to_pylist()) - {None}
+    for yes, no in _BOOLEANS:
+        if values <= {yes, no}:
+            return pc.equal(text, yes), {"true": yes, "false": no}
+    return None
+
+
+def _dates(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Note] | None:
+    dates = _cast(text, pa.date32())
+    return None if dates is None else (dates, None)
+
+
+def _times(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Note] | None:
+    clock = pc.match_substring_regex(text, r"^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?$")
+    if not pc.all(clock).as_py():
+        return None
+    found = _stamps(pc.binary_join_element_wise("1970-01-01", text, " "))
+    if found is None:
+        return None
+    unit = found[0].type.unit
+    return found[0].cast(pa.time32(unit) if unit in {"s", "ms"} else pa.time64(unit)), None
+
+
+def _stamps(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Note] | None:
+    for zone in (None, "UTC"):
+        for unit in ("s", "ms", "us", "ns"):
+            stamps = _cast(text, pa.timestamp(unit, zone))
+            if stamps is not None:
+                return stamps, None
+    return None
+
+
+_TEMPORAL: tuple[Converter, ...] = (_dates, _times, _stamps)
+_CONVERTERS: tuple[Converter, ...] = (_integers, _floats, _booleans, *_TEMPORAL)

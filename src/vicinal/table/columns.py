@@ -1,0 +1,206 @@
+"""What each column of a table is, found by looking, or said by the user."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vicinal._checks import check_choice, check_column
+
+__all__ = ["KINDS", "Column", "detect_columns"]
+
+#: Every kind of column, with what a synthetic table does with it.
+KINDS = {
+    "numeric": "mixed",
+    "integer": "mixed, rounded",
+    "datetime": "mixed",
+    "date": "mixed",
+    "time": "mixed",
+    "duration": "mixed",
+    "boolean": "taken from a parent",
+    "category": "taken from a parent",
+    "constant": "kept",
+    "identifier": "replaced by fresh surrogates",
+    "text": "left out, or replaced by surrogates",
+    "missing": "kept missing",
+}
+
+#: Kinds whose values are numbers that can be averaged.
+MIXED_KINDS = frozenset({"numeric", "integer", "datetime", "date", "time", "duration"})
+#: Kinds that are taken whole from one parent.
+INHERITED_KINDS = frozenset({"boolean", "category", "constant", "missing"})
+
+#: A string column counts as near-unique when more than this share of its values is distinct ...
+UNIQUE_SHARE = 0.5
+#: ... among at least this many values.
+UNIQUE_ROWS = 50
+#: Near-unique strings of this many words or more, on average, are text and not identifiers.
+TEXT_WORDS = 3.0
+
+_ID_NAME = re.compile(r"(^|[_\W])(id|uuid|guid|key|idx|index|row|nr|no|number|rownum)$", re.I)
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column is.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    kind : str
+        One of :data:`KINDS`.
+    type : str
+        Its Arrow type.
+    n_missing : int
+        Rows without a value.
+    n_distinct : int
+        Distinct values.
+    note : str
+        Why this kind, where it is not obvious from the type.
+    """
+
+    name: str
+    kind: str
+    type: str
+    n_missing: int
+    n_distinct: int
+    note: str = ""
+
+    @property
+    def mixed(self) -> bool:
+        """Whether values are averaged."""
+        return self.kind in MIXED_KINDS
+
+    @property
+    def inherited(self) -> bool:
+        """Whether values are taken from one parent."""
+        return self.kind in INHERITED_KINDS
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return asdict(self)
+
+
+def detect_columns(table: pa.Table, kinds: Mapping[str, str] | None = None) -> list[Column]:
+    """Say what each column of a table is.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        At least one row.
+    kinds : mapping of str to str, optional
+        Column name to kind, where the user knows better.
+
+    Returns
+    -------
+    list of Column
+        In the order of the table.
+
+    Raises
+    ------
+    ValueError
+        If ``kinds`` names no column or no kind, or one that the values do not allow.
+    """
+    said = dict(kinds or {})
+    for name, kind in said.items():
+        check_column("column", name, table.column_names)
+        check_choice(f"kind of column {name!r}", kind, KINDS)
+    return [_detect(name, table[name], said.get(name)) for name in table.column_names]
+
+
+def _detect(name: str, values: pa.ChunkedArray, said: str | None) -> Column:
+    n_missing = values.null_count + _count_nan(values)
+    plain = pc.drop_null(values)
+    if pa.types.is_dictionary(plain.type):
+        plain = plain.cast(plain.type.value_type)
+    n_distinct = pc.count_distinct(plain).as_py()
+    found, note = _guess(name, plain, n_distinct)
+    if said is not None:
+        _check_possible(name, said, plain.type)
+        found, note = said, "as you said"
+    return Column(name, found, str(values.type), n_missing, n_distinct, note)
+
+
+def _count_nan(values: pa.ChunkedArray) -> int:
+    if not pa.types.is_floating(values.type):
+        return 0
+    return pc.sum(pc.is_nan(values)).as_py() or 0
+
+
+def _guess(name: str, plain: pa.ChunkedArray, n_distinct: int) -> tuple[str, str]:
+    """Return kind and note of a column without its missing values."""
+    kind = kind_of_type(plain.type)
+    if n_distinct == 0:
+        return "missing", "no value at all"
+    if kind == "integer":
+        if _looks_like_row_number(name, plain, n_distinct):
+            return "identifier", "every value once"
+    elif kind == "category" and len(plain) >= UNIQUE_ROWS:
+        share = n_distinct / len(plain)
+        if share > UNIQUE_SHARE and _is_string(plain.type):
+            words = pc.mean(pc.add(pc.count_substring_regex(plain, r"\s+"), 1)).as_py()
+            note = f"{share:.0%} of the values are distinct"
+            return ("text" if words >= TEXT_WORDS else "identifier"), note
+    return ("constant", "one value") if n_distinct == 1 else (kind, "")
+
+
+def _looks_like_row_number(name: str, plain: pa.ChunkedArray, n_distinct: int) -> bool:
+    """Tell identifiers from quantities: every value once, and consecutive or named like an id."""
+    if n_distinct < len(plain) or n_distinct < 3:
+        return False
+    span = pc.min_max(plain).as_py()
+    consecutive = span["max"] - span["min"] == n_distinct - 1 and n_distinct >= UNIQUE_ROWS
+    return consecutive or bool(_ID_NAME.search(name))
+
+
+def _is_string(kind: pa.DataType) -> bool:
+    return (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def kind_of_type(arrow: pa.DataType) -> str:
+    """Return the kind that a type has by itself, before any look at the values."""
+    of = pa.types
+    if of.is_boolean(arrow):
+        return "boolean"
+    if of.is_integer(arrow):
+        return "integer"
+    if of.is_floating(arrow) or of.is_decimal(arrow):
+        return "numeric"
+    if of.is_timestamp(arrow):
+        return "datetime"
+    if of.is_date(arrow):
+        return "date"
+    if of.is_time(arrow):
+        return "time"
+    if of.is_duration(arrow):
+        return "duration"
+    return "category"
+
+
+def _check_possible(name: str, kind: str, arrow: pa.DataType) -> None:
+    """Refuse a kind whose values the column cannot hold."""
+    own = kind_of_type(arrow)
+    if kind in MIXED_KINDS and own != kind and {own, kind} != {"numeric", "integer"}:
+        raise ValueError(
+            f"kind of column {name!r}: {kind!r} needs values of that type, but the column holds "
+            f"{arrow}. Convert it first, or call it 'category'."
+        )
+    if kind == "identifier" and not (own == "integer" or _is_string(arrow)):
+        raise ValueError(
+            f"kind of column {name!r}: an identifier holds integers or strings, not {arrow}."
+        )
+    if kind == "text" and not _is_string(arrow):
+        raise ValueError(f"kind of column {name!r}: text holds strings, not {arrow}.")
+    if kind in {"constant", "missing"}:
+        raise ValueError(
+            f"kind of column {name!r}: {kind!r} is found, not said. Use 'category' to take values "
+            "from a parent."
+        )

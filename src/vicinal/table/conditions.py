@@ -1,0 +1,130 @@
+"""Conditions on rows, such as ``age>=40``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vicinal._checks import check_column
+
+__all__ = ["Condition", "Where", "parse_where", "rows_matching"]
+
+#: What users may pass as ``where``.
+Where: TypeAlias = str | Sequence[str] | Mapping[str, Any]
+
+_FORM = re.compile(r"^\s*(?P<column>.+?)\s*(?P<sign>==|!=|<=|>=|=|<|>)\s*(?P<value>.*?)\s*$")
+_SIGNS: dict[str, Callable[[Any, Any], Any]] = {
+    "=": pc.equal,
+    "==": pc.equal,
+    "!=": pc.not_equal,
+    "<": pc.less,
+    "<=": pc.less_equal,
+    ">": pc.greater,
+    ">=": pc.greater_equal,
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One comparison of a column with a value."""
+
+    column: str
+    sign: str
+    value: Any
+
+    def __str__(self) -> str:
+        return f"{self.column}{self.sign}{self.value}"
+
+
+def parse_where(where: Where) -> list[Condition]:
+    """Read conditions, all of which must hold.
+
+    Parameters
+    ----------
+    where : str, sequence of str, or mapping of str to value
+        ``"age>=40"``, several such, or ``{"age": 40}`` for equality. Signs are ``= == != < <= >
+        >=``; the first one after a name counts, so ``income=>50K`` asks for the value ``>50K``.
+
+    Returns
+    -------
+    list of Condition
+        At least one.
+
+    Raises
+    ------
+    ValueError
+        If a condition has no sign.
+
+    Examples
+    --------
+    >>> [str(c) for c in parse_where("income=>50K")], parse_where({"age": 40})[0].sign
+    (['income=>50K'], '=')
+    """
+    if isinstance(where, Mapping):
+        conditions = [Condition(str(name), "=", value) for name, value in where.items()]
+    else:
+        conditions = [_parse(text) for text in ([where] if isinstance(where, str) else where)]
+    if not conditions:
+        raise ValueError("where must hold at least one condition, such as 'age>=40'.")
+    return conditions
+
+
+def _parse(text: str) -> Condition:
+    match = _FORM.match(text)
+    if match is None:
+        raise ValueError(
+            f"where: cannot read {text!r}. Write a column, a sign (= != < <= > >=) and a value, "
+            "such as 'age>=40'."
+        )
+    return Condition(match["column"], match["sign"], match["value"])
+
+
+def rows_matching(table: pa.Table, conditions: Sequence[Condition]) -> pa.ChunkedArray:
+    """Tell which rows meet all conditions; a missing value meets none.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The rows.
+    conditions : sequence of Condition
+        From :func:`parse_where`.
+
+    Returns
+    -------
+    pyarrow.ChunkedArray of bool
+        One for each row, never null.
+
+    Raises
+    ------
+    ValueError
+        If a column is not there, or a value does not fit its column.
+    """
+    met = None
+    for condition in conditions:
+        check_column("where", condition.column, table.column_names)
+        values = table[condition.column]
+        if pa.types.is_dictionary(values.type):
+            values = values.cast(values.type.value_type)
+        one = pc.fill_null(
+            _SIGNS[condition.sign](values, _as_scalar(condition, values.type)), False
+        )
+        met = one if met is None else pc.and_(met, one)
+    return met
+
+
+def _as_scalar(condition: Condition, kind: pa.DataType) -> pa.Scalar:
+    try:
+        value = condition.value
+        if isinstance(value, str) and pa.types.is_timestamp(kind) and kind.tz is not None:
+            return pc.assume_timezone(pa.scalar(value).cast(pa.timestamp(kind.unit)), kind.tz)
+        return pa.scalar(value).cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        raise ValueError(
+            f"where: {condition.value!r} is no value for column {condition.column!r}, which holds "
+            f"{kind}."
+        ) from error

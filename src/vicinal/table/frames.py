@@ -1,0 +1,261 @@
+"""Tables of any library to Arrow, and Arrow tables back to the library and types they came from.
+
+What Arrow cannot say about a column (NumPy or nullable, ``None`` or NaN, integer labels) travels
+as JSON in the schema's metadata, so a schema that was saved is enough to restore a table.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vicinal.table._pandas import check_unique, from_pandas, to_pandas, unified
+
+__all__ = ["to_arrow", "to_native"]
+
+#: Key of the schema's metadata under which the native side of a table is kept.
+METADATA_KEY = b"vicinal"
+
+_ACCEPTED = (
+    "a pandas DataFrame, a Polars DataFrame, a PyArrow Table or RecordBatch, or another eager "
+    "data frame that narwhals knows"
+)
+
+
+def to_arrow(data: Any) -> pa.Table:
+    """Turn a table of any library into an Arrow table that remembers where it came from.
+
+    Parameters
+    ----------
+    data : pandas, Polars or PyArrow table, or another eager data frame that narwhals knows
+        The table. The index of a pandas table is not data and is left out.
+
+    Returns
+    -------
+    pyarrow.Table
+        One chunk to a column, dictionaries unified. The schema's metadata says what
+        :func:`to_native` needs.
+
+    Raises
+    ------
+    TypeError
+        If ``data`` is no table, or a lazy one.
+    ValueError
+        If column names repeat, or a column is nested, holds values of several types or is of a
+        type that Arrow does not know.
+
+    See Also
+    --------
+    to_native : The way back.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> to_arrow(pa.table({"age": [31, 45]})).schema.field("age").type
+    DataType(int64)
+    """
+    return _finished(*_to_table(data))
+
+
+def to_native(table: pa.Table) -> Any:
+    """Turn an Arrow table back into the library and the types it came from.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        With the schema that :func:`to_arrow` gave; other rows, and some columns missing, are fine.
+
+    Returns
+    -------
+    pandas, Polars or PyArrow table
+        As what went into :func:`to_arrow`. A pandas table has a fresh index. A table without our
+        metadata comes back as it is.
+
+    Raises
+    ------
+    ValueError
+        If a column whose NumPy type has no missing values holds some.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> table = pa.table({"age": [31, 45]})
+    >>> to_native(to_arrow(table)).equals(table)
+    True
+    """
+    metadata = dict(table.schema.metadata or {})
+    if METADATA_KEY not in metadata:
+        return table
+    native = json.loads(metadata.pop(METADATA_KEY))
+    table = table.replace_schema_metadata(metadata or None)
+    for number, field in enumerate(table.schema):
+        stored = native["types"].get(field.name)
+        if stored is not None:
+            kind = _read_type(stored)
+            column = _to_special(table.column(number), kind)
+            table = table.set_column(number, field.with_type(kind), column)
+    if native["library"] == "pandas":
+        return to_pandas(table, native)
+    if native["library"] == "polars":
+        return _to_polars(table, native)
+    if native["library"] == "pyarrow":
+        return _to_batch(table) if native["batch"] else table
+    import narwhals as nw
+
+    return nw.from_arrow(table, backend=native["backend"]).to_native()
+
+
+# What all libraries share
+
+
+def _to_table(data: Any) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the table, and what its library knows beyond Arrow."""
+    # a library that is not imported yet cannot have made the data
+    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
+    if isinstance(data, (pa.Table, pa.RecordBatch)):
+        return _from_pyarrow(data)
+    if pandas is not None and isinstance(data, pandas.DataFrame):
+        return from_pandas(data)
+    if polars is not None and isinstance(data, polars.DataFrame):
+        return _from_polars(data)
+    return _from_narwhals(data)
+
+
+def _finished(table: pa.Table, native: dict[str, Any]) -> pa.Table:
+    """Return plain columns in one chunk, with the native side in the metadata."""
+    check_unique(table.column_names)
+    native["types"] = {}
+    fields, columns = [], []
+    for field, column in zip(table.schema, table.columns, strict=True):
+        plain = _to_plain(column)
+        kind = plain.type.value_type if pa.types.is_dictionary(plain.type) else plain.type
+        if pa.types.is_nested(kind):
+            raise ValueError(
+                f"Column {field.name!r} is nested ({column.type}), which cannot be mixed. Spread "
+                "it over plain columns, turn it into strings, or drop it."
+            )
+        if plain.type != field.type and not pa.types.is_dictionary(plain.type):
+            native["types"][field.name] = _write_type(field.type)
+        fields.append(field.with_type(plain.type))
+        columns.append(plain)
+    metadata = {**(table.schema.metadata or {}), METADATA_KEY: json.dumps(native).encode()}
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata)).combine_chunks()
+
+
+def _to_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column in a type that every compute function of Arrow takes."""
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        chunks = [chunk.storage for chunk in column.chunks]
+        return _to_plain(pa.chunked_array(chunks, kind.storage_type))
+    if pa.types.is_run_end_encoded(kind):
+        chunks = [pc.run_end_decode(chunk) for chunk in column.chunks]
+        return _to_plain(pa.chunked_array(chunks, kind.value_type))
+    if pa.types.is_string_view(kind):
+        return column.cast(pa.large_string())
+    if pa.types.is_binary_view(kind):
+        return column.cast(pa.large_binary())
+    if pa.types.is_dictionary(kind):
+        return unified(column)
+    return column
+
+
+def _to_special(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Undo :func:`_to_plain`."""
+    if isinstance(kind, pa.BaseExtensionType):
+        storage = _to_special(column, kind.storage_type)
+        chunks = [pa.ExtensionArray.from_storage(kind, chunk) for chunk in storage.chunks]
+        return pa.chunked_array(chunks, kind)
+    if pa.types.is_run_end_encoded(kind):
+        values = _to_special(column, kind.value_type)
+        chunks = [pc.run_end_encode(chunk, kind.run_end_type) for chunk in values.chunks]
+        return pa.chunked_array(chunks, kind)
+    return column.cast(kind)
+
+
+def _write_type(kind: pa.DataType) -> str:
+    schema = pa.schema([pa.field("column", kind)])
+    return base64.b64encode(schema.serialize().to_pybytes()).decode()
+
+
+def _read_type(text: str) -> pa.DataType:
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text))).field(0).type
+
+
+# PyArrow, Polars and whatever narwhals knows
+
+
+def _from_pyarrow(data: Any) -> tuple[pa.Table, dict[str, Any]]:
+    batch = isinstance(data, pa.RecordBatch)
+    table = pa.Table.from_batches([data]) if batch else data
+    return table, {"version": 1, "library": "pyarrow", "batch": batch}
+
+
+def _to_batch(table: pa.Table) -> pa.RecordBatch:
+    columns = [column.combine_chunks() for column in table.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=table.schema)
+
+
+def _from_polars(frame: Any) -> tuple[pa.Table, dict[str, Any]]:
+    import polars as pl
+
+    wide = {}
+    for name, dtype in frame.schema.items():
+        if dtype.is_nested():
+            raise ValueError(
+                f"Column {name!r} is nested ({dtype}), which cannot be mixed. Use .unnest() or "
+                ".explode(), turn it into strings, or drop it."
+            )
+        if dtype == pl.Object:
+            raise ValueError(
+                f"Column {name!r} holds Python objects (dtype Object). Convert it to one Polars "
+                "type, or drop it."
+            )
+        if str(dtype) in {"Int128", "UInt128"}:  # Arrow's widest integer that is exact: a decimal
+            wide[name] = str(dtype)
+    try:
+        frame = frame.with_columns(pl.col(list(wide)).cast(pl.Decimal(38, 0)))
+    except pl.exceptions.InvalidOperationError as error:
+        raise ValueError(
+            f"Columns {', '.join(map(repr, wide))} hold integers of more than 38 digits. Cast "
+            "them to Int64, Float64 or String first."
+        ) from error
+    return frame.to_arrow(), {"version": 1, "library": "polars", "wide": wide}
+
+
+def _to_polars(table: pa.Table, native: dict[str, Any]) -> Any:
+    import polars as pl
+
+    frame = pl.from_arrow(table)
+    wide = {name: dtype for name, dtype in native["wide"].items() if name in table.column_names}
+    return frame.with_columns(pl.col(name).cast(getattr(pl, wide[name])) for name in wide)
+
+
+def _from_narwhals(data: Any) -> tuple[pa.Table, dict[str, Any]]:
+    import narwhals as nw
+
+    if isinstance(data, nw.DataFrame):  # wrapped already: what is inside comes back
+        return _to_table(data.to_native())
+    try:
+        frame = nw.from_native(data)
+    except TypeError as error:
+        raise TypeError(
+            f"data must be {_ACCEPTED}, got {type(data).__module__}.{type(data).__qualname__}. "
+            "Put arrays, lists and dicts into a data frame first."
+        ) from error
+    if isinstance(frame, nw.LazyFrame):
+        raise TypeError(
+            f"data must be {_ACCEPTED}, got a lazy table ({type(data).__module__}."
+            f"{type(data).__qualname__}). Call .collect() on it (or its own way to run a query) "
+            "first."
+        )
+    return frame.to_arrow(), {
+        "version": 1,
+        "library": "narwhals",
+        "backend": frame.implementation.value,
+    }

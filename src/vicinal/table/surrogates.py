@@ -1,0 +1,151 @@
+"""Fresh identifiers and texts in place of real ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["Surrogates"]
+
+#: Shapes of strings that are imitated; rarer ones are not.
+SHAPES = 50
+#: Attempts at strings that are neither repeated nor real before a number is appended.
+ATTEMPTS = 8
+
+_CLASSES = ("digit", "lower", "upper", "letter")
+
+
+class Surrogates:
+    """Makes identifiers that look like a column's own but were not in it.
+
+    Integers count on from the largest. Strings take the shape of a frequent one (letters for
+    letters, digits for digits, everything else kept) filled at random.
+
+    Parameters
+    ----------
+    values : pyarrow.ChunkedArray
+        The column: integers or strings.
+    name : str
+        Its name.
+    kind : str
+        "identifier", or "text", which becomes ``"<name> 1"``, ``"<name> 2"``, ....
+    """
+
+    def __init__(self, values: pa.ChunkedArray, name: str, kind: str) -> None:
+        self._type, self._name, self._kind = values.type, name, kind
+        plain = pc.drop_null(values)
+        if pa.types.is_dictionary(plain.type):
+            plain = plain.cast(plain.type.value_type)
+        self._missing_share = values.null_count / max(len(values), 1)
+        if pa.types.is_integer(plain.type):
+            span = pc.min_max(plain).as_py()
+            self._low, self._high = span["min"], span["max"]
+        elif kind == "identifier":
+            self._real = set(plain.to_pylist())
+            self._shapes, self._alphabets = _learn(self._real)
+
+    def make(self, n: int, rng: np.random.Generator) -> pa.Array:
+        """Return ``n`` surrogates of the column's type, missing as often as the column's values.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        rng : numpy.random.Generator
+            Fills the shapes.
+
+        Returns
+        -------
+        pyarrow.Array of length n
+            No two alike and none of the column's own.
+
+        Raises
+        ------
+        ValueError
+            If the column's integer type has no room for ``n`` new numbers.
+        """
+        missing = rng.random(n) < self._missing_share if self._missing_share else None
+        plain = self._type.value_type if pa.types.is_dictionary(self._type) else self._type
+        if pa.types.is_integer(plain):
+            made: Any = self._count_on(n, plain)
+        elif self._kind == "text":
+            made = [f"{self._name} {number + 1}" for number in range(n)]
+        else:
+            made = self._fill(n, rng)
+        return pa.array(made, plain, mask=missing).cast(self._type)
+
+    def _count_on(self, n: int, plain: pa.DataType) -> np.ndarray[Any, Any]:
+        signed = pa.types.is_signed_integer(plain)
+        top = (1 << (plain.bit_width - signed)) - 1
+        bottom = -(1 << (plain.bit_width - 1)) if signed else 0
+        dtype = np.int64 if signed else np.uint64
+        if self._high + n <= top:
+            return np.arange(n, dtype=dtype) + dtype(self._high + 1)
+        if self._low - n >= bottom:
+            return dtype(self._low - 1) - np.arange(n, dtype=dtype)
+        raise ValueError(
+            f"Column {self._name!r} ({plain}) has no room for {n:,} new identifiers. Use a wider "
+            "integer type, or leave identifiers out."
+        )
+
+    def _fill(self, n: int, rng: np.random.Generator) -> list[str]:
+        made: list[str] = []
+        taken = set(self._real)
+        for _ in range(ATTEMPTS):
+            for text in self._draw(n - len(made), rng):
+                if text not in taken:
+                    taken.add(text)
+                    made.append(text)
+            if len(made) == n:
+                return made
+        number = 1
+        for text in self._draw(n - len(made), rng):
+            while f"{text}-{number}" in taken:
+                number += 1
+            taken.add(f"{text}-{number}")
+            made.append(f"{text}-{number}")
+        return made
+
+    def _draw(self, n: int, rng: np.random.Generator) -> list[str]:
+        shapes = list(self._shapes)
+        counts = np.fromiter(self._shapes.values(), float)
+        picked = rng.choice(len(shapes), n, p=counts / counts.sum())
+        made = np.empty(n, object)
+        for number in np.unique(picked):
+            rows = np.flatnonzero(picked == number)
+            columns = [
+                rng.choice(self._alphabets[mark], len(rows))
+                if mark in self._alphabets
+                else np.full(len(rows), mark)
+                for mark in shapes[number]
+            ]
+            if columns:
+                made[rows] = ["".join(letters) for letters in zip(*columns, strict=True)]
+            else:
+                made[rows] = ""
+        return made.tolist()
+
+
+def _class_of(letter: str) -> str:
+    if letter.isdigit():
+        return "digit"
+    if letter.islower():
+        return "lower"
+    if letter.isupper():
+        return "upper"
+    return "letter" if letter.isalpha() else letter
+
+
+def _learn(real: set[str]) -> tuple[dict[tuple[str, ...], int], dict[str, list[str]]]:
+    """Return the commonest shapes with their counts, and the characters seen of each class."""
+    shapes = Counter(tuple(_class_of(letter) for letter in text) for text in sorted(real))
+    seen = sorted(set().union(*real)) if real else []
+    alphabets: dict[str, list[str]] = {mark: [] for mark in _CLASSES}
+    for letter in seen:
+        if _class_of(letter) in alphabets:
+            alphabets[_class_of(letter)].append(letter)
+    return dict(shapes.most_common(SHAPES)), {mark: all_ for mark, all_ in alphabets.items() if all_}

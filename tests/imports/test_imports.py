@@ -1,0 +1,99 @@
+"""What ``import vicinal`` costs, and that its public face is whole."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import vicinal
+
+HEAVY = (
+    "scipy.stats",
+    "scipy",
+    "pandas",
+    "polars",
+    "torch",
+    "pyarrow",
+    "numba",
+    "sklearn",
+    "narwhals",
+    "typer",
+    "rich",
+)
+
+
+def test_import_loads_nothing_heavy():
+    code = f"import sys, vicinal; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_naming_every_public_object_loads_no_numba():
+    code = (
+        "import sys, vicinal\n"
+        "for name in vicinal.__all__: getattr(vicinal, name)\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_import_is_quick():
+    # The budget of 0.25 s is for the import; the best of five runs leaves out other load.
+    def seconds() -> float:
+        code = (
+            "import time; t = time.perf_counter(); import vicinal; print(time.perf_counter() - t)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+        return float(done.stdout)
+
+    deadline = time.monotonic() + 20
+    best = seconds()
+    for _ in range(4):
+        if best < 0.25 or time.monotonic() > deadline:
+            break
+        best = min(best, seconds())
+    assert best < 0.25
+
+
+def test_every_public_name_resolves():
+    assert len(vicinal.__all__) > 10
+    for name in vicinal.__all__:
+        assert getattr(vicinal, name) is not None
+        assert name in dir(vicinal)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Mixup'"):
+        vicinal.Mixup  # noqa: B018
+
+
+def test_stub_and_module_agree():
+    stub = Path(vicinal.__file__).with_suffix(".pyi")
+    named = {}
+    for node in ast.parse(stub.read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                assert alias.asname == alias.name, "a stub re-exports only `name as name`"
+                named[alias.name] = node.module
+        elif isinstance(node, ast.AnnAssign):
+            named[node.target.id] = None
+    assert set(named) == set(vicinal.__all__)
+    for name, home in named.items():
+        if home is not None:
+            assert getattr(vicinal, name).__module__ == home
+
+
+def test_public_names_have_docstrings_with_examples():
+    for name in vicinal.__all__:
+        one = getattr(vicinal, name)
+        if isinstance(one, str):
+            continue
+        assert one.__doc__, name
+        if not getattr(one, "__abstractmethods__", None):
+            assert ">>>" in one.__doc__, f"{name} has no runnable example"

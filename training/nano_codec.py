@@ -1,0 +1,343 @@
+"""Text <-> token ids for nano: WordPiece with markers for case and spacing.
+
+The encoder's WordPiece vocabulary is uncased and forgets where spaces stood. Two deterministic
+rules, one for case and one for spacing, guess both from the neighbouring words; a marker is written
+only where a rule guesses wrong. So a normalised line comes back letter for letter, and ordinary
+English needs few markers.
+
+>>> codec = Codec(["hello", "tom", ",", "."])
+>>> codec.decode(codec.encode("Hello, Tom."))
+'Hello, Tom.'
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "SPECIALS",
+    "Codec",
+    "Unit",
+    "choose_vocabulary",
+    "is_formal",
+    "normalise",
+    "word_counts",
+]
+
+PAD, FORMAL, INFORMAL, EOS, CAP, UPPER, LOWER, JOIN, GAP = range(9)
+SPECIALS = (
+    "[PAD]",
+    "[FORMAL]",
+    "[INFORMAL]",
+    "[EOS]",
+    "[CAP]",
+    "[UPPER]",
+    "[LOWER]",
+    "[JOIN]",
+    "[GAP]",
+)
+
+_FOLD = str.maketrans(
+    {"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',  # noqa: RUF001
+     "…": "...", "−": "-", "‐": "-", "‑": "-", "ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "ø": "o",  # noqa: RUF001
+     "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}  # noqa: RUF001
+)  # fmt: skip
+_UNITS = re.compile(r"[^\W_]+|[^\w\s]|_")
+_SUFFIXES = frozenset({"s", "t", "re", "ve", "ll", "d", "m"})
+_NO_SPACE_BEFORE = frozenset(".,?!;:)]}%°")
+_NO_SPACE_AFTER = frozenset("([{$£€¥#@¡¿~")
+_TIGHT = frozenset("-/_^—\\")
+_SENTENCE_END = frozenset(".?!")
+_TRANSPARENT = frozenset("\"'()[]")
+
+
+@dataclass(slots=True)
+class Unit:
+    """A word or one punctuation mark, with its markers (None where the rules guess right)."""
+
+    text: str
+    case: int | None = None
+    space: int | None = None
+
+
+def normalise(text: str) -> str:
+    """Fold typographic marks to ASCII, drop accents (the encoder ignores them), squeeze spaces."""
+    text = text.translate(_FOLD)
+    if not text.isascii():
+        text = unicodedata.normalize("NFD", text)
+        text = "".join(ch for ch in text if unicodedata.category(ch) != "Mn")
+        text = unicodedata.normalize("NFC", text)
+    return " ".join(text.split())
+
+
+def is_formal(text: str) -> bool:
+    """Whether a line is written as a sentence: opens with a capital or digit, ends with a stop."""
+    letters = [ch for ch in text if ch.isalpha()]
+    if not letters or text.rstrip("\"')]")[-1:] not in _SENTENCE_END:
+        return False
+    first = next(ch for ch in text if ch.isalnum())
+    words = re.findall(r"[^\W\d_]+", text)
+    return (first.isupper() or first.isdigit()) and "i" not in words
+
+
+def _apply_case(word: str, case: int) -> str:
+    if case == CAP:
+        return word[:1].upper() + word[1:]
+    return word.upper() if case == UPPER else word
+
+
+def _case_of(word: str) -> int | None:
+    lower = word.lower()
+    return next((case for case in (LOWER, CAP, UPPER) if _apply_case(lower, case) == word), None)
+
+
+def _split_camel(word: str) -> list[str]:
+    """Cut a word of mixed case into parts of plain case ("McDonald" -> "Mc", "Donald")."""
+    parts = re.findall(r"[A-Z]+(?=s$)|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[^A-Za-z]+", word)
+    return parts if all(_case_of(part) is not None for part in parts) else list(word)
+
+
+def _default_case(units: Sequence[Unit], index: int, formal: bool) -> int:
+    if not formal:
+        return LOWER
+    if units[index].text == "i":
+        return CAP
+    for previous in range(index - 1, -1, -1):
+        text = units[previous].text
+        if text in _SENTENCE_END:
+            return CAP
+        if text not in _TRANSPARENT:
+            return LOWER
+    return CAP
+
+
+class _Spacing:
+    """The spacing rule: says, unit by unit, whether a space stands before it."""
+
+    def __init__(self, units: Sequence[Unit]) -> None:
+        self.units = units
+        self.double_open = self.single_open = False
+        self.tight_after = False  # the mark just placed takes no space after it
+
+    def _text(self, index: int) -> str:
+        return self.units[index].text if 0 <= index < len(self.units) else ""
+
+    def default(self, index: int) -> bool:
+        """Whether a space stands before unit `index` by rule."""
+        now, last, before = self._text(index), self._text(index - 1), self._text(index - 2)
+        if index == 0 or self.tight_after or now in _NO_SPACE_BEFORE or now in _TIGHT:
+            return False
+        if now == '"':
+            return not self.double_open
+        if now == "'":
+            infix = last[-1:].isalnum() and self._text(index + 1) in _SUFFIXES
+            return not (infix or self.single_open or last.endswith("s"))
+        if before[-1:].isdigit() and now[0].isdigit():
+            if last in (".", ":") or (last == "," and len(now) == 3):
+                return False
+            if last == "–":  # noqa: RUF001
+                return False
+        if now == "–":  # noqa: RUF001
+            return not last[-1:].isdigit()
+        return not (
+            last == "."
+            and len(before) == 1
+            and len(now) == 1
+            and before.isalpha()
+            and now.isalpha()
+        )
+
+    def place(self, index: int, spaced: bool) -> None:
+        """Note that unit `index` was placed, with or without a space before it."""
+        now, last = self._text(index), self._text(index - 1)
+        self.tight_after = now in _NO_SPACE_AFTER or now in _TIGHT
+        if now == '"':
+            self.double_open = not self.double_open
+            self.tight_after = self.double_open
+        elif now == "'":
+            joined = not spaced and last[-1:].isalnum()
+            if joined and self._text(index + 1) in _SUFFIXES:
+                self.tight_after = True
+            elif self.single_open or joined:
+                self.single_open = False
+            else:
+                self.single_open = self.tight_after = True
+
+
+def _units(line: str) -> list[tuple[str, bool]]:
+    """Words and marks of a normalised line, each with whether a space stands before it."""
+    found: list[tuple[str, bool]] = []
+    end = 0
+    for match in _UNITS.finditer(line):
+        text, spaced = match.group(), match.start() > end
+        end = match.end()
+        if _case_of(text) is None:
+            for part in _split_camel(text):
+                found.append((part, spaced))
+                spaced = False
+        else:
+            found.append((text, spaced))
+    return found
+
+
+def word_counts(lines: Iterable[str]) -> Counter[str]:
+    """How often each lower-cased unit occurs."""
+    counts: Counter[str] = Counter()
+    for line in lines:
+        counts.update(text.lower() for text, _ in _units(normalise(line)))
+    return counts
+
+
+def _greedy_pieces(word: str, known: dict[str, int] | set[str]) -> list[str] | None:
+    """Longest-match-first WordPiece; None where a character is unknown."""
+    pieces: list[str] = []
+    start = 0
+    while start < len(word):
+        for end in range(len(word), start, -1):
+            piece = word[start:end] if start == 0 else "##" + word[start:end]
+            if piece in known:
+                pieces.append(piece)
+                start = end
+                break
+        else:
+            return None
+    return pieces
+
+
+def choose_vocabulary(
+    counts: Counter[str], vocabulary: Sequence[str], size: int, rare: int = 3
+) -> list[str]:
+    """Choose the `size` commonest pieces, and every character seen at least `rare` times.
+
+    Parameters
+    ----------
+    counts : Counter
+        Lower-cased units of the training lines and how often they occur.
+    vocabulary : sequence of str
+        The encoder's whole WordPiece vocabulary.
+    size : int
+        How many pieces to keep, special tokens included.
+    rare : int
+        Characters seen less often are left out (a line that holds one is not trained on).
+
+    Returns
+    -------
+    list of str
+        Pieces, the commonest first, without special tokens.
+    """
+    known = set(vocabulary)
+    pieces: Counter[str] = Counter()
+    characters: Counter[str] = Counter()
+    for word, count in counts.items():
+        for ch in word:
+            characters[ch] += count
+        for piece in _greedy_pieces(word, known) or ():
+            pieces[piece] += count
+    singles = {ch for ch, count in characters.items() if count >= rare and ch in known}
+    singles |= {"##" + ch for ch in singles if "##" + ch in known}
+    for single in singles:
+        pieces[single] += 0
+    room = size - len(SPECIALS) - len(singles)
+    kept = singles | set(
+        [piece for piece, _ in pieces.most_common() if piece not in singles][:room]
+    )
+    return sorted(kept, key=lambda piece: (-pieces[piece], piece))
+
+
+class Codec:
+    """Turns lines into ids and back, with a fixed vocabulary.
+
+    Parameters
+    ----------
+    pieces : sequence of str
+        WordPieces in id order, without the special tokens, which take the first ids.
+    """
+
+    def __init__(self, pieces: Sequence[str]) -> None:
+        self.tokens: list[str] = [*SPECIALS, *pieces]
+        self.ids: dict[str, int] = {token: index for index, token in enumerate(self.tokens)}
+        self._pieces = {token: index for token, index in self.ids.items() if index >= len(SPECIALS)}
+        self._words: dict[str, tuple[int, ...] | None] = {}
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def _word_ids(self, word: str) -> tuple[int, ...] | None:
+        if word not in self._words:
+            pieces = _greedy_pieces(word, self._pieces)
+            self._words[word] = (
+                None if pieces is None else tuple(self.ids[piece] for piece in pieces)
+            )
+        return self._words[word]
+
+    def encode(self, line: str) -> list[int] | None:
+        """Spell a line: style token, pieces and markers, end token; None where that cannot be."""
+        line = normalise(line)
+        formal = is_formal(line)
+        found = _units(line)
+        units = [Unit(text.lower()) for text, _ in found]
+        spacing = _Spacing(units)
+        ids = [FORMAL if formal else INFORMAL]
+        for index, (text, spaced) in enumerate(found):
+            word = self._word_ids(units[index].text)
+            if word is None:
+                return None
+            if spaced != spacing.default(index):
+                ids.append(GAP if spaced else JOIN)
+            spacing.place(index, spaced)
+            if _apply_case(units[index].text, _default_case(units, index, formal)) != text:
+                case = _case_of(text)
+                if case is None:
+                    return None
+                ids.append(case)
+            ids.extend(word)
+        ids.append(EOS)
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Read the line that ids spell; markers out of place are ignored."""
+        formal = True
+        units: list[Unit] = []
+        case: int | None = None
+        space: int | None = None
+        for number in ids:
+            if number == EOS:
+                break
+            if number in (FORMAL, INFORMAL):
+                formal = number == FORMAL
+            elif number in (CAP, UPPER, LOWER):
+                case = number
+            elif number in (JOIN, GAP):
+                space = number
+            elif number >= len(SPECIALS):
+                token = self.tokens[number]
+                continues = token.startswith("##") and len(token) > 2
+                if (
+                    continues
+                    and units
+                    and units[-1].text[-1:].isalnum()
+                    and case is None
+                    and space is None
+                ):
+                    units[-1].text += token[2:]
+                else:
+                    units.append(Unit(token[2:] if continues else token, case, space))
+                case = space = None
+        spacing = _Spacing(units)
+        line: list[str] = []
+        for index, unit in enumerate(units):
+            spaced = spacing.default(index) if unit.space is None else unit.space == GAP
+            spacing.place(index, spaced)
+            if spaced and index:
+                line.append(" ")
+            line.append(
+                _apply_case(
+                    unit.text,
+                    _default_case(units, index, formal) if unit.case is None else unit.case,
+                )
+            )
+        return "".join(line)
