@@ -12,6 +12,13 @@ not. Rows of a local block are read from memory once and found in the cache the 
 local mix may move fewer bytes than are counted, and exceed a ratio of 1 by bytes. The plan itself
 (24 bytes a row: two row numbers, two weights) is not counted: it adds an eighth to the traffic of
 rows of 16 float32.
+
+How near we are. On two cores of an AMD EPYC (4 M x 16 float32; three runs of 30 rounds) the
+threaded copy reached 45 to 48 GB/s, NumPy's own copy 28 to 29. Two-level pairs reached 0.48 to
+0.52 of the threaded copy by bytes and 0.32 to 0.35 by time, local blocks 0.59 to 0.64 and 0.40 to
+0.43. The aim, 0.6, is met by local blocks at best and missed by two-level pairs; on local blocks
+a plain loop was faster (0.79 to 0.84 by bytes). One thread takes 1.7 times as long as two on
+two-level pairs, so it is the cores' work and waiting, and not yet the memory, that bounds it.
 """
 
 from __future__ import annotations

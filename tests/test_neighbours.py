@@ -8,7 +8,6 @@ from sklearn.neighbors import NearestNeighbors
 
 from vicinal import LocalPermutation, Neighbourhood, make_plan
 from vicinal.neighbours import _by_leaves, kd_leaves, nearest_rows
-from vicinal.pairing import neighbour_parents
 
 
 def clusters(n_rows, n_features, seed):
@@ -102,23 +101,14 @@ def test_local_permutation_is_local():
     assert moved < 0.05 * everywhere
 
 
-def test_neighbourhood_draws_only_neighbours_evenly():
+def test_neighbourhood_draws_neighbours_or_the_row_itself_fairly():
     X = clusters(400, 3, 8)
     near = nearest_rows(X, 6)
-    plan = make_plan(X, 400 * 600, pairing=Neighbourhood(6), random_state=0)
-    place = (near[plan.left] == plan.right[:, None]).argmax(axis=1)
-    assert (near[plan.left, place] == plan.right).all()
-    counts = np.bincount(place, minlength=6)
-    expected = len(plan) / 6
-    assert np.sum((counts - expected) ** 2 / expected) < 36.0  # chi-square, 5 degrees: p < 1e-6
-
-
-def test_partners_from_a_neighbourhood_are_distinct_and_even():
-    near = np.arange(1, 6)[None, :].repeat(60_000, axis=0)
-    rng = np.random.default_rng(0)
-    parents = neighbour_parents(near, np.zeros(60_000, int), 4, rng)
-    triple = np.sort(parents[:, 1:], axis=1)
-    assert (np.diff(triple, axis=1) > 0).all()
-    _, counts = np.unique(parents[:, 1:], axis=0, return_counts=True)
-    assert len(counts) == 60
-    assert np.sum((counts - 1000.0) ** 2 / 1000) < 133.0  # chi-square, 59 degrees: p < 1e-6
+    passes = 600
+    plan = make_plan(X, 400 * passes, pairing=Neighbourhood(6), random_state=0)
+    known = (near[plan.left] == plan.right[:, None]).any(axis=1) | (plan.left == plan.right)
+    assert known.all()
+    drawn = np.bincount(plan.right, minlength=400) / passes
+    # scaled to an error of 0.01; a row's count has variance at most 1 in each pass
+    limit = 0.01 + 6.2 / np.sqrt(passes)  # normal limit for 400 rows at 1e-6 in all
+    assert np.abs(drawn - 1).max() < limit

@@ -7,6 +7,7 @@ depend on how many threads, processes or machines share the work.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -47,6 +48,18 @@ class Seeds:
     def __init__(self, random_state: RandomState = None) -> None:
         root = as_generator(random_state).integers(0, 2**32, size=8, dtype=np.uint32)
         self._entropy = [int(word) for word in root]
+
+    @property
+    def entropy(self) -> list[int]:
+        """The root seed, as eight 32-bit numbers."""
+        return list(self._entropy)
+
+    @classmethod
+    def from_entropy(cls, entropy: Sequence[int]) -> Seeds:
+        """Return the seeds with this root."""
+        seeds = object.__new__(cls)
+        seeds._entropy = [int(word) for word in entropy]
+        return seeds
 
     def generator(self, *key: int) -> np.random.Generator:
         """Return the child generator numbered by ``key``; the same key, the same numbers."""

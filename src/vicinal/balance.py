@@ -72,7 +72,10 @@ class FairNeighbours:
         ndarray of int32, shape (n_samples, n)
             Row numbers; now and then a row's own.
         """
-        return _draw(self._near, self._cumulative, left, rng.random((len(left), n), np.float32))
+        drawn: npt.NDArray[np.int32] = _draw(
+            self._near, self._cumulative, left, rng.random((len(left), n), np.float32)
+        )
+        return drawn
 
 
 @compiled()

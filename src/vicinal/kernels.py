@@ -1,7 +1,7 @@
 """The fused gather-and-mix kernel: carry a plan out on a matrix at memory speed.
 
 Mixing reads ``parents`` rows for every row it writes, so on data larger than the cache it is
-bound by memory traffic alone. Three things bring it near the limit: parents are prefetched a
+bound by memory traffic alone. Three things bring it nearer to the limit: parents are prefetched a
 fixed distance ahead (their addresses are known, the processor cannot guess them), rows are mixed
 into a small tile in the first-level cache, and finished tiles go out in 64-byte streaming stores
 that do not read the destination first. ``benchmarks/kernel.py`` measures the ratio to a copy.
@@ -77,49 +77,6 @@ def _stream_line(_context: Any, target: Any, at: Any, source: Any, start: Any) -
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _mix_line(
-    _context: Any, source: Any, one: Any, two: Any, w: Any, v: Any, target: Any, at: Any
-) -> Any:
-    """Write ``w * source[one:] + v * source[two:]`` to ``target[at:]``, 64 bytes of each.
-
-    Left to itself, the compiler unrolls for rows much wider than most tables have.
-    """
-    number = source.dtype
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        real = context.get_value_type(number)
-        line = ir.VectorType(real, LINE * 8 // number.bitwidth)
-
-        def spread(scalar: Any) -> Any:
-            first = builder.insert_element(
-                ir.Constant(line, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0)
-            )
-            zeros = ir.Constant(ir.VectorType(ir.IntType(32), line.count), None)
-            return builder.shuffle_vector(first, ir.Constant(line, ir.Undefined), zeros)
-
-        def address(which: int, place: int) -> Any:
-            array = context.make_array(sig.args[which])(context, builder, args[which])
-            word = ir.IntType(64)
-            size = ir.Constant(word, number.bitwidth // 8)
-            base = builder.ptrtoint(array.data, word)
-            where = builder.add(base, builder.mul(args[place], size))
-            return builder.inttoptr(where, line.as_pointer())
-
-        step = number.bitwidth // 8
-        left = builder.load(address(0, 1), align=step)
-        right = builder.load(address(0, 2), align=step)
-        mixed = builder.fadd(
-            builder.fmul(spread(args[3]), left), builder.fmul(spread(args[4]), right)
-        )
-        builder.store(mixed, address(5, 6), align=step)
-        return context.get_dummy_value()
-
-    return types.void(
-        source, types.int64, types.int64, number, number, target, types.int64
-    ), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
 def _fence(_context: Any) -> Any:
     """Make streaming stores visible before the thread reports its work as done."""
 
@@ -149,7 +106,6 @@ def _mix_range(
     room = np.empty(TILE_ROWS * d + per_line, X.dtype)
     shift = (-(room.ctypes.data // X.itemsize)) % per_line
     tile = room[shift : shift + TILE_ROWS * d]
-    whole = d - d % per_line
     strange = 0
     for first in range(start, stop, TILE_ROWS):
         last = min(first + TILE_ROWS, stop)
@@ -165,12 +121,7 @@ def _mix_range(
             row = np.uint64(parents[i, 0]) * np.uint64(d)
             other = np.uint64(parents[i, 1]) * np.uint64(d)
             w, v = X.dtype.type(weights[i, 0]), X.dtype.type(weights[i, 1])
-            for j in range(0, whole, per_line):
-                e = np.uint64(j)
-                _mix_line(
-                    rows, np.int64(row + e), np.int64(other + e), w, v, tile, np.int64(at + e)
-                )
-            for j in range(whole, d):
+            for j in range(d):
                 e = np.uint64(j)
                 tile[at + e] = w * rows[row + e] + v * rows[other + e]
             for p in range(2, k):

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vicinal.table import _text_writing, files
+from vicinal.table.files import text_writing
 from vicinal.table.files import SUFFIXES, check_output, output_format, read_table, write_table
 
 UTC = dt.timezone.utc
@@ -479,7 +479,7 @@ def test_batches_join_up(tmp_path: Path, suffix: str, monkeypatch: pytest.Monkey
         }
     ).slice(1)
     write_table(table, tmp_path / f"whole{suffix}")
-    monkeypatch.setattr(_text_writing, "_BATCH", 3)
+    monkeypatch.setattr(text_writing, "_BATCH", 3)
     write_table(table, tmp_path / f"parts{suffix}")
     whole = (tmp_path / f"whole{suffix}").read_bytes()
     assert (tmp_path / f"parts{suffix}").read_bytes() == whole
@@ -503,7 +503,7 @@ def test_interrupted_writing_leaves_nothing(
     def stop(*_: object) -> None:
         raise error("stopped")
 
-    monkeypatch.setattr(files.os, "fsync", stop)  # when every byte is written but not in place
+    monkeypatch.setattr(os, "fsync", stop)  # when every byte is written but not in place
     with pytest.raises(error, match="stopped"):
         write_table(EVERYWHERE, path)
     assert not list(tmp_path.iterdir())

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from polars.testing import assert_frame_equal as assert_polars_equal
 
-from vicinal.table import frames
+from vicinal.table.frames import convert
 from vicinal.table.frames import METADATA_KEY, to_arrow, to_native
 
 
@@ -344,7 +344,7 @@ def test_narwhals_tables_come_back_as_what_they_wrap() -> None:
 
 def test_a_library_known_to_narwhals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = pl.DataFrame({"a": [1, 2], "s": ["x", None]})
-    monkeypatch.setattr(frames, "sys", SimpleNamespace(modules={}))
+    monkeypatch.setattr(convert, "sys", SimpleNamespace(modules={}))
     table = to_arrow(frame)
     assert json.loads(table.schema.metadata[METADATA_KEY])["library"] == "narwhals"
     assert_polars_equal(to_native(through_disk(table, [1, 0])), frame[[1, 0]])

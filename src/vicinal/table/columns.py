@@ -160,9 +160,7 @@ def _looks_like_row_number(name: str, plain: pa.ChunkedArray, n_distinct: int) -
 
 
 def _is_string(kind: pa.DataType) -> bool:
-    return (
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
+    return kind in (pa.string(), pa.large_string(), pa.string_view())
 
 
 def kind_of_type(arrow: pa.DataType) -> str:

@@ -201,9 +201,9 @@ class RawValues(Scale):
 
     def decode(self, scores: Scores) -> Numbers:
         """Return centred values moved back, rounded where the column holds integers."""
-        if self._centre.dtype.kind == "i":
-            return self._centre + np.rint(scores).astype(np.int64)
-        return np.asarray(scores, np.float64) + self._centre
+        whole = self._centre.dtype.kind == "i"
+        moved: Numbers = self._centre + (np.rint(scores).astype(np.int64) if whole else scores)
+        return moved
 
 
 class NormalScores(Scale):
@@ -226,9 +226,7 @@ class NormalScores(Scale):
         from scipy.special import ndtri
 
         seen = numbers[~missing]
-        self._values, inverse, counts = np.unique(
-            seen, return_inverse=True, return_counts=True
-        )
+        self._values, inverse, counts = np.unique(seen, return_inverse=True, return_counts=True)
         self._ends = np.cumsum(counts) / max(len(seen), 1)  # share of values up to each one
         middle = ndtri(np.clip(self._ends - counts / (2 * max(len(seen), 1)), 1e-12, 1 - 1e-12))
         scores = middle[inverse]

@@ -260,8 +260,8 @@ class Pool:
             By column name.
         """
         n_samples, n_parents = parents.shape
-        heaviest = weights.argmax(axis=1)
-        main = np.take_along_axis(parents, heaviest[:, None], axis=1)[:, 0]
+        rows = np.arange(n_samples)
+        main = parents[rows, weights.argmax(axis=1)]
         columns: dict[str, pa.Array] = {}
         for at, (name, scale) in enumerate(zip(self._mixed, self._scales, strict=True)):
             gone = self._missing[main, at] if self._missing[:, at].any() else None
@@ -270,14 +270,13 @@ class Pool:
         for bundle in self._bundles:
             giver = main
             if self.recipe.categories == "columnwise" and bundle[0] not in self.recipe.within:
-                pick = rng.integers(0, n_parents, n_samples)
-                giver = np.take_along_axis(parents, pick[:, None], axis=1)[:, 0]
+                giver = parents[rows, rng.integers(0, n_parents, n_samples)]
             for name in bundle:
-                values, rows = self._inherited[name], giver
+                values, chosen = self._inherited[name], giver
                 if values.null_count:  # what is missing is decided for the whole row at once
                     null = values.is_null().to_numpy(zero_copy_only=False)
-                    rows = np.where(null[giver] == null[main], giver, main)
-                taken = values.take(pa.array(rows))
+                    chosen = np.where(null[giver] == null[main], giver, main)
+                taken = values.take(pa.array(chosen))
                 columns[name] = taken.cast(self.table.schema.field(name).type)
         return columns
 
@@ -381,7 +380,7 @@ def _encoded(values: pa.ChunkedArray) -> pa.Array:
 
 
 def _codes(values: pa.ChunkedArray) -> npt.NDArray[np.integer[Any]]:
-    """Number the distinct values of a column in order of value, missing ones last."""
+    """Return codes from 0 in order of value, missing values last."""
     plain = values
     if pa.types.is_dictionary(plain.type):
         plain = plain.cast(plain.type.value_type)

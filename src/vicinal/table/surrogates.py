@@ -148,4 +148,6 @@ def _learn(real: set[str]) -> tuple[dict[tuple[str, ...], int], dict[str, list[s
     for letter in seen:
         if _class_of(letter) in alphabets:
             alphabets[_class_of(letter)].append(letter)
-    return dict(shapes.most_common(SHAPES)), {mark: all_ for mark, all_ in alphabets.items() if all_}
+    return dict(shapes.most_common(SHAPES)), {
+        mark: all_ for mark, all_ in alphabets.items() if all_
+    }

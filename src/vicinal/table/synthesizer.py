@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vicinal._checks import check_choice, check_column, check_count
 from vicinal._random import RandomState, Seeds
 from vicinal.plan import MixPlan
+from vicinal.table import modelfile
 from vicinal.table.columns import Column, detect_columns
 from vicinal.table.conditions import Where, parse_where, rows_matching
 from vicinal.table.frames import to_arrow, to_native
-from vicinal.table.pool import Pool, Recipe
+from vicinal.table.modelfile import Learnt
+from vicinal.table.pool import FEW_VALUES, Pool, Recipe
 from vicinal.table.surrogates import Surrogates
 from vicinal.weights import EpBeta, SphereWeights, WeightLaw
 
@@ -148,14 +151,18 @@ class TableSynthesizer:
         self.exact_moments = exact_moments
         self.random_state = random_state
 
+    def _settings(self) -> dict[str, Any]:
+        defaults = TableSynthesizer.__init__.__kwdefaults__ or {}
+        return {name: getattr(self, name) for name in ("privacy", *defaults)}
+
     def __repr__(self) -> str:
-        defaults = TableSynthesizer.__init__.__kwdefaults__ | {"privacy": "balanced"}
-        shown = (
-            f"{name}={getattr(self, name)!r}"
-            for name, default in defaults.items()
-            if getattr(self, name) != default
+        defaults = {"privacy": "balanced", **(TableSynthesizer.__init__.__kwdefaults__ or {})}
+        changed = (
+            f"{name}={value!r}"
+            for name, value in self._settings().items()
+            if value != defaults[name]
         )
-        return f"TableSynthesizer({', '.join(shown)})"
+        return f"TableSynthesizer({', '.join(changed)})"
 
     def fit(self, table: Any) -> TableSynthesizer:
         """Learn a table.
@@ -184,9 +191,7 @@ class TableSynthesizer:
         """
         arrow = to_arrow(table)
         if arrow.num_rows < 2:
-            raise ValueError(
-                f"The table has {arrow.num_rows} row(s); mixing needs at least 2."
-            )
+            raise ValueError(f"The table has {arrow.num_rows} row(s); mixing needs at least 2.")
         columns = detect_columns(arrow, self.kinds)
         recipe = self._recipe(columns)
         used = [column for column in columns if column.mixed or column.inherited]
@@ -199,29 +204,30 @@ class TableSynthesizer:
         self._warn_of_dropped(columns)
         seeds = Seeds(self.random_state)
         order = seeds.generator(0).permutation(arrow.num_rows)
-        pool = arrow.select([column.name for column in used]).take(order).combine_chunks()
-        self._learn(pool, arrow.schema, columns, recipe, order, seeds)
-        self._surrogates = {
-            column.name: Surrogates(arrow[column.name], column.name, column.kind)
-            for column in columns
-            if (column.kind == "identifier" and self.identifiers != "drop")
-            or (column.kind == "text" and self.text == "replace")
-        }
+        kept = [column.name for column in columns if self._is_kept(column)]
+        rows = _without_text(arrow.select(kept), columns).take(order).combine_chunks()
+        self._learn(Learnt(rows, order, columns, recipe, arrow.schema, seeds))
         return self
 
-    def _learn(
-        self,
-        pool: pa.Table,
-        schema: pa.Schema,
-        columns: list[Column],
-        recipe: Recipe,
-        order: np.ndarray[Any, Any],
-        seeds: Seeds,
-    ) -> None:
-        self._schema, self._order, self._seeds = schema, order, seeds
-        self.columns_, self.recipe_, self.n_rows_ = columns, recipe, pool.num_rows
-        used = {column.name: column for column in columns}
-        self._pool = Pool(pool, [used[name] for name in pool.column_names], recipe, seeds)
+    def _is_kept(self, column: Column) -> bool:
+        if column.kind == "identifier":
+            return self.identifiers != "drop"
+        return column.kind != "text" or self.text == "replace"
+
+    def _learn(self, learnt: Learnt) -> None:
+        self._learnt, self.columns_, self.recipe_ = learnt, learnt.columns, learnt.recipe
+        self.n_rows_ = int(learnt.rows.num_rows)
+        self._pool = self._make_pool(learnt.rows)
+        kept = {column.name: column for column in learnt.columns}
+        self._surrogates = {
+            name: Surrogates(learnt.rows[name], name, kept[name].kind)
+            for name in learnt.rows.column_names
+            if kept[name].kind in {"identifier", "text"}
+        }
+
+    def _make_pool(self, rows: pa.Table) -> Pool:
+        used = [c for c in self.columns_ if c.mixed or c.inherited]
+        return Pool(rows.select([c.name for c in used]), used, self.recipe_, self._learnt.seeds)
 
     def _recipe(self, columns: Sequence[Column]) -> Recipe:
         preset = PRIVACY[self.privacy]
@@ -233,8 +239,10 @@ class TableSynthesizer:
                 raise ValueError(f"within: column {name!r} is {kind_of[name]}; no groups in it.")
         if self.target is not None:
             check_column("target", self.target, kind_of)
-            few = next(c.n_distinct for c in columns if c.name == self.target) <= 10
-            if self.target not in within and (kind_of[self.target] in {"category", "boolean"} or few):
+            few = next(c.n_distinct for c in columns if c.name == self.target) <= FEW_VALUES
+            if self.target not in within and (
+                kind_of[self.target] in {"category", "boolean"} or few
+            ):
                 within.append(self.target)
         weights = self.weights or preset["weights"]
         method = self.method or ("rows" if self.weights and weights.parents == 2 else None)
@@ -306,10 +314,10 @@ class TableSynthesizer:
         if not hasattr(self, "_pool"):
             raise RuntimeError("This TableSynthesizer has learnt nothing yet: call fit(table).")
         total = self.n_rows_ if n_rows is None else check_count("n_rows", n_rows)
-        seeds = self._seeds
+        seeds = self._learnt.seeds
         if random_state is not None or not isinstance(self.random_state, (int, np.integer)):
             seeds = Seeds(random_state if random_state is not None else self.random_state)
-        pool, order = self._pool, self._order
+        pool, order = self._pool, self._learnt.order
         if where is not None:
             pool, order = self._subset(where)
         adjust = _MomentMatch(pool.scores) if self.exact_moments else None
@@ -321,7 +329,8 @@ class TableSynthesizer:
 
     def _subset(self, where: Where) -> tuple[Pool, np.ndarray[Any, Any]]:
         conditions = parse_where(where)
-        met = rows_matching(self._pool.table, conditions).to_numpy()
+        learnt = self._learnt
+        met = rows_matching(learnt.rows, conditions).to_numpy()
         if not met.any():
             asked = " and ".join(map(str, conditions))
             raise ValueError(f"where: no row meets {asked}.{self._values_hint(conditions)}")
@@ -332,14 +341,11 @@ class TableSynthesizer:
                 UserWarning,
                 stacklevel=3,
             )
-        used = {column.name: column for column in self.columns_}
-        table = self._pool.table.take(rows).combine_chunks()
-        columns = [used[name] for name in table.column_names]
-        return Pool(table, columns, self.recipe_, self._seeds), self._order[rows]
+        return self._make_pool(learnt.rows.take(rows).combine_chunks()), learnt.order[rows]
 
     def _values_hint(self, conditions: Sequence[Any]) -> str:
         column = conditions[0].column
-        values = self._pool.table[column].unique().to_pylist()
+        values = self._learnt.rows[column].unique().to_pylist()
         if len(conditions) > 1 or len(values) > 40:
             return ""
         shown = ", ".join(repr(value) for value in values[:12])
@@ -347,7 +353,7 @@ class TableSynthesizer:
 
     def _assemble(self, drawn: pa.Table, total: int, seeds: Seeds) -> Any:
         arrays, fields = [], []
-        for number, field in enumerate(self._schema):
+        for number, field in enumerate(self._learnt.schema):
             if field.name in self._surrogates:
                 rng = seeds.generator(_SURROGATE, number)
                 arrays.append(self._surrogates[field.name].make(total, rng))
@@ -356,7 +362,7 @@ class TableSynthesizer:
             else:
                 continue
             fields.append(field)
-        table = pa.Table.from_arrays(arrays, schema=pa.schema(fields, self._schema.metadata))
+        table = pa.Table.from_arrays(arrays, schema=pa.schema(fields, self._learnt.schema.metadata))
         return to_native(table)
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -374,11 +380,9 @@ class TableSynthesizer:
         OSError
             If the folder cannot be written.
         """
-        from vicinal.table import modelfile
-
         if not hasattr(self, "_pool"):
             raise RuntimeError("There is nothing to save yet: call fit(table) first.")
-        modelfile.save(self, path)
+        modelfile.save(path, self._settings(), self._learnt)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> TableSynthesizer:
@@ -401,9 +405,22 @@ class TableSynthesizer:
         FileNotFoundError
             If there is no such file.
         """
-        from vicinal.table import modelfile
+        settings, learnt = modelfile.load(path)
+        synthesizer = cls(**settings)
+        synthesizer._learn(learnt)
+        return synthesizer
 
-        return modelfile.load(path)
+
+def _without_text(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
+    """Empty the text columns, which are never looked at, but for where they are missing."""
+    for column in columns:
+        if column.kind == "text" and column.name in table.column_names:
+            at = table.column_names.index(column.name)
+            kind = table.schema.field(at).type
+            plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+            blank = pc.if_else(pc.is_valid(table[at]), pa.scalar("", plain), pa.scalar(None, plain))
+            table = table.set_column(at, column.name, blank.cast(kind))
+    return table
 
 
 class _MomentMatch:

@@ -16,7 +16,7 @@ from scipy import sparse
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from vicinal._checks import check_choice, check_count, check_number
-from vicinal.table._rows import as_frame
+from vicinal.table.sampler.rows import as_frame
 
 __all__ = ["read_labels", "resolve_strategy"]
 

@@ -17,10 +17,18 @@ from typing import IO
 import pyarrow as pa
 
 from vicinal._checks import did_you_mean
-from vicinal.table._text_reading import brief, check_names, read_csv, read_json, read_text
-from vicinal.table._text_writing import write_text
+from vicinal.table.files.text_reading import brief, check_names, read_csv, read_json, read_text
+from vicinal.table.files.text_writing import write_text
 
-__all__ = ["SUFFIXES", "check_output", "output_format", "read_table", "write_table"]
+__all__ = [
+    "SUFFIXES",
+    "check_folder",
+    "check_output",
+    "output_format",
+    "read_table",
+    "replacing",
+    "write_table",
+]
 
 #: Suffixes of files that are known, and their format.
 SUFFIXES = {
@@ -89,6 +97,22 @@ def check_output(path: PathLike) -> None:
         If the folder does not exist, or it or the file cannot be written.
     """
     output_format(path)
+    check_folder(path)
+
+
+def check_folder(path: PathLike) -> None:
+    """Refuse a file that could not be written, whatever its format.
+
+    Parameters
+    ----------
+    path : str or path
+        Where something is to be written.
+
+    Raises
+    ------
+    OSError
+        If the folder does not exist, or it or the file cannot be written.
+    """
     target = Path(path)
     folder = target.parent
     if target.is_dir():
@@ -184,7 +208,7 @@ def write_table(table: pa.Table, path: PathLike) -> None:
     check_output(path)
     # a link stays a link: what it points to is replaced
     target = Path(os.path.realpath(path))
-    with _replacing(target) as sink:
+    with replacing(target) as sink:
         if kind == "parquet":
             _write_parquet(table, sink)
         elif kind == "arrow":
@@ -200,8 +224,19 @@ def write_table(table: pa.Table, path: PathLike) -> None:
 
 
 @contextmanager
-def _replacing(target: Path) -> Iterator[IO[bytes]]:
-    """Open a file beside the target that takes its place at the end, if all went well."""
+def replacing(target: Path) -> Iterator[IO[bytes]]:
+    """Open a file beside the target that takes its place at the end, if all went well.
+
+    Parameters
+    ----------
+    target : Path
+        Where the file is to be.
+
+    Yields
+    ------
+    binary file
+        To write to. On any error it is removed, and the target stays as it was.
+    """
     beside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
     try:
         # not tempfile: its files are for the owner's eyes only, this one follows the umask

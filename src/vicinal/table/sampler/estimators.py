@@ -24,8 +24,8 @@ from vicinal._checks import check_choice, check_count, check_number
 from vicinal._random import RandomState, Seeds
 from vicinal.pairing import LocalPermutation, Pairing, Permutation, Random, WithinGroup
 from vicinal.plan import MixPlan, make_plan
-from vicinal.table._classes import read_labels, resolve_strategy
-from vicinal.table._rows import (
+from vicinal.table.sampler.classes import read_labels, resolve_strategy
+from vicinal.table.sampler.rows import (
     ArrayRows,
     FrameRows,
     Rows,

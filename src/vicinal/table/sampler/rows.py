@@ -94,6 +94,7 @@ class ArrayRows(Rows):
             self.numbers = _stack(known, len(X), name)
 
     def extend(self, plan: MixPlan) -> Any:
+        """Return the rows followed by mixed ones."""
         new = self._X[plan.dominant]
         if self._mixed and self.numbers is not None:
             values = plan.apply(self.numbers)
@@ -126,6 +127,7 @@ class FrameRows(Rows):
         self.numbers = _stack(known, len(frame), name)
 
     def extend(self, plan: MixPlan) -> Any:
+        """Return the rows followed by mixed ones."""
         frame = self._frame
         new = nw.maybe_reset_index(frame[plan.dominant.astype(np.int64)])
         columns = []
@@ -173,6 +175,7 @@ class TargetRows(Rows):
         self.numbers = numbers
 
     def extend(self, plan: MixPlan) -> Any:
+        """Return the targets followed by mixed ones."""
         whole_numbers = [kind.kind in "iu" for kind in self._rows.types]
         variance = self.numbers.var(axis=0)[whole_numbers]
         # rounding adds 1/12 to the variance of a mixed target

@@ -13,7 +13,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vicinal.table._text_reading import brief
+from vicinal.table.files.text_reading import brief
 
 __all__ = ["write_text"]
 

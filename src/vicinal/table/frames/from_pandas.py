@@ -31,6 +31,7 @@ _OBJECT_TYPES = (
 
 
 def check_unique(names: Sequence[Any]) -> None:
+    """Refuse repeated column names, naming them."""
     repeated = [f"{name!r} ({n} times)" for name, n in Counter(names).items() if n > 1]
     if repeated:
         raise ValueError(
@@ -52,6 +53,7 @@ def unified(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def from_pandas(frame: Any) -> tuple[pa.Table, dict[str, Any]]:
+    """Return a DataFrame as an Arrow table, and what is needed to make it one again."""
     labels = list(frame.columns)
     check_unique(labels)
     for label in labels:
@@ -173,6 +175,7 @@ def _missing_marker(value: Any) -> str:
 
 
 def to_pandas(table: pa.Table, native: dict[str, Any]) -> Any:
+    """Return an Arrow table as a DataFrame with the dtypes noted in ``native``."""
     import pandas as pd
 
     names = table.column_names

@@ -1,0 +1,151 @@
+"""A learnt synthesizer in one file: Arrow for the rows, JSON for the rest."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vicinal import __version__
+from vicinal._random import Seeds
+from vicinal.table.columns import Column
+from vicinal.table.files import check_folder, replacing
+from vicinal.table.pool import Recipe
+from vicinal.weights import law_from_spec
+
+__all__ = ["FORMAT", "Learnt", "load", "save"]
+
+#: Raised when files of an earlier format can no longer be read as they are.
+FORMAT = 1
+
+_KEY = b"vicinal-model"
+_ORDER = "vicinal:row"  # column with the row numbers of the learnt table
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """All that a synthesizer knows of a table.
+
+    Attributes
+    ----------
+    rows : pyarrow.Table
+        The learnt rows, shuffled, without text.
+    order : ndarray of int, shape (n_rows,)
+        Row number in the table as it was given.
+    columns : list of Column
+        What the columns are, those left out of ``rows`` too.
+    recipe : Recipe
+        How rows are mixed.
+    schema : pyarrow.Schema
+        Of the table as it was given, with how to make it native again.
+    seeds : Seeds
+        Root of the random numbers.
+    """
+
+    rows: pa.Table
+    order: npt.NDArray[np.int64]
+    columns: list[Column]
+    recipe: Recipe
+    schema: pa.Schema
+    seeds: Seeds
+
+
+def save(path: str | PathLike[str], settings: dict[str, Any], learnt: Learnt) -> None:
+    """Write what was learnt, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or path
+        Where.
+    settings : dict
+        Arguments of the synthesizer.
+    learnt : Learnt
+        What it learnt.
+    """
+    check_folder(path)
+    weights, seed = settings["weights"], settings["random_state"]
+    facts = {
+        "format": FORMAT,
+        "vicinal": __version__,
+        "settings": settings
+        | {
+            "weights": None if weights is None else weights.spec(),
+            "random_state": int(seed) if isinstance(seed, (int, np.integer)) else None,
+        },
+        "seed": learnt.seeds.entropy,
+        "recipe": vars(learnt.recipe) | {"weights": learnt.recipe.weights.spec()},
+        "columns": [column.as_dict() for column in learnt.columns],
+        "schema": base64.b64encode(learnt.schema.serialize()).decode(),
+    }
+    table = learnt.rows.append_column(_ORDER, pa.array(learnt.order))
+    table = table.replace_schema_metadata({_KEY: json.dumps(facts).encode()})
+    options = pa.ipc.IpcWriteOptions(compression="zstd", unify_dictionaries=True)
+    with (
+        replacing(Path(path)) as sink,
+        pa.ipc.new_file(sink, table.schema, options=options) as writer,
+    ):
+        writer.write_table(table)
+
+
+def load(path: str | PathLike[str]) -> tuple[dict[str, Any], Learnt]:
+    """Read back what was learnt.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+
+    Returns
+    -------
+    settings : dict
+        Arguments of the synthesizer.
+    learnt : Learnt
+        What it learnt.
+
+    Raises
+    ------
+    ValueError
+        If the file is no model, cut short, or of another version.
+    FileNotFoundError
+        If there is no such file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no model file {path}.")
+    try:
+        with pa.OSFile(str(path)) as source:
+            table = pa.ipc.open_file(source).read_all()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(
+            f"{path} is cut short or is no vicinal model. Save it again with "
+            "TableSynthesizer.save or `vicinal table --save-model`."
+        ) from error
+    text = (table.schema.metadata or {}).get(_KEY)
+    if text is None:
+        raise ValueError(f"{path} is an Arrow file but no vicinal model.")
+    facts: dict[str, Any] = json.loads(text)
+    if facts["format"] != FORMAT:
+        raise ValueError(
+            f"{path} has model format {facts['format']} (written by vicinal {facts['vicinal']}); "
+            f"this vicinal {__version__} reads format {FORMAT}. Fit and save again."
+        )
+    settings, recipe = facts["settings"], facts["recipe"]
+    if settings["weights"] is not None:
+        settings["weights"] = law_from_spec(settings["weights"])
+    recipe |= {"weights": law_from_spec(recipe["weights"]), "within": tuple(recipe["within"])}
+    rows = table.drop_columns([_ORDER]).replace_schema_metadata(None).combine_chunks()
+    return settings, Learnt(
+        rows=rows,
+        order=table[_ORDER].to_numpy(),
+        columns=[Column(**column) for column in facts["columns"]],
+        recipe=Recipe(**recipe),
+        schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(facts["schema"]))),
+        seeds=Seeds.from_entropy(facts["seed"]),
+    )
