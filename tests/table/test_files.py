@@ -19,8 +19,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vicinal.table.files import text_writing
-from vicinal.table.files import SUFFIXES, check_output, output_format, read_table, write_table
+from vicinal.table.files import (
+    SUFFIXES,
+    check_output,
+    output_format,
+    read_table,
+    text_writing,
+    write_table,
+)
 
 UTC = dt.timezone.utc
 

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from polars.testing import assert_frame_equal as assert_polars_equal
 
-from vicinal.table.frames import convert
-from vicinal.table.frames import METADATA_KEY, to_arrow, to_native
+from vicinal.table.frames import METADATA_KEY, convert, to_arrow, to_native
 
 
 def through_disk(table: pa.Table, rows: list[int] | None = None) -> pa.Table:

@@ -1,0 +1,40 @@
+# Everything a newcomer needs: `make demo` and `make test` set up .venv by themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo install test check bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/vicinal demo --output demo
+
+install: $(VENV)/.test
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -q -n auto
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	git ls-files 'src/*.py' | xargs $(BIN)/numpydoc lint
+
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/kernel.py
+	$(BIN)/python benchmarks/table_speed.py
+	$(BIN)/python benchmarks/table_quality.py
+	$(BIN)/python benchmarks/table_scale.py
+
+clean:
+	rm -rf $(VENV) demo
+
+# one stamp for each set of extras: demo needs least
+$(VENV)/.demo: EXTRAS :=
+$(VENV)/.test: EXTRAS := [test]
+$(VENV)/.dev: EXTRAS := [dev]
+$(VENV)/.bench: EXTRAS := [bench]
+$(VENV)/.%: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(EXTRAS)"
+	touch $@
