@@ -28,6 +28,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+#: Exit code after Ctrl-C, as shells have it.
+INTERRUPTED = 130
 #: Rows from which a progress bar is worth showing.
 PROGRESS_ROWS = 500_000
 
@@ -36,12 +38,7 @@ def main() -> None:
     """Run the command line; bad input ends in one line and exit code 2, Ctrl-C in 130."""
     try:
         with _notes():
-            app(standalone_mode=False)
-    except KeyboardInterrupt:
-        _say("Interrupted; nothing was written.")
-        raise SystemExit(130) from None
-    except typer.Exit as leave:
-        raise SystemExit(leave.exit_code) from None
+            code = app(standalone_mode=False)
     except (ValueError, TypeError, OSError) as error:
         _say(f"Error: {error}")
         raise SystemExit(2) from None
@@ -49,8 +46,12 @@ def main() -> None:
         usage = getattr(error, "format_message", None)  # what the parser has to say
         if usage is None:
             raise
-        _say(f"Error: {usage()} See `vicinal --help`.")
+        _say(f"Error: {usage().rstrip('.')}. See `vicinal --help`.")
         raise SystemExit(2) from None
+    if code == INTERRUPTED:
+        _say("Interrupted; nothing was left half-written.")
+    if code:
+        raise SystemExit(code)
 
 
 def _say(text: str) -> None:

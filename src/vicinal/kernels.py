@@ -152,13 +152,14 @@ def _mix_range(
         for i in range(start, stop):
             ahead = min(i + distance, stop - 1)
             left, right = np.int64(parents[i, 0]) * d, np.int64(parents[i, 1]) * d
-            soon, late = np.int64(parents[ahead, 0]) * d, np.int64(parents[ahead, 1]) * d
+            soon, later = np.int64(parents[ahead, 0]) * d, np.int64(parents[ahead, 1]) * d
             w, v = X.dtype.type(weights[i, 0]), X.dtype.type(weights[i, 1])
-            for e in range(0, d, per_line):
-                _prefetch(rows, np.int64(soon + e))
-                _prefetch(rows, np.int64(late + e))
-                at = np.int64(i) * d + e
-                strange |= _mix_line(flat, at, rows, np.int64(left + e), np.int64(right + e), w, v)
+            for j in range(0, d, per_line):
+                _prefetch(rows, np.int64(soon + j))
+                _prefetch(rows, np.int64(later + j))
+                strange |= _mix_line(
+                    flat, np.int64(i * d + j), rows, np.int64(left + j), np.int64(right + j), w, v
+                )
         _fence()
         return strange == 0 or not check
     for first in range(start, stop, TILE_ROWS):

@@ -119,7 +119,7 @@ def _detect(name: str, values: pa.ChunkedArray, said: str | None) -> Column:
     plain = pc.drop_null(values)
     if pa.types.is_dictionary(plain.type):
         plain = plain.cast(plain.type.value_type)
-    n_distinct = pc.count_distinct(plain).as_py()
+    n_distinct = len(plain.unique())
     found, note = _guess(name, plain, n_distinct)
     if said is not None:
         _check_possible(name, said, plain.type)

@@ -1,0 +1,218 @@
+"""The command line: what a person types, and what they see."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from vicinal import cli
+from vicinal.data import adult_sample
+from vicinal.table import TableSynthesizer, read_table
+
+HEADER = "age,job,income\n"
+ROWS = "".join(
+    f"{20 + i % 50},{'abc'[i % 3]},{'high' if i % 7 == 0 else 'low'}\n" for i in range(400)
+)
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    path = tmp_path / "people.csv"
+    path.write_text(HEADER + ROWS)
+    return path
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line in this process; returns exit code, output and errors."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["vicinal", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as leave:
+            code = leave.code
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_table_in_table_out(people, run):
+    output = people.with_name("synthetic.parquet")
+    code, out, _ = run("table", people, "-o", output, "-n", 1000, "--target", "income", "--seed", 7)
+    assert code == 0
+    table = read_table(output)
+    assert table.num_rows == 1000
+    assert table.schema.names == ["age", "job", "income"]
+    assert table.schema.types == read_table(people).schema.types
+    assert "400 rows read, 1,000 written" in out
+    assert "within income" in out
+
+
+def test_same_seed_same_file(people, run):
+    files = [people.with_name(f"{name}.csv") for name in "abc"]
+    for path, seed in zip(files, (7, 7, 8), strict=True):
+        assert run("table", people, "-o", path, "--seed", seed)[0] == 0
+    first, second, third = (path.read_bytes() for path in files)
+    assert first == second != third
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".tsv", ".parquet", ".feather", ".jsonl"])
+def test_formats(people, run, suffix):
+    output = people.with_name("synthetic" + suffix)
+    assert run("table", people, "-o", output, "-n", 50)[0] == 0
+    assert read_table(output).num_rows == 50
+
+
+def test_the_issue_s_second_command(people, run):
+    output = people.with_name("high.csv")
+    words = ["--delta", 0.3, "--eps", 0.3, "--marginals", "raw", "--within", "income"]
+    code, out, _ = run("table", people, "-o", output, *words, "--where", "income=high")
+    assert code == 0
+    assert set(read_table(output)["income"].to_pylist()) == {"high"}
+    assert "EpBeta(delta=0.3, eps=0.3)" in out
+
+
+def test_conditions_hold(people, run):
+    output = people.with_name("old.csv")
+    words = ["--where", "age>=40", "--where", "job!=c"]
+    assert run("table", people, "-o", output, "-n", 500, *words)[0] == 0
+    table = read_table(output)
+    assert min(table["age"].to_pylist()) >= 40
+    assert "c" not in table["job"].to_pylist()
+
+
+def test_report_model_and_plan_are_written(people, run):
+    paths = [people.with_name(name) for name in ("s.csv", "kept.txt", "m.vicinal", "plan.parquet")]
+    output, report, model, plan = paths
+    words = ["--report", report, "--save-model", model, "--plan", plan, "--seed", 3]
+    code, out, _ = run("table", people, "-o", output, *words)
+    assert code == 0
+    assert report.read_text().strip() in out
+    assert TableSynthesizer.load(model).sample().equals(read_table(output))
+    assert read_table(plan).num_rows == 400
+
+
+def test_columns_says_what_it_found(people, run):
+    code, out, _ = run("columns", people, "--column", "age=category")
+    assert code == 0
+    assert "as you said" in out
+    assert "taken from a parent" in out
+
+
+def test_identifiers_are_noted(tmp_path, run):
+    path = tmp_path / "ids.csv"
+    path.write_text("id,x\n" + "".join(f"{i},{i % 37}\n" for i in range(1, 200)))
+    code, _, err = run("table", path, "-o", tmp_path / "out.csv")
+    assert code == 0
+    assert "Note: identifier column(s) id: replaced" in err
+    assert min(read_table(tmp_path / "out.csv")["id"].to_pylist()) > 199
+
+
+def test_demo(tmp_path, run, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run("demo")
+    assert code == 0
+    assert (tmp_path / "demo" / "people.csv").read_bytes() == adult_sample()
+    assert read_table(tmp_path / "demo" / "synthetic.csv").num_rows == 4000
+    assert "4,000 rows read, 4,000 written" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "said"),
+    [
+        (b"", [], "is empty"),
+        (HEADER.encode(), [], "no rows"),
+        (b"age,job\n5,a\n", [], "needs at least 2"),
+        (b"age,age\n5,1\n6,2\n", [], "age"),
+        (b"age,job\n5,a\n6,b,c\n7,a\n", [], "line 3"),
+        (b"age,job\n5,caf\xe9\n6,b\n", [], "UTF-8"),
+        (b"a,b\n,\n,\n", [], "no usable column"),
+        (None, ["-n", "0"], "rows must be at least 1"),
+        (None, ["--target", "incme"], "Did you mean 'income'?"),
+        (None, ["--within", "jbo"], "Did you mean 'job'?"),
+        (None, ["--delta", "1.5"], "delta must be a finite number in (0, 1)"),
+        (None, ["--eps", "0"], "eps must be"),
+        (None, ["--where", "income=medium"], "no row meets income=medium"),
+        (None, ["--where", "wage>3"], "no column 'wage'"),
+        (None, ["--where", "age>old"], "'old' is no value for column 'age'"),
+        (None, ["--where", "age"], "cannot read 'age'"),
+        (None, ["--column", "age"], "NAME=KIND"),
+        (None, ["--column", "age=integr"], "Did you mean 'integer'?"),
+        (None, ["--column", "job=numeric"], "needs values of that type"),
+        (None, ["--privacy", "hihg"], "Did you mean 'high'?"),
+        (None, ["--marginals", "rawr"], "Did you mean 'raw'?"),
+        (None, ["--report", "page.html"], "report is a text"),
+        (None, ["--bogus"], "--bogus"),
+        (None, ["--rows", "many"], "valid integer"),
+    ],
+)
+def test_bad_input_ends_in_one_line_and_writes_nothing(people, run, content, words, said):
+    if content is not None:
+        people.write_bytes(content)
+    output = people.with_name("out.csv")
+    code, out, err = run("table", people, "-o", output, *words)
+    assert code == 2
+    assert said in err
+    assert err.startswith("Error: ")
+    assert "Traceback" not in err + out
+    assert [path.name for path in people.parent.iterdir()] == ["people.csv"]
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "said"),
+    [
+        ("peopel.csv", "out.csv", "Did you mean 'people.csv'?"),
+        ("people.csv", "out.xlsx", "'.xlsx' is not known"),
+        ("people.csv", "nowhere/out.csv", "does not exist"),
+        ("people.csv", ".", "no suffix"),
+        (".", "out.csv", "."),
+    ],
+)
+def test_bad_paths(people, run, monkeypatch, source, output, said):
+    monkeypatch.chdir(people.parent)
+    code, _, err = run("table", source, "-o", output)
+    assert code == 2
+    assert said in err
+    assert [path.name for path in people.parent.iterdir()] == ["people.csv"]
+
+
+def test_a_file_cut_short(people, run):
+    packed = people.with_name("people.csv.gz")
+    packed.write_bytes(gzip.compress((HEADER + ROWS).encode())[:-20])
+    code, _, err = run("columns", packed)
+    assert code == 2
+    assert "cut short" in err
+
+
+def test_ctrl_c_leaves_nothing(people, run, monkeypatch):
+    def stop(*_: object, **__: object) -> pa.Table:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TableSynthesizer, "sample", stop)
+    code, _, err = run("table", people, "-o", people.with_name("out.csv"))
+    assert code == 130
+    assert "Interrupted" in err
+    assert [path.name for path in people.parent.iterdir()] == ["people.csv"]
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys\n"
+        "from vicinal import cli\n"
+        "sys.argv = ['vicinal', '--help']\n"
+        "try:\n    cli.main()\n"
+        "except SystemExit:\n    pass\n"
+        "heavy = {'numba', 'pyarrow', 'pandas', 'polars', 'scipy', 'sklearn', 'torch'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "table" in done.stdout
+    assert "columns" in done.stdout
