@@ -238,13 +238,9 @@ def cores() -> int:
 
 
 def machine(*packages: str) -> str:
-    """Return processor, cores, Python and versions, in one line."""
-    versions = []
-    for package in packages:
-        try:
-            versions.append(f"{package} {importlib.metadata.version(package)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    """Return processor, cores, Python and versions of what is installed, in one line."""
+    there = {d.name.lower(): d.version for d in importlib.metadata.distributions()}
+    versions = [f"{name} {there[name]}" for name in packages if name in there]
     python = f"Python {platform.python_version()}"
     return f"{processor()}, {cores()} cores; " + ", ".join([python, *versions])
 
@@ -256,12 +252,17 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def publish(name: str, text: str, data: dict[str, Any]) -> None:
-    """Print a result, and write it under ``benchmarks/results`` as Markdown and JSON."""
-    print(text)
+def write(name: str, text: str, data: dict[str, Any]) -> None:
+    """Write a result under ``benchmarks/results`` as Markdown and JSON."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text + "\n", encoding="utf-8")
     (RESULTS / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+def publish(name: str, text: str, data: dict[str, Any]) -> None:
+    """Print a result, and write it."""
+    print(text)
+    write(name, text, data)
 
 
 def parser(doc: str, sets: Sequence[str] | None = None) -> argparse.ArgumentParser:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from _common import (
+    RESULTS,
     Copula,
     Dataset,
     has_sdv,
@@ -34,15 +35,16 @@ from _common import (
     parser,
     peak_memory,
     progress,
-    publish,
     quality,
     race,
     seconds,
     skip,
+    write,
 )
 
 OURS = ("low", "balanced", "high")
 WARM_UP_ROWS = 1000
+FIT_ROUNDS = 2
 
 _COLD = """
 import json, sys, time
@@ -113,19 +115,21 @@ def time_one(name: str, folder: Path, kind: str, rounds: int, large: int) -> dic
     assert data is not None
     warm_up(kind, data)
     model, rows = generator(kind, data), len(data.frame)
-    fit = min(seconds(lambda: model.fit(data.frame)) for _ in range(rounds))
+    fit = min(seconds(lambda: model.fit(data.frame)) for _ in range(FIT_ROUNDS))
     found: dict[str, Any] = {"rows": rows, "columns": data.frame.shape[1]}
-    if kind == "SMOTE":
-        found["sample_s"] = seconds(lambda: model.sample(rows))
+    drawn = []
+    if kind == "SMOTE":  # slow: once
+        found["sample_s"] = seconds(lambda: drawn.append(model.sample(rows)))
     else:
         found["fit_s"] = fit
-        found |= {"sample_s": race({"": lambda: model.sample(rows)}, rounds)[""]}
+        found["sample_s"] = race({"": lambda: model.sample(rows)}, rounds)[""]
+        drawn.append(model.sample(rows))
     if kind in OURS:
         found["large_rows"] = large
         found["large_s"] = race({"": lambda: model.sample(large)}, 2)[""]
         found |= time_arrow(data, kind, rounds)
     if has_sdv():
-        found |= quality(data.frame, model.sample(rows))
+        found |= quality(data.frame, drawn[0])
     return found
 
 
@@ -135,7 +139,7 @@ def time_arrow(data: Dataset, kind: str, rounds: int) -> dict[str, float]:
 
     table = pa.Table.from_pandas(data.frame, preserve_index=False)
     model = generator(kind, data)
-    fit = min(seconds(lambda: model.fit(table)) for _ in range(rounds))
+    fit = seconds(lambda: model.fit(table))
     return {"arrow_fit_s": fit, "arrow_sample_s": race({"": model.sample}, rounds)[""]}
 
 
@@ -269,43 +273,48 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--large", type=int, default=1_000_000, help="rows of the larger sample")
     options.add_argument("--without", nargs="*", default=[], choices=["SDV", "SMOTE"])
+    options.add_argument("--keep", action="store_true", help="add to the sets of an earlier run")
     asked = options.parse_args()
     hush()
     peers = [k for k, there in (("SDV", has_sdv()), ("SMOTE", has_imblearn())) if there]
-    results: dict[str, Any] = {"sets": {}}
-    for name in asked.sets:
-        data = load(name, asked.data)
-        if data is None:
-            continue
-        found = results["sets"][name] = {}
-        for kind in (*OURS, *peers):
-            if kind in asked.without or (kind == "SMOTE" and data.task != "class"):
-                continue
-            progress(f"{name}: {kind}")
-            found[kind] = in_fresh_process(
-                time_one, name, asked.data, kind, asked.rounds, asked.large
-            )
-            found[kind] |= in_fresh_process(weigh_one, name, asked.data, kind, asked.large)
-            if kind == "SMOTE":
-                nominal = len(data.categories) > 1
-                found[kind]["method"] = "SMOTENC" if nominal else "SMOTE"
-        if "cold" not in results:
-            results |= {"cold_set": name, "cold": cold_start(data)}
-    if not results["sets"]:
-        skip("no data set was found; nothing to measure")
-        return
+    name = asked.name or "table_speed"
     about = machine(
         "vicinal", "numpy", "numba", "pandas", "pyarrow", "sdv", "sdmetrics", "imbalanced-learn"
     )
     about += (
-        f". Best of {asked.rounds}, warm, pandas in and out, seed 0; as many rows drawn as learnt."
-        " MB: peak above what the process held before."
+        f". Best of {asked.rounds} samples and {FIT_ROUNDS} fits, warm, pandas in and out, seed 0;"
+        " as many rows drawn as learnt. MB: peak above what the process held before."
     )
-    publish(
-        asked.name or "table_speed",
-        render(results, about, asked.large),
-        results | {"machine": about},
-    )
+    results: dict[str, Any] = {"machine": about, "sets": {}}
+    earlier = RESULTS / f"{name}.json"
+    if asked.keep and earlier.exists():
+        results |= json.loads(earlier.read_text(encoding="utf-8")) | {"machine": about}
+    text = ""
+    for set_name in asked.sets:
+        data = load(set_name, asked.data)
+        if data is None:
+            continue
+        found: dict[str, Any] = {}
+        for kind in (*OURS, *peers):
+            if kind in asked.without or (kind == "SMOTE" and data.task != "class"):
+                continue
+            progress(f"{set_name}: {kind}")
+            found[kind] = in_fresh_process(
+                time_one, set_name, asked.data, kind, asked.rounds, asked.large
+            )
+            found[kind] |= in_fresh_process(weigh_one, set_name, asked.data, kind, asked.large)
+            if kind == "SMOTE":
+                nominal = len(data.categories) > 1
+                found[kind]["method"] = "SMOTENC" if nominal else "SMOTE"
+        results["sets"][set_name] = found
+        if "cold" not in results:
+            results |= {"cold_set": set_name, "cold": cold_start(data)}
+        text = render(results, about, asked.large)
+        write(name, text, results)
+    if text:
+        print(text)
+    else:
+        skip("no data set was found; nothing to measure")
 
 
 if __name__ == "__main__":

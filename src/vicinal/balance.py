@@ -20,7 +20,7 @@ from vicinal._compiled import compiled
 __all__ = ["FairNeighbours"]
 
 #: Rounds of Sinkhorn's scaling, at most, and the largest error of a row's total to stop at.
-ROUNDS = 100
+ROUNDS = 1000
 TOLERANCE = 0.01
 #: Weight of a row as its own neighbour, next to 1 for the others. It must not be 0, or the
 #: scaling may have no solution: a row that nobody is near to has only itself.

@@ -267,7 +267,7 @@ def mix_rows(
     Parameters
     ----------
     X : ndarray of shape (n_rows, n_features)
-        float32 or float64, C-ordered.
+        Numbers of 4 or 8 bytes (float32, float64), C-ordered.
     parents : ndarray of shape (n_samples, n_parents)
         Row numbers, not negative and below ``n_rows``: not checked here.
     weights : ndarray of shape (n_samples, n_parents)
@@ -280,7 +280,7 @@ def mix_rows(
     Returns
     -------
     ndarray of shape (n_samples, n_features)
-        ``out``, or a new array of the type of ``X``.
+        The array ``out``, or a new one of the type of ``X``.
 
     Raises
     ------

@@ -462,17 +462,17 @@ def make_plan(
     random_state : int, numpy.random.Generator or None
         Seed. The same seed gives the same plan on any number of threads.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If a parameter is not what it should be, or the pairing needs the rows and got their
-        number.
-
     Returns
     -------
     MixPlan
         ``left`` runs through all rows in order, as often as ``n_samples`` asks for; a last
         incomplete round takes a random subset.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is not what it should be, or the pairing needs the rows and got their
+        number.
 
     Examples
     --------

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from vicinal.table.columns import Column, detect_columns
 from vicinal.table.frames import to_arrow
-from vicinal.table.latent import to_numbers
+from vicinal.table.numbers import to_floats
 
 __all__ = ["ColumnFidelity", "Fidelity", "compare"]
 
@@ -179,7 +179,7 @@ def _compare_column(
 
 
 def _seen(values: pa.ChunkedArray, name: str) -> npt.NDArray[Any]:
-    numbers, gone = to_numbers(values, name)
+    numbers, gone = to_floats(values, name)
     return numbers[~gone]
 
 
@@ -233,7 +233,7 @@ def _spearman(table: pa.Table, names: list[str]) -> npt.NDArray[np.float64]:
     """Return rank correlations; rows that miss either value are left out, pair by pair."""
     from scipy.stats import rankdata
 
-    read = [to_numbers(table[name], name) for name in names]
+    read = [to_floats(table[name], name) for name in names]
     result = np.eye(len(names))
     for i in range(len(names)):
         for j in range(i):

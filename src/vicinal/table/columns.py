@@ -39,6 +39,8 @@ INHERITED_KINDS = frozenset({"boolean", "category", "constant", "missing"})
 UNIQUE_SHARE = 0.5
 #: ... among at least this many values.
 UNIQUE_ROWS = 50
+#: ... or among at least this many where all are distinct.
+UNIQUE_FEW = 10
 #: Near-unique strings of this many words or more, on average, are text and not identifiers.
 TEXT_WORDS = 3.0
 
@@ -109,28 +111,25 @@ def detect_columns(table: pa.Table, kinds: Mapping[str, str] | None = None) -> l
     """
     said = dict(kinds or {})
     for name, kind in said.items():
-        check_column("column", name, table.column_names)
+        check_column("kinds", name, table.column_names)
         check_choice(f"kind of column {name!r}", kind, KINDS)
     return [_detect(name, table[name], said.get(name)) for name in table.column_names]
 
 
 def _detect(name: str, values: pa.ChunkedArray, said: str | None) -> Column:
-    n_missing = values.null_count + _count_nan(values)
-    plain = pc.drop_null(values)
+    plain = values
     if pa.types.is_dictionary(plain.type):
         plain = plain.cast(plain.type.value_type)
+    if pa.types.is_floating(plain.type):
+        plain = plain.filter(pc.invert(pc.is_nan(plain)))
+    plain = pc.drop_null(plain)
+    n_missing = len(values) - len(plain)
     n_distinct = len(plain.unique())
     found, note = _guess(name, plain, n_distinct)
     if said is not None:
         _check_possible(name, said, plain.type)
         found, note = said, "as you said"
     return Column(name, found, str(values.type), n_missing, n_distinct, note)
-
-
-def _count_nan(values: pa.ChunkedArray) -> int:
-    if not pa.types.is_floating(values.type):
-        return 0
-    return pc.sum(pc.is_nan(values)).as_py() or 0
 
 
 def _guess(name: str, plain: pa.ChunkedArray, n_distinct: int) -> tuple[str, str]:
@@ -141,9 +140,10 @@ def _guess(name: str, plain: pa.ChunkedArray, n_distinct: int) -> tuple[str, str
     if kind == "integer":
         if _looks_like_row_number(name, plain, n_distinct):
             return "identifier", "every value once"
-    elif kind == "category" and len(plain) >= UNIQUE_ROWS:
+    elif kind == "category" and _is_string(plain.type):
         share = n_distinct / len(plain)
-        if share > UNIQUE_SHARE and _is_string(plain.type):
+        many = len(plain) >= UNIQUE_ROWS and share > UNIQUE_SHARE
+        if many or (share == 1.0 and len(plain) >= UNIQUE_FEW):
             words = pc.mean(pc.add(pc.count_substring_regex(plain, r"\s+"), 1)).as_py()
             note = f"{share:.0%} of the values are distinct"
             return ("text" if words >= TEXT_WORDS else "identifier"), note

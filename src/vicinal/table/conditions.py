@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,8 +48,9 @@ def parse_where(where: Where) -> list[Condition]:
     Parameters
     ----------
     where : str, sequence of str, or mapping of str to value
-        ``"age>=40"``, several such, or ``{"age": 40}`` for equality. Signs are ``= == != < <= >
-        >=``; the first one after a name counts, so ``income=>50K`` asks for the value ``>50K``.
+        ``"age>=40"``, several such, or ``{"age": 40}`` for equality, with None for a missing
+        value. Signs are ``= == != < <= > >=``; the first one after a name counts, so
+        ``income=>50K`` asks for the value ``>50K``.
 
     Returns
     -------
@@ -85,7 +87,7 @@ def _parse(text: str) -> Condition:
 
 
 def rows_matching(table: pa.Table, conditions: Sequence[Condition]) -> pa.ChunkedArray:
-    """Tell which rows meet all conditions; a missing value meets none.
+    """Tell which rows meet all conditions; a missing value meets none but ``{column: None}``.
 
     Parameters
     ----------
@@ -110,21 +112,50 @@ def rows_matching(table: pa.Table, conditions: Sequence[Condition]) -> pa.Chunke
         values = table[condition.column]
         if pa.types.is_dictionary(values.type):
             values = values.cast(values.type.value_type)
-        one = pc.fill_null(
-            _SIGNS[condition.sign](values, _as_scalar(condition, values.type)), False
-        )
+        one = _rows_meeting(condition, values)
         met = one if met is None else pc.and_(met, one)
     return met
 
 
-def _as_scalar(condition: Condition, kind: pa.DataType) -> pa.Scalar:
+def _rows_meeting(condition: Condition, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    gone = values.is_null(nan_is_null=pa.types.is_floating(values.type))
+    if condition.value is None:
+        if condition.sign == "=":
+            return gone
+        raise _no_value(condition, values.type)
+    if pa.types.is_float16(values.type):
+        values = values.cast(pa.float32())
     try:
-        value = condition.value
-        if isinstance(value, str) and pa.types.is_timestamp(kind) and kind.tz is not None:
-            return pc.assume_timezone(pa.scalar(value).cast(pa.timestamp(kind.unit)), kind.tz)
-        return pa.scalar(value).cast(kind)
+        wanted = _as_scalar(condition.value, values.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        raise ValueError(
-            f"where: {condition.value!r} is no value for column {condition.column!r}, which holds "
-            f"{kind}."
-        ) from error
+        # a number that the column's type cannot hold can still be compared: age>=39.5
+        number = _as_float(condition.value)
+        if number is None or not pa.types.is_integer(values.type):
+            raise _no_value(condition, values.type) from error
+        values, wanted = values.cast(pa.float64(), safe=False), pa.scalar(number)
+    met = _SIGNS[condition.sign](values, wanted)
+    return pc.and_(pc.fill_null(met, False), pc.invert(gone))
+
+
+def _as_scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
+    if isinstance(value, str) and pa.types.is_timestamp(kind) and kind.tz is not None:
+        try:
+            return pc.assume_timezone(pa.scalar(value).cast(pa.timestamp(kind.unit)), kind.tz)
+        except pa.ArrowInvalid:  # the value names a zone of its own
+            return pa.scalar(value).cast(kind)
+    return pa.scalar(value).cast(kind)
+
+
+def _as_float(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _no_value(condition: Condition, kind: pa.DataType) -> ValueError:
+    return ValueError(
+        f"where: {condition.value!r} is no value for column {condition.column!r}, which holds "
+        f"{kind}. Write one as the column does."
+    )

@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
-__all__ = ["NormalScores", "RawValues", "Scale", "fill_missing", "from_numbers", "to_numbers"]
+from vicinal.table.numbers import MAX_DECIMALS, Mask, Numbers
 
-Numbers = npt.NDArray[Any]  # int64 or float64
+__all__ = ["NormalScores", "RawValues", "Scale", "fill_missing"]
+
 Scores = npt.NDArray[np.floating[Any]]
-Mask = npt.NDArray[np.bool_]
 
 #: Up to this many distinct values every one is kept apart; above, quantiles are interpolated.
 STEP_VALUES = 1024
@@ -23,100 +21,9 @@ LEVELS = 2048
 #: Tied values share a normal score but for this share of the room that their ranks take up. It
 #: breaks ties among mixed scores at random, which keeps the frequencies of the values.
 TIE_SPREAD = 0.01
-#: Decimal places that are recognised and kept.
-MAX_DECIMALS = 6
-
-
-def to_numbers(values: pa.ChunkedArray, name: str) -> tuple[Numbers, Mask]:
-    """Return the numbers behind a column, and where it has none.
-
-    Parameters
-    ----------
-    values : pyarrow.ChunkedArray
-        Numbers, dates, times or durations.
-    name : str
-        Column, for error messages.
-
-    Returns
-    -------
-    numbers : ndarray of int64 or float64, shape (n_rows,)
-        Times count units since the epoch. Missing places hold 0.
-    missing : ndarray of bool, shape (n_rows,)
-        True where the value is null or NaN.
-
-    Raises
-    ------
-    ValueError
-        If a value is infinite.
-    """
-    kind = values.type
-    if pa.types.is_temporal(kind):
-        width = pa.int32() if kind.bit_width == 32 else pa.int64()
-        values = values.cast(width).cast(pa.int64())
-    elif pa.types.is_integer(kind) and kind != pa.uint64():
-        values = values.cast(pa.int64())
-    else:
-        values = values.cast(pa.float64(), safe=False)
-    missing = values.is_null(nan_is_null=True).to_numpy()
-    numbers = pc.fill_null(values, 0).to_numpy()
-    if missing.any():
-        numbers = np.where(missing, 0, numbers)
-    if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
-        row = int(np.flatnonzero(~np.isfinite(numbers))[0])
-        raise ValueError(
-            f"Column {name!r} holds infinity (row {row}), which cannot be mixed. Replace it by a "
-            "missing value or a large number, or drop the row."
-        )
-    return numbers, missing
-
-
-def from_numbers(numbers: Numbers, missing: Mask | None, kind: pa.DataType) -> pa.Array:
-    """Return numbers as an Arrow array of the column's own type.
-
-    Parameters
-    ----------
-    numbers : ndarray of int64 or float64, shape (n_rows,)
-        As decoded by a :class:`Scale`.
-    missing : ndarray of bool, shape (n_rows,), or None
-        Where to leave the value out.
-    kind : pyarrow.DataType
-        The column's type.
-
-    Returns
-    -------
-    pyarrow.Array
-        Of that type.
-    """
-    if pa.types.is_temporal(kind):
-        numbers = _whole(numbers, *_integer_limits(kind))
-        width = pa.int32() if kind.bit_width == 32 else pa.int64()
-        return pa.array(numbers, pa.int64(), mask=missing).cast(width).cast(kind)
-    if pa.types.is_integer(kind):
-        return pa.array(_whole(numbers, *_integer_limits(kind)), mask=missing).cast(kind)
-    if pa.types.is_decimal(kind):
-        text = pa.array(np.round(numbers, kind.scale), pa.float64(), mask=missing)
-        return text.cast(kind, safe=False)
-    return pa.array(numbers.astype(np.float64, copy=False), mask=missing).cast(kind, safe=False)
-
-
-def _integer_limits(kind: pa.DataType) -> tuple[int, int]:
-    if pa.types.is_temporal(kind):
-        bits, signed = kind.bit_width, True
-    else:
-        bits, signed = kind.bit_width, pa.types.is_signed_integer(kind)
-    low = -(1 << (bits - 1)) if signed else 0
-    high = (1 << (bits - 1)) - 1 if signed else (1 << bits) - 1
-    return low, high
-
-
-def _whole(numbers: Numbers, low: int, high: int) -> Numbers:
-    """Round to integers inside the limits of a type."""
-    if numbers.dtype.kind == "i":
-        return np.clip(numbers, max(low, -(1 << 63)), min(high, (1 << 63) - 1))
-    unsigned = high > (1 << 63) - 1
-    top = np.nextafter(float(high), 0) if high > 1 << 53 else float(high)
-    rounded = np.clip(np.rint(numbers), float(low), top)
-    return rounded.astype(np.uint64 if unsigned else np.int64)
+#: Rows, about, and columns at most from which a missing score is predicted.
+FILL_ROWS = 20_000
+FILL_COLUMNS = 64
 
 
 def fill_missing(scores: Scores, missing: Mask, rng: np.random.Generator) -> None:
@@ -137,25 +44,43 @@ def fill_missing(scores: Scores, missing: Mask, rng: np.random.Generator) -> Non
         Picks the residuals.
     """
     holed = np.flatnonzero(missing.any(axis=0))
+    if not len(holed):
+        return
+    size = np.maximum(np.abs(scores).max(axis=0), np.finfo(scores.dtype).tiny)
+    plain = scores / size  # squares of huge numbers would overflow
     for column in holed:
-        scores[missing[:, column], column] = _mean_of(scores[:, column], missing[:, column])
-    centred = scores - scores.mean(axis=0)
+        hole = missing[:, column]
+        plain[hole, column] = plain[~hole, column].mean() if not hole.all() else 0.0
+    few = plain[:: max(1, len(plain) // FILL_ROWS)].astype(np.float64)
+    strength = None
+    if few.shape[1] > FILL_COLUMNS:
+        few -= few.mean(axis=0)
+        strength = np.abs(few.T @ few) / np.maximum(np.sqrt((few**2).sum(axis=0)), 1e-12)
     for column in holed:
-        gone, seen = missing[:, column], ~missing[:, column]
-        if not seen.any():
+        gone, seen = (np.flatnonzero(one) for one in (missing[:, column], ~missing[:, column]))
+        if not len(seen):
             continue
-        others = np.delete(centred, column, axis=1)
-        target = scores[seen, column]
-        design = np.column_stack([np.ones(len(others)), others])
-        gram = design[seen].T @ design[seen]
+        seen = seen[:: max(1, len(seen) // FILL_ROWS)]
+        target = plain[seen, column].astype(np.float64)
+        others = np.delete(np.arange(scores.shape[1]), column)
+        if strength is not None:  # the most correlated of many
+            order = np.argsort(-strength[column, others], kind="stable")
+            others = np.sort(others[order[:FILL_COLUMNS]])
+        design = _design(plain, seen, others)
+        gram = design.T @ design
         gram[np.diag_indices_from(gram)] += 1e-6 * (1 + np.diag(gram))
-        slope = np.linalg.solve(gram, design[seen].T @ target)
-        residual = target - design[seen] @ slope
-        scores[gone, column] = design[gone] @ slope + rng.choice(residual, int(gone.sum()))
+        slope = np.linalg.solve(gram, design.T @ target)
+        residual = target - design @ slope
+        filled = _design(plain, gone, others) @ slope + rng.choice(residual, len(gone))
+        scores[gone, column] = filled * size[column]
 
 
-def _mean_of(column: Scores, gone: Mask) -> float:
-    return float(column[~gone].mean()) if not gone.all() else 0.0
+def _design(
+    scores: Scores, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float64]:
+    design = np.ones((len(rows), len(columns) + 1))
+    design[:, 1:] = scores[np.ix_(rows, columns)]
+    return design
 
 
 class Scale(ABC):
@@ -187,13 +112,24 @@ class RawValues(Scale):
         The column.
     missing : ndarray of bool, shape (n_rows,)
         Places without a value.
+    limits : tuple of two numbers
+        What the column's type can hold; mixed values are clipped to it.
+    whole : bool, default False
+        Whether to round floats to whole numbers.
     """
 
-    def __init__(self, numbers: Numbers, missing: Mask) -> None:
+    def __init__(
+        self, numbers: Numbers, missing: Mask, limits: tuple[Any, Any], whole: bool = False
+    ) -> None:
         seen = numbers[~missing]
+        self._limits, self._whole = limits, whole
         # Centred in the column's own type: large integers and timestamps keep their last digits.
-        self._centre = seen.dtype.type(np.median(seen)) if len(seen) else seen.dtype.type(0)
-        self.scores = (numbers - self._centre).astype(np.float64)
+        half = len(seen) // 2
+        self._centre = np.partition(seen, half)[half] if len(seen) else numbers.dtype.type(0)
+        if len(seen) and int(seen.max()) - int(seen.min()) >= 2**63:  # would not fit in int64
+            self.scores = numbers.astype(np.float64) - float(self._centre)
+        else:
+            self.scores = np.where(missing, 0, numbers - self._centre).astype(np.float64)
         self.scores[missing] = 0.0
 
     def calibrate(self, mixed: Scores) -> None:
@@ -201,9 +137,19 @@ class RawValues(Scale):
 
     def decode(self, scores: Scores) -> Numbers:
         """Return centred values moved back, rounded where the column holds integers."""
-        whole = self._centre.dtype.kind == "i"
-        moved: Numbers = self._centre + (np.rint(scores).astype(np.int64) if whole else scores)
-        return moved
+        low, high = self._limits
+        if self._centre.dtype.kind == "f":
+            moved = self._centre + scores
+            clipped: Numbers = np.clip(np.rint(moved) if self._whole else moved, low, high)
+            return clipped
+        centre, far = int(self._centre), 2**62
+        steps = np.clip(np.rint(scores), -float(far), float(far)).astype(np.int64)
+        whole = centre + np.clip(steps, max(low - centre, -far), min(high - centre, far))
+        beyond = np.abs(scores) >= far
+        if beyond.any():
+            top = np.nextafter(float(high), 0.0) if float(high) > high else float(high)
+            whole[beyond] = np.clip(centre + scores[beyond], float(low), top).astype(np.int64)
+        return whole
 
 
 class NormalScores(Scale):
@@ -226,18 +172,25 @@ class NormalScores(Scale):
         from scipy.special import ndtri
 
         seen = numbers[~missing]
-        self._values, inverse, counts = np.unique(seen, return_inverse=True, return_counts=True)
-        self._ends = np.cumsum(counts) / max(len(seen), 1)  # share of values up to each one
-        middle = ndtri(np.clip(self._ends - counts / (2 * max(len(seen), 1)), 1e-12, 1 - 1e-12))
+        values, inverse, counts = np.unique(seen, return_inverse=True, return_counts=True)
+        ends = np.cumsum(counts) / max(len(seen), 1)  # share of values up to each one
+        middle = ndtri(np.clip(ends - counts / (2 * max(len(seen), 1)), 1e-12, 1 - 1e-12))
         scores = middle[inverse]
-        if len(self._values) < len(seen):
+        if len(values) < len(seen):
             order = np.lexsort([rng.random(len(seen)), inverse])
             rank = np.empty(len(seen))
             rank[order] = np.arange(len(seen)) + 0.5
             scores += TIE_SPREAD * (ndtri(rank / len(seen)) - scores)
         self.scores = np.zeros(len(numbers), np.float32)
         self.scores[~missing] = scores
-        self._decimals = _decimals(self._values)
+        self._decimals = _decimals(values)
+        self._levels: Scores
+        if not len(values):  # nothing but gaps
+            values, ends = np.zeros(1, numbers.dtype), np.ones(1)
+        if len(values) <= STEP_VALUES:
+            self._levels, self._low, self._high = ends[:-1], values, values
+        else:
+            self._levels, self._low, self._high = _interpolated(values, ends)
 
     def calibrate(self, mixed: Scores) -> None:
         """Learn the quantiles of mixed scores.
@@ -248,30 +201,9 @@ class NormalScores(Scale):
             Scores of mixed rows, mixed as they will be when sampling.
         """
         ordered = np.sort(mixed).astype(np.float64)
-        if len(self._values) <= STEP_VALUES:
-            at = self._ends[:-1]
-            low, gap = self._values, np.zeros(len(self._values))
-        else:
-            at, low, gap = self._levels()
-        edges = np.interp(at * len(ordered), np.arange(len(ordered)) + 0.5, ordered)
-        self._lookup = _Lookup(edges, (ordered[0], ordered[-1]), low, gap, self._decimals)
-
-    def _levels(self) -> tuple[Numbers, Numbers, Numbers]:
-        """Return inner levels, and value and gap to the next at each cell's lower level.
-
-        Levels are equally spaced, with frequent values (more than one level wide) given a cell of
-        their own, so that they neither smear nor fade.
-        """
-        starts = np.concatenate([[0.0], self._ends[:-1]])
-        wide = np.flatnonzero(self._ends - starts > 1.0 / LEVELS)
-        level = np.unique(
-            np.concatenate([np.linspace(0, 1, LEVELS + 1), starts[wide], self._ends[wide]])
-        )
-        at = np.minimum(np.searchsorted(self._ends, level, side="right"), len(self._values) - 1)
-        low = self._values[at[:-1]]
-        # the cell's upper end is the value just below the next level, not the one at it
-        end = np.searchsorted(self._ends, level[1:], side="left").clip(max=len(self._values) - 1)
-        return level[1:-1], low, (self._values[end] - low).astype(np.float64)
+        edges = np.interp(self._levels * len(ordered), np.arange(len(ordered)) + 0.5, ordered)
+        outer = (ordered[0], ordered[-1])
+        self._lookup = _Lookup(edges, outer, self._low, self._high, self._decimals)
 
     def decode(self, scores: Scores) -> Numbers:
         """Return the values of the same rank.
@@ -289,13 +221,29 @@ class NormalScores(Scale):
         return self._lookup(scores)
 
 
+def _interpolated(values: Numbers, ends: Scores) -> tuple[Scores, Numbers, Numbers]:
+    """Return inner levels, and the values that the cells between levels begin and end with.
+
+    Levels are equally spaced, with frequent values (more than one level wide) given a cell of
+    their own, so that they neither smear nor fade.
+    """
+    starts = np.concatenate([[0.0], ends[:-1]])
+    wide = np.flatnonzero(ends - starts > 1.0 / LEVELS)
+    level = np.unique(np.concatenate([np.linspace(0, 1, LEVELS + 1), starts[wide], ends[wide]]))
+    at = np.searchsorted(ends, level, side="right").clip(max=len(values) - 1)
+    # the cell's upper end is the value just below the next level, not the one at it
+    end = np.searchsorted(ends, level[1:], side="left").clip(max=len(values) - 1)
+    return level[1:-1], values[at[:-1]], values[end]
+
+
 def _decimals(values: Numbers) -> int | None:
     """Return how many decimal places the values have, if that is a few."""
     if values.dtype.kind == "i":
         return None
-    for places in range(MAX_DECIMALS + 1):
-        if np.array_equal(np.round(values, places), values):
-            return places
+    with np.errstate(over="ignore"):  # huge numbers have no decimal places to keep
+        for places in range(MAX_DECIMALS + 1):
+            if np.array_equal(np.round(values, places), values):
+                return places
     return None
 
 
@@ -307,14 +255,14 @@ class _Lookup:
         edges: Scores,
         outer: tuple[float, float],
         low: Numbers,
-        gap: Scores,
+        high: Numbers,
         decimals: int | None,
     ) -> None:
         from vicinal.table import _lookup
 
         self._function = _lookup.look_up
         self._edges = np.concatenate([[outer[0]], edges, [outer[1]]])
-        self._low, self._gap = low, gap
+        self._low, self._high = low, high
         self._scale = 0.0 if decimals is None else 10.0**decimals
         finite = edges if len(edges) else np.zeros(1)
         self._start = float(finite[0])
@@ -333,7 +281,7 @@ class _Lookup:
             self._start,
             self._per_cell,
             self._low,
-            self._gap,
+            self._high,
             self._scale,
             self._low.dtype.kind == "i",
             out,

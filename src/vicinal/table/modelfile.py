@@ -70,21 +70,16 @@ def save(path: str | PathLike[str], settings: dict[str, Any], learnt: Learnt) ->
         What it learnt.
     """
     check_folder(path)
-    weights, seed = settings["weights"], settings["random_state"]
     facts = {
         "format": FORMAT,
         "vicinal": __version__,
-        "settings": settings
-        | {
-            "weights": None if weights is None else weights.spec(),
-            "random_state": int(seed) if isinstance(seed, (int, np.integer)) else None,
-        },
+        "settings": _plain(settings),
         "seed": learnt.seeds.entropy,
         "recipe": vars(learnt.recipe) | {"weights": learnt.recipe.weights.spec()},
         "columns": [column.as_dict() for column in learnt.columns],
         "schema": base64.b64encode(learnt.schema.serialize()).decode(),
     }
-    table = learnt.rows.append_column(_ORDER, pa.array(learnt.order))
+    table = learnt.rows.append_column(_ORDER, pa.array(learnt.order))  # the last one
     table = table.replace_schema_metadata({_KEY: json.dumps(facts).encode()})
     options = pa.ipc.IpcWriteOptions(compression="zstd", unify_dictionaries=True)
     with (
@@ -92,6 +87,20 @@ def save(path: str | PathLike[str], settings: dict[str, Any], learnt: Learnt) ->
         pa.ipc.new_file(sink, table.schema, options=options) as writer,
     ):
         writer.write_table(table)
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings as JSON values. A Generator is not saved: loaded, it is None."""
+    weights, seed, within = (settings[name] for name in ("weights", "random_state", "within"))
+    kinds, neighbours = settings["kinds"], settings["neighbours"]
+    return settings | {
+        "weights": None if weights is None else weights.spec(),
+        "random_state": int(seed) if isinstance(seed, (int, np.integer)) else None,
+        "within": within if within is None or isinstance(within, str) else list(within),
+        "kinds": None if kinds is None else dict(kinds),
+        "neighbours": None if neighbours is None else int(neighbours),
+        "exact_moments": bool(settings["exact_moments"]),
+    }
 
 
 def load(path: str | PathLike[str]) -> tuple[dict[str, Any], Learnt]:
@@ -129,7 +138,10 @@ def load(path: str | PathLike[str]) -> tuple[dict[str, Any], Learnt]:
         ) from error
     text = (table.schema.metadata or {}).get(_KEY)
     if text is None:
-        raise ValueError(f"{path} is an Arrow file but no vicinal model.")
+        raise ValueError(
+            f"{path} is an Arrow file but no vicinal model. Models come from "
+            "TableSynthesizer.save or `vicinal table --save-model`."
+        )
     facts: dict[str, Any] = json.loads(text)
     if facts["format"] != FORMAT:
         raise ValueError(
@@ -140,10 +152,11 @@ def load(path: str | PathLike[str]) -> tuple[dict[str, Any], Learnt]:
     if settings["weights"] is not None:
         settings["weights"] = law_from_spec(settings["weights"])
     recipe |= {"weights": law_from_spec(recipe["weights"]), "within": tuple(recipe["within"])}
-    rows = table.drop_columns([_ORDER]).replace_schema_metadata(None).combine_chunks()
+    last = table.num_columns - 1  # by place: a column of the table may have its name
+    rows = table.select(list(range(last))).replace_schema_metadata(None).combine_chunks()
     return settings, Learnt(
         rows=rows,
-        order=table[_ORDER].to_numpy(),
+        order=table.column(last).to_numpy(),
         columns=[Column(**column) for column in facts["columns"]],
         recipe=Recipe(**recipe),
         schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(facts["schema"]))),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -25,15 +25,11 @@ from vicinal.pairing import (
     neighbour_source,
 )
 from vicinal.plan import draw_chunk
+from vicinal.table.association import bundles, codes_of, row_space
+from vicinal.table.buffers import ColumnBuffer
 from vicinal.table.columns import Column
-from vicinal.table.latent import (
-    NormalScores,
-    RawValues,
-    Scale,
-    fill_missing,
-    from_numbers,
-    to_numbers,
-)
+from vicinal.table.latent import NormalScores, RawValues, Scale, fill_missing
+from vicinal.table.numbers import Mask, from_numbers, number_limits, to_numbers
 from vicinal.weights import WeightLaw
 
 __all__ = ["Pool", "Recipe"]
@@ -43,18 +39,14 @@ __all__ = ["Pool", "Recipe"]
 FEW_VALUES = 20
 #: Rows mixed to learn how mixed scores are distributed.
 CALIBRATION_ROWS = 2 * CHUNK_ROWS
-#: Levels of a category that get an axis of their own where nearness is measured.
-NEAR_LEVELS = 40
-#: Axes that nearness is measured along, at most; more are projected on the widest.
-NEAR_AXES = 32
-
-#: Inherited columns whose association (Cramer's V) is above this come from one parent ...
-ASSOCIATED = 0.5
-#: ... measured on about this many rows.
-ASSOCIATION_ROWS = 20_000
+#: Neighbours are not fewer than this where they are a share of the rows that may mix.
+NEAR_LEAST = 5
 
 # keys of seeds, apart from those that plans use
 _TIES, _FILL, _NEAR, _CALIBRATE, _PICK = 10, 11, 12, 13, 14
+
+Plan = tuple[npt.NDArray[Any], npt.NDArray[Any]]  # parents and weights
+Adjust = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -75,7 +67,9 @@ class Recipe:
     within : tuple of str
         Columns whose groups are never mixed.
     neighbours : int
-        Size of a neighbourhood.
+        Size of a neighbourhood, at most.
+    share : float
+        The same as a share of the rows that may mix (at least five rows all the same).
     """
 
     method: str
@@ -84,6 +78,7 @@ class Recipe:
     categories: str
     within: tuple[str, ...]
     neighbours: int
+    share: float = 1.0
 
 
 class Pool:
@@ -92,122 +87,124 @@ class Pool:
     Parameters
     ----------
     table : pyarrow.Table
-        Rows; only columns that are mixed or inherited, in ``columns``' order.
+        Rows; columns that are neither mixed nor inherited lend only the places of their gaps.
     columns : sequence of Column
         What they are.
     recipe : Recipe
         How to mix.
     seeds : Seeds
         Ties, fills and calibration come from here.
+    held : mapping of str to bool, optional
+        Columns that must not leave what the rows hold: mixed numbers keep their marginal, whatever
+        the recipe says, or, where the value is True, are taken from a parent.
     """
 
     def __init__(
-        self, table: pa.Table, columns: Sequence[Column], recipe: Recipe, seeds: Seeds
+        self,
+        table: pa.Table,
+        columns: Sequence[Column],
+        recipe: Recipe,
+        seeds: Seeds,
+        held: Mapping[str, bool] | None = None,
     ) -> None:
-        self.table, self.recipe = table, recipe
-        self._mixed = [c.name for c in columns if self._is_mixed(c)]
+        self.recipe, self._n_rows = recipe, int(table.num_rows)
+        self._held = dict(held or {})
+        self._types = {field.name: field.type for field in table.schema}
+        used = [c for c in columns if c.name in self._types]
+        self._mixed = [c for c in used if self._is_mixed(c)]
+        mixed = {c.name for c in self._mixed}
         self._inherited = {
-            c.name: _encoded(table[c.name]) for c in columns if c.name not in self._mixed
+            c.name: _encoded(table[c.name])
+            for c in used
+            if c.inherited or c.mixed
+            if c.name not in mixed
         }
-        self._scales, self._scores, self._missing = self._score(seeds)
-        self._groups = self._group_codes()
-        self._bundles = self._bundle()
-        self._near = self._find_near(seeds) if recipe.method == "neighbourhood" else None
-        self._calibrate(seeds)
+        self._gaps = {
+            c.name: table[c.name].is_null().to_numpy()
+            for c in used
+            if not (c.mixed or c.inherited) and table[c.name].null_count
+        }
+        self._score(table, seeds)
+        codes = {name: codes_of(values) for name, (values, _) in self._inherited.items()}
+        self._groups = self._group_codes(codes)
+        self._bundles = bundles(codes, recipe.within)
+        self._near = self._find_near(codes, seeds) if recipe.method == "neighbourhood" else None
+        self._calibrate(Seeds(seeds.generator(_CALIBRATE)))
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        return self._n_rows
+
+    @property
+    def single_groups(self) -> int:
+        """How many groups have one row, which can only be copied."""
+        return 0 if self._groups is None else int((np.bincount(self._groups) == 1).sum())
+
+    @property
+    def scores(self) -> npt.NDArray[Any]:
+        """Scores of the mixed columns, shape (n_rows, n_mixed)."""
+        return self._scores
 
     def _is_mixed(self, column: Column) -> bool:
-        if column.name in self.recipe.within or not column.mixed:
+        if not column.mixed or column.name in self.recipe.within or self._held.get(column.name):
             return False
-        return self.recipe.marginals == "raw" or column.n_distinct > FEW_VALUES
+        return self._is_raw(column) or column.n_distinct > FEW_VALUES
 
-    def _score(self, seeds: Seeds) -> tuple[list[Scale], npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    def _is_raw(self, column: Column) -> bool:
+        return self.recipe.marginals == "raw" and column.name not in self._held
+
+    def _score(self, table: pa.Table, seeds: Seeds) -> None:
         raw = self.recipe.marginals == "raw"
         shape = (len(self), len(self._mixed))
-        scores = np.zeros(shape, np.float64 if raw else np.float32)
-        missing = np.zeros(shape, bool)
-        scales: list[Scale] = []
-        for at, name in enumerate(self._mixed):
-            numbers, missing[:, at] = to_numbers(self.table[name], name)
+        self._scores = np.zeros(shape, np.float64 if raw else np.float32)
+        self._missing = np.zeros(shape, bool)
+        self._scales: list[Scale] = []
+        self._nan: dict[str, Mask] = {}  # where a value is missing by being NaN, not null
+        for at, column in enumerate(self._mixed):
+            values = table[column.name]
+            numbers, missing = to_numbers(values, column.name)
+            whole = column.kind == "integer" and numbers.dtype.kind == "f"
             scale: Scale
-            if raw:
-                scale = RawValues(numbers, missing[:, at])
+            if self._is_raw(column):
+                limits = number_limits(values.type, numbers)
+                scale = RawValues(numbers, missing, limits, whole)
             else:
-                scale = NormalScores(numbers, missing[:, at], seeds.generator(_TIES, at))
-            scores[:, at] = scale.scores
+                numbers = np.rint(numbers) if whole else numbers
+                scale = NormalScores(numbers, missing, seeds.generator(_TIES, at))
+            if np.count_nonzero(missing) > values.null_count:
+                self._nan[column.name] = missing & ~values.is_null().to_numpy()
+            self._missing[:, at], self._scores[:, at] = missing, scale.scores
             del scale.scores  # kept once, in the matrix
-            scales.append(scale)
-        fill_missing(scores, missing, seeds.generator(_FILL))
-        return scales, scores, missing
+            self._scales.append(scale)
+        fill_missing(self._scores, self._missing, seeds.generator(_FILL))
 
-    def _group_codes(self) -> npt.NDArray[np.integer[Any]] | None:
-        codes: npt.NDArray[Any] | None = None
+    def _group_codes(
+        self, codes: Mapping[str, npt.NDArray[np.integer[Any]]]
+    ) -> npt.NDArray[np.integer[Any]] | None:
+        joint: npt.NDArray[Any] | None = None
         for name in self.recipe.within:
-            one = _codes(self.table[name])
-            codes = one if codes is None else compact_codes(codes * (int(one.max()) + 1) + one)
-        if codes is None:
-            return None
-        alone = int((np.bincount(codes) == 1).sum())
-        if alone:
-            warnings.warn(
-                f"within={list(self.recipe.within)}: {alone} group(s) have a single row, which "
-                "can only be copied. Group by fewer columns, or merge rare groups.",
-                UserWarning,
-                stacklevel=4,
-            )
-        return codes
+            one = codes[name].astype(np.int64)
+            if joint is not None:  # in int64: the product would not fit into narrow codes
+                one += joint.astype(np.int64) * (int(one.max()) + 1)
+            joint = compact_codes(one)
+        return joint
 
-    def _bundle(self) -> list[list[str]]:
-        """Join inherited columns that depend on each other: they come from one parent."""
-        names = list(self._inherited)
-        step = max(1, len(self) // ASSOCIATION_ROWS)
-        codes = {name: _codes(self.table[name])[::step] for name in names}
-        bundles: list[list[str]] = []
-        for name in names:
-            alone = name in self.recipe.within
-            near = [
-                bundle
-                for bundle in bundles
-                if not alone
-                and bundle[0] not in self.recipe.within
-                and any(cramers_v(codes[name], codes[other]) > ASSOCIATED for other in bundle)
-            ]
-            bundles = [bundle for bundle in bundles if bundle not in near]
-            bundles.append([*(other for bundle in near for other in bundle), name])
-        return bundles
-
-    def _find_near(self, seeds: Seeds) -> FairNeighbours:
-        space = self.near_space()
+    def _find_near(
+        self, codes: Mapping[str, npt.NDArray[np.integer[Any]]], seeds: Seeds
+    ) -> FairNeighbours:
         rng = seeds.generator(_NEAR)
-        near = nearest_rows(space, self.recipe.neighbours, groups=self._groups, rng=rng)
+        within = self.recipe.within
+        space = row_space(self._scores, [c for name, c in codes.items() if name not in within], rng)
+        groups = np.zeros(len(self), np.uint8) if self._groups is None else self._groups
+        sizes = np.bincount(groups)
+        reach = np.maximum(np.ceil(sizes * self.recipe.share), NEAR_LEAST).astype(int)
+        reach = np.minimum(reach, self.recipe.neighbours)
+        near = np.empty((len(self), int(reach.max())), np.int32)
+        # groups of one reach are searched at once; a shorter reach is repeated to fill the row
+        for count in np.unique(reach):
+            rows = np.flatnonzero(reach[groups] == count)
+            found = nearest_rows(space[rows], int(count), groups=groups[rows], rng=rng)
+            near[rows] = rows[found[:, np.arange(near.shape[1]) % count]]
         return FairNeighbours(near)
-
-    def near_space(self) -> npt.NDArray[np.float32]:
-        """Return the rows as points: standardised scores, and an axis for each common level.
-
-        Returns
-        -------
-        ndarray of float32, shape (n_rows, n_axes)
-            At most ``NEAR_AXES`` axes; more are projected on their widest directions.
-        """
-        spread = self._scores.std(axis=0)
-        blocks = [self._scores / np.where(spread > 0, spread, 1)]
-        for name in self._inherited:
-            if name in self.recipe.within:
-                continue
-            codes = _codes(self.table[name])
-            counts = np.bincount(codes)
-            common = np.argsort(-counts, kind="stable")[:NEAR_LEVELS]
-            if len(counts) > 1:
-                blocks.append(codes[:, None] == common)
-        space = np.concatenate([np.asarray(block, np.float32) for block in blocks], axis=1)
-        if space.shape[1] <= NEAR_AXES:
-            return space
-        space -= space.mean(axis=0)
-        _, axes = np.linalg.eigh((space.T @ space).astype(np.float64))
-        return np.ascontiguousarray(space @ axes[:, : -NEAR_AXES - 1 : -1].astype(np.float32))
 
     def source(self, n_samples: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output rows (see ``pairing``)."""
@@ -219,16 +216,11 @@ class Pool:
         return Permutation().source(len(self), n_samples, n_parents, seeds)
 
     def _calibrate(self, seeds: Seeds) -> None:
-        if not self._mixed or self.recipe.marginals == "raw":
+        if all(isinstance(scale, RawValues) for scale in self._scales):
             return
         wanted = min(CALIBRATION_ROWS, max(len(self), CHUNK_ROWS))
-        source = self.source(wanted, seeds)
-        mixed = []
-        for start in range(0, wanted, CHUNK_ROWS):
-            stop = min(start + CHUNK_ROWS, wanted)
-            parents, weights = draw_chunk(source, self.recipe.weights, seeds, start, stop)
-            mixed.append(self.mix(parents, weights))
-        sample = np.concatenate(mixed)
+        draw = _Drawer(self, wanted, seeds)
+        sample = np.concatenate([self.mix(*draw(start)) for start in draw.starts])
         for at, scale in enumerate(self._scales):
             scale.calibrate(sample[:, at])
 
@@ -242,7 +234,7 @@ class Pool:
         parents: npt.NDArray[Any],
         weights: npt.NDArray[Any],
         rng: np.random.Generator,
-    ) -> dict[str, pa.Array]:
+    ) -> dict[str, Any]:
         """Turn mixed scores and parents into columns.
 
         Parameters
@@ -257,37 +249,46 @@ class Pool:
         Returns
         -------
         dict of str to pyarrow.Array
-            By column name.
+            Values by column name, strings as a dictionary; for columns that are neither mixed nor
+            inherited, where they are to be missing.
         """
         n_samples, n_parents = parents.shape
         rows = np.arange(n_samples)
+        # what is missing is decided for the whole row at once, by its heaviest parent
         main = parents[rows, weights.argmax(axis=1)]
-        columns: dict[str, pa.Array] = {}
-        for at, (name, scale) in enumerate(zip(self._mixed, self._scales, strict=True)):
+        columns: dict[str, Any] = {name: pa.array(gap[main]) for name, gap in self._gaps.items()}
+        for at, (column, scale) in enumerate(zip(self._mixed, self._scales, strict=True)):
+            name = column.name
             gone = self._missing[main, at] if self._missing[:, at].any() else None
+            nan = self._nan[name][main] if name in self._nan else None
+            if gone is not None and nan is not None:
+                gone &= ~nan
             numbers = scale.decode(np.ascontiguousarray(scores[:, at]))
-            columns[name] = from_numbers(numbers, gone, self.table.schema.field(name).type)
+            columns[name] = from_numbers(numbers, gone, self._types[name], nan)
         for bundle in self._bundles:
             giver = main
             if self.recipe.categories == "columnwise" and bundle[0] not in self.recipe.within:
                 giver = parents[rows, rng.integers(0, n_parents, n_samples)]
             for name in bundle:
-                values, chosen = self._inherited[name], giver
-                if values.null_count:  # what is missing is decided for the whole row at once
-                    null = values.is_null().to_numpy(zero_copy_only=False)
-                    chosen = np.where(null[giver] == null[main], giver, main)
-                taken = values.take(pa.array(chosen))
-                columns[name] = taken.cast(self.table.schema.field(name).type)
+                gap = self._inherited[name][1]
+                if gap is None:
+                    continue
+                # a giver with other gaps than the heaviest parent gives nothing of the bundle
+                giver = np.where(gap[giver] == gap[main], giver, main)
+            for name in bundle:
+                columns[name] = self._inherited[name][0].take(pa.array(giver))
         return columns
 
     def sample(
         self,
         n_samples: int,
         seeds: Seeds,
-        adjust: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] | None = None,
+        *,
+        adjust: Adjust | None = None,
+        return_plan: bool = False,
         progress: Callable[[int], None] | None = None,
-    ) -> tuple[pa.Table, npt.NDArray[Any], npt.NDArray[Any]]:
-        """Draw a synthetic table.
+    ) -> tuple[dict[str, ColumnBuffer], Plan | None]:
+        """Draw synthetic rows.
 
         Parameters
         ----------
@@ -297,98 +298,70 @@ class Pool:
             Where random numbers come from.
         adjust : callable, optional
             Changes the mixed scores of the whole sample before they become values.
+        return_plan : bool, default False
+            Whether to keep the plan.
         progress : callable, optional
-            Called with the number of rows finished since the last call.
+            Called with the number of rows finished since the last call, by one thread at a time.
 
         Returns
         -------
-        table : pyarrow.Table
-            The pool's columns.
-        parents, weights : ndarray of shape (n_samples, n_parents)
-            The plan behind it, in rows of the pool.
+        columns : dict of str to ColumnBuffer
+            All values of each column, as :meth:`rows` gives them.
+        plan : tuple of two ndarrays of shape (n_samples, n_parents), or None
+            Parents, in rows of the pool, and weights.
         """
-        source, law = self.source(n_samples, seeds), self.recipe.weights
-        starts = range(0, n_samples, CHUNK_ROWS)
-        plans = [draw_chunk(source, law, seeds, s, min(s + CHUNK_ROWS, n_samples)) for s in starts]
+        draw = _Drawer(self, n_samples, seeds)
         adjusted = None
         if adjust is not None:
-            adjusted = adjust(np.concatenate([self.mix(*plan) for plan in plans]))
-        tables: list[pa.Table] = [None] * len(plans)
+            adjusted = adjust(np.concatenate([self.mix(*draw(start)) for start in draw.starts]))
+        kinds = {c.name: self._types[c.name] for c in self._mixed}
+        kinds |= {name: values.type for name, (values, _) in self._inherited.items()}
+        kinds |= {name: pa.bool_() for name in self._gaps}
+        columns = {name: ColumnBuffer(kind, n_samples) for name, kind in kinds.items()}
+        plans: list[Any] = [None] * len(draw.starts)
+        lock = Lock()
 
         def work(start: int, stop: int) -> None:
             chunk = start // CHUNK_ROWS
-            mixed = self.mix(*plans[chunk]) if adjusted is None else adjusted[start:stop]
-            columns = self.rows(mixed, *plans[chunk], seeds.generator(_PICK, chunk))
-            tables[chunk] = pa.table({name: columns[name] for name in self.table.column_names})
+            plan = draw(start)
+            mixed = self.mix(*plan) if adjusted is None else adjusted[start:stop]
+            for name, made in self.rows(mixed, *plan, seeds.generator(_PICK, chunk)).items():
+                columns[name].put(start, made)
+            if return_plan:
+                plans[chunk] = plan
             if progress is not None:
-                progress(stop - start)
+                with lock:
+                    progress(stop - start)
 
         for_chunks(work, n_samples, CHUNK_ROWS)
-        return (
-            pa.concat_tables(tables),
-            np.concatenate([parents for parents, _ in plans]),
-            np.concatenate([weights for _, weights in plans]),
-        )
-
-    @property
-    def mixed_columns(self) -> list[str]:
-        """Names of the columns whose values are averaged."""
-        return list(self._mixed)
-
-    @property
-    def scores(self) -> npt.NDArray[Any]:
-        """Scores of the mixed columns, shape (n_rows, n_mixed)."""
-        return self._scores
+        if not return_plan:
+            return columns, None
+        parents, weights = (np.concatenate(parts) for parts in zip(*plans, strict=True))
+        return columns, (parents, weights)
 
 
-def cramers_v(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float:
-    """Return the association of two categories, from 0 to 1.
+class _Drawer:
+    """Draws the plan of one chunk after the other, or of any of them again."""
 
-    Parameters
-    ----------
-    first, second : ndarray of int, shape (n_rows,)
-        Codes from 0.
+    def __init__(self, pool: Pool, n_samples: int, seeds: Seeds) -> None:
+        self._source, self._law = pool.source(n_samples, seeds), pool.recipe.weights
+        self._n_samples, self._seeds = n_samples, seeds
+        self.starts = range(0, n_samples, CHUNK_ROWS)
 
-    Returns
-    -------
-    float
-        Cramer's V with the bias correction for small samples.
+    def __call__(self, start: int) -> Plan:
+        stop = min(start + CHUNK_ROWS, self._n_samples)
+        return draw_chunk(self._source, self._law, self._seeds, start, stop)
 
-    References
-    ----------
-    Bergsma, "A bias-correction for Cramer's V and Tschuprow's T", Journal of the Korean
-    Statistical Society, 2013.
+
+def _encoded(values: pa.ChunkedArray) -> tuple[pa.Array, Mask | None]:
+    """Return a column as one array, and where it is missing, if anywhere.
+
+    Strings and the like become dictionary codes: narrow, and quick to gather.
     """
-    rows, columns = int(first.max()) + 1, int(second.max()) + 1
-    flat = first.astype(np.int64) * columns + second
-    table = np.bincount(flat, minlength=rows * columns).reshape(rows, columns).astype(float)
-    table = table[table.any(axis=1)][:, table.any(axis=0)]
-    n, shape = table.sum(), np.array(table.shape)
-    if shape.min() < 2:
-        return 0.0
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / n
-    phi = ((table - expected) ** 2 / expected).sum() / n - (shape - 1).prod() / (n - 1)
-    free = shape - (shape - 1) ** 2 / (n - 1)
-    return float(np.sqrt(max(phi, 0.0) / max(free.min() - 1, 1e-9)))
-
-
-def _encoded(values: pa.ChunkedArray) -> pa.Array:
-    """Return a column as one array, strings as dictionary codes: narrow, and quick to gather."""
-    if values.type in (pa.string(), pa.large_string(), pa.string_view()):
-        values = pc.dictionary_encode(values)
-    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-
-
-def _codes(values: pa.ChunkedArray) -> npt.NDArray[np.integer[Any]]:
-    """Return codes from 0 in order of value, missing values last."""
-    plain = values
-    if pa.types.is_dictionary(plain.type):
-        plain = plain.cast(plain.type.value_type)
-    encoded = pc.dictionary_encode(plain.combine_chunks(), null_encoding="encode")
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    order = pc.array_sort_indices(encoded.dictionary, null_placement="at_end").to_numpy()
-    rank = np.empty(len(order), np.min_scalar_type(max(len(order) - 1, 0)))
-    rank[order] = np.arange(len(order))
-    codes: npt.NDArray[np.integer[Any]] = rank[encoded.indices.to_numpy()]
-    return codes
+    gaps = values.is_null(nan_is_null=pa.types.is_floating(values.type)).to_numpy()
+    of, kind = pa.types, values.type
+    if not (of.is_primitive(kind) or of.is_decimal(kind) or of.is_dictionary(kind)):
+        values = values if of.is_null(kind) else pc.dictionary_encode(values)
+    array = values.combine_chunks()
+    array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+    return array, gaps if gaps.any() else None

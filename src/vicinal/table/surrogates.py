@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -40,7 +41,6 @@ class Surrogates:
         plain = pc.drop_null(values)
         if pa.types.is_dictionary(plain.type):
             plain = plain.cast(plain.type.value_type)
-        self._missing_share = values.null_count / max(len(values), 1)
         if pa.types.is_integer(plain.type):
             span = pc.min_max(plain).as_py()
             self._low, self._high = span["min"], span["max"]
@@ -48,8 +48,10 @@ class Surrogates:
             self._real = set(plain.to_pylist())
             self._shapes, self._alphabets = _learn(self._real)
 
-    def make(self, n: int, rng: np.random.Generator) -> pa.Array:
-        """Return ``n`` surrogates of the column's type, missing as often as the column's values.
+    def make(
+        self, n: int, rng: np.random.Generator, missing: npt.NDArray[np.bool_] | None = None
+    ) -> pa.Array:
+        """Return ``n`` surrogates of the column's type.
 
         Parameters
         ----------
@@ -57,18 +59,20 @@ class Surrogates:
             How many.
         rng : numpy.random.Generator
             Fills the shapes.
+        missing : ndarray of bool, shape (n,), optional
+            Where to leave the value out.
 
         Returns
         -------
         pyarrow.Array of length n
-            No two alike and none of the column's own.
+            No two alike and none of the column's own. Of a dictionary type with wider codes where
+            the column's own cannot count so many.
 
         Raises
         ------
         ValueError
             If the column's integer type has no room for ``n`` new numbers.
         """
-        missing = rng.random(n) < self._missing_share if self._missing_share else None
         plain = self._type.value_type if pa.types.is_dictionary(self._type) else self._type
         if pa.types.is_integer(plain):
             made: Any = self._count_on(n, plain)
@@ -76,7 +80,13 @@ class Surrogates:
             made = [f"{self._name} {number + 1}" for number in range(n)]
         else:
             made = self._fill(n, rng)
-        return pa.array(made, plain, mask=missing).cast(self._type)
+        array = pa.array(made, plain, mask=missing)
+        if not pa.types.is_dictionary(self._type):
+            return array
+        try:
+            return array.cast(self._type)
+        except pa.ArrowInvalid:  # more surrogates than codes
+            return array.cast(pa.dictionary(pa.int32(), plain, self._type.ordered))
 
     def _count_on(self, n: int, plain: pa.DataType) -> np.ndarray[Any, Any]:
         signed = pa.types.is_signed_integer(plain)
@@ -117,16 +127,13 @@ class Surrogates:
         made = np.empty(n, object)
         for number in np.unique(picked):
             rows = np.flatnonzero(picked == number)
-            columns = [
-                rng.choice(self._alphabets[mark], len(rows))
-                if mark in self._alphabets
-                else np.full(len(rows), mark)
-                for mark in shapes[number]
-            ]
-            if columns:
-                made[rows] = ["".join(letters) for letters in zip(*columns, strict=True)]
-            else:
-                made[rows] = ""
+            shape = shapes[number]
+            points = np.zeros((len(rows), max(len(shape), 1)), "<u4")  # zeros end a string
+            for at, mark in enumerate(shape):
+                letters = self._alphabets.get(mark, [mark])
+                codes = np.array([ord(letter) for letter in letters], np.uint32)
+                points[:, at] = codes[rng.integers(0, len(codes), len(rows))]
+            made[rows] = points.view(f"<U{points.shape[1]}")[:, 0]
         return made.tolist()
 
 

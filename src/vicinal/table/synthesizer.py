@@ -15,10 +15,13 @@ from vicinal._checks import check_choice, check_column, check_count
 from vicinal._random import RandomState, Seeds
 from vicinal.plan import MixPlan
 from vicinal.table import modelfile
+from vicinal.table.buffers import ColumnBuffer
 from vicinal.table.columns import Column, detect_columns
-from vicinal.table.conditions import Where, parse_where, rows_matching
+from vicinal.table.conditions import Condition, Where, parse_where, rows_matching
 from vicinal.table.frames import to_arrow, to_native
 from vicinal.table.modelfile import Learnt
+from vicinal.table.moments import MomentMatch
+from vicinal.table.numbers import check_finite
 from vicinal.table.pool import FEW_VALUES, Pool, Recipe
 from vicinal.table.surrogates import Surrogates
 from vicinal.weights import EpBeta, SphereWeights, WeightLaw
@@ -28,8 +31,18 @@ __all__ = ["PRIVACY", "TableSynthesizer"]
 #: What each setting of the privacy dial stands for; parts given by name win over it.
 PRIVACY: dict[str, dict[str, Any]] = {
     "low": {"method": "rows", "weights": EpBeta(delta=0.1, eps=0.3)},
-    "balanced": {"method": "neighbourhood", "weights": SphereWeights(8), "neighbours": 60},
-    "high": {"method": "neighbourhood", "weights": SphereWeights(12), "neighbours": 150},
+    "balanced": {
+        "method": "neighbourhood",
+        "weights": SphereWeights(8),
+        "neighbours": 60,
+        "share": 0.2,
+    },
+    "high": {
+        "method": "neighbourhood",
+        "weights": SphereWeights(12),
+        "neighbours": 150,
+        "share": 0.4,
+    },
 }
 
 _SURROGATE = 20  # key of seeds
@@ -45,25 +58,32 @@ class TableSynthesizer:
     ----------
     privacy : {"balanced", "low", "high"}, default "balanced"
         One dial for method, weights, categories and neighbours together. "low" mixes two rows
-        and keeps most structure; "balanced" and "high" mix three near rows of a neighbourhood of
-        20 or 60 and take each category from any of them, so that few synthetic rows stay close
-        to one real row. None of them is differential privacy.
+        and keeps most structure; "balanced" mixes 8 near rows out of a neighbourhood of 60, and
+        "high" 12 out of 150, and both take each category from any of them, so that few synthetic
+        rows stay close to one real row. None of them is differential privacy.
     method : {"rows", "neighbourhood"}, optional
         Whether partners come from all rows (of a group) or from near ones.
     weights : WeightLaw, optional
-        Law of the weights. A two-parent law implies ``method="rows"`` unless you say otherwise.
+        Law of the weights. A two-parent law implies ``method="rows"`` unless you say otherwise,
+        here or by ``neighbours``.
     marginals : {"normal-score", "raw"}, default "normal-score"
         "normal-score" mixes Gaussian quantiles of ranks and maps back: each column keeps its
         distribution and range. "raw" mixes the values: mean, variance and covariance are kept
-        (before integers are rounded), but values may leave the column's range.
+        (before integers are rounded), but values may leave the column's range; they are clipped
+        only to what its type can hold (for dates, the years 1 to 9999).
     within : str or sequence of str, optional
         Columns whose groups are never mixed: what holds given the group is kept exactly.
     target : str, optional
         The column that a model will predict. A category counts as one of ``within``.
     categories : {"parent", "columnwise"}, optional
         Whether all categories of a row come from its heaviest parent, or each from any parent.
+        Columnwise, categories that depend on each other (Cramer's V above 0.5) still come from
+        one parent.
     neighbours : int, optional
-        Size of a neighbourhood.
+        Size of a neighbourhood; implies ``method="neighbourhood"``. Left out, it is that of
+        ``privacy``, but at most a fifth ("balanced") or two fifths ("high") of the rows that may
+        mix (of a group, or of those that meet ``where``), and at least 5: in a small table a
+        larger neighbourhood is no longer near, and associations fade.
     kinds : mapping of str to str, optional
         Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong.
     identifiers : {"replace", "drop"}, optional
@@ -72,9 +92,12 @@ class TableSynthesizer:
         What becomes of free text; dropped, with a warning, where left out.
     exact_moments : bool, default False
         With ``marginals="raw"``: shift and turn the whole sample so that mean and covariance of
-        the mixed columns equal those of the table to rounding error, not only on average.
+        the mixed columns equal those of the table to rounding error, not only on average. It
+        holds for floats without gaps; rounding integers and leaving out missing values come
+        later. The mixed numbers of the whole sample are held in memory at once.
     random_state : int, numpy.random.Generator or None
-        Seed. With an int, every ``sample`` of one size returns the same rows.
+        Seed. With an int, every ``sample`` of one size returns the same rows; with a Generator
+        or None every call draws others.
 
     Attributes
     ----------
@@ -135,6 +158,11 @@ class TableSynthesizer:
             raise TypeError(f"weights must be a law such as EpBeta(0.1), got {weights!r}.")
         if neighbours is not None:
             check_count("neighbours", neighbours, low=2)
+            if method == "rows":
+                raise ValueError(
+                    f'neighbours={neighbours} means nothing with method="rows". Leave one of them '
+                    "out."
+                )
         if exact_moments and marginals != "raw":
             raise ValueError('exact_moments=True needs marginals="raw".')
         self.privacy = privacy
@@ -160,7 +188,7 @@ class TableSynthesizer:
         changed = (
             f"{name}={value!r}"
             for name, value in self._settings().items()
-            if value != defaults[name]
+            if repr(value) != repr(defaults[name])
         )
         return f"TableSynthesizer({', '.join(changed)})"
 
@@ -180,8 +208,9 @@ class TableSynthesizer:
         Raises
         ------
         ValueError
-            If the table has no rows, or nothing in it can be mixed or inherited, or a column
-            named in ``within``, ``target`` or ``kinds`` is not there.
+            If the table has fewer than two rows, or nothing in it can be mixed or inherited, or a
+            number is infinite, or a column named in ``within``, ``target`` or ``kinds`` is not
+            there.
 
         Warns
         -----
@@ -191,7 +220,9 @@ class TableSynthesizer:
         """
         arrow = to_arrow(table)
         if arrow.num_rows < 2:
-            raise ValueError(f"The table has {arrow.num_rows} row(s); mixing needs at least 2.")
+            raise ValueError(
+                f"The table has {arrow.num_rows} row(s); mixing needs at least 2. Pass more rows."
+            )
         columns = detect_columns(arrow, self.kinds)
         recipe = self._recipe(columns)
         used = [column for column in columns if column.mixed or column.inherited]
@@ -201,12 +232,16 @@ class TableSynthesizer:
                 f"The table has no usable column. Columns: {kinds}. Say what a column is with "
                 "kinds={'name': 'category'}."
             )
+        for column in columns:
+            if column.mixed:
+                check_finite(arrow[column.name], column.name)
         self._warn_of_dropped(columns)
         seeds = Seeds(self.random_state)
         order = seeds.generator(0).permutation(arrow.num_rows)
         kept = [column.name for column in columns if self._is_kept(column)]
         rows = _without_text(arrow.select(kept), columns).take(order).combine_chunks()
         self._learn(Learnt(rows, order, columns, recipe, arrow.schema, seeds))
+        _warn_of_single_groups(self._pool)
         return self
 
     def _is_kept(self, column: Column) -> bool:
@@ -215,45 +250,43 @@ class TableSynthesizer:
         return column.kind != "text" or self.text == "replace"
 
     def _learn(self, learnt: Learnt) -> None:
-        self._learnt, self.columns_, self.recipe_ = learnt, learnt.columns, learnt.recipe
-        self.n_rows_ = int(learnt.rows.num_rows)
-        self._pool = self._make_pool(learnt.rows)
-        kept = {column.name: column for column in learnt.columns}
-        self._surrogates = {
-            name: Surrogates(learnt.rows[name], name, kept[name].kind)
-            for name in learnt.rows.column_names
-            if kept[name].kind in {"identifier", "text"}
+        pool = Pool(learnt.rows, learnt.columns, learnt.recipe, learnt.seeds)
+        surrogates = {
+            column.name: Surrogates(learnt.rows[column.name], column.name, column.kind)
+            for column in learnt.columns
+            if column.kind in {"identifier", "text"} and column.name in learnt.rows.column_names
         }
-
-    def _make_pool(self, rows: pa.Table) -> Pool:
-        used = [c for c in self.columns_ if c.mixed or c.inherited]
-        return Pool(rows.select([c.name for c in used]), used, self.recipe_, self._learnt.seeds)
+        # all or nothing: a table that is refused leaves what was learnt before
+        self._learnt, self._pool, self._surrogates = learnt, pool, surrogates
+        self.columns_, self.recipe_ = learnt.columns, learnt.recipe
+        self.n_rows_ = int(learnt.rows.num_rows)
 
     def _recipe(self, columns: Sequence[Column]) -> Recipe:
         preset = PRIVACY[self.privacy]
         kind_of = {column.name: column.kind for column in columns}
         within = [self.within] if isinstance(self.within, str) else list(self.within or ())
         for name in within:
-            check_column("within", name, kind_of)
-            if kind_of[name] in {"identifier", "text"}:
-                raise ValueError(f"within: column {name!r} is {kind_of[name]}; no groups in it.")
+            _check_kept("within", name, kind_of)
         if self.target is not None:
-            check_column("target", self.target, kind_of)
+            _check_kept("target", self.target, kind_of)
             few = next(c.n_distinct for c in columns if c.name == self.target) <= FEW_VALUES
-            if self.target not in within and (
-                kind_of[self.target] in {"category", "boolean"} or few
-            ):
+            if kind_of[self.target] in {"category", "boolean"} or few:
                 within.append(self.target)
-        weights = self.weights or preset["weights"]
-        method = self.method or ("rows" if self.weights and weights.parents == 2 else None)
+        weights = preset["weights"] if self.weights is None else self.weights
+        method = self.method
+        if method is None and self.neighbours is not None:
+            method = "neighbourhood"
+        if method is None and self.weights is not None and weights.parents == 2:
+            method = "rows"
         method = method or preset["method"]
         return Recipe(
             method=method,
             weights=weights,
             marginals=self.marginals,
             categories=self.categories or ("parent" if method == "rows" else "columnwise"),
-            within=tuple(within),
-            neighbours=self.neighbours or preset.get("neighbours", 20),
+            within=tuple(dict.fromkeys(within)),
+            neighbours=int(self.neighbours or preset.get("neighbours", 20)),
+            share=preset.get("share", 0.2) if self.neighbours is None else 1.0,
         )
 
     def _warn_of_dropped(self, columns: Sequence[Column]) -> None:
@@ -286,15 +319,18 @@ class TableSynthesizer:
         n_rows : int, optional
             Rows to draw; as many as were learnt where left out.
         where : str, sequence of str or mapping, optional
-            Conditions that every row must meet, such as ``"income=>50K"`` or ``{"age": 40}``.
-            Nothing is rejected: only rows that meet them are mixed, and mixed values stay within
-            their range.
+            Conditions that every row must meet, such as ``"income=>50K"`` or ``{"age": 40}``
+            (None for a missing value). Nothing is rejected: only rows that meet them are mixed.
+            Numbers that a condition is about keep their distribution among those rows, also with
+            ``marginals="raw"``; where the condition is ``!=`` they are taken from a parent.
         return_plan : bool, default False
             Whether to return, too, which rows were mixed and by how much.
         random_state : int, numpy.random.Generator or None
-            Seed; the synthesizer's own where left out.
+            Seed; the synthesizer's own where left out. Rows depend on ``n_rows``: fewer rows are
+            not the first ones of more.
         progress : callable, optional
-            Called with the number of rows finished since the last call.
+            Called with the number of rows finished since the last call, from any thread but by
+            one at a time.
 
         Returns
         -------
@@ -307,9 +343,14 @@ class TableSynthesizer:
         Raises
         ------
         ValueError
-            If ``n_rows`` is below 1, or no row meets ``where``.
+            If ``n_rows`` is below 1, or no row meets ``where``, or it cannot be read.
         RuntimeError
             Before :meth:`fit`.
+
+        Warns
+        -----
+        UserWarning
+            Where a single row meets ``where``, or is alone in its group among those that do.
         """
         if not hasattr(self, "_pool"):
             raise RuntimeError("This TableSynthesizer has learnt nothing yet: call fit(table).")
@@ -320,16 +361,28 @@ class TableSynthesizer:
         pool, order = self._pool, self._learnt.order
         if where is not None:
             pool, order = self._subset(where)
-        adjust = _MomentMatch(pool.scores) if self.exact_moments else None
-        drawn, parents, weights = pool.sample(total, seeds, adjust, progress)
-        out = self._assemble(drawn, total, seeds)
-        if not return_plan:
+            if len(pool) > 1:
+                _warn_of_single_groups(pool)
+        adjust = MomentMatch(pool.scores) if self.exact_moments else None
+        drawn, plan = pool.sample(
+            total, seeds, adjust=adjust, return_plan=return_plan, progress=progress
+        )
+        # handed on, not kept: a column is freed as soon as it is converted
+        out = to_native(self._assemble(drawn, total, seeds))
+        if plan is None:
             return out
-        return out, MixPlan.from_parents(order[parents], weights)
+        return out, MixPlan.from_parents(order[plan[0]], plan[1])
 
     def _subset(self, where: Where) -> tuple[Pool, np.ndarray[Any, Any]]:
         conditions = parse_where(where)
         learnt = self._learnt
+        for condition in conditions:
+            kind = next((c.kind for c in self.columns_ if c.name == condition.column), None)
+            if kind == "text":
+                raise ValueError(
+                    f"where: column {condition.column!r} is free text, which is not kept. Say "
+                    f"kinds={{{condition.column!r}: 'category'}} before fit to ask for its values."
+                )
         met = rows_matching(learnt.rows, conditions).to_numpy()
         if not met.any():
             asked = " and ".join(map(str, conditions))
@@ -341,9 +394,14 @@ class TableSynthesizer:
                 UserWarning,
                 stacklevel=3,
             )
-        return self._make_pool(learnt.rows.take(rows).combine_chunks()), learnt.order[rows]
+        held: dict[str, bool] = {}
+        for condition in conditions:
+            held[condition.column] = held.get(condition.column, False) or condition.sign == "!="
+        chosen = learnt.rows.take(rows).combine_chunks()
+        pool = Pool(chosen, self.columns_, self.recipe_, learnt.seeds, held)
+        return pool, learnt.order[rows]
 
-    def _values_hint(self, conditions: Sequence[Any]) -> str:
+    def _values_hint(self, conditions: Sequence[Condition]) -> str:
         column = conditions[0].column
         values = self._learnt.rows[column].unique().to_pylist()
         if len(conditions) > 1 or len(values) > 40:
@@ -351,19 +409,20 @@ class TableSynthesizer:
         shown = ", ".join(repr(value) for value in values[:12])
         return f" Values of {column!r}: {shown}{', ...' if len(values) > 12 else ''}."
 
-    def _assemble(self, drawn: pa.Table, total: int, seeds: Seeds) -> Any:
+    def _assemble(self, drawn: dict[str, ColumnBuffer], total: int, seeds: Seeds) -> pa.Table:
         arrays, fields = [], []
         for number, field in enumerate(self._learnt.schema):
+            made = drawn[field.name].finish() if field.name in drawn else None
             if field.name in self._surrogates:
+                gaps = None if made is None else made.to_numpy(zero_copy_only=False)
                 rng = seeds.generator(_SURROGATE, number)
-                arrays.append(self._surrogates[field.name].make(total, rng))
-            elif field.name in drawn.column_names:
-                arrays.append(drawn[field.name])
+                arrays.append(self._surrogates[field.name].make(total, rng, gaps))
+            elif made is not None:
+                arrays.append(made.cast(field.type))
             else:
                 continue
-            fields.append(field)
-        table = pa.Table.from_arrays(arrays, schema=pa.schema(fields, self._learnt.schema.metadata))
-        return to_native(table)
+            fields.append(field.with_type(arrays[-1].type))
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self._learnt.schema.metadata))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the learnt synthesizer to one file (Arrow and JSON, no pickle).
@@ -411,6 +470,25 @@ class TableSynthesizer:
         return synthesizer
 
 
+def _check_kept(parameter: str, name: str, kind_of: Mapping[str, str]) -> None:
+    check_column(parameter, name, kind_of)
+    if kind_of[name] in {"identifier", "text"}:
+        raise ValueError(
+            f"{parameter}: column {name!r} is {kind_of[name]}, whose values are not kept. If it "
+            f"is something else, say so with kinds={{{name!r}: 'category'}}."
+        )
+
+
+def _warn_of_single_groups(pool: Pool) -> None:
+    if pool.single_groups:
+        warnings.warn(
+            f"within={list(pool.recipe.within)}: {pool.single_groups} group(s) have a single row, "
+            "which can only be copied. Group by fewer columns, or merge rare groups.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def _without_text(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
     """Empty the text columns, which are never looked at, but for where they are missing."""
     for column in columns:
@@ -421,33 +499,3 @@ def _without_text(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
             blank = pc.if_else(pc.is_valid(table[at]), pa.scalar("", plain), pa.scalar(None, plain))
             table = table.set_column(at, column.name, blank.cast(kind))
     return table
-
-
-class _MomentMatch:
-    """Moves and turns a sample so that its mean and covariance are those of given rows."""
-
-    def __init__(self, real: np.ndarray[Any, Any]) -> None:
-        self._mean = real.mean(axis=0)
-        self._root, _ = _roots(real)
-
-    def __call__(self, sample: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        if len(sample) <= sample.shape[1]:
-            raise ValueError(
-                f"exact_moments needs more rows than mixed columns: ask for more than "
-                f"{sample.shape[1]} rows, got {len(sample)}."
-            )
-        _, inverse = _roots(sample)
-        return (sample - sample.mean(axis=0)) @ (inverse @ self._root) + self._mean
-
-
-def _roots(rows: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return a symmetric square root of the covariance, and its pseudo-inverse."""
-    scale = rows.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
-    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(rows / scale, rowvar=False)))
-    kept = values > values.max() * 1e-12
-    root = np.sqrt(np.where(kept, values, 0))
-    inverse = np.where(kept, 1 / np.where(kept, root, 1), 0)
-    forth = (vectors * root) @ vectors.T * scale
-    back = (vectors * inverse) @ vectors.T / scale[:, None]
-    return forth, back

@@ -100,7 +100,9 @@ def to_native(table: pa.Table) -> Any:
             column = _to_special(table.column(number), kind)
             table = table.set_column(number, field.with_type(kind), column)
     if native["library"] == "pandas":
-        return to_pandas(table, native)
+        arrays, names, n_rows = list(table.columns), table.column_names, table.num_rows
+        del table  # whose columns are freed one by one
+        return to_pandas(arrays, names, n_rows, native)
     if native["library"] == "polars":
         return _to_polars(table, native)
     if native["library"] == "pyarrow":
@@ -160,6 +162,10 @@ def _to_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column.cast(pa.large_string())
     if pa.types.is_binary_view(kind):
         return column.cast(pa.large_binary())
+    if pa.types.is_decimal(kind) and kind.bit_width < 128:
+        return column.cast(pa.decimal128(kind.precision, kind.scale))
+    if pa.types.is_float16(kind):
+        return column.cast(pa.float32())
     if pa.types.is_dictionary(kind):
         return unified(column)
     return column

@@ -1,4 +1,4 @@
-"""pandas columns to Arrow and back, with everything that tells one pandas dtype from another."""
+"""Convert pandas columns to Arrow and back, with everything that tells one pandas dtype from another."""
 
 from __future__ import annotations
 
@@ -174,16 +174,20 @@ def _missing_marker(value: Any) -> str:
     return "NA" if value is pd.NA else "NaT" if value is pd.NaT else "nan"
 
 
-def to_pandas(table: pa.Table, native: dict[str, Any]) -> Any:
-    """Return an Arrow table as a DataFrame with the dtypes noted in ``native``."""
+def to_pandas(
+    arrays: list[pa.ChunkedArray], names: list[str], n_rows: int, native: dict[str, Any]
+) -> Any:
+    """Return Arrow columns as a DataFrame with the dtypes noted in ``native``.
+
+    The list is emptied on the way, so that a column can be freed before the next is converted.
+    """
     import pandas as pd
 
-    names = table.column_names
     columns = {
-        number: _arrow_to_pandas(table.column(number), native["columns"][name], name)
+        number: _arrow_to_pandas(arrays.pop(0), native["columns"][name], name)
         for number, name in enumerate(names)
     }
-    index = pd.RangeIndex(table.num_rows, name=native["index_name"])
+    index = pd.RangeIndex(n_rows, name=native["index_name"])
     frame = pd.DataFrame(columns, index=index, copy=False)
     labels = [native["labels"].get(name, name) for name in names]
     frame.columns = pd.Index(labels, dtype=native["labels_dtype"], name=native["labels_name"])

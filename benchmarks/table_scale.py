@@ -1,0 +1,128 @@
+"""What a synthetic table costs against its rows and its columns.
+
+Run with ``python benchmarks/table_scale.py``. Tables are made up of float32 columns that depend on
+a few hidden factors. Each case is fitted and sampled, as many rows as it learnt, in a process of
+its own, warmed up first. Printed are seconds, the peak of memory above what the process held
+before (the table that it learns from is not counted), and the slope of a straight line through
+log seconds against log size: 1 is linear.
+
+Memory is watched from another process in the same run; the table is Arrow in and Arrow out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from _common import (
+    in_fresh_process,
+    machine,
+    markdown,
+    parser,
+    peak_memory,
+    progress,
+    publish,
+    seconds,
+)
+
+FACTORS = 4
+WARM_UP_ROWS = 5000
+
+
+def made_up(n_rows: int, n_columns: int) -> Any:
+    """Return an Arrow table of float32 columns with a few common factors."""
+    import pyarrow as pa
+
+    rng = np.random.default_rng(0)
+    factors = rng.standard_normal((n_rows, FACTORS), dtype=np.float32)
+    loads = rng.standard_normal((FACTORS, n_columns), dtype=np.float32)
+    columns = {}
+    for at in range(n_columns):
+        noise = rng.standard_normal(n_rows, dtype=np.float32)
+        columns[f"x{at}"] = factors @ loads[:, at] + noise
+    return pa.table(columns)
+
+
+def run_one(privacy: str, n_rows: int, n_columns: int) -> dict[str, float]:
+    """Return seconds and peak memory of fit and sample."""
+    from vicinal.table import TableSynthesizer
+
+    TableSynthesizer(privacy, random_state=0).fit(made_up(WARM_UP_ROWS, n_columns)).sample()
+    table = made_up(n_rows, n_columns)
+    model = TableSynthesizer(privacy, random_state=0)
+    found: dict[str, float] = {"rows": n_rows, "columns": n_columns}
+    found["table_mb"] = table.nbytes / 1e6
+    with peak_memory() as fit:
+        found["fit_s"] = seconds(lambda: model.fit(table))
+    with peak_memory() as sample:
+        found["sample_s"] = seconds(model.sample)
+    return found | {"fit_mb": fit.megabytes, "sample_mb": sample.megabytes}
+
+
+def slope(cases: list[dict[str, float]], size: str, key: str) -> float:
+    """Return the slope of log cost against log size."""
+    sizes, costs = (np.log([case[which] for case in cases]) for which in (size, key))
+    return float(np.polyfit(sizes, costs, 1)[0])
+
+
+def render(title: str, size: str, cases: list[dict[str, float]]) -> str:
+    """Return one table and its slopes in Markdown."""
+    rows = [
+        [
+            f"{case[size]:,}",
+            f"{case['fit_s']:.3f}",
+            f"{case['sample_s']:.3f}",
+            f"{case['rows'] / case['sample_s']:,.0f}",
+            f"{case['table_mb']:.0f}",
+            f"{case['fit_mb']:.0f}",
+            f"{case['sample_mb']:.0f}",
+        ]
+        for case in cases
+    ]
+    header = [title, "fit s", "sample s", "rows/s", "table MB", "fit MB", "sample MB"]
+    text = markdown(header, rows)
+    if len(cases) > 1:
+        fit, sample = (slope(cases, size, key) for key in ("fit_s", "sample_s"))
+        text += f"\n\nSlope: fit {fit:.2f}, sample {sample:.2f}."
+    if len(cases) > 3:
+        fit, sample = (slope(cases[-3:], size, key) for key in ("fit_s", "sample_s"))
+        text += f" Over the three largest: fit {fit:.2f}, sample {sample:.2f}."
+    return text
+
+
+def main() -> None:
+    """Run what was asked for."""
+    options = parser(__doc__ or "")
+    options.add_argument(
+        "--rows", type=int, nargs="*", default=[10**4, 10**5, 10**6, 10**7], help="with 16 columns"
+    )
+    options.add_argument(
+        "--near-rows", type=int, nargs="*", default=[10**4, 10**5, 10**6], help="neighbourhoods"
+    )
+    options.add_argument(
+        "--columns", type=int, nargs="*", default=[4, 16, 64, 256], help="with 100,000 rows"
+    )
+    options.add_argument("--near", default="balanced", help="setting that uses neighbourhoods")
+    asked = options.parse_args()
+    runs = [
+        ("low, 16 columns; rows", "rows", "low", [(n, 16) for n in asked.rows]),
+        (f"{asked.near}, 16 columns; rows", "rows", asked.near, [(n, 16) for n in asked.near_rows]),
+        ("low, 100,000 rows; columns", "columns", "low", [(100_000, d) for d in asked.columns]),
+    ]
+    about = machine("vicinal", "numpy", "numba", "pyarrow")
+    about += ". float32 columns, Arrow in and out, seed 0, one run each after a warm-up."
+    parts, kept = [about], {}
+    for title, size, privacy, sizes in runs:
+        cases = []
+        for n_rows, n_columns in sizes:
+            progress(f"{privacy}: {n_rows:,} x {n_columns}")
+            cases.append(in_fresh_process(run_one, privacy, n_rows, n_columns))
+        if cases:
+            parts.append(render(title, size, cases))
+            kept[title] = cases
+    publish(asked.name or "table_scale", "\n\n".join(parts), {"machine": about, "runs": kept})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,264 @@
+"""The numbers behind a column, exact to the last digit, and the column behind numbers.
+
+Whole numbers, dates, times and decimals become int64 and stay exact; only what does not fit into
+int64 becomes float64, as floats of any width do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = [
+    "Mask",
+    "Numbers",
+    "check_finite",
+    "from_numbers",
+    "number_limits",
+    "to_floats",
+    "to_numbers",
+]
+
+Numbers = npt.NDArray[Any]  # int64 or float64
+Mask = npt.NDArray[np.bool_]
+
+#: Decimal places that are recognised and kept.
+MAX_DECIMALS = 6
+
+_INT64 = np.iinfo(np.int64)
+_SECONDS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_DAY = 24 * 60 * 60
+#: Days from 1970 to 0001-01-01 and 9999-12-31, the calendar of Python.
+_CALENDAR = (-719_162, 2_932_896)
+
+
+def to_numbers(values: pa.ChunkedArray, name: str) -> tuple[Numbers, Mask]:
+    """Return the numbers behind a column, and where it has none.
+
+    Parameters
+    ----------
+    values : pyarrow.ChunkedArray
+        Numbers, dates, times or durations.
+    name : str
+        Column, for error messages.
+
+    Returns
+    -------
+    numbers : ndarray of int64 or float64, shape (n_rows,)
+        In the order of the values. Times count units since the epoch, dates days, decimals units
+        of their last place; uint64 is moved down by 2**63. Missing places hold 0.
+    missing : ndarray of bool, shape (n_rows,)
+        True where the value is null or NaN.
+
+    Raises
+    ------
+    ValueError
+        If a value is infinite.
+    """
+    check_finite(values, name)
+    kind = values.type
+    missing = values.is_null(nan_is_null=True).to_numpy()
+    if pa.types.is_decimal(kind):
+        numbers = _from_decimals(values)
+    elif pa.types.is_floating(kind):
+        numbers = _from_floats(values)
+    elif kind == pa.uint64():
+        numbers = (pc.fill_null(values, 0).to_numpy() ^ np.uint64(1 << 63)).view(np.int64)
+    else:
+        if pa.types.is_date64(kind):
+            values = values.cast(pa.date32())
+        if pa.types.is_temporal(kind):
+            values = values.cast(pa.int32() if values.type.bit_width == 32 else pa.int64())
+        numbers = pc.fill_null(values.cast(pa.int64()), 0).to_numpy()
+    if missing.any():
+        numbers = np.where(missing, numbers.dtype.type(0), numbers)
+    return numbers, missing
+
+
+def check_finite(values: pa.ChunkedArray, name: str) -> None:
+    """Refuse a column that holds infinity.
+
+    Parameters
+    ----------
+    values : pyarrow.ChunkedArray
+        Of any type.
+    name : str
+        Column, for the message.
+
+    Raises
+    ------
+    ValueError
+        If a value is infinite.
+    """
+    if not pa.types.is_floating(values.type):
+        return
+    row = pc.index(pc.is_inf(values), True).as_py()
+    if row >= 0:
+        raise ValueError(
+            f"Column {name!r} holds infinity (row {row}), which cannot be mixed. Replace it by a "
+            "missing value or a large number, or drop the row."
+        )
+
+
+def _from_floats(values: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    """Return floats as float64, narrow ones as the short decimal number that they stand for."""
+    wide = _as_floats(values)
+    narrow = values.type.to_pandas_dtype()
+    if narrow == np.float64:
+        return wide
+    for places in range(MAX_DECIMALS + 1):
+        rounded = np.round(wide, places)
+        if np.array_equal(rounded.astype(narrow), wide.astype(narrow), equal_nan=True):
+            return rounded
+    return wide
+
+
+def _from_decimals(values: pa.ChunkedArray) -> Numbers:
+    """Return units of the last place, or floats where those do not fit into int64."""
+    try:
+        array = values.cast(pa.decimal128(38, values.type.scale)).combine_chunks()
+    except pa.ArrowInvalid:  # more than 38 digits
+        return _as_floats(values)
+    array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+    if array.null_count:  # what lies under a null may be anything
+        array = pc.fill_null(array, pa.scalar(0).cast(array.type))
+    words = np.frombuffer(array.buffers()[1], np.int64).reshape(-1, 2)
+    low, high = words[array.offset : array.offset + len(array)].T
+    if (high == low >> 63).all():
+        return np.ascontiguousarray(low)
+    return _as_floats(values)
+
+
+def _as_floats(values: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    floats: npt.NDArray[np.float64]
+    floats = pc.fill_null(values.cast(pa.float64(), safe=False), 0.0).to_numpy()
+    return floats
+
+
+def to_floats(values: pa.ChunkedArray, name: str) -> tuple[npt.NDArray[np.float64], Mask]:
+    """Return what :func:`to_numbers` does, as floats of the values' own size.
+
+    Parameters
+    ----------
+    values : pyarrow.ChunkedArray
+        Numbers, dates, times or durations.
+    name : str
+        Column, for error messages.
+
+    Returns
+    -------
+    floats : ndarray of float64, shape (n_rows,)
+        Times count units since the epoch, dates days. Missing places hold 0, or what it stands
+        for.
+    missing : ndarray of bool, shape (n_rows,)
+        True where the value is null or NaN.
+    """
+    numbers, missing = to_numbers(values, name)
+    floats = numbers.astype(np.float64)
+    if values.type == pa.uint64():
+        floats += 2.0**63
+    elif pa.types.is_decimal(values.type) and numbers.dtype.kind == "i":
+        floats /= 10.0**values.type.scale
+    return floats, missing
+
+
+def from_numbers(
+    numbers: Numbers, missing: Mask | None, kind: pa.DataType, nan: Mask | None = None
+) -> pa.Array:
+    """Return numbers as an Arrow array of the column's own type.
+
+    Parameters
+    ----------
+    numbers : ndarray of int64 or float64, shape (n_rows,)
+        As :func:`to_numbers` gives them, inside :func:`number_limits`.
+    missing : ndarray of bool, shape (n_rows,), or None
+        Where to leave the value out.
+    kind : pyarrow.DataType
+        The column's type.
+    nan : ndarray of bool, shape (n_rows,), optional
+        Where to write NaN, in a column of floats.
+
+    Returns
+    -------
+    pyarrow.Array
+        Of that type.
+    """
+    if pa.types.is_floating(kind):
+        floats = numbers.astype(kind.to_pandas_dtype(), copy=False)
+        if nan is not None and nan.any():
+            floats = np.where(nan, floats.dtype.type(np.nan), floats)
+        return pa.array(floats, kind, mask=missing)
+    if pa.types.is_decimal(kind):
+        return _to_decimals(numbers, missing, kind)
+    if kind == pa.uint64():
+        return pa.array(numbers.view(np.uint64) ^ np.uint64(1 << 63), mask=missing)
+    array = pa.array(numbers, pa.int64(), mask=missing)
+    if pa.types.is_date(kind):
+        return array.cast(pa.int32()).cast(pa.date32()).cast(kind)
+    if pa.types.is_temporal(kind) and kind.bit_width == 32:
+        array = array.cast(pa.int32())
+    return array.cast(kind)
+
+
+def _to_decimals(numbers: Numbers, missing: Mask | None, kind: pa.DataType) -> pa.Array:
+    if numbers.dtype.kind == "f":
+        rounded = np.round(numbers, kind.scale)
+        return pa.array(rounded, mask=missing).cast(kind, safe=False)
+    words = np.stack([numbers, numbers >> 63], axis=1)
+    wide = pa.decimal128(38, kind.scale)
+    array = pa.Array.from_buffers(wide, len(numbers), [None, pa.py_buffer(words)])
+    if missing is not None and missing.any():
+        array = pc.if_else(pa.array(missing), pa.scalar(None, wide), array)
+    return array.cast(kind)
+
+
+def number_limits(kind: pa.DataType, numbers: Numbers) -> tuple[Any, Any]:
+    """Return the least and the largest number that a type can show.
+
+    Dates and times keep to the years 1 to 9999, and times to one day, unless the data do not.
+
+    Parameters
+    ----------
+    kind : pyarrow.DataType
+        The column's type.
+    numbers : ndarray of int64 or float64, shape (n_rows,)
+        The column, from :func:`to_numbers`.
+
+    Returns
+    -------
+    low, high : int or float
+        In terms of :func:`to_numbers`.
+    """
+    if numbers.dtype.kind == "f":
+        if pa.types.is_decimal(kind):
+            high = float(np.nextafter(10.0 ** (kind.precision - kind.scale), 0))
+        else:
+            high = float(np.finfo(kind.to_pandas_dtype()).max)
+        return -high, high
+    low, high = _whole_limits(kind)
+    if len(numbers):
+        low, high = min(low, int(numbers.min())), max(high, int(numbers.max()))
+    return max(low, int(_INT64.min)), min(high, int(_INT64.max))
+
+
+def _whole_limits(kind: pa.DataType) -> tuple[int, int]:
+    of = pa.types
+    if of.is_decimal(kind):
+        return 1 - 10**kind.precision, 10**kind.precision - 1
+    if of.is_date(kind):
+        return _CALENDAR
+    if of.is_time(kind):
+        return 0, _DAY * _SECONDS[kind.unit] - 1
+    if of.is_timestamp(kind):
+        day = _DAY * _SECONDS[kind.unit]
+        # the least int64 stands for a missing time in NumPy
+        return max(_CALENDAR[0] * day, 1 - 2**63), (_CALENDAR[1] + 1) * day - 1
+    if of.is_duration(kind):
+        return 1 - 2**63, 2**63 - 1
+    if of.is_unsigned_integer(kind) and kind.bit_width < 64:
+        return 0, 2**kind.bit_width - 1
+    return -(2 ** (kind.bit_width - 1)), 2 ** (kind.bit_width - 1) - 1

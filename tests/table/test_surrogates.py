@@ -1,0 +1,88 @@
+"""Fresh identifiers in place of real ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vicinal.table.surrogates import Surrogates
+
+
+def make(values, n, kind="identifier", missing=None, seed=0):
+    column = (
+        pa.chunked_array([values])
+        if isinstance(values, pa.Array)
+        else pa.chunked_array([pa.array(values)])
+    )
+    made = Surrogates(column, "id", kind).make(n, np.random.default_rng(seed), missing)
+    assert len(made) == n
+    return made
+
+
+@given(st.lists(st.text(max_size=6), min_size=1, unique=True), st.integers(1, 300))
+def test_strings_are_new_and_distinct(real, n):
+    made = make(pa.array(real, pa.string()), n).to_pylist()
+    assert len(set(made)) == n
+    assert not set(made) & set(real)
+
+
+def test_strings_keep_their_shape():
+    for text in make([f"AB-{i:04d}/x" for i in range(0, 9000, 7)], 200).to_pylist():
+        assert len(text) == 9
+        assert text[:2].isupper()
+        assert (text[2], text[7:]) == ("-", "/x")
+        assert text[3:7].isdigit()
+
+
+def test_a_shape_with_no_room_grows_a_number():
+    made = make(["a1", "a2"], 50).to_pylist()
+    assert len(set(made)) == 50
+    assert all(text.startswith("a") for text in made)
+
+
+@pytest.mark.parametrize(
+    ("kind", "real", "wanted"),
+    [
+        (pa.int64(), [5, 9, 7], [10, 11, 12]),
+        (pa.int8(), [100, 120, 127], [99, 98, 97]),
+        (pa.uint8(), [250, 255, 200], [199, 198, 197]),
+        (pa.uint64(), [2**64 - 1, 2**64 - 2, 2**63], [2**63 - 1, 2**63 - 2, 2**63 - 3]),
+        (pa.uint64(), [2**63, 1, 2], [2**63 + 1, 2**63 + 2, 2**63 + 3]),
+        (pa.int64(), [-(2**63), 0, 1], [2, 3, 4]),
+    ],
+)
+def test_integers_count_on(kind, real, wanted):
+    made = make(pa.array(real, kind), 3)
+    assert made.type == kind
+    assert made.to_pylist() == wanted
+
+
+def test_integers_without_room():
+    with pytest.raises(ValueError, match=r"'id' \(int8\) has no room for 300 .*Use a wider"):
+        make(pa.array([1, 2], pa.int8()), 300)
+
+
+def test_missing_where_asked():
+    missing = np.arange(10) % 3 == 0
+    for values in (["a1", "b2", None], [1, 2, None]):
+        assert make(values, 10, missing=missing).is_null().to_pylist() == missing.tolist()
+
+
+def test_text():
+    assert make(["", None], 2, "text").to_pylist() == ["id 1", "id 2"]
+
+
+def test_dictionaries_grow_where_their_codes_are_narrow():
+    kind = pa.dictionary(pa.int8(), pa.string())
+    real = pa.array([f"{i:03d}" for i in range(100)]).dictionary_encode().cast(kind)
+    assert make(real, 50).type == kind
+    assert make(real, 500).type == pa.dictionary(pa.int32(), pa.string())
+
+
+def test_seed():
+    real = [f"{i:05d}" for i in range(100)]
+    assert make(real, 99, seed=1) == make(real, 99, seed=1)
+    assert make(real, 99, seed=1) != make(real, 99, seed=2)

@@ -1,0 +1,571 @@
+"""The synthesizer: types and values kept, seeds, conditions, and what it refuses."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import subprocess
+import sys
+import warnings
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vicinal import EpBeta, SphereWeights
+from vicinal._random import CHUNK_ROWS
+from vicinal.table import PRIVACY, TableSynthesizer
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:(identifier|text) column:UserWarning", "ignore:within=:UserWarning"
+)
+SETTINGS = [{"privacy": name} for name in PRIVACY] + [{"marginals": "raw"}]
+
+
+def fit(table, **told):
+    return TableSynthesizer(**{"random_state": 0, **told}).fit(table)
+
+
+@pytest.fixture(scope="module")
+def people():
+    rng = np.random.default_rng(0)
+    n = 3000
+    age = rng.integers(17, 90, n)
+    sex = rng.choice(["f", "m"], n)
+    city = rng.choice(["Köln", "Bonn", "Aix"], n, p=[0.6, 0.3, 0.1])
+    gone = rng.random(n) < 0.2
+    return pa.table(
+        {
+            "id": np.arange(n),
+            "age": age.astype(np.int8),
+            "pay": pa.array((age * 100 + rng.normal(0, 500, n)).round(2), mask=gone),
+            "bonus": pa.array(rng.exponential(size=n).astype(np.float32), mask=gone),
+            "sex": sex,
+            "city": pa.array(city, mask=rng.random(n) < 0.1),
+            "country": np.where(city == "Aix", "FR", "DE"),
+            "since": pa.array(age * 86_400_000_000 * 30).cast(pa.timestamp("us", "Europe/Berlin")),
+            "kids": rng.poisson(1.5, n),
+            "note": [f"a few words about {i}" for i in range(n)],
+        }
+    )
+
+
+# types and values
+
+
+def kinds(n):
+    """Columns of n rows, of every kind."""
+    floats = st.floats(-(2.0**40), 2.0**40, width=32)
+    words = st.text(max_size=3)
+    days = st.dates(datetime.date(1700, 1, 1), datetime.date(2250, 1, 1))
+    moments = st.datetimes(datetime.datetime(1700, 1, 1), datetime.datetime(2250, 1, 1))
+    spans = datetime.timedelta(days=10**6)
+    decimals = st.decimals(-999, 999, places=2, allow_nan=False)
+    options = [
+        (pa.int64(), st.integers(-(2**63), 2**63 - 1)),
+        (pa.uint64(), st.integers(0, 2**64 - 1)),
+        (pa.int8(), st.integers(-128, 127)),
+        (pa.float64(), st.floats(allow_nan=True, allow_infinity=False)),
+        (pa.float32(), floats),
+        (pa.decimal128(5, 2), decimals),
+        (pa.bool_(), st.booleans()),
+        (pa.string(), words),
+        (pa.large_string(), st.sampled_from(["a", "b"])),
+        (pa.dictionary(pa.int8(), pa.string()), st.sampled_from(["a", "b"])),
+        (pa.date32(), days),
+        (pa.timestamp("us", "Asia/Tokyo"), moments),
+        (pa.time64("us"), st.times()),
+        (pa.duration("us"), st.timedeltas(-spans, spans)),
+        (pa.binary(), st.binary(max_size=2)),
+    ]
+    return st.one_of(
+        [
+            st.lists(st.none() | values, min_size=n, max_size=n).map(
+                lambda rows, kind=kind: pa.array(rows, kind)
+            )
+            for kind, values in options
+        ]
+    )
+
+
+@st.composite
+def tables(draw):
+    n = draw(st.integers(2, 30))
+    names = draw(st.lists(st.text(min_size=1, max_size=4), min_size=1, max_size=4, unique=True))
+    return pa.table({name: draw(kinds(n)) for name in names})
+
+
+def plain(column):
+    """Comparable values: NaN is missing, Python's own types."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return [v for v in column.to_pylist() if v is not None and v == v]
+
+
+@settings(max_examples=80)
+@given(tables(), st.sampled_from(SETTINGS), st.integers(1, 40))
+def test_any_table(table, told, n):
+    try:
+        synthesizer = fit(table, **told)
+    except ValueError as error:
+        if "no usable column" not in str(error):
+            raise
+        return
+    out = synthesizer.sample(n)
+    kept = [c.name for c in synthesizer.columns_ if c.kind != "text"]
+    wanted = table.select(kept).schema
+    assert out.schema == wanted
+    assert out.num_rows == n
+    out.validate(full=True)
+    again = fit(table, **told).sample(n)
+    assert [str(c.to_pylist()) for c in again.columns] == [str(c.to_pylist()) for c in out.columns]
+    for column in synthesizer.columns_:
+        if column.kind in {"identifier", "text"}:
+            continue
+        real, made = plain(table[column.name]), plain(out[column.name])
+        if not column.mixed or told.get("marginals") != "raw":
+            assert set(made) <= set(real), "few values: only real ones"
+        if column.n_missing == 0:
+            assert len(made) == n
+
+
+@pytest.mark.parametrize("told", SETTINGS, ids=str)
+def test_ranges_types_and_order(people, told):
+    out = fit(people, text="replace", **told).sample(5000)
+    assert out.schema == people.schema
+    assert set(plain(out["city"])) == {"Köln", "Bonn", "Aix"}
+    assert not set(plain(out["id"])) & set(plain(people["id"]))
+    assert len(set(plain(out["id"]))) == 5000
+    assert not set(plain(out["note"])) & set(plain(people["note"]))
+    if told.get("marginals") == "raw":
+        assert max(plain(out["pay"])) > max(plain(people["pay"]))
+        return
+    for name in ("age", "pay", "bonus", "since", "kids"):
+        real, made = plain(people[name]), plain(out[name])
+        assert min(real) <= min(made) <= max(made) <= max(real)
+    np.testing.assert_array_equal(np.round(plain(out["pay"]), 2), plain(out["pay"]))
+
+
+@pytest.mark.parametrize("told", SETTINGS, ids=str)
+def test_gaps_come_jointly(people, told):
+    out = fit(people, **told).sample(4000)
+    gone = out["pay"].is_null().to_numpy()
+    np.testing.assert_array_equal(gone, out["bonus"].is_null().to_numpy())
+    assert abs(gone.mean() - 0.2) < 0.05
+
+
+@pytest.mark.parametrize("told", SETTINGS, ids=str)
+def test_gaps_of_every_kind_come_from_one_row(told):
+    n = 400
+    rng = np.random.default_rng(0)
+    gone = rng.random(n) < 0.3
+    table = pa.table(
+        {
+            "x": pa.array(rng.normal(size=n), mask=gone),
+            "nan": np.where(gone, np.nan, rng.normal(size=n)),
+            "few": np.where(gone, np.nan, rng.integers(0, 5, n)),
+            "cat": pa.array(rng.choice(list("abc"), n), mask=gone),
+            "id": pa.array([f"U{i:06d}" for i in range(n)], mask=gone),
+        }
+    )
+    out = fit(table, **told).sample(2000)
+    wanted = out["x"].is_null().to_numpy()
+    assert 0.1 < wanted.mean() < 0.5
+    for name in ("cat", "id"):
+        np.testing.assert_array_equal(out[name].is_null().to_numpy(), wanted)
+    for name in ("nan", "few"):  # NaN stays NaN, and null null
+        assert out[name].null_count == 0
+        np.testing.assert_array_equal(np.isnan(out[name].to_numpy()), wanted)
+
+
+def test_dependent_categories_come_from_one_parent(people):
+    out = fit(people, categories="columnwise").sample(4000).to_pandas()
+    pairs = set(map(tuple, out[["city", "country"]].dropna().drop_duplicates().to_numpy()))
+    assert pairs == {("Köln", "DE"), ("Bonn", "DE"), ("Aix", "FR")}
+
+
+@pytest.mark.parametrize(
+    "as_kind", [lambda t: t.to_pandas(), pl.from_arrow], ids=["pandas", "polars"]
+)
+def test_other_libraries(people, as_kind):
+    table = as_kind(people.drop_columns(["note"]))
+    out = fit(table).sample(100)
+    assert type(out) is type(table)
+    assert list(out.columns) == list(table.columns)
+    assert list(out.dtypes) == list(table.dtypes)
+    assert fit(people.drop_columns(["note"])).sample(100)["pay"].to_pylist() == [
+        None if v is None or v != v else v for v in out["pay"].to_list()
+    ]
+
+
+def test_unused_categories_and_their_order_stay():
+    kind = pd.CategoricalDtype(["low", "mid", "high", "never"], ordered=True)
+    table = pd.DataFrame({"c": pd.Series(["mid", "low", "high"] * 20, dtype=kind), "x": range(60)})
+    out = fit(table, kinds={"x": "integer"}).sample(50)
+    assert out["c"].dtype == kind
+    assert set(out["c"]) <= {"low", "mid", "high"}
+
+
+def test_many_more_identifiers_than_codes():
+    table = pd.DataFrame(
+        {"u": pd.Categorical([f"U{i:03d}" for i in range(100)]), "x": [0.5, 1.5] * 50}
+    )
+    out = fit(table).sample(1000)
+    assert out["u"].nunique() == 1000
+
+
+def test_kinds_said_by_the_user():
+    rng = np.random.default_rng(0)
+    table = pa.table({"n": np.arange(100), "x": rng.normal(0, 100, 100), "y": rng.normal(size=100)})
+    for marginals in ("raw", "normal-score"):
+        told = {"n": "integer", "x": "integer", "y": "category"}
+        out = fit(table, kinds=told, marginals=marginals).sample(200)
+        assert out.schema == table.schema
+        assert (out["x"].to_numpy() % 1 == 0).all()
+        assert set(plain(out["y"])) <= set(plain(table["y"]))
+
+
+def test_exact_values_of_decimals_and_large_integers():
+    rng = np.random.default_rng(0)
+    table = pa.table(
+        {
+            "d": pa.array(
+                [Decimal(int(v)) / 100 for v in rng.integers(0, 10**9, 500)], pa.decimal128(18, 2)
+            ),
+            "i": 2**60 + rng.integers(0, 10**9, 500),
+        }
+    )
+    out = fit(table).sample(500)
+    for name in ("d", "i"):
+        assert set(plain(out[name])) <= set(plain(table[name]))
+
+
+# small and odd tables
+
+
+@pytest.mark.parametrize("n", [2, 3, 7, 30])
+@pytest.mark.parametrize("told", SETTINGS, ids=str)
+def test_tiny(n, told):
+    table = (
+        pa.table({"x": np.arange(n) * 1.5, "c": ["a", "b"] * n})[:0]
+        if n == 0
+        else pa.table({"x": np.arange(n) * 1.5, "c": np.resize(["a", "b"], n)})
+    )
+    assert fit(table, **told).sample(50).num_rows == 50
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert fit(table, within="c", **told).sample(50, where="c=a").num_rows == 50
+
+
+def test_only_categories_and_only_numbers(people):
+    for names in (["sex", "city", "country"], ["age", "pay"]):
+        for told in SETTINGS:
+            assert fit(people.select(names), **told).sample(10).column_names == names
+
+
+# conditions
+
+
+@pytest.mark.parametrize("told", [*SETTINGS, {"privacy": "low", "marginals": "raw"}], ids=str)
+@pytest.mark.parametrize(
+    ("where", "holds"),
+    [
+        ("age>=40", lambda t: (t["age"] >= 40).all()),
+        (
+            ["pay>3000", "pay<=5000", "city=Bonn"],
+            lambda t: t["pay"].between(3000.01, 5000).all() and (t["city"] == "Bonn").all(),
+        ),
+        ({"age": 40}, lambda t: (t["age"] == 40).all()),
+        ("age!=40", lambda t: (t["age"] != 40).all()),
+        ({"pay": None}, lambda t: t["pay"].isna().all()),
+        ("city!=Köln", lambda t: t["city"].isin(["Bonn", "Aix"]).all()),
+    ],
+    ids=str,
+)
+def test_where(people, told, where, holds):
+    synthesizer = fit(people, **told)
+    out = synthesizer.sample(2000, where=where)
+    assert out.num_rows == 2000
+    assert holds(out.to_pandas())
+
+
+def test_where_of_one_row(people):
+    with pytest.warns(UserWarning, match="a single row meets") as caught:
+        out = fit(people).sample(5, where="id=17")
+    assert caught[0].filename == __file__
+    assert plain(out["age"]) == [people["age"][17].as_py()] * 5
+
+
+# seeds
+
+
+def digest(table):
+    return hashlib.sha256(pa.ipc.serialize_pandas(table.to_pandas()).to_pybytes()).hexdigest()
+
+
+def test_random_state(people):
+    seeded = fit(people)
+    assert seeded.sample(100).equals(seeded.sample(100))
+    assert fit(people).sample(100).equals(seeded.sample(100))
+    assert not seeded.sample(100, random_state=1).equals(seeded.sample(100))
+    assert seeded.sample(100, random_state=1).equals(seeded.sample(100, random_state=1))
+    assert not seeded.sample(50).equals(seeded.sample(100)[:50]), "as the guide says: no prefix"
+    rng = np.random.default_rng(0)
+    advancing = fit(people, random_state=rng)
+    assert not advancing.sample(100).equals(advancing.sample(100))
+    unseeded = fit(people, random_state=None)
+    assert not unseeded.sample(100).equals(unseeded.sample(100))
+
+
+def test_nothing_global_is_touched(people):
+    before = np.random.get_state()[1].tolist()  # noqa: NPY002
+    fit(people).sample(100)
+    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+
+
+SCRIPT = """
+import hashlib, sys, warnings
+import numpy as np, pyarrow as pa
+warnings.simplefilter("ignore")
+from vicinal.table import TableSynthesizer
+rng = np.random.default_rng(0)
+n = 2500
+table = pa.table({f"x{i}": pa.array(rng.normal(size=n), mask=rng.random(n) < 0.1) for i in range(4)}
+    | {f"c{i}": rng.choice(list("abcdefghijklm"), n) for i in range(4)}
+    | {"id": [f"U{i:05d}" for i in range(n)]})
+total = hashlib.sha256()
+for told in ({"privacy": "low"}, {}, {"privacy": "high", "within": "c0"}, {"marginals": "raw"}):
+    out = TableSynthesizer(random_state=3, **told).fit(table).sample(150_000)
+    for column in out.columns:
+        total.update(repr(column.slice(0, 70_000).to_pylist()).encode())
+print(total.hexdigest())
+"""
+
+
+def test_same_bytes_in_every_process_and_on_any_number_of_threads():
+    def run(threads, hashing):
+        names = ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+        environment = os.environ | dict.fromkeys(names, threads) | {"PYTHONHASHSEED": hashing}
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT], env=environment, check=True, capture_output=True
+        )
+        return done.stdout.decode().strip()
+
+    first = run("1", "1")
+    assert len(first) == 64
+    assert run("2", "2") == first
+
+
+@pytest.mark.parametrize("n", [CHUNK_ROWS - 1, CHUNK_ROWS, CHUNK_ROWS + 1, 2 * CHUNK_ROWS + 1])
+def test_around_the_size_of_a_chunk(people, n):
+    synthesizer = fit(people, text="replace")
+    done = []
+    out, plan = synthesizer.sample(n, return_plan=True, progress=done.append)
+    assert out.num_rows == len(plan) == sum(done) == n
+    assert len(set(plain(out["id"]))) == n
+    np.testing.assert_array_equal(out["pay"].is_null(), out["bonus"].is_null())
+    dominant = plan.parents[np.arange(n), plan.weights.argmax(axis=1)]
+    wanted = people["pay"].is_null().to_numpy()[dominant]
+    np.testing.assert_array_equal(out["pay"].is_null().to_numpy(), wanted)
+
+
+def test_the_plan_says_where_rows_come_from(people):
+    out, plan = fit(people, privacy="low", marginals="raw").sample(1000, return_plan=True)
+    age = people["age"].to_numpy().astype(float)
+    wanted = (plan.weights * age[plan.parents]).sum(axis=1).round().clip(-128, 127)
+    assert np.abs(out["age"].to_numpy() - wanted).max() <= 1  # rounding of a half
+    main = plan.parents[np.arange(1000), plan.weights.argmax(axis=1)]
+    assert out["sex"].to_pylist() == people["sex"].take(pa.array(main)).to_pylist()
+
+
+# settings
+
+
+@pytest.mark.parametrize(
+    ("told", "method", "neighbours", "categories"),
+    [
+        ({}, "neighbourhood", 60, "columnwise"),
+        ({"privacy": "low"}, "rows", 20, "parent"),
+        ({"privacy": "high"}, "neighbourhood", 150, "columnwise"),
+        ({"weights": EpBeta(0.1)}, "rows", 60, "parent"),
+        ({"weights": SphereWeights(3)}, "neighbourhood", 60, "columnwise"),
+        ({"weights": EpBeta(0.1), "method": "neighbourhood"}, "neighbourhood", 60, "columnwise"),
+        ({"privacy": "low", "neighbours": 9}, "neighbourhood", 9, "columnwise"),
+        ({"method": "rows", "categories": "columnwise"}, "rows", 60, "columnwise"),
+    ],
+)
+def test_the_dial_and_its_parts(people, told, method, neighbours, categories):
+    recipe = fit(people, **told).recipe_
+    assert (recipe.method, recipe.neighbours, recipe.categories) == (method, neighbours, categories)
+
+
+def test_target_and_within(people):
+    assert fit(people, target="sex").recipe_.within == ("sex",)
+    assert fit(people, target="pay").recipe_.within == ()
+    assert fit(people, target="kids", within=["sex", "sex"]).recipe_.within == ("sex", "kids")
+    out, plan = fit(people, within=["sex", "kids", "city"]).sample(3000, return_plan=True)
+    frame = people.to_pandas()
+    for name in ("sex", "kids", "city"):
+        given = frame[name].fillna("?").to_numpy()[plan.parents]
+        assert (given == given[:, :1]).all()
+    assert out["kids"].type == people["kids"].type
+
+
+def test_within_narrow_codes_do_not_collide():
+    n = 4000
+    rng = np.random.default_rng(0)
+    table = pa.table(
+        {"a": rng.integers(0, 20, n), "b": rng.integers(0, 20, n), "x": rng.normal(size=n)}
+    )
+    _, plan = fit(table, within=["a", "b"], privacy="low").sample(n, return_plan=True)
+    both = (table["a"].to_numpy() * 100 + table["b"].to_numpy())[plan.parents]
+    assert (both == both[:, :1]).all()
+
+
+def test_repr():
+    assert repr(TableSynthesizer()) == "TableSynthesizer()"
+    assert (
+        repr(TableSynthesizer("high", within=["a"]))
+        == "TableSynthesizer(privacy='high', within=['a'])"
+    )
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"privacy": "hihg"}, r"privacy must be one of 'low', .*got 'hihg'. Did you mean 'high'\?"),
+        ({"marginals": "rwa"}, r"marginals must be one of .*got 'rwa'.*'raw'"),
+        ({"method": "row"}, r"method must be one of .*got 'row'. Did you mean 'rows'"),
+        ({"categories": "all"}, "categories must be one of 'parent', 'columnwise', got 'all'"),
+        ({"identifiers": "keep"}, "identifiers must be one of 'replace', 'drop', got 'keep'"),
+        ({"text": "keep"}, "text must be one of 'drop', 'replace', got 'keep'"),
+        ({"neighbours": 1}, "neighbours must be at least 2, got 1"),
+        ({"neighbours": 5, "method": "rows"}, r"neighbours=5 means nothing .*Leave one"),
+        ({"exact_moments": True}, r'exact_moments=True needs marginals="raw"'),
+    ],
+)
+def test_bad_settings(told, message):
+    with pytest.raises(ValueError, match=message):
+        TableSynthesizer(**told)
+
+
+def test_bad_weights():
+    with pytest.raises(TypeError, match=r"weights must be a law such as EpBeta\(0.1\), got 0.5"):
+        TableSynthesizer(weights=0.5)
+
+
+@pytest.mark.parametrize(
+    ("table", "told", "message"),
+    [
+        ({"x": []}, {}, r"The table has 0 row\(s\); mixing needs at least 2. Pass more rows"),
+        ({"x": [1.0]}, {}, r"The table has 1 row\(s\)"),
+        ({}, {}, "The table has 0 row"),
+        (
+            {"x": [1, 1], "y": [None, None]},
+            {},
+            r"no usable column. Columns: x \(constant\), y \(missing\). Say",
+        ),
+        ({"user_id": [5, 1, 9]}, {}, r"no usable column. Columns: user_id \(identifier\)"),
+        ({"x": [1.0, np.inf, 2.0]}, {}, r"'x' holds infinity"),
+        ({"age": [1.0, 2.0]}, {"within": "aeg"}, r"within: no column 'aeg' .*Did you mean 'age'\?"),
+        ({"age": [1.0, 2.0]}, {"target": "aeg"}, r"target: no column 'aeg' .*Did you mean 'age'\?"),
+        ({"age": [1.0, 2.0]}, {"kinds": {"aeg": "text"}}, r"kinds: no column 'aeg' .*'age'\?"),
+        (
+            {"x": [1.0, 2.0, 3.0], "user_id": [5, 1, 9]},
+            {"within": "user_id"},
+            "within: column 'user_id' is identifier.*'category'",
+        ),
+        (
+            {"x": [1.0, 2.0, 3.0], "user_id": [5, 1, 9]},
+            {"target": "user_id"},
+            "target: column 'user_id' is identifier",
+        ),
+    ],
+)
+def test_bad_tables(table, told, message):
+    with pytest.raises(ValueError, match=message):
+        fit(pa.table(table), **told)
+
+
+def test_duplicated_names_are_refused():
+    table = pa.Table.from_arrays([pa.array([1, 2]), pa.array([3, 4])], names=["x", "x"])
+    with pytest.raises(ValueError, match=r"unique, got 'x' \(2 times\). Rename"):
+        fit(table)
+
+
+@pytest.mark.parametrize(
+    ("told", "error", "message"),
+    [
+        ({"n_rows": 0}, ValueError, "n_rows must be at least 1, got 0"),
+        ({"n_rows": -3}, ValueError, "n_rows must be at least 1, got -3"),
+        ({"n_rows": 2.5}, TypeError, "n_rows must be a whole number, got 2.5"),
+        (
+            {"where": "city=Boon"},
+            ValueError,
+            r"where: no row meets city=Boon. Values of 'city': .*'Bonn'",
+        ),
+        ({"where": "ctiy=Bonn"}, ValueError, r"where: no column 'ctiy' .*Did you mean 'city'\?"),
+        (
+            {"where": "age=old"},
+            ValueError,
+            "where: 'old' is no value for column 'age', which holds int8",
+        ),
+        ({"where": "note=x"}, ValueError, "where: column 'note' is free text, which is not kept"),
+        ({"random_state": -1}, ValueError, "random_state must be 0 or larger, got -1"),
+        ({"random_state": "x"}, TypeError, "random_state must be an int"),
+    ],
+)
+def test_bad_samples(people, told, error, message):
+    with pytest.raises(error, match=message):
+        fit(people).sample(**told)
+
+
+def test_nothing_learnt():
+    with pytest.raises(RuntimeError, match=r"learnt nothing yet: call fit\(table\)"):
+        TableSynthesizer().sample()
+
+
+def test_a_refused_table_leaves_what_was_learnt(people):
+    synthesizer = fit(people)
+    wanted = synthesizer.sample(10)
+    with pytest.raises(ValueError, match="infinity"):
+        synthesizer.fit(pa.table({"x": [1.0, np.inf]}))
+    assert synthesizer.sample(10).equals(wanted)
+
+
+@pytest.mark.filterwarnings("default")
+def test_warnings_point_at_the_user(people):
+    with pytest.warns(UserWarning, match="column|group") as caught:
+        TableSynthesizer(random_state=0, within="pay").fit(people)
+    messages = [str(one.message) for one in caught]
+    assert any("identifier column(s) id: replaced" in one for one in messages)
+    assert any("text column(s) note: left out" in one for one in messages)
+    assert any("have a single row, which can only be copied" in one for one in messages)
+    assert {one.filename for one in caught} == {__file__}
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_warning_where_all_is_said(people):
+    out = fit(people, identifiers="drop", text="drop").sample(10)
+    assert {"id", "note"}.isdisjoint(out.column_names)
+
+
+def test_exact_moments():
+    rng = np.random.default_rng(0)
+    x = rng.exponential(size=(500, 3)) @ rng.normal(size=(3, 3)) + 100
+    table = pa.table({f"x{i}": x[:, i] for i in range(3)})
+    synthesizer = fit(table, privacy="low", marginals="raw", exact_moments=True)
+    out = np.column_stack(synthesizer.sample(1000).columns)
+    np.testing.assert_allclose(out.mean(axis=0), x.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(np.cov(out.T), np.cov(x.T), rtol=1e-10)
+    with pytest.raises(ValueError, match="ask for more than 3 rows, got 3"):
+        synthesizer.sample(3)
