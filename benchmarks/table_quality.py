@@ -6,9 +6,9 @@ from, a hold-out part of equal size that nobody sees, and a test part. Each gene
 many rows as it learnt. Printed for each, averaged over seeds (of split and generator):
 
 * quality, by SDMetrics' report, against the rows learnt from;
-* closer: the share of synthetic rows that are closer to a learnt row than to any hold-out row
-  (ties count half; 0.5 is ideal), by two distances, so that neither can be pleased alone:
-  Euclidean over standardised numbers and one-hot categories, and a Gower distance (mean absolute
+* closer: the share of synthetic rows (the first 4,000) that are closer to a learnt row than to any
+  hold-out row (ties count half; 0.5 is ideal), by two distances, so that neither can be pleased
+  alone: Euclidean over standardised numbers and one-hot categories, and a Gower distance (absolute
   difference over the column's range, and 1 for categories that differ);
 * copies: the share of synthetic rows that equal a learnt row in every column, beside the share of
   hold-out rows that do;

@@ -286,7 +286,7 @@ def test_only_categories_and_only_numbers(people):
         ({"pay": None}, lambda t: t["pay"].isna().all()),
         ("city!=Köln", lambda t: t["city"].isin(["Bonn", "Aix"]).all()),
     ],
-    ids=str,
+    ids=["at-least", "several", "equal", "unequal", "missing", "unequal-category"],
 )
 def test_where(people, told, where, holds):
     synthesizer = fit(people, **told)

@@ -368,7 +368,7 @@ class TableSynthesizer:
             total, seeds, adjust=adjust, return_plan=return_plan, progress=progress
         )
         # handed on, not kept: a column is freed as soon as it is converted
-        out = to_native(self._assemble(drawn, total, seeds))
+        out = to_native(self._assemble(drawn, total, seeds), self._learnt.schema)
         if plan is None:
             return out
         return out, MixPlan.from_parents(order[plan[0]], plan[1])
@@ -418,7 +418,7 @@ class TableSynthesizer:
                 rng = seeds.generator(_SURROGATE, number)
                 arrays.append(self._surrogates[field.name].make(total, rng, gaps))
             elif made is not None:
-                arrays.append(made.cast(field.type))
+                arrays.append(made.cast(field.type) if pa.types.is_dictionary(field.type) else made)
             else:
                 continue
             fields.append(field.with_type(arrays[-1].type))

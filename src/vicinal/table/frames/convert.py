@@ -62,13 +62,17 @@ def to_arrow(data: Any) -> pa.Table:
     return _finished(*_to_table(data))
 
 
-def to_native(table: pa.Table) -> Any:
+def to_native(table: pa.Table, schema: pa.Schema | None = None) -> Any:
     """Turn an Arrow table back into the library and the types it came from.
 
     Parameters
     ----------
     table : pyarrow.Table
-        With the schema that :func:`to_arrow` gave; other rows, and some columns missing, are fine.
+        With the metadata that :func:`to_arrow` gave; other rows, and some columns missing, are
+        fine.
+    schema : pyarrow.Schema, optional
+        Types that columns should have, where some are given as dictionary codes of them: they are
+        decoded as late as the library allows.
 
     Returns
     -------
@@ -89,9 +93,13 @@ def to_native(table: pa.Table) -> Any:
     True
     """
     metadata = dict(table.schema.metadata or {})
-    if METADATA_KEY not in metadata:
+    native = json.loads(metadata.pop(METADATA_KEY, "{}"))
+    if schema is not None and native.get("library") != "pandas":
+        kinds = [schema.field(name).type for name in table.column_names]
+        fields = [field.with_type(kind) for field, kind in zip(table.schema, kinds, strict=True)]
+        table = table.cast(pa.schema(fields, table.schema.metadata))
+    if not native:
         return table
-    native = json.loads(metadata.pop(METADATA_KEY))
     table = table.replace_schema_metadata(metadata or None)
     for number, field in enumerate(table.schema):
         stored = native["types"].get(field.name)

@@ -1,4 +1,4 @@
-"""Convert pandas columns to Arrow and back, with everything that tells one pandas dtype from another."""
+"""Convert pandas columns to Arrow and back, with all that tells one dtype from another."""
 
 from __future__ import annotations
 
@@ -204,6 +204,8 @@ def _arrow_to_pandas(column: pa.ChunkedArray, info: dict[str, Any], name: str) -
     if kind == "category":
         return _to_category(column, info, name)
     if pa.types.is_dictionary(column.type):
+        if kind == "object" and not info["pandas"] and _is_plain_text(column.type.value_type):
+            return _take_objects(column, info)
         column = column.cast(column.type.value_type)
     if kind == "string":
         told = {"na_value": np.nan} if info["nan"] else {}  # pandas 2 knows no such argument
@@ -246,6 +248,28 @@ def _codes(chunk: pa.DictionaryArray) -> Any:
     return chunk.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
 
 
+def _is_plain_text(kind: pa.DataType) -> bool:
+    return kind in (pa.string(), pa.large_string())
+
+
+def _take_objects(column: pa.ChunkedArray, info: dict[str, Any]) -> Any:
+    """Return strings as objects, one for each distinct string and not for each row."""
+    import pandas as pd
+
+    chunk = column.combine_chunks()
+    distinct = np.append(chunk.dictionary.to_numpy(zero_copy_only=False), _marker(info))
+    codes = chunk.indices.fill_null(len(distinct) - 1) if chunk.null_count else chunk.indices
+    return pd.Series(distinct[codes.to_numpy()], dtype=object, copy=False)
+
+
+def _marker(info: dict[str, Any]) -> Any:
+    """Return what stands for a missing value among objects."""
+    import pandas as pd
+
+    markers = {"None": None, "NA": pd.NA, "NaT": pd.NaT, "nan": np.nan}
+    return markers[info.get("missing", "None")]
+
+
 def _to_objects(column: pa.ChunkedArray, info: dict[str, Any]) -> Any:
     import pandas as pd
 
@@ -259,7 +283,5 @@ def _to_objects(column: pa.ChunkedArray, info: dict[str, Any]) -> Any:
         values = np.empty(len(column), object)
         values[:] = column.to_pylist()
     if column.null_count:
-        marker = info.get("missing", "None")
-        missing = column.is_null().to_numpy()
-        values[missing] = {"None": None, "NA": pd.NA, "NaT": pd.NaT, "nan": np.nan}[marker]
+        values[column.is_null().to_numpy()] = _marker(info)
     return pd.Series(values, dtype=object, copy=False)  # a bare array would be guessed at again

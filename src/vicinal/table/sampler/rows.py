@@ -58,6 +58,7 @@ class SparseRows(Rows):
         _check_whole("X", X.data)
 
     def extend(self, plan: MixPlan) -> Any:
+        """Return the rows followed by mixed ones."""
         X = self._X
         make = sparse.csr_array if isinstance(X, sparse.sparray) else sparse.csr_matrix
         at = np.repeat(np.arange(len(plan)), plan.n_parents)
