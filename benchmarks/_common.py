@@ -163,13 +163,15 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def race(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the least seconds of each contender; all run in every round, so all see one load."""
-    least = {}
-    for name, work in contenders.items():
-        work()
-        least[name] = float("inf")
+    """Return the least seconds of each contender; all run in every round, so all see one load.
+
+    Each timed run follows an untimed one of the same contender, so that none pays for what
+    another left in the caches.
+    """
+    least = dict.fromkeys(contenders, float("inf"))
     for _ in range(rounds):
         for name, work in contenders.items():
+            work()
             least[name] = min(least[name], seconds(work))
     return least
 

@@ -12,22 +12,13 @@ not. Rows of a local block are read from memory once and found in the cache the 
 local mix may move fewer bytes than are counted, and exceed a ratio of 1 by bytes. The plan itself
 (24 bytes a row: two row numbers, two weights) is not counted: it adds an eighth to the traffic of
 rows of 16 float32.
-
-How near we are. On two cores of an AMD EPYC (4 M x 16 float32; three runs of 30 rounds) the
-threaded copy reached 45 to 48 GB/s, NumPy's own copy 28 to 29. Two-level pairs reached 0.48 to
-0.52 of the threaded copy by bytes and 0.32 to 0.35 by time, local blocks 0.59 to 0.64 and 0.40 to
-0.43. The aim, 0.6, is met by local blocks at best and missed by two-level pairs; on local blocks
-a plain loop was faster (0.79 to 0.84 by bytes). One thread takes 1.7 times as long as two on
-two-level pairs, so it is the cores' work and waiting, and not yet the memory, that bounds it.
+The measured table is in ``benchmarks/results/kernel.md``.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import os
-import platform
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -35,31 +26,9 @@ import numba
 import numpy as np
 from numba import njit, prange
 
+from _common import machine, markdown, publish, race
 from vicinal import MixPlan, Permutation, Random, make_plan
 from vicinal.kernels import empty_aligned, mix_rows
-
-
-def processor() -> str:
-    """Return the processor's name, where the system tells it."""
-    try:
-        with open("/proc/cpuinfo") as lines:
-            return next(line.split(":")[1].strip() for line in lines if "model name" in line)
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def race(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the least seconds of each contender; all run in every round, so all see one load."""
-    least = {}
-    for name, work in contenders.items():
-        work()
-        least[name] = float("inf")
-    for _ in range(rounds):
-        for name, work in contenders.items():
-            begin = time.perf_counter()
-            work()
-            least[name] = min(least[name], time.perf_counter() - begin)
-    return least
 
 
 def threaded_copy(X: np.ndarray, out: np.ndarray, pool: ThreadPoolExecutor) -> object:
@@ -103,8 +72,8 @@ def local_plan(n: int, plan: MixPlan, rng: np.random.Generator) -> MixPlan:
     return MixPlan(plan.left, right, plan.lam)
 
 
-def measure(n: int, d: int, dtype: str, rounds: int) -> None:
-    """Print one table."""
+def measure(n: int, d: int, dtype: str, rounds: int) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of one table."""
     X = empty_aligned((n, d), dtype)
     rng = np.random.default_rng(0)
     X[:] = rng.random((n, d), dtype=np.float32)
@@ -141,20 +110,17 @@ def measure(n: int, d: int, dtype: str, rounds: int) -> None:
         slow["torch, random pairs"] = torch
     seconds |= race(slow, 3)
     copy = min(seconds["copy, NumPy"], seconds["copy, threads"])
-    print(f"\n{n:,} x {d} {dtype} ({X.nbytes / 1e6:.0f} MB)")
-    print(f"{'':<36}{'time':>10} {'moved':>12} {'by time':>8} {'by bytes':>9}")
+    rows = []
     for name, took in seconds.items():
         if name.startswith("make_plan"):
-            print(f"{name:<36}{took:8.4f} s {n / took / 1e6:7.1f} M rows/s")
+            rows.append([name, f"{took:.4f}", f"{n / took / 1e6:.0f} M rows/s", "", ""])
             continue
         moved = (2 if name.startswith("copy") else 3) * X.nbytes
-        ratio = moved / took / (2 * X.nbytes / copy)
-        print(
-            f"{name:<36}{took:8.4f} s {moved / took / 1e9:7.1f} GB/s {copy / took:8.2f} "
-            f"{ratio:9.2f}"
-        )
-    if torch is None:
-        print("torch is not installed")
+        by_bytes = moved / took / (2 * X.nbytes / copy)
+        speed = f"{moved / took / 1e9:.1f} GB/s"
+        rows.append([name, f"{took:.4f}", speed, f"{copy / took:.2f}", f"{by_bytes:.2f}"])
+    head = [f"{n:,} x {d} {dtype}", "seconds", "moved", "of copy, by time", "by bytes"]
+    return head, rows
 
 
 def main() -> None:
@@ -165,22 +131,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--all", action="store_true", help="the four cases of the documentation")
     asked = parser.parse_args()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(
-        f"{processor()}, {cores} cores, {numba.get_num_threads()} threads; Python "
-        f"{platform.python_version()}, NumPy {np.__version__}, Numba {numba.__version__}"
-    )
-    if hasattr(os, "getloadavg"):
-        print(f"load average before: {os.getloadavg()[0]:.2f} (0 on a quiet machine)")
     cases = [(size, asked.dtype) for size in asked.size or ["4000000x16"]]
     if asked.all:
         cases = [(f"4000000x{d}", "float32") for d in (16, 4)] + [
             ("4000000x16", "float64"),
             ("1000000x64", "float32"),
         ]
+    tables = []
     for size, dtype in cases:
         n, d = (int(part) for part in size.lower().split("x"))
-        measure(n, d, dtype, asked.rounds)
+        tables.append(measure(n, d, dtype, asked.rounds))
+    about = f"{machine('numpy', 'numba', 'torch')}. Least of {asked.rounds} rounds."
+    text = "\n\n".join([about, *(markdown(head, rows) for head, rows in tables)])
+    publish("kernel", text, {"machine": about, "tables": tables})
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ class Fidelity:
             f"Mean over columns: {_share(self.score)}. Largest difference of a rank correlation: "
             f"{_share(gap) or 'none to compare'}.",
         ]
-        return "\n".join(lines)
+        return "\n".join(line.rstrip() for line in lines)
 
 
 def _share(value: float) -> str:

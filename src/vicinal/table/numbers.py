@@ -230,8 +230,8 @@ def number_limits(kind: pa.DataType, numbers: Numbers) -> tuple[Any, Any]:
 
     Returns
     -------
-    low, high : int or float
-        In terms of :func:`to_numbers`.
+    tuple of int or float
+        Least and largest, in terms of :func:`to_numbers`.
     """
     if numbers.dtype.kind == "f":
         if pa.types.is_decimal(kind):

@@ -141,7 +141,7 @@ class Pool:
 
     @property
     def scores(self) -> npt.NDArray[Any]:
-        """Scores of the mixed columns, shape (n_rows, n_mixed)."""
+        """Mixed columns as scores, shape (n_rows, n_mixed)."""
         return self._scores
 
     def _is_mixed(self, column: Column) -> bool:
