@@ -22,8 +22,8 @@ from _common import (
     parser,
     peak_memory,
     progress,
-    publish,
     seconds,
+    write,
 )
 
 FACTORS = 4
@@ -112,16 +112,17 @@ def main() -> None:
     ]
     about = machine("vicinal", "numpy", "numba", "pyarrow")
     about += ". float32 columns, Arrow in and out, seed 0, one run each after a warm-up."
-    parts, kept = [about], {}
-    for title, size, privacy, sizes in runs:
+    text, kept = about, {}
+    for title, _size, privacy, sizes in runs:
         cases = []
         for n_rows, n_columns in sizes:
             progress(f"{privacy}: {n_rows:,} x {n_columns}")
             cases.append(in_fresh_process(run_one, privacy, n_rows, n_columns))
-        if cases:
-            parts.append(render(title, size, cases))
-            kept[title] = cases
-    publish(asked.name or "table_scale", "\n\n".join(parts), {"machine": about, "runs": kept})
+            kept[title] = cases  # written as it goes: a run cut short keeps what it has
+            parts = [render(name, by, kept[name]) for name, by, *_ in runs if name in kept]
+            text = "\n\n".join([about, *parts])
+            write(asked.name or "table_scale", text, {"machine": about, "runs": kept})
+    print(text)
 
 
 if __name__ == "__main__":
