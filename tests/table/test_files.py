@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import errno
 import gzip
 import io
 import json
@@ -588,3 +589,13 @@ def test_any_text_and_number_comes_back(
     got = read_table(tmp_path / f"out{suffix}")
     assert got["words"].to_pylist() == words
     assert got["x"].to_pylist() == table["x"].to_pylist()
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left to write"):
+        write_table(pa.table({"a": [1]}), tmp_path / "out.csv")
+    assert list(tmp_path.iterdir()) == []

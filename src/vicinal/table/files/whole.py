@@ -6,6 +6,7 @@ they were written: ``00123`` stays text. Files are written whole or not at all.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -245,8 +246,13 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
             sink.flush()
             os.fsync(sink.fileno())
         os.replace(beside, target)
-    except BaseException:
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise OSError(
+                f"No space left to write {target}; nothing was written. Free some, or name "
+                "another folder."
+            ) from error
         raise
 
 
