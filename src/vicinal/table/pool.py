@@ -157,9 +157,11 @@ class Pool:
         shape = (len(self), len(self._mixed))
         self._scores = np.zeros(shape, np.float64 if raw else np.float32)
         self._missing = np.zeros(shape, bool)
-        self._scales: list[Scale] = []
+        self._scales: list[Scale] = [None] * len(self._mixed)  # type: ignore[list-item]
         self._nan: dict[str, Mask] = {}  # where a value is missing by being NaN, not null
-        for at, column in enumerate(self._mixed):
+
+        def work(at: int, _: int) -> None:
+            column = self._mixed[at]
             values = table[column.name]
             numbers, missing = to_numbers(values, column.name)
             whole = column.kind == "integer" and numbers.dtype.kind == "f"
@@ -174,7 +176,9 @@ class Pool:
                 self._nan[column.name] = missing & ~values.is_null().to_numpy()
             self._missing[:, at], self._scores[:, at] = missing, scale.scores
             del scale.scores  # kept once, in the matrix
-            self._scales.append(scale)
+            self._scales[at] = scale
+
+        for_chunks(work, len(self._mixed), 1)  # sorting lets go of the interpreter's lock
         fill_missing(self._scores, self._missing, seeds.generator(_FILL))
 
     def _group_codes(
