@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "vicinal.plan": ["MixPlan", "make_plan"],
     "vicinal.weights": ["Beta", "EpBeta", "Fixed", "SphereWeights", "Uniform", "WeightLaw"],
+    "vicinal.distant": ["AcrossGroup", "Farthest", "Nearest"],
     "vicinal.pairing": [
         "LocalPermutation",
         "Neighbourhood",

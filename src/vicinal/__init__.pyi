@@ -1,3 +1,12 @@
+from vicinal.distant import (
+    AcrossGroup as AcrossGroup,
+)
+from vicinal.distant import (
+    Farthest as Farthest,
+)
+from vicinal.distant import (
+    Nearest as Nearest,
+)
 from vicinal.pairing import (
     LocalPermutation as LocalPermutation,
 )

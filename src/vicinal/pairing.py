@@ -10,17 +10,27 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_count
 from vicinal._random import CHUNK_ROWS, RandomState, Seeds
+from vicinal._rounds import (
+    PARTNERS,
+    TWO_LEVEL_ROWS,
+    IndexArray,
+    Maps,
+    ParentSource,
+    Rounds,
+    Rows,
+    as_points,
+    count_rows,
+    permuting_source,
+    tabled_source,
+)
 from vicinal.neighbours import kd_leaves, nearest_rows
 
 if TYPE_CHECKING:
@@ -30,27 +40,21 @@ __all__ = [
     "LocalPermutation",
     "Neighbourhood",
     "Pairing",
+    "ParentSource",
     "Permutation",
     "Random",
     "WithinGroup",
+    "compact_codes",
+    "grouped_source",
+    "neighbour_source",
 ]
-
-IndexArray = npt.NDArray[np.integer[Any]]
-Rows: TypeAlias = int | npt.NDArray[Any]
-
-#: Called with output positions ``start`` and ``stop`` inside one chunk; returns the row numbers
-#: of all parents, shape (stop - start, n_parents), left parent first. Chunks may be asked for in
-#: any order and from several threads.
-ParentSource: TypeAlias = Callable[[int, int], IndexArray]
 
 #: Partner maps of small tables are drawn for as many passes at once as make this many rows.
 ROUND_ROWS = 4096
-#: From this many rows on a permutation is drawn in two levels, blocks and rows within blocks.
-TWO_LEVEL_ROWS = 1 << 18
 BLOCK_ROWS = 64
 
-#: First words of the seeds of what a pairing draws (1 is the weights', see ``plan``).
-_LAST_PASS, _PARTNERS, _TREES = 2, 3, 4
+#: First words of the seeds of trees and of groups (see ``_rounds`` for the others).
+_TREES, _GROUPS = 4, 5
 
 
 class Pairing(ABC):
@@ -99,48 +103,7 @@ class Pairing(ABC):
         return np.concatenate([source(at, min(at + CHUNK_ROWS, n_rows))[:, 1] for at in starts])
 
 
-def count_rows(rows: Rows) -> int:
-    """Return the number of rows, given as such or as an array."""
-    return rows if isinstance(rows, int) else len(rows)
-
-
-class _Rounds:
-    """Left rows of output positions, and the pass that each belongs to.
-
-    Complete passes visit every row once, in order; the last incomplete one takes a random subset.
-    """
-
-    def __init__(self, n_rows: int, n_samples: int, seeds: Seeds) -> None:
-        self.n_rows = n_rows
-        self.index = np.dtype(np.int32 if n_rows < 2**31 else np.int64)
-        self._complete = n_samples - n_samples % n_rows
-        rng = seeds.generator(_LAST_PASS)
-        last = rng.choice(n_rows, n_samples - self._complete, replace=False, shuffle=False)
-        self._last = np.sort(last).astype(self.index)
-
-    def left(self, start: int, stop: int) -> IndexArray:
-        """Return left rows of output positions."""
-        if start >= self._complete:
-            return self._last[start - self._complete : stop - self._complete]
-        row = start % self.n_rows
-        rows = np.arange(row, row + stop - start)
-        if row + stop - start > self.n_rows:
-            rows %= self.n_rows
-        rows = rows.astype(self.index)
-        if stop > self._complete:
-            rows[self._complete - start :] = self._last[: stop - self._complete]
-        return rows
-
-
-class _Maps(ABC):
-    """Partner maps of a few passes in a row."""
-
-    @abstractmethod
-    def partners(self, turn: int, rows: IndexArray, number: int) -> IndexArray:
-        """Return partner ``number`` (from 1) of rows in pass ``turn`` of these passes."""
-
-
-class _Cycles(_Maps):
+class _Cycles(Maps):
     """The rows of each group form one random cycle; partner p is p links away."""
 
     def __init__(self, order: IndexArray, starts: IndexArray, passes: int, rng: Any) -> None:
@@ -154,14 +117,14 @@ class _Cycles(_Maps):
         return rows
 
 
-class _Blocks(_Maps):
+class _Blocks(Maps):
     """Permute blocks of rows, and rows within blocks, and turn the whole by a random offset.
 
     The offset alone makes the partner of any given row uniform over all rows; the two levels
     take apart what the offset leaves together, down to blocks of ``BLOCK_ROWS``.
     """
 
-    def __init__(self, rounds: _Rounds, n_parents: int, rng: np.random.Generator) -> None:
+    def __init__(self, rounds: Rounds, n_parents: int, rng: np.random.Generator) -> None:
         n_rows = rounds.n_rows
         n_blocks = n_rows // BLOCK_ROWS
         self._n_rows = n_rows
@@ -181,36 +144,6 @@ class _Blocks(_Maps):
         return block_partners(rows, *self._maps[number - 1], self._n_rows)
 
 
-def _permuting_source(
-    rounds: _Rounds,
-    n_parents: int,
-    seeds: Seeds,
-    draw: Callable[[int, np.random.Generator], _Maps],
-    together: int = 1,
-) -> ParentSource:
-    """Join passes to a source; the maps of ``together`` passes are drawn at once."""
-    n_rows = rounds.n_rows
-    lock = Lock()
-
-    @lru_cache(maxsize=2 if n_rows > TWO_LEVEL_ROWS else 8)
-    def drawn(number: int) -> _Maps:
-        return draw(together, seeds.generator(_PARTNERS, number))
-
-    def source(start: int, stop: int) -> IndexArray:
-        parents = np.empty((stop - start, n_parents), rounds.index, order="F")
-        parents[:, 0] = rounds.left(start, stop)
-        for number in range(start // n_rows, (stop - 1) // n_rows + 1):
-            begin, end = max(number * n_rows, start), min((number + 1) * n_rows, stop)
-            here = slice(begin - start, end - start)
-            with lock:
-                maps = drawn(number // together)
-            for partner in range(1, n_parents):
-                parents[here, partner] = maps.partners(number % together, parents[here, 0], partner)
-        return parents
-
-    return source
-
-
 @dataclass(frozen=True)
 class Random(Pairing):
     """Partners drawn independently and uniformly from all rows.
@@ -223,10 +156,10 @@ class Random(Pairing):
 
     def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions."""
-        rounds = _Rounds(count_rows(rows), n_samples, seeds)
+        rounds = Rounds(count_rows(rows), n_samples, seeds)
 
         def source(start: int, stop: int) -> IndexArray:
-            rng = seeds.generator(_PARTNERS, start // CHUNK_ROWS)
+            rng = seeds.generator(PARTNERS, start // CHUNK_ROWS)
             parents = np.empty((stop - start, n_parents), rounds.index, order="F")
             parents[:, 0] = rounds.left(start, stop)
             for partner in range(1, n_parents):
@@ -270,17 +203,17 @@ class Permutation(Pairing):
 
         if not two_level:
             return grouped_source(np.zeros(n_rows, np.uint8), n_samples, n_parents, seeds)
-        rounds = _Rounds(n_rows, n_samples, seeds)
+        rounds = Rounds(n_rows, n_samples, seeds)
 
-        def draw(_passes: int, rng: np.random.Generator) -> _Maps:
+        def draw(_passes: int, rng: np.random.Generator) -> Maps:
             return _Blocks(rounds, n_parents, rng)
 
-        return _permuting_source(rounds, n_parents, seeds, draw)
+        return permuting_source(rounds, n_parents, seeds, draw)
 
 
 @dataclass(frozen=True, eq=False)
 class WithinGroup(Pairing):
-    """Partners from the same group, a random permutation of each group.
+    """Partners from the same group: a random permutation of each group, or as a pairing says.
 
     Conditional on the group, mean and covariance are kept as they are without groups over all
     rows. Partners of one row are distinct where its group is large enough.
@@ -289,6 +222,9 @@ class WithinGroup(Pairing):
     ----------
     groups : array_like of shape (n_rows,)
         Group of each row: any sortable labels.
+    pairing : Pairing, optional
+        Chooses among the rows of a group as if there were no others, for instance
+        ``Farthest(0.1)``. Its partners are drawn for the whole plan at once.
 
     Warns
     -----
@@ -302,17 +238,17 @@ class WithinGroup(Pairing):
     """
 
     groups: npt.ArrayLike
+    pairing: Pairing | None = None
+
+    def __post_init__(self) -> None:
+        if self.pairing is not None and not isinstance(self.pairing, Pairing):
+            raise TypeError(
+                f"pairing must be a Pairing such as vicinal.Random(), got {self.pairing!r}."
+            )
 
     def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions."""
-        n_rows = count_rows(rows)
-        labels = np.asarray(self.groups)
-        if labels.shape != (n_rows,):
-            raise ValueError(
-                f"groups must have one label for each of the {n_rows} rows, got shape "
-                f"{labels.shape}."
-            )
-        codes = compact_codes(labels)
+        codes = group_codes(self.groups, count_rows(rows))
         alone = int((np.bincount(codes) == 1).sum())
         if alone:
             warnings.warn(
@@ -321,7 +257,49 @@ class WithinGroup(Pairing):
                 UserWarning,
                 stacklevel=3,
             )
-        return grouped_source(codes, n_samples, n_parents, seeds)
+        if self.pairing is None:
+            return grouped_source(codes, n_samples, n_parents, seeds)
+        return _inner_source(self.pairing, rows, codes, n_samples, n_parents, seeds)
+
+
+def _inner_source(
+    pairing: Pairing,
+    rows: Rows,
+    codes: IndexArray,
+    n_samples: int,
+    n_parents: int,
+    seeds: Seeds,
+) -> ParentSource:
+    """Let a pairing choose within each group, for all passes at once."""
+    rounds = Rounds(len(codes), n_samples, seeds)
+    passes = -(-n_samples // len(codes))
+    table = np.empty((passes, len(codes), n_parents - 1), rounds.index)
+    order = np.argsort(codes, kind="stable").astype(rounds.index)
+    for group, members in enumerate(np.split(order, np.cumsum(np.bincount(codes))[:-1])):
+        if len(members) == 1:
+            table[:, members] = members[0]
+            continue
+        total = passes * len(members)
+        inside: Rows = len(members) if isinstance(rows, int) else rows[members]
+        own = Seeds(seeds.generator(_GROUPS, group))
+        try:
+            source = pairing.source(inside, total, n_parents, own)
+        except ValueError as error:
+            raise ValueError(f"Among the {len(members)} rows of one group: {error}") from error
+        starts = range(0, total, CHUNK_ROWS)
+        drawn = [source(at, min(at + CHUNK_ROWS, total))[:, 1:] for at in starts]
+        table[:, members] = members[np.concatenate(drawn)].reshape(passes, len(members), -1)
+    return tabled_source(rounds, table)
+
+
+def group_codes(groups: npt.ArrayLike, n_rows: int) -> IndexArray:
+    """Return the group of each row as a code from 0, or say that the labels do not fit."""
+    labels = np.asarray(groups)
+    if labels.shape != (n_rows,):
+        raise ValueError(
+            f"groups must have one label for each of the {n_rows} rows, got shape {labels.shape}."
+        )
+    return compact_codes(labels)
 
 
 def compact_codes(labels: npt.NDArray[Any]) -> IndexArray:
@@ -339,15 +317,15 @@ def compact_codes(labels: npt.NDArray[Any]) -> IndexArray:
 
 def grouped_source(codes: IndexArray, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
     """Return the source that permutes rows within groups, given as codes from 0."""
-    rounds = _Rounds(len(codes), n_samples, seeds)
+    rounds = Rounds(len(codes), n_samples, seeds)
     order = np.argsort(codes, kind="stable").astype(rounds.index)
     starts = np.concatenate([[0], np.cumsum(np.bincount(codes))])
 
-    def draw(passes: int, rng: np.random.Generator) -> _Maps:
+    def draw(passes: int, rng: np.random.Generator) -> Maps:
         return _Cycles(order, starts, passes, rng)
 
     together = max(1, ROUND_ROWS // len(codes))
-    return _permuting_source(rounds, n_parents, seeds, draw, together)
+    return permuting_source(rounds, n_parents, seeds, draw, together)
 
 
 @dataclass(frozen=True)
@@ -376,7 +354,7 @@ class LocalPermutation(Pairing):
 
     def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions."""
-        X = _as_points("LocalPermutation", rows)
+        X = as_points("LocalPermutation", rows)
         codes = kd_leaves(X, self.leaf_rows, seeds.generator(_TREES))
         return grouped_source(codes, n_samples, n_parents, seeds)
 
@@ -411,7 +389,7 @@ class Neighbourhood(Pairing):
         """Return the function that gives the parents of output positions."""
         from vicinal.balance import FairNeighbours
 
-        X = _as_points("Neighbourhood", rows)
+        X = as_points("Neighbourhood", rows)
         near = FairNeighbours(nearest_rows(X, self.k, rng=seeds.generator(_TREES)))
         return neighbour_source(near, n_samples, n_parents, seeds)
 
@@ -420,28 +398,13 @@ def neighbour_source(
     near: FairNeighbours, n_samples: int, n_parents: int, seeds: Seeds
 ) -> ParentSource:
     """Return the source that draws partners from known neighbours."""
-    rounds = _Rounds(len(near), n_samples, seeds)
+    rounds = Rounds(len(near), n_samples, seeds)
 
     def source(start: int, stop: int) -> IndexArray:
-        rng = seeds.generator(_PARTNERS, start // CHUNK_ROWS)
+        rng = seeds.generator(PARTNERS, start // CHUNK_ROWS)
         parents = np.empty((stop - start, n_parents), np.int32, order="F")
         parents[:, 0] = rounds.left(start, stop)
         parents[:, 1:] = near.draw(parents[:, 0], n_parents - 1, rng)
         return parents
 
     return source
-
-
-def _as_points(name: str, rows: Rows) -> npt.NDArray[np.floating[Any]]:
-    """Return the rows as a finite float matrix, or say that this pairing needs one."""
-    if isinstance(rows, int):
-        raise ValueError(
-            f"{name} looks at the rows: pass an array of shape (n_rows, n_features), "
-            f"got only their number {rows}."
-        )
-    X = np.asarray(rows, dtype=None if rows.dtype in (np.float32, np.float64) else np.float64)
-    if X.ndim != 2 or X.shape[1] == 0:
-        raise ValueError(f"{name} needs an array of shape (n_rows, n_features), got {X.shape}.")
-    if not np.isfinite(X).all():
-        raise ValueError(f"{name} needs finite numbers, got NaN or infinity. Fill them first.")
-    return X

@@ -28,8 +28,15 @@ PAIRINGS = {
     "Random": [{}],
     "Permutation": [{}, {"blocks": True}, {"blocks": False}],
     "LocalPermutation": [{}, {"leaf_rows": 8}],
-    "WithinGroup": [{"groups": GROUPS}, {"groups": [f"g{g}" for g in GROUPS]}],
+    "WithinGroup": [
+        {"groups": GROUPS},
+        {"groups": [f"g{g}" for g in GROUPS]},
+        {"groups": GROUPS, "pairing": vicinal.Permutation()},
+    ],
     "Neighbourhood": [{}, {"k": 3}],
+    "Farthest": [{"tau": 0.1}, {"tau": 1}, {"tau": 0.2, "metric": "cosine", "balanced": True}],
+    "Nearest": [{"k": 4}, {"tau": 0.05, "metric": "hyperbolic"}],
+    "AcrossGroup": [{"groups": GROUPS}, {"groups": GROUPS, "pairing": vicinal.Farthest(0.3)}],
 }
 
 
@@ -162,6 +169,13 @@ def test_pairing_takes_one_row(pairing):
     if isinstance(pairing, vicinal.WithinGroup):
         with pytest.warns(UserWarning, match="single row"):
             plan = make_plan(1, 5, pairing=vicinal.WithinGroup(["a"]), random_state=0)
+    elif isinstance(pairing, vicinal.AcrossGroup):
+        with pytest.raises(ValueError, match="two groups"):
+            make_plan(1, 5, pairing=vicinal.AcrossGroup(["a"]), random_state=0)
+        return
+    elif isinstance(pairing, (vicinal.Farthest, vicinal.Nearest)):
+        with pytest.warns(UserWarning, match="single row"):
+            plan = make_plan(POINTS[:1], 5, pairing=pairing, random_state=0)
     else:
         plan = make_plan(POINTS[:1], 5, pairing=pairing, random_state=0)
     assert (plan.parents == 0).all()

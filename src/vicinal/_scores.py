@@ -1,0 +1,144 @@
+"""Distances as a product of two thin matrices: what ranks partners for each anchor.
+
+For one anchor ``x`` the distance of curvature ``k`` orders the others ``y`` as
+``|x - y|^2 w(y)`` does, with ``w(y) = 1 / (1 + k |y|^2)``; Euclidean is ``w = 1``. Written out,
+that is the product of ``(x, |x|^2, 1)`` and ``(-2 w y, w, w |y|^2)``: one matrix product of
+``n_features + 2`` columns ranks all pairs. Cosine is ``-x y / |y|``. Only the second factor is
+kept; the first follows from it.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._ranks import Scores
+from vicinal._threads import for_chunks
+from vicinal.geometry import EDGE, ball_scale, warn_equal_norms
+
+__all__ = ["distance_scores"]
+
+_CHUNK = 8192
+
+
+def distance_scores(
+    X: npt.NDArray[np.floating[Any]],
+    metric: str,
+    curvature: float,
+    median_radius: float | None,
+    nearest: bool,
+) -> Scores:
+    """Return factors of scores that grow with the distance, or shrink with it.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Finite rows.
+    metric : str
+        One of :data:`vicinal.geometry.METRICS`.
+    curvature : float
+        As :func:`vicinal.geometry.check_metric` returns it, 0 of a flat metric.
+    median_radius : float or None
+        Where the median row goes in the ball. None leaves rows where they are if all are inside
+        the ball, and is 0.5 if not.
+    nearest : bool
+        Whether near rows score high.
+
+    Returns
+    -------
+    Scores
+        In float32.
+
+    Raises
+    ------
+    ValueError
+        If a row is zero and the metric is the cosine, or there is no norm to scale by.
+    """
+    n_rows, width = X.shape
+    sign = -1.0 if nearest else 1.0
+    norms = np.empty(n_rows)
+
+    def measure(start: int, stop: int) -> None:
+        norms[start:stop] = np.linalg.norm(X[start:stop].astype(np.float64, copy=False), axis=1)
+
+    for_chunks(measure, n_rows, _CHUNK)
+    if metric == "cosine":
+        return _cosine_scores(X, norms, sign)
+    factor, margin = np.ones(n_rows), np.ones(n_rows)
+    if curvature:
+        warn_equal_norms(norms)
+        factor, margin = _place_in_space(norms, curvature, median_radius)
+
+    # a shared shift and scale change no order, and small numbers cancel less in float32
+    sums = np.empty((-(-n_rows // _CHUNK), width))
+
+    def add(start: int, stop: int) -> None:
+        sums[start // _CHUNK] = factor[start:stop] @ X[start:stop].astype(np.float64, copy=False)
+
+    for_chunks(add, n_rows, _CHUNK)
+    middle = sums.sum(axis=0) / n_rows
+    scale = 1 / max(float((norms * factor).max() + np.linalg.norm(middle)), 1e-300)
+    right = np.empty((n_rows, width + 2), np.float32)
+
+    def fill(start: int, stop: int) -> None:
+        at = slice(start, stop)
+        points = (X[at] * factor[at, None] - middle) * scale
+        square = np.einsum("ij,ij->i", points, points)
+        weight = sign / margin[at]
+        right[at, :width] = -2 * weight[:, None] * points
+        right[at, width] = weight
+        right[at, width + 1] = weight * square
+
+    for_chunks(fill, n_rows, _CHUNK)
+
+    def left(rows: Any) -> npt.NDArray[np.float32]:
+        factors = np.array(right[rows])
+        weight = factors[:, width].copy()
+        factors[:, :width] /= -2 * weight[:, None]
+        factors[:, width] = factors[:, width + 1] / weight
+        factors[:, width + 1] = 1
+        return factors
+
+    return Scores(right, left)
+
+
+def _cosine_scores(
+    X: npt.NDArray[np.floating[Any]], norms: npt.NDArray[np.float64], sign: float
+) -> Scores:
+    zero = norms == 0
+    if zero.any():
+        raise ValueError(
+            f"{int(zero.sum())} row(s) are zero, the first of them row {int(zero.argmax())}: the "
+            "cosine of a zero vector is undefined. Drop them, or use metric='euclidean'."
+        )
+    right = np.empty(X.shape, np.float32)
+
+    def fill(start: int, stop: int) -> None:
+        at = slice(start, stop)
+        right[at] = X[at] * (-sign / norms[at])[:, None]
+
+    for_chunks(fill, len(X), _CHUNK)
+
+    def left(rows: Any) -> npt.NDArray[np.float32]:
+        return np.array(right[rows]) * np.float32(-sign)
+
+    return Scores(right, left)
+
+
+def _place_in_space(
+    norms: npt.NDArray[np.float64], curvature: float, median_radius: float | None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return by what each row is multiplied, and ``1 + k |y|^2`` of the result."""
+    root = sqrt(abs(curvature))
+    if curvature > 0 or (median_radius is None and float(norms.max()) * root < 1):
+        inside = np.asarray(1 + curvature * norms**2)
+        # a norm one rounding below the radius may have a square that is not
+        return np.ones(len(norms)), np.maximum(inside, EDGE["float64"])
+    scale = ball_scale(norms, 0.5 if median_radius is None else median_radius, curvature)
+    reach = np.tanh(root * scale * norms).clip(max=1 - EDGE["float32"])
+    still = norms == 0
+    factor = np.where(still, 1.0, reach / (root * norms + still))
+    return factor, np.asarray((1 - reach) * (1 + reach))

@@ -1,0 +1,506 @@
+"""Distances between embeddings: Euclidean, cosine and of constant curvature.
+
+One formula holds the family of constant curvature ``k``. With ``D = |x - y|^2`` and
+``A(x) = 1 + k |x|^2`` it reads
+
+    d(x, y) = 2 arsinh(sqrt(-k D / (A(x) A(y)))) / sqrt(-k)     k < 0, the Poincare ball
+    d(x, y) = 2 arcsin(sqrt(k D / (A(x) A(y)))) / sqrt(k)       k > 0, the sphere
+    d(x, y) = 2 |x - y|                                         k = 0
+
+The factor 2 at ``k = 0`` is the limit of both. The first line equals the better known
+``2 artanh(sqrt(-k) |(-x) (+) y|) / sqrt(-k)``, but does not saturate near the edge of the ball.
+
+NumPy arrays and torch tensors go the same way. torch is used only where a tensor comes in.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from math import atanh, pi, sqrt
+from typing import Any
+
+import numpy as np
+
+from vicinal._checks import check_choice, check_number
+
+__all__ = [
+    "METRICS",
+    "check_metric",
+    "exp0",
+    "pairwise_distance",
+    "rescale_to_ball",
+    "rowwise_distance",
+    "warn_equal_norms",
+]
+
+METRICS = ("euclidean", "cosine", "hyperbolic", "stereographic")
+PUBLISHED = ("workshop-2021",)
+
+#: Temporary arrays hold at most about this many numbers.
+BLOCK_NUMBERS = 1 << 23
+#: Pairs this much nearer than their norms lose digits in a matrix product, and are done again.
+NEAR = 1e-2
+#: How near to its edge the exponential map may reach, as a share of the ball's radius.
+EDGE = {"float32": 1e-6, "float64": 1e-12}
+#: Norms that vary by less than this (standard deviation by mean) count as equal.
+EQUAL_NORMS = 0.01
+
+
+def pairwise_distance(
+    X: Any,
+    Y: Any = None,
+    metric: str = "euclidean",
+    curvature: float = -1.0,
+    published: str | None = None,
+) -> Any:
+    """Return the distance of every row of one array to every row of another.
+
+    Parameters
+    ----------
+    X : array_like or torch.Tensor of shape (n_rows, n_features)
+        Points. float32 and float64 are kept; half precision becomes float32, integers float64.
+    Y : array_like or torch.Tensor of shape (n_others, n_features), optional
+        Other points, of the same kind; ``X`` itself where left out.
+    metric : {"euclidean", "cosine", "hyperbolic", "stereographic"}, default "euclidean"
+        "cosine" is 1 minus the cosine, in [0, 2]. "hyperbolic" is the Poincare ball;
+        "stereographic" takes a curvature of either sign, and at 0 gives *twice* the Euclidean
+        distance, which is the limit of the others.
+    curvature : float, default -1.0
+        Curvature k of the two last metrics; the others ignore it. With k < 0 points must lie
+        inside the ball of radius 1 / sqrt(-k): see :func:`rescale_to_ball`.
+    published : {"workshop-2021"}, optional
+        With "hyperbolic": the distance as first printed, with arctan where the ball has artanh,
+        ``2 arctan(sqrt(-k) |(-x) (+) y|) / sqrt(-k)``. It orders pairs in the same way.
+
+    Returns
+    -------
+    ndarray or torch.Tensor of shape (n_rows, n_others)
+        Distances.
+
+    Raises
+    ------
+    ValueError
+        If a point is NaN or infinite, outside the ball, or zero under "cosine"; if metric and
+        curvature do not go together; if shapes differ.
+    TypeError
+        If one input is a tensor and the other is not, or either holds no numbers.
+
+    Warns
+    -----
+    UserWarning
+        Where all points have nearly the same norm under a curved metric: it then orders pairs
+        as the Euclidean and the cosine distance do.
+
+    See Also
+    --------
+    rowwise_distance : Distances of pairs of rows.
+
+    References
+    ----------
+    Bachmann, Becigneul and Ganea, "Constant Curvature Graph Convolutional Networks", ICML 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vicinal.geometry import pairwise_distance
+    >>> pairwise_distance(np.array([[0.0, 0.0], [3.0, 4.0]]))
+    array([[0., 5.],
+           [5., 0.]])
+    >>> pairwise_distance([[0.0]], [[0.5]], metric="hyperbolic").round(4)  # ln 3
+    array([[1.0986]])
+    """
+    k = check_metric(metric, curvature, published)
+    xp, x, y = _matrices(X, Y)
+    if k:
+        warn_equal_norms(_norms(x, xp) if Y is None else [*_norms(x, xp), *_norms(y, xp)])
+    if metric == "cosine":
+        x, y = _units(x, "X", xp), _units(y, "Y", xp)
+    margins = (_margins(x, k, "X", xp), _margins(y, k, "Y", xp)) if k else None
+    # distances do not depend on the origin, and small numbers cancel less
+    middle = y.mean(0) if len(y) else 0
+    x_mid, y_mid = x - middle, y - middle
+    x_square, y_square = (x_mid * x_mid).sum(-1), (y_mid * y_mid).sum(-1)
+    out = xp.empty((len(x), len(y)), dtype=x.dtype, **_place(x))
+    for rows in _blocks(len(x), len(y)):
+        square = x_square[rows, None] + y_square - 2 * (x_mid[rows] @ y_mid.T)
+        _redo_near(square, NEAR * (x_square[rows, None] + y_square), x[rows], y, xp)
+        curve = (margins[0][rows, None] * margins[1]) if margins else None
+        out[rows] = _finish(square.clip(min=0), curve, metric, k, published, xp)
+    return out
+
+
+def rowwise_distance(
+    X: Any,
+    Y: Any,
+    metric: str = "euclidean",
+    curvature: float = -1.0,
+    published: str | None = None,
+) -> Any:
+    """Return the distance of each row of one array to the same row of another.
+
+    Parameters
+    ----------
+    X, Y : array_like or torch.Tensor of shape (n_rows, n_features)
+        Points, as for :func:`pairwise_distance`.
+    metric : {"euclidean", "cosine", "hyperbolic", "stereographic"}, default "euclidean"
+        See :func:`pairwise_distance`.
+    curvature : float, default -1.0
+        See :func:`pairwise_distance`.
+    published : {"workshop-2021"}, optional
+        See :func:`pairwise_distance`.
+
+    Returns
+    -------
+    ndarray or torch.Tensor of shape (n_rows,)
+        Distances, worked out in double precision where the device has it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`pairwise_distance`, and if the numbers of rows differ.
+
+    Examples
+    --------
+    >>> from vicinal.geometry import rowwise_distance
+    >>> rowwise_distance([[1.0, 0.0], [1.0, 0.0]], [[0.0, 2.0], [-3.0, 0.0]], metric="cosine")
+    array([1., 2.])
+    """
+    k = check_metric(metric, curvature, published)
+    xp, x, y = _matrices(X, Y)
+    if len(x) != len(y):
+        raise ValueError(
+            f"X and Y must have one length, got {len(x)} and {len(y)} rows. For every pair of "
+            "rows use pairwise_distance."
+        )
+    kept = x.dtype
+    x, y = _wide(x, xp), _wide(y, xp)
+    if metric == "cosine":
+        x, y = _units(x, "X", xp), _units(y, "Y", xp)
+    curve = _margins(x, k, "X", xp) * _margins(y, k, "Y", xp) if k else None
+    gap = x - y
+    return _cast(_finish((gap * gap).sum(-1), curve, metric, k, published, xp), kept)
+
+
+def exp0(v: Any, curvature: float = -1.0) -> Any:
+    """Carry tangent vectors at the origin into the space: the exponential map.
+
+    Parameters
+    ----------
+    v : array_like or torch.Tensor of shape (n_rows, n_features)
+        Tangent vectors; any length below zero curvature.
+    curvature : float, default -1.0
+        Curvature k. ``tanh(sqrt(-k) |v|) v / (sqrt(-k) |v|)`` for k < 0, tan in its place for
+        k > 0, and ``v`` itself at 0.
+
+    Returns
+    -------
+    ndarray or torch.Tensor of shape (n_rows, n_features)
+        Points, 2 |v| from the origin. For k < 0 they stay inside the ball by a share of its
+        radius of 1e-6 in float32 and 1e-12 in float64, so very long vectors land on one shell.
+
+    Raises
+    ------
+    ValueError
+        If a number is NaN or infinite, or on the sphere a vector reaches its far pole.
+
+    Examples
+    --------
+    >>> from vicinal.geometry import exp0
+    >>> exp0([[0.0, 0.0], [0.0, 1.0]]).round(4)
+    array([[0.    , 0.    ],
+           [0.    , 0.7616]])
+    """
+    k = check_number("curvature", curvature)
+    xp, x, _ = _matrices(v, None, "v")
+    return _exp0(x, 1.0, k, xp)
+
+
+def rescale_to_ball(X: Any, median_radius: float = 0.5, curvature: float = -1.0) -> Any:
+    """Scale vectors of any length and map them into the ball.
+
+    All are divided by one number, then go through :func:`exp0`, so that the median one lands at
+    the asked share of the ball's radius. Raw sentence embeddings have norms of 5 to 15, at which
+    the map is 1 in float32 and distances from the origin are lost.
+
+    Parameters
+    ----------
+    X : array_like or torch.Tensor of shape (n_rows, n_features)
+        Vectors. Do not normalise them: vectors of one length make hyperbolic, Euclidean and
+        cosine distance order pairs alike.
+    median_radius : float, default 0.5
+        Where the vector of median norm lands, as a share of the radius, in (0, 1).
+    curvature : float, default -1.0
+        Curvature of the ball, below 0; its radius is 1 / sqrt(-curvature).
+
+    Returns
+    -------
+    ndarray or torch.Tensor of shape (n_rows, n_features)
+        Points inside the ball.
+
+    Raises
+    ------
+    ValueError
+        If the curvature is not below 0, a number is NaN or infinite, or half of the vectors or
+        more are zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vicinal.geometry import rescale_to_ball
+    >>> ball = rescale_to_ball(np.array([[3.0, 0.0], [0.0, 9.0], [-18.0, 0.0]]))
+    >>> np.linalg.norm(ball, axis=1).round(3)
+    array([0.181, 0.5  , 0.8  ])
+    """
+    share = check_number("median_radius", median_radius, high=1, low=0, open_low=True)
+    if share == 1:
+        raise ValueError("median_radius must be below 1: at 1 the median lies on the edge.")
+    k = check_number("curvature", curvature)
+    if k >= 0:
+        raise ValueError(f"curvature must be below 0 for a ball, got {curvature!r}.")
+    xp, x, _ = _matrices(X, None)
+    return _exp0(x, ball_scale(_norms(x, xp), share, k), k, xp)
+
+
+def ball_scale(norms: Any, median_radius: float, curvature: float) -> float:
+    """Return the number by which vectors are multiplied before the exponential map."""
+    middle = float(np.median(norms)) if len(norms) else 1.0
+    if middle == 0:
+        raise ValueError(
+            "X: half of the vectors or more are zero, so there is no length to scale by. Drop "
+            "them, or see why they are empty."
+        )
+    return atanh(median_radius) / (middle * sqrt(-curvature))
+
+
+def check_metric(metric: str, curvature: float, published: str | None = None) -> float:
+    """Check that the three go together, and return the curvature, 0 of a flat metric.
+
+    Parameters
+    ----------
+    metric : str
+        One of :data:`METRICS`.
+    curvature : float
+        Below 0 for "hyperbolic", any for "stereographic".
+    published : str or None
+        Name of a published formula.
+
+    Returns
+    -------
+    float
+        The curvature that the metric has.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they do not.
+
+    Examples
+    --------
+    >>> check_metric("cosine", -1.0)
+    0.0
+    """
+    check_choice("metric", metric, METRICS)
+    k = check_number("curvature", curvature)
+    if published is not None:
+        check_choice("published", published, PUBLISHED)
+        if metric != "hyperbolic":
+            raise ValueError(
+                f"published={published!r} is a formula for metric='hyperbolic', got "
+                f"metric={metric!r}. Leave one of them out."
+            )
+    if metric == "hyperbolic" and k >= 0:
+        raise ValueError(
+            f"curvature must be below 0 with metric='hyperbolic', got {curvature!r}. For flat "
+            "space use metric='euclidean', for a sphere metric='stereographic'."
+        )
+    return k if metric in ("hyperbolic", "stereographic") else 0.0
+
+
+def warn_equal_norms(norms: Any) -> None:
+    """Warn where points have nearly one norm, so that curvature changes no order.
+
+    Parameters
+    ----------
+    norms : array_like of shape (n_rows,)
+        Norms of the points.
+
+    Warns
+    -----
+    UserWarning
+        Where their standard deviation is below 1 % of their mean.
+
+    Examples
+    --------
+    >>> warn_equal_norms([1.0, 2.0, 3.0])
+    """
+    norms = np.asarray(norms, np.float64)
+    if len(norms) > 2 and norms.std() < EQUAL_NORMS * norms.mean():
+        warnings.warn(
+            f"All rows have nearly the same norm ({norms.mean():.4g}, standard deviation "
+            f"{norms.std():.2g}), so hyperbolic, Euclidean and cosine distance order pairs "
+            "alike. Use embeddings that are not normalised.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+# numpy or torch
+
+
+def _namespace(*arrays: Any) -> Any:
+    """Return the module whose functions the arrays take."""
+    tensors = [type(one).__module__.startswith("torch") for one in arrays]
+    if not any(tensors):
+        return np
+    if not all(tensors):
+        raise TypeError("X and Y must both be torch tensors or neither, got one of each.")
+    return sys.modules["torch"]
+
+
+def _matrices(X: Any, Y: Any, name: str = "X") -> tuple[Any, Any, Any]:
+    """Return the namespace and two finite float matrices of one type and width."""
+    given = [X] if Y is None else [X, Y]
+    xp = _namespace(*given)
+    made = [_matrix(one, label, xp) for one, label in zip(given, (name, "Y"), strict=False)]
+    x, y = made[0], made[-1]
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(
+            f"X and Y must have as many features as each other, got {x.shape[1]} and {y.shape[1]}."
+        )
+    if x.dtype != y.dtype:
+        wide = xp.float64
+        x, y = _cast(x, wide), _cast(y, wide)
+    return xp, x, y
+
+
+def _matrix(X: Any, name: str, xp: Any) -> Any:
+    x: Any = np.asarray(X) if xp is np else X
+    if xp is np and x.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold numbers, got dtype {x.dtype}.")
+    if xp is not np and x.is_complex():
+        raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}.")
+    if x.ndim != 2 or x.shape[1] == 0:
+        raise ValueError(
+            f"{name} must have shape (n_rows, n_features), got {tuple(x.shape)}. "
+            "Give a single point as [point]."
+        )
+    if x.dtype not in (xp.float32, xp.float64):
+        half = x.dtype.kind == "f" if xp is np else x.is_floating_point()
+        x = _cast(x, xp.float32 if half and x.dtype.itemsize == 2 else xp.float64)
+    if not bool(xp.isfinite(x).all()):
+        raise ValueError(f"{name} holds NaN or infinity. Drop or fill those rows first.")
+    return x
+
+
+def _cast(x: Any, dtype: Any) -> Any:
+    return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) else x.to(dtype)
+
+
+def _wide(x: Any, xp: Any) -> Any:
+    """Return in double precision, on every device that knows it."""
+    return x if xp is not np and x.device.type == "mps" else _cast(x, xp.float64)
+
+
+def _place(x: Any) -> dict[str, Any]:
+    return {} if isinstance(x, np.ndarray) else {"device": x.device}
+
+
+def _plain(x: Any) -> np.ndarray[Any, Any]:
+    return np.asarray(x if isinstance(x, np.ndarray) else x.detach().cpu().numpy())
+
+
+def _squares(x: Any, xp: Any) -> Any:
+    """Return squared norms in double precision, block by block."""
+    out = xp.empty(len(x), dtype=_wide(x[:0], xp).dtype, **_place(x))
+    for rows in _blocks(len(x), x.shape[1]):
+        wide = _wide(x[rows], xp)
+        out[rows] = (wide * wide).sum(-1)
+    return out
+
+
+def _norms(x: Any, xp: Any) -> np.ndarray[Any, Any]:
+    return np.asarray(np.sqrt(_plain(_squares(x, xp))))
+
+
+def _units(x: Any, name: str, xp: Any) -> Any:
+    length = xp.sqrt(_squares(x, xp))
+    zero = _plain(length == 0)
+    if zero.any():
+        raise ValueError(
+            f"{name} has {int(zero.sum())} zero row(s), the first of them row "
+            f"{int(zero.argmax())}: the cosine of a zero vector is undefined. Drop them, or use "
+            "metric='euclidean'."
+        )
+    return _cast(_wide(x, xp) / length[:, None], x.dtype)
+
+
+def _margins(x: Any, k: float, name: str, xp: Any) -> Any:
+    """Return 1 + k |x|^2, taken in double precision because it cancels near the edge."""
+    margin = 1 + k * _squares(x, xp)
+    outside = _plain(margin <= 0)
+    if outside.any():
+        raise ValueError(
+            f"{name} has {int(outside.sum())} row(s) outside the ball of radius "
+            f"{1 / sqrt(-k):.4g}, the first of them row {int(outside.argmax())}. Bring them in "
+            "with rescale_to_ball."
+        )
+    return _cast(margin, x.dtype)
+
+
+def _exp0(x: Any, scale: float, k: float, xp: Any) -> Any:
+    if k == 0:
+        return x * scale
+    out = xp.empty(tuple(x.shape), dtype=x.dtype, **_place(x))
+    root = sqrt(abs(k))
+    for rows in _blocks(len(x), x.shape[1]):
+        wide = _wide(x[rows], xp) * scale
+        angle = root * xp.sqrt((wide * wide).sum(-1))
+        if k > 0 and bool((angle >= pi / 2).any()):
+            raise ValueError(
+                f"v holds vectors of length {pi / 2 / root:.4g} or more, which reach the far "
+                "pole of the sphere or go past it. Scale them down."
+            )
+        if k < 0:
+            reach = xp.tanh(angle).clip(max=1 - EDGE[str(x.dtype).removeprefix("torch.")])
+        else:
+            reach = xp.tan(angle)
+        still = angle == 0
+        factor = xp.where(still, 1.0, reach / (angle + still))
+        out[rows] = _cast(wide * factor[:, None], x.dtype)
+    return out
+
+
+def _blocks(n_rows: int, width: int) -> Iterator[slice]:
+    """Cut rows so that a block has about :data:`BLOCK_NUMBERS` numbers."""
+    step = max(1, BLOCK_NUMBERS // max(width, 1))
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+def _redo_near(square: Any, limit: Any, x: Any, y: Any, xp: Any) -> None:
+    """Replace squared distances that lost their digits, in place."""
+    near = square <= limit
+    left, right = np.nonzero(near) if xp is np else xp.nonzero(near, as_tuple=True)
+    for at in _blocks(len(left), x.shape[1]):
+        gap = x[left[at]] - y[right[at]]
+        square[left[at], right[at]] = (gap * gap).sum(-1)
+
+
+def _finish(square: Any, curve: Any, metric: str, k: float, published: str | None, xp: Any) -> Any:
+    """Turn squared Euclidean distances into distances; ``curve`` is A(x) A(y)."""
+    if metric == "euclidean":
+        return xp.sqrt(square)
+    if metric == "cosine":
+        return (square / 2).clip(max=2)  # of unit vectors
+    if k == 0:
+        return 2 * xp.sqrt(square)
+    root = sqrt(abs(k))
+    ratio = abs(k) * square / curve
+    if k > 0:
+        ratio = ratio.clip(max=1)
+        return 2 / root * xp.arctan2(xp.sqrt(ratio), xp.sqrt(1 - ratio))
+    if published:
+        return 2 / root * xp.arctan(xp.sqrt(ratio / (1 + ratio)))
+    return 2 / root * xp.arcsinh(xp.sqrt(ratio))
