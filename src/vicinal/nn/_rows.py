@@ -1,0 +1,113 @@
+"""What is done to the rows of a batch: mixing, joining masks, keeping the first half."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from vicinal._checks import check_number
+
+
+def mix_rows(
+    h: torch.Tensor, perm: torch.Tensor, lam: float | torch.Tensor, keep: int | None = None
+) -> torch.Tensor:
+    """Mix each of the first ``keep`` rows with its partner, ``lam`` weighting the row itself."""
+    own, partners = h, perm
+    if keep is not None and keep < len(h):
+        own, partners = h[:keep], perm[:keep]
+        lam = lam[:keep] if isinstance(lam, torch.Tensor) else lam
+    if isinstance(lam, torch.Tensor):
+        lam = lam.to(h.dtype).view(-1, *([1] * (h.dim() - 1)))
+    # lerp gives the row itself at 1 and the partner at 0, to the bit, with one temporary
+    return torch.lerp(h.index_select(0, partners), own, lam)
+
+
+def union_mask(
+    mask: torch.Tensor, perm: torch.Tensor, keep: int | None = None, ignore: bool = False
+) -> torch.Tensor:
+    """Return where a row or its partner may be attended to.
+
+    ``ignore`` is for masks that are True where a token is left out. Additive masks, 0 where a
+    token counts and very negative elsewhere, are joined by their maximum either way.
+    """
+    own, partners = (mask, perm) if keep is None else (mask[:keep], perm[:keep])
+    others = mask.index_select(0, partners)
+    if mask.dtype == torch.bool:
+        return own & others if ignore else own | others
+    if ignore and not mask.is_floating_point():
+        return torch.minimum(own, others)
+    return torch.maximum(own, others)
+
+
+def count_rows(batch: Any) -> tuple[int, torch.device]:
+    """Return the number of rows of a batch, and where it lives."""
+    if isinstance(batch, Mapping):
+        values = list(batch.values())
+    else:
+        values = list(batch) if isinstance(batch, (tuple, list)) else [batch]
+    for value in values:
+        if isinstance(value, torch.Tensor) and value.dim():
+            return len(value), value.device
+    raise ValueError(
+        "batch holds no tensor with rows. Pass a tensor, a tuple of tensors, or a mapping such "
+        "as a tokenizer's output with return_tensors='pt'."
+    )
+
+
+def swapped_halves(n_rows: int, device: torch.device | str | None = None) -> torch.Tensor:
+    """Return the partners of a batch packed as [anchors, partners]."""
+    if n_rows % 2:
+        raise ValueError(
+            f"batch has {n_rows} rows, which is odd: without perm it is read as [anchors, "
+            "partners], two halves of one length. Drop a row, or pass perm."
+        )
+    half = n_rows // 2
+    rows = torch.arange(n_rows, device=device)
+    return torch.cat([rows[half:], rows[:half]])
+
+
+def as_perm(perm: Any, n_rows: int, device: torch.device) -> torch.Tensor:
+    """Return partners as an index tensor on the device, checked where that costs nothing."""
+    if perm is None:
+        return swapped_halves(n_rows, device)
+    index = torch.as_tensor(np.asarray(perm) if isinstance(perm, (list, tuple)) else perm)
+    if index.is_floating_point() or index.dtype == torch.bool:
+        raise TypeError(f"perm must hold row numbers, got {index.dtype}. Convert it to int64.")
+    if tuple(index.shape) != (n_rows,):
+        raise ValueError(
+            f"perm must give one partner for each of the {n_rows} rows of the batch, got shape "
+            f"{tuple(index.shape)}."
+        )
+    on_host = index.device.type == "cpu"
+    if on_host and n_rows and not 0 <= int(index.min()) <= int(index.max()) < n_rows:
+        raise ValueError(
+            f"perm must hold row numbers from 0 to {n_rows - 1}, got {int(index.min())} to "
+            f"{int(index.max())}. Rows are those of the batch, not of the data set."
+        )
+    return index.to(device=device, dtype=torch.long)
+
+
+def as_lam(lam: Any, n_rows: int, device: torch.device) -> float | torch.Tensor:
+    """Return weights as a number or one for each row; those of pairs count for both halves."""
+    if not isinstance(lam, (torch.Tensor, np.ndarray, list, tuple)):
+        return check_number("lam", lam)
+    weights = torch.as_tensor(np.asarray(lam) if isinstance(lam, (list, tuple)) else lam)
+    if weights.dim() == 0:
+        return check_number("lam", float(weights))
+    if not weights.is_floating_point():
+        weights = weights.float()
+    if weights.dim() == 1 and 2 * len(weights) == n_rows:
+        weights = torch.cat([weights, weights])
+    if tuple(weights.shape) != (n_rows,):
+        raise ValueError(
+            f"lam must be a number, or one weight for each of the {n_rows} rows (or for each of "
+            f"{n_rows // 2} pairs), got shape {tuple(weights.shape)}."
+        )
+    if weights.device.type == "cpu" and not math.isfinite(float(weights.detach().sum())):
+        raise ValueError("lam holds NaN or infinity. Every weight must be a finite number.")
+    # one weight for each row in float32; the mixing itself runs in the type of what it mixes
+    return weights.to(device=device, dtype=torch.float32)

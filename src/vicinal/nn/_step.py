@@ -1,0 +1,112 @@
+"""What one call of a mixer does to the inputs of a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import torch
+
+from vicinal.nn._discover import HIDDEN_NAMES, IGNORE_MASKS
+from vicinal.nn._rows import mix_rows, union_mask
+
+#: Positional and named inputs of a module.
+Inputs: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(eq=False)
+class Step:
+    """What one call mixes: fixed until the next call, so that a replay mixes the same.
+
+    ``keep`` is how many rows run on, None for all. ``views`` are inputs as the code around the
+    encoder sees them, with what the user passed; ``unions`` are masks joined in this call.
+    """
+
+    layer: int
+    n_rows: int
+    perm: torch.Tensor
+    lam: float | torch.Tensor
+    keep: int | None
+    views: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    unions: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+    calls: int = 0
+    mixed: bool = False
+
+    def rewrite(
+        self,
+        slots: dict[str, int],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        mix: bool,
+        only_state: bool = False,
+    ) -> Inputs:
+        """Return the inputs of a layer, mixed, with the union of masks, kept rows only.
+
+        ``slots`` are the names and positions of masks.
+        """
+        place, named = list(args), dict(kwargs)
+        name = next((name for name in HIDDEN_NAMES if name in named), None)
+        if not place and name is None:
+            raise ValueError(
+                f"A layer takes its hidden states under another name than {', '.join(HIDDEN_NAMES)}"
+                f" (it got {', '.join(named) or 'nothing'}). Pass them by position."
+            )
+        state = place[0] if place else named[name or ""]
+        if mix:
+            self._check_state(state, named)
+            state = mix_rows(state, self.perm, self.lam, self.keep)
+            self.mixed = True
+        if not only_state:
+            masks = {at: key for key, at in slots.items()}
+            for at in range(1, len(place)):
+                place[at] = self._companion(masks.get(at), place[at])
+            for key in named:
+                named[key] = self._companion(key if key in slots else None, named[key])
+        if place:
+            place[0] = state
+        else:
+            named[name or ""] = state
+        return tuple(place), named
+
+    def _companion(self, mask_name: str | None, value: Any) -> Any:
+        """Return what comes along with the hidden states: masks joined, other rows cut."""
+        if mask_name is not None and value is not None:
+            return self._joined(value, mask_name in IGNORE_MASKS)
+        if self.keep is None:
+            return value
+        if isinstance(value, torch.Tensor) and value.dim() and len(value) == self.n_rows:
+            return value[: self.keep]
+        if type(value) is tuple:
+            return tuple(self._companion(None, item) for item in value)
+        return value
+
+    def _joined(self, mask: Any, ignore: bool) -> Any:
+        if not isinstance(mask, torch.Tensor):
+            raise ValueError(
+                f"Layers get their mask as a {type(mask).__name__}, which cannot be joined. Load "
+                "the model with attn_implementation='sdpa' or 'eager'."
+            )
+        if mask.dim() == 4 and len(mask) == 1:
+            return mask  # one mask for all rows
+        if len(mask) != self.n_rows:
+            raise ValueError(
+                f"Layers get a mask of shape {tuple(mask.shape)} for {self.n_rows} rows, which "
+                "is not one mask for each row. Load the model with attn_implementation='sdpa'."
+            )
+        known = self.unions.get(id(mask))
+        if known is None:
+            # held together with its source, so that the id is not given to another mask
+            known = self.unions[id(mask)] = (mask, union_mask(mask, self.perm, self.keep, ignore))
+        return known[1]
+
+    def _check_state(self, state: Any, named: dict[str, Any]) -> None:
+        unpadded = any("cu_seq" in key and value is not None for key, value in named.items())
+        fits = isinstance(state, torch.Tensor) and not state.is_nested and state.dim() >= 2
+        if unpadded or not fits or len(state) != self.n_rows:
+            shape = tuple(state.shape) if fits else type(state).__name__
+            raise ValueError(
+                f"Rows of the hidden states (shape {shape}) are not the {self.n_rows} rows of the "
+                "batch: the model runs without padding, its tokens in one line. Load it with "
+                "attn_implementation='sdpa' (and without packing or nested tensors)."
+            )

@@ -1,0 +1,308 @@
+"""Batches of pairs, and a collate function that mixes inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vicinal._checks import check_count, check_number
+from vicinal._random import RandomState, Seeds, as_generator
+from vicinal.nn._rows import mix_rows
+from vicinal.nn.loss import MixedTarget
+from vicinal.pairing import Pairing, Permutation, Random
+from vicinal.weights import Beta, WeightLaw
+
+__all__ = ["MixupCollator", "PairBatchSampler", "looks_at_rows", "partners_of"]
+
+_ANCHORS, _PAIRS = 11, 12
+
+
+class PairBatchSampler:
+    """Batches of row numbers, packed as [anchors, partners].
+
+    Swapping the halves of a batch gives the partner of every row, and pairs stay together when
+    batches are shared out to processes. All batches are of one size.
+
+    Parameters
+    ----------
+    partners : ndarray of int, Pairing, int or callable
+        One partner for each row; or a pairing that does not look at rows, or their embeddings
+        are not needed for (see ``rows``); or a function that takes the epoch and returns an
+        array of partners, or None for an epoch of plain shuffled batches.
+    batch_size : int
+        Rows in a batch, even: half anchors, half partners.
+    rows : int or array_like of shape (n_rows, n_features), optional
+        How many rows there are, or the rows a pairing looks at. Needed unless ``partners`` is an
+        array.
+    symmetric : bool, default True
+        Whether both directions of a pair count: an epoch then has about as many rows as the
+        data, half of them anchors; the others are anchors in the next epoch. If False every row
+        is an anchor once in an epoch, which then reads two rows for each.
+    drop_last : bool, default False
+        Whether to drop a last incomplete batch; otherwise it is filled up with other rows.
+    random_state : int, numpy.random.Generator or None
+        Seed. Epochs differ (see :meth:`set_epoch`).
+
+    Raises
+    ------
+    ValueError
+        If the batch size is odd, or there are too few rows.
+
+    Examples
+    --------
+    >>> batches = PairBatchSampler(np.array([1, 2, 3, 0]), batch_size=4, random_state=0)
+    >>> [anchors_and_partners] = list(batches)
+    >>> len(anchors_and_partners)
+    4
+    """
+
+    def __init__(
+        self,
+        partners: npt.ArrayLike | Pairing | Callable[[int], npt.ArrayLike | None],
+        batch_size: int,
+        *,
+        rows: int | npt.ArrayLike | None = None,
+        symmetric: bool = True,
+        drop_last: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
+        self.batch_size = check_count("batch_size", batch_size, low=2)
+        if self.batch_size % 2:
+            raise ValueError(
+                f"batch_size must be even, half anchors and half partners, got {batch_size}."
+            )
+        self._given = partners if isinstance(partners, Pairing) or callable(partners) else None
+        self._fixed = None if self._given is not None else np.asarray(partners)
+        if rows is None:
+            if self._fixed is None:
+                raise ValueError(
+                    "rows is missing: with a pairing or a function say how many rows there are, "
+                    "or pass the rows."
+                )
+            rows = len(self._fixed)
+        self._rows: int | npt.NDArray[Any] = (
+            int(rows) if isinstance(rows, (int, np.integer)) else np.asarray(rows)
+        )
+        self.n_rows = self._rows if isinstance(self._rows, int) else len(self._rows)
+        check_count("rows", self.n_rows, low=2, hint="Mixing needs two rows.")
+        self.symmetric = bool(symmetric)
+        self.drop_last = bool(drop_last)
+        self.epoch = 0
+        self._seeds = Seeds(random_state)
+        if self._fixed is not None:
+            self._checked(self._fixed)
+        if not len(self):
+            raise ValueError(
+                f"{self.n_rows} rows give no complete batch of {batch_size}. Use smaller batches, "
+                "or drop_last=False."
+            )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose batches come next.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0. The same epoch gives the same batches.
+        """
+        self.epoch = check_count("epoch", epoch, low=0)
+
+    def __len__(self) -> int:
+        step = self.batch_size if self.symmetric else self.batch_size // 2
+        return self.n_rows // step if self.drop_last else -(-self.n_rows // step)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        partners = self._partners(self.epoch)
+        half, count = self.batch_size // 2, len(self)
+        if partners is None:
+            order = self._seeds.generator(_ANCHORS, self.epoch, 1).permutation(self.n_rows)
+            if not self.symmetric:  # the first half of a batch is what counts
+                other = np.roll(order, self.n_rows // 2)
+                yield from self._packed(order, other, half, count)
+                return
+            for rows in np.resize(order, (count, self.batch_size)):
+                yield rows.tolist()
+            return
+        turn, late = divmod(self.epoch, 2) if self.symmetric else (self.epoch, 0)
+        anchors = self._seeds.generator(_ANCHORS, turn).permutation(self.n_rows)
+        if late:  # rows that were not anchors in the epoch before
+            anchors = np.roll(anchors, -(self.n_rows // 2))
+        yield from self._packed(anchors, partners[anchors], half, count)
+
+    def _packed(
+        self, left: npt.NDArray[Any], right: npt.NDArray[Any], half: int, count: int
+    ) -> Iterator[list[int]]:
+        lefts, rights = np.resize(left, (count, half)), np.resize(right, (count, half))
+        for first, second in zip(lefts, rights, strict=True):
+            yield [*first.tolist(), *second.tolist()]
+
+    def _partners(self, epoch: int) -> npt.NDArray[Any] | None:
+        if self._fixed is not None:
+            return self._fixed
+        if isinstance(self._given, Pairing):
+            return self._given.pair(self._rows, random_state=self._seeds.generator(_PAIRS, epoch))
+        drawn = self._given(epoch) if self._given is not None else None
+        return None if drawn is None else self._checked(np.asarray(drawn))
+
+    def _checked(self, partners: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if partners.shape != (self.n_rows,) or partners.dtype.kind not in "iu":
+            raise ValueError(
+                f"partners must be one row number for each of the {self.n_rows} rows, got "
+                f"{partners.dtype} of shape {partners.shape}."
+            )
+        if partners.min() < 0 or partners.max() >= self.n_rows:
+            raise ValueError(
+                f"partners must be from 0 to {self.n_rows - 1}, got {partners.min()} to "
+                f"{partners.max()}."
+            )
+        return partners
+
+
+class MixupCollator:
+    """Collate function that mixes the inputs of a batch: images, feature vectors, spectra.
+
+    Each row of the batch gets a partner from the same batch and a weight of its own.
+
+    Parameters
+    ----------
+    pairing : Pairing, optional
+        Who mixes with whom; ``Permutation()`` where left out. A pairing that looks at rows sees
+        the inputs of the batch, flattened, or what ``embed`` makes of them.
+    weights : WeightLaw, optional
+        By how much; ``Beta(0.4)`` where left out.
+    num_classes : int, optional
+        Return soft labels of shape (n_rows, num_classes) in place of a :class:`MixedTarget`.
+    probability : float, default 1.0
+        Share of batches that are mixed.
+    embed : callable, optional
+        Takes the batch's inputs and returns an array of shape (n_rows, n_features) to pair by.
+    collate : callable, optional
+        What makes (inputs, labels) of a list of samples; torch's ``default_collate`` where left
+        out.
+    random_state : int, numpy.random.Generator or None
+        Seed. Workers of a data loader draw numbers of their own, and new ones in every epoch,
+        from the loader's seed.
+
+    Examples
+    --------
+    >>> import vicinal
+    >>> mix = MixupCollator(weights=vicinal.Fixed(0.75), num_classes=2, random_state=0)
+    >>> x, y = mix([(torch.tensor([0.0]), 0), (torch.tensor([4.0]), 1)])
+    >>> x.flatten(), y
+    (tensor([1., 3.]), tensor([[0.7500, 0.2500], [0.2500, 0.7500]]))
+    """
+
+    def __init__(
+        self,
+        pairing: Pairing | None = None,
+        weights: WeightLaw | None = None,
+        *,
+        num_classes: int | None = None,
+        probability: float = 1.0,
+        embed: Callable[[torch.Tensor], Any] | None = None,
+        collate: Callable[[Sequence[Any]], Any] | None = None,
+        random_state: RandomState = None,
+    ) -> None:
+        self.pairing = Permutation() if pairing is None else pairing
+        self.weights = Beta(0.4) if weights is None else weights
+        if not isinstance(self.pairing, Pairing):
+            raise TypeError(
+                f"pairing must be a Pairing such as vicinal.Permutation(), got {pairing!r}."
+            )
+        if not isinstance(self.weights, WeightLaw) or self.weights.parents != 2:
+            raise TypeError(
+                "weights must be a WeightLaw of two parents such as vicinal.Beta(0.4), got "
+                f"{weights!r}."
+            )
+        self.num_classes = (
+            None if num_classes is None else check_count("num_classes", num_classes, low=2)
+        )
+        self.probability = check_number("probability", probability, low=0.0, high=1.0)
+        self.embed = embed
+        self.collate = collate
+        self._entropy = Seeds(random_state).entropy
+        self._calls = 0
+
+    def __call__(self, samples: Sequence[Any]) -> tuple[torch.Tensor, MixedTarget | torch.Tensor]:
+        """Make a mixed batch of samples.
+
+        Parameters
+        ----------
+        samples : sequence of (input, label)
+            As a data set gives them.
+
+        Returns
+        -------
+        tuple of torch.Tensor and MixedTarget or torch.Tensor
+            Mixed inputs, and their labels: soft if ``num_classes`` was given.
+
+        Raises
+        ------
+        ValueError
+            If samples are not pairs, inputs are not floats, or labels not class numbers.
+        """
+        batch = (self.collate or torch.utils.data.default_collate)(samples)
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            raise ValueError(
+                "Samples must be pairs of an input and a label. Pass collate= with a function "
+                "that returns (inputs, labels)."
+            )
+        x, y = batch
+        if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+            kind = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
+            raise ValueError(f"Inputs must be a float tensor to be mixed, got {kind}. Scale first.")
+        if not isinstance(y, torch.Tensor) or y.dim() != 1 or y.is_floating_point():
+            shape = tuple(y.shape) if isinstance(y, torch.Tensor) else type(y).__name__
+            raise ValueError(f"Labels must be one class number for each row, got {shape}.")
+        if self.num_classes is not None and len(y) and int(y.max()) >= self.num_classes:
+            raise ValueError(
+                f"label {int(y.max())} is beyond num_classes={self.num_classes}. Classes count "
+                "from 0."
+            )
+        rng = self._generator()
+        if len(x) < 2 or rng.random() >= self.probability:
+            target = MixedTarget(y, y, torch.ones(len(y)))
+        else:
+            perm = torch.from_numpy(partners_of(self.pairing, self._points(x), rng))
+            lam = torch.from_numpy(self.weights.sample(len(x), rng)).float()
+            x, target = mix_rows(x, perm, lam), MixedTarget(y, y[perm], lam)
+        return x, target if self.num_classes is None else target.soft(self.num_classes)
+
+    def _points(self, x: torch.Tensor) -> int | npt.NDArray[Any]:
+        if not looks_at_rows(self.pairing):
+            return len(x)
+        points = x if self.embed is None else torch.as_tensor(self.embed(x))
+        flat: npt.NDArray[Any] = points.detach().reshape(len(x), -1).float().cpu().numpy()
+        return flat
+
+    def _generator(self) -> np.random.Generator:
+        """Return numbers for one batch; a worker's copy of this object has its own."""
+        worker = torch.utils.data.get_worker_info()
+        key = (self._calls,) if worker is None else (self._calls, int(worker.seed) % 2**63)
+        self._calls += 1
+        return Seeds.from_entropy(self._entropy).generator(*key)
+
+
+def looks_at_rows(pairing: Pairing) -> bool:
+    """Tell whether a pairing needs the rows, not their number alone."""
+    if isinstance(pairing, (Random, Permutation)):
+        return False
+    if hasattr(pairing, "groups"):
+        inner = getattr(pairing, "pairing", None)
+        return inner is not None and looks_at_rows(inner)
+    try:
+        pairing.pair(2, random_state=0)
+    except (TypeError, ValueError):
+        return True
+    return False
+
+
+def partners_of(
+    pairing: Pairing, rows: int | npt.NDArray[Any], rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Return one partner for each row as 64-bit numbers, which torch indexes by."""
+    return pairing.pair(rows, random_state=as_generator(rng)).astype(np.int64)

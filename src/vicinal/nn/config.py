@@ -1,0 +1,150 @@
+"""The recipe of a mixup training, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vicinal._checks import check_choice, check_count, check_number
+from vicinal.pairing import Pairing, Permutation
+from vicinal.weights import Beta, WeightLaw
+
+__all__ = ["Mixup"]
+
+
+@dataclass(frozen=True)
+class Mixup:
+    """Who mixes with whom, by how much, where, and when.
+
+    Parameters
+    ----------
+    pairing : Pairing, default Permutation()
+        Partners, drawn anew for each epoch.
+    weights : WeightLaw, default Beta(0.4)
+        Law of the weight of the row itself, drawn for each pair.
+    where : {"hidden", "input", "sentence", "none"}, default "hidden"
+        In front of a layer drawn uniformly for each step, the embeddings, the pooled sentence,
+        or not at all.
+    layers : "all" or sequence of int, default "all"
+        Layers to draw from with "hidden". "all" is from 1 to the last layer; 0 is the input and
+        the number of layers is the sentence.
+    symmetric : bool, default True
+        Whether both directions of a pair are trained on.
+    probability : float, default 1.0
+        Share of steps that mix; the others train on the rows as they are.
+    warmup_epochs : int, default 0
+        Epochs at the beginning that do not mix.
+    refresh : int, default 1
+        With a pairing that looks at rows: epochs between two embeddings of the data by the model
+        itself. 0 embeds once, before training.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a setting is not what it should be.
+
+    Examples
+    --------
+    >>> from vicinal import EpBeta
+    >>> mixup = Mixup(weights=EpBeta(0.1), layers=[3, 6])
+    >>> mixup.choices(6)
+    (3, 6)
+    """
+
+    pairing: Pairing = field(default_factory=Permutation)
+    weights: WeightLaw = field(default_factory=lambda: Beta(0.4))
+    where: str = "hidden"
+    layers: str | Sequence[int] = "all"
+    symmetric: bool = True
+    probability: float = 1.0
+    warmup_epochs: int = 0
+    refresh: int = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.pairing, Pairing):
+            raise TypeError(
+                f"pairing must be a Pairing such as vicinal.Permutation(), got {self.pairing!r}."
+            )
+        if not isinstance(self.weights, WeightLaw) or self.weights.parents != 2:
+            raise TypeError(
+                "weights must be a WeightLaw of two parents such as vicinal.Beta(0.4), got "
+                f"{self.weights!r}."
+            )
+        check_choice("where", self.where, ["hidden", "input", "sentence", "none"])
+        check_number("probability", self.probability, low=0.0, high=1.0)
+        check_count("warmup_epochs", self.warmup_epochs, low=0)
+        check_count("refresh", self.refresh, low=0)
+        if isinstance(self.layers, str):
+            check_choice("layers", self.layers, ["all"])
+            return
+        listed = tuple(check_count("layers", layer, low=0) for layer in self.layers)
+        if not listed:
+            raise ValueError("layers is empty. Name at least one layer, or 'all'.")
+        if self.where != "hidden":
+            raise ValueError(
+                f"layers={listed} needs where='hidden', got where={self.where!r}. Leave layers "
+                "out, or list 0 for the input."
+            )
+        object.__setattr__(self, "layers", listed)
+
+    def choices(self, n_layers: int) -> tuple[int, ...]:
+        """Return the layers that a step may mix in front of.
+
+        Parameters
+        ----------
+        n_layers : int
+            Number of layers of the model.
+
+        Returns
+        -------
+        tuple of int
+            From 0 (input) to ``n_layers`` (sentence); empty with ``where="none"``.
+
+        Raises
+        ------
+        ValueError
+            If a listed layer is beyond the model's last.
+        """
+        check_count("n_layers", n_layers)
+        if self.where == "none":
+            return ()
+        if self.where != "hidden":
+            return (0,) if self.where == "input" else (n_layers,)
+        if isinstance(self.layers, str):
+            return tuple(range(1, n_layers)) or (0,)
+        beyond = [layer for layer in self.layers if layer > n_layers]
+        if beyond:
+            raise ValueError(
+                f"layers holds {beyond[0]}, but the model has {n_layers} layers (and layer "
+                f"{n_layers} is the sentence). List numbers from 0 to {n_layers}."
+            )
+        return tuple(self.layers)
+
+    def draw(
+        self, epoch: int, n_layers: int, n_pairs: int, rng: np.random.Generator
+    ) -> tuple[int, np.ndarray[Any, np.dtype[np.float64]]] | None:
+        """Draw what one step does.
+
+        Parameters
+        ----------
+        epoch : int
+            Epoch, from 0.
+        n_layers : int
+            Number of layers of the model.
+        n_pairs : int
+            Pairs in the batch.
+        rng : numpy.random.Generator
+            Where random numbers come from.
+
+        Returns
+        -------
+        tuple of int and ndarray of shape (n_pairs,), or None
+            Layer and weights; None for a step that does not mix.
+        """
+        choices = self.choices(n_layers)
+        if epoch < self.warmup_epochs or not choices or rng.random() >= self.probability:
+            return None
+        return int(rng.choice(choices)), self.weights.sample(n_pairs, rng)

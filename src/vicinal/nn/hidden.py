@@ -1,0 +1,477 @@
+"""Mix hidden states inside any model, without a fork of it.
+
+Both parents run through the lower layers as rows of one batch. In front of layer ``k`` each row
+is mixed with its partner, and the mixed rows run on, attending to what either parent may attend
+to. Forward pre-hooks do it, so the model's own code stays as it is; they are gone when the
+context is left.
+"""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+
+from vicinal._checks import check_choice, check_count
+from vicinal.nn._discover import Anatomy, dissect, mask_slots, refuse_compiled
+from vicinal.nn._rows import as_lam, as_perm, count_rows, union_mask
+from vicinal.nn._step import Inputs, Step
+
+__all__ = ["HiddenMixup"]
+
+#: Layers that some open context has hooked; two contexts on one layer would mix twice.
+_ACTIVE: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+
+
+class HiddenMixup:
+    """Context manager that mixes rows of a batch in front of a chosen layer.
+
+    With ``h`` the input of layer ``k``, row ``i`` becomes
+    ``lam[i] * h[i] + (1 - lam[i]) * h[perm[i]]``. From there on attention masks, and the mask a
+    model pools by, are the union of both parents' masks.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A Hugging Face encoder or decoder, with or without a classification head, or any module
+        with a list of layers. It is not changed.
+    layers : str or sequence of torch.nn.Module, optional
+        Where the layers are: the path of their list (``"encoder.blocks"``) or the modules in the
+        order of use. Found by itself in Hugging Face models, and where there is one list only.
+    encoder : str, optional
+        Path of the submodule that takes each row's own mask; what is around it pools by the
+        union. The innermost Hugging Face model where left out.
+    head : str, optional
+        Path of the module whose first input is the pooled state. The first module with
+        parameters behind the encoder where left out.
+    symmetric : bool, default True
+        Whether all rows are mixed and kept. If False, only the first half is: the batch is read
+        as [anchors, partners], the partners' rows end where they are mixed, and the model
+        returns half as many rows. That needs even batches.
+
+    Attributes
+    ----------
+    n_layers : int
+        Number of layers ``L``. Layer 0 is the input (the embeddings' output), layer ``L`` the
+        sentence (the pooled state in front of the head).
+
+    Raises
+    ------
+    ValueError
+        If layers are not found, more than one list would do, or the model is compiled, wrapped
+        in DataParallel, or has an encoder and a decoder.
+
+    Notes
+    -----
+    Position numbers, given by the user or made by the model, stay those of the row itself.
+
+    Decoder classifiers read the last token. Rows must be padded on the left, so that the last
+    tokens of both parents meet.
+
+    A plain call of the model inside the context mixes nothing. Gradient checkpointing may run
+    hooks again in the backward pass; the step is kept for that until the next call, so call
+    ``backward`` before it.
+
+    A model without a head returns the mixed states of tokens: pool them by
+    ``mixer.union(attention_mask)``.
+
+    Rows mixed by a law on [0, 1] have less variance than rows that are not; a law with
+    ``preserves_covariance`` keeps it where partners, taken together, are distributed as the rows.
+
+    References
+    ----------
+    Verma et al., "Manifold Mixup: Better Representations by Interpolating Hidden States",
+    ICML 2019. Chen, Yang and Yang, "MixText", ACL 2020. Sawhney et al., "DMix: Adaptive
+    Distance-aware Interpolative Mixup", ACL 2022.
+
+    Examples
+    --------
+    >>> import torch
+    >>> class Net(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.blocks = torch.nn.ModuleList(torch.nn.Identity() for _ in range(3))
+    ...     def forward(self, x):
+    ...         for block in self.blocks:
+    ...             x = block(x)
+    ...         return x
+    >>> x = torch.tensor([[0.0], [4.0]])
+    >>> with HiddenMixup(Net(), layers="blocks") as mixer:
+    ...     mixer(x, perm=[1, 0], lam=0.75, layer=2)
+    tensor([[1.],
+            [3.]])
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: str | Sequence[nn.Module] | None = None,
+        *,
+        encoder: str | None = None,
+        head: str | None = None,
+        symmetric: bool = True,
+    ) -> None:
+        self._parts: Anatomy = dissect(model, layers, encoder, head)
+        self._model = model
+        self._symmetric = bool(symmetric)
+        self._handles: list[Any] = []
+        self._step: Step | None = None
+        self._running = False
+        self._warned = False
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers."""
+        return self._parts.n_layers
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Where the layers are in the model, as paths."""
+        return self._parts.names
+
+    @property
+    def encoder(self) -> nn.Module | None:
+        """The part that takes each row's own mask, where there is one."""
+        return self._parts.encoder
+
+    def __enter__(self) -> HiddenMixup:
+        if any(layer in _ACTIVE for layer in self._parts.layers):
+            raise RuntimeError(
+                "A HiddenMixup context is already open on this model; two would mix twice. "
+                "Leave the first one before entering another."
+            )
+        parts = self._parts
+        refuse_compiled(self._model, parts.layers)
+        _ACTIVE.update(parts.layers)
+        try:
+            for index, layer in enumerate(parts.layers):
+                self._hook(layer, partial(self._before_layer, index, mask_slots(layer)))
+            if parts.entry is not None:
+                self._hook(parts.entry, partial(self._before_entry, mask_slots(parts.entry)))
+            if parts.encoder is not None and parts.encoder is not self._inner_model():
+                self._hook(parts.encoder, self._before_encoder)
+            if parts.head is not None:
+                self._hook(parts.head, self._before_head)
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def __call__(
+        self,
+        batch: Any,
+        *,
+        lam: Any,
+        layer: int | str,
+        perm: Any = None,
+        through: nn.Module | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Run the model on a batch, mixed in front of one layer.
+
+        Parameters
+        ----------
+        batch : mapping, tensor or tuple
+            What the model takes: keywords, one tensor, or positional inputs. First axis counts
+            rows. Labels are not allowed: the model's own loss would see them unmixed.
+        lam : float or array_like of shape (n_rows,) or (n_rows / 2,)
+            Weight of the row itself; may lie outside [0, 1]. Weights of pairs, half as many as
+            rows, count in both directions.
+        layer : int or {"input", "sentence"}
+            Mix in front of this layer; 0 or "input", ``n_layers`` or "sentence".
+        perm : array_like of int, shape (n_rows,), optional
+            Partner of each row. Left out, the batch is read as [anchors, partners] and the
+            halves are swapped.
+        through : torch.nn.Module, optional
+            A wrapper of the model to call in its place, such as DistributedDataParallel.
+        **kwargs : dict
+            More keywords for the model.
+
+        Returns
+        -------
+        object
+            What the model returns, of mixed rows.
+
+        Raises
+        ------
+        ValueError
+            If ``layer`` is out of range, ``perm`` or ``lam`` do not fit the batch, the batch is
+            odd where halves are needed, or its rows are not sentences (unpadded layouts).
+        RuntimeError
+            Outside of the context, or in the middle of another call.
+        """
+        if not self._handles:
+            raise RuntimeError(
+                "HiddenMixup mixes inside its context only: "
+                "`with HiddenMixup(model) as mixer: mixer(batch, ...)`."
+            )
+        if self._running:
+            raise RuntimeError(
+                "This HiddenMixup is in the middle of another call. Calls cannot be nested or "
+                "run from several threads; use one model and mixer for each thread."
+            )
+        args, named = _spread(batch, kwargs)
+        n_rows, device = count_rows(named if named and not args else batch)
+        step = Step(
+            layer=self._layer_number(layer),
+            n_rows=n_rows,
+            perm=as_perm(perm, n_rows, device),
+            lam=as_lam(lam, n_rows, device),
+            keep=None if self._symmetric else self._half(n_rows),
+        )
+        self._check_padding(named)
+        named = self._outer_view(step, named)
+        self._step, self._running = step, True
+        try:
+            output = (through or self._model)(*args, **named)
+        finally:
+            self._running = False
+            step.unions.clear()
+        if not step.mixed:
+            raise RuntimeError(
+                f"The model never reached layer {layer!r}, so nothing was mixed. If it was "
+                "compiled, or skips layers, use it as it was before; or name its layers=."
+            )
+        self._warn_of_pooling(step, named, output)
+        return output
+
+    def union(self, mask: torch.Tensor) -> torch.Tensor:
+        """Return the mask of the rows that the last call gave back.
+
+        Parameters
+        ----------
+        mask : torch.Tensor of shape (n_rows, ...)
+            The mask of the batch: True, 1 or 0.0 where a token counts.
+
+        Returns
+        -------
+        torch.Tensor
+            The union of both parents' masks, to pool mixed token states by.
+
+        Raises
+        ------
+        RuntimeError
+            Before the first call.
+        """
+        if self._step is None:
+            raise RuntimeError("There is no union of masks before the first call of the mixer.")
+        return union_mask(mask, self._step.perm, self._step.keep)
+
+    # set up and checks
+
+    def _hook(self, module: nn.Module, work: Callable[..., Inputs | None]) -> None:
+        self._handles.append(module.register_forward_pre_hook(work, with_kwargs=True))
+
+    def _close(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        if self._handles:
+            for layer in self._parts.layers:
+                _ACTIVE.discard(layer)
+        self._handles, self._step = [], None
+
+    def _inner_model(self) -> nn.Module:
+        """Return the model below wrappers such as DistributedDataParallel."""
+        model = self._model
+        while isinstance(model, nn.parallel.DistributedDataParallel):
+            model = model.module
+        return model
+
+    def _layer_number(self, layer: int | str) -> int:
+        top = self.n_layers
+        if isinstance(layer, str):
+            layer = {"input": 0, "sentence": top}[
+                check_choice("layer", layer, ["input", "sentence"])
+            ]
+        number = check_count("layer", layer, low=0)
+        if number > top:
+            raise ValueError(
+                f"layer must be from 0 (the input) to {top} (the sentence): the model has {top} "
+                f"layers, got {number}."
+            )
+        if number == top and self._parts.head is None:
+            raise ValueError(
+                f"layer {top} is the pooled state in front of the head, and no head was found in "
+                f"{type(self._model).__name__}. Name it with head=, or mix what the model "
+                "returns yourself."
+            )
+        return number
+
+    def _half(self, n_rows: int) -> int:
+        if n_rows % 2:
+            raise ValueError(
+                f"batch has {n_rows} rows, which is odd: symmetric=False reads it as [anchors, "
+                "partners]. Drop a row, or use symmetric=True."
+            )
+        return n_rows // 2
+
+    def _check_padding(self, named: Mapping[str, Any]) -> None:
+        """Refuse right padding where the model reads the last token of each row."""
+        if not self._parts.pools_last:
+            return
+        tokens, mask = named.get("input_ids"), named.get("attention_mask")
+        pad = self._parts.pad_token_id
+        padded = False
+        if isinstance(tokens, torch.Tensor) and pad is not None:
+            padded = bool((tokens[:, -1] == pad).any())
+        if isinstance(mask, torch.Tensor) and mask.dim() == 2:
+            padded = padded or not bool(mask[:, -1].all())
+        if padded:
+            raise ValueError(
+                f"{type(self._inner_model()).__name__} reads the last token of each row, and "
+                "some rows end in padding, so that the last tokens of two parents do not meet. "
+                "Pad on the left: tokenizer.padding_side = 'left'."
+            )
+
+    def _outer_view(self, step: Step, named: dict[str, Any]) -> dict[str, Any]:
+        """Return what the code around the encoder gets: it pools by the union, kept rows only.
+
+        The encoder itself gets what the user passed; see :meth:`_before_encoder`.
+        """
+        parts = self._parts
+        mask = named.get("attention_mask")
+        inner = parts.encoder is not None and parts.encoder is not self._inner_model()
+        if not inner:
+            return named
+        pooled_later = step.layer < self.n_layers
+        # a decoder's head runs on every token, so that its mixed rows are pooled behind it
+        cut = step.keep is not None and (pooled_later or parts.pools_last)
+        seen = dict(named)
+        for name, value in named.items():
+            if not isinstance(value, torch.Tensor) or not value.dim() or len(value) != step.n_rows:
+                continue
+            if value is mask and pooled_later:
+                seen[name] = union_mask(value, step.perm, step.keep)
+            elif cut:
+                seen[name] = value[: step.keep]
+            else:
+                continue
+            step.views[name] = (seen[name], value)
+        return seen
+
+    def _warn_of_pooling(self, step: Step, named: Mapping[str, Any], output: Any) -> None:
+        """Say once that a model may pool mixed rows by the mask of one parent."""
+        mask = named.get("attention_mask")
+        given = output if isinstance(output, torch.Tensor) else getattr(output, "logits", None)
+        if (
+            self._warned
+            or self._parts.encoder is not None
+            or step.layer == self.n_layers
+            or not isinstance(mask, torch.Tensor)
+            or not isinstance(given, torch.Tensor)
+            or given.shape[:2] == mask.shape[:2]  # tokens come back: they are pooled outside
+            or bool(mask.all())
+        ):
+            return
+        self._warned = True
+        warnings.warn(
+            f"{type(self._model).__name__} may pool mixed rows by the row's own mask, without "
+            "its partner's tokens. Name the part that runs before pooling with encoder=, so that "
+            "pooling sees the union of masks. (Harmless where only the first token is read.)",
+            UserWarning,
+            stacklevel=3,
+        )
+
+    # hooks
+
+    def _live(self) -> Step | None:
+        """Return the step to carry out: of the running call, or replayed in its backward."""
+        if self._running:
+            return self._step
+        # gradient checkpointing runs layers again inside the backward pass; a plain call of the
+        # model is none of our business
+        in_backward = torch._C._current_graph_task_id() != -1
+        return self._step if in_backward else None
+
+    def _before_encoder(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Inputs | None:
+        step = self._live()
+        if step is None or not step.views:
+            return None
+        restored = dict(kwargs)
+        place = list(args)
+        found = set()
+        for name, (view, original) in step.views.items():
+            if kwargs.get(name) is not None:
+                restored[name] = original
+                found.add(name)
+            for at, value in enumerate(args):
+                if value is view:
+                    place[at] = original
+                    found.add(name)
+        if "attention_mask" in step.views and "attention_mask" not in found:
+            raise ValueError(
+                "The attention mask does not reach the encoder as it was passed to the model, so "
+                "the parents' own masks cannot be kept below the mixed layer. Name the part that "
+                "takes it as it is with encoder=."
+            )
+        return tuple(place), restored
+
+    def _before_entry(
+        self, slots: dict[str, int], module: nn.Module, args: tuple[Any, ...], kwargs: Any
+    ) -> Inputs | None:
+        step = self._live()
+        if step is None or step.layer != 0:
+            return None
+        return step.rewrite(slots, args, kwargs, mix=True)
+
+    def _before_layer(
+        self,
+        index: int,
+        slots: dict[str, int],
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Inputs | None:
+        step = self._live()
+        if step is None or (step.layer == 0 and self._parts.entry is not None):
+            return None  # mixed at the entry: what comes to the layers is mixed already
+        if self._parts.shared:
+            if not self._running:
+                raise RuntimeError(
+                    "This model uses one layer several times, and gradient checkpointing runs "
+                    "it again out of order. Switch checkpointing off to mix hidden states."
+                )
+            index, step.calls = step.calls, step.calls + 1
+        if index < step.layer:
+            return None
+        return step.rewrite(slots, args, kwargs, mix=index == step.layer)
+
+    def _before_head(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Inputs | None:
+        step = self._live()
+        if step is None or step.layer != self.n_layers:
+            return None
+        return step.rewrite({}, args, kwargs, mix=True, only_state=True)
+
+
+def _spread(batch: Any, kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return a batch as positional inputs and keywords, without labels."""
+    if isinstance(batch, Mapping):
+        args: tuple[Any, ...] = ()
+        named = {**{str(key): value for key, value in batch.items()}, **kwargs}
+    else:
+        args, named = (batch if isinstance(batch, tuple) else (batch,)), dict(kwargs)
+    for name in ("labels", "label"):
+        if named.get(name) is not None:
+            raise ValueError(
+                f"batch holds {name!r}, and the model's own loss would see them unmixed. Take "
+                "them out and use vicinal.nn.soft_cross_entropy on the logits."
+            )
+    return args, named

@@ -1,0 +1,214 @@
+"""Targets of mixed rows, and the loss against them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vicinal._checks import check_choice, check_number
+
+__all__ = ["MixedTarget", "soft_cross_entropy"]
+
+
+@dataclass(frozen=True, eq=False)
+class MixedTarget:
+    """Labels of both parents and the weight of the first, as one object.
+
+    Parameters
+    ----------
+    labels : torch.Tensor of int, shape (n_rows,)
+        Class of each row.
+    partners : torch.Tensor of int, shape (n_rows,)
+        Class of the partner of each row.
+    lam : torch.Tensor of float, shape (n_rows,)
+        Weight of the row itself.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ.
+    TypeError
+        If labels are not whole numbers.
+
+    Examples
+    --------
+    >>> target = MixedTarget(torch.tensor([0]), torch.tensor([2]), torch.tensor([0.75]))
+    >>> target.soft(3)
+    tensor([[0.7500, 0.0000, 0.2500]])
+    """
+
+    labels: torch.Tensor
+    partners: torch.Tensor
+    lam: torch.Tensor
+
+    def __post_init__(self) -> None:
+        for name in ("labels", "partners"):
+            value = getattr(self, name)
+            if value.is_floating_point() or value.dtype == torch.bool:
+                raise TypeError(f"{name} must hold class numbers, got {value.dtype}.")
+        shapes = [tuple(t.shape) for t in (self.labels, self.partners, self.lam)]
+        if len(shapes[0]) != 1 or len(set(shapes)) > 1:
+            raise ValueError(
+                "labels, partners and lam must be one-dimensional and of one length, got shapes "
+                f"{shapes[0]}, {shapes[1]} and {shapes[2]}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, *args: Any, **kwargs: Any) -> MixedTarget:
+        """Return the target on another device; dtypes stay.
+
+        Parameters
+        ----------
+        *args, **kwargs : object
+            As of ``torch.Tensor.to``, a device first; ``non_blocking`` is handed on.
+
+        Returns
+        -------
+        MixedTarget
+            The same target.
+        """
+        device = args[0] if args else kwargs["device"]
+        quick = bool(kwargs.get("non_blocking", False))
+        return MixedTarget(
+            self.labels.to(device=device, non_blocking=quick),
+            self.partners.to(device=device, non_blocking=quick),
+            self.lam.to(device=device, non_blocking=quick),
+        )
+
+    def pin_memory(self) -> MixedTarget:
+        """Return the target in pinned memory, for data loaders.
+
+        Returns
+        -------
+        MixedTarget
+            The same target.
+        """
+        return MixedTarget(
+            self.labels.pin_memory(), self.partners.pin_memory(), self.lam.pin_memory()
+        )
+
+    def soft(self, num_classes: int, clip: bool = True) -> torch.Tensor:
+        """Return one column of weight for each class.
+
+        Parameters
+        ----------
+        num_classes : int
+            Number of classes.
+        clip : bool, default True
+            Whether weights outside [0, 1] are cut to it.
+
+        Returns
+        -------
+        torch.Tensor of shape (n_rows, num_classes)
+            Rows with sum 1.
+        """
+        lam = self.lam.clamp(0.0, 1.0) if clip else self.lam
+        mixed = lam.new_zeros(len(self), num_classes)
+        mixed.scatter_add_(1, self.labels[:, None], lam[:, None])
+        return mixed.scatter_add_(1, self.partners[:, None], 1 - lam[:, None])
+
+    def loss(self, logits: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        """Return :func:`soft_cross_entropy` of logits against this target.
+
+        Parameters
+        ----------
+        logits : torch.Tensor of shape (n_rows, n_classes)
+            Scores before the softmax.
+        **kwargs : dict
+            As of :func:`soft_cross_entropy`.
+
+        Returns
+        -------
+        torch.Tensor
+            The loss.
+        """
+        return soft_cross_entropy(logits, self.labels, self.partners, self.lam, **kwargs)
+
+
+def soft_cross_entropy(
+    logits: torch.Tensor,
+    targets_a: torch.Tensor,
+    targets_b: torch.Tensor,
+    lam: float | torch.Tensor,
+    weight: torch.Tensor | None = None,
+    label_smoothing: float = 0.0,
+    *,
+    clip: bool = True,
+    reduction: str = "mean",
+) -> torch.Tensor:
+    """Cross-entropy against labels that are mixed from two classes.
+
+    Equal to ``torch.nn.functional.cross_entropy`` with a soft label of ``lam`` on class a and
+    ``1 - lam`` on class b, without building the soft labels.
+
+    Parameters
+    ----------
+    logits : torch.Tensor of shape (n_rows, n_classes)
+        Scores before the softmax; computed in float32 at least.
+    targets_a, targets_b : torch.Tensor of int, shape (n_rows,)
+        Class of the row itself and of its partner.
+    lam : float or torch.Tensor of shape (n_rows,)
+        Weight of class a.
+    weight : torch.Tensor of shape (n_classes,), optional
+        Weight of each class.
+    label_smoothing : float, default 0.0
+        Share of the label spread evenly over all classes, from 0 to below 1.
+    clip : bool, default True
+        Whether ``lam`` outside [0, 1], which EpBeta gives on purpose, is cut to it for the label
+        (the hidden state keeps it). With False the loss is linear in ``lam``, but then a negative
+        weight on a class makes it unbounded below: training can drive it to minus infinity.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        The mean is over rows, as torch takes it for soft labels. (For hard labels with class
+        weights torch divides by the sum of the weights instead.)
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar, or shape (n_rows,) with "none".
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+
+    Examples
+    --------
+    >>> logits = torch.zeros(2, 4)
+    >>> classes = torch.tensor([0, 1]), torch.tensor([2, 3])
+    >>> round(float(soft_cross_entropy(logits, *classes, lam=0.75)), 4)  # log 4
+    1.3863
+    """
+    check_choice("reduction", reduction, ["mean", "sum", "none"])
+    smooth = check_number("label_smoothing", label_smoothing, low=0.0, high=1.0, open_high=True)
+    if logits.dim() != 2 or len(targets_a) != len(logits) or len(targets_b) != len(logits):
+        raise ValueError(
+            "logits must have shape (n_rows, n_classes) and targets one class for each row, got "
+            f"{tuple(logits.shape)}, {tuple(targets_a.shape)} and {tuple(targets_b.shape)}."
+        )
+    if weight is not None and tuple(weight.shape) != (logits.shape[1],):
+        raise ValueError(
+            f"weight must have one entry for each of the {logits.shape[1]} classes, got shape "
+            f"{tuple(weight.shape)}."
+        )
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    log_p = torch.log_softmax(logits, dim=-1, dtype=wide)  # (B, C)
+    share = torch.as_tensor(lam, dtype=wide, device=logits.device)
+    if share.dim() not in (0, 1) or (share.dim() and len(share) != len(logits)):
+        raise ValueError(
+            f"lam must be a number or one weight for each of the {len(logits)} rows, got shape "
+            f"{tuple(share.shape)}."
+        )
+    if clip:
+        share = share.clamp(0.0, 1.0)
+    if weight is not None:
+        log_p = log_p * weight.to(log_p)
+    on_a = log_p.gather(1, targets_a[:, None].long()).squeeze(1)
+    on_b = log_p.gather(1, targets_b[:, None].long()).squeeze(1)
+    loss = -(share * on_a + (1 - share) * on_b)
+    if smooth:
+        loss = (1 - smooth) * loss - smooth * log_p.mean(dim=1)
+    return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()

@@ -1,0 +1,365 @@
+"""Mixup in the Hugging Face Trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import Trainer
+
+from vicinal._random import Seeds
+from vicinal.nn.batches import PairBatchSampler, looks_at_rows
+from vicinal.nn.config import Mixup
+from vicinal.nn.hidden import HiddenMixup
+from vicinal.nn.loss import soft_cross_entropy
+
+__all__ = ["MixupTrainer"]
+
+_STEPS, _PARTNERS = 21, 22
+
+
+class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
+    """A :class:`transformers.Trainer` that mixes hidden states of pairs of rows.
+
+    Batches are packed as [anchors, partners], partners are drawn anew for each epoch, and the
+    loss is the cross-entropy against mixed labels. Evaluation and prediction mix nothing. Several
+    processes, resuming, logging and callbacks work as in the Trainer.
+
+    Parameters
+    ----------
+    *args : object
+        As of the Trainer.
+    mixup : Mixup, optional
+        The recipe; ``Mixup()`` where left out.
+    embeddings : array_like of shape (n_rows, n_features), optional
+        One row for each training row, for a pairing that looks at rows. Left out, the model
+        itself embeds them (mean of the last hidden states) before training and every
+        ``mixup.refresh`` epochs.
+    class_weights : array_like of shape (n_classes,), optional
+        Weight of each class in the training loss.
+    layers, encoder, head : str, optional
+        Where the model keeps its parts, as of :class:`HiddenMixup`.
+    **kwargs : object
+        As of the Trainer. ``per_device_train_batch_size`` must be even.
+
+    Attributes
+    ----------
+    mixup : Mixup
+        The recipe.
+
+    Raises
+    ------
+    ValueError
+        If the model's layers are not found, it is to be compiled as a whole, or embeddings do not
+        fit the training data.
+
+    Notes
+    -----
+    Logged beside the loss, as means since the last log: ``mixup_layer``, ``mixup_lam``,
+    ``mixup_share`` (of steps that mixed), ``mixup_distance`` (Euclidean, between partners'
+    embeddings, where there are any) and ``plain_accuracy`` of training rows in steps that did
+    not mix. Accuracy on mixed rows would mean little; see :meth:`training_accuracy`.
+    """
+
+    # the loss is a mean over rows; the Trainer divides by accumulated steps
+    loss_is_scaled_for_ga = False
+
+    def __init__(
+        self,
+        *args: Any,
+        mixup: Mixup | None = None,
+        embeddings: npt.ArrayLike | None = None,
+        class_weights: npt.ArrayLike | None = None,
+        layers: str | None = None,
+        encoder: str | None = None,
+        head: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.mixup = Mixup() if mixup is None else mixup
+        if not isinstance(self.mixup, Mixup):
+            raise TypeError(f"mixup must be a vicinal.nn.Mixup, got {mixup!r}.")
+        super().__init__(*args, **kwargs)
+        self.model_accepts_loss_kwargs = False
+        if getattr(self.args, "torch_compile", False):
+            raise ValueError(
+                "torch_compile=True compiles the whole model, which leaves hooks out. Set it to "
+                "False, and compile each layer's forward: layer.forward = torch.compile("
+                "layer.forward)."
+            )
+        self._mixer = HiddenMixup(
+            self.model, layers, encoder=encoder, head=head, symmetric=self.mixup.symmetric
+        )
+        self.mixup.choices(self._mixer.n_layers)  # says now if a layer does not exist
+        self._seeds = Seeds(self.args.seed)
+        self._by_rows = looks_at_rows(self.mixup.pairing)
+        self._embeddings = None if embeddings is None else np.asarray(embeddings, np.float32)
+        self._fixed = embeddings is not None
+        self._embedded_at: int | None = None
+        rows = self._count() if self.train_dataset is not None else None
+        if self._embeddings is not None and rows not in (None, len(self._embeddings)):
+            raise ValueError(
+                f"embeddings must have one row for each of the {rows} training rows, got "
+                f"{len(self._embeddings)}."
+            )
+        self._class_weights = (
+            None if class_weights is None else torch.tensor(np.asarray(class_weights, np.float32))
+        )
+        self._seen: dict[str, list[float]] = {}
+        self._distance: float | None = None
+        self._turn = (-1, 0)
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train the model, mixing as ``mixup`` says.
+
+        Parameters
+        ----------
+        *args, **kwargs : object
+            As of the Trainer.
+
+        Returns
+        -------
+        transformers.trainer_utils.TrainOutput
+            As of the Trainer.
+        """
+        with self._mixer:
+            return super().train(*args, **kwargs)
+
+    def get_train_dataloader(self) -> Any:
+        """Return the loader of training batches, packed as [anchors, partners].
+
+        Returns
+        -------
+        torch.utils.data.DataLoader
+            Prepared for the processes at hand: each gets whole batches.
+        """
+        if self.train_dataset is None:
+            raise ValueError("MixupTrainer: training requires a train_dataset.")
+        collate = self._get_collator_with_removed_columns(self.data_collator, "Training")
+        dataset = self.train_dataset
+        if hasattr(dataset, "column_names"):
+            dataset, collate = self._remove_unused_columns(dataset, "Training"), self.data_collator
+        loader = torch.utils.data.DataLoader(
+            dataset,
+            batch_sampler=_EpochPairs(
+                self,
+                self._partners,
+                self._train_batch_size,
+                rows=self._count(),
+                symmetric=self.mixup.symmetric,
+                drop_last=self.args.dataloader_drop_last,
+                random_state=self._seeds.generator(_PARTNERS),
+            ),
+            collate_fn=collate,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+            persistent_workers=self.args.dataloader_persistent_workers,
+        )
+        return self.accelerator.prepare(loader)
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: Mapping[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Return the loss of a batch: of mixed rows in training, the model's own otherwise.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            The model, or its wrapper.
+        inputs : mapping
+            A batch with "labels".
+        return_outputs : bool, default False
+            Whether to return the model's output as well.
+        num_items_in_batch : object, optional
+            Not used: the loss is a mean over rows.
+
+        Returns
+        -------
+        torch.Tensor or tuple
+            Loss, and the output if asked for.
+        """
+        if not model.training:
+            return super().compute_loss(model, dict(inputs), return_outputs=return_outputs)
+        batch = dict(inputs)
+        labels = batch.pop("labels", None)
+        if not isinstance(labels, torch.Tensor) or labels.dim() != 1 or labels.is_floating_point():
+            raise ValueError(
+                "Training rows must have one class number each under 'labels'. Multi-label and "
+                "regression targets are not mixed."
+            )
+        half = len(labels) // 2
+        drawn = self.mixup.draw(
+            int((self.state.epoch or 0.0) + 1e-9), self._mixer.n_layers, half, self._generator()
+        )
+        if drawn is None:
+            if not self.mixup.symmetric:  # partners are there to be mixed with
+                batch = {
+                    name: value[:half] if isinstance(value, torch.Tensor) else value
+                    for name, value in batch.items()
+                }
+                labels = labels[:half]
+            outputs = model(**batch)
+            logits = _logits(outputs)
+            loss = self._loss(logits, labels, labels, 1.0)
+            right = logits.detach().argmax(-1) == labels
+            self._note(mixup_share=0.0, plain_accuracy=right.float().mean())
+        else:
+            layer, weights = drawn
+            lam = torch.from_numpy(weights).float().to(labels.device)
+            outputs = self._mixer(batch, lam=lam, layer=layer, through=model)
+            logits = _logits(outputs)
+            own, other = labels[:half], labels[half:]
+            if self.mixup.symmetric:
+                own, other = labels, torch.cat([other, own])
+                lam = torch.cat([lam, lam])
+            loss = self._loss(logits, own, other, lam)
+            self._note(mixup_share=1.0, mixup_layer=float(layer), mixup_lam=float(weights.mean()))
+        return (loss, outputs) if return_outputs else loss
+
+    def _loss(
+        self, logits: torch.Tensor, own: torch.Tensor, other: torch.Tensor, lam: Any
+    ) -> torch.Tensor:
+        weight = self._class_weights
+        return soft_cross_entropy(
+            logits,
+            own,
+            other,
+            lam,
+            None if weight is None else weight.to(logits.device),
+            float(self.args.label_smoothing_factor),
+        )
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log, with what mixing did since the last log.
+
+        Parameters
+        ----------
+        logs : dict
+            What to log.
+        *args, **kwargs : object
+            As of the Trainer.
+        """
+        if "loss" in logs:
+            for name, values in self._seen.items():
+                logs[name] = round(float(sum(values) / len(values)), 6)
+            if self._distance is not None and "mixup_layer" in self._seen:
+                logs["mixup_distance"] = self._distance
+            self._seen = {}
+        super().log(logs, *args, **kwargs)
+
+    def training_accuracy(self) -> float:
+        """Return the accuracy on training rows as they are, unmixed, without dropout.
+
+        Returns
+        -------
+        float
+            Share of rows whose class has the highest score.
+        """
+        found = self.predict(self.train_dataset, metric_key_prefix="train")
+        scores = found.predictions[0] if isinstance(found.predictions, tuple) else found.predictions
+        return float((scores.argmax(-1) == found.label_ids).mean())
+
+    # pairs
+
+    def _partners(self, epoch: int) -> npt.NDArray[Any] | None:
+        """Return partners of an epoch, or None where it mixes nothing."""
+        if epoch < self.mixup.warmup_epochs or self.mixup.where == "none":
+            return None
+        rows: int | npt.NDArray[Any] = self._count()
+        if self._by_rows:
+            rows = self._refreshed(epoch)
+        partners = self.mixup.pairing.pair(
+            rows, random_state=self._seeds.generator(_PARTNERS, epoch)
+        )
+        if self._embeddings is not None:
+            apart = self._embeddings - self._embeddings[partners]
+            self._distance = float(np.sqrt((apart.astype(np.float64) ** 2).sum(1)).mean())
+        return partners
+
+    def _refreshed(self, epoch: int) -> npt.NDArray[Any]:
+        """Return embeddings of the training rows, by the model where they are due."""
+        every, last = self.mixup.refresh, self._embedded_at
+        due = last is None or (every > 0 and epoch - last >= every) or epoch < last
+        if self._embeddings is None or (due and not self._fixed):
+            self._embeddings = self._embed()
+            self._embedded_at = epoch
+        return self._embeddings
+
+    def _embed(self) -> npt.NDArray[Any]:
+        """Return the mean of the last hidden states of each training row, in order."""
+        encoder = self._mixer.encoder
+        if encoder is None:
+            raise ValueError(
+                "The pairing looks at embeddings, and no encoder was found to make them. Pass "
+                "embeddings=, or name the encoder with encoder=."
+            )
+        loader = torch.utils.data.DataLoader(
+            self.train_dataset,
+            batch_size=self.args.eval_batch_size,
+            collate_fn=self._get_collator_with_removed_columns(self.data_collator, "Embedding"),
+        )
+        was_training = encoder.training
+        encoder.eval()
+        rows = []
+        try:
+            for batch in loader:
+                inputs = self._prepare_inputs(dict(batch))
+                inputs.pop("labels", None)
+                with torch.no_grad(), self.compute_loss_context_manager():
+                    h = encoder(**inputs)[0].float()  # (B, T, H)
+                mask = inputs.get("attention_mask")
+                weight = torch.ones_like(h[..., 0]) if mask is None else mask.to(h)
+                pooled = (h * weight[..., None]).sum(1) / weight.sum(1, keepdim=True).clamp(min=1)
+                rows.append(pooled.cpu().numpy())
+        finally:
+            encoder.train(was_training)
+        return np.concatenate(rows)
+
+    def _count(self) -> int:
+        try:
+            return len(self.train_dataset)
+        except TypeError:
+            raise ValueError(
+                "MixupTrainer needs a training set with a length: partners are drawn from all "
+                "of its rows. Read the stream into memory first."
+            ) from None
+
+    def _generator(self) -> np.random.Generator:
+        """Return the numbers of this step, on this process: the same after resuming."""
+        step = self.state.global_step
+        self._turn = (step, self._turn[1] + 1 if self._turn[0] == step else 0)
+        return self._seeds.generator(_STEPS, *self._turn, self.args.process_index)
+
+    def _note(self, **values: Any) -> None:
+        for name, value in values.items():
+            self._seen.setdefault(name, []).append(value)
+
+
+class _EpochPairs(PairBatchSampler):
+    """Pairs of the epoch that the trainer is in, however the loader has been wrapped."""
+
+    def __init__(self, trainer: MixupTrainer, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._trainer = trainer
+
+    def __iter__(self) -> Iterator[list[int]]:
+        self.set_epoch(int((self._trainer.state.epoch or 0.0) + 1e-9))
+        yield from super().__iter__()
+
+
+def _logits(outputs: Any) -> torch.Tensor:
+    if isinstance(outputs, torch.Tensor):
+        return outputs
+    logits = getattr(outputs, "logits", None)
+    if not isinstance(logits, torch.Tensor):
+        raise ValueError(
+            f"The model returned {type(outputs).__name__} without logits. Use a model with a "
+            "classification head, such as AutoModelForSequenceClassification."
+        )
+    return logits

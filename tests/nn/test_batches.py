@@ -1,0 +1,174 @@
+"""Batches of pairs, and the collate function for any modality."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from hypothesis import given  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
+
+import vicinal  # noqa: E402
+from vicinal.nn import MixedTarget, MixupCollator, PairBatchSampler  # noqa: E402
+from vicinal.nn.batches import looks_at_rows  # noqa: E402
+
+
+@given(
+    n=st.integers(2, 40),
+    half=st.integers(1, 8),
+    symmetric=st.booleans(),
+    epoch=st.integers(0, 3),
+    seed=st.integers(0, 5),
+)
+def test_batches_hold_pairs_in_halves(n, half, symmetric, epoch, seed):
+    partners = np.random.default_rng(seed).integers(0, n, n)
+    batches = PairBatchSampler(partners, 2 * half, symmetric=symmetric, random_state=seed)
+    batches.set_epoch(epoch)
+    found = list(batches)
+    assert found == list(batches), "the same epoch, the same batches"
+    assert len(found) == len(batches)
+    for batch in found:
+        assert len(batch) == 2 * half
+        assert partners[batch[:half]].tolist() == batch[half:]
+    anchors = [row for batch in found for row in batch[:half]]
+    if not symmetric:
+        assert set(anchors) == set(range(n))
+
+
+def test_two_epochs_make_every_row_an_anchor():
+    for n in (20, 21):
+        batches = PairBatchSampler(vicinal.Permutation(), 4, rows=n, random_state=0)
+        seen = []
+        for epoch in (0, 1):
+            batches.set_epoch(epoch)
+            seen += [row for batch in batches for row in batch[:2]]
+        assert set(seen) == set(range(n))
+        assert sum(len(batch) for batch in batches) == 4 * -(-n // 4)
+
+
+def test_plain_epochs_visit_every_row_once():
+    for symmetric in (True, False):
+        batches = PairBatchSampler(lambda epoch: None, 4, rows=20, symmetric=symmetric)
+        counted = [b if symmetric else b[:2] for b in batches]
+        assert sorted(row for batch in counted for row in batch) == list(range(20))
+
+
+def test_last_batches():
+    whole = PairBatchSampler(np.arange(10), 4, drop_last=True)
+    assert [len(batch) for batch in whole] == [4, 4]
+    assert [len(batch) for batch in PairBatchSampler(np.arange(10), 4)] == [4, 4, 4]
+
+
+def test_pairs_stay_together_when_batches_are_shared_out():
+    data_loader = pytest.importorskip("accelerate.data_loader", reason="needs accelerate")
+    partners = np.roll(np.arange(22), 3)
+    batches = PairBatchSampler(partners, 4, random_state=0)
+    shares = [
+        list(data_loader.BatchSamplerShard(batches, num_processes=2, process_index=rank))
+        for rank in (0, 1)
+    ]
+    assert len(shares[0]) == len(shares[1]) == 3
+    assert shares[0] != shares[1]
+    for batch in shares[0] + shares[1]:
+        assert partners[batch[:2]].tolist() == batch[2:]
+
+
+def test_bad_batches():
+    with pytest.raises(ValueError, match="must be even"):
+        PairBatchSampler(np.arange(4), 3)
+    with pytest.raises(ValueError, match="rows is missing"):
+        PairBatchSampler(vicinal.Random(), 4)
+    with pytest.raises(ValueError, match="from 0 to 3, got 0 to 4"):
+        PairBatchSampler(np.array([0, 1, 2, 4]), 2)
+    with pytest.raises(ValueError, match="Mixing needs two rows"):
+        PairBatchSampler(np.array([0]), 2)
+    with pytest.raises(ValueError, match="no complete batch"):
+        PairBatchSampler(np.arange(4), 8, drop_last=True)
+    with pytest.raises(ValueError, match="one row number for each of the 4"):
+        list(PairBatchSampler(lambda epoch: [1, 2], 2, rows=4))
+
+
+def test_which_pairings_look_at_rows():
+    groups = ["a", "b", "a", "b", "b"]
+    assert not looks_at_rows(vicinal.Random())
+    assert not looks_at_rows(vicinal.Permutation())
+    assert not looks_at_rows(vicinal.WithinGroup(groups))
+    assert looks_at_rows(vicinal.Neighbourhood(2))
+    assert looks_at_rows(vicinal.LocalPermutation())
+
+
+# the collate function
+
+
+def images(n=6):
+    return [(torch.full((1, 2, 2), float(4**i)), i % 3) for i in range(n)]
+
+
+def test_a_mixed_batch_is_what_its_target_says():
+    mix = MixupCollator(weights=vicinal.EpBeta(0.2), random_state=0)
+    x, target = mix(images())
+    assert isinstance(target, MixedTarget)
+    assert x.shape == (6, 1, 2, 2)
+    assert x.dtype == torch.float32
+    values = torch.tensor([float(4**i) for i in range(6)])
+    assert target.labels.tolist() == [0, 1, 2, 0, 1, 2]
+    for i in range(6):
+        lam = target.lam[i]
+        partners = [p for p in range(6) if p % 3 == int(target.partners[i])]
+        possible = lam * values[i] + (1 - lam) * values[partners]
+        assert (possible - x[i, 0, 0, 0]).abs().min() < 1e-3
+
+
+def test_soft_labels_and_no_mixing():
+    x, y = MixupCollator(num_classes=3, random_state=0)(images())
+    assert y.shape == (6, 3)
+    torch.testing.assert_close(y.sum(1), torch.ones(6))
+    x, target = MixupCollator(probability=0.0)(images())
+    assert x[2, 0, 0, 0] == 16
+    assert (target.lam == 1).all()
+
+
+def test_pairing_by_the_rows_themselves_or_their_embedding():
+    samples = [(torch.tensor([v, -v]), 0) for v in (0.0, 1.0, 10.0, 11.0)]
+    near = MixupCollator(vicinal.Nearest(1), vicinal.Fixed(0.0), random_state=0)
+    assert near(samples)[0][:, 0].tolist() == [1.0, 0.0, 11.0, 10.0]
+    turned = MixupCollator(
+        vicinal.Nearest(1),
+        vicinal.Fixed(0.0),
+        embed=lambda x: np.array([[0.0], [10.0], [0.1], [10.1]]),
+    )
+    assert turned(samples)[0][:, 0].tolist() == [10.0, 11.0, 0.0, 1.0]
+
+
+def test_workers_and_epochs_draw_numbers_of_their_own():
+    data = TensorDataset(torch.arange(16.0)[:, None], torch.zeros(16, dtype=torch.long))
+
+    def weights(n_workers):
+        generator = torch.Generator().manual_seed(0)
+        mix = MixupCollator(random_state=0)
+        loader = DataLoader(data, 4, collate_fn=mix, num_workers=n_workers, generator=generator)
+        return [[tuple(target.lam.tolist()) for _, target in loader] for _ in range(2)]
+
+    for n_workers in (0, 2):
+        epochs = weights(n_workers)
+        assert len({lam for epoch in epochs for lam in epoch}) == 8, "no batch repeats another"
+        assert epochs == weights(n_workers), "the same seeds, the same numbers"
+
+
+def test_bad_samples():
+    mix = MixupCollator(num_classes=2)
+    with pytest.raises(ValueError, match="pairs of an input and a label"):
+        mix([torch.ones(2), torch.ones(2)][:1] * 3)
+    with pytest.raises(ValueError, match="float tensor"):
+        mix([(torch.ones(2, dtype=torch.long), 0)] * 2)
+    with pytest.raises(ValueError, match="one class number for each row"):
+        mix([(torch.ones(2), 0.5)] * 2)
+    with pytest.raises(ValueError, match="beyond num_classes=2"):
+        mix([(torch.ones(2), 5)] * 2)
+    with pytest.raises(TypeError, match="Pairing"):
+        MixupCollator("far")
+    with pytest.raises(TypeError, match="two parents"):
+        MixupCollator(weights=vicinal.SphereWeights(3))

@@ -1,0 +1,79 @@
+"""The recipe of a training, which needs no torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import vicinal
+from vicinal.nn import Mixup
+
+
+def test_layers_to_choose_from():
+    assert Mixup().choices(6) == (1, 2, 3, 4, 5)
+    assert Mixup().choices(1) == (0,)
+    assert Mixup(layers=(0, 6)).choices(6) == (0, 6)
+    assert Mixup(where="input").choices(6) == (0,)
+    assert Mixup(where="sentence").choices(6) == (6,)
+    assert Mixup(where="none").choices(6) == ()
+    with pytest.raises(ValueError, match="layers holds 7"):
+        Mixup(layers=[7]).choices(6)
+
+
+def test_draws_are_even_over_layers_and_follow_the_share(z_limit):
+    rng, mixup, n = np.random.default_rng(0), Mixup(probability=0.7), 4000
+    drawn = [mixup.draw(0, 5, 3, rng) for _ in range(n)]
+    mixed = [one for one in drawn if one is not None]
+    z = (len(mixed) - 0.7 * n) / np.sqrt(n * 0.7 * 0.3)
+    assert abs(z) < z_limit(5)
+    layers = np.array([layer for layer, _ in mixed])
+    for layer in (1, 2, 3, 4):
+        hits = (layers == layer).sum()
+        z = (hits - len(mixed) / 4) / np.sqrt(len(mixed) * 3 / 16)
+        assert abs(z) < z_limit(5)
+    assert {weights.shape for _, weights in mixed} == {(3,)}
+
+
+def test_warm_up_mixes_nothing():
+    mixup = Mixup(warmup_epochs=2)
+    rng = np.random.default_rng(0)
+    plain = [mixup.draw(epoch, 4, 2, rng) is None for epoch in range(4)]
+    assert plain == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [
+        ({"pairing": "far"}, TypeError, "must be a Pairing"),
+        ({"weights": 0.4}, TypeError, "WeightLaw"),
+        ({"weights": vicinal.SphereWeights(3)}, TypeError, "two parents"),
+        ({"where": "hiden"}, ValueError, "Did you mean 'hidden'"),
+        ({"layers": "some"}, ValueError, "layers"),
+        ({"layers": []}, ValueError, "empty"),
+        ({"layers": [-1]}, ValueError, "at least 0"),
+        ({"layers": [1], "where": "input"}, ValueError, "needs where='hidden'"),
+        ({"probability": 1.5}, ValueError, "probability"),
+        ({"warmup_epochs": -1}, ValueError, "warmup_epochs"),
+        ({"refresh": 0.5}, TypeError, "refresh"),
+    ],
+)
+def test_bad_settings(change, kind, words):
+    with pytest.raises(kind, match=words):
+        Mixup(**change)
+
+
+def test_the_face_loads_no_torch_and_says_what_to_install():
+    code = (
+        "import sys\n"
+        "import vicinal.nn\n"
+        "vicinal.nn.Mixup()\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules), 'heavy'\n"
+        "sys.modules['torch'] = None\n"
+        "try:\n    vicinal.nn.HiddenMixup\n"
+        "except ImportError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "pip install 'vicinal[text]'" in done.stdout

@@ -1,0 +1,423 @@
+"""HiddenMixup on modules of one's own: masks, replays, wrappers, and what is refused."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.utils.checkpoint import checkpoint  # noqa: E402
+
+from vicinal.nn import HiddenMixup  # noqa: E402
+from vicinal.nn._rows import mix_rows, union_mask  # noqa: E402
+
+WIDTH, LAYERS = 6, 3
+
+
+class Block(nn.Module):
+    """Attends by a 2-D mask, True where a token counts."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x, attention_mask=None):
+        score = x @ x.transpose(1, 2)
+        if attention_mask is not None:
+            score = score.masked_fill(~attention_mask.bool()[:, None], -1e9)
+        return x + torch.tanh(self.inner(score.softmax(-1) @ x))
+
+
+class Encoder(nn.Module):
+    def __init__(self, replay=None):
+        super().__init__()
+        self.embed = nn.Embedding(20, WIDTH)
+        self.blocks = nn.ModuleList(Block() for _ in range(LAYERS))
+        self.replay = replay
+
+    def forward(self, tokens, attention_mask=None):
+        x = self.embed(tokens)
+        for block in self.blocks:
+            if self.replay is None:
+                x = block(x, attention_mask)
+            else:
+                x = checkpoint(block, x, attention_mask, use_reentrant=self.replay)
+        return x
+
+
+class Pooled(nn.Module):
+    """Mean pooling by the mask, and a head."""
+
+    def __init__(self, replay=None):
+        super().__init__()
+        self.encoder = Encoder(replay)
+        self.head = nn.Linear(WIDTH, 2)
+
+    def forward(self, tokens, attention_mask=None):
+        h = self.encoder(tokens, attention_mask=attention_mask)
+        if attention_mask is None:
+            return self.head(h.mean(1))
+        weight = attention_mask[..., None].to(h)
+        return self.head((h * weight).sum(1) / weight.sum(1))
+
+
+TOKENS = torch.tensor([[3, 4, 5, 6], [7, 8, 0, 0], [9, 10, 11, 0], [12, 0, 0, 0]])
+BATCH = {"tokens": TOKENS, "attention_mask": TOKENS != 0}
+PERM = torch.tensor([1, 2, 0, 0])
+LAM = torch.tensor([0.8, 0.35, 1.1, 0.5])
+WHERE = {"layers": "encoder.blocks", "encoder": "encoder"}
+
+
+def made(model=None, seed=0, **kwargs):
+    torch.manual_seed(seed)
+    return (model or Pooled)(**kwargs)
+
+
+def by_hand(model, k, perm=PERM, lam=LAM):
+    tokens, own = BATCH["tokens"], BATCH["attention_mask"]
+    h = model.encoder.embed(tokens)
+    mask = own
+    for i, block in enumerate(model.encoder.blocks):
+        if i == k:
+            h = lam[:, None, None] * h + (1 - lam[:, None, None]) * h[perm]
+            mask = own | own[perm]
+        h = block(h, mask)
+    pooled = (h * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    if k == LAYERS:
+        pooled = lam[:, None] * pooled + (1 - lam[:, None]) * pooled[perm]
+    return model.head(pooled)
+
+
+@pytest.mark.parametrize("k", range(LAYERS + 1))
+def test_pooling_around_a_named_encoder_is_by_the_union(k):
+    model = made()
+    with HiddenMixup(model, **WHERE, head="head") as mixer:
+        got = mixer(BATCH, perm=PERM, lam=LAM, layer=k)
+    torch.testing.assert_close(got, by_hand(model, k))
+
+
+def test_the_encoder_alone_pooled_by_the_mixers_union():
+    model = made()
+    with HiddenMixup(model.encoder) as mixer:
+        assert mixer.layer_names == ("blocks.0", "blocks.1", "blocks.2")
+        h = mixer(BATCH, perm=PERM, lam=LAM, layer=1)
+        weight = mixer.union(BATCH["attention_mask"])[..., None]
+    got = model.head((h * weight).sum(1) / weight.sum(1))
+    torch.testing.assert_close(got, by_hand(model, 1))
+
+
+def test_half_of_the_rows_with_one_direction():
+    model, swap = made(), torch.tensor([2, 3, 0, 1])
+    for k in range(LAYERS + 1):
+        with HiddenMixup(model, **WHERE, head="head", symmetric=False) as mixer:
+            got = mixer(BATCH, lam=LAM[:2], layer=k)
+        torch.testing.assert_close(got, by_hand(model, k, swap)[:2])
+
+
+def test_names_of_layers():
+    model = made()
+    with HiddenMixup(model, **WHERE, head="head") as mixer:
+        one = [mixer(BATCH, perm=PERM, lam=0.3, layer=k) for k in ("input", 0, "sentence", LAYERS)]
+    assert torch.equal(one[0], one[1])
+    assert torch.equal(one[2], one[3])
+
+
+@pytest.mark.parametrize("replay", [False, True], ids=["kept-graph", "reentrant"])
+@pytest.mark.parametrize("k", range(LAYERS))
+def test_hooks_that_run_again_in_the_backward_pass_mix_the_same(replay, k):
+    grads = []
+    for how in (None, replay):
+        model = made(replay=how)
+        with HiddenMixup(model, **WHERE) as mixer:
+            mixer(BATCH, perm=PERM, lam=LAM, layer=k).square().sum().backward()
+        grads.append([one.grad for one in model.parameters()])
+    for plain, again in zip(*grads, strict=True):
+        torch.testing.assert_close(again, plain)
+
+
+def test_a_plain_call_mixes_nothing():
+    model = made()
+    plain = model(**BATCH)
+    with HiddenMixup(model, **WHERE) as mixer:
+        mixer(BATCH, perm=PERM, lam=LAM, layer=1)
+        assert torch.equal(model(**BATCH), plain)
+        model(**BATCH).sum().backward()
+    assert torch.equal(model(**BATCH), plain)
+
+
+def test_gradients_flow_to_both_parents():
+    h = torch.randn(3, 2, 2, requires_grad=True)
+    mix_rows(h, torch.tensor([1, 1, 0]), torch.tensor([0.25, 0.5, 1.5]))[0].sum().backward()
+    assert torch.equal(h.grad[0], torch.full((2, 2), 0.25))
+    assert torch.equal(h.grad[1], torch.full((2, 2), 0.75))
+
+
+@given(
+    lam=st.lists(st.sampled_from([0.0, 1.0]), min_size=4, max_size=4),
+    perm=st.permutations(range(4)),
+    dtype=st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]),
+)
+def test_weights_0_and_1_give_the_parents_to_the_bit(lam, perm, dtype):
+    h = torch.randn(4, 3, 2, generator=torch.Generator().manual_seed(0)).to(dtype)
+    perm = torch.tensor(perm)
+    mixed = mix_rows(h, perm, torch.tensor(lam))
+    for i, weight in enumerate(lam):
+        assert torch.equal(mixed[i], h[i] if weight else h[perm[i]])
+    assert mixed.dtype == dtype
+
+
+@given(
+    rows=st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=4, max_size=4),
+    perm=st.lists(st.integers(0, 3), min_size=4, max_size=4),
+)
+@settings(max_examples=40)
+def test_unions_of_every_kind_of_mask_agree(rows, perm):
+    boolean, index = torch.tensor(rows), torch.tensor(perm)
+    expected = torch.tensor([[a or b for a, b in zip(rows[i], rows[p], strict=True)]
+                             for i, p in enumerate(perm)])  # fmt: skip
+    lowest = torch.finfo(torch.float32).min
+    additive = torch.zeros(4, 3).masked_fill(~boolean, lowest)
+    wide = boolean[:, None, None, :].expand(4, 1, 3, 3)
+    assert torch.equal(union_mask(boolean, index), expected)
+    assert torch.equal(union_mask(boolean.long(), index), expected.long())
+    assert torch.equal(union_mask(additive, index) == 0, expected)
+    assert torch.equal(union_mask(wide, index)[:, 0, 1], expected)
+    assert torch.equal(union_mask(~boolean, index, ignore=True), ~expected)
+    assert torch.equal(union_mask((~boolean).long(), index, ignore=True), (~expected).long())
+
+
+@pytest.mark.parametrize("k", range(2))
+def test_torchs_own_encoder_with_a_key_padding_mask(k):
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(WIDTH, 2, 8, batch_first=True, dropout=0.0)
+    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).train()
+    x, ignored = torch.randn(4, 4, WIDTH), TOKENS == 0
+    h, mask = x, ignored
+    for i, one in enumerate(model.layers):
+        if i == k:
+            h = LAM[:, None, None] * h + (1 - LAM[:, None, None]) * h[PERM]
+            mask = ignored & ignored[PERM]
+        h = one(h, src_key_padding_mask=mask)
+    with HiddenMixup(model) as mixer:
+        got = mixer(x, perm=PERM, lam=LAM, layer=k, src_key_padding_mask=ignored)
+    keep = ~(ignored & ignored[PERM])
+    torch.testing.assert_close(got[keep], h[keep], atol=1e-5, rtol=1e-5)
+
+
+def test_tokens_first_is_refused_even_where_sizes_agree():
+    model = nn.TransformerEncoder(nn.TransformerEncoderLayer(WIDTH, 2, 8), 2)
+    with pytest.raises(ValueError, match="batch_first=True"):
+        HiddenMixup(model)
+
+
+def test_a_convolutional_net_in_a_sequential():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 3)), nn.Flatten()
+    )
+    x = torch.randn(4, 1, 6, 6)
+    h = model[0][1](model[0][0](x))
+    h = LAM.view(-1, 1, 1, 1) * h + (1 - LAM.view(-1, 1, 1, 1)) * h[PERM]
+    with HiddenMixup(model, layers="0") as mixer:
+        torch.testing.assert_close(mixer(x, perm=PERM, lam=LAM, layer=2), model[1](model[0][2](h)))
+
+
+def test_autocast_mixes_in_the_type_of_the_states():
+    model = made()
+    with torch.autocast("cpu", dtype=torch.bfloat16), HiddenMixup(model, **WHERE) as mixer:
+        out = mixer(BATCH, perm=PERM, lam=LAM, layer=2)
+        out.float().sum().backward()
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(out.float(), by_hand(model, 2), atol=0.1, rtol=0.1)
+    assert all(torch.isfinite(one.grad).all() for one in model.parameters())
+
+
+def test_compiled_layers_inside_the_hooks_work_and_compiled_models_are_refused():
+    model = made()
+    expected = by_hand(model, 1)
+    for compiled in (torch.compile(model, backend="eager"), made(seed=1)):
+        if compiled is not model and not hasattr(compiled, "_orig_mod"):
+            compiled.encoder.blocks[1].compile(backend="eager")
+        with pytest.raises(ValueError, match=r"ignores hooks.*layer\.forward = torch\.compile"):
+            HiddenMixup(compiled, layers=list(compiled.encoder.blocks), encoder="encoder")
+    for block in model.encoder.blocks:
+        block.forward = torch.compile(block.forward, backend="eager")
+    with HiddenMixup(model, **WHERE) as mixer:
+        for _ in range(2):  # the second call finds the layers compiled
+            torch.testing.assert_close(mixer(BATCH, perm=PERM, lam=LAM, layer=1), expected)
+
+
+def test_one_context_and_one_call_at_a_time():
+    model = made()
+    with HiddenMixup(model, **WHERE) as mixer:
+        with pytest.raises(RuntimeError, match="already open"), HiddenMixup(model, **WHERE):
+            pass
+        with pytest.raises(RuntimeError, match="already open"):
+            mixer.__enter__()
+        inside = []
+
+        def again(module, args):
+            try:
+                mixer(BATCH, perm=PERM, lam=0.5, layer=1)
+            except RuntimeError as error:
+                inside.append(str(error))
+
+        handle = model.encoder.embed.register_forward_pre_hook(again)
+        mixer(BATCH, perm=PERM, lam=0.5, layer=1)
+        handle.remove()
+        assert len(inside) == 1
+        assert "in the middle of another call" in inside[0]
+    with pytest.raises(RuntimeError, match="inside its context only"):
+        mixer(BATCH, perm=PERM, lam=0.5, layer=1)
+    with HiddenMixup(model, **WHERE):  # free again, also after errors
+        pass
+
+
+def test_threads_with_a_model_each_do_not_meet():
+    results = {}
+
+    def work(seed):
+        model = made(seed=seed)
+        with HiddenMixup(model, **WHERE) as mixer:
+            results[seed] = (mixer(BATCH, perm=PERM, lam=LAM, layer=1), by_hand(model, 1))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4
+    for got, expected in results.values():
+        torch.testing.assert_close(got, expected)
+
+
+BAD = {
+    "layer too high": ({"layer": 4}, ValueError, "from 0 .the input. to 3"),
+    "layer negative": ({"layer": -1}, ValueError, "at least 0"),
+    "layer no number": ({"layer": 1.5}, TypeError, "whole number"),
+    "layer misspelt": ({"layer": "sentance"}, ValueError, "Did you mean 'sentence'"),
+    "perm short": ({"perm": [1, 0]}, ValueError, "each of the 4 rows"),
+    "perm float": ({"perm": [1.0, 0.0, 2.0, 3.0]}, TypeError, "row numbers"),
+    "perm out of range": ({"perm": [0, 1, 2, 4]}, ValueError, "from 0 to 3"),
+    "lam short": ({"lam": [0.5]}, ValueError, "each of the 4 rows"),
+    "lam nan": ({"lam": [0.5, float("nan"), 0.1, 0.1]}, ValueError, "finite"),
+    "lam infinite": ({"lam": float("inf")}, ValueError, "finite"),
+    "lam text": ({"lam": "much"}, TypeError, "lam must be a number"),
+    "labels": ({"labels": torch.zeros(4)}, ValueError, "soft_cross_entropy"),
+}
+
+
+@pytest.mark.parametrize("case", list(BAD))
+def test_bad_calls(case):
+    change, kind, words = BAD[case]
+    model = made()
+    with HiddenMixup(model, **WHERE) as mixer, pytest.raises(kind, match=words):
+        mixer(BATCH, **{"perm": PERM, "lam": 0.5, "layer": 1, **change})
+
+
+def test_a_sentence_needs_a_head():
+    with HiddenMixup(made().encoder) as mixer, pytest.raises(ValueError, match="head="):
+        mixer(BATCH, perm=PERM, lam=0.5, layer=3)
+
+
+def test_pooling_that_cannot_see_the_union_is_warned_of_once():
+    model = made()
+    with HiddenMixup(model, layers="encoder.blocks") as mixer:
+        with pytest.warns(UserWarning, match="encoder="):
+            mixer(BATCH, perm=PERM, lam=0.5, layer=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            mixer(BATCH, perm=PERM, lam=0.5, layer=1)
+            full = {**BATCH, "attention_mask": torch.ones(4, 4, dtype=torch.bool)}
+    with HiddenMixup(model, layers="encoder.blocks") as mixer, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mixer(full, perm=PERM, lam=0.5, layer=1)
+
+
+def test_odd_batches():
+    model, batch = made(), {key: value[:3] for key, value in BATCH.items()}
+    with HiddenMixup(model, **WHERE) as mixer:
+        with pytest.raises(ValueError, match="3 rows, which is odd"):
+            mixer(batch, lam=0.5, layer=1)
+        assert len(mixer(batch, perm=[1, 2, 0], lam=0.5, layer=1)) == 3
+    with (
+        HiddenMixup(model, **WHERE, symmetric=False) as mixer,
+        pytest.raises(ValueError, match="odd"),
+    ):
+        mixer(batch, perm=[1, 2, 0], lam=0.5, layer=1)
+
+
+def test_layers_that_cannot_be_found():
+    with pytest.raises(ValueError, match=r"no list of layers found in Linear.*layers="):
+        HiddenMixup(nn.Linear(2, 2))
+    two = nn.ModuleDict({"a": Encoder(), "b": Encoder()})
+    with pytest.raises(ValueError, match=r"more than one list of layers.*'a\.blocks' \(3\)"):
+        HiddenMixup(two)
+    with pytest.raises(ValueError, match=r"Did you mean 'encoder\.blocks'"):
+        HiddenMixup(made(), layers="encoder.block")
+    with pytest.raises(ValueError, match="expected a ModuleList"):
+        HiddenMixup(made(), layers="encoder.embed")
+    with pytest.raises(ValueError, match="not a part of the model"):
+        HiddenMixup(made(), layers=[nn.Linear(2, 2)])
+    with pytest.raises(ValueError, match="head='hed' is not a part"):
+        HiddenMixup(made(), **WHERE, head="hed")
+    with pytest.raises(TypeError, match=r"torch\.nn\.Module"):
+        HiddenMixup("bert-base-uncased")
+    with pytest.raises(ValueError, match="DistributedDataParallel"):
+        HiddenMixup(nn.DataParallel(made()))
+
+
+def test_a_layer_that_is_not_reached_is_an_error():
+    class Short(Encoder):
+        def forward(self, tokens, attention_mask=None):
+            return self.blocks[0](self.embed(tokens), attention_mask)
+
+    with HiddenMixup(Short()) as mixer, pytest.raises(RuntimeError, match="never reached layer 2"):
+        mixer(BATCH, perm=PERM, lam=0.5, layer=2)
+
+
+def test_tokens_in_one_line_are_refused():
+    class Unpadded(Encoder):
+        def forward(self, tokens, attention_mask=None):
+            x = self.embed(tokens)[attention_mask][None]
+            for block in self.blocks:
+                x = block(x)
+            return x
+
+    with (
+        HiddenMixup(Unpadded()) as mixer,
+        pytest.raises(ValueError, match=r"without padding.*attn_implementation='sdpa'"),
+    ):
+        mixer(BATCH, perm=PERM, lam=0.5, layer=1)
+
+
+def test_a_mask_that_is_changed_before_the_encoder_is_refused():
+    class Changed(Pooled):
+        def forward(self, tokens, attention_mask=None):
+            return self.head(self.encoder(tokens, attention_mask[..., :].clone()).mean(1))
+
+    model = made(Changed)
+    with HiddenMixup(model, **WHERE) as mixer, pytest.raises(ValueError, match="encoder="):
+        mixer(BATCH, perm=PERM, lam=0.5, layer=1)
+
+
+def test_a_module_used_twice_counts_twice():
+    class Twice(Encoder):
+        def __init__(self):
+            super().__init__()
+            one, two = Block(), Block()
+            self.blocks = nn.ModuleList([one, two, one])
+
+    model = made(Twice)
+    h = model.embed(TOKENS)
+    h = model.blocks[1](model.blocks[0](h))
+    h = model.blocks[2](LAM[:, None, None] * h + (1 - LAM[:, None, None]) * h[PERM])
+    with HiddenMixup(model) as mixer:
+        assert mixer.n_layers == 3
+        torch.testing.assert_close(mixer(TOKENS, perm=PERM, lam=LAM, layer=2), h)

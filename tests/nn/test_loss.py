@@ -1,0 +1,116 @@
+"""The soft-label loss against torch's own, and typed targets."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+import torch.nn.functional as F  # noqa: E402, N812
+from hypothesis import given  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from vicinal.nn import MixedTarget, soft_cross_entropy  # noqa: E402
+
+ROWS, CLASSES = 5, 4
+numbers = st.floats(-4, 4)
+lams = st.one_of(st.floats(-0.3, 1.3), st.lists(st.floats(-0.3, 1.3), min_size=ROWS, max_size=ROWS))
+
+
+def drawn(seed):
+    rng = torch.Generator().manual_seed(seed)
+    logits = torch.randn(ROWS, CLASSES, generator=rng, dtype=torch.float64) * 3
+    a, b = torch.randint(CLASSES, (2, ROWS), generator=rng)
+    return logits, a, b
+
+
+def soft_labels(a, b, lam):
+    lam = torch.as_tensor(lam, dtype=torch.float64).expand(ROWS)[:, None]
+    return lam * F.one_hot(a, CLASSES) + (1 - lam) * F.one_hot(b, CLASSES)
+
+
+@given(
+    seed=st.integers(0, 50),
+    lam=lams,
+    weighted=st.booleans(),
+    smooth=st.sampled_from([0.0, 0.1, 0.5]),
+    reduction=st.sampled_from(["mean", "sum", "none"]),
+    clip=st.booleans(),
+)
+def test_equals_torchs_cross_entropy_with_soft_labels(seed, lam, weighted, smooth, reduction, clip):
+    logits, a, b = drawn(seed)
+    weight = torch.tensor([1.0, 0.2, 3.0, 0.7], dtype=torch.float64) if weighted else None
+    share = torch.as_tensor(lam, dtype=torch.float64)
+    soft = soft_labels(a, b, share.clamp(0, 1) if clip else share)
+    expected = F.cross_entropy(
+        logits, soft, weight=weight, label_smoothing=smooth, reduction=reduction
+    )
+    got = soft_cross_entropy(logits, a, b, share, weight, smooth, reduction=reduction, clip=clip)
+    torch.testing.assert_close(got, expected)
+
+
+def test_a_weight_of_1_is_the_plain_loss_with_its_gradient():
+    logits, a, b = drawn(0)
+    one, other = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    soft_cross_entropy(one, a, b, 1.0).backward()
+    F.cross_entropy(other, a).backward()
+    torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_without_clipping_the_loss_has_no_floor():
+    near, far = torch.tensor([[9.0, 0.0]]), torch.tensor([[90.0, 0.0]])
+    a, b = torch.tensor([0]), torch.tensor([1])
+    free = [float(soft_cross_entropy(x, a, b, 1.2, clip=False)) for x in (near, far)]
+    cut = [float(soft_cross_entropy(x, a, b, 1.2)) for x in (near, far)]
+    assert free[1] < free[0] < 0
+    assert min(cut) >= 0
+
+
+def test_half_precision_is_summed_in_single():
+    logits, a, b = drawn(1)
+    loss = soft_cross_entropy(logits.half(), a, b, 0.5)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(
+        loss.double(), soft_cross_entropy(logits.half().double(), a, b, 0.5), atol=1e-5, rtol=1e-5
+    )
+
+
+@given(seed=st.integers(0, 50), lam=st.lists(st.floats(-0.3, 1.3), min_size=ROWS, max_size=ROWS))
+def test_targets_give_rows_with_sum_1(seed, lam):
+    logits, a, b = drawn(seed)
+    target = MixedTarget(a, b, torch.tensor(lam, dtype=torch.float64))
+    assert len(target) == ROWS
+    torch.testing.assert_close(target.soft(CLASSES, clip=False), soft_labels(a, b, target.lam))
+    clipped = target.soft(CLASSES)
+    torch.testing.assert_close(clipped.sum(1), torch.ones(ROWS, dtype=torch.float64))
+    assert clipped.min() >= 0
+    torch.testing.assert_close(
+        target.loss(logits, label_smoothing=0.1),
+        F.cross_entropy(logits, clipped, label_smoothing=0.1),
+    )
+
+
+def test_a_target_moves_as_one():
+    target = MixedTarget(torch.tensor([0]), torch.tensor([1]), torch.tensor([0.5]))
+    moved = target.to("meta", non_blocking=True)
+    assert {t.device.type for t in (moved.labels, moved.partners, moved.lam)} == {"meta"}
+    with pytest.raises(AttributeError):
+        target.lam = None
+
+
+def test_bad_input():
+    logits, a, b = drawn(0)
+    with pytest.raises(ValueError, match="one class for each row"):
+        soft_cross_entropy(logits, a[:3], b, 0.5)
+    with pytest.raises(ValueError, match="one weight for each of the 5 rows"):
+        soft_cross_entropy(logits, a, b, torch.ones(3))
+    with pytest.raises(ValueError, match="each of the 4 classes"):
+        soft_cross_entropy(logits, a, b, 0.5, weight=torch.ones(3))
+    with pytest.raises(ValueError, match="label_smoothing"):
+        soft_cross_entropy(logits, a, b, 0.5, label_smoothing=1.0)
+    with pytest.raises(ValueError, match="Did you mean 'mean'"):
+        soft_cross_entropy(logits, a, b, 0.5, reduction="men")
+    with pytest.raises(TypeError, match="class numbers"):
+        MixedTarget(torch.ones(2), torch.ones(2), torch.ones(2))
+    with pytest.raises(ValueError, match="of one length"):
+        MixedTarget(a, b, torch.ones(2))

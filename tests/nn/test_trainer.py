@@ -1,0 +1,207 @@
+"""MixupTrainer: what it trains on, what it logs, and that it resumes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+transformers = pytest.importorskip("transformers", reason="needs transformers")
+pytest.importorskip("accelerate", reason="needs accelerate")
+
+from transformers import BertConfig, BertForSequenceClassification, TrainingArguments  # noqa: E402
+
+import vicinal  # noqa: E402
+from vicinal.nn import Mixup, MixupTrainer, soft_cross_entropy  # noqa: E402
+
+N, CLASSES = 22, 3
+
+
+class Rows(torch.utils.data.Dataset):
+    """Sentences of several lengths whose class is their first word."""
+
+    def __init__(self, n=N):
+        rng = np.random.default_rng(0)
+        self.rows = []
+        for i in range(n):
+            length = int(rng.integers(3, 8))
+            ids = [2 + i % CLASSES, *rng.integers(6, 30, length - 1).tolist()]
+            self.rows.append((ids, i % CLASSES))
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, i):
+        ids, label = self.rows[i]
+        return {"input_ids": ids, "labels": label}
+
+
+def collate(rows):
+    width = max(len(row["input_ids"]) for row in rows)
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    for i, row in enumerate(rows):
+        ids[i, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
+    return {
+        "input_ids": ids,
+        "attention_mask": (ids != 0).long(),
+        "labels": torch.tensor([row["labels"] for row in rows]),
+    }
+
+
+def model(dropout=0.0):
+    torch.manual_seed(0)
+    return BertForSequenceClassification(
+        BertConfig(
+            vocab_size=30,
+            hidden_size=16,
+            num_hidden_layers=3,
+            num_attention_heads=2,
+            intermediate_size=16,
+            max_position_embeddings=12,
+            pad_token_id=0,
+            num_labels=CLASSES,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+        )
+    )
+
+
+def trainer(folder, mixup=None, cls=MixupTrainer, settings=None, **more):
+    args = TrainingArguments(
+        output_dir=str(folder),
+        **{
+            "per_device_train_batch_size": 4,
+            "num_train_epochs": 2,
+            "learning_rate": 5e-3,
+            "logging_steps": 1,
+            "report_to": [],
+            "save_strategy": "no",
+            "disable_tqdm": True,
+            "use_cpu": True,
+            "seed": 3,
+            **(settings or {}),
+        },
+    )
+    return cls(
+        model=more.pop("model", None) or model(),
+        args=args,
+        train_dataset=Rows(),
+        eval_dataset=Rows(),
+        data_collator=collate,
+        mixup=mixup,
+        **more,
+    )
+
+
+def steps(one):
+    return [entry for entry in one.state.log_history if "loss" in entry]
+
+
+def test_a_run_logs_what_it_mixed_and_leaves_no_hooks(tmp_path):
+    one = trainer(tmp_path, Mixup(weights=vicinal.Fixed(0.8)), settings={"eval_strategy": "epoch"})
+    one.train()
+    logged = steps(one)
+    assert len(logged) == 2 * 6  # 22 rows, four to a batch
+    assert {entry["mixup_layer"] for entry in logged} == {1.0, 2.0}
+    assert all(entry["mixup_lam"] == pytest.approx(0.8) for entry in logged)
+    assert all(entry["mixup_share"] == 1 for entry in logged)
+    assert not any("plain_accuracy" in entry for entry in logged)
+    assert any("eval_loss" in entry for entry in one.state.log_history)
+    assert not any(module._forward_pre_hooks for module in one.model.modules())
+
+
+def test_the_loss_of_a_batch_by_hand(tmp_path):
+    one = trainer(
+        tmp_path,
+        Mixup(where="sentence", weights=vicinal.Fixed(0.7)),
+        settings={"label_smoothing_factor": 0.1},
+        class_weights=[1.0, 2.0, 0.5],
+    )
+    batch = collate([Rows()[i] for i in (0, 1, 5, 9)])
+    inputs = {name: value for name, value in batch.items() if name != "labels"}
+    one.model.train()
+    with one._mixer:
+        got = one.compute_loss(one.model, batch)
+    pooled = one.model.bert(**inputs).pooler_output
+    swap = torch.tensor([2, 3, 0, 1])
+    logits = one.model.classifier(0.7 * pooled + 0.3 * pooled[swap])
+    expected = soft_cross_entropy(
+        logits, batch["labels"], batch["labels"][swap], 0.7,
+        weight=torch.tensor([1.0, 2.0, 0.5]), label_smoothing=0.1,
+    )  # fmt: skip
+    torch.testing.assert_close(got, expected)
+
+
+@pytest.mark.slow
+def test_it_learns(tmp_path):
+    one = trainer(tmp_path, Mixup(), settings={"num_train_epochs": 25, "logging_steps": 50})
+    before = one.training_accuracy()
+    one.train()
+    assert before < 0.7
+    assert one.training_accuracy() == 1.0
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_warm_up_and_no_mixing_train_on_rows_as_they_are(tmp_path, symmetric):
+    one = trainer(tmp_path, Mixup(warmup_epochs=1, symmetric=symmetric))
+    one.train()
+    logged = steps(one)
+    half = len(logged) // 2
+    assert all("plain_accuracy" in entry and entry["mixup_share"] == 0 for entry in logged[:half])
+    assert all("mixup_layer" in entry and entry["mixup_share"] == 1 for entry in logged[half:])
+    assert len(logged) == (12 if symmetric else 22)
+
+
+def test_the_same_seed_gives_the_same_model_and_resuming_too(tmp_path):
+    mixup = Mixup(weights=vicinal.EpBeta(0.1), probability=0.8)
+    saving = {"save_strategy": "steps", "save_steps": 8}
+    runs = []
+    for name in ("a", "b"):
+        one = trainer(tmp_path / name, mixup, settings=saving)
+        one.train()
+        runs.append(one)
+    again = trainer(tmp_path / "a", mixup, settings=saving)
+    again.train(resume_from_checkpoint=str(tmp_path / "a" / "checkpoint-8"))
+    assert again.state.global_step == 12
+    for plain, *others in zip(*(one.model.parameters() for one in (*runs, again)), strict=True):
+        for other in others:
+            torch.testing.assert_close(other, plain)
+
+
+def test_the_model_embeds_for_a_pairing_that_looks_at_rows(tmp_path):
+    one = trainer(tmp_path, Mixup(pairing=vicinal.Farthest(0.2), refresh=1))
+    calls = []
+    embed = one._embed
+    one._embed = lambda: calls.append(one.state.epoch) or embed()
+    one.train()
+    assert len(calls) == 2
+    assert all(entry["mixup_distance"] > 0 for entry in steps(one))
+    rows = one._embed()
+    alone = one.model.bert(input_ids=torch.tensor([Rows()[4]["input_ids"]]))[0].mean(1)
+    np.testing.assert_allclose(rows[4], alone.detach().numpy()[0], atol=1e-5)
+
+
+def test_embeddings_given_are_used_as_they_are(tmp_path):
+    given = np.arange(N, dtype=float)[:, None]
+    one = trainer(tmp_path, Mixup(pairing=vicinal.Nearest(1)), embeddings=given)
+    one._embed = None  # would fail
+    one.train()
+    assert all(entry["mixup_distance"] == pytest.approx(1.0) for entry in steps(one))
+
+
+def test_gradient_accumulation_and_checkpointing(tmp_path):
+    settings = {"gradient_accumulation_steps": 2, "gradient_checkpointing": True}
+    one = trainer(tmp_path, Mixup(), settings=settings)
+    one.train()
+    assert one.state.global_step == 6
+
+
+def test_bad_input(tmp_path):
+    with pytest.raises(ValueError, match="batch_size must be even"):
+        trainer(tmp_path, settings={"per_device_train_batch_size": 3}).train()
+    with pytest.raises(ValueError, match="the model has 3 layers"):
+        trainer(tmp_path, Mixup(layers=[2, 7]))
+    with pytest.raises(ValueError, match="each of the 22 training rows, got 3"):
+        trainer(tmp_path, embeddings=np.zeros((3, 2)))
+    with pytest.raises(TypeError, match=r"vicinal\.nn\.Mixup"):
+        trainer(tmp_path, mixup="dmix")
