@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# SDMetrics, the oracle of the report's figures, needs an older pandas than the rest is tested with.
+PEERS := .venv-peers
 
 .PHONY: demo install test check bench clean
 
@@ -11,7 +13,8 @@ demo: $(VENV)/.demo
 
 install: $(VENV)/.test
 
-test: $(VENV)/.test
+test: $(VENV)/.test $(PEERS)/.peers
+	$(PEERS)/bin/python -m pytest -q tests/peers tests/table/test_frames.py
 	$(BIN)/python -m pytest -q -n auto
 
 check: $(VENV)/.dev
@@ -23,18 +26,24 @@ check: $(VENV)/.dev
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/kernel.py
 	$(BIN)/python benchmarks/table_speed.py
-	$(BIN)/python benchmarks/table_quality.py
+	$(BIN)/python benchmarks/table_peers.py
+	$(BIN)/python benchmarks/table_front.py
 	$(BIN)/python benchmarks/table_scale.py
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(PEERS) demo build
 
 # one stamp for each set of extras: demo needs least
-$(VENV)/.demo: EXTRAS :=
+$(VENV)/.demo: EXTRAS := [report]
 $(VENV)/.test: EXTRAS := [test]
 $(VENV)/.dev: EXTRAS := [dev]
 $(VENV)/.bench: EXTRAS := [bench]
 $(VENV)/.%: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(EXTRAS)"
+	touch $@
+
+$(PEERS)/.peers: pyproject.toml
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[peers]"
 	touch $@

@@ -1,4 +1,4 @@
-"""Fidelity figures against SciPy and numbers worked out by hand."""
+"""The quick comparison, against SciPy and numbers worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,5 +1,26 @@
-"""What a synthetic table kept of the real one."""
+"""What a synthetic table kept, what it gives away, and what it is good for."""
 
-from vicinal.report.fidelity import ColumnFidelity, Fidelity, compare
+from vicinal._lazy import face
 
-__all__ = ["ColumnFidelity", "Fidelity", "compare"]
+__getattr__, __dir__, __all__ = face(
+    __name__,
+    {
+        "estimate": ["Estimate"],
+        "evaluation": ["Report", "Verdict", "VerdictFigure", "WeightPicture", "audit", "evaluate"],
+        "fidelity": [
+            "Association",
+            "ColumnFidelity",
+            "Fidelity",
+            "Marginal",
+            "Moment",
+            "Moments",
+            "PairFidelity",
+            "TwoSample",
+            "compare",
+        ],
+        "privacy": ["DistanceCurves", "Privacy"],
+        "utility": ["Utility", "UtilityScore"],
+        "collapse": ["Collapse", "CollapseCurve", "measure_collapse"],
+        "front": ["Front", "Setting", "tune"],
+    },
+)

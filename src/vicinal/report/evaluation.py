@@ -1,0 +1,475 @@
+"""A report: what a synthetic table kept, what it gives away, and what it is good for."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vicinal._random import RandomState, Seeds
+from vicinal.report.estimate import Estimate
+from vicinal.report.fidelity import Fidelity, measure_fidelity
+from vicinal.report.plain import to_plain, write_json
+from vicinal.report.privacy import Privacy, measure_privacy
+from vicinal.report.tables import Tables, align
+from vicinal.report.utility import Utility, measure_utility
+
+if TYPE_CHECKING:
+    from vicinal.plan import MixPlan
+    from vicinal.table.conditions import Where
+    from vicinal.table.synthesizer import TableSynthesizer
+
+__all__ = ["Report", "Verdict", "VerdictFigure", "WeightPicture", "audit", "evaluate"]
+
+#: From these values on (fidelity, utility gap) or up to them (closer), a figure is good, or fair.
+FIDELITY_GRADES = (0.95, 0.85)
+CLOSER_GRADES = (0.55, 0.65)
+GAP_GRADES = (-0.02, -0.05)
+#: The same for the authenticity of rows as a share of what unseen rows reach.
+AUTHENTIC_GRADES = (0.9, 0.7)
+#: More exact copies than unseen rows have by this share of all rows are never good.
+COPIES_MARGIN = 0.001
+
+_WEIGHT_BINS = 80
+# keys of seeds
+_SPLIT, _FIDELITY, _PRIVACY, _UTILITY, _TWIN = range(5)
+
+
+@dataclass(frozen=True)
+class VerdictFigure:
+    """One of the three numbers at the top.
+
+    Attributes
+    ----------
+    name : str
+        "fidelity", "privacy" or "utility".
+    figure : Estimate
+        The number.
+    grade : str
+        "good", "fair", "poor", or "unknown" where it could not be measured.
+    says : str
+        What the number is, in one sentence.
+    """
+
+    name: str
+    figure: Estimate
+    grade: str
+    says: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer in words and three numbers.
+
+    Attributes
+    ----------
+    headline : str
+        One sentence.
+    figures : tuple of VerdictFigure
+        Fidelity, privacy, utility.
+    """
+
+    headline: str
+    figures: tuple[VerdictFigure, ...]
+
+
+@dataclass(frozen=True)
+class WeightPicture:
+    """How the weights of a plan are distributed.
+
+    Attributes
+    ----------
+    law : str
+        Their law, where it is known.
+    parents : int
+        Parents of a row.
+    edges : tuple of float
+        Ends of the bins, one more than there are shares.
+    shares : tuple of float
+        Share of the weights in each bin.
+    support : tuple of float
+        Least and largest weight.
+    rho : float
+        Mean over rows of the sum of squared weights: 1 keeps variances of independent parents.
+    """
+
+    law: str
+    parents: int
+    edges: tuple[float, ...]
+    shares: tuple[float, ...]
+    support: tuple[float, float]
+    rho: float
+
+    @classmethod
+    def of_plan(cls, plan: MixPlan, law: str = "") -> WeightPicture:
+        """Summarise the weights of a plan; of two parents, those of the left ones."""
+        weights = plan.weights[:, 0] if plan.n_parents == 2 else plan.weights.ravel(order="K")
+        low, high = float(weights.min()), float(weights.max())
+        ends = (low, high) if high > low else (low - 0.5, high + 0.5)
+        counts, edges = np.histogram(weights, bins=_WEIGHT_BINS, range=ends)
+        return cls(
+            law,
+            plan.n_parents,
+            tuple(edges.tolist()),
+            tuple((counts / len(weights)).tolist()),
+            (low, high),
+            float(np.einsum("ij,ij->i", plan.weights, plan.weights).mean(dtype=np.float64)),
+        )
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found about a synthetic table.
+
+    Attributes
+    ----------
+    fidelity : Fidelity
+        How like the real table it is.
+    privacy : Privacy
+        How near its rows stay to those it was made from.
+    utility : Utility or None
+        How well models learn from it; None without a target.
+    weights : WeightPicture or None
+        The weights it was mixed with; None without a plan.
+    target : str or None
+        The column that models predict.
+    notes : tuple of str
+        What to bear in mind, in plain words.
+    random_state : int or None
+        Seed of the figures; None where it was no number.
+    """
+
+    fidelity: Fidelity
+    privacy: Privacy
+    utility: Utility | None
+    weights: WeightPicture | None
+    target: str | None
+    notes: tuple[str, ...] = ()
+    random_state: int | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The answer in words and three numbers."""
+        figures = (self._fidelity_figure(), self._privacy_figure(), self._utility_figure())
+        words = [_WORDS[figure.name][figure.grade] for figure in figures]
+        return Verdict(f"The synthetic table {words[0]}; {words[1]}; {words[2]}.", figures)
+
+    def _fidelity_figure(self) -> VerdictFigure:
+        quality = self.fidelity.quality
+        return VerdictFigure(
+            "fidelity",
+            Estimate(quality),
+            _grade(quality, FIDELITY_GRADES),
+            "How alike columns and pairs of columns are; 1 is alike.",
+        )
+
+    def _privacy_figure(self) -> VerdictFigure:
+        found = self.privacy
+        more_copies = found.copies[0].value - found.copies[1].value > COPIES_MARGIN
+        if found.holdout_is == "given":
+            figure = found.closer
+            grade = _grade(-figure.value, (-CLOSER_GRADES[0], -CLOSER_GRADES[1]))
+            says = "Share of rows closer to a row learnt from than to an unseen one; 0.5 is ideal."
+        else:
+            figure = found.authenticity
+            share = figure.value / max(found.authenticity_baseline.value, 1e-9)
+            grade = _grade(share, AUTHENTIC_GRADES)
+            says = (
+                "Share of rows farther from their nearest real row than that row is from another; "
+                f"unseen rows have {found.authenticity_baseline.value:.3f}."
+            )
+        if more_copies and grade == "good":
+            grade = "fair"
+        return VerdictFigure("privacy", figure, grade, says)
+
+    def _utility_figure(self) -> VerdictFigure:
+        if self.utility is None:
+            return VerdictFigure("utility", Estimate(math.nan), "unknown", "Name a target.")
+        metric = self.utility.metric
+        gap = self.utility.gap("boosted trees", metric)
+        says = f"{metric} of boosted trees that learn from it, less that of real rows; 0 is ideal."
+        return VerdictFigure("utility", gap, _grade(gap.value, GAP_GRADES), says)
+
+    def summary(self) -> str:
+        """Return the report as text."""
+        verdict = self.verdict
+        lines = [verdict.headline, ""]
+        lines += [
+            f"{one.name:<9} {one.figure!s:<26} {one.grade:<8} {one.says}" for one in verdict.figures
+        ]
+        lines += ["", self.fidelity.summary(), ""]
+        lines += [f"{name}: {figure}. {says}" for name, figure, says in self.privacy.explained()]
+        if self.utility is not None:
+            lines += ["", self.utility.summary()]
+        if self.notes:
+            lines += ["", *(f"Note: {note}" for note in self.notes)]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every figure as plain JSON values; what was not measured is None."""
+        plain: dict[str, Any] = to_plain(
+            {"version": 1, "verdict": self.verdict}
+            | {field.name: getattr(self, field.name) for field in fields(self)}
+        )
+        return plain
+
+    def to_json(self, path: str | PathLike[str]) -> None:
+        """Write every figure to a JSON file.
+
+        Parameters
+        ----------
+        path : str or path
+            Where; replaced whole or not at all.
+        """
+        write_json(self.to_dict(), path)
+
+    def to_html(self, path: str | PathLike[str]) -> None:
+        """Write the report as one self-contained page.
+
+        Parameters
+        ----------
+        path : str or path
+            Where; replaced whole or not at all.
+
+        Raises
+        ------
+        ImportError
+            Where Jinja2 is not installed.
+        """
+        from vicinal.report.page import write_report
+
+        write_report(self, path)
+
+
+_WORDS = {
+    "fidelity": {
+        "good": "keeps the structure of the real one",
+        "fair": "keeps most of the structure of the real one",
+        "poor": "misses much of the structure of the real one",
+        "unknown": "could not be compared with the real one",
+    },
+    "privacy": {
+        "good": "its rows are about as far from the real rows as unseen rows are",
+        "fair": "its rows stay somewhat closer to the real rows than unseen rows do",
+        "poor": "its rows stay close to the real rows, so treat it like the real table",
+        "unknown": "how near its rows are to the real ones could not be measured",
+    },
+    "utility": {
+        "good": "models learn from it as well as from real rows, or nearly",
+        "fair": "models learn a little less from it than from real rows",
+        "poor": "models learn clearly less from it than from real rows",
+        "unknown": "what models learn from it was not measured",
+    },
+}
+
+
+def _grade(value: float, steps: tuple[float, float]) -> str:
+    if math.isnan(value):
+        return "unknown"
+    return "good" if value >= steps[0] else "fair" if value >= steps[1] else "poor"
+
+
+def evaluate(
+    real: Any,
+    synthetic: Any,
+    holdout: Any = None,
+    target: str | None = None,
+    plan: MixPlan | None = None,
+    *,
+    kinds: Mapping[str, str] | None = None,
+    random_state: RandomState = 0,
+) -> Report:
+    """Measure what a synthetic table kept, what it gives away and what it is good for.
+
+    Parameters
+    ----------
+    real : pandas, Polars or PyArrow table
+        The rows that the generator learnt from.
+    synthetic : pandas, Polars or PyArrow table
+        What it made; the same columns, but for identifiers and free text, which are not compared.
+    holdout : pandas, Polars or PyArrow table, optional
+        Real rows that the generator never saw. Left out, half of the real rows take their place;
+        figures that need unseen rows are then said to prove nothing (see :func:`audit`).
+    target : str, optional
+        Column that a model will predict. A category, or a number with two values, is a class.
+    plan : MixPlan, optional
+        Which rows of ``real`` were mixed: adds what the law of the weights predicts.
+    kinds : mapping of str to str, optional
+        Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong.
+    random_state : int, numpy.random.Generator or None
+        Seed of what is drawn: rows, folds, models.
+
+    Returns
+    -------
+    Report
+        The figures, which can be written as a page or as JSON.
+
+    Raises
+    ------
+    ValueError
+        If columns or their kinds differ between the tables, a table is empty, or the target is not
+        there or has one class.
+
+    Warns
+    -----
+    UserWarning
+        With fewer than 50 rows; where hold-out rows equal training rows.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from vicinal.table import TableSynthesizer
+    >>> rng = np.random.default_rng(0)
+    >>> table = pa.table({"x": rng.normal(size=600), "y": rng.choice(["a", "b"], 600)})
+    >>> learnt, unseen = table[:300], table[300:]
+    >>> synthetic = TableSynthesizer(random_state=0).fit(learnt).sample()
+    >>> report = evaluate(learnt, synthetic, unseen)
+    >>> report.fidelity.quality > 0.9
+    True
+    """
+    seeds = Seeds(random_state)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        tables = align(real, synthetic, holdout, target=target, kinds=kinds)
+        report = _measure(tables, plan, seeds)
+    return _with_warnings(report, caught, random_state)
+
+
+def _measure(tables: Tables, plan: MixPlan | None, seeds: Seeds) -> Report:
+    fidelity = measure_fidelity(tables, plan=plan, random_state=seeds.generator(_FIDELITY))
+    given = tables.holdout is not None
+    apart = tables if given else tables.split(seeds.generator(_SPLIT))
+    privacy = measure_privacy(
+        apart,
+        holdout_is="given" if given else "split",
+        random_state=seeds.generator(_PRIVACY),
+    )
+    utility = None
+    if tables.target is not None:
+        utility = measure_utility(apart, random_state=seeds.generator(_UTILITY))
+    notes: tuple[str, ...] = ()
+    if not given:
+        notes = (
+            "No hold-out was given, so half of the real rows stand in for one. If the generator "
+            "learnt from them too, figures that compare with unseen rows prove nothing. Give "
+            "rows that it never saw.",
+        )
+    picture = None if plan is None else WeightPicture.of_plan(plan)
+    return Report(fidelity, privacy, utility, picture, tables.target, notes)
+
+
+def _with_warnings(
+    report: Report, caught: list[warnings.WarningMessage], random_state: RandomState
+) -> Report:
+    """Keep what was warned of as notes, and pass it on; keep the seed."""
+    said = []
+    for one in caught:
+        if issubclass(one.category, UserWarning) and str(one.message) not in said:
+            said.append(str(one.message))
+            warnings.warn(said[-1], UserWarning, stacklevel=3)
+    seed = int(random_state) if isinstance(random_state, (int, np.integer)) else None
+    return replace(report, notes=(*said, *report.notes), random_state=seed)
+
+
+def audit(
+    synthesizer: TableSynthesizer,
+    table: Any,
+    synthetic: Any = None,
+    plan: MixPlan | None = None,
+    *,
+    where: Where | None = None,
+    random_state: RandomState = 0,
+) -> Report:
+    """Report on a synthesizer with unseen rows of its own.
+
+    Fidelity is that of the synthetic table. Privacy and utility need rows that the synthesizer
+    has not seen: a twin with the same settings learns one random half of the table, and the other
+    half is its hold-out.
+
+    Parameters
+    ----------
+    synthesizer : TableSynthesizer
+        A fitted one.
+    table : pandas, Polars or PyArrow table
+        What it learnt from.
+    synthetic : pandas, Polars or PyArrow table, optional
+        What it made; drawn, as many rows as it learnt, where left out.
+    plan : MixPlan, optional
+        The plan of ``synthetic``.
+    where : str, sequence of str or mapping, optional
+        Conditions that ``synthetic`` was drawn under.
+    random_state : int, numpy.random.Generator or None
+        Seed of the halves and of what is drawn.
+
+    Returns
+    -------
+    Report
+        As :func:`evaluate` gives it; a note says what was done.
+
+    Raises
+    ------
+    ValueError
+        If the table has fewer than four rows that meet ``where``.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from vicinal.table import TableSynthesizer
+    >>> rng = np.random.default_rng(0)
+    >>> table = pa.table({"x": rng.normal(size=400), "y": rng.normal(size=400)})
+    >>> report = audit(TableSynthesizer(random_state=0).fit(table), table)
+    >>> report.privacy.holdout_is
+    'given'
+    """
+    from vicinal.table.conditions import parse_where, rows_matching
+    from vicinal.table.frames import to_arrow
+
+    seeds = Seeds(random_state)
+    rows = to_arrow(table)
+    if synthetic is None:
+        synthetic, plan = synthesizer.sample(where=where, return_plan=True)
+    kept = rows if where is None else rows.filter(rows_matching(rows, parse_where(where)))
+    if kept.num_rows < 4:
+        raise ValueError(
+            f"A report needs at least 4 real rows, got {kept.num_rows}: half of them stay unseen."
+        )
+    order = seeds.generator(_SPLIT).permutation(rows.num_rows)
+    half = (len(order) + 1) // 2
+    learnt, unseen = rows.take(np.sort(order[:half])), rows.take(np.sort(order[half:]))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        aligned = align(kept, synthetic, columns=synthesizer.columns_)
+        # parents are rows of the whole table
+        fidelity = measure_fidelity(
+            aligned,
+            plan=plan if where is None else None,
+            random_state=seeds.generator(_FIDELITY),
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # said of the whole table before
+        twin = type(synthesizer)(**synthesizer.get_params()).fit(learnt)
+        drawn = twin.sample(where=where, random_state=seeds.generator(_TWIN))
+    if where is not None:
+        learnt, unseen = (
+            part.filter(rows_matching(part, parse_where(where))) for part in (learnt, unseen)
+        )
+    with warnings.catch_warnings(record=True) as later:
+        warnings.simplefilter("always", UserWarning)
+        tables = align(
+            learnt, drawn, unseen, target=synthesizer.target, columns=synthesizer.columns_
+        )
+        report = _measure(tables, None, seeds)
+    picture = None
+    if plan is not None:
+        picture = WeightPicture.of_plan(plan, str(synthesizer.recipe_.weights))
+    note = (
+        f"Privacy and utility are those of a twin: the same settings learnt {learnt.num_rows:,} "
+        f"of the rows, and the other {unseen.num_rows:,} stayed unseen."
+    )
+    report = replace(report, fidelity=fidelity, weights=picture, notes=(note, *report.notes))
+    return _with_warnings(report, [*caught, *later], random_state)

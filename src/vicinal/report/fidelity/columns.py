@@ -1,0 +1,333 @@
+"""Column by column: how alike two distributions are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._threads import for_chunks
+from vicinal.report.tables import Part, Tables
+from vicinal.table.columns import Column
+
+__all__ = [
+    "ColumnFidelity",
+    "Marginal",
+    "RankedColumn",
+    "centre_and_spread",
+    "compare_columns",
+    "ks_distance",
+]
+
+Floats = npt.NDArray[np.float64]
+
+#: Categories that a picture shows; the others are one bar.
+SHOWN_LEVELS = 12
+#: Bars of a picture of numbers, and the quantiles of the real column between which they lie.
+SHOWN_BINS = 30
+SHOWN_RANGE = (0.005, 0.995)
+#: Numbers are compared to this many significant digits of the largest: the last bits of a sum
+#: make no difference.
+DIGITS = 14
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """The distribution of one column, as bars.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        Categories, commonest first (at most 12, then "other"); empty for numbers.
+    edges : tuple of float
+        Ends of the bins, one more than bars; the outer bins hold all beyond them. Empty for
+        categories.
+    real, synthetic : tuple of float
+        Share of each bar among the values that are there.
+    unit : str
+        Arrow type that dates and times count in ("timestamp[us]", ...); empty otherwise.
+    """
+
+    labels: tuple[str, ...]
+    edges: tuple[float, ...]
+    real: tuple[float, ...]
+    synthetic: tuple[float, ...]
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class ColumnFidelity:
+    """One column, real and synthetic.
+
+    Attributes
+    ----------
+    name, kind : str
+        The column.
+    score : float
+        1 minus the Kolmogorov-Smirnov distance (numbers, dates) or the total variation distance
+        (categories) of the values that are there; 1 is alike. NaN where there is nothing to
+        compare.
+    missing : tuple of float
+        Share of missing values, real and synthetic.
+    mean, spread : tuple of float
+        Mean and standard deviation, real and synthetic; NaN for categories. Dates and times
+        count in their own units.
+    coverage : float
+        Share of the real range (numbers, dates) or of the real categories that the synthetic
+        column reaches. NaN for a number that is constant.
+    missing_score : float
+        1 minus the difference of the shares of missing values.
+    marginal : Marginal or None
+        Both distributions as bars; None where the real column has no value.
+    """
+
+    name: str
+    kind: str
+    score: float
+    missing: tuple[float, float]
+    mean: tuple[float, float]
+    spread: tuple[float, float]
+    coverage: float = math.nan
+    missing_score: float = math.nan
+    marginal: Marginal | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RankedColumn:
+    """Ranks of a numeric column of one table.
+
+    Attributes
+    ----------
+    codes : ndarray of int32, shape (n_rows,)
+        Place among the distinct values; -1 where missing.
+    levels : int
+        Distinct values.
+    """
+
+    codes: npt.NDArray[np.int32]
+    levels: int
+
+
+Ranked = tuple[RankedColumn, RankedColumn]
+
+
+def compare_columns(tables: Tables) -> tuple[tuple[ColumnFidelity, ...], dict[str, Ranked]]:
+    """Compare each column of the real table with that of the synthetic one.
+
+    Parameters
+    ----------
+    tables : Tables
+        Aligned.
+
+    Returns
+    -------
+    columns : tuple of ColumnFidelity
+        In the order of the tables.
+    ranked : dict of str to tuple of RankedColumn
+        Ranks of the numeric columns, real and synthetic, which sorting gave in passing.
+    """
+    found: list[ColumnFidelity | None] = [None] * len(tables.columns)
+    ranked: dict[str, Ranked] = {}
+
+    def work(start: int, stop: int) -> None:
+        for at in range(start, stop):
+            column = tables.columns[at]
+            if column.name in tables.numeric:
+                found[at], ranked[column.name] = _numbers(tables, column)
+            elif column.name in tables.categorical:
+                found[at] = _categories(tables, column)
+            else:
+                nothing = (math.nan, math.nan)
+                found[at] = ColumnFidelity(
+                    column.name, column.kind, math.nan, (1.0, math.nan), nothing, nothing
+                )
+
+    _load_kernels()
+    for_chunks(work, len(tables.columns), 1)
+    return tuple(column for column in found if column is not None), ranked
+
+
+def _load_kernels() -> None:
+    """Import Numba in this thread: threads that import it at once may meet it half loaded."""
+    import vicinal.report.fidelity._kernels  # noqa: F401
+
+
+def _numbers(tables: Tables, column: Column) -> tuple[ColumnFidelity, Ranked]:
+    from vicinal.report.fidelity._kernels import largest_gap
+
+    parts = tables.real, tables.synthetic
+    at = tables.numeric.index(column.name)
+    places = _decimal_places(tables.real.numbers[:, at]) if column.kind == "numeric" else None
+    sorted_parts, ranks = zip(*(_ranked(part, at, places) for part in parts), strict=True)
+    before, after = sorted_parts
+    missing = _pair(1 - len(one) / max(len(part), 1) for one, part in _zip(sorted_parts, parts))
+    score = 1.0 - float(largest_gap(before, after)) if len(before) and len(after) else math.nan
+    return ColumnFidelity(
+        column.name,
+        column.kind,
+        score,
+        missing,
+        mean=_pair(float(one.mean()) if len(one) else math.nan for one in sorted_parts),
+        spread=_pair(_spread(one) for one in sorted_parts),
+        coverage=_range_coverage(before, after),
+        missing_score=1 - abs(missing[0] - missing[1]),
+        marginal=_bins(column, before, after) if len(before) else None,
+    ), ranks
+
+
+def _zip(first: Any, second: Any) -> Any:
+    return zip(first, second, strict=True)
+
+
+def _pair(values: Any) -> tuple[float, float]:
+    first, second = values
+    return first, second
+
+
+def _spread(values: Floats) -> float:
+    return centre_and_spread(values)[1] if len(values) else math.nan
+
+
+def centre_and_spread(values: Floats) -> tuple[float, float]:
+    """Return mean and standard deviation; the latter is exactly 0 for a constant.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        NaN is left out.
+
+    Returns
+    -------
+    tuple of float
+        Both 0 without values.
+    """
+    if np.isnan(values).any():
+        values = values[~np.isnan(values)]
+    if not len(values):
+        return 0.0, 0.0
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return low, 0.0
+    # squares of huge numbers overflow, those of tiny ones vanish
+    unit = max(abs(low), abs(high))
+    unit = unit if not 1e-100 < unit < 1e100 else 1.0
+    scaled = values / unit if unit != 1.0 else values
+    return float(scaled.mean()) * unit, float(scaled.std()) * unit
+
+
+def _decimal_places(values: Floats) -> int:
+    largest = float(np.nanmax(np.abs(values), initial=0.0))
+    return DIGITS - math.ceil(math.log10(largest)) if largest > 0 else DIGITS
+
+
+def _ranked(part: Part, at: int, places: int | None) -> tuple[Floats, RankedColumn]:
+    """Return the values that are there, sorted, and the ranks of all."""
+    from vicinal.report.fidelity._kernels import dense_ranks
+
+    values = part.numbers[:, at]
+    rows = np.flatnonzero(~np.isnan(values))
+    values = values[rows]
+    if places is not None and places < 300:
+        values = np.round(values, places)
+    order = np.argsort(values)
+    ordered = values[order]
+    codes = np.full(len(part), -1, np.int32)
+    return ordered, RankedColumn(codes, int(dense_ranks(order, ordered, rows, codes)))
+
+
+def _range_coverage(before: Floats, after: Floats) -> float:
+    if not len(before) or not len(after) or before[0] == before[-1]:
+        return math.nan
+    width = before[-1] - before[0]
+    lost = max(after[0] - before[0], 0.0) + max(before[-1] - after[-1], 0.0)
+    return float(max(1.0 - lost / width, 0.0))
+
+
+def _bins(column: Column, before: Floats, after: Floats) -> Marginal:
+    """Return bars between robust ends of the real column; whole numbers get whole bins."""
+    low, high = (before[int(share * (len(before) - 1))] for share in SHOWN_RANGE)
+    if column.kind in {"integer", "date"} or (low == high and float(low).is_integer()):
+        width = max(1, math.ceil((high - low + 1) / SHOWN_BINS))
+        count = math.ceil((high - low + 1) / width)
+        edges = low - 0.5 + width * np.arange(count + 1)
+    elif low == high:
+        edges = low + np.array([-0.5, 0.5]) * (abs(low) or 1.0)
+    else:
+        edges = np.linspace(low, high, SHOWN_BINS + 1)
+    shares = [
+        np.diff(np.searchsorted(one, edges[1:-1]), prepend=0, append=len(one)) / max(len(one), 1)
+        for one in (before, after)
+    ]
+    temporal = column.kind in {"datetime", "date", "time", "duration"}
+    return Marginal(
+        (), _plain(edges), _plain(shares[0]), _plain(shares[1]), unit=column.type * temporal
+    )
+
+
+def _plain(values: Floats) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+def _categories(tables: Tables, column: Column) -> ColumnFidelity:
+    at = tables.categorical.index(column.name)
+    levels = tables.levels[at]
+    parts = tables.real, tables.synthetic
+    # one place more than levels, so that missing values (-1) count apart
+    counts = [np.bincount(part.codes[:, at] + 1, minlength=len(levels) + 1) for part in parts]
+    missing = _pair(float(one[0] / max(len(part), 1)) for one, part in _zip(counts, parts))
+    before, after = (one[1:] for one in counts)
+    shares: list[Floats] = [one / max(int(one.sum()), 1) for one in (before, after)]
+    both = before.any() and after.any()
+    distance = float(np.abs(shares[0] - shares[1]).sum()) / 2
+    score = max(1.0 - distance, 0.0) if both else math.nan
+    reached = int(((before > 0) & (after > 0)).sum()) / max(int((before > 0).sum()), 1)
+    nothing = (math.nan, math.nan)
+    return ColumnFidelity(
+        column.name,
+        column.kind,
+        score,
+        missing,
+        nothing,
+        nothing,
+        coverage=float(reached) if before.any() else math.nan,
+        missing_score=1 - abs(missing[0] - missing[1]),
+        marginal=_bars(levels, before, shares) if before.any() else None,
+    )
+
+
+def _bars(levels: tuple[Any, ...], counts: npt.NDArray[Any], shares: list[Floats]) -> Marginal:
+    order = np.argsort(-counts, kind="stable")
+    shown = order if len(order) <= SHOWN_LEVELS + 1 else order[:SHOWN_LEVELS]
+    labels = [str(levels[level]) for level in shown]
+    heights = [one[shown] for one in shares]
+    if len(shown) < len(order):
+        labels.append("other")
+        rest = order[SHOWN_LEVELS:]
+        heights = [np.append(one, own[rest].sum()) for one, own in _zip(heights, shares)]
+    return Marginal(tuple(labels), (), _plain(heights[0]), _plain(heights[1]))
+
+
+def ks_distance(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float:
+    """Return the largest gap between two empirical distribution functions.
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (n,)
+        Samples, not empty.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Examples
+    --------
+    >>> ks_distance(np.array([1, 2, 3, 4]), np.array([3, 4, 5, 6]))
+    0.5
+    """
+    from vicinal.report.fidelity._kernels import largest_gap
+
+    return float(largest_gap(*(np.sort(np.asarray(one, np.float64)) for one in (first, second))))

@@ -1,0 +1,176 @@
+"""Correlations of all pairs of columns at once, over the rows that miss neither value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._threads import for_chunks
+from vicinal.report.fidelity.columns import RankedColumn, centre_and_spread
+
+__all__ = ["PairMoments", "correlations", "pair_moments", "spearman"]
+
+Floats = npt.NDArray[np.float64]
+
+
+def correlations(numbers: Floats) -> Floats:
+    """Return Pearson's correlations over the rows that miss neither value.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_rows, n_columns)
+        NaN where missing.
+
+    Returns
+    -------
+    ndarray of shape (n_columns, n_columns)
+        NaN where one of the two does not vary.
+    """
+    moments = pair_moments(numbers)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.sqrt(moments.squares * moments.squares.T)
+        found: Floats = np.where(spread > 0, moments.covariance / spread, np.nan)
+    found[moments.constant] = np.nan
+    found[:, moments.constant] = np.nan
+    return np.clip(found, -1.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class PairMoments:
+    """Moments of pairs of columns, over the rows that miss neither value.
+
+    Attributes
+    ----------
+    counts : ndarray of shape (n_columns, n_columns)
+        Rows.
+    covariance : ndarray of shape (n_columns, n_columns)
+        Of standardised columns.
+    squares : ndarray of shape (n_columns, n_columns)
+        Variance of the column of the row, where that of the column is there too.
+    fourth : ndarray of shape (n_columns, n_columns)
+        Mean product of squares.
+    scale : ndarray of shape (n_columns,)
+        What the columns were divided by.
+    constant : ndarray of bool, shape (n_columns,)
+        Columns that do not vary.
+    """
+
+    counts: Floats
+    covariance: Floats
+    squares: Floats
+    fourth: Floats
+    scale: Floats
+    constant: npt.NDArray[np.bool_]
+
+
+def pair_moments(numbers: Floats, chunk_rows: int = 1 << 16) -> PairMoments:
+    """Return the moments of all pairs of columns, see :class:`PairMoments`."""
+    n_rows, n_columns = numbers.shape
+    gone = [np.isnan(column) for column in numbers.T]
+    ends = [centre_and_spread(column) for column in numbers.T]
+    centre, scale = (np.array([one[at] for one in ends]) for at in (0, 1))
+    constant = scale == 0
+    scale[constant] = 1.0
+    whole = not any(lost.any() for lost in gone)
+    starts = range(0, n_rows, chunk_rows)
+    parts: list[Any] = [None] * len(starts)
+
+    def work(start: int, stop: int) -> None:
+        rows = (numbers[start:stop] - centre) / scale
+        there = np.ones((1, 1))
+        if not whole:
+            there = (~np.isnan(rows)).astype(np.float64)
+            rows = np.where(there > 0, rows, 0.0)
+        square = rows * rows
+        if whole:
+            ones = np.ones(len(rows))
+            total, wide = ones @ rows, ones @ square
+            parts[start // chunk_rows] = (
+                np.full((n_columns, n_columns), float(len(rows))),
+                np.repeat(total[:, None], n_columns, 1),
+                np.repeat(wide[:, None], n_columns, 1),
+                rows.T @ rows,
+                square.T @ square,
+            )
+        else:
+            parts[start // chunk_rows] = (
+                there.T @ there,
+                rows.T @ there,
+                square.T @ there,
+                rows.T @ rows,
+                square.T @ square,
+            )
+
+    for_chunks(work, n_rows, chunk_rows)
+    counts, sums, squares, products, fourth = (sum(each) for each in zip(*parts, strict=True))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = sums / counts
+        return PairMoments(
+            counts,
+            products / counts - means * means.T,
+            np.maximum(squares / counts - means**2, 0.0),
+            fourth / counts,
+            scale,
+            constant,
+        )
+
+
+def spearman(columns: list[RankedColumn], chunk_rows: int = 1 << 16) -> Floats:
+    """Return rank correlations over the rows that miss neither value.
+
+    Parameters
+    ----------
+    columns : list of RankedColumn
+        Of one table.
+    chunk_rows : int
+        Rows that are worked on at a time.
+
+    Returns
+    -------
+    ndarray of shape (n_columns, n_columns)
+        NaN where one of the two does not vary.
+    """
+    from vicinal.report.fidelity._kernels import rank_correlation
+
+    result = np.full((len(columns), len(columns)), np.nan)
+    np.fill_diagonal(result, 1.0)
+    n_rows = len(columns[0].codes) if columns else 0
+    whole = [at for at, one in enumerate(columns) if n_rows and one.codes.min() >= 0]
+    ranks = [_centred_ranks(columns[at]) for at in whole]
+    norms = [float(np.sqrt((counts * rank**2).sum())) for rank, counts in ranks]
+    parts: list[Any] = [None] * len(range(0, n_rows, chunk_rows))
+
+    def add(start: int, stop: int) -> None:
+        block = np.empty((stop - start, len(whole)))
+        for at, (column, (rank, _)) in enumerate(zip(whole, ranks, strict=True)):
+            block[:, at] = (rank / (norms[at] or 1.0))[columns[column].codes[start:stop]]
+        parts[start // chunk_rows] = block.T @ block
+
+    if len(whole) > 1:
+        for_chunks(add, n_rows, chunk_rows)
+        found = sum(parts)
+        varied = [at for at, norm in enumerate(norms) if norm > 0]
+        for one, other in combinations(varied, 2):
+            rho = min(max(float(found[one, other]), -1.0), 1.0)
+            result[whole[one], whole[other]] = result[whole[other], whole[one]] = rho
+    rest = [pair for pair in combinations(range(len(columns)), 2) if not set(pair) <= set(whole)]
+
+    def walk(start: int, stop: int) -> None:
+        for one, other in rest[start:stop]:
+            first, second = columns[one], columns[other]
+            rho = rank_correlation(first.codes, second.codes, first.levels, second.levels)
+            result[one, other] = result[other, one] = float(rho)
+
+    for_chunks(walk, len(rest), 1)
+    return result
+
+
+def _centred_ranks(column: RankedColumn) -> tuple[Floats, Floats]:
+    """Return the rank of each distinct value, with mean 0, and how often it occurs."""
+    counts = np.bincount(column.codes, minlength=column.levels).astype(np.float64)
+    ends = np.cumsum(counts)
+    return ends - counts / 2 - len(column.codes) / 2, counts

@@ -1,0 +1,279 @@
+"""All of fidelity: columns, pairs, moments, and whether a model tells the tables apart."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vicinal._random import RandomState, Seeds
+from vicinal.report.fidelity.columns import ColumnFidelity, compare_columns
+from vicinal.report.fidelity.moments import Moments, measure_moments
+from vicinal.report.fidelity.pairs import (
+    Association,
+    PairFidelity,
+    associate,
+    compare_pairs,
+    rank_pairs,
+)
+from vicinal.report.fidelity.twosample import TwoSample, two_sample_test
+from vicinal.report.tables import Tables, align
+from vicinal.table.columns import Column, detect_columns
+from vicinal.table.frames import to_arrow
+
+if TYPE_CHECKING:
+    from vicinal.plan import MixPlan
+
+__all__ = ["Fidelity", "compare", "measure_fidelity"]
+
+_PAIRS, _TWO_SAMPLE = 1, 2  # keys of seeds
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """All columns, and how they hang together.
+
+    Attributes
+    ----------
+    rows : tuple of int
+        Rows of the real and the synthetic table.
+    columns : tuple of ColumnFidelity
+        One for each compared column.
+    pairs : tuple of PairFidelity
+        One or two for each pair of columns; from :func:`compare` rank correlations only.
+    moments : Moments
+        Measured and predicted.
+    two_sample : TwoSample or None
+        Whether a model tells the tables apart; None where it was not asked.
+    association : Association
+        How strongly columns hang together, as two square tables.
+    sampled : str
+        What was measured on a sample of rows, in words; empty if nothing was.
+    """
+
+    rows: tuple[int, int]
+    columns: tuple[ColumnFidelity, ...]
+    pairs: tuple[PairFidelity, ...] = ()
+    moments: Moments = field(default_factory=lambda: Moments((), (), ""))
+    two_sample: TwoSample | None = None
+    association: Association = field(default_factory=lambda: Association((), (), ()))
+    sampled: str = ""
+
+    @property
+    def score(self) -> float:
+        """Mean score of the columns."""
+        return _mean(column.score for column in self.columns)
+
+    @property
+    def pair_score(self) -> float:
+        """Mean score of the pairs that hang together in the real table; NaN where none does."""
+        return _mean(pair.score for pair in self.pairs if pair.counted)
+
+    @property
+    def all_pairs_score(self) -> float:
+        """Mean score of all pairs, whether they hang together or not."""
+        return _mean(p.score for p in self.pairs if p.measure in {"pearson", "contingency"})
+
+    @property
+    def quality(self) -> float:
+        """Mean of the two scores: SDMetrics' quality score, without its sampling."""
+        return _mean([self.score, self.pair_score])
+
+    @property
+    def correlation_error(self) -> float:
+        """Largest difference of a rank correlation; NaN with fewer than two numeric columns.
+
+        A correlation that only the synthetic table lacks, for a column is constant there, counts
+        as 0.
+        """
+        ranks = [pair for pair in self.pairs if pair.measure == "spearman"]
+        gaps = [abs(p.real - _known(p.synthetic)) for p in ranks if not math.isnan(p.real)]
+        return max(gaps, default=math.nan if not ranks else 0.0)
+
+    def summary(self) -> str:
+        """Return the comparison as a text of one line for each column."""
+        width = max([6, *(len(column.name) for column in self.columns)])
+        lines = [
+            f"{'column':<{width}}  {'kind':<10} {'alike':>6}  {'missing':>13}  "
+            f"{'mean':>23}  {'standard deviation':>23}",
+        ]
+        for column in self.columns:
+            gone = " ".join(_percent(share, at) for at, share in enumerate(column.missing))
+            lines.append(
+                f"{column.name:<{width}}  {column.kind:<10} {_share(column.score):>6}  {gone:>13}  "
+                f"{_pair(column.mean):>23}  {_pair(column.spread):>23}"
+            )
+        gap = self.correlation_error
+        lines += [
+            "",
+            "Pairs of figures are real, then synthetic. Alike is 1 minus the Kolmogorov-Smirnov "
+            "(numbers) or total variation (categories) distance.",
+            f"Mean over columns: {_share(self.score)}. Largest difference of a rank correlation: "
+            f"{_share(gap) or 'none to compare'}.",
+            *self._rest(),
+        ]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def _rest(self) -> list[str]:
+        """Return the lines that only :func:`measure_fidelity` has figures for."""
+        lines = []
+        measured = [pair for pair in self.pairs if pair.measure != "spearman"]
+        if measured:
+            counted = sum(pair.counted for pair in measured)
+            lines.append(
+                f"Pairs that hang together ({counted}): {_share(self.pair_score) or 'none'}. "
+                f"All pairs: {_share(self.all_pairs_score) or 'none'}. "
+                f"Quality: {_share(self.quality)}."
+            )
+        if self.moments.figures:
+            lines.append(
+                f"Moments beyond sampling error: {len(self.moments.flagged)} of "
+                f"{len(self.moments.figures)}. {self.moments.law}"
+            )
+        if self.two_sample is not None:
+            lines.append(
+                f"A model tells synthetic from real rows with an AUC of {self.two_sample.auc}; "
+                f"0.5 is a guess ({self.two_sample.rows:,} rows of each)."
+            )
+        if self.sampled:
+            lines.append(f"Measured on samples: {self.sampled}.")
+        return lines
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _known(value: float) -> float:
+    return 0.0 if math.isnan(value) else value
+
+
+def _percent(value: float, at: int) -> str:
+    width = (5, 6)[at]
+    return " " * width if math.isnan(value) else f"{value:>{width}.1%}"
+
+
+def _share(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}"
+
+
+def _pair(values: tuple[float, float]) -> str:
+    return "" if math.isnan(values[0]) else f"{values[0]:>11.5g} {values[1]:>11.5g}"
+
+
+def measure_fidelity(
+    tables: Tables,
+    *,
+    plan: MixPlan | None = None,
+    random_state: RandomState = 0,
+    two_sample: bool = True,
+) -> Fidelity:
+    """Measure how like the real table a synthetic one is.
+
+    Parameters
+    ----------
+    tables : Tables
+        From :func:`vicinal.report.tables.align`. Hold-out rows play no part.
+    plan : MixPlan, optional
+        What the synthetic rows were mixed from, as row numbers of the real table: predicts
+        moments.
+    random_state : int, numpy.random.Generator or None
+        Seed of the two-sample test, and of the rows drawn where there are too many pairs.
+    two_sample : bool, default True
+        Whether to train a model to tell the tables apart.
+
+    Returns
+    -------
+    Fidelity
+        The figures.
+
+    Raises
+    ------
+    ValueError
+        If the plan has another number of rows than the synthetic table.
+
+    Notes
+    -----
+    Column scores, coverage, missing values, pair scores and quality equal those of SDMetrics
+    (its quality report counts only pairs that hang together in the real table, and draws 50,000
+    rows of larger tables for pairs with a category; here all rows are counted).
+
+    Examples
+    --------
+    >>> import numpy as np, pyarrow as pa
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=200)
+    >>> real = pa.table({"x": x, "y": x + rng.normal(size=200)})
+    >>> found = measure_fidelity(align(real, real), two_sample=False)
+    >>> found.quality
+    1.0
+    """
+    seeds = Seeds(random_state)
+    columns, ranked = compare_columns(tables)
+    pairs, links, sampled = compare_pairs(tables, ranked, seeds.generator(_PAIRS))
+    names = [c.name for c in tables.columns if c.name in {*tables.numeric, *tables.categorical}]
+    notes = [sampled] if sampled else []
+    tested = None
+    if two_sample:
+        tested = two_sample_test(tables, seeds.generator(_TWO_SAMPLE))
+        if tested.rows < max(len(tables.real), len(tables.synthetic)):
+            notes.append(f"the model's test on {tested.rows:,} rows drawn from each table")
+    return Fidelity(
+        rows=(len(tables.real), len(tables.synthetic)),
+        columns=columns,
+        pairs=pairs,
+        moments=measure_moments(tables, plan),
+        two_sample=tested,
+        association=associate(names, links),
+        sampled="; ".join(notes),
+    )
+
+
+def compare(real: Any, synthetic: Any, columns: Sequence[Column] | None = None) -> Fidelity:
+    """Compare a synthetic table with the real one, column by column.
+
+    A quick look: columns and rank correlations, nothing else.
+    :func:`measure_fidelity` measures more.
+
+    Parameters
+    ----------
+    real, synthetic : pandas, Polars or PyArrow tables
+        The synthetic one may lack columns; extra ones are refused.
+    columns : sequence of Column, optional
+        What the real columns are; detected where left out.
+
+    Returns
+    -------
+    Fidelity
+        The figures.
+
+    Raises
+    ------
+    ValueError
+        If the synthetic table has columns that the real one has not, or of another type.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> table = pa.table({"x": [1.0, 2.0, 3.0, 4.0], "y": ["a", "b", "a", "b"]})
+    >>> compare(table, table).score
+    1.0
+    """
+    before, after = to_arrow(real), to_arrow(synthetic)
+    stray = set(after.column_names) - set(before.column_names)
+    if stray:
+        raise ValueError(
+            f"The synthetic table has columns that the real one has not: "
+            f"{', '.join(sorted(stray))}. Compare it with the table it was made from."
+        )
+    known = columns if columns is not None else detect_columns(before)
+    shared = [column for column in known if column.name in after.column_names]
+    before = before.select([column.name for column in shared])
+    with warnings.catch_warnings():  # there is no interval to be wide with few rows
+        warnings.filterwarnings("ignore", "Fewer than", UserWarning)
+        tables = align(before, after.select(before.column_names), columns=shared)
+    found, ranked = compare_columns(tables)
+    return Fidelity((before.num_rows, after.num_rows), found, tuple(rank_pairs(tables, ranked)))

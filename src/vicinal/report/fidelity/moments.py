@@ -1,0 +1,296 @@
+"""Moments, measured and predicted, and where they disagree beyond sampling error.
+
+Sampling errors come from influence functions. With z the standardised column, g its skewness and
+k its (plain) kurtosis, a figure's variance is the mean square of
+
+* mean: ``x - mean``
+* variance: ``(x - mean)**2 - variance``, so ``(m4 - m2**2) / n``
+* covariance: ``(x - mean_x)(y - mean_y) - covariance``, so ``(m22 - m11**2) / n``
+* skewness: ``z**3 - 3 z - g - 1.5 g (z**2 - 1)``
+* kurtosis: ``z**4 - 4 g z - k - 2 k (z**2 - 1)``
+
+over the number of rows: the delta method, from moments up to the eighth.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._threads import for_chunks
+from vicinal.report.fidelity.columns import centre_and_spread
+from vicinal.report.fidelity.correlation import pair_moments
+from vicinal.report.fidelity.prediction import Prediction, predict
+from vicinal.report.tables import Part, Tables
+
+if TYPE_CHECKING:
+    from vicinal.plan import MixPlan
+
+__all__ = ["FLAG_ERRORS", "Moment", "Moments", "measure_moments"]
+
+Floats = npt.NDArray[np.float64]
+
+#: A figure is flagged beyond this many standard errors: 1 in 16,000 by chance, if it is normal.
+FLAG_ERRORS = 4.0
+#: With fewer rows than this there is no standard error to speak of.
+ERROR_ROWS = 30
+#: Where one row makes up more than this share of the squared error of skewness or kurtosis, there
+#: is none either.
+ROW_SHARE = 0.5
+#: Covariances that are listed: those furthest off, in standard errors.
+SHOWN_COVARIANCES = 2000
+
+KINDS = ("mean", "variance", "skewness", "kurtosis")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One moment of one column, or of two.
+
+    Attributes
+    ----------
+    name : str
+        Such as "variance of age".
+    kind : str
+        "mean", "variance", "covariance", "skewness" or "kurtosis" (excess: 0 for a normal law).
+    columns : tuple of str
+        One, or two for a covariance.
+    real, synthetic : float
+        The figure in both tables, in the columns' own units.
+    predicted : float
+        What the plan's weights and parents lead one to expect; NaN where nothing is predicted.
+    error : float
+        Standard error of ``synthetic - predicted``, or of ``synthetic - real`` where nothing is
+        predicted. NaN with fewer than 30 rows, and where a single row decides it, as it does for
+        skewness and kurtosis of heavy tails.
+    flagged : bool
+        Whether that difference is beyond 4 standard errors.
+    """
+
+    name: str
+    kind: str
+    columns: tuple[str, ...]
+    real: float
+    synthetic: float
+    predicted: float
+    error: float
+    flagged: bool
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Moments of all numeric columns.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The columns.
+    figures : tuple of Moment
+        Means, variances, skewness and kurtosis of each, then covariances.
+    law : str
+        What the predictions rest on; empty without a plan.
+    left_out : int
+        Covariances that are not listed; those that are lie furthest off.
+    """
+
+    names: tuple[str, ...]
+    figures: tuple[Moment, ...]
+    law: str
+    left_out: int = 0
+
+    @property
+    def predicts(self) -> bool:
+        """Whether anything is predicted; the law may say why nothing is."""
+        return any(not math.isnan(figure.predicted) for figure in self.figures)
+
+    @property
+    def flagged(self) -> tuple[Moment, ...]:
+        """The figures beyond sampling error."""
+        return tuple(figure for figure in self.figures if figure.flagged)
+
+
+def measure_moments(tables: Tables, plan: MixPlan | None) -> Moments:
+    """Measure the moments of the numeric columns, and predict them from a plan.
+
+    Parameters
+    ----------
+    tables : Tables
+        Aligned. Real rows are those that the plan's parents number.
+    plan : MixPlan or None
+        Who was mixed with whom, and by how much; one entry for each synthetic row.
+
+    Returns
+    -------
+    Moments
+        Figures.
+
+    Raises
+    ------
+    ValueError
+        If the plan has another number of rows than the synthetic table.
+
+    Notes
+    -----
+    Without a prediction, both tables are taken for samples of one law, and the error holds for
+    both. With one, parents and real rows are given and only the weights are drawn: the error is
+    that of the synthetic table alone, which is then an upper bound. False alarms are about 1 in
+    16,000 where figures are close to normal. Of skewness and kurtosis of very heavy tails
+    (log-normal, Student's t with 3 degrees of freedom) 1 or 2 in a hundred are flagged by chance
+    with 1,000 rows, none in 1,600 were with 10,000: no small sample shows how heavy its tail is.
+    """
+    prediction = predict(tables, plan)
+    single = [_column_moments(part) for part in (tables.real, tables.synthetic)]
+    figures = []
+    for at, name in enumerate(tables.numeric):
+        for degree, kind in enumerate(KINDS):
+            figures.append(
+                _moment(
+                    kind,
+                    (name,),
+                    *(
+                        (float(one.values[at, degree]), float(one.errors[at, degree]))
+                        for one in single
+                    ),
+                    predicted=float(prediction.single[at, degree]),
+                    scale=_unit(single[0].scale[at], degree),
+                )
+            )
+    shown, left_out = _covariances(tables, prediction)
+    return Moments(tables.numeric, (*figures, *shown), prediction.law, left_out)
+
+
+def _unit(scale: float, degree: int) -> float:
+    return (float(scale), float(scale) * float(scale), 1.0, 1.0)[degree]
+
+
+def _moment(
+    kind: str,
+    columns: tuple[str, ...],
+    real: tuple[float, float],
+    synthetic: tuple[float, float],
+    *,
+    predicted: float,
+    scale: float,
+) -> Moment:
+    """Return a figure; ``real`` and ``synthetic`` hold value and standard error each."""
+    # the square of a huge number is no figure
+    real, synthetic = ((_finite(value), _finite(error)) for value, error in (real, synthetic))
+    known = not math.isnan(predicted)
+    error = synthetic[1] if known else math.hypot(real[1], synthetic[1])
+    gap = abs(synthetic[0] - (predicted if known else real[0]))
+    # what is equal up to rounding is not flagged, however small the error
+    noise = 1e-9 * scale + 1e-12 * abs(real[0])
+    flagged = gap > FLAG_ERRORS * error + noise  # False where any is NaN
+    name = f"{kind} of {' and '.join(columns)}"
+    return Moment(name, kind, columns, real[0], synthetic[0], predicted, error, flagged)
+
+
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) else math.nan
+
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """Mean, variance, skewness and excess kurtosis of each column, with standard errors."""
+
+    values: Floats  # (n_columns, 4)
+    errors: Floats  # (n_columns, 4)
+    scale: Floats  # (n_columns,)
+
+
+def _column_moments(part: Part) -> _Columns:
+    from vicinal.report.fidelity._kernels import power_sums
+
+    n_columns = part.numbers.shape[1]
+    values, errors = np.full((2, n_columns, 4), np.nan)
+    scale = np.ones(n_columns)
+
+    def work(start: int, stop: int) -> None:
+        for at in range(start, stop):
+            column = part.numbers[:, at]
+            centre, spread = centre_and_spread(column)
+            scale[at] = spread or 1.0
+            sums = np.zeros(9)
+            power_sums(column, centre, scale[at], sums)
+            if sums[0]:
+                ends = (np.array([np.nanmin(column), np.nanmax(column)]) - centre) / scale[at]
+                values[at], errors[at] = _from_powers(sums, centre, spread, ends)
+
+    for_chunks(work, n_columns, 1)
+    return _Columns(values, errors, scale)
+
+
+def _from_powers(
+    sums: Floats, centre: float, spread: float, ends: Floats
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the four moments and their errors from power sums and ends of the standardised column.
+
+    An error of skewness or kurtosis that a single row decides is none: the next sample may well
+    hold a larger value.
+    """
+    n = float(sums[0])
+    powers = sums / n
+    if not spread:
+        enough = 0.0 if n >= ERROR_ROWS else math.nan
+        return (centre, 0.0, math.nan, math.nan), (enough, enough, math.nan, math.nan)
+    skewness, kurtosis = float(powers[3]), float(powers[4])
+    influence = (
+        np.array([0.0, 1.0]),
+        np.array([-1.0, 0.0, 1.0]),
+        np.array([0.5 * skewness, -3.0, -1.5 * skewness, 1.0]),
+        np.array([kurtosis, -4.0 * skewness, -2.0 * kurtosis, 0.0, 1.0]),
+    )
+    errors = [math.nan] * 4
+    if n >= ERROR_ROWS:
+        squares = [np.convolve(one, one) for one in influence]
+        squared = [max(float(one @ powers[: len(one)]), 0.0) for one in squares]
+        errors = [math.sqrt(one / n) for one in squared]
+        for at in (2, 3):
+            largest = float((np.polyval(influence[at][::-1], ends) ** 2).max())
+            if largest > ROW_SHARE * n * squared[at]:
+                errors[at] = math.nan
+    units = (spread, spread * spread, 1.0, 1.0)
+    figures = (centre, spread * spread, skewness, kurtosis - 3.0)
+    return figures, tuple(one * unit for one, unit in zip(errors, units, strict=True))
+
+
+def _covariances(tables: Tables, prediction: Prediction) -> tuple[list[Moment], int]:
+    names = tables.numeric
+    if len(names) < 2:
+        return [], 0
+    both = [pair_moments(part.numbers) for part in (tables.real, tables.synthetic)]
+    found = []
+    for one in range(len(names)):
+        for other in range(one + 1, len(names)):
+            sides = []
+            for each in both:
+                unit = float(each.scale[one] * each.scale[other])
+                n, value = float(each.counts[one, other]), float(each.covariance[one, other])
+                varies = float(each.fourth[one, other]) - value**2
+                error = math.sqrt(max(varies, 0.0) / n) if n >= ERROR_ROWS else math.nan
+                sides.append((value * unit, error * unit))
+            scale = float(both[0].scale[one] * both[0].scale[other])
+            found.append(
+                _moment(
+                    "covariance",
+                    (names[one], names[other]),
+                    *sides,
+                    predicted=float(prediction.covariance[one, other]),
+                    scale=scale,
+                )
+            )
+    if len(found) <= SHOWN_COVARIANCES:
+        return found, 0
+    order = np.argsort([-_distance(figure) for figure in found], kind="stable")
+    kept = np.sort(order[:SHOWN_COVARIANCES])
+    return [found[at] for at in kept], len(found) - len(kept)
+
+
+def _distance(figure: Moment) -> float:
+    expected = figure.real if math.isnan(figure.predicted) else figure.predicted
+    gap = abs(figure.synthetic - expected)
+    return gap / figure.error if figure.error > 0 else gap

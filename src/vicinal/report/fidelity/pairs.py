@@ -1,0 +1,396 @@
+"""Pair by pair: how alike two columns hang together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._threads import for_chunks
+from vicinal.report.fidelity.columns import Ranked, centre_and_spread
+from vicinal.report.fidelity.correlation import correlations, spearman
+from vicinal.report.tables import Part, Tables
+
+__all__ = ["Association", "PairFidelity", "associate", "compare_pairs", "rank_pairs"]
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int32]
+
+#: A pair of numbers counts towards the pair score above this real correlation ...
+CORRELATED = 0.5
+#: ... and a pair with a category above this real Cramer's V. Both are SDMetrics' own.
+ASSOCIATED = 0.3
+#: Bins of a number beside a category.
+BINS = 10
+#: Tables with more cells than this, and than four times the rows, are counted by sorting.
+DENSE_CELLS = 1 << 20
+#: Pairs times rows that are looked at one by one; beyond it, this many rows are drawn.
+PAIR_ROWS = 500_000_000
+DRAWN_ROWS = 100_000
+#: Columns of a picture of all associations.
+SHOWN_COLUMNS = 40
+
+
+@dataclass(frozen=True)
+class PairFidelity:
+    """Two columns, real and synthetic.
+
+    Attributes
+    ----------
+    first, second : str
+        The columns, in the order of the table.
+    measure : str
+        "pearson" and "spearman" for two numbers; "contingency" for two categories, and for a
+        number (cut into 10 bins) and a category; "correlation ratio" for a number and a category.
+    real, synthetic : float
+        How strongly the two hang together: a correlation, Cramer's V, or the correlation ratio
+        (root of the share of the number's variance between the categories, corrected for chance).
+        NaN where it is undefined.
+    score : float
+        1 is alike, 0 as different as can be. For "contingency" 1 minus the total variation
+        distance of the joint distributions; otherwise 1 minus the difference of the two values,
+        halved for correlations. NaN where a value is undefined.
+    counted : bool
+        Whether it counts towards :attr:`Fidelity.pair_score`: the real columns hang together
+        (correlation beyond 0.5, V above 0.3).
+    """
+
+    first: str
+    second: str
+    measure: str
+    real: float
+    synthetic: float
+    score: float
+    counted: bool = False
+
+
+@dataclass(frozen=True)
+class Association:
+    """How strongly each column hangs together with each other one.
+
+    Attributes
+    ----------
+    names : tuple of str
+        At most 40 columns, those with the largest differences.
+    real, synthetic : tuple of tuple of float
+        Square: Spearman's correlation of two numbers, Cramer's V of two categories, the
+        correlation ratio of a number and a category (both from 0 to 1 and corrected for chance).
+        NaN where undefined.
+    left_out : int
+        Columns that are not shown.
+    """
+
+    names: tuple[str, ...]
+    real: tuple[tuple[float, ...], ...]
+    synthetic: tuple[tuple[float, ...], ...]
+    left_out: int = 0
+
+
+#: First and second column, then their association in the real and the synthetic table.
+Link = tuple[str, str, float, float]
+
+
+def compare_pairs(
+    tables: Tables, ranked: Mapping[str, Ranked], rng: np.random.Generator
+) -> tuple[tuple[PairFidelity, ...], list[Link], str]:
+    """Compare how all pairs of columns hang together.
+
+    Parameters
+    ----------
+    tables : Tables
+        Aligned.
+    ranked : mapping of str to tuple of RankedColumn
+        Ranks of the numeric columns.
+    rng : numpy.random.Generator
+        Draws rows where there are too many pairs to look at all.
+
+    Returns
+    -------
+    pairs : tuple of PairFidelity
+        One or two for each pair of columns.
+    links : list of Link
+        One association for each pair of columns.
+    sampled : str
+        What was measured on a sample, in words; empty if nothing was.
+    """
+    from vicinal.report.fidelity import _kernels  # noqa: F401 (loaded before the threads start)
+
+    binned = {
+        name: tuple(_binned(part.numbers[:, at]) for part in (tables.real, tables.synthetic))
+        for at, name in enumerate(tables.numeric)
+        if tables.categorical
+    }
+    coded = {
+        name: tuple((part.codes[:, at], len(levels) + 1) for part in _parts(tables))
+        for at, (name, levels) in enumerate(zip(tables.categorical, tables.levels, strict=True))
+    }
+    numbers = {
+        name: tuple(part.numbers[:, at] for part in _parts(tables))
+        for at, name in enumerate(tables.numeric)
+    }
+    names = [c.name for c in tables.columns if c.name in numbers or c.name in coded]
+    pairs = list(combinations(names, 2))
+    mixed = [pair for pair in pairs if not (pair[0] in numbers and pair[1] in numbers)]
+    keep, sampled = _drawn_rows(tables, len(mixed), rng)
+    if sampled:
+        binned = {name: _kept(columns, keep) for name, columns in binned.items()}
+        coded = {
+            name: tuple((codes[rows], width) for (codes, width), rows in _zip(columns, keep))
+            for name, columns in coded.items()
+        }
+        few = {name: _kept(columns, keep) for name, columns in numbers.items()}
+    else:
+        few = numbers
+    found: dict[tuple[str, str], tuple[list[PairFidelity], Link]] = {}
+
+    def work(start: int, stop: int) -> None:
+        for first, second in mixed[start:stop]:
+            cells = _joint(
+                *(
+                    coded[name] if name in coded else tuple((one, BINS + 1) for one in binned[name])
+                    for name in (first, second)
+                )
+            )
+            contingency = cells.compared(first, second)
+            if first in coded and second in coded:
+                before, after = (corrected_v(one) for one in cells.tables)
+                found[first, second] = [contingency], (first, second, before, after)
+                continue
+            category, number = (first, second) if first in coded else (second, first)
+            before, after = (
+                correlation_ratio(codes, width - 1, values)
+                for (codes, width), values in _zip(coded[category], few[number])
+            )
+            ratio = PairFidelity(
+                first, second, "correlation ratio", before, after, 1 - abs(before - after)
+            )
+            found[first, second] = [contingency, ratio], (first, second, before, after)
+
+    for_chunks(work, len(mixed), 1)
+    pearson = [correlations(part.numbers) for part in _parts(tables)]
+    for pair in rank_pairs(tables, ranked):
+        one, other = (tables.numeric.index(name) for name in (pair.first, pair.second))
+        linear = _correlated(
+            pair.first, pair.second, "pearson", *(float(table[one, other]) for table in pearson)
+        )
+        link = (pair.first, pair.second, pair.real, pair.synthetic)
+        found[pair.first, pair.second] = [linear, pair], link
+    return (
+        tuple(each for pair in pairs for each in found[pair][0]),
+        [found[pair][1] for pair in pairs],
+        sampled,
+    )
+
+
+def _parts(tables: Tables) -> tuple[Part, Part]:
+    return tables.real, tables.synthetic
+
+
+def _zip(first: Any, second: Any) -> Any:
+    return zip(first, second, strict=True)
+
+
+def _kept(columns: Any, keep: list[npt.NDArray[np.intp]]) -> tuple[Any, ...]:
+    return tuple(one[rows] for one, rows in _zip(columns, keep))
+
+
+def _drawn_rows(
+    tables: Tables, n_pairs: int, rng: np.random.Generator
+) -> tuple[list[npt.NDArray[np.intp]], str]:
+    sizes = [len(part) for part in _parts(tables)]
+    if n_pairs * max(sizes) <= PAIR_ROWS or max(sizes) <= DRAWN_ROWS:
+        return [], ""
+    keep = [
+        np.sort(rng.choice(size, min(size, DRAWN_ROWS), replace=False, shuffle=False))
+        for size in sizes
+    ]
+    return keep, f"pairs with a category on {DRAWN_ROWS:,} rows drawn from each table"
+
+
+def _binned(values: Floats) -> Codes:
+    """Cut a number into 10 bins of equal width over its own range.
+
+    A missing value falls into the last bin, as it does for SDMetrics.
+    """
+    edges = np.histogram_bin_edges(values[~np.isnan(values)], BINS)
+    # the last bin holds the largest value alone (and gaps): numpy.digitize's rule
+    return (np.searchsorted(edges, values, side="right") - 1).astype(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class _Joint:
+    """Counts of the pairs of levels in both tables, those that occur.
+
+    Attributes
+    ----------
+    tables : tuple of tuple
+        For each table, the levels of the cells that occur and their counts.
+    distance : float
+        Total variation distance.
+    """
+
+    tables: tuple[tuple[Any, Any, Floats], ...]
+    distance: float
+
+    def compared(self, first: str, second: str) -> PairFidelity:
+        real, synthetic = (plain_v(one) for one in self.tables)
+        score = max(1.0 - self.distance, 0.0)
+        return PairFidelity(first, second, "contingency", real, synthetic, score, real > ASSOCIATED)
+
+
+def _joint(first: Any, second: Any) -> _Joint:
+    """Count pairs of levels; ``first`` and ``second`` hold codes and width for both tables."""
+    from vicinal.report.fidelity._kernels import count_cells
+
+    (levels, width) = (max(width for _, width in one) for one in (first, second))
+    sides = [(one[0], other[0]) for one, other in _zip(first, second)]
+    sizes = [len(one) for one, _ in sides]
+    if levels * width <= max(DENSE_CELLS, 4 * max(sizes)):
+        counts = [np.zeros(levels * width, np.int64) for _ in sides]
+        for (one, other), table in _zip(sides, counts):
+            count_cells(one, other, levels, width, table)
+        cell = np.flatnonzero(counts[0] | counts[1])
+        counts = [table[cell] for table in counts]
+    else:
+        flat = [np.where(a < 0, levels - 1, a) * np.int64(width) for a, _ in sides]
+        flat = [a + np.where(b < 0, width - 1, b) for a, (_, b) in _zip(flat, sides)]
+        cell, places = np.unique(np.concatenate(flat), return_inverse=True)
+        counts = [np.bincount(where, minlength=len(cell)) for where in np.split(places, [sizes[0]])]
+    shares = [table / max(size, 1) for table, size in _zip(counts, sizes)]
+    occupied = []
+    for table in counts:
+        held = table > 0
+        rows, columns = np.divmod(cell[held], width)
+        occupied.append((rows, columns, table[held].astype(np.float64)))
+    return _Joint(tuple(occupied), float(np.abs(shares[0] - shares[1]).sum() / 2))
+
+
+def _phi(cells: tuple[Any, Any, Floats]) -> tuple[float, float, Floats]:
+    """Return mean square contingency, rows and the two numbers of levels."""
+    rows, columns, counts = cells
+    margins = np.bincount(rows, counts), np.bincount(columns, counts)
+    shape = np.array([np.count_nonzero(one) for one in margins], np.float64)
+    phi = (counts / margins[0][rows] * (counts / margins[1][columns])).sum() - 1.0
+    return float(max(phi, 0.0)), float(counts.sum()), shape
+
+
+def plain_v(cells: tuple[Any, Any, Floats]) -> float:
+    """Return Cramer's V of occupied cells (rows, columns, counts); NaN for a single level."""
+    phi, _, shape = _phi(cells)
+    return min(math.sqrt(phi / (shape.min() - 1)), 1.0) if shape.min() > 1 else math.nan
+
+
+def corrected_v(cells: tuple[Any, Any, Floats]) -> float:
+    """Return Cramer's V with Bergsma's correction for chance; NaN for a single level."""
+    phi, size, shape = _phi(cells)
+    if shape.min() < 2:
+        return math.nan
+    phi -= (shape - 1).prod() / (size - 1)
+    free = shape - (shape - 1) ** 2 / (size - 1)
+    return min(math.sqrt(max(phi, 0.0) / max(free.min() - 1, 1e-9)), 1.0)
+
+
+def correlation_ratio(codes: Codes, levels: int, values: Floats) -> float:
+    """Return how much of a number's spread lies between categories, from 0 to 1.
+
+    Parameters
+    ----------
+    codes : ndarray of int32, shape (n_rows,)
+        Categories; -1 where missing.
+    levels : int
+        How many there may be.
+    values : ndarray of shape (n_rows,)
+        Numbers; NaN where missing.
+
+    Returns
+    -------
+    float
+        Root of Kelley's epsilon squared: the correlation ratio, corrected for what many small
+        categories explain by chance. NaN with a constant number or a single category.
+    """
+    from vicinal.report.fidelity._kernels import group_sums
+
+    counts, sums = np.zeros(levels), np.zeros(levels)
+    centre, spread = centre_and_spread(values)
+    squares = float(group_sums(codes, values, centre, spread or 1.0, counts, sums))
+    held = counts > 0
+    size, groups = counts.sum(), np.count_nonzero(held)
+    total = squares - sums.sum() ** 2 / max(size, 1)
+    if groups < 2 or size <= groups or total <= 1e-12 * squares:
+        return math.nan
+    within = max(squares - (sums[held] ** 2 / counts[held]).sum(), 0.0)
+    share = 1.0 - within / (size - groups) / (total / (size - 1))
+    return math.sqrt(max(share, 0.0))
+
+
+def rank_pairs(tables: Tables, ranked: Mapping[str, Ranked]) -> list[PairFidelity]:
+    """Compare the rank correlations of all pairs of numbers.
+
+    Parameters
+    ----------
+    tables : Tables
+        Aligned.
+    ranked : mapping of str to tuple of RankedColumn
+        Ranks of the numeric columns.
+
+    Returns
+    -------
+    list of PairFidelity
+        Measure "spearman", over the rows that miss neither value.
+    """
+    sides = [[ranked[name][side] for name in tables.numeric] for side in (0, 1)]
+    real, synthetic = (spearman(side) for side in sides)
+    return [
+        _correlated(
+            tables.numeric[one],
+            tables.numeric[other],
+            "spearman",
+            float(real[one, other]),
+            float(synthetic[one, other]),
+        )
+        for one, other in combinations(range(len(tables.numeric)), 2)
+    ]
+
+
+def _correlated(
+    first: str, second: str, measure: str, real: float, synthetic: float
+) -> PairFidelity:
+    score = 1.0 - abs(real - synthetic) / 2
+    counted = measure == "pearson" and abs(real) > CORRELATED and not math.isnan(score)
+    return PairFidelity(first, second, measure, real, synthetic, score, counted)
+
+
+def associate(names: list[str], links: list[Link]) -> Association:
+    """Return the associations of all pairs as two square tables.
+
+    Parameters
+    ----------
+    names : list of str
+        The columns.
+    links : list of Link
+        One for each pair.
+
+    Returns
+    -------
+    Association
+        Of at most 40 columns.
+    """
+    place = {name: at for at, name in enumerate(names)}
+    real, synthetic = np.eye(len(names)), np.eye(len(names))
+    for first, second, before, after in links:
+        one, other = place[first], place[second]
+        real[one, other] = real[other, one] = before
+        synthetic[one, other] = synthetic[other, one] = after
+    gaps = np.nan_to_num(np.abs(real - synthetic)).max(axis=0, initial=0.0)
+    shown = np.sort(np.argsort(-gaps, kind="stable")[:SHOWN_COLUMNS])
+    square: Callable[[Floats], Any] = lambda table: tuple(  # noqa: E731
+        tuple(row) for row in table[np.ix_(shown, shown)].tolist()
+    )
+    return Association(
+        tuple(names[at] for at in shown), square(real), square(synthetic), len(names) - len(shown)
+    )

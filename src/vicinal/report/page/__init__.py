@@ -1,0 +1,137 @@
+"""Results as pages: one self-contained HTML file each.
+
+Pictures are inline SVG of our own, put into the page by Jinja2. A plotting library for the browser
+was weighed and left out: plotly's script alone takes 4.8 MB, nearly the whole budget of a page, its
+canvas does not follow the reader's dark or light theme, and it prints what happens to be on the
+screen. These pages hold no script at all. They open without a network, ask for nothing, follow the
+theme, print whole, and say what they show to a screen reader. Hints are ``<title>`` elements.
+
+All text of a page comes through escaping, since column names and categories are the user's data;
+a content security policy in the page forbids scripts and requests besides.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vicinal.report.collapse import Collapse
+    from vicinal.report.evaluation import Report
+    from vicinal.report.front import Front
+
+__all__ = ["check_installed", "write_collapse", "write_front", "write_report"]
+
+
+def write_report(report: Report, path: str | PathLike[str]) -> None:
+    """Write a report as one HTML file.
+
+    Parameters
+    ----------
+    report : Report
+        What :func:`vicinal.report.evaluate` found.
+    path : str or path
+        Where; replaced whole or not at all.
+
+    Raises
+    ------
+    ImportError
+        Where Jinja2 is not installed.
+    OSError
+        If the file cannot be written.
+    """
+    from vicinal.report.page.figures import report_page
+
+    _write("report.html.j2", report_page, report, path)
+
+
+def write_collapse(collapse: Collapse, path: str | PathLike[str]) -> None:
+    """Write curves of synthesis from synthesis as one HTML file.
+
+    Parameters
+    ----------
+    collapse : Collapse
+        What :func:`vicinal.report.measure_collapse` found.
+    path : str or path
+        Where; replaced whole or not at all.
+
+    Raises
+    ------
+    ImportError
+        Where Jinja2 is not installed.
+    OSError
+        If the file cannot be written.
+    """
+    from vicinal.report.page.series import collapse_page
+
+    _write("collapse.html.j2", collapse_page, collapse, path)
+
+
+def write_front(front: Front, path: str | PathLike[str]) -> None:
+    """Write the front of fidelity and privacy as one HTML file.
+
+    Parameters
+    ----------
+    front : Front
+        What :func:`vicinal.report.tune` found.
+    path : str or path
+        Where; replaced whole or not at all.
+
+    Raises
+    ------
+    ImportError
+        Where Jinja2 is not installed.
+    OSError
+        If the file cannot be written.
+    """
+    from vicinal.report.page.series import front_page
+
+    _write("front.html.j2", front_page, front, path)
+
+
+def _write(template: str, gather: Any, result: Any, path: str | PathLike[str]) -> None:
+    from vicinal import __version__
+    from vicinal.report.page.words import clean
+    from vicinal.table.files import check_folder, replacing
+
+    check_folder(path)
+    page = clean(_environment().get_template(template).render(gather(result, __version__)))
+    with replacing(Path(path)) as sink:
+        sink.write(page.encode("utf-8", "replace"))
+
+
+def check_installed() -> None:
+    """Raise where pages cannot be written, before anything is measured for them.
+
+    Raises
+    ------
+    ImportError
+        Where Jinja2 is not installed.
+    """
+    try:
+        import jinja2  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "Writing a page needs Jinja2, which is not installed. Install it with: "
+            "pip install 'vicinal[report]'. The figures can be written without it, as JSON."
+        ) from error
+
+
+def _environment() -> Any:
+    check_installed()
+    import jinja2
+
+    from vicinal.report.page.svg import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("vicinal.report.page", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    style = (Path(__file__).parent / "templates" / "style.css").read_text("utf-8")
+    environment.globals["style"] = Markup(style)
+    return environment

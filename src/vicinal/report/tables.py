@@ -1,0 +1,285 @@
+"""The tables of a report, side by side: the same columns as numbers and codes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vicinal._checks import check_column
+from vicinal.table.columns import MIXED_KINDS, Column, detect_columns, kind_of_type
+from vicinal.table.frames import to_arrow
+from vicinal.table.numbers import to_floats
+
+__all__ = ["FEW_ROWS", "Part", "Tables", "align"]
+
+#: With fewer rows than this, figures say little; a warning says so.
+FEW_ROWS = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One of the tables, as numbers.
+
+    Attributes
+    ----------
+    numbers : ndarray of float64, shape (n_rows, n_numeric)
+        Numbers, dates and times; NaN where missing. Column by column in memory.
+    codes : ndarray of int32, shape (n_rows, n_categorical)
+        Which of :attr:`Tables.levels` a category is; -1 where missing. Column by column too.
+    """
+
+    numbers: npt.NDArray[np.float64]
+    codes: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, rows: npt.NDArray[np.intp] | slice) -> Part:
+        """Return some of the rows."""
+        return Part(np.asfortranarray(self.numbers[rows]), np.asfortranarray(self.codes[rows]))
+
+    def drawn(self, n_rows: int, rng: np.random.Generator) -> Part:
+        """Return at most ``n_rows`` rows, drawn without replacement; all of them in order if few.
+
+        Parameters
+        ----------
+        n_rows : int
+            Rows wanted.
+        rng : numpy.random.Generator
+            Draws them.
+
+        Returns
+        -------
+        Part
+            Itself where it has no more rows than that.
+        """
+        if len(self) <= n_rows:
+            return self
+        return self.take(np.sort(rng.choice(len(self), n_rows, replace=False, shuffle=False)))
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Real, synthetic and hold-out rows with the same columns.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+        What is compared, in the order of the real table: no identifiers, no free text.
+    numeric, categorical : tuple of str
+        Names of the columns of :attr:`Part.numbers` and :attr:`Part.codes`. A constant counts as
+        what its type is; a column without any value is in neither.
+    levels : tuple of tuple
+        Values of each categorical column, in the order of their codes.
+    real, synthetic : Part
+        The rows a generator learnt from, and those it made.
+    holdout : Part or None
+        Rows it never saw.
+    target : str or None
+        The column that a model is to predict.
+    """
+
+    columns: tuple[Column, ...]
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    levels: tuple[tuple[Any, ...], ...]
+    real: Part
+    synthetic: Part
+    holdout: Part | None = None
+    target: str | None = None
+
+    @property
+    def task(self) -> str | None:
+        """What predicting the target is: "class", "number", or None without a target.
+
+        A category, and a number with two values, is a class.
+        """
+        if self.target is None:
+            return None
+        if self.target in self.categorical:
+            return "class"
+        values = self.real.numbers[:, self.numeric.index(self.target)]
+        return "class" if len(np.unique(values[~np.isnan(values)])) <= 2 else "number"
+
+    def split(self, rng: np.random.Generator) -> Tables:
+        """Return the same with half of the real rows, drawn at random, as the hold-out."""
+        order = rng.permutation(len(self.real))
+        half = len(order) // 2
+        parts = self.real.take(np.sort(order[half:])), self.real.take(np.sort(order[:half]))
+        return replace(self, real=parts[0], holdout=parts[1])
+
+
+def align(
+    real: Any,
+    synthetic: Any,
+    holdout: Any = None,
+    *,
+    target: str | None = None,
+    kinds: Mapping[str, str] | None = None,
+    columns: Sequence[Column] | None = None,
+) -> Tables:
+    """Bring tables into one form.
+
+    Parameters
+    ----------
+    real, synthetic, holdout : pandas, Polars or PyArrow tables
+        The hold-out may be left out. Columns may stand in any order.
+    target : str, optional
+        Column that a model is to predict.
+    kinds : mapping of str to str, optional
+        Column name to kind (:data:`vicinal.table.KINDS`), where detection on the real table is
+        wrong.
+    columns : sequence of Column, optional
+        What the real columns are; detected where left out.
+
+    Returns
+    -------
+    Tables
+        Aligned.
+
+    Raises
+    ------
+    ValueError
+        If a table has no rows, lacks columns or has columns that the real one has not, or a
+        column holds another kind of value, or nothing is left to compare, or there is no such
+        target.
+
+    Warns
+    -----
+    UserWarning
+        With fewer than 50 rows.
+    """
+    arrows = {"real": to_arrow(real), "synthetic": to_arrow(synthetic)}
+    if holdout is not None:
+        arrows["hold-out"] = to_arrow(holdout)
+    for name, table in arrows.items():
+        if not table.num_rows:
+            raise ValueError(f"The {name} table has no rows. There is nothing to compare.")
+    known = list(columns) if columns is not None else detect_columns(arrows["real"], kinds)
+    compared = [c for c in known if c.kind not in {"identifier", "text"}]
+    if target is not None:
+        check_column("target", target, [c.name for c in compared])
+    _check_columns(arrows, known)
+    few = [f"{name} ({len(table)} rows)" for name, table in arrows.items() if len(table) < FEW_ROWS]
+    if few:
+        warnings.warn(
+            f"Fewer than {FEW_ROWS} rows: {', '.join(few)}. Intervals are wide; read no single "
+            "figure as proof.",
+            UserWarning,
+            stacklevel=3,
+        )
+    numbers: dict[str, list[Any]] = {}
+    codes: dict[str, list[Any]] = {}
+    levels = []
+    for column in compared:
+        if column.kind == "missing":
+            continue
+        values = [table[column.name] for table in arrows.values()]
+        own = values[0].type
+        if _own_kind(column, own) in MIXED_KINDS:
+            _check_numbers(column, arrows)
+            numbers[column.name] = [_floats(one, own, column.name) for one in values]
+        else:
+            seen, codes[column.name] = _coded(values)
+            levels.append(seen)
+    if not numbers and not codes:
+        raise ValueError(
+            "No column is left to compare: all are identifiers, free text or empty. Say what a "
+            "column is with kinds={'name': 'category'}."
+        )
+    parts = [
+        Part(
+            _stacked([one[at] for one in numbers.values()], table.num_rows, np.float64),
+            _stacked([one[at] for one in codes.values()], table.num_rows, np.int32),
+        )
+        for at, table in enumerate(arrows.values())
+    ]
+    return Tables(
+        tuple(compared),
+        tuple(numbers),
+        tuple(codes),
+        tuple(levels),
+        parts[0],
+        parts[1],
+        parts[2] if holdout is not None else None,
+        target,
+    )
+
+
+def _check_columns(arrows: Mapping[str, pa.Table], known: Sequence[Column]) -> None:
+    wanted = {c.name for c in known if c.kind not in {"identifier", "text"}}
+    allowed = {c.name for c in known}
+    for name, table in arrows.items():
+        there = set(table.column_names)
+        faults = [
+            f"{said} {', '.join(map(repr, sorted(which)))}"
+            for said, which in (("lacks", wanted - there), ("has in excess", there - allowed))
+            if which
+        ]
+        if faults:
+            raise ValueError(
+                f"The {name} table {' and '.join(faults)}, compared with the real table. "
+                "Give tables of the same columns."
+            )
+
+
+def _own_kind(column: Column, arrow: pa.DataType) -> str:
+    return kind_of_type(arrow) if column.kind == "constant" else column.kind
+
+
+def _check_numbers(column: Column, arrows: Mapping[str, pa.Table]) -> None:
+    first = arrows["real"][column.name].type
+    for name, table in arrows.items():
+        other = table[column.name].type
+        kinds = kind_of_type(first), kind_of_type(other)
+        plain = {"numeric", "integer", "boolean"}
+        if pa.types.is_null(other) or kinds[0] == kinds[1] or set(kinds) <= plain:
+            continue
+        raise ValueError(
+            f"Column {column.name!r} is {first} in the real table and {other} in the {name} one. "
+            "Convert one of them, or say what it is with kinds."
+        )
+
+
+def _floats(values: pa.ChunkedArray, own: pa.DataType, name: str) -> npt.NDArray[np.float64]:
+    if pa.types.is_null(values.type):
+        return np.full(len(values), np.nan)
+    if pa.types.is_temporal(own) and values.type != own:
+        values = values.cast(own, safe=False)  # another unit or time zone
+    if pa.types.is_boolean(values.type):
+        values = values.cast(pa.int8())
+    numbers, missing = to_floats(values, name)
+    return np.where(missing, np.nan, numbers)
+
+
+def _coded(parts: Sequence[pa.ChunkedArray]) -> tuple[tuple[Any, ...], list[Any]]:
+    """Return the distinct values of all parts, and the codes of each."""
+    plain = [
+        one.cast(one.type.value_type) if pa.types.is_dictionary(one.type) else one for one in parts
+    ]
+    plain = [
+        pc.if_else(pc.is_nan(one), None, one) if pa.types.is_floating(one.type) else one
+        for one in plain
+    ]
+    if len({one.type for one in plain}) > 1:
+        plain = [one.cast(pa.large_string()) for one in plain]
+    seen = pa.chunked_array([pc.unique(pc.drop_null(one)) for one in plain]).unique()
+    codes = [
+        pc.fill_null(pc.index_in(one, value_set=seen), -1).to_numpy().astype(np.int32)
+        for one in plain
+    ]
+    return tuple(seen.to_pylist()), codes
+
+
+def _stacked(columns: Sequence[npt.NDArray[Any]], n_rows: int, kind: Any) -> npt.NDArray[Any]:
+    out = np.empty((n_rows, len(columns)), kind, order="F")
+    for at, values in enumerate(columns):
+        out[:, at] = values
+    return out

@@ -1,0 +1,335 @@
+"""Pages as files: self-contained, escaped, complete, the same for the same input."""
+
+from __future__ import annotations
+
+import builtins
+import math
+import re
+from dataclasses import fields, is_dataclass, replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import vicinal.report.page as package
+from vicinal.report.page import check_installed, write_collapse, write_front, write_report
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+class Reader(HTMLParser):
+    """Reads a page strictly: every element is closed where it should be."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[tuple[str, dict]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        named = dict(attrs)
+        assert len(named) == len(attrs), (tag, attrs)
+        self.tags.append((tag, named))
+        if "id" in named:
+            self.ids.append(named["id"])
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open, tag
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] != "style":
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def read(path) -> Reader:
+    reader = Reader()
+    reader.feed(path.read_text("utf-8"))
+    reader.close()
+    assert not reader.open
+    assert len(reader.ids) == len(set(reader.ids))
+    return reader
+
+
+def without_figures(value):
+    """Return a result with every figure not measured."""
+    if is_dataclass(value):
+        plain = {f.name: without_figures(getattr(value, f.name)) for f in fields(value)}
+        return replace(value, **plain)
+    if isinstance(value, tuple):
+        return tuple(without_figures(one) for one in value)
+    return math.nan if isinstance(value, float) else value
+
+
+@pytest.fixture
+def pages(makers, tmp_path):
+    """One of each page."""
+    found = {
+        "report": (write_report, makers.report()),
+        "bare": (write_report, makers.report(utility=False, plan=False)),
+        "wide": (write_report, makers.report(25, 20)),
+        "collapse": (write_collapse, makers.collapse()),
+        "front": (write_front, makers.front()),
+    }
+    for name, (write, result) in found.items():
+        write(result, tmp_path / f"{name}.html")
+    return {name: tmp_path / f"{name}.html" for name in found}
+
+
+def test_asks_for_nothing_and_runs_nothing(pages):
+    for path in pages.values():
+        text, reader = path.read_text("utf-8"), read(path)
+        assert not re.search(r"https?://|src=|@import|javascript:", text)
+        # what url() names lies in the page itself
+        assert set(re.findall(r"url\(([^)]{1})", text)) <= {"#"}
+        for tag, attributes in reader.tags:
+            assert tag not in {"script", "iframe", "object", "embed", "img"}
+            assert not [name for name in attributes if name.startswith("on")]
+            assert attributes.get("href", "#").startswith(("#", "data:,"))
+        policy = next(a for t, a in reader.tags if a.get("http-equiv") == "Content-Security-Policy")
+        assert policy["content"].startswith("default-src 'none'")
+
+
+def test_links_within_the_page_lead_somewhere(pages):
+    for path in pages.values():
+        reader = read(path)
+        wanted = [a["href"][1:] for _, a in reader.tags if a.get("href", "").startswith("#")]
+        wanted += [one for _, a in reader.tags for one in a.get("aria-labelledby", "").split()]
+        text = path.read_text("utf-8")
+        wanted += re.findall(r"url\(#([\w-]+)\)", text)
+        assert set(wanted) <= set(reader.ids)
+
+
+def test_is_small(pages):
+    assert pages["report"].stat().st_size < 260_000
+    assert pages["wide"].stat().st_size < 450_000
+
+
+def test_has_every_picture(pages):
+    wanted = {
+        "map-real", "map-made", "map-gap", "two-sample", "moment-strip", "moments-mean",
+        "moments-variance", "moments-covariance", "moments-skewness", "moments-kurtosis",
+        "distances", "attacks", "copies", "nearness", "rare", "utility-0", "utility-1", "weights",
+    }  # fmt: skip
+    ids = read(pages["report"]).ids
+    assert wanted <= set(ids)
+    assert sum(bool(re.fullmatch(r"column-\d+", one)) for one in ids) == 11
+    bare = set(read(pages["bare"]).ids)
+    assert bare >= wanted - {"utility-0", "utility-1", "weights"}
+    assert not bare & {"utility-0", "utility-1", "weights"}
+    assert {one for one in read(pages["collapse"]).ids if re.fullmatch(r"panel-\w+", one)} == {
+        "panel-variance", "panel-attenuation", "panel-correlation_error", "panel-coverage",
+        "panel-utility",
+    }  # fmt: skip
+    assert "front" in read(pages["front"]).ids
+
+
+def test_pictures_are_named_and_described(pages):
+    for path in pages.values():
+        for tag, attributes in read(path).tags:
+            if tag == "svg":
+                hidden = attributes.get("aria-hidden") == "true"
+                assert hidden or (attributes["role"] == "img" and attributes["aria-labelledby"])
+
+
+def test_says_the_verdict_in_words_and_numbers(pages, makers):
+    report = makers.report()
+    words = read(pages["report"]).words
+    assert report.verdict.headline in words
+    for figure in report.verdict.figures:
+        assert f"{abs(figure.figure.value):.3f}" in words
+        assert figure.grade in words
+    assert report.notes[0] in words
+    for _, figure, says in report.privacy.explained():
+        assert figure in words
+        assert says in words
+
+
+def test_worst_columns_come_first_and_tables_have_all(makers, tmp_path):
+    report = makers.report(30, 20)
+    write_report(report, tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text("utf-8")
+    shown = re.findall(r'<figcaption><b title="([^"]*)"', text)
+    ordered = [c.name for c in sorted(report.fidelity.columns, key=lambda c: c.score)]
+    assert shown == ordered[:40]
+    assert "10 more columns without a picture" in read(tmp_path / "r.html").words
+    assert all(f'<th scope="row">{name}</th>' in text for name in ordered)
+
+
+def test_text_from_tables_is_escaped(makers, tmp_path):
+    report = makers.report(3, 2, names=[f"{makers.nasty}{i}" for i in range(5)])
+    marginal = report.fidelity.columns[3].marginal
+    labels = (makers.nasty, *marginal.labels[1:])
+    columns = list(report.fidelity.columns)
+    columns[3] = replace(columns[3], marginal=replace(marginal, labels=labels))
+    fidelity = replace(report.fidelity, columns=tuple(columns), sampled=makers.nasty)
+    report = replace(
+        report,
+        fidelity=fidelity,
+        target=makers.nasty,
+        notes=(f"note {makers.nasty}",),
+        weights=replace(report.weights, law=makers.nasty),
+        utility=replace(report.utility, target=makers.nasty),
+    )
+    write_report(report, tmp_path / "r.html")
+    reader = read(tmp_path / "r.html")
+    assert "script" not in {tag for tag, _ in reader.tags}
+    assert not [a for _, a in reader.tags if "onmouseover" in a]
+    assert "<script>alert(1)</script>" in reader.words
+    assert not re.search("[\x00-\x08\u202e]", (tmp_path / "r.html").read_text("utf-8"))
+
+    curve = makers.collapse().curves[0]
+    write_collapse(
+        replace(makers.collapse(), curves=(replace(curve, law=makers.nasty),)), tmp_path / "c.html"
+    )
+    front = makers.front()
+    first = replace(front.settings[0], name=makers.nasty, command=makers.nasty)
+    write_front(replace(front, settings=(first, *front.settings[1:]), recommended=0),
+                tmp_path / "f.html")  # fmt: skip
+    for name in ("c.html", "f.html"):
+        assert "script" not in {tag for tag, _ in read(tmp_path / name).tags}
+
+
+def test_a_lone_surrogate_in_a_name_is_replaced(makers, tmp_path):
+    report = makers.report(1, 1, names=["\ud800x", "y"])
+    write_report(report, tmp_path / "r.html")
+    assert "?x" in read(tmp_path / "r.html").words
+
+
+def test_what_was_not_measured_is_a_dash(makers, tmp_path):
+    report = makers.report()
+    holes = replace(
+        report,
+        fidelity=without_figures(report.fidelity),
+        # there is always a row to measure a distance from
+        privacy=replace(without_figures(report.privacy), distances=report.privacy.distances),
+        utility=without_figures(report.utility),
+    )
+    write_report(holes, tmp_path / "r.html")
+    write_collapse(without_figures(makers.collapse()), tmp_path / "c.html")
+    write_front(replace(without_figures(makers.front()), limit=0.6), tmp_path / "f.html")
+    for name in ("r.html", "c.html", "f.html"):
+        text = (tmp_path / name).read_text("utf-8").partition("</style>")[2]
+        assert not re.search(r"\b(nan|NaN|inf)\b|[>\"]None[<\"]", text), name
+        read(tmp_path / name)
+
+
+def test_the_least_there_can_be(makers, tmp_path):
+    report = makers.report(1, 0, utility=False, plan=False)
+    fidelity = replace(
+        report.fidelity,
+        columns=(replace(report.fidelity.columns[0], marginal=None, score=math.nan),),
+        moments=replace(report.fidelity.moments, figures=()),
+        two_sample=None,
+    )
+    write_report(replace(report, fidelity=fidelity, notes=()), tmp_path / "r.html")
+    ids = read(tmp_path / "r.html").ids
+    assert "together" not in ids
+    assert "distances" in ids
+
+
+def test_a_constant_column_and_one_bin_are_drawn(makers, tmp_path):
+    report = makers.report(1, 0)
+    column = report.fidelity.columns[0]
+    flat = replace(column.marginal, edges=(5.0, 5.0), real=(1.0,), synthetic=(1.0,))
+    fidelity = replace(report.fidelity, columns=(replace(column, marginal=flat),))
+    write_report(replace(report, fidelity=fidelity), tmp_path / "r.html")
+    assert "column-0" in read(tmp_path / "r.html").ids
+
+
+def test_a_split_hold_out_is_said_to_prove_nothing(makers, tmp_path):
+    report = replace(makers.report(), privacy=makers.privacy("split"))
+    write_report(report, tmp_path / "r.html")
+    assert "prove nothing" in read(tmp_path / "r.html").words
+    text = (tmp_path / "r.html").read_text("utf-8")
+    curves = re.search(r'<svg[^>]*id="distances".*?</svg>', text, re.S)[0]
+    assert "real to other real" in curves
+    assert "hold-out to training" not in curves
+
+
+def test_moments_without_errors_are_not_called_alike(makers, tmp_path):
+    report = makers.report()
+    moments = report.fidelity.moments
+    unsure = tuple(replace(one, error=math.nan, flagged=False) for one in moments.figures)
+    for share, ids in ((0, False), (1, True)):
+        figures = (*moments.figures[:share], *unsure[share:])
+        fidelity = replace(report.fidelity, moments=replace(moments, figures=figures))
+        write_report(replace(report, fidelity=fidelity), tmp_path / "r.html")
+        reader = read(tmp_path / "r.html")
+        assert ("moment-strip" in reader.ids) is ids
+        assert ("moments differs" in reader.words) is ids
+        assert ("to say what chance explains" in reader.words) is not ids
+
+
+def test_no_recommendation_no_command(makers, tmp_path):
+    write_front(makers.front(recommended=None, utility=False), tmp_path / "f.html")
+    reader = read(tmp_path / "f.html")
+    assert "pre" not in {tag for tag, _ in reader.tags}
+    assert "No setting surely keeps the share closer to training rows below 0.68" in reader.words
+
+
+def test_the_recommended_command_can_be_copied(makers, pages):
+    text = pages["front"].read_text("utf-8")
+    assert f"<code>{makers.front().best.command}</code></pre>" in text
+    assert "user-select: all" in text
+
+
+def test_laws_without_theory_or_utility(makers, tmp_path):
+    collapse = makers.collapse(utility=False)
+    curves = tuple(
+        replace(c, predicted_variance=tuple(math.nan for _ in c.variance)) for c in collapse.curves
+    )
+    write_collapse(replace(collapse, curves=curves), tmp_path / "c.html")
+    text = (tmp_path / "c.html").read_text("utf-8")
+    assert "panel-utility" not in text
+    panel = re.search(r'<svg[^>]*id="panel-variance".*?</svg>', text, re.S)[0]
+    assert "theory" not in panel
+
+
+def test_same_input_same_bytes(makers, tmp_path):
+    for name in ("a", "b"):
+        write_report(makers.report(), tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_is_written_whole_or_not_at_all(makers, tmp_path):
+    target = tmp_path / "r.html"
+    target.write_text("as it was")
+    with pytest.raises(AttributeError):
+        write_report(None, target)
+    assert target.read_text() == "as it was"
+    assert [one.name for one in tmp_path.iterdir()] == ["r.html"]
+    with pytest.raises(FileNotFoundError, match="make it first"):
+        write_report(makers.report(), tmp_path / "no" / "r.html")
+
+
+def test_says_what_to_install(makers, tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *rest, **more):
+        if name.partition(".")[0] == "jinja2":
+            raise ImportError(name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ImportError, match=r"pip install 'vicinal\[report\]'"):
+        check_installed()
+    with pytest.raises(ImportError, match=r"pip install 'vicinal\[report\]'"):
+        write_report(makers.report(), tmp_path / "r.html")
+    assert not list(tmp_path.iterdir())
+
+
+def test_templates_escape_everything_but_pictures():
+    for template in (Path(package.__file__).parent / "templates").glob("*.j2"):
+        text = template.read_text("utf-8")
+        assert not re.search(r"\|\s*safe|autoescape\s+false", text), template.name
