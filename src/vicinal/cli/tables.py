@@ -1,0 +1,188 @@
+"""Commands that make tables."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vicinal.cli.app import app
+from vicinal.cli.options import Kinds, Source, parse_kinds, read
+from vicinal.cli.reports import check_report, write_report
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from vicinal.table import TableSynthesizer
+
+#: Rows from which a progress bar is worth showing.
+PROGRESS_ROWS = 500_000
+
+
+@app.command()
+def table(
+    source: Source,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
+    rows: Annotated[
+        int | None, typer.Option("--rows", "-n", help="Rows to draw; as many as read.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Column that a model will predict.")] = None,
+    privacy: Annotated[
+        str, typer.Option(help="low, balanced or high: how far rows stay from real ones.")
+    ] = "balanced",
+    within: Annotated[
+        list[str] | None, typer.Option(help="Column whose groups are never mixed.")
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="Condition on every row, e.g. 'age>=40'.")
+    ] = None,
+    marginals: Annotated[
+        str, typer.Option(help="normal-score keeps columns, raw keeps mean and covariance.")
+    ] = "normal-score",
+    delta: Annotated[
+        float | None, typer.Option(help="EpBeta's distance from the left row, 0 to 1.")
+    ] = None,
+    eps: Annotated[float | None, typer.Option(help="EpBeta's reach beyond [0, 1].")] = None,
+    neighbours: Annotated[int | None, typer.Option(help="Size of a neighbourhood.")] = None,
+    categories: Annotated[
+        str | None, typer.Option(help="parent or columnwise: where categories come from.")
+    ] = None,
+    identifiers: Annotated[str | None, typer.Option(help="replace or drop.")] = None,
+    text: Annotated[str | None, typer.Option(help="drop or replace.")] = None,
+    column: Kinds = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed, the same rows.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a full report: .html, .json, .txt or .md.")
+    ] = None,
+    save_model: Annotated[
+        Path | None, typer.Option(help="Keep the learnt synthesizer (it holds the rows).")
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="Write which rows were mixed to this table file.")
+    ] = None,
+) -> None:
+    """Turn a real table into a synthetic one of the same structure."""
+    from vicinal.table import TableSynthesizer
+    from vicinal.table.files import check_folder, check_output, write_table
+    from vicinal.weights import EpBeta
+
+    for path in (output, plan):
+        if path is not None:
+            check_output(path)
+    if save_model is not None:
+        check_folder(save_model)
+    if report is not None:
+        check_report("report", report)
+    if rows is not None and rows < 1:
+        raise ValueError(f"rows must be at least 1, got {rows}.")
+    weights = None
+    if delta is not None or eps is not None:
+        weights = EpBeta(0.1 if delta is None else delta, 0.3 if eps is None else eps)
+    synthesizer = TableSynthesizer(
+        privacy,
+        weights=weights,
+        marginals=marginals,
+        within=within,
+        target=target,
+        neighbours=neighbours,
+        categories=categories,
+        kinds=parse_kinds(column),
+        identifiers=identifiers,
+        text=text,
+        random_state=seed,
+    )
+    real = read(source)
+    synthesizer.fit(real)
+    synthetic, drawn = _sample(synthesizer, rows, where)
+    write_table(synthetic, output)
+    if plan is not None:
+        write_table(drawn.to_arrow(), plan)
+    if save_model is not None:
+        synthesizer.save(save_model)
+    summary = _summary(synthesizer, real, synthetic, where)
+    typer.echo(summary)
+    if report is not None:
+        from vicinal.report import audit
+
+        found = audit(synthesizer, real, synthetic, drawn, where=where, random_state=seed or 0)
+        write_report(found, report)
+        typer.echo(f"\n{found.verdict.headline}\nReport: {report}.")
+    typer.echo(f"\n{real.num_rows:,} rows read, {synthetic.num_rows:,} written to {output}.")
+
+
+@app.command()
+def columns(source: Source, column: Kinds = None) -> None:
+    """Say what each column of a table is, and what becomes of it."""
+    from vicinal.table import KINDS, detect_columns
+
+    found = detect_columns(read(source), parse_kinds(column))
+    width = max(len(one.name) for one in found)
+    heads = f"{'kind':<10} {'distinct':>9} {'missing':>8}  what becomes of it"
+    typer.echo(f"{'column':<{width}}  {heads}")
+    for one in found:
+        note = f" ({one.note})" if one.note else ""
+        typer.echo(
+            f"{one.name:<{width}}  {one.kind:<10} {one.n_distinct:>9,} {one.n_missing:>8,}  "
+            f"{KINDS[one.kind]}{note}"
+        )
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path(
+        "demo"
+    ),
+) -> None:
+    """Turn a bundled real table into a synthetic one and show what was kept."""
+    from vicinal.data import adult_sample
+
+    output.mkdir(parents=True, exist_ok=True)
+    real = output / "people.csv"
+    real.write_bytes(adult_sample())
+    synthetic = output / "synthetic.csv"
+    typer.echo(f"$ vicinal table {real} -o {synthetic} --target income --seed 7\n")
+    table(real, synthetic, target="income", seed=7, report=output / "report.html")
+    typer.echo("\nThe first rows, real and synthetic:\n")
+    for path in (real, synthetic):
+        with open(path, encoding="utf-8") as file:
+            typer.echo("".join(next(file) for _ in range(4)))
+
+
+def _sample(
+    synthesizer: TableSynthesizer, rows: int | None, where: list[str] | None
+) -> tuple[pa.Table, Any]:
+    total = rows or synthesizer.n_rows_
+    drawn: tuple[pa.Table, Any]
+    if total < PROGRESS_ROWS or not sys.stderr.isatty():
+        drawn = synthesizer.sample(total, where=where, return_plan=True)
+        return drawn
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("Drawing rows", total=total)
+
+        def advance(done: int) -> None:
+            bar.advance(task, done)
+
+        drawn = synthesizer.sample(total, where=where, return_plan=True, progress=advance)
+    return drawn
+
+
+def _summary(
+    synthesizer: TableSynthesizer, real: pa.Table, synthetic: pa.Table, where: list[str] | None
+) -> str:
+    from vicinal.report import compare
+    from vicinal.table.conditions import parse_where, rows_matching
+
+    if where:
+        real = real.filter(rows_matching(real, parse_where(where)))
+    recipe = synthesizer.recipe_
+    how = f"method {recipe.method}, weights {recipe.weights}, marginals {recipe.marginals}"
+    if recipe.method == "neighbourhood":
+        how += f", neighbours {recipe.neighbours}"
+    if recipe.within:
+        how += f", within {', '.join(recipe.within)}"
+    return f"{how}\n\n{compare(real, synthetic, synthesizer.columns_).summary()}"
