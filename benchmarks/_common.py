@@ -33,7 +33,14 @@ SETS = {
     "california": ("california_housing.csv.gz", "median_house_value", "number"),
     "wine": ("wine_quality.csv", "quality", "number"),
     "insurance": ("insurance.csv", "charges", "number"),
+    "abalone": ("abalone.csv", "rings", "number"),
+    "pima": ("pima_diabetes.csv", "outcome", "class"),
+    "mammography": ("mammography.csv", "class", "class"),
+    "protein": ("protein_casp.csv.gz", "RMSD", "number"),
+    "titanic": ("titanic.csv", "survived", "class"),
 }
+#: Columns of names and numbers of things, which say who a row is about; nobody learns them.
+_IDENTITY = {"titanic": ["name", "ticket", "cabin"]}
 #: Kinds of column, as SDV names them, that copulas and quality scores treat as data.
 _DATA_KINDS = {"numerical", "categorical", "boolean", "datetime", "ordinal"}
 
@@ -68,7 +75,7 @@ def load(name: str, folder: Path) -> Dataset | None:
     if not (folder / file).exists():
         skip(f"{name}: {folder / file} is absent; name its folder with --data")
         return None
-    frame, test = pd.read_csv(folder / file), None
+    frame, test = pd.read_csv(folder / file).drop(columns=_IDENTITY.get(name, [])), None
     if "split" in frame:
         test = frame[frame["split"] == "test"].drop(columns="split").reset_index(drop=True)
         frame = frame[frame["split"] == "train"].drop(columns="split").reset_index(drop=True)
