@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,13 +13,16 @@ import typer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Kinds", "Source", "parse_kinds", "read"]
+    from vicinal.weights import WeightLaw
+
+__all__ = ["Kinds", "Source", "Target", "counting", "parse_kinds", "parse_weights", "read"]
 
 Source = Annotated[Path, typer.Argument(help="CSV, TSV (.gz too), Parquet, Arrow or JSON lines.")]
 Kinds = Annotated[
     list[str] | None,
     typer.Option("--column", help="NAME=KIND where detection is wrong, e.g. zip=category."),
 ]
+Target = Annotated[str | None, typer.Option(help="Column that a model will predict.")]
 
 
 def read(source: Path) -> pa.Table:
@@ -43,3 +49,51 @@ def parse_kinds(pairs: list[str] | None) -> dict[str, str] | None:
             raise ValueError(f"column must be NAME=KIND, such as zip=category, got {pair!r}.")
         kinds[name] = kind
     return kinds
+
+
+def parse_weights(
+    weights: str | None, parents: int | None, delta: float | None, eps: float | None
+) -> WeightLaw | None:
+    """Return the law that options ask for, None where they ask for none.
+
+    Raises
+    ------
+    ValueError
+        If options exclude each other, or a law cannot be read.
+    """
+    from vicinal.report.laws import parse_law
+    from vicinal.weights import EpBeta, SphereWeights
+
+    asked = {
+        "weights": weights is not None,
+        "parents": parents is not None,
+        "delta or eps": delta is not None or eps is not None,
+    }
+    several = [name for name, is_asked in asked.items() if is_asked]
+    if len(several) > 1:
+        raise ValueError(f"{' and '.join(several)} exclude each other. Leave all but one out.")
+    if weights is not None:
+        return parse_law(weights)
+    if parents is not None:
+        return SphereWeights(parents)
+    if not several:
+        return None
+    return EpBeta(0.1 if delta is None else delta, 0.3 if eps is None else eps)
+
+
+@contextmanager
+def counting(title: str) -> Iterator[Callable[..., None] | None]:
+    """Give a function that shows how far the work is; None where nobody is watching."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None)
+
+        def show(done: int, total: int, what: str = "") -> None:
+            bar.update(task, completed=done, total=total, description=what or title)
+
+        yield show

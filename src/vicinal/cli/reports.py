@@ -9,12 +9,16 @@ import typer
 
 from vicinal._checks import did_you_mean
 from vicinal.cli.app import app
-from vicinal.cli.options import Kinds, Source, parse_kinds, read
+from vicinal.cli.options import Kinds, Source, Target, counting, parse_kinds, read
 
 if TYPE_CHECKING:
     from vicinal.report import Report
 
 __all__ = ["check_report", "write_report"]
+
+Page = Annotated[Path | None, typer.Option("--output", "-o", help="Page, text or JSON to write.")]
+Json = Annotated[Path | None, typer.Option(help="JSON to write as well.")]
+Seed = Annotated[int, typer.Option(help="The same seed, the same figures.")]
 
 #: What a report can be written as.
 SUFFIXES = (".html", ".json", ".txt", ".md")
@@ -68,6 +72,21 @@ def write_report(found: Any, path: Path) -> None:
             sink.write(f"{found.summary()}\n".encode())
 
 
+def check_reports(**paths: Path | None) -> None:
+    """Check every report that was asked for, by the option that named it."""
+    for option, path in paths.items():
+        if path is not None:
+            check_report(option, path)
+
+
+def write_reports(found: Any, *paths: Path | None) -> None:
+    """Write every report that was asked for, and print the result."""
+    for path in paths:
+        if path is not None:
+            write_report(found, path)
+    typer.echo(found.summary())
+
+
 @app.command()
 def report(
     real: Source,
@@ -75,24 +94,20 @@ def report(
     holdout: Annotated[
         Path | None, typer.Option(help="Real rows that the generator never saw.")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Column that a model will predict.")] = None,
+    target: Target = None,
     plan: Annotated[
         Path | None, typer.Option(help="Which rows were mixed, as `vicinal table --plan` wrote it.")
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Page, text or JSON to write.")
-    ] = None,
-    json: Annotated[Path | None, typer.Option(help="JSON to write as well.")] = None,
+    output: Page = None,
+    json: Json = None,
     column: Kinds = None,
-    seed: Annotated[int, typer.Option(help="The same seed, the same figures.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Say what a synthetic table kept, gives away, and is good for."""
     from vicinal.plan import MixPlan
     from vicinal.report import evaluate
 
-    for option, path in (("output", output), ("json", json)):
-        if path is not None:
-            check_report(option, path)
+    check_reports(output=output, json=json)
     found: Report = evaluate(
         read(real),
         read(synthetic),
@@ -102,7 +117,88 @@ def report(
         kinds=parse_kinds(column),
         random_state=seed,
     )
-    for path in (output, json):
-        if path is not None:
-            write_report(found, path)
-    typer.echo(found.summary())
+    write_reports(found, output, json)
+
+
+@app.command()
+def collapse(
+    source: Source,
+    generations: Annotated[
+        int, typer.Option("--generations", "-g", help="Rounds of synthesis from synthesis.")
+    ] = 50,
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="Laws, commas between: uniform, beta:ALPHA, epbeta:DELTA[:EPS], sphere:PARENTS, "
+            "fixed:LAM."
+        ),
+    ] = "uniform,beta:0.1,epbeta:0.1",
+    target: Target = None,
+    within: Annotated[
+        list[str] | None, typer.Option(help="Column whose groups are never mixed.")
+    ] = None,
+    marginals: Annotated[
+        str, typer.Option(help="raw is what theory is about; normal-score keeps columns.")
+    ] = "raw",
+    rows: Annotated[int, typer.Option(help="Rows of a generation, at most.")] = 20_000,
+    output: Page = None,
+    json: Json = None,
+    column: Kinds = None,
+    seed: Seed = 0,
+) -> None:
+    """Make each generation from the one before, and say what is left of the real table."""
+    from vicinal.report import measure_collapse
+    from vicinal.report.laws import parse_laws
+
+    check_reports(output=output, json=json)
+    laws = parse_laws(weights)
+    real = read(source)
+    with counting("Generations") as progress:
+        found = measure_collapse(
+            real,
+            weights=laws,
+            generations=generations,
+            target=target,
+            marginals=marginals,
+            within=within,
+            kinds=parse_kinds(column),
+            rows=rows,
+            random_state=seed,
+            progress=progress,
+        )
+    write_reports(found, output, json)
+
+
+@app.command()
+def tune(
+    source: Source,
+    target: Target = None,
+    limit: Annotated[
+        float,
+        typer.Option(help="Most of the rows that may lie closer to learnt ones; 0.5 is ideal."),
+    ] = 0.55,
+    rows: Annotated[int, typer.Option(help="Rows to learn from, at most.")] = 10_000,
+    repeats: Annotated[int, typer.Option(help="How often to split and draw anew.")] = 1,
+    output: Page = None,
+    json: Json = None,
+    column: Kinds = None,
+    seed: Seed = 0,
+) -> None:
+    """Try settings of the synthesizer on a table, and recommend one."""
+    from vicinal.report import tune as try_settings
+
+    check_reports(output=output, json=json)
+    real = read(source)
+    with counting("Settings") as progress:
+        found = try_settings(
+            real,
+            target,
+            limit=limit,
+            rows=rows,
+            repeats=repeats,
+            kinds=parse_kinds(column),
+            source=str(source),
+            random_state=seed,
+            progress=progress,
+        )
+    write_reports(found, output, json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vicinal.cli.app import app
-from vicinal.cli.options import Kinds, Source, parse_kinds, read
+from vicinal.cli.options import Kinds, Source, Target, parse_kinds, parse_weights, read
 from vicinal.cli.reports import check_report, write_report
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def table(
     rows: Annotated[
         int | None, typer.Option("--rows", "-n", help="Rows to draw; as many as read.")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Column that a model will predict.")] = None,
+    target: Target = None,
     privacy: Annotated[
         str, typer.Option(help="low, balanced or high: how far rows stay from real ones.")
     ] = "balanced",
@@ -41,6 +41,11 @@ def table(
     marginals: Annotated[
         str, typer.Option(help="normal-score keeps columns, raw keeps mean and covariance.")
     ] = "normal-score",
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Law: epbeta:DELTA[:EPS], sphere:PARENTS, beta:ALPHA, uniform."),
+    ] = None,
+    parents: Annotated[int | None, typer.Option(help="Rows mixed into one, 3 or more.")] = None,
     delta: Annotated[
         float | None, typer.Option(help="EpBeta's distance from the left row, 0 to 1.")
     ] = None,
@@ -66,7 +71,6 @@ def table(
     """Turn a real table into a synthetic one of the same structure."""
     from vicinal.table import TableSynthesizer
     from vicinal.table.files import check_folder, check_output, write_table
-    from vicinal.weights import EpBeta
 
     for path in (output, plan):
         if path is not None:
@@ -77,12 +81,9 @@ def table(
         check_report("report", report)
     if rows is not None and rows < 1:
         raise ValueError(f"rows must be at least 1, got {rows}.")
-    weights = None
-    if delta is not None or eps is not None:
-        weights = EpBeta(0.1 if delta is None else delta, 0.3 if eps is None else eps)
     synthesizer = TableSynthesizer(
         privacy,
-        weights=weights,
+        weights=parse_weights(weights, parents, delta, eps),
         marginals=marginals,
         within=within,
         target=target,

@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = face(
         ],
         "privacy": ["DistanceCurves", "Privacy"],
         "utility": ["Utility", "UtilityScore"],
+        "laws": ["parse_law"],
         "collapse": ["Collapse", "CollapseCurve", "measure_collapse"],
         "front": ["Front", "Setting", "tune"],
     },

@@ -1,0 +1,382 @@
+"""Collapse: what is left when synthetic rows are made from synthetic rows, again and again."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._checks import check_choice, check_count
+from vicinal._random import RandomState, Seeds
+from vicinal.report.laws import dominance, law_text
+from vicinal.report.plain import write_json
+from vicinal.weights import WeightLaw
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from vicinal.report.generations import Measures, Start
+
+__all__ = ["Collapse", "CollapseCurve", "measure_collapse"]
+
+#: Rows that the first generation learns from, at most.
+MOST_ROWS = 20_000
+
+# keys of seeds
+_ROWS, _LAW = 0, 1
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class CollapseCurve:
+    """What one law leaves, generation by generation; the first entry is the real table.
+
+    Attributes
+    ----------
+    law : str
+        The law, as the command line writes it.
+    rho : float
+        Share of the variance that one round keeps (:attr:`vicinal.WeightLaw.shrinkage`).
+    a : float
+        Mean weight of the heaviest parent: the share of what a category says about a number that
+        one round keeps.
+    variance : tuple of float
+        Variance over that of the real table, mean over numeric columns.
+    variance_error : tuple of float
+        Its standard error, from the kurtosis of each generation: every round draws rows anew. Too
+        small with very heavy tails, whose kurtosis few rows do not show.
+    attenuation : tuple of float
+        What categories say about numbers, over what they say in the real table: the slope of
+        the differences between group means and the mean against the real ones.
+    correlation_error : tuple of float
+        Largest difference of a rank correlation of two numbers from the real one.
+    coverage : tuple of float
+        Share of the real categories that still occur, mean over columns.
+    utility : tuple of float
+        AUC or R2 of boosted trees that learn from this generation and predict real rows that no
+        generation learnt from; NaN where not measured.
+    predicted_variance, predicted_attenuation : tuple of float
+        What theory says: powers of ``rho`` and ``a``; NaN where it says nothing.
+    """
+
+    law: str
+    rho: float
+    a: float
+    variance: tuple[float, ...]
+    variance_error: tuple[float, ...]
+    attenuation: tuple[float, ...]
+    correlation_error: tuple[float, ...]
+    coverage: tuple[float, ...]
+    utility: tuple[float, ...]
+    predicted_variance: tuple[float, ...]
+    predicted_attenuation: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """Synthesis from synthesis, under several laws.
+
+    Attributes
+    ----------
+    curves : tuple of CollapseCurve
+        One for each law.
+    generations : int
+        Rounds of synthesis.
+    rows : int
+        Rows of each generation.
+    marginals : str
+        "raw" or "normal-score".
+    within : tuple of str
+        Columns whose groups were never mixed.
+    target : str or None
+        What models predict.
+    metric : str
+        "AUC" or "R2"; empty where no utility was measured.
+    sampled : str
+        How rows were drawn, in words.
+    """
+
+    curves: tuple[CollapseCurve, ...]
+    generations: int
+    rows: int
+    marginals: str
+    within: tuple[str, ...]
+    target: str | None
+    metric: str
+    sampled: str
+
+    def summary(self) -> str:
+        """Return the curves as a text: some generations of each law."""
+        shown = milestones(self.generations)
+        name = self.metric or "utility"
+        lines = [
+            f"{'law':<16} {'round':>5}  {'variance':>8} {'± 2 se':>6} {'theory':>7}  {'ties':>7} "
+            f"{'theory':>7}  "
+            f"{'correlation error':>17}  {'categories':>10}  {name:>7}"
+        ]
+        for one in self.curves:
+            lines += [
+                f"{one.law if at == 0 else '':<16} {at:>5}  {_figure(one.variance[at]):>8} "
+                f"{_figure(2 * one.variance_error[at]):>6} "
+                f"{_figure(one.predicted_variance[at]):>7}  {_figure(one.attenuation[at]):>7} "
+                f"{_figure(one.predicted_attenuation[at]):>7}  "
+                f"{_figure(one.correlation_error[at]):>17}  {_figure(one.coverage[at]):>10}  "
+                f"{_figure(one.utility[at]):>7}"
+                for at in shown
+            ]
+        lines += [
+            "",
+            "Variance is a share of the real one, mean over numeric columns. Ties are what "
+            "categories say about numbers, as a share of what they say in the real table. Every "
+            "round draws rows anew: curves wander about theory's, more so with heavy tails.",
+            self.sampled,
+        ]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def to_json(self, path: str | PathLike[str]) -> None:
+        """Write every figure to a JSON file.
+
+        Parameters
+        ----------
+        path : str or path
+            Where; replaced whole or not at all.
+        """
+        from dataclasses import asdict
+
+        write_json({"version": 1} | asdict(self), path)
+
+    def to_html(self, path: str | PathLike[str]) -> None:
+        """Write the curves as one self-contained page.
+
+        Parameters
+        ----------
+        path : str or path
+            Where; replaced whole or not at all.
+
+        Raises
+        ------
+        ImportError
+            Where Jinja2 is not installed.
+        """
+        from vicinal.report.page import write_collapse
+
+        write_collapse(self, path)
+
+
+def _figure(value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.3g}"
+
+
+def milestones(generations: int) -> list[int]:
+    """Return the generations worth a closer look: 0, 1, 2, 5, 10, 20, 50 and so on, and the last.
+
+    Parameters
+    ----------
+    generations : int
+        The last one.
+
+    Returns
+    -------
+    list of int
+        In order.
+
+    Examples
+    --------
+    >>> milestones(30)
+    [0, 1, 2, 5, 10, 20, 30]
+    """
+    steps = {0, generations}
+    scale = 1
+    while scale <= generations:
+        steps |= {step * scale for step in (1, 2, 5) if step * scale <= generations}
+        scale *= 10
+    return sorted(steps)
+
+
+def measure_collapse(
+    table: Any,
+    *,
+    weights: WeightLaw | Sequence[WeightLaw],
+    generations: int = 50,
+    target: str | None = None,
+    marginals: str = "raw",
+    within: str | Sequence[str] | None = None,
+    kinds: Mapping[str, str] | None = None,
+    utility: bool = True,
+    rows: int = MOST_ROWS,
+    random_state: RandomState = 0,
+    progress: Progress | None = None,
+) -> Collapse:
+    """Make each generation from the one before, and follow what is left of the real table.
+
+    Parameters
+    ----------
+    table : pandas, Polars or PyArrow table
+        The real rows. Identifiers, free text and constants are left out.
+    weights : WeightLaw or sequence of WeightLaw
+        Laws to compare.
+    generations : int, default 50
+        Rounds of synthesis.
+    target : str, optional
+        Column that a model is to predict. It is mixed like any other: name it in ``within``, too,
+        to keep its groups apart.
+    marginals : {"raw", "normal-score"}, default "raw"
+        "raw" is what the theory is about. Numbers are then not rounded, since rounding would add
+        to the variance in every generation. "normal-score" gives each column its distribution
+        back in every generation, and theory's curves do not hold for it.
+    within : str or sequence of str, optional
+        Columns whose groups are never mixed. What they say about numbers is kept, and attenuation
+        is that of these columns.
+    kinds : mapping of str to str, optional
+        Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong.
+    utility : bool, default True
+        Whether to train models, where there is a target: a quarter of the rows is then held out.
+    rows : int, default 20000
+        Rows that the first generation learns from, at most.
+    random_state : int, numpy.random.Generator or None, default 0
+        Seed.
+    progress : callable, optional
+        Called with the number of rounds that are done and that of all rounds.
+
+    Returns
+    -------
+    Collapse
+        Curves, with theory's beside them.
+
+    Raises
+    ------
+    ValueError
+        If there is no law, or nothing to follow, or a column that is named is not there.
+    TypeError
+        If a law is none.
+
+    Notes
+    -----
+    A law that keeps the variance keeps it on average. Every round draws rows anew, so that the
+    variance wanders, the more the fewer the rows and the heavier the tails; EpBeta adds to the
+    tails in every round (:attr:`vicinal.WeightLaw.kurtosis_price`). And it does not keep what
+    categories say about numbers, unless they are named in ``within``.
+
+    References
+    ----------
+    Shumailov, Shumaylov, Zhao, Papernot, Anderson and Gal, "AI models collapse when trained on
+    recursively generated data", Nature, 2024.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from vicinal import EpBeta, Uniform
+    >>> rng = np.random.default_rng(0)
+    >>> table = pa.table({"x": rng.normal(size=2000), "y": rng.normal(size=2000)})
+    >>> laws = [Uniform(), EpBeta(delta=0.1, eps=0.3)]
+    >>> naive, kept = measure_collapse(table, weights=laws, generations=5).curves
+    >>> naive.variance[-1] < 0.2, kept.variance[-1] > 0.8
+    (True, True)
+    """
+    from vicinal.report.generations import start
+
+    laws: list[WeightLaw] = [weights] if isinstance(weights, WeightLaw) else list(weights)
+    if not laws:
+        raise ValueError("weights: name at least one law, such as EpBeta(0.1).")
+    for law in laws:
+        if not isinstance(law, WeightLaw):
+            raise TypeError(f"weights must be laws such as EpBeta(0.1), got {law!r}.")
+    generations = check_count("generations", generations)
+    rows = check_count("rows", rows, low=2)
+    check_choice("marginals", marginals, ["raw", "normal-score"])
+    groups = (within,) if isinstance(within, str) else tuple(within or ())
+    seeds = Seeds(random_state)
+    begun = start(
+        table,
+        raw=marginals == "raw",
+        target=target,
+        within=groups,
+        kinds=kinds,
+        rows=rows,
+        utility=utility,
+        rng=seeds.generator(_ROWS),
+    )
+    total, done = generations * len(laws), 0
+    curves = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the same notes again in every round
+        for number, law in enumerate(laws):
+            measures = begun.follow()
+            current = begun.learnt
+            for generation in range(1, generations + 1):
+                rng = seeds.generator(_LAW, number, generation)
+                current = _next(current, law, marginals, groups, begun, rng)
+                measures.add(current, closely=generation in milestones(generations))
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+            curves.append(_curve(law, marginals == "raw", generations, begun, measures))
+    return Collapse(
+        tuple(curves),
+        generations,
+        begun.learnt.num_rows,
+        marginals,
+        groups,
+        target,
+        begun.metric,
+        begun.sampled,
+    )
+
+
+def _next(
+    current: pa.Table,
+    law: WeightLaw,
+    marginals: str,
+    within: tuple[str, ...],
+    begun: Start,
+    rng: np.random.Generator,
+) -> pa.Table:
+    from vicinal.table.synthesizer import TableSynthesizer
+
+    synthesizer = TableSynthesizer(
+        method="rows",
+        weights=law,
+        marginals=marginals,
+        within=within,
+        categories="parent",
+        kinds=begun.kinds,
+        random_state=rng,
+    )
+    return synthesizer.fit(current).sample()
+
+
+def _curve(
+    law: WeightLaw, raw: bool, generations: int, begun: Start, measures: Measures
+) -> CollapseCurve:
+    rho, a = law.shrinkage, dominance(law)
+    rounds = np.arange(generations + 1.0)
+    nothing: npt.NDArray[np.float64] = np.full(generations + 1, np.nan)
+    variance = ties = nothing
+    if raw and len(begun.between):
+        # what groups differ by is kept where they are never mixed
+        kept = begun.between[:, None]
+        variance = (kept + (1 - kept) * rho**rounds).mean(axis=0)
+    if raw and begun.has_ties:
+        ties = np.ones(generations + 1) if begun.within else a**rounds
+    return CollapseCurve(
+        law=law_text(law),
+        rho=rho,
+        a=a,
+        variance=tuple(measures.variance),
+        variance_error=tuple(measures.variance_error),
+        attenuation=tuple(measures.attenuation),
+        correlation_error=tuple(measures.correlation_error),
+        coverage=tuple(measures.coverage),
+        utility=tuple(measures.utilities(generations)),
+        predicted_variance=tuple(variance.tolist()),
+        predicted_attenuation=tuple(ties.tolist()),
+    )

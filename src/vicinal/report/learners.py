@@ -1,0 +1,421 @@
+"""Models that learn a target from rows, and how well they predict it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._threads import for_chunks
+from vicinal.report.tables import Part, Tables
+
+__all__ = [
+    "LEARNERS",
+    "Examples",
+    "Problem",
+    "fit_side_by_side",
+    "macro_auc",
+    "macro_f1",
+    "pose",
+    "r_squared",
+]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+#: Levels of one category that boosted trees tell apart; rarer ones count as one.
+TREE_LEVELS = 255
+#: Rounds of boosting, and trees in all: a round grows one tree for each class beyond two.
+ROUNDS = 100
+TREES = 1000
+#: Levels of one category, and of all together, that get a coefficient in the linear model.
+LINEAR_LEVELS = 40
+LINEAR_LEVELS_IN_ALL = 400
+#: Steps of the logistic regression, enough to compare by; scikit-learn warns where it wants more.
+LINEAR_STEPS = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Rows to learn from, or to predict.
+
+    Attributes
+    ----------
+    numbers : ndarray of float64, shape (n_rows, n_numeric)
+        NaN where missing.
+    codes : ndarray of int32, shape (n_rows, n_categorical)
+        0 for the commonest level of the real rows, 1 for the next; -1 where missing.
+    target : ndarray of shape (n_rows,)
+        Number of the class (int64), or a number (float64).
+    """
+
+    numbers: FloatArray
+    codes: npt.NDArray[np.int32]
+    target: npt.NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Examples:
+        """Return some of the rows, in that order."""
+        return Examples(self.numbers[rows], self.codes[rows], self.target[rows])
+
+    def __add__(self, other: Examples) -> Examples:
+        return Examples(
+            np.concatenate([self.numbers, other.numbers]),
+            np.concatenate([self.codes, other.codes]),
+            np.concatenate([self.target, other.target]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A target to predict, in three tables.
+
+    Attributes
+    ----------
+    task : str
+        "class" or "number".
+    n_classes : int
+        Classes of the real rows and the hold-out; 0 for a number.
+    levels : tuple of int
+        Levels of each category.
+    real, synthetic, test : Examples
+        Rows whose target is known.
+    """
+
+    task: str
+    n_classes: int
+    levels: tuple[int, ...]
+    real: Examples
+    synthetic: Examples
+    test: Examples
+
+
+def pose(tables: Tables) -> Problem:
+    """Make examples of tables: everything but the target is there to predict it from.
+
+    Parameters
+    ----------
+    tables : Tables
+        With a target and a hold-out.
+
+    Returns
+    -------
+    Problem
+        Rows without a target are left out.
+
+    Raises
+    ------
+    ValueError
+        Without a target or hold-out, or where the target has no values or only one, or there is
+        no other column.
+    """
+    name = tables.target
+    if name is None or tables.holdout is None:
+        raise ValueError(
+            "Utility needs a target and hold-out rows: name a target, and give or split off rows "
+            "that the generator never saw."
+        )
+    if name not in tables.numeric and name not in tables.categorical:
+        raise ValueError(f"target {name!r} has no value at all. Name a column with values.")
+    if len(tables.numeric) + len(tables.categorical) < 2:
+        raise ValueError(
+            f"Besides the target {name!r} no column is left to predict it from. Pass a table with "
+            "more columns, or leave the target out."
+        )
+    parts = {"real": tables.real, "synthetic": tables.synthetic, "hold-out": tables.holdout}
+    targets = _targets(tables, list(parts.values()))
+    ranks = [
+        _ranks(tables.real.codes[:, at], len(levels))
+        for at, levels in enumerate(tables.levels)
+        if tables.categorical[at] != name
+    ]
+    numeric = [at for at, one in enumerate(tables.numeric) if one != name]
+    categorical = [at for at, one in enumerate(tables.categorical) if one != name]
+    examples = []
+    for (label, part), target in zip(parts.items(), targets, strict=True):
+        known = np.flatnonzero(target >= 0 if target.dtype.kind == "i" else ~np.isnan(target))
+        if not len(known):
+            raise ValueError(
+                f"The {label} table has no row with a value of the target {name!r}. Name another "
+                "target, or pass rows that have one."
+            )
+        examples.append(_examples(part.take(known), numeric, categorical, ranks, target[known]))
+    n_classes = 0
+    if tables.task == "class":
+        n_classes = int(max(examples[0].target.max(), examples[2].target.max())) + 1
+        if len(np.unique(examples[0].target)) < 2:
+            raise ValueError(
+                f"target {name!r} has one class in the real table; there is nothing to predict. "
+                "Name a column with two values or more, or leave the target out."
+            )
+    return Problem(str(tables.task), n_classes, tuple(map(len, ranks)), *examples)
+
+
+def _targets(tables: Tables, parts: list[Part]) -> list[npt.NDArray[Any]]:
+    """Return the target of each part: classes from 0 (-1 where missing), or numbers."""
+    name = str(tables.target)
+    if name in tables.numeric:
+        numbers = [part.numbers[:, tables.numeric.index(name)] for part in parts]
+        if tables.task == "number":
+            return numbers
+        values = np.unique(numbers[0][~np.isnan(numbers[0])])
+        return [_nearest(one, values) for one in numbers]
+    codes = [part.codes[:, tables.categorical.index(name)].astype(np.int64) for part in parts]
+    # classes that only synthetic rows have come last, where no measure looks
+    real = np.unique(np.concatenate([codes[0], codes[2]]))
+    strange = np.setdiff1d(np.unique(codes[1]), real)
+    order = np.concatenate([real[real >= 0], strange[strange >= 0]])
+    place = np.full(max(int(order.max(initial=0)) + 2, 1), -1, np.int64)
+    place[order] = np.arange(len(order))  # the last place stays -1, for code -1
+    return [place[one] for one in codes]
+
+
+def _nearest(numbers: FloatArray, values: FloatArray) -> IntArray:
+    """Return which value is nearest to each number; -1 where missing.
+
+    A generator that mixes numbers may make 0.3 of a target of 0 and 1.
+    """
+    if not len(values):
+        return np.full(len(numbers), -1, np.int64)
+    middle = (values[1:] + values[:-1]) / 2
+    return np.where(np.isnan(numbers), -1, np.searchsorted(middle, numbers)).astype(np.int64)
+
+
+def _ranks(codes: npt.NDArray[np.int32], n_levels: int) -> npt.NDArray[np.int32]:
+    """Return the place of each level among those of the real rows, the commonest first."""
+    counts = np.bincount(codes[codes >= 0], minlength=n_levels)
+    ranks = np.empty(n_levels, np.int32)
+    ranks[np.argsort(-counts, kind="stable")] = np.arange(n_levels)
+    return ranks
+
+
+def _examples(
+    part: Part,
+    numeric: list[int],
+    categorical: list[int],
+    ranks: list[npt.NDArray[np.int32]],
+    target: npt.NDArray[Any],
+) -> Examples:
+    codes = np.empty((len(part), len(categorical)), np.int32, order="F")
+    for at, (column, rank) in enumerate(zip(categorical, ranks, strict=True)):
+        codes[:, at] = np.append(rank, np.int32(-1))[part.codes[:, column]]
+    return Examples(part.numbers[:, numeric], codes, target)
+
+
+# models
+
+
+def fit_side_by_side(work: Callable[[int], None], total: int) -> None:
+    """Call ``work(0)``, ``work(1)``, ... in threads that fit models.
+
+    Parameters
+    ----------
+    work : callable
+        Fits models and keeps what it found.
+    total : int
+        How many calls.
+    """
+
+    def alone(at: int, _: int) -> None:
+        with one_thread():
+            work(at)
+
+    # warnings are silenced here, not in the threads: the filter belongs to the whole process
+    with one_thread(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="sklearn")
+        for_chunks(alone, total, 1)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep the threads of scikit-learn and BLAS out of it, in the thread that enters.
+
+    Models are small and many: fits run side by side instead. Threads inside a fit wait for each
+    other at every node of a tree, which is thirty times slower where others use the machine, and
+    the number of threads would show in the last digits.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
+
+    with threadpool_limits(1):
+        yield
+
+
+def _boosted_trees(problem: Problem, train: Examples, test: Examples, seed: int) -> FloatArray:
+    """Fit histogram gradient boosting, with categories as such, and predict the test rows."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    X, X_test = _tree_columns(train), _tree_columns(test)
+    there = np.flatnonzero(~np.isnan(X).all(axis=0))  # binning fails on a column without values
+    rounds = max(10, min(ROUNDS, TREES // max(problem.n_classes, 1)))
+    settings: dict[str, Any] = {
+        "categorical_features": there >= train.numbers.shape[1],
+        "max_iter": rounds,
+        "early_stopping": False,
+        "random_state": seed,
+    }
+    X, X_test = X[:, there], X_test[:, there]
+    if not len(there):
+        X, X_test = np.zeros((len(train), 1)), np.zeros((len(test), 1))
+        settings["categorical_features"] = None
+    if problem.task == "number":
+        model = HistGradientBoostingRegressor(**settings).fit(X, train.target)
+        return np.asarray(model.predict(X_test), dtype=float)
+    model = HistGradientBoostingClassifier(**settings).fit(X, train.target)
+    return _shares(problem, model.classes_, model.predict_proba(X_test))
+
+
+def _tree_columns(rows: Examples) -> FloatArray:
+    codes = np.minimum(rows.codes, TREE_LEVELS - 1).astype(float)
+    codes[rows.codes < 0] = np.nan
+    return np.concatenate([rows.numbers, codes], axis=1)
+
+
+def _linear(problem: Problem, train: Examples, test: Examples, seed: int) -> FloatArray:
+    """Fit a linear model on standardised numbers and indicators, and predict the test rows."""
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    design = _Design(problem, train)
+    X, X_test = design(train), design(test)
+    if problem.task == "number":
+        return np.asarray(Ridge().fit(X, train.target).predict(X_test), dtype=float)
+    model = LogisticRegression(max_iter=LINEAR_STEPS, tol=1e-3, random_state=seed)
+    model.fit(X, train.target)
+    return _shares(problem, model.classes_, model.predict_proba(X_test))
+
+
+class _Design:
+    """Columns of the linear model: scales come from the training rows."""
+
+    def __init__(self, problem: Problem, train: Examples) -> None:
+        seen = ~np.isnan(train.numbers)
+        count = np.maximum(seen.sum(axis=0), 1)
+        # squares of huge numbers would overflow
+        self._size = np.where(seen, np.abs(train.numbers), 0.0).max(axis=0, initial=0.0)
+        self._size[self._size == 0] = 1.0
+        plain = np.where(seen, train.numbers / self._size, 0.0)
+        self._middle = plain.sum(axis=0) / count
+        spread = np.where(seen, plain - self._middle, 0.0)
+        self._spread = np.sqrt((spread**2).sum(axis=0) / count)
+        self._spread[self._spread < 1e-12] = np.inf  # a constant says nothing
+        self._gaps = np.flatnonzero(~seen.all(axis=0))
+        share = LINEAR_LEVELS_IN_ALL // max(len(problem.levels), 1)
+        self._levels = [min(n, LINEAR_LEVELS, max(share, 2)) for n in problem.levels]
+
+    def __call__(self, rows: Examples) -> FloatArray:
+        numbers = (rows.numbers / self._size - self._middle) / self._spread
+        parts = [np.nan_to_num(numbers), np.isnan(rows.numbers[:, self._gaps]).astype(float)]
+        for at, n_levels in enumerate(self._levels):
+            # one more for missing; rare levels are all zeros
+            parts.append((rows.codes[:, [at]] == np.arange(-1, n_levels)).astype(float))
+        return np.concatenate(parts, axis=1)
+
+
+def _shares(problem: Problem, classes: IntArray, found: FloatArray) -> FloatArray:
+    """Return class shares for all classes of the problem; 0 for those that were not learnt."""
+    kept = classes < problem.n_classes
+    shares = np.zeros((len(found), problem.n_classes))
+    shares[:, classes[kept]] = found[:, kept]
+    return shares
+
+
+def _guarded(fit: Callable[[Problem, Examples, Examples, int], FloatArray]) -> Any:
+    """Return the same for any training rows: with one class, or one value, it is predicted."""
+
+    def predict(problem: Problem, train: Examples, test: Examples, seed: int) -> FloatArray:
+        values = np.unique(train.target)
+        if len(values) > 1:
+            return fit(problem, train, test, seed)
+        if problem.task == "number":
+            return np.full(len(test), float(values[0]))
+        return _shares(problem, values, np.ones((len(test), 1)))
+
+    return predict
+
+
+#: Name of each model, and the function that fits it and predicts: class shares of shape
+#: (n_test, n_classes), or numbers of shape (n_test,).
+LEARNERS: dict[str, Callable[[Problem, Examples, Examples, int], FloatArray]] = {
+    "boosted trees": _guarded(_boosted_trees),
+    "linear": _guarded(_linear),
+}
+
+
+# measures
+
+
+def macro_auc(shares: FloatArray, truth: IntArray) -> float:
+    """Return the area under the ROC curve, one class against the rest, averaged over classes.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (n_rows, n_classes)
+        Predicted share of each class.
+    truth : ndarray of int, shape (n_rows,)
+        Class of each row.
+
+    Returns
+    -------
+    float
+        Over classes that some but not all of the rows have; NaN where there is none. With two
+        classes it is the usual area.
+    """
+    from scipy.stats import rankdata
+
+    counts = np.bincount(truth, minlength=shares.shape[1])
+    there = np.flatnonzero((counts > 0) & (counts < len(truth)))
+    if len(there) == 2 == shares.shape[1]:
+        there = there[1:]  # the other way round it is the same
+    areas = []
+    for one in there:
+        ranks = rankdata(shares[:, one])
+        above = ranks[truth == one].sum() - counts[one] * (counts[one] + 1) / 2
+        areas.append(above / counts[one] / (len(truth) - counts[one]))
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def macro_f1(shares: FloatArray, truth: IntArray) -> float:
+    """Return the F1 score of the likeliest class, averaged over classes.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (n_rows, n_classes)
+        Predicted share of each class.
+    truth : ndarray of int, shape (n_rows,)
+        Class of each row.
+
+    Returns
+    -------
+    float
+        Over classes that some row has, or is predicted to have.
+    """
+    guess = shares.argmax(axis=1)
+    size = shares.shape[1]
+    right = np.bincount(truth[guess == truth], minlength=size)
+    both = np.bincount(truth, minlength=size) + np.bincount(guess, minlength=size)
+    return float(np.mean(2 * right[both > 0] / both[both > 0]))
+
+
+def r_squared(guess: FloatArray, truth: FloatArray) -> float:
+    """Return the share of the variance that is predicted.
+
+    Parameters
+    ----------
+    guess, truth : ndarray of shape (n_rows,)
+        Predicted and true numbers.
+
+    Returns
+    -------
+    float
+        At most 1, and below 0 where the mean would predict better; NaN where all true numbers
+        are equal.
+    """
+    scale = max(float(np.abs(truth).max(initial=0.0)), 1e-300)
+    total = (((truth - truth.mean()) / scale) ** 2).sum()
+    return float(1 - (((truth - guess) / scale) ** 2).sum() / total) if total > 0 else float("nan")
