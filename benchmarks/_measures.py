@@ -68,7 +68,7 @@ def closer(
     distance, ``closer`` by Euclidean distance over standardised numbers and one-hot categories, so
     that neither can be pleased alone. Intervals are those of one run.
     """
-    from vicinal.report.nearest import share_closer
+    from vicinal.report.privacy.nearest import share_closer
     from vicinal.report.tables import align
 
     kinds = dict.fromkeys(data.categories, "category")

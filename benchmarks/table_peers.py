@@ -74,7 +74,7 @@ _PRELOAD = (
     "sklearn.ensemble",
     "sklearn.metrics",
     "vicinal.table",
-    "vicinal.report.nearest",
+    "vicinal.report.privacy.nearest",
 )
 
 

@@ -95,7 +95,9 @@ def test_report_model_and_plan_are_written(people, run):
     words = ["--report", report, "--save-model", model, "--plan", plan, "--seed", 3]
     code, out, _ = run("table", people, "-o", output, *words)
     assert code == 0
-    assert report.read_text().strip() in out
+    said = report.read_text()
+    assert said.splitlines()[0] in out
+    assert "Membership attack" in said
     assert TableSynthesizer.load(model).sample().equals(read_table(output))
     assert read_table(plan).num_rows == 400
 
@@ -149,7 +151,9 @@ def test_demo(tmp_path, run, monkeypatch):
         (None, ["--column", "job=numeric"], "needs values of that type"),
         (None, ["--privacy", "hihg"], "Did you mean 'high'?"),
         (None, ["--marginals", "rawr"], "Did you mean 'raw'?"),
-        (None, ["--report", "page.html"], "report is a text"),
+        (None, ["--report", "page.pdf"], "report is written as .html"),
+        (None, ["--parents", "5", "--delta", "0.2"], "exclude each other"),
+        (None, ["--weights", "betta:0.1"], "Did you mean"),
         (None, ["--bogus"], "--bogus"),
         (None, ["--rows", "many"], "valid integer"),
     ],

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from vicinal import Beta, EpBeta, Fixed, SphereWeights, Uniform
-from vicinal.report.collapse import measure_collapse, milestones
-from vicinal.report.generations import start
+from vicinal.report.collapse.generations import start
+from vicinal.report.collapse.measure import measure_collapse, milestones
 from vicinal.report.laws import dominance, law_text, parse_law, parse_laws
 
 LAWS = [

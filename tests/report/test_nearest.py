@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal.report.estimate import Estimate
-from vicinal.report.nearest import (
+from vicinal.report.privacy.nearest import (
     LEAF_ROWS,
     Found,
     Index,

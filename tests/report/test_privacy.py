@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vicinal.report import privacy
-from vicinal.report.attack import attack_auc
-from vicinal.report.copies import row_keys, singled_out
-from vicinal.report.privacy import measure_privacy
+from vicinal.report.privacy import measure as privacy
+from vicinal.report.privacy.attack import attack_auc
+from vicinal.report.privacy.copies import row_keys, singled_out
+from vicinal.report.privacy.measure import measure_privacy
 from vicinal.report.tables import Part, align
 
 

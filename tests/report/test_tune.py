@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal.report.estimate import Estimate
-from vicinal.report.front import Front, Setting, _is_best, _recommended, tune
-from vicinal.report.settings import command_of, default_settings, synthesizer_of
+from vicinal.report.front.measure import Front, Setting, _is_best, _recommended, tune
+from vicinal.report.front.settings import command_of, default_settings, synthesizer_of
 from vicinal.table import PRIVACY, detect_columns
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 from sklearn import metrics
 
-from vicinal.report.learners import LEARNERS, macro_auc, macro_f1, pose, r_squared
 from vicinal.report.tables import align
-from vicinal.report.utility import measure_utility
+from vicinal.report.utility.learners import LEARNERS, macro_auc, macro_f1, pose, r_squared
+from vicinal.report.utility.measure import measure_utility
 
 predictions = st.tuples(
     st.integers(2, 5), st.integers(2, 40), st.integers(0, 2**32 - 1), st.integers(1, 20)

@@ -15,9 +15,9 @@ from vicinal._random import RandomState, Seeds
 from vicinal.report.estimate import Estimate
 from vicinal.report.fidelity import Fidelity, measure_fidelity
 from vicinal.report.plain import to_plain, write_json
-from vicinal.report.privacy import Privacy, measure_privacy
+from vicinal.report.privacy.measure import Privacy, measure_privacy
 from vicinal.report.tables import Tables, align
-from vicinal.report.utility import Utility, measure_utility
+from vicinal.report.utility.measure import Utility, measure_utility
 
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from vicinal.report.collapse import Collapse, CollapseCurve
+from vicinal.report.collapse.measure import Collapse, CollapseCurve
 from vicinal.report.estimate import Estimate
 from vicinal.report.evaluation import Report, WeightPicture
 from vicinal.report.fidelity import (
@@ -21,9 +21,9 @@ from vicinal.report.fidelity import (
     PairFidelity,
     TwoSample,
 )
-from vicinal.report.front import Front, Setting
-from vicinal.report.privacy import DistanceCurves, Privacy
-from vicinal.report.utility import Utility, UtilityScore
+from vicinal.report.front.measure import Front, Setting
+from vicinal.report.privacy.measure import DistanceCurves, Privacy
+from vicinal.report.utility.measure import Utility, UtilityScore
 
 NAN = math.nan
 UNKNOWN = Estimate(NAN)
@@ -267,6 +267,7 @@ def make_collapse(generations=50, laws=("uniform", "beta:0.1", "epbeta:0.1"), *,
                 rho=rho,
                 a=a,
                 variance=tuple(variance),
+                variance_error=tuple(0.01 * np.sqrt(steps)),
                 correlation_error=tuple(0.01 + 0.002 * steps * (1.5 - rho) + abs(jitter)),
                 coverage=tuple(np.clip(1 - 0.004 * steps, 0, 1)),
                 utility=tuple(0.5 + 0.42 * attenuation) if utility else (NAN,) * (generations + 1),

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal.report.estimate import Estimate
-from vicinal.report.learners import fit_side_by_side
 from vicinal.report.tables import Part, Tables
+from vicinal.report.utility.learners import fit_side_by_side
 
 __all__ = ["TwoSample", "auc_estimate", "two_sample_test"]
 

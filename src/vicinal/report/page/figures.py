@@ -19,8 +19,8 @@ from vicinal.report.page.words import amount, estimate, interval, number, share
 
 if TYPE_CHECKING:
     from vicinal.report.evaluation import Report, VerdictFigure, WeightPicture
-    from vicinal.report.privacy import Privacy
-    from vicinal.report.utility import Utility
+    from vicinal.report.privacy.measure import Privacy
+    from vicinal.report.utility.measure import Utility
 
 __all__ = ["report_page"]
 

@@ -10,8 +10,8 @@ from vicinal.report.page.grids import Grid
 from vicinal.report.page.words import amount, estimate, number, share, short
 
 if TYPE_CHECKING:
-    from vicinal.report.collapse import Collapse
-    from vicinal.report.front import Front
+    from vicinal.report.collapse.measure import Collapse
+    from vicinal.report.front.measure import Front
 
 __all__ = ["collapse_page", "front_page"]
 

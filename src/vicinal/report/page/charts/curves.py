@@ -12,7 +12,7 @@ from vicinal.report.page.words import amount, estimate, number, short
 
 if TYPE_CHECKING:
     from vicinal.report.estimate import Estimate
-    from vicinal.report.privacy import DistanceCurves
+    from vicinal.report.privacy.measure import DistanceCurves
 
 __all__ = ["Curve", "Spot", "curve_panel", "distance_curves", "front_scatter"]
 

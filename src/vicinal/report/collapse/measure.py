@@ -21,7 +21,7 @@ from vicinal.weights import WeightLaw
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from vicinal.report.generations import Measures, Start
+    from vicinal.report.collapse.generations import Measures, Start
 
 __all__ = ["Collapse", "CollapseCurve", "measure_collapse"]
 
@@ -282,7 +282,7 @@ def measure_collapse(
     >>> naive.variance[-1] < 0.2, kept.variance[-1] > 0.8
     (True, True)
     """
-    from vicinal.report.generations import start
+    from vicinal.report.collapse.generations import start
 
     laws: list[WeightLaw] = [weights] if isinstance(weights, WeightLaw) else list(weights)
     if not laws:

@@ -14,8 +14,8 @@ import numpy as np
 from vicinal._checks import check_column, check_count, check_number
 from vicinal._random import RandomState, Seeds
 from vicinal.report.estimate import Estimate
+from vicinal.report.front.settings import command_of, default_settings, synthesizer_of
 from vicinal.report.plain import write_json
-from vicinal.report.settings import command_of, default_settings, synthesizer_of
 from vicinal.report.tables import FEW_ROWS, Tables, align
 
 if TYPE_CHECKING:
@@ -353,7 +353,7 @@ class _Trial:
     def measure(self, options: Mapping[str, Any], at: int) -> _Measured:
         """Learn one part with these options, and compare with the other."""
         from vicinal.report.fidelity import measure_fidelity
-        from vicinal.report.nearest import share_closer
+        from vicinal.report.privacy.nearest import share_closer
 
         rng = self._seeds.generator(_SAMPLE, self._number, at)
         model = synthesizer_of(
@@ -377,7 +377,7 @@ class _Trial:
         return align(*parts, target=self._target, columns=columns)
 
     def _utility(self, tables: Tables, trained_on: str) -> tuple[float, str]:
-        from vicinal.report.utility import measure_utility
+        from vicinal.report.utility.measure import measure_utility
 
         if self._target is None:
             return math.nan, ""

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vicinal._checks import check_column
-from vicinal.report.learners import LEARNERS, Problem, fit_side_by_side, pose
 from vicinal.report.tables import Part, Tables, align
-from vicinal.report.utility import measures
+from vicinal.report.utility.learners import LEARNERS, Problem, fit_side_by_side, pose
+from vicinal.report.utility.measure import measures
 from vicinal.table.columns import MIXED_KINDS, Column, detect_columns
 from vicinal.table.frames import to_arrow
 from vicinal.table.numbers import to_floats

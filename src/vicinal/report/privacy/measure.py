@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from vicinal._checks import check_choice
 from vicinal._random import RandomState, Seeds
-from vicinal.report.attack import attack_auc
-from vicinal.report.copies import row_keys, singled_out
 from vicinal.report.estimate import Estimate
-from vicinal.report.nearest import Found, Index, Points, Space, closer_share, effective_rows
+from vicinal.report.privacy.attack import attack_auc
+from vicinal.report.privacy.copies import row_keys, singled_out
+from vicinal.report.privacy.nearest import Found, Index, Points, Space, closer_share, effective_rows
 from vicinal.report.tables import Part, Tables
 
 __all__ = ["DistanceCurves", "Privacy", "measure_privacy"]
@@ -81,7 +81,7 @@ class Privacy:
     closer : Estimate
         Share of synthetic rows closer to a training row than to any hold-out row, by Gower's
         distance, stretched so that 0.5 is ideal whatever the sizes
-        (:func:`vicinal.report.nearest.closer_share`).
+        (:func:`vicinal.report.privacy.nearest.closer_share`).
     closer_euclidean : Estimate
         The same by the Euclidean distance of standardised numbers and one-hot categories.
     distances : DistanceCurves

@@ -305,7 +305,7 @@ class Index:
 @cache
 def _kernels() -> tuple[Any, Any, Any]:
     """Return the compiled build, layout and search; Numba is loaded when first needed."""
-    from vicinal.report import _leaves
+    from vicinal.report.privacy import _leaves
 
     return _leaves.build, _leaves.lay_out, _leaves.search
 

@@ -1,4 +1,4 @@
-"""Compiled parts of :mod:`vicinal.report.nearest`: cut rows into leaves, and search them.
+"""Compiled parts of :mod:`vicinal.report.privacy.nearest`: cut rows into leaves, and search them.
 
 A distance is a sum over columns, numbers first, in float32 and in this order everywhere. The bound
 of a leaf adds, in the same order, what no row of the leaf can go below. Sums and differences of

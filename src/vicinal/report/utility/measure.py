@@ -13,7 +13,8 @@ import numpy.typing as npt
 from vicinal._checks import check_choice, check_count
 from vicinal._random import RandomState, Seeds
 from vicinal.report.estimate import Estimate
-from vicinal.report.learners import (
+from vicinal.report.tables import Tables
+from vicinal.report.utility.learners import (
     LEARNERS,
     Examples,
     Problem,
@@ -23,7 +24,6 @@ from vicinal.report.learners import (
     pose,
     r_squared,
 )
-from vicinal.report.tables import Tables
 
 __all__ = ["Utility", "UtilityScore", "measure_utility"]
 
