@@ -11,7 +11,7 @@ from vicinal.neighbours import nearest_rows
 
 def chances(fair):
     """How often each row is drawn by each: hand-made from the cumulative chances."""
-    near, steps = fair._near, np.diff(fair._cumulative, axis=1, prepend=0.0).astype(float)
+    near, steps = fair.near, np.diff(fair._cumulative, axis=1, prepend=0.0).astype(float)
     total = np.zeros((len(near), len(near)))
     for row, (where, step) in enumerate(zip(near, steps, strict=True)):
         np.add.at(total[row], where, step)
@@ -52,3 +52,16 @@ def test_draws_follow_the_chances(z_limit):
 def test_a_row_alone_draws_itself():
     fair = FairNeighbours(nearest_rows(np.zeros((1, 2)), 4))
     assert fair.draw(np.zeros(5, int), 3, np.random.default_rng(0)).tolist() == [[0] * 3] * 5
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 3), (5, 2), (300, 20)])
+def test_alias_tables_hold_the_same_chances(n, k):
+    x = np.random.default_rng(0).standard_t(3, size=(n, 3))
+    fair = FairNeighbours(nearest_rows(x, k))
+    chance, other = fair.alias()
+    steps = np.diff(np.column_stack([np.zeros(n), fair._cumulative.astype(float), np.ones(n)]))
+    found = np.zeros((n, k + 1))
+    for row in range(n):
+        found[row] += chance[row] / (k + 1)
+        np.add.at(found[row], other[row], (1.0 - chance[row]) / (k + 1))
+    np.testing.assert_allclose(found, steps, atol=1e-6)

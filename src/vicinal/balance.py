@@ -37,6 +37,8 @@ class FairNeighbours:
 
     Attributes
     ----------
+    near : ndarray of int32, shape (n_rows, k)
+        The same.
     error : float
         Largest deviation from 1 of the chances of a row to be drawn.
 
@@ -47,11 +49,11 @@ class FairNeighbours:
     """
 
     def __init__(self, near: npt.NDArray[np.int32]) -> None:
-        self._near = near
+        self.near = near
         self._cumulative, self.error = _balance(near, SELF_WEIGHT, ROUNDS, TOLERANCE)
 
     def __len__(self) -> int:
-        return len(self._near)
+        return len(self.near)
 
     def draw(
         self, left: npt.NDArray[np.integer[Any]], n: int, rng: np.random.Generator
@@ -73,9 +75,60 @@ class FairNeighbours:
             Row numbers; now and then a row's own.
         """
         drawn: npt.NDArray[np.int32] = _draw(
-            self._near, self._cumulative, left, rng.random((len(left), n), np.float32)
+            self.near, self._cumulative, left, rng.random((len(left), n), np.float32)
         )
         return drawn
+
+    def alias(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int16]]:
+        """Return the chances as alias tables, from which a draw takes one look.
+
+        Returns
+        -------
+        chance : ndarray of float32, shape (n_rows, k + 1)
+            Place ``t``, picked evenly, stands with this chance. The last place is the row itself.
+        other : ndarray of int16, shape (n_rows, k + 1)
+            The place that is taken where ``t`` does not stand.
+
+        References
+        ----------
+        Vose, "A linear algorithm for generating random numbers with a given distribution", IEEE
+        Transactions on Software Engineering, 1991.
+        """
+        chance, other = _alias(self._cumulative)
+        return chance, other
+
+
+@compiled()
+def _alias(cumulative: Any) -> Any:
+    n, k = cumulative.shape
+    chance = np.ones((n, k + 1), np.float32)
+    other = np.zeros((n, k + 1), np.int16)
+    share = np.empty(k + 1)
+    small, large = np.empty(k + 1, np.int64), np.empty(k + 1, np.int64)
+    for i in range(n):
+        below = 0.0
+        n_small = n_large = 0
+        for place in range(k + 1):
+            upto = float(cumulative[i, place]) if place < k else 1.0
+            share[place] = (upto - below) * (k + 1)
+            below = upto
+            other[i, place] = place
+            if share[place] < 1.0:
+                small[n_small] = place
+                n_small += 1
+            else:
+                large[n_large] = place
+                n_large += 1
+        while n_small > 0 and n_large > 0:
+            n_small -= 1
+            few, many = small[n_small], large[n_large - 1]
+            chance[i, few], other[i, few] = share[few], many
+            share[many] -= 1.0 - share[few]
+            if share[many] < 1.0:
+                n_large -= 1
+                small[n_small] = many
+                n_small += 1
+    return chance, other
 
 
 @compiled()

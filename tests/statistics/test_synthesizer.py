@@ -84,10 +84,8 @@ def test_raw_values_keep_mean_and_covariance(numbers, told, z_limit):
 def test_normal_scores_keep_their_covariance(numbers, privacy, z_limit):
     pool = fit(numbers, privacy=privacy)._pool
     from vicinal._random import Seeds
-    from vicinal.table.pool import _Drawer
 
-    draw = _Drawer(pool, 60_000, Seeds(1))
-    mixed = np.concatenate([pool.mix(*draw(start)) for start in draw.starts]).astype(float)
+    mixed = pool._scores_of(pool.drawer(60_000, Seeds(1)), 60_000).astype(float)
     scores = pool.scores.astype(float)
     slack = 1.0 if privacy == "low" else 1.5
     assert covariance_ratio(scores, mixed, z_limit(16)) < slack

@@ -10,7 +10,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["bundles", "codes_of", "cramers_v", "row_space"]
+__all__ = [
+    "bundles",
+    "codes_of",
+    "common_levels",
+    "cramers_v",
+    "indicator_sets",
+    "joint_codes",
+    "row_space",
+]
 
 Codes = npt.NDArray[np.integer[Any]]
 
@@ -57,7 +65,37 @@ def codes_of(values: pa.ChunkedArray | pa.Array) -> Codes:
     return codes.astype(np.min_scalar_type(max(len(encoded.dictionary) - 1, 0)))
 
 
-def bundles(columns: Mapping[str, Codes], alone: Sequence[str] = ()) -> list[list[str]]:
+def indicator_sets(flags: Mapping[str, npt.NDArray[np.bool_]]) -> list[list[str]]:
+    """Find columns that are the indicators of one category: exactly one is set in every row.
+
+    Parameters
+    ----------
+    flags : mapping of str to ndarray of bool, shape (n_rows,)
+        Columns of yes and no.
+
+    Returns
+    -------
+    list of list of str
+        Sets of two columns or more. Columns are tried in order, and each joins the first set
+        whose columns it never meets.
+    """
+    sets: list[tuple[list[str], npt.NDArray[np.bool_]]] = []
+    for name, flag in flags.items():
+        for names, taken in sets:
+            if not (taken & flag).any():
+                names.append(name)
+                taken |= flag
+                break
+        else:
+            sets.append(([name], flag.copy()))
+    return [names for names, taken in sets if len(names) > 1 and taken.all()]
+
+
+def bundles(
+    columns: Mapping[str, Codes],
+    alone: Sequence[str] = (),
+    together: Sequence[Sequence[str]] = (),
+) -> list[list[str]]:
     """Join columns that depend on each other.
 
     Parameters
@@ -66,6 +104,8 @@ def bundles(columns: Mapping[str, Codes], alone: Sequence[str] = ()) -> list[lis
         Codes of the levels of each column, from 0.
     alone : sequence of str
         Columns that are not joined with any other.
+    together : sequence of sequence of str
+        Columns that are joined whatever their association.
 
     Returns
     -------
@@ -75,6 +115,7 @@ def bundles(columns: Mapping[str, Codes], alone: Sequence[str] = ()) -> list[lis
     n_rows = len(next(iter(columns.values()), ()))
     step = max(1, n_rows // ASSOCIATION_ROWS)
     few = {name: _compact(codes[::step]) for name, codes in columns.items()}
+    fellows = {name: set(names) for names in together for name in names}
     joined: list[list[str]] = []
     for name, codes in few.items():
         near = [
@@ -82,7 +123,10 @@ def bundles(columns: Mapping[str, Codes], alone: Sequence[str] = ()) -> list[lis
             for bundle in joined
             if name not in alone
             and bundle[0] not in alone
-            and any(cramers_v(codes, few[other]) > ASSOCIATED for other in bundle)
+            and (
+                not fellows.get(name, set()).isdisjoint(bundle)
+                or any(cramers_v(codes, few[other]) > ASSOCIATED for other in bundle)
+            )
         ]
         joined = [bundle for bundle in joined if bundle not in near]
         joined.append([*(other for bundle in near for other in bundle), name])
@@ -135,8 +179,52 @@ def cramers_v(first: Codes, second: Codes) -> float:
     return float(np.sqrt(max(phi, 0.0) / max(free.min() - 1, 1e-9)))
 
 
+def joint_codes(columns: Sequence[Codes]) -> npt.NDArray[np.int32]:
+    """Return one code, from 0, for each combination of levels that occurs.
+
+    Parameters
+    ----------
+    columns : sequence of ndarray of int, shape (n_rows,)
+        At least one; codes from 0.
+
+    Returns
+    -------
+    ndarray of int32, shape (n_rows,)
+        Codes.
+    """
+    joint: Codes = columns[0].astype(np.int64)
+    for codes in columns[1:]:
+        joint = _compact(joint * (int(codes.max(initial=0)) + 1) + codes)
+    return joint.astype(np.int32)
+
+
+def common_levels(codes: Codes, most: int) -> npt.NDArray[np.int64]:
+    """Give numbers to the most frequent levels of a category.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n_rows,)
+        Codes from 0.
+    most : int
+        Levels to number.
+
+    Returns
+    -------
+    ndarray of int, shape (n_levels,)
+        From 0 for the most frequent level on, -1 for a rare one.
+    """
+    counts = np.bincount(codes)
+    place = np.full(len(counts), -1)
+    common = np.argsort(-counts, kind="stable")[:most]
+    place[common] = np.arange(len(common))
+    return place
+
+
 def row_space(
-    scores: npt.NDArray[np.floating[Any]], categories: Sequence[Codes], rng: np.random.Generator
+    scores: npt.NDArray[np.floating[Any]],
+    categories: Sequence[Codes],
+    rng: np.random.Generator,
+    stretch: Sequence[float] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Return rows as points: standardised scores, and an axis for each common level.
 
@@ -148,6 +236,8 @@ def row_space(
         Codes from 0 of the levels of each category.
     rng : numpy.random.Generator
         Decides between rows that are equally near.
+    stretch : sequence of float, optional
+        By how much to stretch the axes of each score and then of each category.
 
     Returns
     -------
@@ -163,37 +253,34 @@ def row_space(
     share = max(1, min(NEAR_LEVELS, NEAR_LEVELS_IN_ALL // max(len(categories), 1)))
     # place of each level among the axes of its column; -1 for none
     kept = [codes for codes in categories if codes.max() > 0]
-    places = [_axis_of_level(codes, share) for codes in kept]
+    places = [common_levels(codes, share) for codes in kept]
     sizes = [scores.shape[1], *(int(place.max()) + 1 for place in places)]
     starts = np.cumsum([0, *sizes])
-    axes = _widest(scores, scale, kept, places, starts)
+    factors = np.ones(len(kept))
+    if stretch is not None:
+        scale *= np.asarray(stretch[: scores.shape[1]], float)
+        pairs = zip(categories, stretch[scores.shape[1] :], strict=True)
+        factors = np.array([factor for codes, factor in pairs if codes.max() > 0])
+    axes = _widest(scores, scale, kept, factors, places, starts)
     space = np.zeros((n_rows, axes.shape[1]), np.float32)
     # summed column by column: no sum depends on how a matrix product is cut up
     for at in range(scores.shape[1]):
         weighted = np.flatnonzero(axes[at])
         column = (scale[at] * scores[:, at]).astype(np.float32)
         space[:, weighted] += column[:, None] * axes[at, weighted]
-    for codes, place, start in zip(kept, places, starts[1:], strict=False):
+    for codes, factor, place, start in zip(kept, factors, places, starts[1:], strict=False):
         rows = np.zeros((len(place), axes.shape[1]), np.float32)
-        rows[place >= 0] = axes[start + place[place >= 0]]
+        rows[place >= 0] = np.float32(factor) * axes[start + place[place >= 0]]
         space += rows[codes]
     space += JITTER * rng.standard_normal(space.shape, np.float32)
     return space
-
-
-def _axis_of_level(codes: Codes, share: int) -> npt.NDArray[np.int64]:
-    """Return which of a category's axes each level has, -1 for a rare one."""
-    counts = np.bincount(codes)
-    place = np.full(len(counts), -1)
-    common = np.argsort(-counts, kind="stable")[:share]
-    place[common] = np.arange(len(common))
-    return place
 
 
 def _widest(
     scores: npt.NDArray[np.floating[Any]],
     scale: npt.NDArray[np.float64],
     categories: Sequence[Codes],
+    factors: npt.NDArray[np.float64],
     places: Sequence[npt.NDArray[np.int64]],
     starts: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float32]:
@@ -205,9 +292,9 @@ def _widest(
     points = np.zeros((len(scores[sample]), total), np.float32)
     points[:, : scores.shape[1]] = scores[sample] * scale
     rows = np.arange(len(points))
-    for codes, place, start in zip(categories, places, starts[1:], strict=False):
+    for codes, factor, place, start in zip(categories, factors, places, starts[1:], strict=False):
         at = place[codes[sample]]
-        points[rows[at >= 0], start + at[at >= 0]] = 1.0
+        points[rows[at >= 0], start + at[at >= 0]] = factor
     points -= points.mean(axis=0)
     _, axes = np.linalg.eigh(points.T.astype(np.float64) @ points)
     # rounded, so that the last bits of a matrix product decide nothing

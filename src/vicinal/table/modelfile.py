@@ -23,7 +23,7 @@ from vicinal.weights import law_from_spec
 __all__ = ["FORMAT", "Learnt", "load", "save"]
 
 #: Raised when files of an earlier format can no longer be read as they are.
-FORMAT = 1
+FORMAT = 2
 
 _KEY = b"vicinal-model"
 _ORDER = "vicinal:row"  # column with the row numbers of the learnt table

@@ -17,19 +17,23 @@ from vicinal._threads import for_chunks
 from vicinal.balance import FairNeighbours
 from vicinal.kernels import mix_rows
 from vicinal.neighbours import nearest_rows
-from vicinal.pairing import (
-    ParentSource,
-    Permutation,
-    compact_codes,
-    grouped_source,
-    neighbour_source,
-)
+from vicinal.pairing import Permutation, compact_codes, grouped_source
 from vicinal.plan import draw_chunk
-from vicinal.table.association import bundles, codes_of, row_space
+from vicinal.table.association import (
+    Codes,
+    bundles,
+    codes_of,
+    indicator_sets,
+    joint_codes,
+    row_space,
+)
 from vicinal.table.buffers import ColumnBuffer
 from vicinal.table.columns import Column
-from vicinal.table.latent import NormalScores, RawValues, Scale, fill_missing
+from vicinal.table.effects import take_effects
+from vicinal.table.latent import STEP_VALUES, NormalScores, RawValues, Scale, fill_missing
 from vicinal.table.numbers import Mask, from_numbers, number_limits, to_numbers
+from vicinal.table.partners import Draft, Guard, NearRows
+from vicinal.table.relevance import relevance
 from vicinal.weights import WeightLaw
 
 __all__ = ["Pool", "Recipe"]
@@ -37,6 +41,10 @@ __all__ = ["Pool", "Recipe"]
 #: Numbers with this few distinct values or fewer are taken from a parent under normal scores:
 #: codes and counts have no useful ranks between them.
 FEW_VALUES = 20
+#: So are numbers one value of which makes up a large share (``Recipe.spike``), if the others have
+#: this many rows each on average: mixed, they would lose their rows. Values that are nearly
+#: unique are mixed all the same, for they would give a row away.
+SPIKE_ROWS = 2
 #: Rows mixed to learn how mixed scores are distributed.
 CALIBRATION_ROWS = 2 * CHUNK_ROWS
 #: Neighbours are not fewer than this where they are a share of the rows that may mix.
@@ -46,6 +54,7 @@ NEAR_LEAST = 5
 _TIES, _FILL, _NEAR, _CALIBRATE, _PICK = 10, 11, 12, 13, 14
 
 Plan = tuple[npt.NDArray[Any], npt.NDArray[Any]]  # parents and weights
+Drawer = Callable[[int, int, bool], Draft]  # of the rows from start to stop, with their plan?
 Adjust = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 
@@ -70,6 +79,19 @@ class Recipe:
         Size of a neighbourhood, at most.
     share : float
         The same as a share of the rows that may mix (at least five rows all the same).
+    target : str, optional
+        The column that a model will predict.
+    focus : float
+        How much more nearness counts in columns that tell of the target; 0 for not at all.
+    spacing : float
+        Least distance of a mixed row to its parents, as a share of the distance between the
+        first of them and its nearest other row; 0 for any.
+    spike : float
+        Numbers one value of which makes up this share of the rows or more are taken from a
+        parent, like categories. Not with raw values.
+    effects : bool
+        Whether what categories say of numbers follows the categories (see ``effects``). Not with
+        raw values.
     """
 
     method: str
@@ -79,6 +101,11 @@ class Recipe:
     within: tuple[str, ...]
     neighbours: int
     share: float = 1.0
+    target: str | None = None
+    focus: float = 0.0
+    spacing: float = 0.0
+    spike: float = 0.3
+    effects: bool = True
 
 
 class Pool:
@@ -111,7 +138,7 @@ class Pool:
         self._held = dict(held or {})
         self._types = {field.name: field.type for field in table.schema}
         used = [c for c in columns if c.name in self._types]
-        self._mixed = [c for c in used if self._is_mixed(c)]
+        self._mixed = [c for c in used if self._is_mixed(c, table)]
         mixed = {c.name for c in self._mixed}
         self._inherited = {
             c.name: _encoded(table[c.name])
@@ -127,8 +154,22 @@ class Pool:
         self._score(table, seeds)
         codes = {name: codes_of(values) for name, (values, _) in self._inherited.items()}
         self._groups = self._group_codes(codes)
-        self._bundles = bundles(codes, recipe.within)
-        self._near = self._find_near(codes, seeds) if recipe.method == "neighbourhood" else None
+        flags = {
+            name: flag
+            for name, (values, gap) in self._inherited.items()
+            if name not in recipe.within and gap is None
+            if (flag := _as_flag(values)) is not None
+        }
+        self._bundles = bundles(codes, recipe.within, indicator_sets(flags))
+        self._residual, self._tables = self._scores, list[npt.NDArray[Any]]()
+        members = [joint_codes([codes[name] for name in bundle]) for bundle in self._bundles]
+        if recipe.effects and recipe.marginals != "raw" and self._mixed and self._bundles:
+            self._residual, effects = take_effects(self._scores, self._bundles, codes)
+            self._tables = [effect.table for effect in effects]
+        self._members = np.stack(members) if members else np.zeros((0, len(self)), np.int32)
+        self._gap_codes = self._find_gaps()
+        near = self._find_near(codes, seeds) if recipe.method == "neighbourhood" else None
+        self._near = None if near is None else self._near_rows(near, codes)
         self._calibrate(Seeds(seeds.generator(_CALIBRATE)))
 
     def __len__(self) -> int:
@@ -144,10 +185,17 @@ class Pool:
         """Mixed columns as scores, shape (n_rows, n_mixed)."""
         return self._scores
 
-    def _is_mixed(self, column: Column) -> bool:
+    def _is_mixed(self, column: Column, table: pa.Table) -> bool:
         if not column.mixed or column.name in self.recipe.within or self._held.get(column.name):
             return False
-        return self._is_raw(column) or column.n_distinct > FEW_VALUES
+        if self._is_raw(column):
+            return True
+        if column.n_distinct <= FEW_VALUES:
+            return False
+        # a target would lose its features, and values one has to keep to would all be one
+        kept = column.name == self.recipe.target or column.name in self._held
+        few = column.n_distinct <= STEP_VALUES and not kept
+        return not (few and _is_spiky(table[column.name], self.recipe.spike))
 
     def _is_raw(self, column: Column) -> bool:
         return self.recipe.marginals == "raw" and column.name not in self._held
@@ -179,6 +227,7 @@ class Pool:
             self._scales[at] = scale
 
         for_chunks(work, len(self._mixed), 1)  # sorting lets go of the interpreter's lock
+        self._holed: npt.NDArray[np.bool_] = np.atleast_1d(self._missing.any(axis=0))
         fill_missing(self._scores, self._missing, seeds.generator(_FILL))
 
     def _group_codes(
@@ -192,12 +241,21 @@ class Pool:
             joint = compact_codes(one)
         return joint
 
-    def _find_near(
-        self, codes: Mapping[str, npt.NDArray[np.integer[Any]]], seeds: Seeds
-    ) -> FairNeighbours:
+    def _find_gaps(self) -> npt.NDArray[np.int32]:
+        """Return which columns of each bundle are missing in each row, as a number."""
+        gaps = np.zeros((len(self._bundles), len(self)), np.int32)
+        for at, bundle in enumerate(self._bundles):
+            masks = [self._inherited[name][1] for name in bundle]
+            holed = [mask.astype(np.uint8) for mask in masks if mask is not None]
+            if holed:
+                gaps[at] = joint_codes(holed)
+        return gaps
+
+    def _find_near(self, codes: Mapping[str, Codes], seeds: Seeds) -> FairNeighbours:
         rng = seeds.generator(_NEAR)
-        within = self.recipe.within
-        space = row_space(self._scores, [c for name, c in codes.items() if name not in within], rng)
+        names = [name for name in codes if name not in self.recipe.within]
+        categories = [codes[name] for name in names]
+        space = row_space(self._scores, categories, rng, self._stretch(codes, names))
         groups = np.zeros(len(self), np.uint8) if self._groups is None else self._groups
         sizes = np.bincount(groups)
         reach = np.maximum(np.ceil(sizes * self.recipe.share), NEAR_LEAST).astype(int)
@@ -210,45 +268,104 @@ class Pool:
             near[rows] = rows[found[:, np.arange(near.shape[1]) % count]]
         return FairNeighbours(near)
 
-    def source(self, n_samples: int, seeds: Seeds) -> ParentSource:
-        """Return the function that gives the parents of output rows (see ``pairing``)."""
-        n_parents = self.recipe.weights.parents
+    def _stretch(self, codes: Mapping[str, Codes], names: Sequence[str]) -> list[float] | None:
+        """Return by how much to stretch each column where nearness is measured."""
+        target, focus = self.recipe.target, self.recipe.focus
+        mixed = [column.name for column in self._mixed]
+        if not focus or target is None or (target not in codes and target not in mixed):
+            return None
+        of_target: npt.NDArray[Any] | None = codes.get(target)
+        y = self._scores[:, mixed.index(target)] if of_target is None else of_target
+        numbers = [at for at, name in enumerate(mixed) if name != target]
+        others = [name for name in names if name != target]
+        if not numbers and not others:
+            return None
+        shares = relevance(self._scores[:, numbers], [codes[name] for name in others], y)
+        told = dict(zip([*(mixed[at] for at in numbers), *others], shares, strict=True))
+        count = len(told)
+        return [
+            float(np.sqrt(1.0 + focus * count * told[name])) if name in told else 1.0
+            for name in (*mixed, *names)
+        ]
+
+    def _near_rows(self, near: FairNeighbours, codes: Mapping[str, Codes]) -> NearRows:
+        recipe = self.recipe
+        # a target of the group is the same in every parent; raw values promise their moments
+        free = [(at, name) for at, names in enumerate(self._bundles) for name in names]
+        free = [(at, name) for at, name in free if name not in recipe.within]
+        levels = np.zeros((len(self), len(free)), np.int32)
+        for place, (_, name) in enumerate(free):
+            levels[:, place] = codes[name]
+        spacing = 0.0 if recipe.marginals == "raw" else recipe.spacing
+        return NearRows(
+            near,
+            self._residual,
+            self._members,
+            self._tables,
+            self._gap_codes,
+            Guard(self._scores, levels, near.near, spacing),
+            np.array([at for at, _ in free], np.int32),
+            recipe.categories == "columnwise",
+        )
+
+    def drawer(self, n_samples: int, seeds: Seeds) -> Drawer:
+        """Return what draws the chunks of a sample, in any order: ``draw(start, stop, keep)``."""
         if self._near is not None:
-            return neighbour_source(self._near, n_samples, n_parents, seeds)
+            return self._near.source(self.recipe.weights, n_samples, seeds)
+        n_parents = self.recipe.weights.parents
         if self._groups is not None:
-            return grouped_source(self._groups, n_samples, n_parents, seeds)
-        return Permutation().source(len(self), n_samples, n_parents, seeds)
+            source = grouped_source(self._groups, n_samples, n_parents, seeds)
+        else:
+            source = Permutation().source(len(self), n_samples, n_parents, seeds)
+
+        def draw(start: int, stop: int, keep: bool = False) -> Draft:
+            plan = draw_chunk(source, self.recipe.weights, seeds, start, stop)
+            return self._mix(*plan, seeds.generator(_PICK, start // CHUNK_ROWS))
+
+        return draw
+
+    def _mix(
+        self, parents: npt.NDArray[Any], weights: npt.NDArray[Any], rng: np.random.Generator
+    ) -> Draft:
+        """Mix rows as a plan says."""
+        n_samples, n_parents = parents.shape
+        rows = np.arange(n_samples)
+        main = parents[rows, weights.argmax(axis=1)]
+        scores = mix_rows(self._residual, parents, weights)
+        givers = np.empty((len(self._bundles), n_samples), main.dtype)
+        for at, bundle in enumerate(self._bundles):
+            giver = main
+            if self.recipe.categories == "columnwise" and bundle[0] not in self.recipe.within:
+                giver = parents[rows, rng.integers(0, n_parents, n_samples)]
+                # a giver with other gaps than the heaviest parent gives nothing of the bundle
+                gaps = self._gap_codes[at]
+                giver = np.where(gaps[giver] == gaps[main], giver, main)
+            givers[at] = giver
+            if self._tables:
+                scores += self._tables[at].take(self._members[at].take(giver), axis=0)
+        return Draft(scores, main, givers, parents, weights)
 
     def _calibrate(self, seeds: Seeds) -> None:
         if all(isinstance(scale, RawValues) for scale in self._scales):
             return
         wanted = min(CALIBRATION_ROWS, max(len(self), CHUNK_ROWS))
-        draw = _Drawer(self, wanted, seeds)
-        sample = np.concatenate([self.mix(*draw(start)) for start in draw.starts])
+        sample = self._scores_of(self.drawer(wanted, seeds), wanted)
         for at, scale in enumerate(self._scales):
             scale.calibrate(sample[:, at])
 
-    def mix(self, parents: npt.NDArray[Any], weights: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return mixed scores, shape (n_samples, n_mixed)."""
-        return mix_rows(self._scores, parents, weights)
+    def _scores_of(self, draw: Drawer, n_samples: int) -> npt.NDArray[Any]:
+        """Return the mixed scores of a whole sample."""
+        starts = range(0, n_samples, CHUNK_ROWS)
+        parts = [draw(at, min(at + CHUNK_ROWS, n_samples), False).scores for at in starts]
+        return np.concatenate(parts)
 
-    def rows(
-        self,
-        scores: npt.NDArray[Any],
-        parents: npt.NDArray[Any],
-        weights: npt.NDArray[Any],
-        rng: np.random.Generator,
-    ) -> dict[str, Any]:
+    def rows(self, draft: Draft) -> dict[str, Any]:
         """Turn mixed scores and parents into columns.
 
         Parameters
         ----------
-        scores : ndarray of shape (n_samples, n_mixed)
-            From :meth:`mix`.
-        parents, weights : ndarray of shape (n_samples, n_parents)
-            The plan.
-        rng : numpy.random.Generator
-            Picks the parent of each category, if columnwise.
+        draft : Draft
+            From a :meth:`drawer`.
 
         Returns
         -------
@@ -256,31 +373,21 @@ class Pool:
             Values by column name, strings as a dictionary; for columns that are neither mixed nor
             inherited, where they are to be missing.
         """
-        n_samples, n_parents = parents.shape
-        rows = np.arange(n_samples)
         # what is missing is decided for the whole row at once, by its heaviest parent
-        main = parents[rows, weights.argmax(axis=1)]
+        main, scores = draft.main, draft.scores
         columns: dict[str, Any] = {name: pa.array(gap[main]) for name, gap in self._gaps.items()}
         for at, (column, scale) in enumerate(zip(self._mixed, self._scales, strict=True)):
             name = column.name
-            gone = self._missing[main, at] if self._missing[:, at].any() else None
+            gone = self._missing[main, at] if self._holed[at] else None
             nan = self._nan[name][main] if name in self._nan else None
             if gone is not None and nan is not None:
                 gone &= ~nan
             numbers = scale.decode(np.ascontiguousarray(scores[:, at]))
             columns[name] = from_numbers(numbers, gone, self._types[name], nan)
-        for bundle in self._bundles:
-            giver = main
-            if self.recipe.categories == "columnwise" and bundle[0] not in self.recipe.within:
-                giver = parents[rows, rng.integers(0, n_parents, n_samples)]
+        for bundle, giver in zip(self._bundles, draft.givers, strict=True):
+            places = pa.array(giver)
             for name in bundle:
-                gap = self._inherited[name][1]
-                if gap is None:
-                    continue
-                # a giver with other gaps than the heaviest parent gives nothing of the bundle
-                giver = np.where(gap[giver] == gap[main], giver, main)
-            for name in bundle:
-                columns[name] = self._inherited[name][0].take(pa.array(giver))
+                columns[name] = self._inherited[name][0].take(places)
         return columns
 
     def sample(
@@ -314,25 +421,24 @@ class Pool:
         plan : tuple of two ndarrays of shape (n_samples, n_parents), or None
             Parents, in rows of the pool, and weights.
         """
-        draw = _Drawer(self, n_samples, seeds)
-        adjusted = None
-        if adjust is not None:
-            adjusted = adjust(np.concatenate([self.mix(*draw(start)) for start in draw.starts]))
+        draw = self.drawer(n_samples, seeds)
+        adjusted = None if adjust is None else adjust(self._scores_of(draw, n_samples))
         kinds = {c.name: self._types[c.name] for c in self._mixed}
         kinds |= {name: values.type for name, (values, _) in self._inherited.items()}
         kinds |= {name: pa.bool_() for name in self._gaps}
         columns = {name: ColumnBuffer(kind, n_samples) for name, kind in kinds.items()}
-        plans: list[Any] = [None] * len(draw.starts)
+        plans: list[Any] = [None] * -(-n_samples // CHUNK_ROWS)
         lock = Lock()
 
         def work(start: int, stop: int) -> None:
             chunk = start // CHUNK_ROWS
-            plan = draw(start)
-            mixed = self.mix(*plan) if adjusted is None else adjusted[start:stop]
-            for name, made in self.rows(mixed, *plan, seeds.generator(_PICK, chunk)).items():
+            draft = draw(start, stop, return_plan)
+            if adjusted is not None:
+                draft.scores = adjusted[start:stop]
+            for name, made in self.rows(draft).items():
                 columns[name].put(start, made)
             if return_plan:
-                plans[chunk] = plan
+                plans[chunk] = (draft.parents, draft.weights)
             if progress is not None:
                 with lock:
                     progress(stop - start)
@@ -342,19 +448,6 @@ class Pool:
             return columns, None
         parents, weights = (np.concatenate(parts) for parts in zip(*plans, strict=True))
         return columns, (parents, weights)
-
-
-class _Drawer:
-    """Draws the plan of one chunk after the other, or of any of them again."""
-
-    def __init__(self, pool: Pool, n_samples: int, seeds: Seeds) -> None:
-        self._source, self._law = pool.source(n_samples, seeds), pool.recipe.weights
-        self._n_samples, self._seeds = n_samples, seeds
-        self.starts = range(0, n_samples, CHUNK_ROWS)
-
-    def __call__(self, start: int) -> Plan:
-        stop = min(start + CHUNK_ROWS, self._n_samples)
-        return draw_chunk(self._source, self._law, self._seeds, start, stop)
 
 
 def _encoded(values: pa.ChunkedArray) -> tuple[pa.Array, Mask | None]:
@@ -369,3 +462,23 @@ def _encoded(values: pa.ChunkedArray) -> tuple[pa.Array, Mask | None]:
     array = values.combine_chunks()
     array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
     return array, gaps if gaps.any() else None
+
+
+def _as_flag(values: pa.Array) -> npt.NDArray[np.bool_] | None:
+    """Return a column of yes and no, or of 1 and 0, as such; None for any other."""
+    kind = values.type
+    if not (pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return None
+    numbers = values.to_numpy(zero_copy_only=False)
+    flag: npt.NDArray[np.bool_] = numbers == 1
+    return flag if (flag | (numbers == 0)).all() else None
+
+
+def _is_spiky(values: pa.ChunkedArray, share: float) -> bool:
+    """Tell whether one value makes up this share, and the others are shared by rows too."""
+    plain = pc.drop_null(values)
+    if not len(plain):
+        return False
+    counts = pc.value_counts(plain).field("counts")
+    most = pc.max(counts).as_py()
+    return bool(most >= share * len(plain) and len(plain) - most >= SPIKE_ROWS * (len(counts) - 1))

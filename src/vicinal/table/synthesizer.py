@@ -18,32 +18,16 @@ from vicinal.table import modelfile
 from vicinal.table.buffers import ColumnBuffer
 from vicinal.table.columns import Column, detect_columns
 from vicinal.table.conditions import Condition, Where, parse_where, rows_matching
+from vicinal.table.dial import PARTS, PRIVACY
 from vicinal.table.frames import to_arrow, to_native
 from vicinal.table.modelfile import Learnt
 from vicinal.table.moments import MomentMatch
 from vicinal.table.numbers import check_finite
 from vicinal.table.pool import FEW_VALUES, Pool, Recipe
 from vicinal.table.surrogates import Surrogates
-from vicinal.weights import EpBeta, SphereWeights, WeightLaw
+from vicinal.weights import WeightLaw
 
 __all__ = ["PRIVACY", "TableSynthesizer"]
-
-#: What each setting of the privacy dial stands for; parts given by name win over it.
-PRIVACY: dict[str, dict[str, Any]] = {
-    "low": {"method": "rows", "weights": EpBeta(delta=0.1, eps=0.3)},
-    "balanced": {
-        "method": "neighbourhood",
-        "weights": SphereWeights(8),
-        "neighbours": 60,
-        "share": 0.2,
-    },
-    "high": {
-        "method": "neighbourhood",
-        "weights": SphereWeights(12),
-        "neighbours": 150,
-        "share": 0.4,
-    },
-}
 
 _SURROGATE = 20  # key of seeds
 
@@ -52,15 +36,20 @@ class TableSynthesizer:
     """Learn a table and draw synthetic tables of the same structure.
 
     Rows are mixed, not modelled: a synthetic row is a weighted mix of a few real ones, with
-    weights whose law keeps mean and covariance. Categories and gaps are taken from a parent.
+    weights whose law keeps mean and covariance. Categories and gaps are taken from a parent, and
+    so are numbers of few values, or of one value in three rows out of ten. Numbers follow the
+    categories that a row gets: under normal scores, what categories say of numbers is taken out
+    before mixing and given back after.
 
     Parameters
     ----------
-    privacy : {"balanced", "low", "high"}, default "balanced"
+    privacy : {"balanced", "low", "high", "highest"}, default "balanced"
         One dial for method, weights, categories and neighbours together. "low" mixes two rows
-        and keeps most structure; "balanced" mixes 8 near rows out of a neighbourhood of 60, and
-        "high" 12 out of 150, and both take each category from any of them, so that few synthetic
-        rows stay close to one real row. None of them is differential privacy.
+        and keeps most structure. The others mix 8 near rows and take each category from any of
+        them, so that few synthetic rows stay close to one real row: out of a neighbourhood of 60
+        ("balanced"), 150 ("high") or 300 ("highest"). A row that comes out nearer to one of its
+        parents than real rows lie to each other is drawn again. None of them is differential
+        privacy.
     method : {"rows", "neighbourhood"}, optional
         Whether partners come from all rows (of a group) or from near ones.
     weights : WeightLaw, optional
@@ -74,16 +63,17 @@ class TableSynthesizer:
     within : str or sequence of str, optional
         Columns whose groups are never mixed: what holds given the group is kept exactly.
     target : str, optional
-        The column that a model will predict. A category counts as one of ``within``.
+        The column that a model will predict. A category counts as one of ``within``. Rows are
+        near each other above all in the columns that tell of it.
     categories : {"parent", "columnwise"}, optional
         Whether all categories of a row come from its heaviest parent, or each from any parent.
         Columnwise, categories that depend on each other (Cramer's V above 0.5) still come from
         one parent.
     neighbours : int, optional
         Size of a neighbourhood; implies ``method="neighbourhood"``. Left out, it is that of
-        ``privacy``, but at most a fifth ("balanced") or two fifths ("high") of the rows that may
-        mix (of a group, or of those that meet ``where``), and at least 5: in a small table a
-        larger neighbourhood is no longer near, and associations fade.
+        ``privacy``, but at most two fifths ("highest": four fifths) of the rows that may mix (of
+        a group, or of those that meet ``where``), and at least 5: in a small table a larger
+        neighbourhood is no longer near, and associations fade.
     kinds : mapping of str to str, optional
         Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong.
     identifiers : {"replace", "drop"}, optional
@@ -179,7 +169,19 @@ class TableSynthesizer:
         self.exact_moments = exact_moments
         self.random_state = random_state
 
-    def _settings(self) -> dict[str, Any]:
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings, as they were given.
+
+        Parameters
+        ----------
+        deep : bool, default True
+            Makes no difference; scikit-learn asks for it.
+
+        Returns
+        -------
+        dict
+            Parameter to value: ``TableSynthesizer(**params)`` is an unfitted twin.
+        """
         defaults = TableSynthesizer.__init__.__kwdefaults__ or {}
         return {name: getattr(self, name) for name in ("privacy", *defaults)}
 
@@ -187,7 +189,7 @@ class TableSynthesizer:
         defaults = {"privacy": "balanced", **(TableSynthesizer.__init__.__kwdefaults__ or {})}
         changed = (
             f"{name}={value!r}"
-            for name, value in self._settings().items()
+            for name, value in self.get_params().items()
             if repr(value) != repr(defaults[name])
         )
         return f"TableSynthesizer({', '.join(changed)})"
@@ -286,7 +288,9 @@ class TableSynthesizer:
             categories=self.categories or ("parent" if method == "rows" else "columnwise"),
             within=tuple(dict.fromkeys(within)),
             neighbours=int(self.neighbours or preset.get("neighbours", 20)),
-            share=preset.get("share", 0.2) if self.neighbours is None else 1.0,
+            share=preset.get("share", 0.4) if self.neighbours is None else 1.0,
+            target=self.target,
+            **{name: preset.get(name, plain) for name, plain in PARTS.items()},
         )
 
     def _warn_of_dropped(self, columns: Sequence[Column]) -> None:
@@ -441,7 +445,7 @@ class TableSynthesizer:
         """
         if not hasattr(self, "_pool"):
             raise RuntimeError("There is nothing to save yet: call fit(table) first.")
-        modelfile.save(path, self._settings(), self._learnt)
+        modelfile.save(path, self.get_params(), self._learnt)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> TableSynthesizer:

@@ -1,0 +1,201 @@
+"""The front between fidelity, privacy and utility: what each step of the dial gives.
+
+Run with ``python benchmarks/table_front.py --data ../shared/data``; ``--sweep`` compares sizes of
+the neighbourhood and numbers of parents instead. Nothing here looks at a test part: rows outside
+it are split, for each seed, into rows to learn from, as many held out, and the rest, on which
+utility is measured. So the dial may be set by what is printed here, and judged elsewhere.
+
+Printed for each set, averaged over seeds:
+
+* closer: the share of synthetic rows nearer to a learnt row than to a held-out one, by Euclidean
+  distance and by Gower's (0.5 is ideal);
+* loss: how much worse boosted trees are that learn from synthetic rows instead of real ones (area
+  under the ROC curve for classes, R2 for numbers), beside that of a bootstrap;
+* quality, by SDMetrics, for the first seed (``--no-quality`` leaves it out).
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from _common import (
+    SETS,
+    Dataset,
+    has_sdv,
+    hush,
+    load,
+    machine,
+    markdown,
+    parser,
+    progress,
+    publish,
+    quality,
+    skip,
+)
+from _measures import closer, development, utility
+from vicinal import SphereWeights
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Share of the rows outside the test part that are learnt; as many are held out.
+LEARN_SHARE = 0.36
+#: Most rows that utility is measured on.
+MOST_VALIDATION = 10_000
+#: Synthetic rows whose nearest rows are sought.
+NEAREST_ROWS = 2_500
+MEASURES = ("closer", "closer_gower", "loss", "quality")
+
+_PLAIN = {"focus": 0.0, "spacing": 0.0, "spike": 2.0, "effects": False}
+
+
+def steps() -> dict[str, dict[str, Any]]:
+    """Return the settings to compare: one step after the other, then the dial."""
+    from vicinal.table import PRIVACY
+
+    near = {"method": "neighbourhood", "weights": SphereWeights(8), "neighbours": 60, "share": 0.2}
+    before = near | _PLAIN
+    spikes = before | {"spike": 0.3}
+    effects = spikes | {"effects": True}
+    wider = effects | {"share": 0.4}
+    focus = wider | {"focus": 1.0}
+    return {
+        "low, before": PRIVACY["low"] | _PLAIN,
+        "low": PRIVACY["low"],
+        "60 of at most a fifth": before,
+        "+ spikes from a parent": spikes,
+        "+ effects of categories": effects,
+        "+ at most two fifths": wider,
+        "+ focus on the target": focus,
+        "+ spacing = balanced": PRIVACY["balanced"],
+        "high, before": before | {"weights": SphereWeights(12), "neighbours": 150, "share": 0.4},
+        "high": PRIVACY["high"],
+        "highest": PRIVACY["highest"],
+    }
+
+
+def sweep(neighbours: list[int], parents: list[int]) -> dict[str, dict[str, Any]]:
+    """Return neighbourhoods of several sizes with several numbers of parents."""
+    from vicinal.table import PRIVACY
+
+    return {
+        f"K {k}, {p} parents": PRIVACY["balanced"] | {"neighbours": k, "weights": SphereWeights(p)}
+        for k in neighbours
+        for p in parents
+    }
+
+
+def draw(setting: dict[str, Any], train: pd.DataFrame, target: str, seed: int) -> pd.DataFrame:
+    """Learn and draw with a setting that the dial need not have."""
+    from vicinal.table import PRIVACY, TableSynthesizer
+
+    PRIVACY["trial"] = setting
+    try:
+        model = TableSynthesizer("trial", target=target, random_state=seed).fit(train)
+    finally:
+        del PRIVACY["trial"]
+    drawn: pd.DataFrame = model.sample()
+    return drawn
+
+
+def run_seed(
+    data: Dataset, settings: dict[str, dict[str, Any]], seed: int, most: int, scored: bool
+) -> dict[str, Any]:
+    """Return every measure of every setting for one seed."""
+    rows = development(data)
+    order = np.random.default_rng(seed).permutation(len(rows))
+    half = min(most, int(LEARN_SHARE * len(rows)))
+    edges = (0, half, 2 * half, 2 * half + MOST_VALIDATION)
+    train, hold, valid = (
+        rows.iloc[order[a:b]].reset_index(drop=True) for a, b in itertools.pairwise(edges)
+    )
+    best = utility(data, train, valid, seed)
+    again = train.sample(len(train), replace=True, random_state=seed).reset_index(drop=True)
+    found: dict[str, Any] = {
+        "rows": half,
+        "real": best,
+        "bootstrap": {"loss": best - utility(data, again, valid, seed)},
+    }
+    for name, setting in settings.items():
+        made = draw(setting, train, data.target, seed)
+        near = closer(data, train, hold, made, NEAREST_ROWS)
+        got = found[name] = {key: share.value for key, share in near.items()}
+        got["loss"] = best - utility(data, made, valid, seed)
+        if scored:
+            got |= quality(train, made)
+    return found
+
+
+def mean(runs: list[dict[str, Any]], name: str, key: str) -> float:
+    """Return the mean over seeds, NaN where nothing was measured."""
+    values = [run[name][key] for run in runs if key in run.get(name, {})]
+    return float(np.mean(values)) if values else float("nan")
+
+
+def _mean_of(sets: dict[str, list[dict[str, Any]]], name: str, key: str) -> float:
+    """Return the mean over the sets that it was measured on."""
+    means = [mean(runs, name, key) for runs in sets.values()]
+    there = [value for value in means if not np.isnan(value)]
+    return float(np.mean(there)) if there else float("nan")
+
+
+def shown(value: float) -> str:
+    """Return a figure, or a dash for none."""
+    return "-" if np.isnan(value) else f"{value:.3f}"
+
+
+def render(results: dict[str, Any], about: str) -> str:
+    """Return the tables in Markdown: means over sets, then one table for each measure."""
+    names, sets = ["bootstrap", *results["settings"]], results["sets"]
+    rows = [[name, *(shown(_mean_of(sets, name, key)) for key in MEASURES)] for name in names]
+    titles = ["closer", "closer, Gower", "loss", "quality"]
+    parts = [about, markdown([f"mean over {len(sets)} sets", *titles], rows)]
+    header = [f"{name} ({runs[0]['rows']:,})" for name, runs in sets.items()]
+    for key, title in zip(MEASURES, titles, strict=True):
+        lines = [
+            [name, *(shown(mean(runs, name, key)) for runs in sets.values())] for name in names
+        ]
+        if key == "loss":
+            real = [shown(float(np.mean([run["real"] for run in runs]))) for runs in sets.values()]
+            lines.insert(0, ["*real: no loss from*", *real])
+        parts.append(markdown([title, *header], lines))
+    return "\n\n".join(parts)
+
+
+def main() -> None:
+    """Run what was asked for."""
+    options = parser(__doc__ or "", tuple(SETS))
+    options.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options.add_argument("--rows", type=int, default=5_000, help="most rows to learn")
+    options.add_argument("--sweep", action="store_true", help="compare neighbourhoods instead")
+    options.add_argument("--neighbours", type=int, nargs="+", default=[30, 60, 100, 150, 300])
+    options.add_argument("--parents", type=int, nargs="+", default=[5, 8, 16])
+    options.add_argument("--no-quality", dest="quality", action="store_false")
+    asked = options.parse_args()
+    hush()
+    settings = sweep(asked.neighbours, asked.parents) if asked.sweep else steps()
+    results: dict[str, Any] = {"settings": list(settings), "sets": {}}
+    scored = asked.quality and has_sdv()
+    for set_name in asked.sets:
+        data = load(set_name, asked.data)
+        if data is None:
+            continue
+        runs = []
+        for seed in asked.seeds:
+            progress(f"{set_name}: seed {seed}")
+            runs.append(run_seed(data, settings, seed, asked.rows, scored and not runs))
+        results["sets"][set_name] = runs
+    if not results["sets"]:
+        skip("no data set was found; nothing to measure")
+        return
+    about = machine("vicinal", "numpy", "numba", "pandas", "scikit-learn", "sdmetrics")
+    about += f". Seeds {', '.join(map(str, asked.seeds))}; at most {asked.rows:,} rows learnt."
+    name = asked.name or ("table_front_sweep" if asked.sweep else "table_front")
+    publish(name, render(results, about), results | {"machine": about})
+
+
+if __name__ == "__main__":
+    main()

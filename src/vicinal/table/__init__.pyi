@@ -1,0 +1,9 @@
+from vicinal.table.columns import KINDS as KINDS
+from vicinal.table.columns import Column as Column
+from vicinal.table.columns import detect_columns as detect_columns
+from vicinal.table.files.whole import read_table as read_table
+from vicinal.table.files.whole import write_table as write_table
+from vicinal.table.sampler.estimators import MixupAugmenter as MixupAugmenter
+from vicinal.table.sampler.estimators import MixupSampler as MixupSampler
+from vicinal.table.synthesizer import PRIVACY as PRIVACY
+from vicinal.table.synthesizer import TableSynthesizer as TableSynthesizer
