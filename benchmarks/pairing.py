@@ -120,8 +120,8 @@ def measure_ranks(n_rows: int, n_features: int, tau: float) -> dict[str, float]:
 
 def measure_threshold(n_rows: int, n_features: int, tau: float) -> float:
     """Return the mean error of the sketch's thresholds, in shares of ranks, for 1,000 anchors."""
-    from vicinal._candidates import REFERENCE_ROWS
-    from vicinal._ranks import sketch_thresholds
+    from vicinal.pairing._candidates import REFERENCE_ROWS
+    from vicinal.pairing._ranks import sketch_thresholds
 
     X = rows_of(n_rows, n_features)
     scores = Farthest(tau).scores(X)

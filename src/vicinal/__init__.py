@@ -3,36 +3,24 @@
 Public names are imported when first used, so that ``import vicinal`` loads nothing heavy.
 """
 
-from __future__ import annotations
-
-import importlib
-from typing import Any
+from vicinal._lazy import face
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "vicinal.plan": ["MixPlan", "make_plan"],
-    "vicinal.weights": ["Beta", "EpBeta", "Fixed", "SphereWeights", "Uniform", "WeightLaw"],
-    "vicinal.distant": ["AcrossGroup", "Farthest", "Nearest"],
-    "vicinal.pairing": [
-        "LocalPermutation",
-        "Neighbourhood",
-        "Pairing",
-        "Permutation",
-        "Random",
-        "WithinGroup",
-    ],
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-__all__ = ["__version__", *sorted(_HOME_OF)]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME_OF:
-        return getattr(importlib.import_module(_HOME_OF[name]), name)
-    raise AttributeError(f"module 'vicinal' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__, __all__ = face(
+    __name__,
+    {
+        "plan": ["MixPlan", "make_plan"],
+        "weights": ["Beta", "EpBeta", "Fixed", "SphereWeights", "Uniform", "WeightLaw"],
+        "pairing.distant": ["AcrossGroup", "Farthest", "Nearest"],
+        "pairing.permutations": [
+            "LocalPermutation",
+            "Neighbourhood",
+            "Pairing",
+            "Permutation",
+            "Random",
+            "WithinGroup",
+        ],
+    },
+)
+__all__ += ["__version__"]

@@ -1,28 +1,28 @@
-from vicinal.distant import (
+from vicinal.pairing.distant import (
     AcrossGroup as AcrossGroup,
 )
-from vicinal.distant import (
+from vicinal.pairing.distant import (
     Farthest as Farthest,
 )
-from vicinal.distant import (
+from vicinal.pairing.distant import (
     Nearest as Nearest,
 )
-from vicinal.pairing import (
+from vicinal.pairing.permutations import (
     LocalPermutation as LocalPermutation,
 )
-from vicinal.pairing import (
+from vicinal.pairing.permutations import (
     Neighbourhood as Neighbourhood,
 )
-from vicinal.pairing import (
+from vicinal.pairing.permutations import (
     Pairing as Pairing,
 )
-from vicinal.pairing import (
+from vicinal.pairing.permutations import (
     Permutation as Permutation,
 )
-from vicinal.pairing import (
+from vicinal.pairing.permutations import (
     Random as Random,
 )
-from vicinal.pairing import (
+from vicinal.pairing.permutations import (
     WithinGroup as WithinGroup,
 )
 from vicinal.plan import MixPlan as MixPlan

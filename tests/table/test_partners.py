@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from vicinal import EpBeta, SphereWeights
 from vicinal._random import CHUNK_ROWS, Seeds
-from vicinal.balance import FairNeighbours
-from vicinal.neighbours import nearest_rows
+from vicinal.pairing.balance import FairNeighbours
+from vicinal.pairing.neighbours import nearest_rows
 from vicinal.table import TableSynthesizer
 from vicinal.table.partners import MISMATCH, Guard, NearRows, _differing_bytes, _spacing
 

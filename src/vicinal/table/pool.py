@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from vicinal._random import CHUNK_ROWS, Seeds
 from vicinal._threads import for_chunks
-from vicinal.balance import FairNeighbours
 from vicinal.kernels import mix_rows
-from vicinal.neighbours import nearest_rows
 from vicinal.pairing import Permutation, compact_codes, grouped_source
+from vicinal.pairing.balance import FairNeighbours
+from vicinal.pairing.neighbours import nearest_rows
 from vicinal.plan import draw_chunk
 from vicinal.table.association import (
     Codes,

@@ -7,7 +7,7 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from vicinal import LocalPermutation, Neighbourhood, make_plan
-from vicinal.neighbours import _by_leaves, kd_leaves, nearest_rows
+from vicinal.pairing.neighbours import _by_leaves, kd_leaves, nearest_rows
 
 
 def clusters(n_rows, n_features, seed):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vicinal.balance import TOLERANCE, FairNeighbours
-from vicinal.neighbours import nearest_rows
+from vicinal.pairing.balance import TOLERANCE, FairNeighbours
+from vicinal.pairing.neighbours import nearest_rows
 
 
 def chances(fair):

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-import vicinal._candidates as candidates
-import vicinal._ranks as ranks
+import vicinal.pairing._candidates as candidates
+import vicinal.pairing._ranks as ranks
 from vicinal import (
     AcrossGroup,
     Beta,

@@ -18,8 +18,8 @@ from numba import njit
 
 from vicinal._compiled import compiled
 from vicinal._random import Seeds
-from vicinal._rounds import PARTNERS, IndexArray
 from vicinal._threads import for_chunks
+from vicinal.pairing._rounds import PARTNERS, IndexArray
 
 __all__ = ["Scores", "draw_beyond", "exact_partners", "rank_error", "sketch_thresholds"]
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal._random import Seeds
-from vicinal._rounds import (
+from vicinal.geometry import check_metric
+from vicinal.pairing._rounds import (
     IndexArray,
     Maps,
     ParentSource,
@@ -24,11 +25,10 @@ from vicinal._rounds import (
     permuting_source,
     tabled_source,
 )
-from vicinal.geometry import check_metric
-from vicinal.pairing import Pairing, Random, group_codes
+from vicinal.pairing.permutations import Pairing, Random, group_codes
 
 if TYPE_CHECKING:
-    from vicinal._ranks import Scores
+    from vicinal.pairing._ranks import Scores
 
 __all__ = ["AcrossGroup", "Farthest", "Nearest"]
 
@@ -68,7 +68,7 @@ class _ByDistance(Pairing):
 
     def scores(self, X: npt.NDArray[np.floating[Any]]) -> Scores:
         """Return factors of scores, high for the rows that are wanted."""
-        from vicinal._scores import distance_scores
+        from vicinal.pairing._scores import distance_scores
 
         k = check_metric(self.metric, self.curvature)
         return distance_scores(X, self.metric, k, self.median_radius, self.nearest)
@@ -82,7 +82,7 @@ class _ByDistance(Pairing):
         seeds: Seeds,
     ) -> ParentSource:
         """Return the source of partners among rows of other groups, or among all other rows."""
-        from vicinal._candidates import (
+        from vicinal.pairing._candidates import (
             REFERENCE_ROWS,
             Outside,
             even_source,
@@ -107,7 +107,7 @@ class _ByDistance(Pairing):
     def _balanced_source(
         self, X: npt.NDArray[np.floating[Any]], n_samples: int, n_parents: int, seeds: Seeds
     ) -> ParentSource:
-        from vicinal._candidates import Assigned
+        from vicinal.pairing._candidates import Assigned
 
         rounds = Rounds(len(X), n_samples, seeds)
         share = self.wanted(len(X) - 1) / (len(X) - 1)
@@ -247,8 +247,8 @@ class Farthest(_ByDistance):
         >>> round(Farthest(0.1).rank_error(1_000_000), 3)
         0.059
         """
-        from vicinal._candidates import REFERENCE_ROWS
-        from vicinal._ranks import rank_error
+        from vicinal.pairing._candidates import REFERENCE_ROWS
+        from vicinal.pairing._ranks import rank_error
 
         check_count("n_rows", n_rows)
         check_number("failure", failure, low=0, high=1, open_low=True)
@@ -395,7 +395,7 @@ class AcrossGroup(Pairing):
         if isinstance(self.pairing, _ByDistance):
             X = as_points(type(self.pairing).__name__, rows)
             return self.pairing.source_outside(X, codes, n_samples, n_parents, seeds)
-        from vicinal._candidates import Outside, even_source
+        from vicinal.pairing._candidates import Outside, even_source
 
         rounds = Rounds(n_rows, n_samples, seeds)
         return even_source(rounds, Outside(n_rows, codes), n_parents, seeds)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._ranks import Scores
 from vicinal._threads import for_chunks
 from vicinal.geometry import EDGE, ball_scale, warn_equal_norms
+from vicinal.pairing._ranks import Scores
 
 __all__ = ["distance_scores"]
 

@@ -1,10 +1,4 @@
-"""Pairings: who mixes with whom.
-
-A pairing answers for output positions. Position ``t`` of a plan belongs to left row ``t`` modulo
-the number of rows, round after round; the pairing adds the partners. Permutation pairings make
-the partners of a round, taken together, distributed exactly as the data: with a law that
-preserves covariance, any of them keeps it, near or far (see ``docs/theory.md``).
-"""
+"""Partners from permutations of all rows, of groups and of places, and from near rows."""
 
 from __future__ import annotations
 
@@ -18,7 +12,7 @@ import numpy.typing as npt
 
 from vicinal._checks import check_count
 from vicinal._random import CHUNK_ROWS, RandomState, Seeds
-from vicinal._rounds import (
+from vicinal.pairing._rounds import (
     PARTNERS,
     TWO_LEVEL_ROWS,
     IndexArray,
@@ -31,10 +25,10 @@ from vicinal._rounds import (
     permuting_source,
     tabled_source,
 )
-from vicinal.neighbours import kd_leaves, nearest_rows
+from vicinal.pairing.neighbours import kd_leaves, nearest_rows
 
 if TYPE_CHECKING:
-    from vicinal.balance import FairNeighbours
+    from vicinal.pairing.balance import FairNeighbours
 
 __all__ = [
     "LocalPermutation",
@@ -46,7 +40,6 @@ __all__ = [
     "WithinGroup",
     "compact_codes",
     "grouped_source",
-    "neighbour_source",
 ]
 
 #: Partner maps of small tables are drawn for as many passes at once as make this many rows.
@@ -107,7 +100,7 @@ class _Cycles(Maps):
     """The rows of each group form one random cycle; partner p is p links away."""
 
     def __init__(self, order: IndexArray, starts: IndexArray, passes: int, rng: Any) -> None:
-        from vicinal._permute import link_cycles
+        from vicinal.pairing._permute import link_cycles
 
         self._following = link_cycles(order, starts, passes, rng)
 
@@ -139,7 +132,7 @@ class _Blocks(Maps):
         ]
 
     def partners(self, turn: int, rows: IndexArray, number: int) -> IndexArray:
-        from vicinal._permute import block_partners
+        from vicinal.pairing._permute import block_partners
 
         return block_partners(rows, *self._maps[number - 1], self._n_rows)
 
@@ -364,9 +357,9 @@ class Neighbourhood(Pairing):
     """Partners drawn from the k nearest neighbours of each row.
 
     Neighbours are drawn with chances under which every row is drawn as often as every other
-    (see :mod:`vicinal.balance`), so that partners, taken together, are distributed as the data,
-    and a law that preserves covariance keeps it here too. Partners are drawn independently: they
-    may repeat, or now and then be the row itself.
+    (see :mod:`vicinal.pairing.balance`), so that partners, taken together, are distributed as
+    the data, and a law that preserves covariance keeps it here too. Partners are drawn
+    independently: they may repeat, or now and then be the row itself.
 
     Parameters
     ----------
@@ -387,7 +380,7 @@ class Neighbourhood(Pairing):
 
     def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions."""
-        from vicinal.balance import FairNeighbours
+        from vicinal.pairing.balance import FairNeighbours
 
         X = as_points("Neighbourhood", rows)
         near = FairNeighbours(nearest_rows(X, self.k, rng=seeds.generator(_TREES)))

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._random import CHUNK_ROWS, Seeds
-from vicinal._ranks import Scores, draw_beyond, exact_partners, sketch_thresholds
-from vicinal._rounds import PARTNERS, IndexArray, Maps, ParentSource, Rounds, tabled_source
 from vicinal._threads import for_chunks
+from vicinal.pairing._ranks import Scores, draw_beyond, exact_partners, sketch_thresholds
+from vicinal.pairing._rounds import PARTNERS, IndexArray, Maps, ParentSource, Rounds, tabled_source
 
 __all__ = [
     "REFERENCE_ROWS",

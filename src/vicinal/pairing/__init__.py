@@ -1,0 +1,35 @@
+"""Pairings: who mixes with whom.
+
+A pairing answers for output positions. Position ``t`` of a plan belongs to left row ``t`` modulo
+the number of rows, round after round; the pairing adds the partners. Permutation pairings make
+the partners of a round, taken together, distributed exactly as the data: with a law that
+preserves covariance, any of them keeps it, near or far (see ``docs/theory.md``).
+"""
+
+from vicinal.pairing.distant import AcrossGroup, Farthest, Nearest
+from vicinal.pairing.permutations import (
+    LocalPermutation,
+    Neighbourhood,
+    Pairing,
+    ParentSource,
+    Permutation,
+    Random,
+    WithinGroup,
+    compact_codes,
+    grouped_source,
+)
+
+__all__ = [
+    "AcrossGroup",
+    "Farthest",
+    "LocalPermutation",
+    "Nearest",
+    "Neighbourhood",
+    "Pairing",
+    "ParentSource",
+    "Permutation",
+    "Random",
+    "WithinGroup",
+    "compact_codes",
+    "grouped_source",
+]
