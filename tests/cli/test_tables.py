@@ -5,43 +5,12 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from vicinal import cli
 from vicinal.data import adult_sample
 from vicinal.table import TableSynthesizer, read_table
-
-HEADER = "age,job,income\n"
-ROWS = "".join(
-    f"{20 + i % 50},{'abc'[i % 3]},{'high' if i % 7 == 0 else 'low'}\n" for i in range(400)
-)
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> Path:
-    path = tmp_path / "people.csv"
-    path.write_text(HEADER + ROWS)
-    return path
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line in this process; returns exit code, output and errors."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vicinal", *map(str, words)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as leave:
-            code = leave.code
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 def test_table_in_table_out(people, run):
@@ -131,7 +100,7 @@ def test_demo(tmp_path, run, monkeypatch):
     ("content", "words", "said"),
     [
         (b"", [], "is empty"),
-        (HEADER.encode(), [], "no rows"),
+        (b"age,job,income\n", [], "no rows"),
         (b"age,job\n5,a\n", [], "needs at least 2"),
         (b"age,age\n5,1\n6,2\n", [], "age"),
         (b"age,job\n5,a\n6,b,c\n7,a\n", [], "line 3"),
@@ -190,7 +159,7 @@ def test_bad_paths(people, run, monkeypatch, source, output, said):
 
 def test_a_file_cut_short(people, run):
     packed = people.with_name("people.csv.gz")
-    packed.write_bytes(gzip.compress((HEADER + ROWS).encode())[:-20])
+    packed.write_bytes(gzip.compress(people.read_bytes())[:-20])
     code, _, err = run("columns", packed)
     assert code == 2
     assert "cut short" in err

@@ -1,0 +1,140 @@
+"""Commands that measure: what a person types, and what they see."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow.compute as pc
+import pytest
+
+from vicinal.table import read_table, write_table
+
+
+@pytest.fixture
+def synthetic(people, run):
+    path = people.with_name("synthetic.csv")
+    assert run("table", people, "-o", path, "--seed", 1)[0] == 0
+    return path
+
+
+@pytest.fixture
+def later(people):
+    path = people.with_name("later.csv")
+    table = read_table(people)
+    write_table(table.slice(0, 150), path)
+    return path
+
+
+def test_report_writes_page_and_json(people, synthetic, later, run):
+    page, plain = people.with_name("report.html"), people.with_name("report.json")
+    words = ["--holdout", later, "--target", "income", "-o", page, "--json", plain]
+    code, out, err = run("report", people, synthetic, *words)
+    assert code == 0
+    content = json.loads(plain.read_text(encoding="utf-8"))
+    assert content["privacy"]["holdout_is"] == "given"
+    assert content["privacy"]["overlap"] == 150
+    assert "Note: " in err
+    assert content["verdict"]["headline"] in out
+    html = page.read_text(encoding="utf-8")
+    assert content["verdict"]["headline"] in html
+    assert html.startswith("<!DOCTYPE html>")
+
+
+def test_report_without_files_prints(people, synthetic, run):
+    code, out, _ = run("report", people, synthetic)
+    assert code == 0
+    assert "No hold-out was given" in out
+
+
+def test_table_report_has_unseen_rows(people, run):
+    report = people.with_name("report.json")
+    words = ["-o", people.with_name("out.csv"), "--target", "income", "--report", report]
+    assert run("table", people, *words)[0] == 0
+    content = json.loads(report.read_text(encoding="utf-8"))
+    assert content["privacy"]["rows"] == [200, 200, 200]
+    assert content["utility"]["metric"] == "AUC"
+
+
+def test_collapse(people, run):
+    page = people.with_name("collapse.html")
+    words = ["-g", 4, "--weights", "uniform,epbeta:0.1", "-o", page, "--column", "age=numeric"]
+    code, out, _ = run("collapse", people, *words)
+    assert code == 0
+    assert "uniform" in out
+    assert page.stat().st_size > 5000
+
+
+def test_tune_recommends_a_command_that_runs(people, run):
+    page = people.with_name("front.json")
+    words = ["--target", "income", "--rows", 150, "--limit", 0.99, "-o", page]
+    code, out, _ = run("tune", people, *words)
+    assert code == 0
+    content = json.loads(page.read_text(encoding="utf-8"))
+    command = content["settings"][content["recommended"]]["command"]
+    assert command in out
+    words = command.split()
+    assert words[:2] == ["vicinal", "table"]
+    words[words.index("-o") + 1] = str(people.with_name("tuned.csv"))
+    assert run(*words[1:])[0] == 0
+    assert people.with_name("tuned.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "said"),
+    [
+        ("age,job\n" + "5,a\n" * 60, [], "lacks 'income'"),
+        ("age,job,income,more\n" + "5,a,low,1\n" * 60, [], "has in excess 'more'"),
+        ("age,job,income\n" + "x,a,low\n" * 60, [], "Column 'age'"),
+        ("age,job,income\n", [], "no rows"),
+        (None, ["--target", "incme"], "Did you mean 'income'?"),
+        (None, ["-o", "page.pdf"], "is written as"),
+        (None, ["-o", "nowhere/page.html"], "does not exist"),
+        (None, ["--holdout", "latr.csv"], "latr.csv"),
+        (None, ["--plan", "people.csv"], "plan"),
+        (None, ["--column", "age"], "NAME=KIND"),
+    ],
+)
+def test_bad_input_to_report(people, synthetic, run, monkeypatch, content, words, said):
+    monkeypatch.chdir(people.parent)
+    if content is not None:
+        synthetic.write_text(content)
+    before = sorted(path.name for path in people.parent.iterdir())
+    code, out, err = run("report", people, synthetic, *words)
+    assert code == 2, out + err
+    assert said in err
+    assert "Traceback" not in err + out
+    assert sorted(path.name for path in people.parent.iterdir()) == before
+
+
+def test_one_class_is_refused(people, run):
+    table = read_table(people)
+    write_table(table.filter(pc.equal(table["income"], "low")), people)
+    code, _, err = run("report", people, people, "--target", "income")
+    assert code == 2
+    assert "class" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--weights", "betta:0.1"], "Did you mean"),
+        (["--weights", "epbeta:2"], "delta"),
+        (["-g", "0"], "generations"),
+        (["--target", "nobody"], "nobody"),
+        (["--rows", "1"], "rows"),
+    ],
+)
+def test_bad_input_to_collapse(people, run, words, said):
+    code, _, err = run("collapse", people, *words)
+    assert code == 2
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--limit", "2"], "limit"), (["--repeats", "0"], "repeats"), (["--target", "x"], "'x'")],
+)
+def test_bad_input_to_tune(people, run, words, said):
+    code, _, err = run("tune", people, *words)
+    assert code == 2
+    assert said in err

@@ -1,0 +1,170 @@
+"""The whole report: what it compares with what, and what it says."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from vicinal import EpBeta, MixPlan
+from vicinal.report import audit, evaluate
+from vicinal.report.evaluation import WeightPicture
+from vicinal.table import TableSynthesizer
+
+N = 240
+
+
+def people(seed: int, n: int = N) -> pa.Table:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    return pa.table(
+        {
+            "x": x,
+            "z": 0.7 * x + rng.normal(size=n),
+            "city": rng.choice(["a", "b", "c"], n),
+            "rich": np.where(x + rng.normal(size=n) > 0, "yes", "no"),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    """Report on rows that were drawn, not made: nothing to find."""
+    return evaluate(people(0), people(1), people(2), target="rich")
+
+
+@pytest.fixture(scope="module")
+def copied():
+    """Report on a bootstrap of the real rows."""
+    real = people(0)
+    drawn = real.take(np.random.default_rng(3).integers(0, N, N))
+    return evaluate(real, drawn, people(2), target="rich")
+
+
+def test_fresh_rows_are_private_and_useful(fresh):
+    figures = {one.name: one for one in fresh.verdict.figures}
+    assert list(figures) == ["fidelity", "privacy", "utility"]
+    assert fresh.privacy.closer.low <= 0.5 <= fresh.privacy.closer.high
+    assert figures["utility"].figure.low <= 0 <= figures["utility"].figure.high
+    assert fresh.privacy.holdout_is == "given"
+
+
+def test_copies_are_poor_privacy(copied):
+    assert copied.privacy.closer.value > 0.95
+    privacy = copied.verdict.figures[1]
+    assert privacy.grade == "poor"
+    assert "treat it like the real table" in copied.verdict.headline
+
+
+def test_without_a_holdout_the_verdict_rests_on_authenticity():
+    real = people(0)
+    found = evaluate(real, real)
+    assert found.privacy.holdout_is == "split"
+    privacy = found.verdict.figures[1]
+    assert privacy.figure == found.privacy.authenticity
+    assert privacy.grade == "poor"
+    assert any("No hold-out was given" in note for note in found.notes)
+    assert found.utility is None
+    assert found.verdict.figures[2].grade == "unknown"
+
+
+def test_a_hold_out_of_training_rows_is_counted_and_warned_of():
+    real = people(0)
+    with pytest.warns(UserWarning, match="hold-out"):
+        found = evaluate(real, people(1), pa.concat_tables([people(2), real.slice(0, 40)]))
+    assert found.privacy.overlap == 40
+    assert found.notes
+
+
+def test_same_seed_same_report(fresh):
+    again = evaluate(people(0), people(1), people(2), target="rich", random_state=0)
+    assert again.to_dict() == fresh.to_dict()
+    assert again.random_state == 0
+
+
+def test_json_says_everything_and_no_nan(fresh, tmp_path):
+    path = tmp_path / "report.json"
+    fresh.to_json(path)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert set(content) >= {"version", "verdict", "fidelity", "privacy", "utility", "notes"}
+    assert content["privacy"]["closer"]["value"] == fresh.privacy.closer.value
+    assert content["weights"] is None
+
+
+def test_summary_names_every_figure(fresh):
+    text = fresh.summary()
+    for word in ("fidelity", "Membership attack", "differential privacy", "boosted trees", "city"):
+        assert word in text
+    assert "nan" not in text.lower().split()
+
+
+def test_a_plan_brings_predictions_and_its_weights():
+    rng = np.random.default_rng(0)
+    real = pa.table({"x": rng.normal(size=400), "y": rng.exponential(size=400)})
+    synthesizer = TableSynthesizer(
+        "low", weights=EpBeta(0.3, 0.3), marginals="raw", random_state=0
+    ).fit(real)
+    drawn, plan = synthesizer.sample(return_plan=True)
+    found = evaluate(real, drawn, plan=plan)
+    assert found.weights is not None
+    low, high = found.weights.support
+    assert low < 0
+    assert high > 1
+    assert sum(found.weights.shares) == pytest.approx(1)
+    predicted = [one for one in found.fidelity.moments.figures if not math.isnan(one.predicted)]
+    assert predicted
+    assert not any(one.flagged for one in predicted)
+
+
+def test_weights_of_two_parents_by_hand():
+    found = WeightPicture.of_plan(MixPlan([0, 1], [1, 0], [0.5, 1.0]), "by hand")
+    assert found.support == (0.5, 1.0)
+    assert found.rho == pytest.approx((0.5 + 1.0) / 2)
+    assert found.parents == 2
+    same = WeightPicture.of_plan(MixPlan([0], [1], [0.25]))
+    assert sum(same.shares) == 1
+
+
+def test_audit_keeps_half_unseen():
+    table = people(0, 401)
+    synthesizer = TableSynthesizer(target="rich", random_state=0).fit(table)
+    found = audit(synthesizer, table)
+    assert found.privacy.rows == (201, 201, 200)
+    assert found.fidelity.rows == (401, 401)
+    assert "201" in found.notes[0]
+    assert found.target == "rich"
+    assert found.weights is not None
+    assert "SphereWeights" in found.weights.law
+
+
+def test_audit_of_some_rows():
+    table = people(0, 600)
+    synthesizer = TableSynthesizer("low", random_state=0).fit(table)
+    found = audit(synthesizer, table, where="city=a")
+    met = table["city"].to_pylist().count("a")
+    assert found.fidelity.rows[0] == met
+    assert found.privacy.rows[0] + found.privacy.rows[2] == met
+
+
+def test_audit_needs_rows():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        synthesizer = TableSynthesizer(random_state=0).fit(people(0, 3))
+        with pytest.raises(ValueError, match="at least 4 real rows"):
+            audit(synthesizer, people(0, 3))
+
+
+def test_one_class_is_refused():
+    real = people(0).set_column(3, "rich", pa.array(["yes"] * N))
+    with pytest.raises(ValueError, match="class"):
+        evaluate(real, real, target="rich")
+
+
+def test_few_rows_are_noted():
+    with pytest.warns(UserWarning, match="Fewer than 50 rows"):
+        found = evaluate(people(0, 30), people(1, 30), people(2, 30))
+    assert any("Fewer than 50" in note for note in found.notes)
