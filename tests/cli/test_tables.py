@@ -189,3 +189,15 @@ def test_help_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "table" in done.stdout
     assert "columns" in done.stdout
+
+
+def test_a_table_whose_report_fails_is_said_to_be_written(people, run):
+    rows = people.read_text(encoding="utf-8").replace("high", "low")
+    people.write_text(rows, encoding="utf-8")
+    out, page = people.with_name("out.csv"), people.with_name("report.html")
+    code, said, err = run("table", people, "-o", out, "--target", "income", "--report", page)
+    assert code == 2
+    assert "one class" in err
+    assert "400 rows read, 400 written" in said
+    assert out.exists()
+    assert not page.exists()

@@ -166,8 +166,9 @@ def test_bad_samples():
         mix([(torch.ones(2, dtype=torch.long), 0)] * 2)
     with pytest.raises(ValueError, match="one class number for each row"):
         mix([(torch.ones(2), 0.5)] * 2)
-    with pytest.raises(ValueError, match="beyond num_classes=2"):
-        mix([(torch.ones(2), 5)] * 2)
+    for label in (5, -1):
+        with pytest.raises(ValueError, match=f"label {label} is beyond num_classes=2"):
+            mix([(torch.ones(2), 0), (torch.ones(2), label)])
     with pytest.raises(TypeError, match="Pairing"):
         MixupCollator("far")
     with pytest.raises(TypeError, match="two parents"):

@@ -151,6 +151,119 @@ def test_a_plain_call_mixes_nothing():
     assert torch.equal(model(**BATCH), plain)
 
 
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("replay", [False, True], ids=["kept-graph", "reentrant"])
+def test_a_plain_step_after_a_mixed_one_is_not_mixed_when_layers_run_again(replay, symmetric):
+    grads = []
+    for before in (0, 1):
+        model = made(replay=replay)
+        with HiddenMixup(model, **WHERE, symmetric=symmetric) as mixer:
+            for _ in range(before):
+                mixer(BATCH, lam=0.3, layer=1).square().sum().backward()
+                model.zero_grad()
+            model(**BATCH).square().sum().backward()
+            grads.append([one.grad.clone() for one in model.parameters()])
+            if before:  # and a mixed one after it is
+                model.zero_grad()
+                mixer(BATCH, lam=0.3, layer=1).square().sum().backward()
+                assert any(
+                    not torch.allclose(one.grad, old)
+                    for one, old in zip(model.parameters(), grads[0], strict=True)
+                )
+    for alone, after in zip(*grads, strict=True):
+        assert torch.equal(alone, after)
+
+
+@pytest.mark.parametrize("replay", [False, True], ids=["kept-graph", "reentrant"])
+def test_a_backward_pass_that_could_be_of_either_call_is_an_error(replay):
+    model = made(replay=replay)
+    with HiddenMixup(model, **WHERE) as mixer:
+        mixed = mixer(BATCH, perm=PERM, lam=LAM, layer=1).sum()
+        with torch.no_grad():
+            model(**BATCH)  # without a backward pass of its own it does not matter
+        mixed.backward()
+        mixed, plain = mixer(BATCH, perm=PERM, lam=LAM, layer=1).sum(), model(**BATCH).sum()
+        with pytest.raises(RuntimeError, match="Call backward on the mixed loss before"):
+            (mixed + plain).backward()
+        with torch.no_grad():
+            mixer(BATCH, perm=PERM, lam=LAM, layer=1)
+        model(**BATCH).sum().backward()  # what ran without gradients has no backward pass
+
+
+def test_an_error_inside_leaves_nothing_behind():
+    model = made()
+    plain = model(**BATCH)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+
+    def stumble(module, args):
+        raise KeyError("stumbled")
+
+    def train(handles):
+        with HiddenMixup(model, **WHERE) as mixer:
+            handles.append(model.encoder.blocks[2].register_forward_pre_hook(stumble))
+            with pytest.raises(KeyError):
+                mixer(BATCH, perm=PERM, lam=LAM, layer=1)
+            handles[0].remove()
+            again = mixer(BATCH, perm=PERM, lam=LAM, layer=1)
+            torch.testing.assert_close(again, by_hand(model, 1))
+            handles.append(model.encoder.blocks[2].register_forward_pre_hook(stumble))
+            mixer(BATCH, perm=PERM, lam=LAM, layer=1)
+
+    handles: list = []
+    with pytest.raises(KeyError, match="stumbled"):
+        train(handles)
+    handles[1].remove()
+    assert not any(module._forward_pre_hooks for module in model.modules())
+    assert torch.equal(model(**BATCH), plain)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    with HiddenMixup(model, **WHERE):
+        pass
+
+
+def test_a_weight_of_1_is_the_plain_model_to_the_bit_with_dropout_too():
+    model = nn.Sequential(
+        nn.Sequential(*(nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5)) for _ in range(3)))
+    ).train()
+    x = torch.randn(4, 4)
+    with HiddenMixup(model, layers="0") as mixer:
+        for k in range(3):
+            torch.manual_seed(5)
+            plain = model(x)
+            torch.manual_seed(5)
+            assert torch.equal(mixer(x, perm=PERM, lam=1.0, layer=k), plain)
+            torch.manual_seed(5)
+            assert not torch.equal(mixer(x, perm=PERM, lam=0.5, layer=k), plain)
+
+
+def test_weights_of_any_type():
+    model, quarters = made(), [0.75, 0.25, 1.25, 0.5]
+    kinds = [torch.tensor(quarters, dtype=d) for d in (torch.float16, torch.float64)]
+    kinds += [quarters, tuple(quarters), torch.tensor(quarters).numpy()]
+    with HiddenMixup(model, **WHERE) as mixer:
+        expected = by_hand(model, 1, lam=torch.tensor(quarters))
+        for lam in kinds:
+            got = mixer(BATCH, perm=PERM, lam=lam, layer=1)
+            assert got.dtype == torch.float32
+            torch.testing.assert_close(got, expected)
+        one = mixer(BATCH, perm=PERM, lam=torch.tensor([1, 0, 1, 1]), layer=1)
+        torch.testing.assert_close(one, by_hand(model, 1, lam=torch.tensor([1.0, 0, 1, 1])))
+
+
+def test_weights_of_pairs_go_with_halves_only():
+    model, swap = made(), torch.tensor([2, 3, 0, 1])
+    with HiddenMixup(model, **WHERE) as mixer:
+        both = [mixer(BATCH, perm=perm, lam=[0.8, 0.3], layer=1) for perm in (None, swap)]
+        assert torch.equal(*both)
+        with pytest.raises(ValueError, match="perm does not swap the halves"):
+            mixer(BATCH, perm=PERM, lam=[0.8, 0.3], layer=1)
+
+
+def test_data_parallel_is_refused_as_a_wrapper_too():
+    model = made()
+    with HiddenMixup(model, **WHERE) as mixer, pytest.raises(ValueError, match="torchrun"):
+        mixer(BATCH, perm=PERM, lam=0.5, layer=1, through=nn.DataParallel(model))
+
+
 def test_gradients_flow_to_both_parents():
     h = torch.randn(3, 2, 2, requires_grad=True)
     mix_rows(h, torch.tensor([1, 1, 0]), torch.tensor([0.25, 0.5, 1.5]))[0].sum().backward()

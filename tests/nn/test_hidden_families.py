@@ -322,6 +322,38 @@ def test_one_direction_gives_the_first_half(name):
             torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["bert", "electra"])
+def test_token_types_stay_with_their_rows(name):
+    model, batch = build(name), sentences(name)
+    plain = model(**batch).logits
+    batch["token_type_ids"] = torch.randint(2, (6, 7), generator=torch.Generator().manual_seed(2))
+    assert (model(**batch).logits - plain).abs().max() > 1e-3
+    swap = torch.tensor([3, 4, 5, 0, 1, 2])
+    with torch.no_grad():
+        for k in range(LAYERS + 1):
+            expected = two_stream(name, model, batch, PERM, LAM, k)
+            with HiddenMixup(model) as mixer:
+                got = mixer(batch, perm=PERM, lam=LAM, layer=k).logits
+            torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+            expected = two_stream(name, model, batch, swap, LAM, k)[:3]
+            with HiddenMixup(model, symmetric=False) as mixer:
+                got = mixer(batch, lam=LAM, layer=k).logits
+            torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["boolean", "additive"])
+def test_masks_that_users_expand_themselves(kind):
+    model, batch = build("bert"), sentences("bert")
+    wide = batch["attention_mask"].bool()[:, None, None, :].expand(6, 1, 7, 7)
+    if kind == "additive":
+        wide = torch.zeros(6, 1, 7, 7).masked_fill(~wide, torch.finfo(torch.float32).min)
+    with torch.no_grad(), HiddenMixup(model) as mixer:
+        for k in range(LAYERS + 1):
+            got = mixer({**batch, "attention_mask": wide}, perm=PERM, lam=LAM, layer=k).logits
+            expected = two_stream("bert", model, batch, PERM, LAM, k)
+            torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", list(FAMILIES))
 def test_embeddings_in_place_of_tokens(name):
     model, batch = build(name), sentences(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -196,7 +198,54 @@ def test_gradient_accumulation_and_checkpointing(tmp_path):
     assert one.state.global_step == 6
 
 
+def test_steps_that_do_not_mix_are_plain_under_checkpointing_too(tmp_path):
+    mixup = Mixup(probability=0.5)
+    runs = [
+        trainer(tmp_path, mixup, settings={"gradient_checkpointing": checkpointed})
+        for checkpointed in (False, True)
+    ]
+    for one in runs:
+        one.train()
+        shares = [entry["mixup_share"] for entry in steps(one)]
+        assert (1.0, 0.0) in itertools.pairwise(shares), "a plain step after a mixed one"
+    for plain, again in zip(*(one.model.parameters() for one in runs), strict=True):
+        torch.testing.assert_close(again, plain, atol=1e-5, rtol=1e-4)
+
+
+def test_accumulated_batches_count_as_their_mean(tmp_path):
+    settings = {"gradient_accumulation_steps": 2, "max_steps": 1, "max_grad_norm": 0.0}
+    seen, kept = [], []
+
+    class Watched(MixupTrainer):
+        def compute_loss(self, model, inputs, *args, **kwargs):
+            loss = super().compute_loss(model, inputs, *args, **kwargs)
+            seen.append(torch.autograd.grad(loss, list(model.parameters()), retain_graph=True))
+            return loss
+
+    class Stop(transformers.TrainerCallback):
+        def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
+            kept.extend(p.grad.clone() for p in model.parameters())
+
+    trainer(tmp_path, Mixup(), Watched, settings, callbacks=[Stop()]).train()
+    assert len(seen) == 2
+    for total, first, second in zip(kept, *seen, strict=True):
+        torch.testing.assert_close(total, (first + second) / 2)
+
+
+@pytest.mark.parametrize(("own", "recipe", "times"), [(None, 0, 1), (2, 1, 2), (3, 1, 1)])
+def test_who_says_how_often_the_data_are_embedded(tmp_path, own, recipe, times):
+    pairing = vicinal.AcrossGroup(np.arange(N) % CLASSES, vicinal.Farthest(0.2, refresh=own))
+    settings = {"num_train_epochs": 3}
+    one = trainer(tmp_path, Mixup(pairing=pairing, refresh=recipe), settings=settings)
+    calls, embed = [], one._embed
+    one._embed = lambda: calls.append(one.state.epoch) or embed()
+    one.train()
+    assert len(calls) == times
+
+
 def test_bad_input(tmp_path):
+    with pytest.raises(ValueError, match="split_batches=True"):
+        trainer(tmp_path, settings={"accelerator_config": {"split_batches": True}})
     with pytest.raises(ValueError, match="batch_size must be even"):
         trainer(tmp_path, settings={"per_device_train_batch_size": 3}).train()
     with pytest.raises(ValueError, match="the model has 3 layers"):

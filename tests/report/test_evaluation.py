@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from vicinal import EpBeta, MixPlan
-from vicinal.report import audit, evaluate
+from vicinal.report import Estimate, audit, evaluate
 from vicinal.report.evaluation import WeightPicture
 from vicinal.table import TableSynthesizer
 
@@ -78,6 +79,62 @@ def test_a_hold_out_of_training_rows_is_counted_and_warned_of():
         found = evaluate(real, people(1), pa.concat_tables([people(2), real.slice(0, 40)]))
     assert found.privacy.overlap == 40
     assert found.notes
+
+
+def test_a_hold_out_of_training_rows_never_makes_privacy_good():
+    real = people(0)
+    with pytest.warns(UserWarning, match="cannot be relied on"):
+        found = evaluate(real, real.slice(0, 60), real.slice(0, 60))
+    assert found.privacy.tainted
+    assert found.privacy.closer.value <= 0.5  # as it would be for a good table
+    privacy = found.verdict.figures[1]
+    assert privacy.grade == "unproven"
+    assert "holds training rows" in privacy.says
+    assert "as far from the real rows" not in found.verdict.headline
+
+
+def test_utility_on_rows_that_the_generator_saw_proves_nothing():
+    real = people(0)
+    found = evaluate(real, real, target="rich")
+    utility = found.verdict.figures[2]
+    assert utility.figure.value > 0  # copies of the tested rows teach best
+    assert utility.grade == "unproven"
+    assert "cannot be told" in found.verdict.headline
+    flipped = real.set_column(
+        3, "rich", pa.array([{"yes": "no"}.get(v.as_py(), "yes") for v in real["rich"]])
+    )
+    assert evaluate(real, flipped, target="rich").verdict.figures[2].grade == "poor"
+
+
+def test_nothing_to_learn_is_nothing_lost(fresh):
+    utility = fresh.utility
+    scores = [
+        replace(one, figure=Estimate(0.49), repeats=(0.49,) * len(one.repeats))
+        if (one.trained_on, one.metric) == ("real", "AUC")
+        else one
+        for one in utility.scores
+    ]
+    found = replace(fresh, utility=replace(utility, scores=tuple(scores))).verdict.figures[2]
+    assert found.grade == "unproven"
+    assert "no more than guessing (AUC 0.490)" in found.says
+
+
+def test_where_all_real_rows_have_a_twin_privacy_cannot_be_told():
+    table = pa.table({"a": ["x", "y"] * 60, "b": ["u", "u", "v", "v"] * 30})
+    found = evaluate(table, table)
+    assert found.privacy.authenticity_baseline.value == 0
+    assert found.verdict.figures[1].grade == "unproven"
+
+
+def test_one_row_of_either_table():
+    real = people(0)
+    with pytest.raises(ValueError, match="The real table has one row, and without a hold-out"):
+        evaluate(real.slice(0, 1), real)
+    with pytest.warns(UserWarning, match=r"Fewer than 50 rows: synthetic \(1\)"):
+        text = evaluate(real, real.slice(0, 1)).summary()
+    assert "Too few rows for a model" in text
+    assert "AUC of not measured" not in text
+    assert "nan" not in text.lower().split()
 
 
 def test_same_seed_same_report(fresh):
@@ -168,3 +225,15 @@ def test_few_rows_are_noted():
     with pytest.warns(UserWarning, match="Fewer than 50 rows"):
         found = evaluate(people(0, 30), people(1, 30), people(2, 30))
     assert any("Fewer than 50" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_few_rows_that_meet_a_condition_are_halved_too(seed):
+    table = people(0).set_column(
+        2, "city", pa.array(["few"] * 5 + ["b", "c"] * ((N - 5) // 2) + ["b"] * ((N - 5) % 2))
+    )
+    synthesizer = TableSynthesizer(random_state=0).fit(table)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        found = audit(synthesizer, table, where="city=few", random_state=seed)
+    assert sorted(found.privacy.rows[::2]) == [2, 3]  # by chance alone in 5 of 8 cases

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from vicinal.report.estimate import Estimate
 from vicinal.report.fidelity import auc_estimate
-from vicinal.report.fidelity.twosample import _folds, two_sample_test
+from vicinal.report.fidelity.twosample import TwoSample, _folds, two_sample_test
 from vicinal.report.tables import align
 
 scores = st.lists(st.integers(0, 9), min_size=1, max_size=30)
@@ -73,6 +74,12 @@ def test_copies_do_not_pull_the_figure_below_a_guess():
     tables = align(real, real)
     found = two_sample_test(tables, np.random.default_rng(0))
     assert found.auc.value == pytest.approx(0.5, abs=1e-9)  # equal rows, equal scores
+
+
+def test_rows_that_follow_the_real_ones_are_said_to():
+    assert TwoSample(Estimate(0.4, 0.35, 0.45), 100).follows
+    assert not TwoSample(Estimate(0.47, 0.44, 0.5), 100).follows
+    assert not TwoSample(Estimate(float("nan")), 3).follows
 
 
 def test_equal_rows_share_a_fold():

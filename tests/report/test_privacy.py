@@ -398,3 +398,17 @@ def test_figures_are_plain():
     found = measured(*(people(rng, n) for n in (100, 100, 100)))
     text = json.dumps(dataclasses.asdict(found))
     assert json.loads(text)["distances"]["levels"][:2] == [0.0, 0.01]
+
+
+def test_no_rare_combination_is_said_to_be_none():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.normal(size=80), "c": ["a", "b"] * 40})
+    told = {name: figure for name, figure, _ in split(table, table).explained()}
+    assert told["Rare combinations"] == "training rows have none; hold-out rows have none"
+
+
+def test_an_attack_on_equal_distances_is_a_guess_and_not_a_sure_one():
+    found = attack_auc(np.zeros(40), np.zeros(30))
+    assert found.value == 0.5
+    assert found.low < 0.45
+    assert found.high > 0.55

@@ -278,3 +278,10 @@ def test_the_command_line_knows_every_option_that_commands_use():
         if word.startswith("-")
     }
     assert used <= known
+
+
+def test_no_target_goes_without_saying_where_there_is_none():
+    rng = np.random.default_rng(0)
+    table = pa.table({"x": rng.normal(size=200), "y": rng.normal(size=200)})
+    front = tune(table, settings=[{"privacy": "low"}, {"privacy": "high"}])
+    assert [one.name for one in front.settings] == ["low", "high"]

@@ -303,7 +303,7 @@ def test_a_handful_of_rows(n_rows):
 def test_summary_names_every_figure(fresh):
     utility = measure_utility(fresh, repeats=2)
     text = utility.summary()
-    for word in ("boosted trees, AUC", "linear, F1", "real + synthetic", "2,000 real rows"):
+    for word in ("boosted trees, AUC", "linear, F1", "real + synthetic", "2,000 hold-out rows"):
         assert word in text
 
 

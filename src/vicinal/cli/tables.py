@@ -30,7 +30,7 @@ def table(
     ] = None,
     target: Target = None,
     privacy: Annotated[
-        str, typer.Option(help="low, balanced or high: how far rows stay from real ones.")
+        str, typer.Option(help="low, balanced, high or highest: how far rows stay from real ones.")
     ] = "balanced",
     within: Annotated[
         list[str] | None, typer.Option(help="Column whose groups are never mixed.")
@@ -103,14 +103,14 @@ def table(
     if save_model is not None:
         synthesizer.save(save_model)
     summary = _summary(synthesizer, real, synthetic, where)
-    typer.echo(summary)
+    read_and_written = f"{real.num_rows:,} rows read, {synthetic.num_rows:,} written to {output}."
+    typer.echo(f"{summary}\n\n{read_and_written}")  # also where the report then fails
     if report is not None:
         from vicinal.report import audit
 
         found = audit(synthesizer, real, synthetic, drawn, where=where, random_state=seed or 0)
         write_report(found, report)
         typer.echo(f"\n{found.verdict.headline}\nReport: {report}.")
-    typer.echo(f"\n{real.num_rows:,} rows read, {synthetic.num_rows:,} written to {output}.")
 
 
 @app.command()

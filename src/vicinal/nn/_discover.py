@@ -77,7 +77,7 @@ def dissect(
 
 def refuse_compiled(model: nn.Module, stack: Sequence[nn.Module]) -> None:
     """Raise where torch.compile would leave hooks out without a word."""
-    inside = {id(module) for layer in stack for module in [layer]}
+    inside = {id(layer) for layer in stack}
     for name, module in model.named_modules():
         compiled = hasattr(module, "_orig_mod") or (
             getattr(module, "_compiled_call_impl", None) is not None

@@ -91,8 +91,13 @@ def as_perm(perm: Any, n_rows: int, device: torch.device) -> torch.Tensor:
     return index.to(device=device, dtype=torch.long)
 
 
-def as_lam(lam: Any, n_rows: int, device: torch.device) -> float | torch.Tensor:
-    """Return weights as a number or one for each row; those of pairs count for both halves."""
+def as_lam(
+    lam: Any, n_rows: int, device: torch.device, perm: torch.Tensor | None = None
+) -> float | torch.Tensor:
+    """Return weights as a number or one for each row; those of pairs count for both halves.
+
+    ``perm`` is given where the caller chose partners: weights of pairs must then fit them.
+    """
     if not isinstance(lam, (torch.Tensor, np.ndarray, list, tuple)):
         return check_number("lam", lam)
     weights = torch.as_tensor(np.asarray(lam) if isinstance(lam, (list, tuple)) else lam)
@@ -101,6 +106,11 @@ def as_lam(lam: Any, n_rows: int, device: torch.device) -> float | torch.Tensor:
     if not weights.is_floating_point():
         weights = weights.float()
     if weights.dim() == 1 and 2 * len(weights) == n_rows:
+        if perm is not None and not torch.equal(perm, swapped_halves(n_rows, perm.device)):
+            raise ValueError(
+                f"lam gives one weight for each of {n_rows // 2} pairs, and perm does not swap the "
+                f"halves of the batch. Give one weight for each of the {n_rows} rows."
+            )
         weights = torch.cat([weights, weights])
     if tuple(weights.shape) != (n_rows,):
         raise ValueError(

@@ -258,11 +258,13 @@ class MixupCollator:
         if not isinstance(y, torch.Tensor) or y.dim() != 1 or y.is_floating_point():
             shape = tuple(y.shape) if isinstance(y, torch.Tensor) else type(y).__name__
             raise ValueError(f"Labels must be one class number for each row, got {shape}.")
-        if self.num_classes is not None and len(y) and int(y.max()) >= self.num_classes:
-            raise ValueError(
-                f"label {int(y.max())} is beyond num_classes={self.num_classes}. Classes count "
-                "from 0."
-            )
+        if self.num_classes is not None and len(y):
+            for label in (int(y.min()), int(y.max())):
+                if not 0 <= label < self.num_classes:
+                    raise ValueError(
+                        f"label {label} is beyond num_classes={self.num_classes}. Classes count "
+                        "from 0."
+                    )
         rng = self._generator()
         if len(x) < 2 or rng.random() >= self.probability:
             target = MixedTarget(y, y, torch.ones(len(y)))

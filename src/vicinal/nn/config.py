@@ -39,7 +39,8 @@ class Mixup:
         Epochs at the beginning that do not mix.
     refresh : int, default 1
         With a pairing that looks at rows: epochs between two embeddings of the data by the model
-        itself. 0 embeds once, before training.
+        itself. 0 embeds once, before training. A pairing with a ``refresh`` of its own, such as
+        ``Farthest(0.1, refresh=2)``, has the say.
 
     Raises
     ------
@@ -122,6 +123,22 @@ class Mixup:
                 f"{n_layers} is the sentence). List numbers from 0 to {n_layers}."
             )
         return tuple(self.layers)
+
+    def embeds_every(self) -> int:
+        """Return after how many epochs the data are embedded anew, 0 for never.
+
+        Returns
+        -------
+        int
+            The ``refresh`` of the pairing, or of one that it wraps; else of the recipe.
+        """
+        pairing: Any = self.pairing
+        while pairing is not None:
+            own = getattr(pairing, "refresh", None)
+            if own is not None:
+                return int(own)
+            pairing = getattr(pairing, "pairing", None)
+        return self.refresh
 
     def draw(
         self, epoch: int, n_layers: int, n_pairs: int, rng: np.random.Generator

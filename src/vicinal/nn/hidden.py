@@ -75,8 +75,8 @@ class HiddenMixup:
     tokens of both parents meet.
 
     A plain call of the model inside the context mixes nothing. Gradient checkpointing may run
-    hooks again in the backward pass; the step is kept for that until the next call, so call
-    ``backward`` before it.
+    hooks again in the backward pass; the step is kept for that until the next call, mixed or
+    plain, so call ``backward`` before it.
 
     A model without a head returns the mixed states of tokens: pool them by
     ``mixer.union(attention_mask)``.
@@ -123,6 +123,8 @@ class HiddenMixup:
         self._handles: list[Any] = []
         self._step: Step | None = None
         self._running = False
+        self._replayed = False  # whether the last step's backward pass has begun, or has none
+        self._plain_since = False  # whether a call that mixes nothing came after it
         self._warned = False
 
     @property
@@ -154,6 +156,7 @@ class HiddenMixup:
                 self._hook(layer, partial(self._before_layer, index, mask_slots(layer)))
             if parts.entry is not None:
                 self._hook(parts.entry, partial(self._before_entry, mask_slots(parts.entry)))
+            self._hook(self._inner_model(), self._before_model)
             if parts.encoder is not None and parts.encoder is not self._inner_model():
                 self._hook(parts.encoder, self._before_encoder)
             if parts.head is not None:
@@ -190,7 +193,7 @@ class HiddenMixup:
             rows. Labels are not allowed: the model's own loss would see them unmixed.
         lam : float or array_like of shape (n_rows,) or (n_rows / 2,)
             Weight of the row itself; may lie outside [0, 1]. Weights of pairs, half as many as
-            rows, count in both directions.
+            rows, count in both directions; partners are then the other half of the batch.
         layer : int or {"input", "sentence"}
             Mix in front of this layer; 0 or "input", ``n_layers`` or "sentence".
         perm : array_like of int, shape (n_rows,), optional
@@ -226,18 +229,28 @@ class HiddenMixup:
             )
         args, named = _spread(batch, kwargs)
         n_rows, device = count_rows(named if named and not args else batch)
+        partners = as_perm(perm, n_rows, device)
         step = Step(
             layer=self._layer_number(layer),
             n_rows=n_rows,
-            perm=as_perm(perm, n_rows, device),
-            lam=as_lam(lam, n_rows, device),
+            perm=partners,
+            lam=as_lam(lam, n_rows, device, None if perm is None else partners),
             keep=None if self._symmetric else self._half(n_rows),
         )
+        if isinstance(through, nn.DataParallel):
+            raise ValueError(
+                "through is a DataParallel, which scatters the rows of a pair over devices. Use "
+                "DistributedDataParallel (start with torchrun), or make one device visible."
+            )
         self._check_padding(named)
         named = self._outer_view(step, named)
         self._step, self._running = step, True
+        self._replayed, self._plain_since = not torch.is_grad_enabled(), False
         try:
             output = (through or self._model)(*args, **named)
+        except BaseException:
+            self._step = None  # no backward pass can follow
+            raise
         finally:
             self._running = False
             step.unions.clear()
@@ -394,8 +407,24 @@ class HiddenMixup:
             return self._step
         # gradient checkpointing runs layers again inside the backward pass; a plain call of the
         # model is none of our business
-        in_backward = torch._C._current_graph_task_id() != -1
-        return self._step if in_backward else None
+        if torch._C._current_graph_task_id() == -1:
+            self._plain_since = self._plain_since or torch.is_grad_enabled()
+            return None
+        if self._step is not None and self._plain_since:
+            if self._replayed:  # this backward pass is the plain call's
+                return None
+            raise RuntimeError(
+                "Gradient checkpointing runs layers again, and a plain call of the model came "
+                "between the mixed call and its backward pass, so it is unclear whether to mix. "
+                "Call backward on the mixed loss before the plain call."
+            )
+        self._replayed = True
+        return self._step
+
+    def _before_model(self, module: nn.Module, args: tuple[Any, ...], kwargs: Any) -> None:
+        # a reentrant checkpoint runs layers without gradients: whether a plain call will have a
+        # backward pass shows here only
+        self._live()
 
     def _before_encoder(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -37,7 +37,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     embeddings : array_like of shape (n_rows, n_features), optional
         One row for each training row, for a pairing that looks at rows. Left out, the model
         itself embeds them (mean of the last hidden states) before training and every
-        ``mixup.refresh`` epochs.
+        ``mixup.refresh`` epochs (and again after resuming).
     class_weights : array_like of shape (n_classes,), optional
         Weight of each class in the training loss.
     layers, encoder, head : str, optional
@@ -53,8 +53,8 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     Raises
     ------
     ValueError
-        If the model's layers are not found, it is to be compiled as a whole, or embeddings do not
-        fit the training data.
+        If the model's layers are not found, it is to be compiled as a whole, embeddings do not
+        fit the training data, or batches are to be split over devices or processes.
 
     Notes
     -----
@@ -88,6 +88,16 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
                 "torch_compile=True compiles the whole model, which leaves hooks out. Set it to "
                 "False, and compile each layer's forward: layer.forward = torch.compile("
                 "layer.forward)."
+            )
+        if self.accelerator.split_batches:
+            raise ValueError(
+                "split_batches=True cuts a batch between processes, which takes pairs apart. "
+                "Leave it out of accelerator_config: each process then gets whole batches."
+            )
+        if self.args.n_gpu > 1:
+            raise ValueError(
+                f"{self.args.n_gpu} devices in one process scatter the rows of a pair. Start one "
+                "process for each with torchrun, or make one visible (CUDA_VISIBLE_DEVICES=0)."
             )
         self._mixer = HiddenMixup(
             self.model, layers, encoder=encoder, head=head, symmetric=self.mixup.symmetric
@@ -284,7 +294,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
 
     def _refreshed(self, epoch: int) -> npt.NDArray[Any]:
         """Return embeddings of the training rows, by the model where they are due."""
-        every, last = self.mixup.refresh, self._embedded_at
+        every, last = self.mixup.embeds_every(), self._embedded_at
         due = last is None or (every > 0 and epoch - last >= every) or epoch < last
         if self._embeddings is None or (due and not self._fixed):
             self._embeddings = self._embed()

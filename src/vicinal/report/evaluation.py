@@ -35,6 +35,9 @@ AUTHENTIC_GRADES = (0.9, 0.7)
 #: More exact copies than unseen rows have by this share of all rows are never good.
 COPIES_MARGIN = 0.001
 
+#: What models reach that learnt nothing.
+GUESS = {"AUC": 0.5, "R2": 0.0}
+
 _WEIGHT_BINS = 80
 # keys of seeds
 _SPLIT, _FIDELITY, _PRIVACY, _UTILITY, _TWIN = range(5)
@@ -51,7 +54,8 @@ class VerdictFigure:
     figure : Estimate
         The number.
     grade : str
-        "good", "fair", "poor", or "unknown" where it could not be measured.
+        "good", "fair", "poor", "unproven" where it was measured but proves nothing (the hold-out
+        rows were seen, or there is nothing to learn), or "unknown" where it was not measured.
     says : str
         What the number is, in one sentence.
     """
@@ -177,14 +181,19 @@ class Report:
             says = "Share of rows closer to a row learnt from than to an unseen one; 0.5 is ideal."
         else:
             figure = found.authenticity
-            share = figure.value / max(found.authenticity_baseline.value, 1e-9)
-            grade = _grade(share, AUTHENTIC_GRADES)
+            baseline = found.authenticity_baseline
+            grade = "unproven"  # where all real rows have a twin, near rows give nothing away
+            if baseline.value != 0:
+                grade = _grade(figure.value / baseline.value, AUTHENTIC_GRADES)
             says = (
                 "Share of rows farther from their nearest real row than that row is from another; "
-                f"unseen rows have {found.authenticity_baseline.value:.3f}."
+                f"real rows among themselves: {baseline}."
             )
         if more_copies and grade == "good":
             grade = "fair"
+        if found.tainted and grade in {"good", "fair"}:
+            grade = "unproven"
+            says += " The hold-out holds training rows."
         return VerdictFigure("privacy", figure, grade, says)
 
     def _utility_figure(self) -> VerdictFigure:
@@ -192,8 +201,16 @@ class Report:
             return VerdictFigure("utility", Estimate(math.nan), "unknown", "Name a target.")
         metric = self.utility.metric
         gap = self.utility.gap("boosted trees", metric)
+        grade = _grade(gap.value, GAP_GRADES)
         says = f"{metric} of boosted trees that learn from it, less that of real rows; 0 is ideal."
-        return VerdictFigure("utility", gap, _grade(gap.value, GAP_GRADES), says)
+        real = self.utility.score("real").figure
+        if real.value <= GUESS[metric]:
+            grade = "unproven"
+            says += f" Even real rows teach them no more than guessing ({metric} {real.value:.3f})."
+        elif self.privacy.holdout_is == "split" and grade in {"good", "fair"}:
+            grade = "unproven"  # a copy of the tested rows would do as well
+            says += " The generator may have seen the tested rows."
+        return VerdictFigure("utility", gap, grade, says)
 
     def summary(self) -> str:
         """Return the report as text."""
@@ -257,12 +274,14 @@ _WORDS = {
         "good": "its rows are about as far from the real rows as unseen rows are",
         "fair": "its rows stay somewhat closer to the real rows than unseen rows do",
         "poor": "its rows stay close to the real rows, so treat it like the real table",
+        "unproven": "whether its rows stay close to the real rows cannot be told from these",
         "unknown": "how near its rows are to the real ones could not be measured",
     },
     "utility": {
         "good": "models learn from it as well as from real rows, or nearly",
         "fair": "models learn a little less from it than from real rows",
         "poor": "models learn clearly less from it than from real rows",
+        "unproven": "what models learn from it cannot be told from these rows",
         "unknown": "what models learn from it was not measured",
     },
 }
@@ -343,6 +362,11 @@ def evaluate(
 def _measure(tables: Tables, plan: MixPlan | None, seeds: Seeds) -> Report:
     fidelity = measure_fidelity(tables, plan=plan, random_state=seeds.generator(_FIDELITY))
     given = tables.holdout is not None
+    if not given and len(tables.real) < 2:
+        raise ValueError(
+            "The real table has one row, and without a hold-out half of the real rows stand in "
+            "for one. Give a hold-out, or more rows."
+        )
     apart = tables if given else tables.split(seeds.generator(_SPLIT))
     privacy = measure_privacy(
         apart,
@@ -433,14 +457,19 @@ def audit(
     rows = to_arrow(table)
     if synthetic is None:
         synthetic, plan = synthesizer.sample(where=where, return_plan=True)
-    kept = rows if where is None else rows.filter(rows_matching(rows, parse_where(where)))
+    met = None if where is None else rows_matching(rows, parse_where(where))
+    kept = rows if met is None else rows.filter(met)
     if kept.num_rows < 4:
         raise ValueError(
             f"A report needs at least 4 real rows, got {kept.num_rows}: half of them stay unseen."
         )
     order = seeds.generator(_SPLIT).permutation(rows.num_rows)
     half = (len(order) + 1) // 2
-    learnt, unseen = rows.take(np.sort(order[:half])), rows.take(np.sort(order[half:]))
+    halves = order[:half], order[half:]
+    if met is not None:  # as many of the rows that meet it in each
+        order = order[np.argsort(~met.to_numpy()[order], kind="stable")]
+        halves = order[::2], order[1::2]
+    learnt, unseen = (rows.take(np.sort(part)) for part in halves)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         aligned = align(kept, synthetic, columns=synthesizer.columns_)

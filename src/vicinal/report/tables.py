@@ -17,7 +17,7 @@ from vicinal.table.columns import MIXED_KINDS, Column, detect_columns, kind_of_t
 from vicinal.table.frames import to_arrow
 from vicinal.table.numbers import to_floats
 
-__all__ = ["FEW_ROWS", "Part", "Tables", "align"]
+__all__ = ["FEW_ROWS", "Part", "Tables", "align", "check_target"]
 
 #: With fewer rows than this, figures say little; a warning says so.
 FEW_ROWS = 50
@@ -165,9 +165,9 @@ def align(
     known = list(columns) if columns is not None else detect_columns(arrows["real"], kinds)
     compared = [c for c in known if c.kind not in {"identifier", "text"}]
     if target is not None:
-        check_column("target", target, [c.name for c in compared])
+        check_target(target, known)
     _check_columns(arrows, known)
-    few = [f"{name} ({len(table)} rows)" for name, table in arrows.items() if len(table) < FEW_ROWS]
+    few = [f"{name} ({len(table)})" for name, table in arrows.items() if len(table) < FEW_ROWS]
     if few:
         warnings.warn(
             f"Fewer than {FEW_ROWS} rows: {', '.join(few)}. Intervals are wide; read no single "
@@ -188,6 +188,7 @@ def align(
             numbers[column.name] = [_floats(one, own, column.name) for one in values]
         else:
             seen, codes[column.name] = _coded(values)
+            _check_levels(column, arrows, codes[column.name])
             levels.append(seen)
     if not numbers and not codes:
         raise ValueError(
@@ -211,6 +212,32 @@ def align(
         parts[2] if holdout is not None else None,
         target,
     )
+
+
+def check_target(target: str, columns: Sequence[Column]) -> None:
+    """Refuse a target that is not there, or that is left out of what is compared.
+
+    Parameters
+    ----------
+    target : str
+        Column that a model is to predict.
+    columns : sequence of Column
+        What the real columns are.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or it is an identifier or free text.
+    """
+    check_column("target", target, [c.name for c in columns])
+    kind = next(c.kind for c in columns if c.name == target)
+    if kind in {"identifier", "text"}:
+        what = "an identifier" if kind == "identifier" else "free text"
+        raise ValueError(
+            f"target {target!r} was taken for {what}, which no model predicts. Name another "
+            f"column, or say what it is: kinds={{{target!r}: 'category'}}, "
+            f"on the command line --column {target}=category."
+        )
 
 
 def _check_columns(arrows: Mapping[str, pa.Table], known: Sequence[Column]) -> None:
@@ -245,6 +272,27 @@ def _check_numbers(column: Column, arrows: Mapping[str, pa.Table]) -> None:
         raise ValueError(
             f"Column {column.name!r} is {first} in the real table and {other} in the {name} one. "
             "Convert one of them, or say what it is with kinds."
+        )
+
+
+def _check_levels(
+    column: Column, arrows: Mapping[str, pa.Table], codes: Sequence[npt.NDArray[np.int32]]
+) -> None:
+    """Refuse categories of another kind that share no value with the real ones.
+
+    Codes may be numbers in one file and texts in another; "yes" and 1 are two kinds of column.
+    """
+    first = arrows["real"][column.name].type
+    real = np.unique(codes[0][codes[0] >= 0])
+    for (name, table), found in zip(arrows.items(), codes, strict=True):
+        other = table[column.name].type
+        there = found[found >= 0]
+        same = kind_of_type(first) == kind_of_type(other)
+        if same or not len(there) or not len(real) or np.isin(there, real).any():
+            continue
+        raise ValueError(
+            f"Column {column.name!r} is {first} in the real table and {other} in the {name} one, "
+            "and they have no value in common. Convert one of them."
         )
 
 

@@ -18,7 +18,12 @@ from vicinal.report.fidelity.pairs import (
     compare_pairs,
     rank_pairs,
 )
-from vicinal.report.fidelity.twosample import TwoSample, two_sample_test
+from vicinal.report.fidelity.twosample import (
+    FEWEST_ROWS,
+    FOLLOWS,
+    TwoSample,
+    two_sample_test,
+)
 from vicinal.report.tables import Tables, align
 from vicinal.table.columns import Column, detect_columns
 from vicinal.table.frames import to_arrow
@@ -132,10 +137,13 @@ class Fidelity:
                 f"Moments beyond sampling error: {len(self.moments.flagged)} of "
                 f"{len(self.moments.figures)}. {self.moments.law}"
             )
-        if self.two_sample is not None:
+        if self.two_sample is not None and math.isnan(self.two_sample.auc.value):
+            lines.append("Too few rows for a model to tell synthetic from real ones.")
+        elif self.two_sample is not None:
             lines.append(
                 f"A model tells synthetic from real rows with an AUC of {self.two_sample.auc}; "
                 f"0.5 is a guess ({self.two_sample.rows:,} rows of each)."
+                + (f" {FOLLOWS}" if self.two_sample.follows else "")
             )
         if self.sampled:
             lines.append(f"Measured on samples: {self.sampled}.")
@@ -219,7 +227,7 @@ def measure_fidelity(
     tested = None
     if two_sample:
         tested = two_sample_test(tables, seeds.generator(_TWO_SAMPLE))
-        if tested.rows < max(len(tables.real), len(tables.synthetic)):
+        if FEWEST_ROWS <= tested.rows < max(len(tables.real), len(tables.synthetic)):
             notes.append(f"the model's test on {tested.rows:,} rows drawn from each table")
     return Fidelity(
         rows=(len(tables.real), len(tables.synthetic)),

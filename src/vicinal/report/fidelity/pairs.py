@@ -217,7 +217,11 @@ def _binned(values: Floats) -> Codes:
 
     A missing value falls into the last bin, as it does for SDMetrics.
     """
-    edges = np.histogram_bin_edges(values[~np.isnan(values)], BINS)
+    known = values[~np.isnan(values)]
+    try:
+        edges = np.histogram_bin_edges(known, BINS)
+    except ValueError:  # huge numbers so near each other that none lie between
+        edges = np.unique(known)
     # the last bin holds the largest value alone (and gaps): numpy.digitize's rule
     return (np.searchsorted(edges, values, side="right") - 1).astype(np.int32)
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vicinal._checks import check_column, check_count, check_number
+from vicinal._checks import check_count, check_number
 from vicinal._random import RandomState, Seeds
 from vicinal.report.estimate import Estimate
 from vicinal.report.front.settings import command_of, default_settings, synthesizer_of
 from vicinal.report.plain import write_json
-from vicinal.report.tables import FEW_ROWS, Tables, align
+from vicinal.report.tables import FEW_ROWS, Tables, align, check_target
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -274,8 +274,7 @@ def tune(
         )
     columns = detect_columns(arrow, kinds)
     if target is not None:
-        compared = [c.name for c in columns if c.kind not in {"identifier", "text"}]
-        check_column("target", target, compared)
+        check_target(target, columns)
     if half < FEW_ROWS:
         warnings.warn(
             f"{half} rows are learnt and as many held out. Intervals are wide; the recommendation "
@@ -306,6 +305,8 @@ def tune(
         _setting(options, one, source, kinds, target)
         for options, one in zip(tried, found, strict=True)
     ]
+    if not any("target" in one for one in tried):  # then it goes without saying
+        made = [replace(one, name=one.name.removesuffix(", no target")) for one in made]
     made = [replace(one, on_front=_is_best(one, made)) for one in made]
     metric = next((one[0].metric for one in found), "")
     return Front(

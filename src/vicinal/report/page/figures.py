@@ -28,6 +28,7 @@ _GRADES = {
     "good": "good",
     "fair": "fair",
     "poor": "poor",
+    "unproven": "unproven",
     "unknown": "not measured",
 }
 

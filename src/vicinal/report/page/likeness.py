@@ -235,6 +235,8 @@ def _unit(moment: Moment, spreads: dict[str, float]) -> float:
 
 def two_sample_part(found: TwoSample | None) -> dict[str, Any] | None:
     """Return how well a model tells the tables apart; None where it was not measured."""
+    from vicinal.report.fidelity.twosample import FOLLOWS
+
     if found is None or not math.isfinite(found.auc.value):
         return None
     row = charts.IntervalRow("", "AUC", found.auc)
@@ -251,4 +253,5 @@ def two_sample_part(found: TwoSample | None) -> dict[str, Any] | None:
         ),
         "rows": found.rows,
         "figure": estimate(found.auc),
+        "follows": FOLLOWS if found.follows else "",
     }

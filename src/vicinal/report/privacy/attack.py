@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal.report.estimate import Estimate
+from vicinal.report.fidelity.twosample import auc_estimate
 
 __all__ = ["attack_auc"]
 
@@ -26,7 +27,7 @@ def attack_auc(members: Floats, strangers: Floats) -> Estimate:
     -------
     Estimate
         Ties count half. The interval is DeLong's; Wilson's for the smaller number of rows where
-        the two do not overlap at all.
+        DeLong's variance is 0: no distance lies among the others', or all are equal.
 
     Examples
     --------
@@ -36,20 +37,7 @@ def attack_auc(members: Floats, strangers: Floats) -> Estimate:
     m, n = len(members), len(strangers)
     if not m or not n:
         return Estimate(math.nan)
-    wins = _below(strangers, members)  # of each member: share of strangers farther away
-    losses = 1.0 - _below(members, strangers)
-    area = float(wins.mean())
-    if area in (0.0, 1.0):
-        worst = Estimate.of_share(area * min(m, n), min(m, n))
-        return Estimate(area, worst.low, worst.high)
-    if m < 2 or n < 2:
-        return Estimate(area, 0.0, 1.0)
-    half = 1.959963984540054 * math.sqrt(wins.var(ddof=1) / m + losses.var(ddof=1) / n)
-    return Estimate(area, max(area - half, 0.0), min(area + half, 1.0))
-
-
-def _below(others: Floats, values: Floats) -> Floats:
-    """Return, for each value, the share of the others above it; equal ones count half."""
-    ordered = np.sort(others)
-    under = np.searchsorted(ordered, values) + np.searchsorted(ordered, values, side="right")
-    return 1.0 - under / (2 * len(ordered))
+    found = auc_estimate(-strangers, -members)
+    if min(m, n) < 2 and 0.0 < found.value < 1.0:
+        return Estimate(found.value, 0.0, 1.0)  # one row has no spread to go by
+    return found

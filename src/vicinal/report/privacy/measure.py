@@ -107,6 +107,9 @@ class Privacy:
         row has. Share of the training rows with a rare combination for which it turns up among
         synthetic rows; the same of hold-out rows, which shows how many turn up by chance. NaN
         where no row has one.
+    tainted : bool
+        Whether a given hold-out shares more rows with the training rows than chance explains, so
+        that figures that compare with it cannot be relied on.
 
     References
     ----------
@@ -130,6 +133,7 @@ class Privacy:
     authenticity_baseline: Estimate
     membership: Estimate
     singled_out: tuple[Estimate, Estimate]
+    tainted: bool = False
 
     def explained(self) -> tuple[tuple[str, str, str], ...]:
         """Return name, figure and one plain sentence for every figure.
@@ -189,7 +193,7 @@ class Privacy:
             (
                 "Near copies",
                 pair(self.near_copies),
-                f"Nearer to a real row than all but the nearest 1 % of {other}; ideal is no more "
+                f"No farther from a real row than the nearest 1 % of {other}; ideal is no more "
                 "than theirs.",
             ),
             (
@@ -208,7 +212,8 @@ class Privacy:
             ),
             (
                 "Rare combinations",
-                f"training rows {self.singled_out[0]}; hold-out rows {self.singled_out[1]}",
+                f"training rows {_rare(self.singled_out[0])}; "
+                f"hold-out rows {_rare(self.singled_out[1])}",
                 "Of real rows alone in having some combination of up to three categories, those "
                 "for which it turns up among synthetic rows; ideal is two like figures."
                 if given
@@ -227,6 +232,10 @@ class Privacy:
                 "prove that there is none.",
             ),
         )
+
+
+def _rare(figure: Estimate) -> str:
+    return "have none" if math.isnan(figure.value) else str(figure)
 
 
 def _middle(curve: tuple[float, ...]) -> str:
@@ -343,16 +352,15 @@ def measure_privacy(
         )
     copies, overlap, twins = _copies(*parts, known)
     expected = Estimate.of_share(twins, n_train)
-    if (
-        known
-        and overlap
-        and (not twins or Estimate.of_share(overlap, len(holdout)).low > expected.high)
-    ):
+    tainted = known and bool(
+        overlap and (not twins or Estimate.of_share(overlap, len(holdout)).low > expected.high)
+    )
+    if tainted:
         warnings.warn(
             f"{overlap:,} of {len(holdout):,} hold-out rows equal a training row in every column, "
             f"more than chance explains ({expected.value:.2%} of training rows equal another one). "
-            "Figures that compare with the hold-out look better than they are: leave these rows "
-            "out of it.",
+            "Figures that compare with the hold-out cannot be relied on: leave these rows out of "
+            "it.",
             UserWarning,
             stacklevel=3,
         )
@@ -387,6 +395,7 @@ def measure_privacy(
         authenticity_baseline=authentic[1],
         membership=attack_auc(*to_made),
         singled_out=(of_train, of_hold),
+        tainted=tainted,
     )
 
 

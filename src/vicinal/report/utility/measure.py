@@ -157,7 +157,7 @@ class Utility:
 
     def summary(self) -> str:
         """Return the scores as a text of one line for each model and measure."""
-        lines = [f"Predicting {self.target}, tested on {self.test_rows:,} real rows never learnt:"]
+        lines = [f"Predicting {self.target}, tested on {self.test_rows:,} hold-out rows:"]
         for model, metric in dict.fromkeys((one.model, one.metric) for one in self.scores):
             figures = [f"{name} {self.score(name, model, metric).figure}" for name in SOURCES]
             lines.append(f"  {model}, {metric}: {'; '.join(figures)}")
