@@ -561,3 +561,44 @@ def test_extreme_units():
         np.testing.assert_array_equal(
             Farthest(0.05, "euclidean").pair(X * unit, random_state=0), expected
         )
+
+
+def test_an_outlier_does_not_blur_the_others():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 8))
+    X[0] = 1e6
+    from sklearn.neighbors import NearestNeighbors
+
+    near = NearestNeighbors(n_neighbors=2).fit(X).kneighbors(X, return_distance=False)[:, 1]
+    found = Nearest(k=1).pair(X, random_state=0)
+    assert (found[1:] == near[1:]).mean() > 0.99
+
+
+def test_a_narrow_cone_is_ranked_by_its_angles():
+    rng = np.random.default_rng(0)
+    X = np.eye(1, 16)[0] + 1e-3 * rng.normal(size=(400, 16))
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    gaps = np.square(unit[:, None] - unit[None]).sum(-1)
+    found = Farthest(0.1, metric="cosine").pair(X, random_state=0)
+    ranks = (gaps > gaps[np.arange(400), found][:, None]).sum(1)
+    assert ranks.max() <= 41
+
+
+def test_a_small_minority_is_sketched():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(9000, 4))
+    groups = np.arange(9000) < 500
+    found = AcrossGroup(groups, Farthest(0.1, metric="euclidean", method="sketch")).pair(
+        X, random_state=0
+    )
+    assert (groups[found] != groups).all()
+    rows = rng.choice(np.flatnonzero(~groups), 50, replace=False)
+    for row in rows:  # every candidate of the majority is a reference row: no error
+        gaps = np.linalg.norm(X[groups] - X[row], axis=1)
+        mine = np.linalg.norm(X[found[row]] - X[row])
+        assert (gaps > mine + 1e-5).sum() < 50
+
+
+def test_a_balanced_pairing_has_no_bound():
+    with pytest.raises(ValueError, match="balanced"):
+        Farthest(0.1, balanced=True).rank_error(100)

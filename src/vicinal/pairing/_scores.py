@@ -3,8 +3,8 @@
 For one anchor ``x`` the distance of curvature ``k`` orders the others ``y`` as
 ``|x - y|^2 w(y)`` does, with ``w(y) = 1 / (1 + k |y|^2)``; Euclidean is ``w = 1``. Written out,
 that is the product of ``(x, |x|^2, 1)`` and ``(-2 w y, w, w |y|^2)``: one matrix product of
-``n_features + 2`` columns ranks all pairs. Cosine is ``-x y / |y|``. Only the second factor is
-kept; the first follows from it.
+``n_features + 2`` columns ranks all pairs. The cosine is the Euclidean distance of rows of norm
+1. Only the second factor is kept; the first follows from it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from vicinal.pairing._ranks import Scores
 __all__ = ["distance_scores"]
 
 _CHUNK = 8192
+#: Rows, about, from which the middle of all is told.
+_MIDDLE_ROWS = 4096
 
 
 def distance_scores(
@@ -65,21 +67,17 @@ def distance_scores(
         norms[start:stop] = np.linalg.norm(X[start:stop].astype(np.float64, copy=False), axis=1)
 
     for_chunks(measure, n_rows, _CHUNK)
-    if metric == "cosine":
-        return _cosine_scores(X, norms, sign)
     factor, margin = np.ones(n_rows), np.ones(n_rows)
-    if curvature:
+    if metric == "cosine":
+        factor = 1 / _not_zero(norms)
+    elif curvature:
         warn_equal_norms(norms)
         factor, margin = _place_in_space(norms, curvature, median_radius)
 
-    # a shared shift and scale change no order, and small numbers cancel less in float32
-    sums = np.empty((-(-n_rows // _CHUNK), width))
-
-    def add(start: int, stop: int) -> None:
-        sums[start // _CHUNK] = factor[start:stop] @ X[start:stop].astype(np.float64, copy=False)
-
-    for_chunks(add, n_rows, _CHUNK)
-    middle = sums.sum(axis=0) / n_rows
+    # A shared shift and scale change no order, and small numbers cancel less in float32. The
+    # median is where most rows are, whatever a few outliers do.
+    few = slice(None, None, -(-n_rows // _MIDDLE_ROWS))
+    middle = np.median(factor[few, None] * X[few].astype(np.float64, copy=False), axis=0)
     scale = 1 / max(float((norms * factor).max() + np.linalg.norm(middle)), 1e-300)
     right = np.empty((n_rows, width + 2), np.float32)
 
@@ -105,27 +103,14 @@ def distance_scores(
     return Scores(right, left)
 
 
-def _cosine_scores(
-    X: npt.NDArray[np.floating[Any]], norms: npt.NDArray[np.float64], sign: float
-) -> Scores:
+def _not_zero(norms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     zero = norms == 0
     if zero.any():
         raise ValueError(
             f"{int(zero.sum())} row(s) are zero, the first of them row {int(zero.argmax())}: the "
             "cosine of a zero vector is undefined. Drop them, or use metric='euclidean'."
         )
-    right = np.empty(X.shape, np.float32)
-
-    def fill(start: int, stop: int) -> None:
-        at = slice(start, stop)
-        right[at] = X[at] * (-sign / norms[at])[:, None]
-
-    for_chunks(fill, len(X), _CHUNK)
-
-    def left(rows: Any) -> npt.NDArray[np.float32]:
-        return np.array(right[rows]) * np.float32(-sign)
-
-    return Scores(right, left)
+    return norms
 
 
 def _place_in_space(

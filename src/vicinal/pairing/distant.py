@@ -100,7 +100,7 @@ class _ByDistance(Pairing):
         # rows of a group side by side, so that what is no candidate is one range
         scores = self.scores(X if codes is None else X[outside.order])
         exact = self.method == "exact" or (self.method == "auto" and len(X) <= EXACT_ROWS)
-        if exact or int(others.min()) <= REFERENCE_ROWS:
+        if exact or int(others.max()) <= REFERENCE_ROWS:
             return exact_source(scores, wanted, rounds, outside, n_samples, n_parents, seeds)
         return sketch_source(scores, wanted / others, rounds, outside, n_parents, seeds)
 
@@ -159,7 +159,8 @@ class Farthest(_ByDistance):
         reference rows, then draws rows until one lies beyond it; :meth:`rank_error` bounds the
         error. "auto" is exact up to 50,000 rows. Up to 4096 rows all are.
     refresh : int, optional
-        In training: embed the rows anew after so many epochs, instead of once.
+        In training: embed the rows anew after so many epochs, in place of the recipe's
+        :attr:`vicinal.nn.Mixup.refresh`.
     balanced : bool, default False
         Whether partners are a permutation of the rows, new for each pass. Without it a few
         outlying rows are the partners of many, and no law keeps the covariance; with it a
@@ -167,8 +168,9 @@ class Farthest(_ByDistance):
         distances are ranked, so a few partners rank beyond ``tau``; ``method`` has no effect.
     median_radius : float, optional
         Scale the rows so that the one of median norm lands at this share of the ball's radius,
-        see :func:`vicinal.geometry.rescale_to_ball`. Left out, rows that are all inside the ball
-        stay where they are, and any others are scaled with 0.5.
+        see :func:`vicinal.geometry.rescale_to_ball`; up to 0.99, beyond which float32 no longer
+        tells long rows apart. Left out, rows that are all inside the ball stay where they are,
+        and any others are scaled with 0.5.
 
     Warns
     -----
@@ -179,7 +181,8 @@ class Farthest(_ByDistance):
     Notes
     -----
     Exact partners are drawn for the whole plan at once. Several partners of one row are drawn
-    independently and may repeat. Distances are ranked in float32.
+    independently and may repeat. Distances are ranked in float32: rows whose distances differ by
+    less than a ten-millionth of the squared width of the data may change places.
 
     References
     ----------
@@ -242,6 +245,11 @@ class Farthest(_ByDistance):
         float
             Share of the rows; 0 where the method is exact.
 
+        Raises
+        ------
+        ValueError
+            If the pairing is balanced: partners then rank beyond ``tau`` for another reason.
+
         Examples
         --------
         >>> round(Farthest(0.1).rank_error(1_000_000), 3)
@@ -250,6 +258,11 @@ class Farthest(_ByDistance):
         from vicinal.pairing._candidates import REFERENCE_ROWS
         from vicinal.pairing._ranks import rank_error
 
+        if self.balanced:
+            raise ValueError(
+                "balanced=True has no such bound: partners are assigned in blocks, and a few rank "
+                "beyond tau. Leave it out to have one."
+            )
         check_count("n_rows", n_rows)
         check_number("failure", failure, low=0, high=1, open_low=True)
         exact = self.method == "exact" or (self.method == "auto" and n_rows <= EXACT_ROWS)
@@ -271,7 +284,9 @@ class Nearest(_ByDistance):
     Parameters
     ----------
     k : int, optional
-        Number of nearest other rows to draw from, always exactly; fewer than there are rows.
+        Number of nearest other rows to draw from; fewer than there are rows. All pairs are
+        compared, in float32: in clusters that are thousands of times narrower than they are
+        apart, neighbours within a cluster are told apart badly.
     tau : float, optional
         In place of ``k``: share of the other rows, in (0, 1].
     metric : {"euclidean", "cosine", "hyperbolic", "stereographic"}, default "euclidean"
@@ -279,7 +294,7 @@ class Nearest(_ByDistance):
     curvature : float, default -1.0
         As for :class:`Farthest`.
     method : {"auto", "exact", "sketch"}, default "auto"
-        As for :class:`Farthest`; ``k`` is exact whatever it says.
+        As for :class:`Farthest`; with ``k`` all pairs are compared whatever it says.
     median_radius : float, optional
         As for :class:`Farthest`.
 
