@@ -6,7 +6,8 @@ __getattr__, __dir__, __all__ = face(
     __name__,
     {
         "estimate": ["Estimate"],
-        "evaluation": ["Report", "Verdict", "VerdictFigure", "WeightPicture", "audit", "evaluate"],
+        "evaluation": ["Report", "WeightPicture", "audit", "evaluate"],
+        "verdict": ["Verdict", "VerdictFigure"],
         "fidelity": [
             "Association",
             "ColumnFidelity",

@@ -3,8 +3,6 @@ from vicinal.report.collapse.measure import CollapseCurve as CollapseCurve
 from vicinal.report.collapse.measure import measure_collapse as measure_collapse
 from vicinal.report.estimate import Estimate as Estimate
 from vicinal.report.evaluation import Report as Report
-from vicinal.report.evaluation import Verdict as Verdict
-from vicinal.report.evaluation import VerdictFigure as VerdictFigure
 from vicinal.report.evaluation import WeightPicture as WeightPicture
 from vicinal.report.evaluation import audit as audit
 from vicinal.report.evaluation import evaluate as evaluate
@@ -25,3 +23,5 @@ from vicinal.report.privacy.measure import DistanceCurves as DistanceCurves
 from vicinal.report.privacy.measure import Privacy as Privacy
 from vicinal.report.utility.measure import Utility as Utility
 from vicinal.report.utility.measure import UtilityScore as UtilityScore
+from vicinal.report.verdict import Verdict as Verdict
+from vicinal.report.verdict import VerdictFigure as VerdictFigure

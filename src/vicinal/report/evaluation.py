@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -12,74 +11,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vicinal._random import RandomState, Seeds
-from vicinal.report.estimate import Estimate
 from vicinal.report.fidelity import Fidelity, measure_fidelity
 from vicinal.report.plain import to_plain, write_json
 from vicinal.report.privacy.measure import Privacy, measure_privacy
 from vicinal.report.tables import Tables, align
 from vicinal.report.utility.measure import Utility, measure_utility
+from vicinal.report.verdict import Verdict, judge
 
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
     from vicinal.table.conditions import Where
     from vicinal.table.synthesizer import TableSynthesizer
 
-__all__ = ["Report", "Verdict", "VerdictFigure", "WeightPicture", "audit", "evaluate"]
-
-#: From these values on (fidelity, utility gap) or up to them (closer), a figure is good, or fair.
-FIDELITY_GRADES = (0.95, 0.85)
-CLOSER_GRADES = (0.55, 0.65)
-GAP_GRADES = (-0.02, -0.05)
-#: The same for the authenticity of rows as a share of what unseen rows reach.
-AUTHENTIC_GRADES = (0.9, 0.7)
-#: More exact copies than unseen rows have by this share of all rows are never good.
-COPIES_MARGIN = 0.001
-
-#: What models reach that learnt nothing.
-GUESS = {"AUC": 0.5, "R2": 0.0}
+__all__ = ["Report", "WeightPicture", "audit", "evaluate"]
 
 _WEIGHT_BINS = 80
 # keys of seeds
 _SPLIT, _FIDELITY, _PRIVACY, _UTILITY, _TWIN = range(5)
-
-
-@dataclass(frozen=True)
-class VerdictFigure:
-    """One of the three numbers at the top.
-
-    Attributes
-    ----------
-    name : str
-        "fidelity", "privacy" or "utility".
-    figure : Estimate
-        The number.
-    grade : str
-        "good", "fair", "poor", "unproven" where it was measured but proves nothing (the hold-out
-        rows were seen, or there is nothing to learn), or "unknown" where it was not measured.
-    says : str
-        What the number is, in one sentence.
-    """
-
-    name: str
-    figure: Estimate
-    grade: str
-    says: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The answer in words and three numbers.
-
-    Attributes
-    ----------
-    headline : str
-        One sentence.
-    figures : tuple of VerdictFigure
-        Fidelity, privacy, utility.
-    """
-
-    headline: str
-    figures: tuple[VerdictFigure, ...]
 
 
 @dataclass(frozen=True)
@@ -159,58 +107,7 @@ class Report:
     @property
     def verdict(self) -> Verdict:
         """The answer in words and three numbers."""
-        figures = (self._fidelity_figure(), self._privacy_figure(), self._utility_figure())
-        words = [_WORDS[figure.name][figure.grade] for figure in figures]
-        return Verdict(f"The synthetic table {words[0]}; {words[1]}; {words[2]}.", figures)
-
-    def _fidelity_figure(self) -> VerdictFigure:
-        quality = self.fidelity.quality
-        return VerdictFigure(
-            "fidelity",
-            Estimate(quality),
-            _grade(quality, FIDELITY_GRADES),
-            "How alike columns and pairs of columns are; 1 is alike.",
-        )
-
-    def _privacy_figure(self) -> VerdictFigure:
-        found = self.privacy
-        more_copies = found.copies[0].value - found.copies[1].value > COPIES_MARGIN
-        if found.holdout_is == "given":
-            figure = found.closer
-            grade = _grade(-figure.value, (-CLOSER_GRADES[0], -CLOSER_GRADES[1]))
-            says = "Share of rows closer to a row learnt from than to an unseen one; 0.5 is ideal."
-        else:
-            figure = found.authenticity
-            baseline = found.authenticity_baseline
-            grade = "unproven"  # where all real rows have a twin, near rows give nothing away
-            if baseline.value != 0:
-                grade = _grade(figure.value / baseline.value, AUTHENTIC_GRADES)
-            says = (
-                "Share of rows farther from their nearest real row than that row is from another; "
-                f"real rows among themselves: {baseline}."
-            )
-        if more_copies and grade == "good":
-            grade = "fair"
-        if found.tainted and grade in {"good", "fair"}:
-            grade = "unproven"
-            says += " The hold-out holds training rows."
-        return VerdictFigure("privacy", figure, grade, says)
-
-    def _utility_figure(self) -> VerdictFigure:
-        if self.utility is None:
-            return VerdictFigure("utility", Estimate(math.nan), "unknown", "Name a target.")
-        metric = self.utility.metric
-        gap = self.utility.gap("boosted trees", metric)
-        grade = _grade(gap.value, GAP_GRADES)
-        says = f"{metric} of boosted trees that learn from it, less that of real rows; 0 is ideal."
-        real = self.utility.score("real").figure
-        if real.value <= GUESS[metric]:
-            grade = "unproven"
-            says += f" Even real rows teach them no more than guessing ({metric} {real.value:.3f})."
-        elif self.privacy.holdout_is == "split" and grade in {"good", "fair"}:
-            grade = "unproven"  # a copy of the tested rows would do as well
-            says += " The generator may have seen the tested rows."
-        return VerdictFigure("utility", gap, grade, says)
+        return judge(self.fidelity, self.privacy, self.utility)
 
     def summary(self) -> str:
         """Return the report as text."""
@@ -261,36 +158,6 @@ class Report:
         from vicinal.report.page import write_report
 
         write_report(self, path)
-
-
-_WORDS = {
-    "fidelity": {
-        "good": "keeps the structure of the real one",
-        "fair": "keeps most of the structure of the real one",
-        "poor": "misses much of the structure of the real one",
-        "unknown": "could not be compared with the real one",
-    },
-    "privacy": {
-        "good": "its rows are about as far from the real rows as unseen rows are",
-        "fair": "its rows stay somewhat closer to the real rows than unseen rows do",
-        "poor": "its rows stay close to the real rows, so treat it like the real table",
-        "unproven": "whether its rows stay close to the real rows cannot be told from these",
-        "unknown": "how near its rows are to the real ones could not be measured",
-    },
-    "utility": {
-        "good": "models learn from it as well as from real rows, or nearly",
-        "fair": "models learn a little less from it than from real rows",
-        "poor": "models learn clearly less from it than from real rows",
-        "unproven": "what models learn from it cannot be told from these rows",
-        "unknown": "what models learn from it was not measured",
-    },
-}
-
-
-def _grade(value: float, steps: tuple[float, float]) -> str:
-    if math.isnan(value):
-        return "unknown"
-    return "good" if value >= steps[0] else "fair" if value >= steps[1] else "poor"
 
 
 def evaluate(

@@ -18,9 +18,10 @@ from vicinal.report.page.likeness import (
 from vicinal.report.page.words import amount, estimate, interval, number, share
 
 if TYPE_CHECKING:
-    from vicinal.report.evaluation import Report, VerdictFigure, WeightPicture
+    from vicinal.report.evaluation import Report, WeightPicture
     from vicinal.report.privacy.measure import Privacy
     from vicinal.report.utility.measure import Utility
+    from vicinal.report.verdict import VerdictFigure
 
 __all__ = ["report_page"]
 
