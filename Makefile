@@ -28,6 +28,10 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/table_speed.py
 	$(BIN)/python benchmarks/table_peers.py
 	$(BIN)/python benchmarks/table_front.py
+	$(BIN)/python benchmarks/pairing.py
+	$(BIN)/python benchmarks/hidden_speed.py
+	$(BIN)/python benchmarks/dmix_table1.py --seeds 5
+	$(BIN)/python benchmarks/dmix_threshold.py --seeds 5
 	$(BIN)/python benchmarks/table_scale.py
 
 clean:

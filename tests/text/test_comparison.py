@@ -1,0 +1,87 @@
+"""Comparing methods: the statistics, and the split they are taken on."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from vicinal.text import Comparison, split_texts
+from vicinal.text.comparison import MethodScore, holm, mean_interval, paired_p
+
+
+def test_holm_by_hand():
+    # ranks 1, 3, 2: 0.01 * 3, then 0.03 * 2, and 0.04 * 1 may not fall below what came before
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=12))
+def test_interval_and_test_are_those_of_student(values):
+    x = np.array(values)
+    mean, half = mean_interval(x)
+    assert mean == pytest.approx(x.mean())
+    if x.std() > 1e-9:
+        low, high = stats.t.interval(0.95, len(x) - 1, x.mean(), stats.sem(x))
+        assert (mean - half, mean + half) == pytest.approx((low, high))
+        assert paired_p(x) == pytest.approx(stats.ttest_1samp(x, 0).pvalue, abs=1e-12)
+
+
+def test_a_single_seed_has_no_interval():
+    assert math.isnan(mean_interval([0.5])[1])
+    assert math.isnan(paired_p([0.5]))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), min_size=8, max_size=60),
+    st.integers(0, 5),
+)
+def test_a_split_shares_out_whole_texts(rows, seed):
+    texts, labels = [str(text) for text, _ in rows], [label for _, label in rows]
+    try:
+        train, test = split_texts(texts, labels, random_state=seed)
+    except ValueError:
+        assert len(set(texts)) <= 3  # no class has two texts
+        return
+    assert sorted(zip(*train, strict=True)) + sorted(zip(*test, strict=True)) != []
+    assert sorted([*zip(*train, strict=True), *zip(*test, strict=True)]) == sorted(
+        zip(texts, labels, strict=True)
+    )
+    assert not set(train[0]) & set(test[0])
+    assert test[0]
+
+
+def test_a_split_keeps_proportions_and_its_seed():
+    texts, labels = [f"t{i}" for i in range(100)], ["a"] * 80 + ["b"] * 20
+    train, test = split_texts(texts, labels, random_state=3)
+    assert (test[1].count("a"), test[1].count("b")) == (16, 4)
+    assert split_texts(texts, labels, random_state=3) == (train, test)
+    assert split_texts(texts, labels, random_state=4) != (train, test)
+
+
+def test_too_few_texts_to_split():
+    with pytest.raises(ValueError, match="too few to put some aside"):
+        split_texts(["a", "b"], [0, 1])
+
+
+def _score(method, f1, gain, p):
+    mean, half = mean_interval(f1)
+    return MethodScore(method, tuple(f1), tuple(f1), mean, half, gain, 0.01, p)
+
+
+def test_a_summary_claims_no_more_than_the_test():
+    none = _score("none", [0.5, 0.6], math.nan, math.nan)
+    made = Comparison(
+        (none, _score("dmix", [0.7, 0.8], 0.2, 0.2)), 2, 10, 5, 2, True, {"model": "char"}
+    )
+    assert "No method differs from no mixing" in made.summary()
+    assert "| none (no mixing) | 55.0 ± 63.5 |" in made.summary()
+    worse = Comparison((none, _score("dmix", [0.3, 0.4], -0.2, 0.01)), 2, 10, 5, 2, True, {})
+    assert "dmix loses" in worse.summary()
+    single = Comparison((none,), 1, 10, 5, 2, False, {})
+    assert "no telling a gain from chance" in single.summary()

@@ -1,0 +1,110 @@
+"""`vicinal train`: what a person types, and what they see."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+pytest.importorskip("torch", reason="needs torch")
+pytest.importorskip("transformers", reason="needs transformers")
+
+from vicinal import cli
+from vicinal.text import MixupTextClassifier
+
+QUICK = ("--model", "char", "--epochs", 2, "--batch-size", 4, "--max-tokens", 8)
+
+
+@pytest.fixture
+def texts(tmp_path):
+    path = tmp_path / "texts.csv"
+    rows = [f"good film {i},yes\nbad film {i},no\n" for i in range(12)]
+    path.write_text("text,label\n" + "".join(rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line in this process; returns exit code, output and errors."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["vicinal", "train", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as leave:
+            code = leave.code
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_one_classifier_is_trained_measured_and_kept(texts, run):
+    model = texts.with_name("model")
+    code, out, _ = run(texts, *QUICK, "--method", "dmix", "--tau", 0.2, "-o", model)
+    assert code == 0
+    assert "20 texts learnt from, 4 texts measured on, put aside" in out
+    assert f"Classifier: {model} (it has not learnt from those put aside)." in out
+    loaded = MixupTextClassifier.load(model)
+    assert loaded.tau == 0.2
+    assert set(loaded.predict(["good", "bad"])) <= {"yes", "no"}
+
+
+@pytest.mark.parametrize("suffix", ["html", "md", "json"])
+def test_methods_are_compared_in_a_report(texts, run, suffix):
+    report = texts.with_name(f"f1.{suffix}")
+    words = ("--test", texts, "--method", "none,hidden", "--seeds", 2, "--report", report)
+    code, out, _ = run(texts, *QUICK, *words)
+    assert code == 0
+    assert "2 seeds, 24 texts learnt from, 24 texts measured on, 2 classes" in out
+    written = report.read_text(encoding="utf-8")
+    if suffix == "json":
+        scores = json.loads(written)["scores"]
+        assert [one["method"] for one in scores] == ["none", "hidden"]
+        assert len(scores[0]["f1"]) == 2
+    else:
+        assert "hidden (mixup at a random layer, any partner)" in written
+    if suffix == "html":
+        assert "<svg" in written
+        assert "<script" not in written
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--method", "dmx"), "Did you mean 'dmix'?"),
+        (("--label", "lable"), "Did you mean 'label'?"),
+        (("--tau", 0, *QUICK), "tau must be a finite number in (0, 1]"),
+        (("--method", "none,dmix", "-o", "model"), "output keeps one classifier, got 2 methods"),
+        (("--report", "f1.xlsx"), "report is written as"),
+        (("--law", "gamma"), "law must be one of"),
+        (("--model", "./nowhere"), "There is no model folder './nowhere'"),
+    ],
+)
+def test_mistakes_end_in_one_line(texts, run, words, said):
+    code, _, err = run(texts, *words)
+    assert code == 2
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_a_test_label_that_was_not_trained_on(texts, run):
+    other = texts.with_name("other.csv")
+    other.write_text("text,label\nwhat,perhaps\nso,yes\n", encoding="utf-8")
+    code, _, err = run(texts, "--test", other, *QUICK)
+    assert code == 2
+    assert "test labels holds 'perhaps'" in err
+
+
+def test_missing_labels_and_empty_texts(texts, run):
+    rows = texts.read_text(encoding="utf-8")
+    texts.write_text(rows + "nothing known,\n", encoding="utf-8")
+    code, _, err = run(texts, *QUICK)
+    assert code == 2
+    assert "has a missing value at position 24" in err
+    texts.write_text(rows + ',"yes"\n', encoding="utf-8")
+    code, _, err = run(texts, "--test", texts, *QUICK)
+    assert code == 0
+    assert "1 of 25 texts are empty" in err
