@@ -134,7 +134,8 @@ def _parse_csv(data: bytes, names: list[str], delimiter: str, block: int) -> pa.
 
     return reader.read_csv(
         pa.BufferReader(data),
-        reader.ReadOptions(block_size=block),
+        # threads gain nothing within one block, and Arrow's may outlive a short program's end
+        reader.ReadOptions(block_size=block, use_threads=len(data) > block),
         # finding line ends costs more where quotes may hide them
         reader.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in data),
         reader.ConvertOptions(
