@@ -1,9 +1,10 @@
 """The front between fidelity, privacy and utility: what each step of the dial gives.
 
 Run with ``python benchmarks/table_front.py --data ../shared/data``; ``--sweep`` compares sizes of
-the neighbourhood and numbers of parents instead. Nothing here looks at a test part: rows outside
-it are split, for each seed, into rows to learn from, as many held out, and the rest, on which
-utility is measured. So the dial may be set by what is printed here, and judged elsewhere.
+the neighbourhood and numbers of parents instead, ``--variants`` what was tried later. Nothing here
+looks at a test part: rows outside it are split, for each seed, into rows to learn from, as many
+held out, and the rest, on which utility is measured. So the dial may be set by what is printed
+here, and judged elsewhere.
 
 Printed for each set, averaged over seeds:
 
@@ -11,7 +12,8 @@ Printed for each set, averaged over seeds:
   distance and by Gower's (0.5 is ideal);
 * loss: how much worse boosted trees are that learn from synthetic rows instead of real ones (area
   under the ROC curve for classes, R2 for numbers), beside that of a bootstrap;
-* quality, by SDMetrics, for the first seed (``--no-quality`` leaves it out).
+* quality, by SDMetrics, for the first seed (``--no-quality`` leaves it out). Of variants it is the
+  library's own, which counts every pair of columns.
 """
 
 from __future__ import annotations
@@ -35,10 +37,13 @@ from _common import (
     quality,
     skip,
 )
+from _density import following
 from _measures import closer, development, utility
 from vicinal import SphereWeights
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
 #: Share of the rows outside the test part that are learnt; as many are held out.
@@ -88,21 +93,62 @@ def sweep(neighbours: list[int], parents: list[int]) -> dict[str, dict[str, Any]
     }
 
 
+def variants() -> dict[str, dict[str, Any]]:
+    """Return what was tried later: sizes by density, and steps beyond the dial."""
+    from vicinal.table import PRIVACY
+
+    made: dict[str, dict[str, Any]] = {}
+    for name in ("balanced", "high", "highest"):
+        made[name] = PRIVACY[name]
+        made[f"{name}, more where dense"] = PRIVACY[name] | {"density": "dense"}
+        made[f"{name}, more where sparse"] = PRIVACY[name] | {"density": "sparse"}
+    for name in ("balanced", "high"):
+        made[f"{name}, spacing 1.1, 3 attempts"] = PRIVACY[name] | {"spacing": 1.1}
+    for k, p in ((1000, 8), (2000, 8), (1000, 12), (1000, 20)):
+        wide = {"neighbours": k, "weights": SphereWeights(p)}
+        made[f"highest, K {k:,}, {p} parents"] = PRIVACY["highest"] | wide
+    for spacing, attempts in ((0.7, 8), (0.9, 3), (0.9, 8), (1.1, 3), (1.1, 8)):
+        apart = {"spacing": spacing, "attempts": attempts}
+        made[f"highest, spacing {spacing}, {attempts} attempts"] = PRIVACY["highest"] | apart
+    return made
+
+
 def draw(setting: dict[str, Any], train: pd.DataFrame, target: str, seed: int) -> pd.DataFrame:
     """Learn and draw with a setting that the dial need not have."""
-    from vicinal.table import PRIVACY, TableSynthesizer
+    from vicinal.table import PRIVACY, TableSynthesizer, partners
 
-    PRIVACY["trial"] = setting
+    PRIVACY["trial"], attempts = setting, partners.ATTEMPTS
+    partners.ATTEMPTS = setting.get("attempts", attempts)
     try:
-        model = TableSynthesizer("trial", target=target, random_state=seed).fit(train)
+        with following(setting.get("density")):
+            model = TableSynthesizer("trial", target=target, random_state=seed).fit(train)
     finally:
         del PRIVACY["trial"]
+        partners.ATTEMPTS = attempts
     drawn: pd.DataFrame = model.sample()
     return drawn
 
 
+def sdmetrics_quality(_: Dataset, real: pd.DataFrame, made: pd.DataFrame) -> dict[str, float]:
+    """Return SDMetrics' quality."""
+    return quality(real, made)
+
+
+def own_quality(data: Dataset, real: pd.DataFrame, made: pd.DataFrame) -> dict[str, float]:
+    """Return the library's own quality, over all pairs of columns."""
+    from vicinal.report.fidelity import measure_fidelity
+    from vicinal.report.tables import align
+
+    tables = align(real, made, kinds=dict.fromkeys(data.categories, "category"))
+    return {"quality": measure_fidelity(tables, two_sample=False).quality}
+
+
 def run_seed(
-    data: Dataset, settings: dict[str, dict[str, Any]], seed: int, most: int, scored: bool
+    data: Dataset,
+    settings: dict[str, dict[str, Any]],
+    seed: int,
+    most: int,
+    score: Callable[[Dataset, pd.DataFrame, pd.DataFrame], dict[str, float]] | None,
 ) -> dict[str, Any]:
     """Return every measure of every setting for one seed."""
     rows = development(data)
@@ -124,8 +170,8 @@ def run_seed(
         near = closer(data, train, hold, made, NEAREST_ROWS)
         got = found[name] = {key: share.value for key, share in near.items()}
         got["loss"] = best - utility(data, made, valid, seed)
-        if scored:
-            got |= quality(train, made)
+        if score is not None:
+            got |= score(data, train, made)
     return found
 
 
@@ -171,14 +217,23 @@ def main() -> None:
     options.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options.add_argument("--rows", type=int, default=5_000, help="most rows to learn")
     options.add_argument("--sweep", action="store_true", help="compare neighbourhoods instead")
+    options.add_argument("--variants", action="store_true", help="compare what was tried later")
     options.add_argument("--neighbours", type=int, nargs="+", default=[30, 60, 100, 150, 300])
     options.add_argument("--parents", type=int, nargs="+", default=[5, 8, 16])
     options.add_argument("--no-quality", dest="quality", action="store_false")
     asked = options.parse_args()
     hush()
-    settings = sweep(asked.neighbours, asked.parents) if asked.sweep else steps()
+    settings, suffix = steps(), ""
+    if asked.sweep:
+        settings, suffix = sweep(asked.neighbours, asked.parents), "_sweep"
+    elif asked.variants:
+        settings, suffix = variants(), "_variants"
+    score = None
+    if asked.quality and asked.variants:
+        score = own_quality
+    elif asked.quality and has_sdv():
+        score = sdmetrics_quality
     results: dict[str, Any] = {"settings": list(settings), "sets": {}}
-    scored = asked.quality and has_sdv()
     for set_name in asked.sets:
         data = load(set_name, asked.data)
         if data is None:
@@ -186,14 +241,14 @@ def main() -> None:
         runs = []
         for seed in asked.seeds:
             progress(f"{set_name}: seed {seed}")
-            runs.append(run_seed(data, settings, seed, asked.rows, scored and not runs))
+            runs.append(run_seed(data, settings, seed, asked.rows, None if runs else score))
         results["sets"][set_name] = runs
     if not results["sets"]:
         skip("no data set was found; nothing to measure")
         return
     about = machine("vicinal", "numpy", "numba", "pandas", "scikit-learn", "sdmetrics")
     about += f". Seeds {', '.join(map(str, asked.seeds))}; at most {asked.rows:,} rows learnt."
-    name = asked.name or ("table_front_sweep" if asked.sweep else "table_front")
+    name = asked.name or f"table_front{suffix}"
     publish(name, render(results, about), results | {"machine": about})
 
 
