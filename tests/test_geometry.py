@@ -130,7 +130,7 @@ def test_metric_axioms(space, seed, n_features):
 def test_blocks_do_not_show(monkeypatch):
     X = ball(101)
     whole = pairwise_distance(X, metric="hyperbolic")
-    monkeypatch.setattr("vicinal.geometry.BLOCK_NUMBERS", 250)
+    monkeypatch.setattr("vicinal._points.BLOCK_NUMBERS", 250)
     np.testing.assert_allclose(pairwise_distance(X, metric="hyperbolic"), whole, rtol=1e-13)
     np.testing.assert_array_equal(exp0(X * 9), exp0((X * 9)[:]))
 
@@ -419,3 +419,54 @@ def test_geoopt_agrees_near_the_edge_and_at_antipodes():
     np.testing.assert_allclose(
         rowwise_distance(x, beside, "stereographic", 1.0), sphere.dist(x, beside), rtol=1e-6
     )
+
+
+# sizes that squares overflow or vanish at
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1e-30, 1e-25, 1e12, 1e25, 1e30])
+@pytest.mark.parametrize(("metric", "curvature"), CURVED + FLAT)
+def test_the_space_looks_the_same_in_any_unit(metric, curvature, size, dtype):
+    X, Y = points(9, curvature).astype(dtype), points(7, curvature, 1).astype(dtype)
+    unit = 2.0 ** round(math.log2(size))  # exact, so that only the unit differs
+    there = curvature / unit**2
+    small = pairwise_distance(X, Y, metric, curvature)
+    large = pairwise_distance(
+        X * np.asarray(unit, dtype), Y * np.asarray(unit, dtype), metric, there
+    )
+    factor = 1.0 if metric == "cosine" else unit
+    np.testing.assert_allclose(large / factor, small, rtol=100 * EPS[dtype])
+    rows = rowwise_distance(
+        X[:7] * np.asarray(unit, dtype), Y * np.asarray(unit, dtype), metric, there
+    )
+    np.testing.assert_allclose(rows, np.diag(large[:7]), rtol=400 * EPS[dtype])
+
+
+def test_huge_and_tiny_doubles():
+    for size in (1e-300, 1e200):
+        X = np.array([[3.0, 0.0], [0.0, 4.0]]) * size
+        assert pairwise_distance(X)[0, 1] / size == pytest.approx(5.0)
+        assert pairwise_distance(X, metric="cosine")[0, 1] == pytest.approx(1.0)
+        ball = rescale_to_ball(np.array([[3.0, 0.0], [0.0, 9.0], [-18.0, 0.0]]) * size)
+        assert np.linalg.norm(ball, axis=1) == pytest.approx([0.181, 0.5, 0.8], abs=1e-3)
+    assert np.linalg.norm(exp0(np.array([[1e200, 1e200]])), axis=1) == pytest.approx(1.0)
+
+
+def test_torch_takes_the_same_way_at_any_size():
+    torch = pytest.importorskip("torch", reason="needs torch")
+    for size in (1e-40, 1e-30, 1e25):
+        X = torch.tensor([[3.0, 0.0], [0.0, 4.0]]) * size
+        got = pairwise_distance(X)[0, 1] / size
+        assert float(got) == pytest.approx(5.0, rel=1e-4 if size == 1e-40 else 1e-6)
+
+
+def test_distances_that_no_number_holds_are_refused():
+    with pytest.raises(ValueError, match="beyond the largest float32"):
+        pairwise_distance(np.array([[1e38], [-1e38]], np.float32))
+    with pytest.raises(ValueError, match="beyond the largest float64"):
+        rowwise_distance([[1e308]], [[-1e308]])
+    with pytest.raises(ValueError, match="far pole of a sphere"):
+        pairwise_distance([[1e25], [2e25]], metric="stereographic", curvature=1.0)
+    with pytest.raises(ValueError, match=r"outside the ball of radius 1,"):
+        pairwise_distance([[1e25], [2e25]], metric="hyperbolic")

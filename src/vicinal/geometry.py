@@ -15,15 +15,25 @@ NumPy arrays and torch tensors go the same way. torch is used only where a tenso
 
 from __future__ import annotations
 
-import sys
 import warnings
-from collections.abc import Iterator
 from math import atanh, pi, sqrt
 from typing import Any
 
 import numpy as np
 
 from vicinal._checks import check_choice, check_number
+from vicinal._points import (
+    SAFE,
+    blocks,
+    cast,
+    in_double,
+    matrices,
+    place,
+    plain,
+    row_norms,
+    row_squares,
+    safe_unit,
+)
 
 __all__ = [
     "METRICS",
@@ -32,14 +42,13 @@ __all__ = [
     "pairwise_distance",
     "rescale_to_ball",
     "rowwise_distance",
+    "scaled_curvature",
     "warn_equal_norms",
 ]
 
 METRICS = ("euclidean", "cosine", "hyperbolic", "stereographic")
 PUBLISHED = ("workshop-2021",)
 
-#: Temporary arrays hold at most about this many numbers.
-BLOCK_NUMBERS = 1 << 23
 #: Pairs this much nearer than their norms lose digits in a matrix product, and are done again.
 NEAR = 1e-2
 #: How near to its edge the exponential map may reach, as a share of the ball's radius.
@@ -82,8 +91,9 @@ def pairwise_distance(
     Raises
     ------
     ValueError
-        If a point is NaN or infinite, outside the ball, or zero under "cosine"; if metric and
-        curvature do not go together; if shapes differ.
+        If a point is NaN or infinite, so large that distances are beyond the numbers of its
+        type, outside the ball, or zero under "cosine"; if metric and curvature do not go
+        together; if shapes differ.
     TypeError
         If one input is a tensor and the other is not, or either holds no numbers.
 
@@ -112,23 +122,25 @@ def pairwise_distance(
     array([[1.0986]])
     """
     k = check_metric(metric, curvature, published)
-    xp, x, y = _matrices(X, Y)
+    xp, x, y = matrices(X, Y)
+    x, y, k, unit = _in_units(x, y, k, metric, xp)
     if k:
-        warn_equal_norms(_norms(x, xp) if Y is None else [*_norms(x, xp), *_norms(y, xp)])
+        norms = row_norms(x, xp) if Y is None else [*row_norms(x, xp), *row_norms(y, xp)]
+        warn_equal_norms(unit * np.asarray(norms))
     if metric == "cosine":
         x, y = _units(x, "X", xp), _units(y, "Y", xp)
-    margins = (_margins(x, k, "X", xp), _margins(y, k, "Y", xp)) if k else None
+    margins = (_margins(x, k, "X", xp, unit), _margins(y, k, "Y", xp, unit)) if k else None
     # distances do not depend on the origin, and small numbers cancel less
     middle = y.mean(0) if len(y) else 0
     x_mid, y_mid = x - middle, y - middle
     x_square, y_square = (x_mid * x_mid).sum(-1), (y_mid * y_mid).sum(-1)
-    out = xp.empty((len(x), len(y)), dtype=x.dtype, **_place(x))
-    for rows in _blocks(len(x), len(y)):
+    out = xp.empty((len(x), len(y)), dtype=x.dtype, **place(x))
+    for rows in blocks(len(x), len(y)):
         square = x_square[rows, None] + y_square - 2 * (x_mid[rows] @ y_mid.T)
         _redo_near(square, NEAR * (x_square[rows, None] + y_square), x[rows], y, xp)
         curve = (margins[0][rows, None] * margins[1]) if margins else None
         out[rows] = _finish(square.clip(min=0), curve, metric, k, published, xp)
-    return out
+    return out if unit == 1 else out * unit
 
 
 def rowwise_distance(
@@ -168,19 +180,20 @@ def rowwise_distance(
     array([1., 2.])
     """
     k = check_metric(metric, curvature, published)
-    xp, x, y = _matrices(X, Y)
+    xp, x, y = matrices(X, Y)
     if len(x) != len(y):
         raise ValueError(
             f"X and Y must have one length, got {len(x)} and {len(y)} rows. For every pair of "
             "rows use pairwise_distance."
         )
     kept = x.dtype
-    x, y = _wide(x, xp), _wide(y, xp)
+    x, y, k, unit = _in_units(x, y, k, metric, xp)
+    x, y = in_double(x, xp), in_double(y, xp)
     if metric == "cosine":
         x, y = _units(x, "X", xp), _units(y, "Y", xp)
-    curve = _margins(x, k, "X", xp) * _margins(y, k, "Y", xp) if k else None
+    curve = _margins(x, k, "X", xp, unit) * _margins(y, k, "Y", xp, unit) if k else None
     gap = x - y
-    return _cast(_finish((gap * gap).sum(-1), curve, metric, k, published, xp), kept)
+    return cast(_finish((gap * gap).sum(-1), curve, metric, k, published, xp) * unit, kept)
 
 
 def exp0(v: Any, curvature: float = -1.0) -> Any:
@@ -213,7 +226,7 @@ def exp0(v: Any, curvature: float = -1.0) -> Any:
            [0.    , 0.7616]])
     """
     k = check_number("curvature", curvature)
-    xp, x, _ = _matrices(v, None, "v")
+    xp, x, _ = matrices(v, None, "v")
     return _exp0(x, 1.0, k, xp)
 
 
@@ -259,8 +272,8 @@ def rescale_to_ball(X: Any, median_radius: float = 0.5, curvature: float = -1.0)
     k = check_number("curvature", curvature)
     if k >= 0:
         raise ValueError(f"curvature must be below 0 for a ball, got {curvature!r}.")
-    xp, x, _ = _matrices(X, None)
-    return _exp0(x, ball_scale(_norms(x, xp), share, k), k, xp)
+    xp, x, _ = matrices(X, None)
+    return _exp0(x, ball_scale(row_norms(x, xp), share, k), k, xp)
 
 
 def ball_scale(norms: Any, median_radius: float, curvature: float) -> float:
@@ -318,6 +331,40 @@ def check_metric(metric: str, curvature: float, published: str | None = None) ->
     return k if metric in ("hyperbolic", "stereographic") else 0.0
 
 
+def scaled_curvature(curvature: float, unit: float) -> float:
+    """Return the curvature of the same space in another unit of length.
+
+    Parameters
+    ----------
+    curvature : float
+        Curvature k.
+    unit : float
+        What points and distances are divided by.
+
+    Returns
+    -------
+    float
+        ``k unit^2``.
+
+    Raises
+    ------
+    ValueError
+        If points of about one unit would all lie at the far pole of the sphere.
+
+    Examples
+    --------
+    >>> scaled_curvature(-1.0, 4.0)
+    -16.0
+    """
+    scaled = curvature * unit * unit
+    if unit > 1 and scaled > SAFE:
+        raise ValueError(
+            f"Points of about {unit:.0e} all lie at the far pole of a sphere of curvature "
+            f"{curvature:g}. Scale them down."
+        )
+    return max(scaled, -1e300)
+
+
 def warn_equal_norms(norms: Any) -> None:
     """Warn where points have nearly one norm, so that curvature changes no order.
 
@@ -346,117 +393,57 @@ def warn_equal_norms(norms: Any) -> None:
         )
 
 
-# numpy or torch
+# steps
 
 
-def _namespace(*arrays: Any) -> Any:
-    """Return the module whose functions the arrays take."""
-    tensors = [type(one).__module__.startswith("torch") for one in arrays]
-    if not any(tensors):
-        return np
-    if not all(tensors):
-        raise TypeError("X and Y must both be torch tensors or neither, got one of each.")
-    return sys.modules["torch"]
-
-
-def _matrices(X: Any, Y: Any, name: str = "X") -> tuple[Any, Any, Any]:
-    """Return the namespace and two finite float matrices of one type and width."""
-    given = [X] if Y is None else [X, Y]
-    xp = _namespace(*given)
-    made = [_matrix(one, label, xp) for one, label in zip(given, (name, "Y"), strict=False)]
-    x, y = made[0], made[-1]
-    if x.shape[1] != y.shape[1]:
+def _in_units(x: Any, y: Any, k: float, metric: str, xp: Any) -> tuple[Any, Any, float, float]:
+    """Return points and curvature in a unit in which squares stay in range, and the unit."""
+    unit = max(safe_unit(x), safe_unit(y))
+    if unit == 1:
+        return x, y, k, 1.0
+    most = float(xp.finfo(x.dtype).max)
+    if metric != "cosine" and unit > most / (8 * sqrt(x.shape[1])):
         raise ValueError(
-            f"X and Y must have as many features as each other, got {x.shape[1]} and {y.shape[1]}."
+            f"X and Y hold numbers of about {unit:.0e}, whose distances are beyond the largest "
+            f"{str(x.dtype).removeprefix('torch.')}. Divide them by a number first."
         )
-    if x.dtype != y.dtype:
-        wide = xp.float64
-        x, y = _cast(x, wide), _cast(y, wide)
-    return xp, x, y
-
-
-def _matrix(X: Any, name: str, xp: Any) -> Any:
-    x: Any = np.asarray(X) if xp is np else X
-    if xp is np and x.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold numbers, got dtype {x.dtype}.")
-    if xp is not np and x.is_complex():
-        raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}.")
-    if x.ndim != 2 or x.shape[1] == 0:
-        raise ValueError(
-            f"{name} must have shape (n_rows, n_features), got {tuple(x.shape)}. "
-            "Give a single point as [point]."
-        )
-    if x.dtype not in (xp.float32, xp.float64):
-        half = x.dtype.kind == "f" if xp is np else x.is_floating_point()
-        x = _cast(x, xp.float32 if half and x.dtype.itemsize == 2 else xp.float64)
-    if not bool(xp.isfinite(x).all()):
-        raise ValueError(f"{name} holds NaN or infinity. Drop or fill those rows first.")
-    return x
-
-
-def _cast(x: Any, dtype: Any) -> Any:
-    return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) else x.to(dtype)
-
-
-def _wide(x: Any, xp: Any) -> Any:
-    """Return in double precision, on every device that knows it."""
-    return x if xp is not np and x.device.type == "mps" else _cast(x, xp.float64)
-
-
-def _place(x: Any) -> dict[str, Any]:
-    return {} if isinstance(x, np.ndarray) else {"device": x.device}
-
-
-def _plain(x: Any) -> np.ndarray[Any, Any]:
-    return np.asarray(x if isinstance(x, np.ndarray) else x.detach().cpu().numpy())
-
-
-def _squares(x: Any, xp: Any) -> Any:
-    """Return squared norms in double precision, block by block."""
-    out = xp.empty(len(x), dtype=_wide(x[:0], xp).dtype, **_place(x))
-    for rows in _blocks(len(x), x.shape[1]):
-        wide = _wide(x[rows], xp)
-        out[rows] = (wide * wide).sum(-1)
-    return out
-
-
-def _norms(x: Any, xp: Any) -> np.ndarray[Any, Any]:
-    return np.asarray(np.sqrt(_plain(_squares(x, xp))))
+    return x / unit, y / unit, scaled_curvature(k, unit), 1.0 if metric == "cosine" else unit
 
 
 def _units(x: Any, name: str, xp: Any) -> Any:
-    length = xp.sqrt(_squares(x, xp))
-    zero = _plain(length == 0)
+    length = xp.sqrt(row_squares(x, xp))
+    zero = plain(length == 0)
     if zero.any():
         raise ValueError(
             f"{name} has {int(zero.sum())} zero row(s), the first of them row "
             f"{int(zero.argmax())}: the cosine of a zero vector is undefined. Drop them, or use "
             "metric='euclidean'."
         )
-    return _cast(_wide(x, xp) / length[:, None], x.dtype)
+    return cast(in_double(x, xp) / length[:, None], x.dtype)
 
 
-def _margins(x: Any, k: float, name: str, xp: Any) -> Any:
+def _margins(x: Any, k: float, name: str, xp: Any, unit: float) -> Any:
     """Return 1 + k |x|^2, taken in double precision because it cancels near the edge."""
-    margin = 1 + k * _squares(x, xp)
-    outside = _plain(margin <= 0)
+    margin = 1 + k * row_squares(x, xp)
+    outside = plain(margin <= 0)
     if outside.any():
         raise ValueError(
             f"{name} has {int(outside.sum())} row(s) outside the ball of radius "
-            f"{1 / sqrt(-k):.4g}, the first of them row {int(outside.argmax())}. Bring them in "
+            f"{unit / sqrt(-k):.4g}, the first of them row {int(outside.argmax())}. Bring them in "
             "with rescale_to_ball."
         )
-    return _cast(margin, x.dtype)
+    return cast(margin, x.dtype)
 
 
 def _exp0(x: Any, scale: float, k: float, xp: Any) -> Any:
     if k == 0:
         return x * scale
-    out = xp.empty(tuple(x.shape), dtype=x.dtype, **_place(x))
+    out = xp.empty(tuple(x.shape), dtype=x.dtype, **place(x))
     root = sqrt(abs(k))
-    for rows in _blocks(len(x), x.shape[1]):
-        wide = _wide(x[rows], xp) * scale
-        angle = root * xp.sqrt((wide * wide).sum(-1))
+    for rows in blocks(len(x), x.shape[1]):
+        wide = in_double(x[rows], xp) * scale
+        unit = safe_unit(wide)
+        angle = root * unit * xp.sqrt(((wide / unit) ** 2).sum(-1))
         if k > 0 and bool((angle >= pi / 2).any()):
             raise ValueError(
                 f"v holds vectors of length {pi / 2 / root:.4g} or more, which reach the far "
@@ -468,22 +455,15 @@ def _exp0(x: Any, scale: float, k: float, xp: Any) -> Any:
             reach = xp.tan(angle)
         still = angle == 0
         factor = xp.where(still, 1.0, reach / (angle + still))
-        out[rows] = _cast(wide * factor[:, None], x.dtype)
+        out[rows] = cast(wide * factor[:, None], x.dtype)
     return out
-
-
-def _blocks(n_rows: int, width: int) -> Iterator[slice]:
-    """Cut rows so that a block has about :data:`BLOCK_NUMBERS` numbers."""
-    step = max(1, BLOCK_NUMBERS // max(width, 1))
-    for start in range(0, n_rows, step):
-        yield slice(start, min(start + step, n_rows))
 
 
 def _redo_near(square: Any, limit: Any, x: Any, y: Any, xp: Any) -> None:
     """Replace squared distances that lost their digits, in place."""
     near = square <= limit
     left, right = np.nonzero(near) if xp is np else xp.nonzero(near, as_tuple=True)
-    for at in _blocks(len(left), x.shape[1]):
+    for at in blocks(len(left), x.shape[1]):
         gap = x[left[at]] - y[right[at]]
         square[left[at], right[at]] = (gap * gap).sum(-1)
 

@@ -152,7 +152,17 @@ def as_points(name: str, rows: Rows) -> npt.NDArray[np.floating[Any]]:
             f"{name} looks at the rows: pass an array of shape (n_rows, n_features), "
             f"got only their number {rows}."
         )
-    X = np.asarray(rows, dtype=None if rows.dtype in (np.float32, np.float64) else np.float64)
+    if rows.dtype.kind not in "fiubO":
+        raise TypeError(
+            f"{name} looks at the rows, which must be numbers, got dtype {rows.dtype}. Embed texts "
+            "and encode categories first."
+        )
+    try:
+        X = np.asarray(rows, dtype=None if rows.dtype in (np.float32, np.float64) else np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name} looks at the rows, which must be real numbers, all of one width ({error})."
+        ) from None
     if X.ndim != 2 or X.shape[1] == 0:
         raise ValueError(f"{name} needs an array of shape (n_rows, n_features), got {X.shape}.")
     if not np.isfinite(X).all():

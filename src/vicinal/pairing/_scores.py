@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._points import safe_unit
 from vicinal._threads import for_chunks
-from vicinal.geometry import EDGE, ball_scale, warn_equal_norms
+from vicinal.geometry import EDGE, ball_scale, scaled_curvature, warn_equal_norms
 from vicinal.pairing._ranks import Scores
 
 __all__ = ["distance_scores"]
@@ -60,6 +61,11 @@ def distance_scores(
         If a row is zero and the metric is the cosine, or there is no norm to scale by.
     """
     n_rows, width = X.shape
+    unit = safe_unit(X)
+    if unit != 1:  # the same space, in a unit in which no square overflows or vanishes
+        X, curved = X / unit, scaled_curvature(curvature, unit)
+        # not 0, which would be flat: rows that are scaled into the ball are in it in any unit
+        curvature = min(curved, -1e-300) if curvature < 0 else curved
     sign = -1.0 if nearest else 1.0
     norms = np.empty(n_rows)
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._points import safe_unit
+
 __all__ = ["EXACT_ROWS", "kd_leaves", "nearest_rows"]
 
 Matrix = npt.NDArray[np.floating[Any]]
@@ -85,7 +87,8 @@ def nearest_rows(
         turn; a row alone in its group is its own neighbour.
     """
     rng = rng or np.random.default_rng(0)
-    points = np.ascontiguousarray(X, np.float32)
+    unit = safe_unit(X)
+    points = np.ascontiguousarray(X if unit == 1 else X / unit, np.float32)
     found = np.empty((len(points), k), np.int32)
     codes = np.zeros(len(points), np.int32) if groups is None else groups
     order = np.argsort(codes, kind="stable")

@@ -89,11 +89,18 @@ class Pairing(ABC):
         ndarray of int, shape (n_rows,)
             Row numbers.
         """
-        data: Rows = int(rows) if isinstance(rows, (int, np.integer)) else np.asarray(rows)
+        data: Rows = int(rows) if isinstance(rows, (int, np.integer)) else _as_array(rows)
         n_rows = check_count("rows", count_rows(data))
         source = self.source(data, n_rows, 2, Seeds(random_state))
         starts = range(0, n_rows, CHUNK_ROWS)
         return np.concatenate([source(at, min(at + CHUNK_ROWS, n_rows))[:, 1] for at in starts])
+
+
+def _as_array(rows: npt.ArrayLike) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(rows)
+    except ValueError:
+        raise ValueError("rows must all have the same number of features.") from None
 
 
 class _Cycles(Maps):
