@@ -16,8 +16,13 @@ def n_threads() -> int:
     once, or after a fork, and a library cannot know who calls it.
     """
     import numba
+    from numba.np.ufunc import parallel
 
-    return min(int(numba.get_num_threads()), len(_cores()))
+    # Asking Numba starts its pool, which would set the number of threads of every OpenMP library
+    # in the process, torch among them; nobody can have called set_num_threads before that.
+    started = getattr(parallel, "_is_initialized", True)
+    wanted = numba.get_num_threads() if started else numba.config.NUMBA_NUM_THREADS
+    return min(int(wanted), len(_cores()))
 
 
 def _cores() -> range | set[int]:
@@ -26,7 +31,9 @@ def _cores() -> range | set[int]:
     return range(os.cpu_count() or 1)
 
 
-def for_chunks(work: Callable[[int, int], None], total: int, chunk_rows: int) -> None:
+def for_chunks(
+    work: Callable[[int, int], None], total: int, chunk_rows: int, threads: int | None = None
+) -> None:
     """Call ``work(start, stop)`` for every chunk of ``range(total)``, in threads.
 
     Parameters
@@ -37,6 +44,8 @@ def for_chunks(work: Callable[[int, int], None], total: int, chunk_rows: int) ->
         Number of rows.
     chunk_rows : int
         Rows in a chunk; the last one may have fewer.
+    threads : int, optional
+        How many to use; :func:`n_threads` where left out.
 
     Raises
     ------
@@ -44,11 +53,12 @@ def for_chunks(work: Callable[[int, int], None], total: int, chunk_rows: int) ->
         Whatever ``work`` raised first.
     """
     starts = range(0, total, chunk_rows)
-    if len(starts) < 2 or n_threads() < 2:
+    threads = n_threads() if threads is None else threads
+    if len(starts) < 2 or threads < 2:
         for start in starts:
             work(start, min(start + chunk_rows, total))
         return
-    with ThreadPoolExecutor(min(n_threads(), len(starts))) as pool:
+    with ThreadPoolExecutor(min(threads, len(starts))) as pool:
         tasks = [pool.submit(work, start, min(start + chunk_rows, total)) for start in starts]
         try:
             for task in tasks:
