@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -173,3 +175,36 @@ def test_bad_samples():
         MixupCollator("far")
     with pytest.raises(TypeError, match="two parents"):
         MixupCollator(weights=vicinal.SphereWeights(3))
+
+
+def test_partners_by_the_labels_of_each_batch():
+    labels = [0, 0, 1, 1, 1, 2]
+    samples = [(torch.tensor([float(4**i)]), label) for i, label in enumerate(labels)]
+    within = MixupCollator(vicinal.WithinGroup, vicinal.Fixed(0.0), random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(4):
+            x, target = within(samples)
+            assert target.partners.tolist() == labels
+            assert x[:2, 0].tolist() == [4.0, 1.0]
+            assert x[5, 0] == 4.0**5, "nobody else is of its class"
+
+    def far(labels):
+        return vicinal.AcrossGroup(labels, vicinal.Farthest(0.01, metric="euclidean"))
+
+    x, target = MixupCollator(far, vicinal.Fixed(0.0), random_state=0)(samples)
+    assert x[:, 0].tolist() == [4.0**5] * 5 + [1.0]
+    assert target.partners.tolist() == [2] * 5 + [0]
+    across = MixupCollator(vicinal.AcrossGroup, random_state=0)
+    for _ in range(4):
+        _, target = across(samples)
+        assert (target.partners != target.labels).all()
+    x, target = across(samples[2:5])  # one class only
+    assert x[:, 0].tolist() == pytest.approx([16.0, 64.0, 256.0])
+
+
+def test_pairings_by_groups_that_fit_no_batch_are_refused():
+    with pytest.raises(ValueError, match=r"Pass vicinal\.WithinGroup itself"):
+        MixupCollator(vicinal.WithinGroup([0, 1, 0, 1]))
+    with pytest.raises(TypeError, match="must return a Pairing"):
+        MixupCollator(lambda labels: labels)([(torch.ones(2), 0), (torch.ones(2), 1)])

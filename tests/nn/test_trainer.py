@@ -15,6 +15,7 @@ from transformers import BertConfig, BertForSequenceClassification, TrainingArgu
 
 import vicinal  # noqa: E402
 from vicinal.nn import Mixup, MixupTrainer, soft_cross_entropy  # noqa: E402
+from vicinal.nn._embeddings import Embeddings  # noqa: E402
 
 N, CLASSES = 22, 3
 
@@ -183,6 +184,81 @@ def test_the_model_embeds_for_a_pairing_that_looks_at_rows(tmp_path):
     np.testing.assert_allclose(rows[4], alone.detach().numpy()[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("after", [8, 12])
+def test_resuming_pairs_by_the_embeddings_that_the_run_was_at(tmp_path, after):
+    mixup = Mixup(pairing=vicinal.Farthest(0.1, metric="euclidean"), refresh=2)
+    settings = {"save_strategy": "steps", "save_steps": 4, "num_train_epochs": 4}
+    whole = trainer(tmp_path, mixup, settings=settings, model=model(dropout=0.2))
+    whole.train()
+    again = trainer(tmp_path, mixup, settings=settings, model=model(dropout=0.2))
+    calls, embed = [], again._embed
+    again._embed = lambda: calls.append(again.state.epoch) or embed()
+    again.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{after}"))
+    assert again.state.global_step == 24
+    assert calls == [2.0], "what the first two epochs pair by is in the checkpoint"
+    for one, other in zip(again.model.parameters(), whole.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_checkpoint_of_other_rows_is_embedded_anew(tmp_path):
+    rows = Embeddings(None, 1)
+    rows.save(tmp_path)
+    assert list(tmp_path.iterdir()) == [], "nothing was made yet"
+    rows.put(np.ones((3, 2), np.float32), 4)
+    rows.save(tmp_path)
+    other, same = Embeddings(None, 1), Embeddings(None, 1)
+    other.load(tmp_path, 5)
+    same.load(tmp_path, 3)
+    assert other.rows is None
+    assert other.due(4)
+    assert same.rows.tolist() == [[1, 1]] * 3
+    assert [same.due(epoch) for epoch in (3, 4, 5)] == [True, False, True]
+    given = Embeddings(np.zeros((3, 2)), 1)
+    given.load(tmp_path, 3)
+    assert given.rows.sum() == 0
+
+
+def test_accuracy_of_plain_rows_after_each_epoch(tmp_path):
+    settings = {"logging_strategy": "epoch"}
+    one = trainer(tmp_path, Mixup(), accuracy_rows=N, settings=settings)
+    seen = []
+
+    def watch(module, args, inputs):
+        if not module.training:
+            seen.append((torch.is_grad_enabled(), len(inputs["input_ids"])))
+
+    handle = one.model.register_forward_pre_hook(watch, with_kwargs=True)
+    one.train()
+    handle.remove()
+    logged = [e["train_accuracy"] for e in one.state.log_history if "train_accuracy" in e]
+    assert len(logged) == 2
+    assert len(steps(one)) == 2, "the loss is logged as it was"
+    assert seen == [(False, 8), (False, 8), (False, 6)] * 2
+    assert logged[-1] == pytest.approx(one.training_accuracy(), abs=1e-6)
+    truth = torch.tensor([Rows()[i]["labels"] for i in range(N)])
+    one.model.eval()
+    with torch.no_grad():
+        alone = [
+            int(one.model(input_ids=torch.tensor([Rows()[i]["input_ids"]])).logits.argmax())
+            for i in range(N)
+        ]
+    assert logged[-1] == pytest.approx(float((torch.tensor(alone) == truth).float().mean()))
+
+
+def test_looking_at_accuracy_does_not_change_the_training(tmp_path):
+    runs = [
+        trainer(tmp_path / str(rows), Mixup(), model=model(dropout=0.3), accuracy_rows=rows)
+        for rows in (0, 5)
+    ]
+    for one in runs:
+        torch.manual_seed(1)
+        one.train()
+    assert not any("train_accuracy" in entry for entry in runs[0].state.log_history)
+    assert len(runs[1]._watched()) == 5
+    for one, other in zip(*(run.model.parameters() for run in runs), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_embeddings_given_are_used_as_they_are(tmp_path):
     given = np.arange(N, dtype=float)[:, None]
     one = trainer(tmp_path, Mixup(pairing=vicinal.Nearest(1)), embeddings=given)
@@ -252,5 +328,14 @@ def test_bad_input(tmp_path):
         trainer(tmp_path, Mixup(layers=[2, 7]))
     with pytest.raises(ValueError, match="each of the 22 training rows, got 3"):
         trainer(tmp_path, embeddings=np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="embeddings hold NaN"):
+        trainer(tmp_path, embeddings=np.full((N, 2), np.nan))
+    with pytest.raises(ValueError, match="accuracy_rows must be at least 0"):
+        trainer(tmp_path, accuracy_rows=-1)
+    lost = trainer(tmp_path, Mixup(pairing=vicinal.Farthest(0.1)))
+    with torch.no_grad():
+        next(lost.model.parameters()).fill_(float("nan"))
+    with pytest.raises(ValueError, match="training has diverged"):
+        lost.train()
     with pytest.raises(TypeError, match=r"vicinal\.nn\.Mixup"):
         trainer(tmp_path, mixup="dmix")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from vicinal._checks import check_count, check_number
 from vicinal._random import RandomState, Seeds, as_generator
 from vicinal.nn._rows import mix_rows
 from vicinal.nn.loss import MixedTarget
-from vicinal.pairing import Pairing, Permutation, Random
+from vicinal.pairing import AcrossGroup, Pairing, Permutation, Random
 from vicinal.weights import Beta, WeightLaw
 
 __all__ = ["MixupCollator", "PairBatchSampler", "looks_at_rows", "partners_of"]
@@ -169,9 +170,12 @@ class MixupCollator:
 
     Parameters
     ----------
-    pairing : Pairing, optional
+    pairing : Pairing or callable, optional
         Who mixes with whom; ``Permutation()`` where left out. A pairing that looks at rows sees
-        the inputs of the batch, flattened, or what ``embed`` makes of them.
+        the inputs of the batch, flattened, or what ``embed`` makes of them. A pairing by groups
+        is given as a function of the batch's labels: ``vicinal.WithinGroup`` itself, or
+        ``lambda labels: vicinal.AcrossGroup(labels, vicinal.Farthest(0.2))``. Rows without a
+        partner of that kind in their batch stay as they are.
     weights : WeightLaw, optional
         By how much; ``Beta(0.4)`` where left out.
     num_classes : int, optional
@@ -198,7 +202,7 @@ class MixupCollator:
 
     def __init__(
         self,
-        pairing: Pairing | None = None,
+        pairing: Pairing | Callable[[npt.NDArray[Any]], Pairing] | None = None,
         weights: WeightLaw | None = None,
         *,
         num_classes: int | None = None,
@@ -209,9 +213,16 @@ class MixupCollator:
     ) -> None:
         self.pairing = Permutation() if pairing is None else pairing
         self.weights = Beta(0.4) if weights is None else weights
-        if not isinstance(self.pairing, Pairing):
+        if not isinstance(self.pairing, Pairing) and not callable(self.pairing):
             raise TypeError(
-                f"pairing must be a Pairing such as vicinal.Permutation(), got {pairing!r}."
+                "pairing must be a Pairing such as vicinal.Permutation(), or a function that "
+                f"makes one of a batch's labels such as vicinal.WithinGroup, got {pairing!r}."
+            )
+        if hasattr(self.pairing, "groups"):
+            kind = type(self.pairing).__name__
+            raise ValueError(
+                f"pairing is a {kind} of given rows, and batches have other rows each time. Pass "
+                f"vicinal.{kind} itself to group each batch by its labels, or a function of them."
             )
         if not isinstance(self.weights, WeightLaw) or self.weights.parents != 2:
             raise TypeError(
@@ -269,13 +280,32 @@ class MixupCollator:
         if len(x) < 2 or rng.random() >= self.probability:
             target = MixedTarget(y, y, torch.ones(len(y)))
         else:
-            perm = torch.from_numpy(partners_of(self.pairing, self._points(x), rng))
+            perm = torch.from_numpy(self._partners(x, y, rng))
             lam = torch.from_numpy(self.weights.sample(len(x), rng)).float()
             x, target = mix_rows(x, perm, lam), MixedTarget(y, y[perm], lam)
         return x, target if self.num_classes is None else target.soft(self.num_classes)
 
-    def _points(self, x: torch.Tensor) -> int | npt.NDArray[Any]:
-        if not looks_at_rows(self.pairing):
+    def _partners(
+        self, x: torch.Tensor, y: torch.Tensor, rng: np.random.Generator
+    ) -> npt.NDArray[np.int64]:
+        if isinstance(self.pairing, Pairing):
+            return partners_of(self.pairing, self._points(x, self.pairing), rng)
+        labels = y.cpu().numpy()
+        pairing = self.pairing(labels)
+        if not isinstance(pairing, Pairing):
+            raise TypeError(
+                f"pairing must return a Pairing of a batch's labels, got {pairing!r}. Wrap them, "
+                "for instance: lambda labels: vicinal.WithinGroup(labels)."
+            )
+        if isinstance(pairing, AcrossGroup) and len(np.unique(np.asarray(pairing.groups))) == 1:
+            return np.arange(len(x))  # a small batch may well be of one class
+        with warnings.catch_warnings():
+            # as may a class have one row in it
+            warnings.filterwarnings("ignore", ".*have a single row", UserWarning)
+            return partners_of(pairing, self._points(x, pairing), rng)
+
+    def _points(self, x: torch.Tensor, pairing: Pairing) -> int | npt.NDArray[Any]:
+        if not looks_at_rows(pairing):
             return len(x)
         points = x if self.embed is None else torch.as_tensor(self.embed(x))
         flat: npt.NDArray[Any] = points.detach().reshape(len(x), -1).float().cpu().numpy()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint
 
+from vicinal._checks import check_count
 from vicinal._random import Seeds
+from vicinal.nn._embeddings import Embeddings
 from vicinal.nn.batches import PairBatchSampler, looks_at_rows
 from vicinal.nn.config import Mixup
 from vicinal.nn.hidden import HiddenMixup
@@ -18,7 +22,10 @@ from vicinal.nn.loss import soft_cross_entropy
 
 __all__ = ["MixupTrainer"]
 
-_STEPS, _PARTNERS = 21, 22
+_STEPS, _PARTNERS, _WATCHED = 21, 22, 23
+#: Rows whose accuracy is taken after each epoch: an eighth of all, within these limits, so that
+#: it costs a twentieth of the time or so.
+_WATCHED_ROWS = 64, 512
 
 
 class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
@@ -37,9 +44,12 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     embeddings : array_like of shape (n_rows, n_features), optional
         One row for each training row, for a pairing that looks at rows. Left out, the model
         itself embeds them (mean of the last hidden states) before training and every
-        ``mixup.refresh`` epochs (and again after resuming).
+        ``mixup.refresh`` epochs; checkpoints keep what it made.
     class_weights : array_like of shape (n_classes,), optional
         Weight of each class in the training loss.
+    accuracy_rows : int, optional
+        Training rows, drawn once, whose accuracy is taken after each epoch; 0 for none. Left
+        out, an eighth of them, from 64 to 512.
     layers, encoder, head : str, optional
         Where the model keeps its parts, as of :class:`HiddenMixup`.
     **kwargs : object
@@ -54,14 +64,17 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     ------
     ValueError
         If the model's layers are not found, it is to be compiled as a whole, embeddings do not
-        fit the training data, or batches are to be split over devices or processes.
+        fit the training data or are not finite, or batches are to be split over devices or
+        processes.
 
     Notes
     -----
     Logged beside the loss, as means since the last log: ``mixup_layer``, ``mixup_lam``,
     ``mixup_share`` (of steps that mixed), ``mixup_distance`` (Euclidean, between partners'
     embeddings, where there are any) and ``plain_accuracy`` of training rows in steps that did
-    not mix. Accuracy on mixed rows would mean little; see :meth:`training_accuracy`.
+    not mix. Accuracy on mixed rows would mean little: ``train_accuracy``, logged after each epoch,
+    is that of some training rows as they are, without dropout, and :meth:`training_accuracy` that
+    of all.
     """
 
     # the loss is a mean over rows; the Trainer divides by accumulated steps
@@ -73,6 +86,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         mixup: Mixup | None = None,
         embeddings: npt.ArrayLike | None = None,
         class_weights: npt.ArrayLike | None = None,
+        accuracy_rows: int | None = None,
         layers: str | None = None,
         encoder: str | None = None,
         head: str | None = None,
@@ -105,21 +119,31 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         self.mixup.choices(self._mixer.n_layers)  # says now if a layer does not exist
         self._seeds = Seeds(self.args.seed)
         self._by_rows = looks_at_rows(self.mixup.pairing)
-        self._embeddings = None if embeddings is None else np.asarray(embeddings, np.float32)
-        self._fixed = embeddings is not None
-        self._embedded_at: int | None = None
+        self._embeddings = Embeddings(embeddings, self.mixup.embeds_every())
         rows = self._count() if self.train_dataset is not None else None
-        if self._embeddings is not None and rows not in (None, len(self._embeddings)):
-            raise ValueError(
-                f"embeddings must have one row for each of the {rows} training rows, got "
-                f"{len(self._embeddings)}."
-            )
+        self._check_embeddings(rows)
+        if accuracy_rows is not None:
+            check_count("accuracy_rows", accuracy_rows, low=0)
+        self._accuracy_rows = accuracy_rows
         self._class_weights = (
             None if class_weights is None else torch.tensor(np.asarray(class_weights, np.float32))
         )
         self._seen: dict[str, list[float]] = {}
         self._distance: float | None = None
         self._turn = (-1, 0)
+        self.add_callback(_EachEpoch(self))
+
+    def _check_embeddings(self, n_rows: int | None) -> None:
+        rows = self._embeddings.rows
+        if rows is None:
+            return
+        if n_rows not in (None, len(rows)):
+            raise ValueError(
+                f"embeddings must have one row for each of the {n_rows} training rows, got "
+                f"{len(rows)}."
+            )
+        if not np.isfinite(rows).all():
+            raise ValueError("embeddings hold NaN or infinity. Fill or drop those rows first.")
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train the model, mixing as ``mixup`` says.
@@ -134,6 +158,11 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         transformers.trainer_utils.TrainOutput
             As of the Trainer.
         """
+        last = args[0] if args else kwargs.get("resume_from_checkpoint")
+        if last is True:
+            last = get_last_checkpoint(self.args.output_dir)
+        if last and self.train_dataset is not None:
+            self._embeddings.load(Path(last), self._count())
         with self._mixer:
             return super().train(*args, **kwargs)
 
@@ -147,10 +176,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         """
         if self.train_dataset is None:
             raise ValueError("MixupTrainer: training requires a train_dataset.")
-        collate = self._get_collator_with_removed_columns(self.data_collator, "Training")
-        dataset = self.train_dataset
-        if hasattr(dataset, "column_names"):
-            dataset, collate = self._remove_unused_columns(dataset, "Training"), self.data_collator
+        dataset, collate = self._train_rows("Training")
         loader = torch.utils.data.DataLoader(
             dataset,
             batch_sampler=_EpochPairs(
@@ -271,9 +297,24 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         float
             Share of rows whose class has the highest score.
         """
-        found = self.predict(self.train_dataset, metric_key_prefix="train")
-        scores = found.predictions[0] if isinstance(found.predictions, tuple) else found.predictions
-        return float((scores.argmax(-1) == found.label_ids).mean())
+        return self._accuracy(np.arange(self._count()))
+
+    def _watched(self) -> npt.NDArray[Any]:
+        """Return the rows whose accuracy is logged: the same after each epoch."""
+        n_rows, (low, high) = self._count(), _WATCHED_ROWS
+        wanted = self._accuracy_rows
+        if wanted is None:
+            wanted = min(max(n_rows // 8, low), high)
+        drawn = self._seeds.generator(_WATCHED).permutation(n_rows)[:wanted]
+        return np.sort(drawn)
+
+    def _accuracy(self, chosen: npt.NDArray[Any]) -> float:
+        def right(batch: dict[str, Any]) -> int:
+            labels = batch.pop("labels")
+            return int((_logits(self.model(**batch)).argmax(-1) == labels).sum())
+
+        # numbers of its own: a look must not change what dropout draws afterwards
+        return float(sum(self._look(chosen, right, torch.Generator())) / len(chosen))
 
     # pairs
 
@@ -287,19 +328,18 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         partners = self.mixup.pairing.pair(
             rows, random_state=self._seeds.generator(_PARTNERS, epoch)
         )
-        if self._embeddings is not None:
-            apart = self._embeddings - self._embeddings[partners]
+        points = self._embeddings.rows
+        if points is not None:
+            apart = points - points[partners]
             self._distance = float(np.sqrt((apart.astype(np.float64) ** 2).sum(1)).mean())
         return partners
 
     def _refreshed(self, epoch: int) -> npt.NDArray[Any]:
         """Return embeddings of the training rows, by the model where they are due."""
-        every, last = self.mixup.embeds_every(), self._embedded_at
-        due = last is None or (every > 0 and epoch - last >= every) or epoch < last
-        if self._embeddings is None or (due and not self._fixed):
-            self._embeddings = self._embed()
-            self._embedded_at = epoch
-        return self._embeddings
+        if self._embeddings.due(epoch):
+            self._embeddings.put(self._embed(), epoch)
+        rows: Any = self._embeddings.rows
+        return np.asarray(rows)
 
     def _embed(self) -> npt.NDArray[Any]:
         """Return the mean of the last hidden states of each training row, in order."""
@@ -309,27 +349,55 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
                 "The pairing looks at embeddings, and no encoder was found to make them. Pass "
                 "embeddings=, or name the encoder with encoder=."
             )
+
+        def pooled(batch: dict[str, Any]) -> npt.NDArray[Any]:
+            batch.pop("labels", None)
+            h = encoder(**batch)[0].float()  # (B, T, H)
+            mask = batch.get("attention_mask")
+            weight = torch.ones_like(h[..., 0]) if mask is None else mask.to(h)
+            mean = (h * weight[..., None]).sum(1) / weight.sum(1, keepdim=True).clamp(min=1)
+            rows: npt.NDArray[Any] = mean.cpu().numpy()
+            return rows
+
+        found = np.concatenate(list(self._look(np.arange(self._count()), pooled)))
+        if not np.isfinite(found).all():
+            raise ValueError(
+                "The model's embeddings hold NaN or infinity: training has diverged. Lower the "
+                "learning rate, or use float32."
+            )
+        return found
+
+    def _look(
+        self,
+        chosen: npt.NDArray[Any],
+        use: Callable[[dict[str, Any]], Any],
+        generator: torch.Generator | None = None,
+    ) -> Iterator[Any]:
+        """Yield what is made of batches of training rows, without dropout and gradients."""
+        dataset, collate = self._train_rows("Reading")
         loader = torch.utils.data.DataLoader(
-            self.train_dataset,
+            dataset,
             batch_size=self.args.eval_batch_size,
-            collate_fn=self._get_collator_with_removed_columns(self.data_collator, "Embedding"),
+            sampler=chosen.tolist(),
+            collate_fn=collate,
+            generator=generator,
         )
-        was_training = encoder.training
-        encoder.eval()
-        rows = []
+        was_training = self.model.training
+        self.model.eval()
         try:
             for batch in loader:
                 inputs = self._prepare_inputs(dict(batch))
-                inputs.pop("labels", None)
                 with torch.no_grad(), self.compute_loss_context_manager():
-                    h = encoder(**inputs)[0].float()  # (B, T, H)
-                mask = inputs.get("attention_mask")
-                weight = torch.ones_like(h[..., 0]) if mask is None else mask.to(h)
-                pooled = (h * weight[..., None]).sum(1) / weight.sum(1, keepdim=True).clamp(min=1)
-                rows.append(pooled.cpu().numpy())
+                    found = use(dict(inputs))
+                yield found
         finally:
-            encoder.train(was_training)
-        return np.concatenate(rows)
+            self.model.train(was_training)
+
+    def _train_rows(self, what: str) -> tuple[Any, Any]:
+        """Return the training set and what makes batches of it, without columns of no use."""
+        if hasattr(self.train_dataset, "column_names"):
+            return self._remove_unused_columns(self.train_dataset, what), self.data_collator
+        return self.train_dataset, self._get_collator_with_removed_columns(self.data_collator, what)
 
     def _count(self) -> int:
         try:
@@ -361,6 +429,25 @@ class _EpochPairs(PairBatchSampler):
     def __iter__(self) -> Iterator[list[int]]:
         self.set_epoch(int((self._trainer.state.epoch or 0.0) + 1e-9))
         yield from super().__iter__()
+
+
+class _EachEpoch(TrainerCallback):  # type: ignore[misc]  # typed as Any here
+    """After each epoch, the accuracy of some rows as they are; in checkpoints, embeddings."""
+
+    def __init__(self, trainer: MixupTrainer) -> None:
+        self._trainer = trainer
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        watched = self._trainer._watched()
+        if len(watched):
+            due = control.should_log  # the loss is logged next, and a log takes the mark away
+            self._trainer.log({"train_accuracy": round(self._trainer._accuracy(watched), 6)})
+            control.should_log = due
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if args.should_save and folder.is_dir():
+            self._trainer._embeddings.save(folder)
 
 
 def _logits(outputs: Any) -> torch.Tensor:
