@@ -3,8 +3,9 @@
 Run with ``python benchmarks/dmix_threshold.py --seeds 5 --budget-minutes 60``: the shape of the
 DMIX paper's Figure 1, by hyperbolic distance. Sets, models, settings and the way that runs are
 kept are those of ``dmix_table1.py``, whose settings are chosen first where they were not yet.
-At 100 % any text may be a partner, which is plain mixup at hidden layers. The picture, with 95 %
-intervals over seeds, goes to ``docs/pictures/dmix_threshold.png`` where Matplotlib is installed.
+At 100 % any text may be a partner, which is plain mixup at hidden layers (the dashed line). The
+picture, with 95 % intervals over seeds, goes to ``docs/pictures/dmix_threshold.png`` where
+Matplotlib is installed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import dmix_table1
 from _common import machine, markdown, skip
 from _jobs import Store
 from _texts import RESULTS, SETS, hash_of, settings_of
-from vicinal.text.comparison import holm, mean_interval, paired_p
+from vicinal.text.classify.comparison import holm, mean_interval, paired_p
 
 NAME = "dmix_threshold"
 TAUS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -93,7 +94,8 @@ def _draw(curves: dict[str, np.ndarray]) -> None:
         mean, half = np.array([mean_interval(row) for row in f1]).T
         axis.errorbar(range(len(TAUS)), 100 * mean, 100 * np.nan_to_num(half), fmt="o-", capsize=3)
         axis.set_xticks(range(len(TAUS)), [f"{100 * tau:g}" for tau in TAUS])
-        axis.set_title(f"{name}, {f1.shape[1]} seeds")
+        axis.axhline(100 * mean[-1], color="0.7", linestyle="--", linewidth=1, zorder=0)
+        axis.set_title(f"{name}, {f1.shape[1]} seed{'s'[: f1.shape[1] > 1]}")
         axis.set_xlabel("tau, per cent of the texts")
     axes[0, 0].set_ylabel("macro-F1, points")
     figure.tight_layout()

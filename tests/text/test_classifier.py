@@ -19,7 +19,7 @@ from sklearn.exceptions import NotFittedError  # noqa: E402
 import vicinal  # noqa: E402
 from vicinal.nn import HiddenMixup, Mixup  # noqa: E402
 from vicinal.text import MixupTextClassifier  # noqa: E402
-from vicinal.text._backbones import Hashed  # noqa: E402
+from vicinal.text.classify.backbones import Hashed  # noqa: E402
 
 GOOD = ["a good film", "good and fine", "what a fine cast", "fine work", "so good", "good!"]
 BAD = ["a bad film", "bad and dull", "what a dull cast", "dull work", "so bad", "bad!"]
@@ -79,6 +79,7 @@ def test_every_method_learns(method):
     model = char(method, epochs=12, weights=vicinal.Beta(0.2)).fit(TEXTS, LABELS)
     assert model.score(TEXTS, LABELS) >= 11 / 12
     assert [log["mixup_share"] for log in model.history_] == [float(method != "none")] * 12
+    assert all(log["loss"] > 0 and 0 <= log["train_accuracy"] <= 1 for log in model.history_)
     if method != "none":
         layers = {"input": {0.0}, "sentence": {3.0}}.get(method)
         seen = {log["mixup_layer"] for log in model.history_}
@@ -243,11 +244,17 @@ def test_rare_classes_weigh_more_where_asked(monkeypatch):
         ({"mixup": "dmix"}, TypeError, "use method="),
         ({"class_weight": "even"}, ValueError, "class_weight must be one of"),
         ({"pooling": "max"}, ValueError, "pooling must be one of"),
+        ({"device": "tpu"}, ValueError, "device must be one of"),
     ],
 )
 def test_settings_are_checked_before_anything_is_loaded(settings, error, said):
     with pytest.raises(error, match=said):
         char(**settings).fit(TEXTS, LABELS)
+
+
+def test_a_model_is_a_name_or_a_folder():
+    with pytest.raises(TypeError, match="model must be a name or a folder, got 3"):
+        MixupTextClassifier(3).fit(TEXTS, LABELS)
 
 
 def test_bad_texts_and_labels():

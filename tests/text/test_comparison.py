@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from vicinal.text import Comparison, split_texts
-from vicinal.text.comparison import MethodScore, holm, mean_interval, paired_p
+from vicinal.text.classify.comparison import MethodScore, holm, mean_interval, paired_p
 
 
 def test_holm_by_hand():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vicinal.text._labels import check_classes, class_numbers, listed_labels
+from vicinal.text.classify.labels import check_classes, class_numbers, listed_labels
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,8 @@ def test_classes_are_sorted_and_numbered(labels, classes, numbers):
         ([0.5, 0.7], TypeError, "Cut the numbers into named classes"),
         ("ab", TypeError, "one label for each text, got one string"),
         ([["a"], ["b"]], TypeError, "got list at position 0"),
+        (np.zeros((2, 2)), TypeError, "got ndarray at position 0"),
+        ({"a", "b"}, TypeError, "a set, which has no order"),
         (["a", 1], ValueError, "several kinds, int and str"),
         (["a", "a"], ValueError, "at least two classes, got only 'a'"),
         (["a", "b", "c"], ValueError, "got 3 labels for 2 texts"),

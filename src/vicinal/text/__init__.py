@@ -10,8 +10,8 @@ from vicinal._lazy import face
 _get, __dir__, __all__ = face(
     __name__,
     {
-        "classifier": ["MixupTextClassifier"],
-        "comparison": ["Comparison", "compare_methods", "split_texts"],
+        "classify.classifier": ["MixupTextClassifier"],
+        "classify.comparison": ["Comparison", "compare_methods", "split_texts"],
         "encoder": ["Encoder"],
         "models": ["resolve_model"],
     },
