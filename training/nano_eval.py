@@ -6,64 +6,24 @@ import json
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from nano_codec import CAP, EOS, FORMAL, GAP, INFORMAL, JOIN, LOWER, PAD, UPPER, Codec
 from nano_data import Statistics
-from nano_model import Encoder, Inverter
+from nano_model import Inverter as Trained
 
-__all__ = ["Writer", "closeness", "evaluate", "held_out", "show_interpolations", "show_samples"]
+from vicinal.text import Encoder
+from vicinal.text.invert import Inverter, NanoDecoder
+from vicinal.text.invert.candidates import cosine
+from vicinal.text.invert.codec import Codec
 
-BANNED = (PAD, FORMAL, INFORMAL)
-MARKERS = (CAP, UPPER, LOWER, JOIN, GAP)
-
-
-@dataclass
-class Writer:
-    """An inverter with all it needs to go from sentences to embeddings and back."""
-
-    model: Inverter
-    codec: Codec
-    statistics: Statistics
-    encoder: Encoder
-    device: str = "cpu"
-
-    def write(
-        self, embeddings: np.ndarray, temperature: float = 0.0, seed: int = 0, style: int = FORMAL
-    ) -> list[str]:
-        """One sentence per embedding, 256 at a time."""
-        generator = torch.Generator(self.device).manual_seed(seed)
-        lines: list[str] = []
-        for start in range(0, len(embeddings), 256):
-            inputs = self.statistics.standardise(embeddings[start : start + 256]).to(self.device)
-            with torch.autocast(self.device, torch.bfloat16):
-                written = self.model.generate(
-                    inputs, style, EOS, BANNED, temperature=temperature, generator=generator
-                )
-            lines.extend(self.codec.decode(ids) for ids in written)
-        return lines
-
-    def best_of(
-        self, embeddings: np.ndarray, candidates: int, temperature: float = 0.6, seed: int = 0
-    ) -> tuple[list[str], np.ndarray]:
-        """Find the nearest of some candidates (the first greedy, the others sampled)."""
-        best = self.write(embeddings)
-        score = closeness(embeddings, self.encoder.encode(best))
-        for number in range(1, candidates):
-            lines = self.write(embeddings, temperature, seed + number)
-            scores = closeness(embeddings, self.encoder.encode(lines))
-            for row in np.flatnonzero(scores > score):
-                best[row], score[row] = lines[row], scores[row]
-        return best, score
+__all__ = ["assemble", "evaluate", "held_out", "record", "show_interpolations", "show_samples"]
 
 
-def closeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Row-wise cosine."""
-    cosine: np.ndarray = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
-    return cosine
+def assemble(model: Trained, codec: Codec, statistics: Statistics, encoder: Encoder) -> Inverter:
+    """Return the package's inverter with the weights of a network in training."""
+    adaptor, network = model.parts(statistics.centre(), statistics.scale)
+    return Inverter(encoder, adaptor, NanoDecoder(network, codec))
 
 
 def held_out(lines: Sequence[str], count: int) -> list[str]:
@@ -80,14 +40,14 @@ def _bleu(written: Sequence[str], real: Sequence[str]) -> float | None:
 
 
 def evaluate(
-    writer: Writer, lines: Sequence[str], candidates: Sequence[int] = (1,), name: str = "open"
+    inverter: Inverter, lines: Sequence[str], candidates: Sequence[int] = (1,), name: str = "open"
 ) -> dict[str, object]:
     """Measure closeness (mean, share below 0.7), BLEU and pace, for some numbers of candidates."""
-    target = writer.encoder.encode(lines)
+    target = inverter.encode(lines)
     figures: dict[str, object] = {"set": name, "lines": len(lines)}
     for count in candidates:
         begun = time.monotonic()
-        written, scores = writer.best_of(target, count)
+        written, scores = inverter.invert(target, count, random_state=0)
         figures[f"closeness_{count}"] = round(float(scores.mean()), 4)
         figures[f"below_0.7_{count}"] = round(float((scores < 0.7).mean()), 4)
         figures[f"bleu_{count}"] = _bleu(written, lines)
@@ -95,26 +55,26 @@ def evaluate(
     return figures
 
 
-def show_samples(writer: Writer, lines: Sequence[str]) -> str:
+def show_samples(inverter: Inverter, lines: Sequence[str]) -> str:
     """Sentences and what came back, to read."""
-    target = writer.encoder.encode(lines)
-    written = writer.write(target)
-    scores = closeness(target, writer.encoder.encode(written))
+    target = inverter.encode(lines)
+    written, _ = inverter.generate(target)
+    scores = cosine(target, inverter.encode(written))
     return "\n".join(
         f"  {score:.2f} {real}\n    -> {back}"
         for real, back, score in zip(lines, written, scores, strict=True)
     )
 
 
-def show_interpolations(writer: Writer, lines: Sequence[str], pairs: int, seed: int = 0) -> str:
+def show_interpolations(inverter: Inverter, lines: Sequence[str], pairs: int, seed: int = 0) -> str:
     """Random pairs, morphed at the ratios 1, 0.75, 0.5, 0.25 and 0 of the left sentence."""
     rng = random.Random(seed)
     shown: list[str] = []
     for _ in range(pairs):
         left, right = rng.sample(list(lines), 2)
-        a, b = writer.encoder.encode([left, right])
+        a, b = inverter.encode([left, right])
         ratios = (1.0, 0.75, 0.5, 0.25, 0.0)
-        written = writer.write(np.stack([lam * a + (1 - lam) * b for lam in ratios]))
+        written, _ = inverter.generate(np.stack([lam * a + (1 - lam) * b for lam in ratios]))
         shown.append(f"  [{left}] + [{right}]")
         shown.extend(f"    {lam:.2f} {line}" for lam, line in zip(ratios, written, strict=True))
     return "\n".join(shown)

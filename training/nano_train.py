@@ -163,7 +163,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate_at(self.step)
         with torch.autocast(self.device, torch.bfloat16):
-            loss = self.model.loss(self.perturbed(batch.embedding), batch.ids, batch.lengths)
+            loss = self.model.batch_loss(self.perturbed(batch.embedding), batch.ids, batch.lengths)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
         self.optimiser.step()

@@ -1,4 +1,4 @@
-"""Checks of nano's parts on hand-computed cases: `python training/test_nano.py`, or pytest."""
+"""Checks of nano's training on hand-computed cases: `python training/test_nano.py`, or pytest."""
 
 from __future__ import annotations
 
@@ -6,35 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from nano_codec import CAP, EOS, FORMAL, INFORMAL, JOIN, Codec, normalise
 from nano_data import Batch
 from nano_model import Inverter, InverterConfig
 from nano_train import Recipe, Trainer, load_weights
 from torch.nn import functional
 
-PIECES = [
-    "i",
-    "'",
-    "m",
-    "tom",
-    ",",
-    ".",
-    "3",
-    "14",
-    '"',
-    "hello",
-    "mc",
-    "donald",
-    "-",
-    "##s",
-    "well",
-    "known",
-    "?",
-    "(",
-]
-PIECES += [")", "usa", "s", "the"]
 SMALL = InverterConfig(
     vocab=20,
     embedding=6,
@@ -54,59 +31,26 @@ def small_inverter() -> Inverter:
     return Inverter(SMALL).eval()
 
 
-def test_codec_returns_the_line() -> None:
-    """Case, contractions, quotes, decimals, hyphens, camel case and odd spacing survive."""
-    codec = Codec(PIECES)
-    for line in (
-        "I'm Tom.",
-        "Tom's well-known.",
-        "3.14, 3 , 14.",
-        '"Hello," Tom said.'.replace(" said", ""),
-        "Hello McDonald (USA).",
-        "hello tom",
-        "The USA's Toms' well?",
-        "tom Is HELLO".replace("Is", "I"),
-    ):
-        ids = codec.encode(line)
-        assert ids is not None, line
-        assert codec.decode(ids) == line
+def test_the_shipped_parts_are_the_network_that_was_trained() -> None:
+    """Adaptor and decoder of the package give the loss of the network in training."""
+    model = small_inverter()
+    adaptor, network = model.parts(torch.arange(6.0), 2.5)
+    embedding = torch.randn(2, 6)
+    ids, lengths = torch.tensor([[1, 5, 6, 7, 3], [2, 8, 3, 0, 0]]), torch.tensor([5, 3])
+    expected = model.batch_loss((embedding - torch.arange(6.0)) / 2.5, ids, lengths)
+    assert torch.allclose(network.loss(adaptor(embedding), ids, lengths), expected, atol=1e-6)
 
 
-def test_codec_writes_markers_only_where_the_rules_fail() -> None:
-    """An ordinary sentence needs one marker, for the name."""
-    codec = Codec(PIECES)
-    name = codec.ids
-    assert codec.encode("Hello, Tom.") == [
-        FORMAL,
-        name["hello"],
-        name[","],
-        CAP,
-        name["tom"],
-        name["."],
-        EOS,
-    ]
-    assert codec.encode("hello, i'm tom") == [
-        INFORMAL,
-        *(name[t] for t in ("hello", ",", "i", "'", "m", "tom")),
-        EOS,
-    ]
-    assert codec.encode("McDonald.") == [
-        FORMAL,
-        name["mc"],
-        JOIN,
-        CAP,
-        name["donald"],
-        name["."],
-        EOS,
-    ]
+def test_names_of_weights_stay_as_older_checkpoints_have_them() -> None:
+    """A checkpoint that was written before can be read."""
+    block = ("qkv", "out", "norm1", "up", "down", "norm2")
+    names = {f"blocks.{n}.{part}.{kind}" for n in range(2) for part in block for kind in KINDS}
+    names |= {f"adaptor.{n}.{kind}" for n in (0, 2) for kind in KINDS}
+    names |= {"words.weight", "positions.weight", "norm.weight", "norm.bias", "bias"}
+    assert {name for name, _ in small_inverter().named_parameters()} == names
 
 
-def test_codec_refuses_what_it_cannot_spell_and_reads_nonsense() -> None:
-    """No unknown token; markers out of place do no harm."""
-    codec = Codec(PIECES)
-    assert codec.encode("Hello, 中.") is None
-    assert codec.decode([FORMAL, JOIN, JOIN, CAP, codec.ids["##s"], CAP, EOS, EOS]) == "S"
-    assert normalise("“Café”  …") == '"Cafe" ...'
+KINDS = ("weight", "bias")
 
 
 def test_loss_is_shifted_by_one_and_masked() -> None:
@@ -120,40 +64,12 @@ def test_loss_is_shifted_by_one_and_masked() -> None:
             length - 1
         ):  # a prefix that ends at `position` predicts the next token
             prefix = ids[row : row + 1, : position + 1]
-            scores = model.logits(model.hidden(embedding[row : row + 1], prefix)[:, -1])
+            scores = model.logits(model.states(model.soft(embedding[row : row + 1]), prefix)[:, -1])
             terms.append(functional.cross_entropy(scores, ids[row, position + 1 : position + 2]))
     expected = torch.stack(terms).mean()
-    assert torch.allclose(model.loss(embedding, ids, torch.tensor([5, 3])), expected, atol=1e-5)
-
-
-def test_no_position_sees_what_follows() -> None:
-    """Changing the last token changes no earlier state; changing the embedding changes them all."""
-    model = small_inverter()
-    embedding, ids = torch.randn(1, 6), torch.tensor([[1, 5, 6, 7, 3]])
-    other = ids.clone()
-    other[0, -1] = 9
-    before, after = model.hidden(embedding, ids), model.hidden(embedding, other)
-    assert torch.allclose(before[:, :-1], after[:, :-1], atol=1e-6)
-    assert not torch.allclose(before[:, -1], after[:, -1])
-    assert bool(((model.hidden(embedding + 1, ids) - before).abs().amax(-1) > 1e-4).all())
-
-
-def test_generation_with_cache_equals_generation_without() -> None:
-    """Greedy ids are the ones found by running the whole prefix again for each token."""
-    model = small_inverter()
-    with torch.no_grad():
-        model.words.weight.mul_(3)
-    embedding = torch.randn(4, 6)
-    written = model.generate(embedding, style=1, end=3, banned=(0, 1, 2), max_tokens=10)
-    for row, found in enumerate(written):
-        ids = [1]
-        while len(ids) < 10 and ids[-1] != 3:
-            scores = model.logits(
-                model.hidden(embedding[row : row + 1], torch.tensor([ids]))[:, -1]
-            )[0]
-            scores[:3] = -np.inf
-            ids.append(int(scores.argmax()))
-        assert found == ids
+    assert torch.allclose(
+        model.batch_loss(embedding, ids, torch.tensor([5, 3])), expected, atol=1e-5
+    )
 
 
 def test_a_resumed_run_equals_an_unbroken_one() -> None:

@@ -8,45 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vicinal._checks import check_choice, check_column, check_count, check_number
+from vicinal._checks import check_choice, check_count
 from vicinal.cli.app import app
-from vicinal.cli.options import Source, read
+from vicinal.cli.labelled import read_labelled, weight_law
+from vicinal.cli.options import Source
 from vicinal.cli.reports import check_report
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from vicinal.text.comparison import Comparison
+    from vicinal.text.classify.comparison import Comparison
 
 __all__ = ["train"]
-
-#: Written in the style of the other pages, whose frame it fills.
-_PAGE = """{% extends "base.html.j2" %}
-{% from "parts.html.j2" import facts as fact_line %}
-{% block page %}
-<header>
-<p class="eyebrow">{{ title }}</p>
-<h1>{{ headline }}</h1>
-{{ fact_line(facts) }}
-</header>
-<section>
-<h2>Macro-F1 of each method</h2>
-<figure class="single">{{ chart }}</figure>
-<div class="wide" tabindex="0" role="region" aria-label="Methods">
-<table>
-<thead><tr>{% for name in header %}<th scope="col"{% if not loop.first %} class="n"{% endif %}>{{ name }}</th>{% endfor %}</tr></thead>
-<tbody>
-{% for row in rows %}
-<tr>{% for cell in row %}<td{% if not loop.first %} class="n"{% endif %}>{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}
-</tbody>
-</table>
-</div>
-<p>{{ reading }}</p>
-<p class="aside">{{ settings }}</p>
-</section>
-{% endblock %}
-"""  # noqa: E501
 
 
 @app.command()
@@ -85,32 +56,31 @@ def train(
     ] = None,
 ) -> None:
     """Train a text classifier, mixing texts as it learns; or compare ways to."""
-    from vicinal.text._recipes import METHODS
+    from vicinal.text.classify.recipes import METHODS
     from vicinal.text.models import check_installed
 
     methods = [check_choice("method", one.strip(), METHODS) for one in method.split(",")]
     check_count("seeds", seeds)
-    check_choice("law", law, ["beta", "epbeta"])
-    check_number("alpha", alpha, low=0.0, open_low=True)
+    weights = weight_law(law, alpha)
     if output is not None:
         if len(methods) > 1 or seeds > 1:
             raise ValueError(
                 f"output keeps one classifier, got {len(methods)} methods and {seeds} seeds. "
                 "Choose one method and one seed, or leave output out."
             )
-        from vicinal.text._saving import check_target
+        from vicinal.text.classify.saving import check_target
 
         check_target(output)
     if report is not None:
         check_report("report", report)
     check_installed()
-    rows = _columns(read(source), text, label, str(source))
-    measured = None if test is None else _columns(read(test), text, label, str(test))
+    rows = read_labelled(source, text, label)
+    measured = None if test is None else read_labelled(test, text, label)
     settings: dict[str, Any] = {
         "model": model,
         "metric": metric,
         "tau": tau,
-        "weights": _law(law, alpha),
+        "weights": weights,
         "epochs": epochs,
         "warmup_epochs": warmup,
         "batch_size": batch_size,
@@ -128,24 +98,6 @@ def train(
         typer.echo(f"\nReport: {report}.")
 
 
-def _law(law: str, alpha: float) -> Any:
-    from vicinal.weights import Beta, EpBeta
-
-    return EpBeta() if law == "epbeta" else Beta(alpha)
-
-
-def _columns(table: pa.Table, text: str, label: str, name: str) -> tuple[list[str], list[Any]]:
-    """Return texts and labels of a table; an empty cell is an empty text."""
-    from vicinal.text._labels import listed_labels
-
-    check_column("text", text, table.column_names)
-    check_column("label", label, table.column_names)
-    if not table.num_rows:
-        raise ValueError(f"{name} has no rows.")
-    texts = ["" if one is None else str(one) for one in table[text].to_pylist()]
-    return texts, listed_labels(table[label].to_pylist(), f"label column of {name}")
-
-
 def _compare(
     rows: tuple[list[str], list[Any]],
     measured: tuple[list[str], list[Any]] | None,
@@ -154,7 +106,7 @@ def _compare(
     seed: int,
     settings: dict[str, Any],
 ) -> Comparison:
-    from vicinal.text.comparison import compare_methods
+    from vicinal.text.classify.comparison import compare_methods
 
     def say(name: str, number: int, f1: float) -> None:
         if sys.stderr.isatty():
@@ -174,7 +126,7 @@ def _train(
     output: Path | None,
 ) -> Comparison:
     """Train once, keep the classifier if asked to, and say how good it is."""
-    from vicinal.text.comparison import compare_methods
+    from vicinal.text.classify.comparison import compare_methods
 
     kept: list[Any] = []
     found = compare_methods(
@@ -201,19 +153,18 @@ def _write(found: Comparison, path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix == ".json":
         write_json(found, path)
-        return
-    text = _page(found) if suffix == ".html" else f"{found.summary()}\n"
-    with replacing(path) as sink:
-        sink.write(text.encode("utf-8", "replace"))
+    elif suffix == ".html":
+        _write_page(found, path)
+    else:
+        with replacing(path) as sink:
+            sink.write(f"{found.summary()}\n".encode("utf-8", "replace"))
 
 
-def _page(found: Comparison) -> str:
-    """Return a comparison as one self-contained page."""
-    from vicinal import __version__
+def _write_page(found: Comparison, path: Path) -> None:
+    """Write a comparison as one self-contained page."""
     from vicinal.report.estimate import Estimate
-    from vicinal.report.page import _environment
+    from vicinal.report.page import write_page
     from vicinal.report.page.charts.intervals import IntervalRow, interval_rows
-    from vicinal.report.page.words import clean
 
     drawn = [
         IntervalRow("", one.method, Estimate(one.mean, one.mean - one.half, one.mean + one.half))
@@ -221,25 +172,21 @@ def _page(found: Comparison) -> str:
     ]
     ends = [f for one in found.scores for f in (min(one.f1), max(one.f1))]
     best = max(found.scores, key=lambda one: one.mean)
-    chart = interval_rows(
-        "f1",
-        "Macro-F1 of each method",
-        drawn,
-        low=max(0.0, min(ends) - 0.05),
-        high=min(1.0, max(ends) + 0.05),
-    )
     shared = ", ".join(f"{key} {value}" for key, value in found.settings.items())
-    page = _environment().from_string(_PAGE)
-    return clean(
-        page.render(
-            title="Ways to train a text classifier",
-            version=__version__,
-            headline=f"Highest macro-F1: {best.method}, {100 * best.mean:.1f}",
-            facts=found.facts,
-            header=found.header,
-            rows=found.rows,
-            chart=chart,
-            reading=found.reading,
-            settings=f"Settings of all methods: {shared}.",
-        )
-    )
+    values = {
+        "title": "Ways to train a text classifier",
+        "headline": f"Highest macro-F1: {best.method}, {100 * best.mean:.1f}",
+        "facts": found.facts,
+        "header": found.header,
+        "rows": found.rows,
+        "chart": interval_rows(
+            "f1",
+            "Macro-F1 of each method",
+            drawn,
+            low=max(0.0, min(ends) - 0.05),
+            high=min(1.0, max(ends) + 0.05),
+        ),
+        "reading": found.reading,
+        "settings": f"Settings of all methods: {shared}.",
+    }
+    write_page("methods.html.j2", values, path, templates=Path(__file__).parent / "templates")

@@ -43,7 +43,8 @@ class Embeddings:
         from safetensors.numpy import save_file
 
         beside = folder / f"{_FILE}.part"
-        save_file({"rows": self.rows}, beside, metadata={"epoch": str(self._epoch)})
+        rows = np.ascontiguousarray(self.rows)  # written as they lie in memory
+        save_file({"rows": rows}, beside, metadata={"epoch": str(self._epoch)})
         os.replace(beside, folder / _FILE)
 
     def load(self, folder: Path, n_rows: int) -> None:

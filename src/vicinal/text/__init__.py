@@ -1,4 +1,4 @@
-"""Texts: encoders, and classifiers that mix while they train.
+"""Texts: encoders, classifiers that mix while they train, and mixtures that a person can read.
 
 Everything here needs torch and transformers: ``pip install 'vicinal[text]'``.
 """
@@ -10,9 +10,19 @@ from vicinal._lazy import face
 _get, __dir__, __all__ = face(
     __name__,
     {
+        "augmentation.augmented": ["Augmented"],
+        "augmentation.augmenting": ["augment"],
+        "augmentation.intrusion": ["Intrusion", "measure_intrusion"],
+        "augmentation.morphing": ["Morph", "morph"],
+        "augmentation.ratio": ["measure_ratio"],
         "classify.classifier": ["MixupTextClassifier"],
         "classify.comparison": ["Comparison", "compare_methods", "split_texts"],
         "encoder": ["Encoder"],
+        "invert.alignment": ["align"],
+        "invert.candidates": ["Candidates", "Inversion"],
+        "invert.inverter": ["Inverter"],
+        "invert.refinement": ["refine"],
+        "invert.task": ["TaskInverter"],
         "models": ["resolve_model"],
     },
 )

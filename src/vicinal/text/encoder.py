@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
-from vicinal.text.models import OFFLINE, fingerprint, resolve_model, unavailable
+from vicinal.text._readers import cut_to_pieces, open_reader
+from vicinal.text.models import OFFLINE, fingerprint
 
 __all__ = ["Encoder"]
 
 Embeddings = npt.NDArray[np.float32]
+
+#: Tells tokenisers apart: case, accents, words in pieces, other scripts, marks.
+_PROBE = ("Don't", "Résumé", "unbelievably", "3.14", "—", "東京", ":-)")
 
 
 class Encoder:
@@ -77,27 +80,28 @@ class Encoder:
         self.normalise, self.dtype = normalise, dtype
         self.cache = None if cache is None else Path(cache)
         self.name = str(model)
-        self.model = _load(self.name, device)
-        self._source = resolve_model(model)
-        self._fingerprint: str | None = None
+        self._reader = open_reader(self.name, device)
         if max_tokens is not None:
-            self.model.max_seq_length = check_count("max_tokens", max_tokens, low=3)
-        self.max_tokens = int(self.model.max_seq_length or 512)
+            self._reader.cut(check_count("max_tokens", max_tokens, low=3))
+        self.model: Any = self._reader.model
+        self.max_tokens = self._reader.max_tokens
+        self._fingerprint: tuple[object, str] | None = None
 
     @property
     def dim(self) -> int:
         """Length of an embedding."""
-        return int(self.model.get_embedding_dimension())
+        return self._reader.dim
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the model's weights and settings."""
-        if self._fingerprint is None:
-            if Path(self._source).is_dir():
-                self._fingerprint = fingerprint(self._source)
-            else:
-                self._fingerprint = _hash_weights(self.model)
-        return self._fingerprint
+        """Hash of weights, pooling and tokens: the same wherever the model was loaded from."""
+        state = sum(one._version for one in self.model.parameters())
+        if self._fingerprint is None or self._fingerprint[0] != state:
+            # two tokens a word, which no limit cuts
+            tokens = [one for word in _PROBE for one in self._reader.ids(word)[:2]]
+            made = (self._reader.pooling, *map(str, tokens))
+            self._fingerprint = state, fingerprint(self._reader.weights(), made)
+        return self._fingerprint[1]
 
     def encode(self, texts: Sequence[str], *, progress: bool = False) -> Embeddings:
         """Return the embeddings of texts.
@@ -137,26 +141,48 @@ class Encoder:
                 np.save(sink, embeddings, allow_pickle=False)
         return embeddings
 
+    def pieces(self, text: str) -> list[str]:
+        """Return the pieces that a text is cut into before it is encoded.
+
+        Parameters
+        ----------
+        text : str
+            Any; what lies beyond ``max_tokens`` may be among the pieces or not.
+
+        Returns
+        -------
+        list of str
+            As the model's tokeniser writes them, such as ``"##ing"``, without marks of beginning
+            and end. An empty string stands for what it does not know.
+
+        Raises
+        ------
+        TypeError
+            If it is no string, or the model's tokeniser does not tell its pieces.
+
+        Examples
+        --------
+        >>> Encoder().pieces("A fine day.")  # doctest: +SKIP
+        ['a', 'fine', 'day', '.']
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text must be a string, got {type(text).__name__}. Give one text.")
+        return cut_to_pieces(self._reader, text)
+
     def _encode(self, texts: list[str], progress: bool) -> Embeddings:
         import torch
 
-        with torch.inference_mode(), self._arithmetic(), _last_layer(self.model, self.normalise):
-            found = self.model.encode(
+        kind = next(self.model.parameters()).device.type
+        half = self.dtype == "bfloat16" or (self.dtype == "auto" and has_bfloat16(kind))
+        with torch.inference_mode():
+            found = self._reader.embed(
                 texts,
                 batch_size=self.batch_size,
-                show_progress_bar=progress,
-                convert_to_numpy=False,
-                convert_to_tensor=True,
-                normalize_embeddings=self.normalise,
+                half=half,
+                normalise=self.normalise,
+                progress=progress,
             )
-        return np.asarray(found.float().cpu().numpy(), np.float32)
-
-    def _arithmetic(self) -> AbstractContextManager[Any]:
-        import torch
-
-        device = self.model.device.type
-        wanted = self.dtype == "bfloat16" or (self.dtype == "auto" and has_bfloat16(device))
-        return torch.autocast(device, torch.bfloat16) if wanted else nullcontext()
+        return np.asarray(found.numpy(), np.float32)
 
     def _kept(self, texts: Sequence[str]) -> Path | None:
         if self.cache is None:
@@ -185,10 +211,12 @@ def check_texts(texts: Sequence[str], name: str = "texts") -> list[str]:
     Raises
     ------
     TypeError
-        If it is one string, or something in it is none.
+        If it is one string, has no order, or something in it is no string.
     """
     if isinstance(texts, str):
         raise TypeError(f"{name} must be a list of strings, got one string. Put it into a list.")
+    if isinstance(texts, set | frozenset):
+        raise TypeError(f"{name} must be in an order, got a {type(texts).__name__}. Pass a list.")
     listed = list(texts)
     for at, text in enumerate(listed):
         if not isinstance(text, str):
@@ -207,39 +235,3 @@ def has_bfloat16(device: str) -> bool:
         able = torch.cpu.get_capabilities()
         return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
     return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-
-
-def _load(name: str, device: str | None) -> Any:
-    source = resolve_model(name)
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError:
-        raise ImportError(
-            "Encoding texts needs sentence-transformers: pip install 'vicinal[text]'."
-        ) from None
-    try:
-        return SentenceTransformer(source, device=device).eval()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise unavailable(name, error) from error
-
-
-@contextmanager
-def _last_layer(model: Any, normalise: bool) -> Iterator[None]:
-    """Leave out normalising at the end of a model, unless it is wanted."""
-    from sentence_transformers.models import Normalize
-
-    ends = [name for name, part in model.named_children() if isinstance(part, Normalize)]
-    left_out = [] if normalise else ends
-    held = {name: model._modules.pop(name) for name in left_out}
-    try:
-        yield
-    finally:
-        model._modules.update(held)
-
-
-def _hash_weights(model: Any) -> str:
-    total = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        total.update(name.encode())
-        total.update(value.detach().cpu().float().numpy().tobytes())
-    return total.hexdigest()[:16]

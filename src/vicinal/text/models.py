@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from vicinal._checks import did_you_mean
 
@@ -97,25 +99,26 @@ def unavailable(name: str, cause: BaseException) -> OSError:
     )
 
 
-def fingerprint(folder: str | PathLike[str]) -> str:
-    """Return a hash of the weights and settings in a model's folder.
+def fingerprint(weights: Iterable[tuple[str, Any]], said: Iterable[str] = ()) -> str:
+    """Return a hash of a model's weights.
 
     Parameters
     ----------
-    folder : str or path
-        Where ``save_pretrained`` wrote.
+    weights : iterable of (str, Tensor)
+        Each with its name, in any order. What only heads for other tasks use is left out.
+    said : iterable of str
+        What else tells models apart.
 
     Returns
     -------
     str
-        Sixteen hexadecimal digits; equal folders, equal hashes.
+        Sixteen hexadecimal digits; equal weights, equal hashes, whatever file they came from.
     """
     total = hashlib.sha256()
-    kept = {".safetensors", ".bin", ".json", ".txt", ".model"}
-    for path in sorted(Path(folder).rglob("*")):
-        if path.is_file() and path.suffix in kept:
-            total.update(path.relative_to(folder).as_posix().encode())
-            with open(path, "rb") as file:
-                for block in iter(lambda: file.read(1 << 22), b""):
-                    total.update(block)
+    for name, value in sorted(weights, key=lambda pair: pair[0]):
+        if not name.startswith("pooler."):
+            total.update(f"{name} {tuple(value.shape)} ".encode())
+            total.update(value.detach().cpu().float().contiguous().numpy().data)
+    for one in said:
+        total.update(f"{len(one)}:{one}".encode())
     return total.hexdigest()[:16]

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from vicinal.report.page import write_collapse, write_front, write_report
+from vicinal.text.augmentation.page import write_augmented_page, write_morph_page
 
 SCREENS = Path(__file__).parents[3] / "build" / "screens"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -161,12 +162,15 @@ def shown(tmp_path_factory):
     return tmp_path_factory.mktemp("pages")
 
 
+PAGES = ["report", "collapse", "front", "morph", "augmented"]
 #: Page, size of the window, dark theme.
 VIEWS = [
     *(("report", size, dark) for size in (WIDE, PHONE) for dark in (False, True)),
     ("wide", PHONE, False), ("wide", WIDE, True),
     ("collapse", WIDE, False), ("collapse", PHONE, True),
     ("front", WIDE, False), ("front", PHONE, True),
+    ("morph", WIDE, False), ("morph", PHONE, True),
+    ("augmented", WIDE, True), ("augmented", PHONE, False),
 ]  # fmt: skip
 
 
@@ -188,6 +192,10 @@ def page_of(makers, shown):
             write_collapse(makers.collapse(), path)
         elif name == "front":
             write_front(makers.front(), path)
+        elif name == "morph":
+            write_morph_page(makers.morph(), path)
+        elif name == "augmented":
+            write_augmented_page(makers.augmented(), path)
         else:
             sizes = {"report": (6, 5), "wide": (25, 20)}[name]
             write_report(makers.report(*sizes), path)
@@ -239,7 +247,7 @@ CONTRAST = """
 """
 
 
-@pytest.mark.parametrize("page", ["report", "collapse", "front"], indirect=True)
+@pytest.mark.parametrize("page", PAGES, indirect=True)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_text_can_be_read_in_both_themes(browser, page, dark):
     browser.open(page, dark=dark)
@@ -270,7 +278,7 @@ CLASHES = """
 """
 
 
-@pytest.mark.parametrize("page", ["report", "collapse", "front"], indirect=True)
+@pytest.mark.parametrize("page", PAGES, indirect=True)
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 def test_no_text_covers_another(browser, page, size):
     browser.open(page, size)

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+import vicinal.cli
 import vicinal.report.page as package
+import vicinal.text.augmentation
 from vicinal.report.page import check_installed, write_collapse, write_front, write_report
+from vicinal.text.augmentation.page import write_augmented_page, write_morph_page
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -80,6 +83,8 @@ def pages(makers, tmp_path):
         "wide": (write_report, makers.report(25, 20)),
         "collapse": (write_collapse, makers.collapse()),
         "front": (write_front, makers.front()),
+        "morph": (write_morph_page, makers.morph()),
+        "augmented": (write_augmented_page, makers.augmented()),
     }
     for name, (write, result) in found.items():
         write(result, tmp_path / f"{name}.html")
@@ -330,6 +335,9 @@ def test_says_what_to_install(makers, tmp_path, monkeypatch):
 
 
 def test_templates_escape_everything_but_pictures():
-    for template in (Path(package.__file__).parent / "templates").glob("*.j2"):
+    rooms = [Path(one.__file__).parent for one in (package, vicinal.cli, vicinal.text.augmentation)]
+    found = [template for room in rooms for template in (room / "templates").glob("*.j2")]
+    assert {one.name for one in found} >= {"report.html.j2", "methods.html.j2", "morph.html.j2"}
+    for template in found:
         text = template.read_text("utf-8")
         assert not re.search(r"\|\s*safe|autoescape\s+false", text), template.name

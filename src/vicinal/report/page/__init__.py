@@ -12,6 +12,7 @@ a content security policy in the page forbids scripts and requests besides.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from vicinal.report.evaluation import Report
     from vicinal.report.front import Front
 
-__all__ = ["check_installed", "write_collapse", "write_front", "write_report"]
+__all__ = ["check_installed", "write_collapse", "write_front", "write_page", "write_report"]
 
 
 def write_report(report: Report, path: str | PathLike[str]) -> None:
@@ -43,7 +44,7 @@ def write_report(report: Report, path: str | PathLike[str]) -> None:
     """
     from vicinal.report.page.figures import report_page
 
-    _write("report.html.j2", report_page, report, path)
+    write_page("report.html.j2", report_page(report), path)
 
 
 def write_collapse(collapse: Collapse, path: str | PathLike[str]) -> None:
@@ -65,7 +66,7 @@ def write_collapse(collapse: Collapse, path: str | PathLike[str]) -> None:
     """
     from vicinal.report.page.series import collapse_page
 
-    _write("collapse.html.j2", collapse_page, collapse, path)
+    write_page("collapse.html.j2", collapse_page(collapse), path)
 
 
 def write_front(front: Front, path: str | PathLike[str]) -> None:
@@ -87,16 +88,45 @@ def write_front(front: Front, path: str | PathLike[str]) -> None:
     """
     from vicinal.report.page.series import front_page
 
-    _write("front.html.j2", front_page, front, path)
+    write_page("front.html.j2", front_page(front), path)
 
 
-def _write(template: str, gather: Any, result: Any, path: str | PathLike[str]) -> None:
+def write_page(
+    template: str,
+    values: Mapping[str, Any],
+    path: str | PathLike[str],
+    *,
+    templates: str | PathLike[str] | None = None,
+) -> None:
+    """Write a page in the frame that all pages share.
+
+    Parameters
+    ----------
+    template : str
+        Name of the template's file; it extends ``base.html.j2`` and may take from
+        ``parts.html.j2``.
+    values : mapping of str to object
+        What the template needs, ``title`` at least. All text is escaped; a picture is
+        :class:`vicinal.report.page.svg.Markup`.
+    path : str or path
+        Where; replaced whole or not at all.
+    templates : str or path, optional
+        Folder of the template, where it does not lie beside the frame.
+
+    Raises
+    ------
+    ImportError
+        Where Jinja2 is not installed.
+    OSError
+        If the file cannot be written.
+    """
     from vicinal import __version__
     from vicinal.report.page.words import clean
     from vicinal.table.files import check_folder, replacing
 
     check_folder(path)
-    page = clean(_environment().get_template(template).render(gather(result, __version__)))
+    rendered = _environment(templates).get_template(template).render(version=__version__, **values)
+    page = clean(rendered)
     with replacing(Path(path)) as sink:
         sink.write(page.encode("utf-8", "replace"))
 
@@ -118,20 +148,21 @@ def check_installed() -> None:
         ) from error
 
 
-def _environment() -> Any:
+def _environment(templates: str | PathLike[str] | None) -> Any:
     check_installed()
     import jinja2
 
     from vicinal.report.page.svg import Markup
 
+    frame = Path(__file__).parent / "templates"
+    folders = [frame] if templates is None else [Path(templates), frame]
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vicinal.report.page", "templates"),
+        loader=jinja2.FileSystemLoader(folders),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    style = (Path(__file__).parent / "templates" / "style.css").read_text("utf-8")
-    environment.globals["style"] = Markup(style)
+    environment.globals["style"] = Markup((frame / "style.css").read_text("utf-8"))
     return environment

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from vicinal import __version__
 from vicinal.report.estimate import Estimate
 from vicinal.report.page import charts
 from vicinal.report.page.grids import grid_of
@@ -34,15 +35,13 @@ _GRADES = {
 }
 
 
-def report_page(report: Report, version: str) -> dict[str, Any]:
+def report_page(report: Report) -> dict[str, Any]:
     """Return what the template of a report needs.
 
     Parameters
     ----------
     report : Report
         What was measured.
-    version : str
-        Version of the library.
 
     Returns
     -------
@@ -52,7 +51,6 @@ def report_page(report: Report, version: str) -> dict[str, Any]:
     fidelity = report.fidelity
     return {
         "title": "Report on a synthetic table",
-        "version": version,
         "headline": report.verdict.headline,
         "verdict": [_verdict(one) for one in report.verdict.figures],
         "notes": _notes(report),
@@ -64,7 +62,7 @@ def report_page(report: Report, version: str) -> dict[str, Any]:
         "privacy": _privacy(report.privacy),
         "utility": _utility(report.utility),
         "weights": _weights(report.weights),
-        "method": _method(report, version),
+        "method": _method(report),
     }
 
 
@@ -258,7 +256,7 @@ def _weights(picture: WeightPicture | None) -> dict[str, Any] | None:
     }
 
 
-def _method(report: Report, version: str) -> list[tuple[str, str]]:
+def _method(report: Report) -> list[tuple[str, str]]:
     fidelity, privacy, utility = report.fidelity, report.privacy, report.utility
     real, made = fidelity.rows
     said = [("Fidelity", f"{real:,} real and {made:,} synthetic rows.")]
@@ -290,5 +288,5 @@ def _method(report: Report, version: str) -> list[tuple[str, str]]:
     if report.random_state is not None:
         said.append(("Seed", str(report.random_state)))
     said.append(("Intervals", "Figures in brackets are 95 % intervals."))
-    said.append(("Made by", f"vicinal {version}. The same input and seed give the same page."))
+    said.append(("Made by", f"vicinal {__version__}. The same input and seed give the same page."))
     return said

@@ -55,15 +55,13 @@ _PANELS = (
 )
 
 
-def collapse_page(collapse: Collapse, version: str) -> dict[str, Any]:
+def collapse_page(collapse: Collapse) -> dict[str, Any]:
     """Return what the template of a collapse needs.
 
     Parameters
     ----------
     collapse : Collapse
         Curves of each law.
-    version : str
-        Version of the library.
 
     Returns
     -------
@@ -146,7 +144,6 @@ def collapse_page(collapse: Collapse, version: str) -> dict[str, Any]:
     ]
     return {
         "title": "Synthesis from synthesis",
-        "version": version,
         "headline": _collapse_headline(collapse),
         "facts": _collapse_facts(collapse),
         "sampled": collapse.sampled,
@@ -181,15 +178,13 @@ def _collapse_headline(collapse: Collapse) -> str:
     return f"After {collapse.generations:,} generations {said}."
 
 
-def front_page(front: Front, version: str) -> dict[str, Any]:
+def front_page(front: Front) -> dict[str, Any]:
     """Return what the template of a front needs.
 
     Parameters
     ----------
     front : Front
         Settings that were tried, and what was measured of each.
-    version : str
-        Version of the library.
 
     Returns
     -------
@@ -222,7 +217,6 @@ def front_page(front: Front, version: str) -> dict[str, Any]:
     found = len(front.settings)
     return {
         "title": "Fidelity against privacy",
-        "version": version,
         "headline": headline,
         "facts": [
             f"{found:,} setting{'' if found == 1 else 's'} tried",

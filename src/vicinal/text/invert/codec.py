@@ -169,7 +169,7 @@ class _Spacing:
 
 
 def _units(line: str) -> list[tuple[str, bool]]:
-    """Words and marks of a normalised line, each with whether a space stands before it."""
+    """Return words and marks of a normalised line, and whether a space stands before each."""
     found: list[tuple[str, bool]] = []
     end = 0
     for match in _UNITS.finditer(line):
@@ -296,6 +296,17 @@ class Codec:
                 ids.append(case)
             ids.extend(word)
         ids.append(EOS)
+        return ids
+
+    def spell(self, line: str) -> list[int]:
+        """Spell a line, leaving out the words and marks that cannot be spelt."""
+        ids = self.encode(line)
+        if ids is None:
+            words = []
+            for word in normalise(line).split():
+                kept = "".join(text for text, _ in _units(word) if self.encode(text) is not None)
+                words.append(kept)
+            ids = self.encode(" ".join(words)) or [FORMAL, EOS]
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:

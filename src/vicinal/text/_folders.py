@@ -1,0 +1,134 @@
+"""Folders that appear whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from vicinal._checks import did_you_mean
+
+__all__ = ["check_folder", "read_card", "replacing_folder"]
+
+
+def check_folder(folder: str | PathLike[str], card: str, what: str) -> Path:
+    """Refuse a folder that cannot be written to, before any work is done for it.
+
+    Parameters
+    ----------
+    folder : str or path
+        Where something is to be written.
+    card : str
+        File that a folder of this kind holds; such a folder may be replaced.
+    what : str
+        What is to be written, for the message.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    FileExistsError
+        If it holds something else, or is a file.
+    FileNotFoundError
+        If the folder above it does not exist.
+    """
+    target = Path(folder).expanduser()
+    above = target.absolute().parent
+    if not above.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(above)!r} to write to. Make it first.")
+    if target.exists() and not target.is_dir():
+        raise FileExistsError(f"{str(target)!r} is a file. Name a folder.")
+    if target.is_dir() and any(target.iterdir()) and not (target / card).is_file():
+        raise FileExistsError(
+            f"{str(target)!r} holds other things than {what}, which are not overwritten. Name a "
+            "new folder."
+        )
+    return target
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill, which takes the place of another when all went well.
+
+    Parameters
+    ----------
+    folder : path
+        What is to be there in the end.
+
+    Yields
+    ------
+    Path
+        An empty folder beside it.
+    """
+    beside = folder.absolute().with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    beside.mkdir()
+    try:
+        yield beside
+        if folder.exists():
+            old = beside.with_name(f"{beside.name}.old")
+            os.rename(folder, old)
+            os.rename(beside, folder)
+            shutil.rmtree(old)
+        else:
+            os.rename(beside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def read_card(folder: Path, card: str, form: str, version: int, what: str) -> dict[str, Any]:
+    """Return the JSON file that says what a folder holds.
+
+    Parameters
+    ----------
+    folder : path
+        Where it was saved.
+    card : str
+        Name of the file.
+    form : str
+        What its entry "format" has to say.
+    version : int
+        The newest that is understood.
+    what : str
+        What should be there, with its article, for the message.
+
+    Returns
+    -------
+    dict
+        The file's content.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    ValueError
+        If it is something else, or newer.
+    """
+    path = folder / card
+    if not path.is_file():
+        near = [str(one) for one in folder.parent.glob("*") if (one / card).is_file()]
+        raise FileNotFoundError(
+            f"There is no {what} in {str(folder)!r} ({card} is not there)."
+            f"{did_you_mean(str(folder), near)}"
+        )
+    try:
+        said: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        right, found = said["format"] == form, int(said["version"])
+    except (ValueError, KeyError, TypeError):
+        right, found = False, 0
+    if not right:
+        raise ValueError(f"{str(path)!r} does not describe a {what} of vicinal's.")
+    if found > version:
+        raise ValueError(
+            f"The {what} in {str(folder)!r} has format {found}, this vicinal reads up to "
+            f"{version}. Update vicinal."
+        )
+    return said

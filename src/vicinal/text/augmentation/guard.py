@@ -1,0 +1,241 @@
+"""What a sentence is by a second look, and whether that agrees with its label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._checks import check_count
+
+__all__ = [
+    "AGREES",
+    "CONTRADICTS",
+    "GUARDS",
+    "NEITHER",
+    "Model",
+    "ModelCheck",
+    "NeighbourCheck",
+    "Recheck",
+    "compare",
+    "joined_classes",
+    "say",
+    "trust",
+]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+#: What can be done about sentences that are not what their label says.
+GUARDS = ("filter", "relabel", "within-class", "none")
+#: Findings of a comparison.
+AGREES, NEITHER, CONTRADICTS = 0, 1, 2
+#: Similarities in memory at once (32 MB).
+BLOCK_SIMILARITIES = 1 << 22
+#: By how much less the last neighbour counts than the first, so that the nearer decide ties.
+RANK_DISCOUNT = 0.02
+
+
+class Model(Protocol):
+    """A classifier of texts, trained."""
+
+    classes_: Any
+
+    def predict_proba(self, texts: Sequence[str], /) -> Any:
+        """Return class probabilities of shape (n, n_classes)."""
+
+
+class Recheck(Protocol):
+    """A second look at sentences."""
+
+    said_by: str
+
+    def __call__(
+        self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
+    ) -> FloatArray:
+        """Return class probabilities, shape (n, n_classes)."""
+
+
+def joined_classes(classes: npt.NDArray[Any], known: Any) -> npt.NDArray[Any]:
+    """Return the classes of labels and of a model together, of the labels' type."""
+    more = np.array(np.asarray(known).tolist())
+    if classes.dtype.kind in "iub" and more.dtype.kind in "iub":
+        return np.union1d(classes, more).astype(classes.dtype)
+    return np.union1d(classes, more)
+
+
+class NeighbourCheck:
+    """Labels of the nearest real texts.
+
+    Parameters
+    ----------
+    embeddings : ndarray of shape (n_texts, d)
+        Of real texts; neighbours are those of the highest cosine.
+    codes : ndarray of int, shape (n_texts,)
+        Their class numbers.
+    n_classes : int
+        Number of classes.
+    k : int
+        Neighbours that vote; as many as there are where there are fewer.
+    """
+
+    said_by = "the nearest real texts say"
+
+    def __init__(self, embeddings: Any, codes: IntArray, n_classes: int, k: int) -> None:
+        self._real = _units(embeddings)
+        self._votes = np.eye(n_classes)[codes]
+        self._k = check_count("neighbours", k)
+
+    def __call__(
+        self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
+    ) -> FloatArray:
+        """Return the share of votes, rows numbered in ``parents`` (-1: none) left out.
+
+        A parent is next to what was made of it, and would vote for its own label.
+        """
+        found = _units(embeddings)
+        out = np.empty((len(found), self._votes.shape[1]))
+        wide = max(len(self._real), self._k * self._votes.shape[1], 1)
+        step = max(1, BLOCK_SIMILARITIES // wide)
+        for start in range(0, len(found), step):
+            rows = slice(start, start + step)
+            similar = found[rows] @ self._real.T
+            if parents is not None:
+                at, column = np.nonzero(parents[rows] >= 0)
+                similar[at, parents[rows][at, column]] = -np.inf
+            out[rows] = self._vote(similar)
+        return out
+
+    def _vote(self, similar: npt.NDArray[Any]) -> FloatArray:
+        k = min(self._k, similar.shape[1])
+        near = np.argpartition(-similar, k - 1, axis=1)[:, :k]
+        value = np.take_along_axis(similar, near, axis=1)
+        order = np.argsort(-value, axis=1, kind="stable")
+        near = np.take_along_axis(near, order, axis=1)
+        counted = np.isfinite(np.take_along_axis(value, order, axis=1))
+        weight = np.linspace(1.0, 1.0 - RANK_DISCOUNT, k) * counted
+        votes = np.einsum("nk,nkc->nc", weight, self._votes[near])
+        total = votes.sum(axis=1, keepdims=True)
+        # nobody is left to ask where the only other texts are the parents
+        even = np.full_like(votes, 1 / votes.shape[1])
+        found: FloatArray = np.divide(votes, total, out=even, where=total > 0)
+        return found
+
+
+class ModelCheck:
+    """Class probabilities of a trained model.
+
+    Parameters
+    ----------
+    model : object
+        With ``classes_`` and ``predict_proba(texts)``. Where it also has
+        ``predict_proba_embeddings`` and ``embeds`` is set, sentences are not embedded again.
+    classes : ndarray of shape (n_classes,)
+        Classes in the order of the columns wanted; the model must know them all.
+    embeds : bool, default False
+        Whether the embeddings are the model's own.
+
+    Raises
+    ------
+    ValueError
+        If the model does not know a class.
+    """
+
+    said_by = "the task model says"
+
+    def __init__(self, model: Model, classes: npt.NDArray[Any], embeds: bool = False) -> None:
+        self._model = model
+        known = {_plain(one): at for at, one in enumerate(np.asarray(model.classes_))}
+        unknown = [one for one in map(_plain, classes) if one not in known]
+        if unknown:
+            raise ValueError(
+                f"labels hold {unknown[0]!r}, which the model that re-checks does not know "
+                f"(it knows {', '.join(map(repr, list(known)[:10]))}). Train it on these labels."
+            )
+        self._columns = [known[_plain(one)] for one in classes]
+        self._embeds = embeds and hasattr(model, "predict_proba_embeddings")
+
+    def __call__(
+        self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
+    ) -> FloatArray:
+        """Return class probabilities of the sentences."""
+        model: Any = self._model
+        found = (
+            model.predict_proba_embeddings(embeddings)
+            if self._embeds
+            else model.predict_proba(list(sentences))
+        )
+        return np.asarray(found, float)[:, self._columns]
+
+
+def compare(probabilities: FloatArray, weights: FloatArray, lopsided: float) -> IntArray:
+    """Compare what a re-check says with the labels.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n, n_classes)
+        What the re-check says.
+    weights : ndarray of shape (n, n_classes)
+        Labels; of a mixed one only the parents' classes have weight.
+    lopsided : float
+        From this label weight on a sentence has to be of that class.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        ``NEITHER`` where the likeliest class has no weight, that is, neither parent is of it;
+        ``CONTRADICTS`` where the label is lopsided and it is the lighter class; ``AGREES``
+        elsewhere.
+    """
+    top = probabilities.argmax(axis=1)
+    heaviest = weights.argmax(axis=1)
+    found = np.full(len(top), AGREES)
+    found[(weights.max(axis=1) >= lopsided - 1e-12) & (top != heaviest)] = CONTRADICTS
+    found[weights[np.arange(len(top)), top] <= 0] = NEITHER
+    return found
+
+
+def say(
+    finding: int, probabilities: FloatArray, weights: FloatArray, classes: Any, said_by: str
+) -> str:
+    """Return why a sentence is not what its label says, in words."""
+    top, heavy = int(probabilities.argmax()), int(weights.argmax())
+    claim = f"{said_by} {_plain(classes[top])!r} ({probabilities[top]:.0%})"
+    if finding == NEITHER:
+        named = [repr(_plain(classes[at])) for at in np.flatnonzero(weights > 0)]
+        return f"{claim}, its label {' and '.join(named)}"
+    return f"{claim}, but {_plain(classes[heavy])!r} has weight {weights[heavy]:.2f}"
+
+
+def trust(
+    closeness: FloatArray,
+    lam: FloatArray,
+    lam_measured: FloatArray,
+    weights: FloatArray,
+    probabilities: FloatArray,
+) -> FloatArray:
+    """Return how far a row is to be trusted, from 0 to 1.
+
+    The geometric mean of three agreements, so that a row that fails in one of them is not saved
+    by the others: closeness of the sentence to the mixed embedding; ``1 - |lam - lam_measured|``;
+    and how much of the mixed label the re-check shares, ``sum(min(label, re-check))``. Each is
+    cut to [0, 1].
+    """
+    ratio = 1 - np.nan_to_num(np.abs(lam - lam_measured), nan=0.0)
+    shared = np.minimum(weights, probabilities).sum(axis=1)
+    product = closeness.clip(0, 1) * ratio.clip(0, 1) * shared.clip(0, 1)
+    return np.asarray(np.cbrt(product), float)
+
+
+def _units(embeddings: Any) -> npt.NDArray[np.float32]:
+    rows = np.asarray(embeddings, np.float32)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    out = np.zeros_like(rows)
+    np.divide(rows, length, out=out, where=length > 0)
+    return out
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

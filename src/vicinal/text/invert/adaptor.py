@@ -1,0 +1,95 @@
+"""From a sentence embedding to soft tokens that a language model reads."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Adaptor"]
+
+
+class Adaptor(nn.Module):  # type: ignore[misc]  # torch is Any here
+    """A two-layer network between an encoder's space and the input space of a language model.
+
+    Embeddings are centred and divided by one common number first, so that ratios between them stay
+    as they are.
+
+    Parameters
+    ----------
+    embedding : int
+        Length of an embedding.
+    width : int
+        Length of a soft token.
+    soft_tokens : int, default 8
+        How many stand for a sentence.
+    hidden : int, default 1024
+        Width of the layer between.
+    loudness : float, default 1.0
+        Soft tokens are multiplied by it: about the standard deviation of the word vectors of the
+        language model, so that it hears both alike.
+
+    Examples
+    --------
+    >>> adaptor = Adaptor(384, 64, soft_tokens=4)
+    >>> adaptor(torch.zeros(2, 384)).shape
+    torch.Size([2, 4, 64])
+    """
+
+    mean: Tensor
+    scale: Tensor
+    loudness: Tensor
+
+    def __init__(
+        self,
+        embedding: int,
+        width: int,
+        *,
+        soft_tokens: int = 8,
+        hidden: int = 1024,
+        loudness: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.embedding, self.width = embedding, width
+        self.soft_tokens, self.hidden = soft_tokens, hidden
+        self.net = nn.Sequential(
+            nn.Linear(embedding, hidden), nn.GELU(), nn.Linear(hidden, soft_tokens * width)
+        )
+        self.register_buffer("mean", torch.zeros(embedding))
+        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("loudness", torch.tensor(float(loudness)))
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def fit_scale(self, embeddings: npt.NDArray[np.float32]) -> Adaptor:
+        """Learn the centre and the scale of embeddings.
+
+        Parameters
+        ----------
+        embeddings : ndarray of shape (n_texts, embedding)
+            Of ordinary texts; at least two different ones.
+
+        Returns
+        -------
+        Adaptor
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If all embeddings are the same.
+        """
+        mean = embeddings.mean(0, dtype=np.float64)
+        scale = float(np.sqrt(np.square(embeddings - mean).mean()))
+        if not scale > 0:
+            raise ValueError(
+                "embeddings must differ from one another, got equal ones. Give more texts."
+            )
+        self.mean.copy_(torch.from_numpy(mean))
+        self.scale.fill_(scale)
+        return self
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Turn embeddings (B, E), as the encoder made them, into soft tokens (B, S, C)."""
+        flat: Tensor = self.net((embeddings - self.mean) / self.scale)
+        return flat.view(-1, self.soft_tokens, self.width) * self.loudness

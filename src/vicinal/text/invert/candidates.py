@@ -1,0 +1,110 @@
+"""What an inverter proposes for each embedding, and how near it comes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Candidates", "Inversion", "cosine"]
+
+Floats = npt.NDArray[np.float32]
+
+
+def cosine(left: Floats, right: Floats) -> Floats:
+    """Return the cosine between vectors along the last axis; 0 where one of them is zero."""
+    norms = np.linalg.norm(left, axis=-1) * np.linalg.norm(right, axis=-1)
+    dots = np.einsum("...d,...d->...", left, right)
+    found: Floats = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
+    return found
+
+
+class Inversion(NamedTuple):
+    """Sentences, and how near each comes to the embedding it was made from.
+
+    Parameters
+    ----------
+    sentences : list of str
+        One for each embedding.
+    closeness : ndarray of shape (n_embeddings,)
+        Cosine between the embedding and that of the sentence.
+    """
+
+    sentences: list[str]
+    closeness: Floats
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Several sentences for each embedding, encoded again.
+
+    Parameters
+    ----------
+    sentences : list of list of str
+        A row for each embedding, the likeliest sentence first; a sentence may come twice.
+    embeddings : ndarray of shape (n_embeddings, n_candidates, dim)
+        Embeddings of the sentences.
+    log_likelihood : ndarray of shape (n_embeddings, n_candidates)
+        Mean log-probability a token, under the language model.
+    """
+
+    sentences: list[list[str]]
+    embeddings: Floats
+    log_likelihood: Floats
+
+    def __len__(self) -> int:
+        return len(self.sentences)
+
+    def closeness(self, targets: Floats) -> Floats:
+        """Return how near each candidate comes to the embedding it was made for.
+
+        Parameters
+        ----------
+        targets : ndarray of shape (n_embeddings, dim)
+            The embeddings that were inverted.
+
+        Returns
+        -------
+        ndarray of shape (n_embeddings, n_candidates)
+            Cosines.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer targets than rows of candidates.
+        """
+        targets = np.asarray(targets, np.float32)
+        wanted = (self.embeddings.shape[0], self.embeddings.shape[2])
+        if targets.shape != wanted:
+            raise ValueError(
+                f"targets must have shape {wanted}, got {targets.shape}. Give the embeddings that "
+                "the candidates were made for."
+            )
+        return cosine(self.embeddings, targets[:, None, :])
+
+    def pick(self, scores: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+        """Return the best candidate of each row: the first of the highest scores.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n_embeddings, n_candidates)
+            Higher is better.
+
+        Returns
+        -------
+        ndarray of shape (n_embeddings,)
+            Places within the rows.
+
+        Raises
+        ------
+        ValueError
+            If the shape is another one.
+        """
+        if np.shape(scores) != self.log_likelihood.shape:
+            raise ValueError(
+                f"scores must have shape {self.log_likelihood.shape}, got {np.shape(scores)}."
+            )
+        best: npt.NDArray[np.intp] = np.argmax(scores, axis=1)
+        return best

@@ -1,0 +1,72 @@
+"""What an inverter asks of a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+__all__ = ["Decoder", "Written", "WrittenSeveral"]
+
+#: Sentences, and the mean log-probability a token of each.
+Written = tuple[list[str], npt.NDArray[np.float32]]
+#: The same for several sentences a row.
+WrittenSeveral = tuple[list[list[str]], npt.NDArray[np.float32]]
+
+
+class Decoder(Protocol):
+    """A causal language model that reads soft tokens and writes sentences."""
+
+    kind: str
+    width: int
+
+    @property
+    def trainable(self) -> list[nn.Parameter]:
+        """What learns; nothing where it is frozen."""
+
+    def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each sentence, with its end token."""
+
+    def loss(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
+        """Return the mean negative log-likelihood of the sentences' tokens, given soft tokens."""
+
+    def generate(
+        self,
+        soft: Tensor,
+        *,
+        temperature: float = 0.0,
+        beams: int = 1,
+        max_tokens: int | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> Written:
+        """Write one sentence for each row of soft tokens (B, S, C)."""
+
+    def candidates(
+        self,
+        soft: Tensor,
+        n: int,
+        *,
+        temperature: float,
+        max_tokens: int | None = None,
+        generator: np.random.Generator,
+    ) -> WrittenSeveral:
+        """Write the likeliest sentence and n - 1 drawn ones for each row of soft tokens."""
+
+    def to(self, device: str) -> Any:
+        """Move to a device."""
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch dropout on, or off."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a saved inverter has to say about it, as JSON."""
+
+    def save(self, folder: Path) -> None:
+        """Write files of its own, where it has any."""
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return the tensors to be kept beside the adaptor's."""

@@ -1,0 +1,511 @@
+"""The training loop of both stages: soft tokens that make a language model write a sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vicinal._random import Seeds
+from vicinal.text.encoder import Encoder, has_bfloat16
+from vicinal.text.invert.adaptor import Adaptor
+from vicinal.text.invert.decoders import Decoder
+
+__all__ = [
+    "Examples",
+    "Fitting",
+    "Recipe",
+    "Workplace",
+    "embed",
+    "fit",
+    "hash_texts",
+    "identity_of",
+]
+
+Floats = npt.NDArray[np.float32]
+History = list[dict[str, float]]
+
+_ORDER, _NOISE, _HELD_OUT = 41, 42, 43
+#: Texts embedded, and kept, at once.
+_EMBEDDED = 8192
+#: Batches whose texts are sorted by length together.
+_POOL = 50
+_MOST_HELD_OUT = 2000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a fit goes.
+
+    Parameters
+    ----------
+    steps : int
+        Updates.
+    batch_size : int
+        Sentences in one.
+    learning_rate, decoder_rate : float
+        Highest rates of the adaptor and of what learns of the language model.
+    warmup : int
+        Steps in which the rates rise; they fall to 0 along a cosine afterwards.
+    patience : int or None
+        Evaluations without a lower loss before it stops; None never stops early.
+    evaluate_every : int
+        Steps between two evaluations.
+    noise : float
+        Each embedding is disturbed by up to so many standard deviations.
+    decoder : bool
+        Whether the language model learns too, where it can.
+    dtype : str
+        Arithmetic.
+    """
+
+    steps: int
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    decoder_rate: float = 3e-4
+    warmup: int = 100
+    patience: int | None = 5
+    evaluate_every: int = 200
+    noise: float = 0.0
+    decoder: bool = True
+    dtype: str = "auto"
+    clip: float = 1.0
+
+    def share_at(self, step: int) -> float:
+        """Share of the highest rate at a step."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return 0.5 * (1.0 + float(np.cos(np.pi * done)))
+
+
+class Examples:
+    """Sentences: their embeddings, their tokens, and which are held out.
+
+    Parameters
+    ----------
+    embeddings : ndarray of shape (n, dim)
+        As the encoder made them.
+    rows : list of list of int
+        Tokens of each.
+    validation : float
+        Share held out.
+    seeds : Seeds
+        Decide which.
+    """
+
+    def __init__(
+        self, embeddings: Floats, rows: list[list[int]], validation: float, seeds: Seeds
+    ) -> None:
+        self.embeddings, self.rows, self.seeds = embeddings, rows, seeds
+        self.lengths = np.array([len(row) for row in rows], np.int64)
+        n = len(rows)
+        held = min(_MOST_HELD_OUT, max(1, round(validation * n))) if validation and n >= 20 else 0
+        order = seeds.generator(_HELD_OUT).permutation(n)
+        self.held_out, self.learnt = np.sort(order[:held]), np.sort(order[held:])
+
+    def epoch(self, number: int, size: int) -> list[npt.NDArray[np.int64]]:
+        """Return batches of like length, in an order that depends on seeds and number alone."""
+        rng = self.seeds.generator(_ORDER, number)
+        order = rng.permutation(self.learnt)
+        batches = []
+        for at in range(0, len(order), size * _POOL):
+            pool = order[at : at + size * _POOL]
+            pool = pool[np.argsort(self.lengths[pool], kind="stable")]
+            batches += [pool[i : i + size] for i in range(0, len(pool), size)]
+        return [batches[at] for at in rng.permutation(len(batches))]
+
+    def batches(self, size: int, start: int, stop: int) -> Iterator[npt.NDArray[np.int64]]:
+        """Yield the batches of the steps from start to stop."""
+        each = -(-len(self.learnt) // size)
+        for number in range(start // each, -(-stop // each)):
+            first = max(start - number * each, 0)
+            yield from self.epoch(number, size)[first : stop - number * each]
+
+
+class Workplace:
+    """A folder that a fit can go on from; without one nothing is kept.
+
+    Parameters
+    ----------
+    folder : path or None
+        Where.
+    identity : mapping
+        What has to be the same for a fit to go on.
+
+    Raises
+    ------
+    ValueError
+        If the folder was begun with other things.
+    """
+
+    CARD, STATE = "checkpoint.json", "state.safetensors"
+    _FORMAT, _VERSION = "vicinal-checkpoint", 1
+
+    def __init__(self, folder: Path | None, identity: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self._identity: dict[str, Any] = json.loads(json.dumps(identity))
+        if folder is None:
+            return
+        from vicinal.text._folders import check_folder, read_card
+
+        check_folder(folder, self.CARD, "a checkpoint")
+        if (folder / self.CARD).is_file():
+            there = read_card(folder, self.CARD, self._FORMAT, self._VERSION, "checkpoint")
+            self._compare(there.get("identity", {}))
+            return
+        folder.mkdir(exist_ok=True)
+        said = {"format": self._FORMAT, "version": self._VERSION, "identity": self._identity}
+        _write(folder / self.CARD, json.dumps(said, indent=1).encode())
+
+    def _compare(self, there: Mapping[str, Any]) -> None:
+        here = self._identity
+        odd = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+        if odd:
+            said = "; ".join(_difference(name, there.get(name), here.get(name)) for name in odd)
+            raise ValueError(
+                f"The checkpoint in {str(self.folder)!r} was begun with something else: {said}. "
+                "Go on with the same, or name another folder."
+            )
+
+    def part(self, name: str) -> Path | None:
+        """Return the place of something of one's own in the folder."""
+        return None if self.folder is None else self.folder / name
+
+    def save(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
+        """Write the state of a fit, whole or not at all."""
+        if self.folder is None:
+            return
+        from safetensors.torch import save as to_bytes
+
+        whole = {name: one.detach().cpu().contiguous() for name, one in tensors.items()}
+        _write(self.folder / self.STATE, to_bytes(whole, {"notes": json.dumps(notes)}))
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return the state of a fit, if there is one.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be read.
+        """
+        path = self.part(self.STATE)
+        if path is None or not path.is_file():
+            return None
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, "pt") as stored:
+                notes: dict[str, Any] = json.loads(stored.metadata()["notes"])
+                return {name: stored.get_tensor(name) for name in stored.keys()}, notes  # noqa: SIM118
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"The checkpoint in {str(self.folder)!r} cannot be read ({error}). Remove the "
+                "folder to begin again."
+            ) from error
+
+
+class Fitting:
+    """A fit on its way: what learns, how far it is, and the best so far.
+
+    Parameters
+    ----------
+    adaptor : Adaptor
+        Learns in place.
+    decoder : Decoder
+        Learns in place where the recipe says so.
+    examples : Examples
+        What is learnt from.
+    recipe : Recipe
+        How.
+    """
+
+    def __init__(
+        self, adaptor: Adaptor, decoder: Decoder, examples: Examples, recipe: Recipe
+    ) -> None:
+        self.adaptor, self.decoder, self.examples, self.recipe = adaptor, decoder, examples, recipe
+        self.device = adaptor.mean.device
+        groups = [(list(adaptor.parameters()), recipe.learning_rate)]
+        if recipe.decoder and decoder.trainable:
+            groups.append((list(decoder.trainable), recipe.decoder_rate))
+        self.learning = [one for group, _ in groups for one in group]
+        self.rates = [rate for _, rate in groups]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": group, "lr": rate} for group, rate in groups],
+            betas=(0.9, 0.98),
+            weight_decay=0.01,
+        )
+        self.best = [one.detach().clone() for one in self.learning]
+        self.step, self.stale, self.lowest = 0, 0, float("inf")
+        self.history: History = []
+        self._total, self._seen = 0.0, 0
+        halved = recipe.dtype == "bfloat16" or (
+            recipe.dtype == "auto" and has_bfloat16(self.device.type)
+        )
+        self._halved = halved
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        impatient = self.recipe.patience is not None and self.stale >= self.recipe.patience
+        return self.step >= self.recipe.steps or impatient
+
+    def run(self, workplace: Workplace, *, progress: bool, save_every: float = 300.0) -> None:
+        """Learn until the last step or until patience ends; the best weights are there then.
+
+        Ctrl-C takes effect after the step, when all is kept.
+        """
+        self._resume(workplace)
+        kept = time.monotonic()
+        if not self.history:
+            self._evaluate()
+        steps = self.recipe.steps
+        with _interrupts() as interrupted, _bar(progress, steps, self.step) as advance:
+            rows = self.examples.batches(self.recipe.batch_size, self.step, steps)
+            while not self.finished:
+                self._learn(next(rows))
+                if self.step % self.recipe.evaluate_every == 0 or self.step == steps:
+                    self._evaluate()
+                advance()
+                if interrupted:
+                    self._keep(workplace)
+                    raise KeyboardInterrupt
+                if time.monotonic() - kept > save_every:
+                    self._keep(workplace)
+                    kept = time.monotonic()
+        self._keep(workplace)
+        for one, best in zip(self.learning, self.best, strict=True):
+            one.detach().copy_(best)
+        self.adaptor.eval()
+        self.decoder.train(False)
+
+    def _loss(self, places: npt.NDArray[np.int64], embeddings: Floats) -> Tensor:
+        arithmetic = (
+            torch.autocast(self.device.type, torch.bfloat16) if self._halved else nullcontext()
+        )
+        with arithmetic:
+            soft = self.adaptor(torch.from_numpy(embeddings).to(self.device))
+            return self.decoder.loss(soft, [self.examples.rows[at] for at in places]).float()
+
+    def _learn(self, places: npt.NDArray[np.int64]) -> None:
+        rng = self.examples.seeds.generator(_NOISE, self.step)
+        self.adaptor.train()
+        self.decoder.train(self.recipe.decoder)
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * self.recipe.share_at(self.step)
+        embeddings = self.examples.embeddings[places]
+        if self.recipe.noise:
+            size = self.recipe.noise * rng.random((len(places), 1), np.float32)
+            noise = rng.standard_normal(embeddings.shape, np.float32)
+            embeddings = embeddings + size * float(self.adaptor.scale) * noise
+        # dropout of the language model draws from torch; its state is nobody's business but ours
+        devices = [] if self.device.type == "cpu" else [self.device]
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(int(rng.integers(2**31)))
+            loss = self._loss(places, embeddings)
+            found = torch.autograd.grad(loss, self.learning, allow_unused=True)
+        if not bool(torch.isfinite(loss)):
+            raise ValueError(
+                f"The loss is {float(loss.detach())} at step {self.step + 1}: training fell apart. "
+                f"Lower learning_rate ({self.recipe.learning_rate:g})."
+            )
+        for one, gradient in zip(self.learning, found, strict=True):
+            one.grad = gradient
+        torch.nn.utils.clip_grad_norm_(self.learning, self.recipe.clip)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.step += 1
+        self._total += float(loss.detach()) * len(places)
+        self._seen += len(places)
+
+    def _evaluate(self) -> None:
+        """Measure the loss on what is held out; keep the weights where it is the lowest."""
+        self.adaptor.eval()
+        self.decoder.train(False)
+        held = self.examples.held_out
+        held = held[np.argsort(self.examples.lengths[held], kind="stable")]
+        total, tokens = 0.0, 0
+        for at in range(0, len(held), self.recipe.batch_size):
+            places = held[at : at + self.recipe.batch_size]
+            weight = int(self.examples.lengths[places].sum())
+            with torch.no_grad():
+                total += weight * float(self._loss(places, self.examples.embeddings[places]))
+            tokens += weight
+        entry = {"step": float(self.step)}
+        if self._seen:
+            entry["loss"] = self._total / self._seen
+        self._total, self._seen = 0.0, 0
+        better = not len(held)
+        if len(held):
+            entry["validation_loss"] = total / tokens
+            better = total / tokens < self.lowest
+        self.history.append(entry)
+        self.stale = 0 if better else self.stale + 1
+        if better:
+            self.lowest = total / max(tokens, 1)
+            for one, best in zip(self.learning, self.best, strict=True):
+                best.copy_(one.detach())
+
+    # what a resumed fit needs
+
+    def _keep(self, workplace: Workplace) -> None:
+        tensors: dict[str, Tensor] = {}
+        for at, (one, best) in enumerate(zip(self.learning, self.best, strict=True)):
+            tensors[f"now.{at}"], tensors[f"best.{at}"] = one, best
+            for name, value in self.optimiser.state.get(one, {}).items():
+                tensors[f"{name}.{at}"] = torch.as_tensor(value)
+        lowest = None if self.lowest == float("inf") else self.lowest
+        notes: dict[str, Any] = {"step": self.step, "stale": self.stale, "lowest": lowest}
+        notes |= {"history": self.history, "total": self._total, "seen": self._seen}
+        workplace.save(tensors, notes)
+
+    def _resume(self, workplace: Workplace) -> None:
+        found = workplace.load()
+        if found is None:
+            return
+        tensors, notes = found
+        for at, (one, best) in enumerate(zip(self.learning, self.best, strict=True)):
+            one.detach().copy_(tensors[f"now.{at}"])
+            best.copy_(tensors[f"best.{at}"])
+            parts = {name: f"{name}.{at}" for name in ("step", "exp_avg", "exp_avg_sq")}
+            if parts["step"] in tensors:
+                self.optimiser.state[one] = {
+                    name: tensors[key].to("cpu" if name == "step" else self.device)
+                    for name, key in parts.items()
+                }
+        self.step, self.stale = notes["step"], notes["stale"]
+        self.lowest = float("inf") if notes["lowest"] is None else notes["lowest"]
+        self.history, self._total, self._seen = notes["history"], notes["total"], notes["seen"]
+
+
+def fit(
+    adaptor: Adaptor,
+    decoder: Decoder,
+    examples: Examples,
+    recipe: Recipe,
+    workplace: Workplace,
+    *,
+    progress: bool,
+) -> History:
+    """Train adaptor and, where the recipe says so, decoder in place; return the evaluations."""
+    fitting = Fitting(adaptor, decoder, examples, recipe)
+    fitting.run(workplace, progress=progress)
+    return fitting.history
+
+
+def embed(encoder: Encoder, texts: Sequence[str], folder: Path | None, progress: bool) -> Floats:
+    """Return the embeddings of texts; with a folder, what was embedded once stays there."""
+    if folder is None:
+        return encoder.encode(texts, progress=progress)
+    folder.mkdir(exist_ok=True)
+    parts = []
+    for at in range(0, len(texts), _EMBEDDED):
+        path = folder / f"{at // _EMBEDDED:05d}.npy"
+        if not path.is_file():
+            from vicinal.table.files import replacing
+
+            found = encoder.encode(texts[at : at + _EMBEDDED], progress=progress)
+            with replacing(path) as sink:
+                np.save(sink, found, allow_pickle=False)
+        parts.append(np.load(path, allow_pickle=False))
+    return np.concatenate(parts).astype(np.float32, copy=False)
+
+
+def shown_progress(progress: bool | None) -> bool:
+    """Whether to show a bar: where a person looks on, unless it is said."""
+    return sys.stderr.isatty() if progress is None else progress
+
+
+def identity_of(
+    what: str,
+    encoder: Encoder,
+    adaptor: Adaptor,
+    decoder: Decoder,
+    texts: Sequence[str],
+    recipe: Recipe,
+    **others: Any,
+) -> dict[str, Any]:
+    """Return what has to be the same for a fit to go on."""
+    said = json.dumps(decoder.describe(), sort_keys=True, default=str)
+    return {
+        "stage": what,
+        "texts": hash_texts(texts),
+        "encoder": encoder.fingerprint,
+        "adaptor": _hash(adaptor.state_dict()),
+        "language model": _hash({str(at): one for at, one in enumerate(decoder.trainable)}, said),
+        **asdict(recipe),
+        **others,
+    }
+
+
+def hash_texts(texts: Sequence[str]) -> str:
+    """Return how many texts there are, and a hash of them."""
+    read = hashlib.sha256()
+    for text in texts:
+        read.update(f"{len(text)}:{text}".encode("utf-8", "surrogatepass"))
+    return f"{len(texts)} ({read.hexdigest()[:12]})"
+
+
+def _hash(tensors: Mapping[str, Tensor], said: str = "") -> str:
+    total = hashlib.sha256(said.encode())
+    for name, one in tensors.items():
+        total.update(name.encode())
+        total.update(one.detach().cpu().float().contiguous().numpy().tobytes())
+    return total.hexdigest()[:12]
+
+
+def _difference(name: str, there: Any, here: Any) -> str:
+    return f"{name} was {there!r}, is {here!r}"
+
+
+def _write(path: Path, content: bytes) -> None:
+    from vicinal.table.files import replacing
+
+    with replacing(path) as sink:
+        sink.write(content)
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Collect Ctrl-C instead of stopping in the middle of a step; a second one stops at once."""
+    found: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield found  # handlers belong to the main thread
+        return
+    usual = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: Any) -> None:
+        found.append(number)
+        signal.signal(signal.SIGINT, usual)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield found
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+@contextmanager
+def _bar(show: bool, steps: int, done: int) -> Iterator[Any]:
+    if not show:
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Training", total=steps, completed=done)
+        yield lambda: bar.advance(task)

@@ -1,0 +1,224 @@
+"""An inverter as a folder: what it is (JSON), what it learnt (safetensors), and its card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from vicinal.text._folders import check_folder, read_card, replacing_folder
+from vicinal.text.invert.adaptor import Adaptor
+from vicinal.text.invert.decoders import Decoder
+
+if TYPE_CHECKING:
+    from vicinal.text.encoder import Encoder
+    from vicinal.text.invert.inverter import Inverter
+
+__all__ = ["CARD", "NANO", "check_fit", "find_folder", "load", "save"]
+
+#: Where the inverter that comes with the package lies.
+NANO = Path(__file__).parents[1] / "nano"
+CARD = "config.json"
+_FORMAT, _VERSION = "vicinal-inverter", 1
+_WEIGHTS, _README = "model.safetensors", "README.md"
+_EXACT = ("adaptor.mean", "adaptor.scale", "adaptor.loudness")
+
+
+def save(inverter: Inverter, folder: str | PathLike[str], *, half: bool = False) -> None:
+    """Write an inverter beside its place, then put it there."""
+    import torch
+    from safetensors.torch import save as to_bytes
+
+    from vicinal import __version__
+    from vicinal.text.invert.card import write_card
+
+    target = check_folder(folder, CARD, "an inverter")
+    adaptor, decoder = inverter.adaptor, inverter.decoder
+    said = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "vicinal": __version__,
+        "encoder": {
+            "name": inverter.encoder.name,
+            "fingerprint": inverter.encoder.fingerprint,
+            "dim": inverter.encoder.dim,
+            "normalise": inverter.encoder.normalise,
+            "max_tokens": inverter.encoder.max_tokens,
+        },
+        "adaptor": {
+            "embedding": adaptor.embedding,
+            "width": adaptor.width,
+            "soft_tokens": adaptor.soft_tokens,
+            "hidden": adaptor.hidden,
+        },
+        "decoder": decoder.describe(),
+        "notes": inverter.notes,
+    }
+    tensors = {f"adaptor.{name}": one for name, one in adaptor.state_dict().items()}
+    tensors |= {f"decoder.{name}": one for name, one in decoder.weights().items()}
+    kept = {}
+    for name, one in tensors.items():
+        dtype = torch.float16 if half and name not in _EXACT else one.dtype
+        kept[name] = one.detach().to("cpu", dtype).contiguous()
+    with replacing_folder(target) as beside:
+        # not save_file, whose files are for the owner's eyes only
+        (beside / _WEIGHTS).write_bytes(to_bytes(kept, {"format": _FORMAT}))
+        (beside / CARD).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        decoder.save(beside)
+        (beside / _README).write_text(write_card(said, inverter.preface), "utf-8")
+
+
+def push(inverter: Inverter, name: str, token: str | None) -> None:
+    """Send an inverter to the hub."""
+    import tempfile
+
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    with tempfile.TemporaryDirectory() as above:
+        folder = Path(above) / "inverter"
+        save(inverter, folder)
+        hub = huggingface_hub.HfApi(token=token)
+        try:
+            hub.create_repo(name, exist_ok=True)
+            hub.upload_folder(repo_id=name, folder_path=str(folder))
+        except (OSError, HfHubHTTPError, HFValidationError) as error:
+            raise OSError(
+                f"{name!r} could not be sent to the hub ({_first_line(error)}). Check name, token "
+                "and connection, or keep it in a folder with save_pretrained."
+            ) from error
+
+
+def load(
+    folder: Path, encoder: Encoder | str | PathLike[str] | None, llm: Any, backend: str
+) -> tuple[Encoder, Adaptor, Decoder, dict[str, Any], str]:
+    """Return encoder, adaptor, decoder, notes and the card's opening of a saved inverter."""
+    from vicinal.text.invert.card import read_preface
+
+    said = read_card(folder, CARD, _FORMAT, _VERSION, "inverter")
+    weights = _read_weights(folder)
+    try:
+        reader = _encoder(said["encoder"], encoder)
+        check_fit(said["encoder"], reader, folder)
+        shape = said["adaptor"]
+        adaptor = Adaptor(
+            shape["embedding"],
+            shape["width"],
+            soft_tokens=shape["soft_tokens"],
+            hidden=shape["hidden"],
+        )
+        adaptor.load_state_dict(_part(weights, "adaptor."))
+        decoder = _decoder(folder, said["decoder"], _part(weights, "decoder."), llm, backend)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(
+            f"{CARD} and {_WEIGHTS} in {str(folder)!r} do not fit together ({_first_line(error)}). "
+            "Files of two inverters were mixed up, or one was changed; save it again."
+        ) from error
+    return reader, adaptor, decoder, said.get("notes", {}), read_preface(folder / _README)
+
+
+def check_fit(said: Mapping[str, Any], encoder: Encoder, folder: Path) -> None:
+    """Refuse an encoder that an inverter was not made for.
+
+    Raises
+    ------
+    ValueError
+        Naming both.
+    """
+    there = (encoder.fingerprint, encoder.normalise)
+    if there != (said["fingerprint"], said["normalise"]):
+        raise ValueError(
+            f"The inverter in {str(folder)!r} was made for the encoder {said['name']!r} "
+            f"(fingerprint {said['fingerprint']}, {_norms(said['normalise'])}), got "
+            f"{encoder.name!r} (fingerprint {there[0]}, {_norms(there[1])}). Give that encoder, or "
+            "align an inverter to this one."
+        )
+
+
+def find_folder(source: str | PathLike[str]) -> Path:
+    """Return the folder of a source: "nano", a folder, or a hub name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it looks like a folder and is none.
+    OSError
+        If the hub cannot be asked, or does not know it.
+    """
+    from vicinal.text.models import resolve_model
+
+    if source == "nano":
+        return NANO
+    found = resolve_model(source)
+    if Path(found).is_dir():
+        return Path(found)
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(huggingface_hub.snapshot_download(found))
+    except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise OSError(
+            f"Inverter {found!r} could not be fetched ({_first_line(error)}). Without a hub, give "
+            "the folder of a saved inverter, or 'nano', which comes with the package."
+        ) from error
+
+
+def _encoder(said: Mapping[str, Any], given: Encoder | str | PathLike[str] | None) -> Encoder:
+    from vicinal.text.encoder import Encoder
+
+    if given is not None and not isinstance(given, (str, PathLike)):
+        return given
+    return Encoder(
+        said["name"] if given is None else given,
+        normalise=said["normalise"],
+        max_tokens=said["max_tokens"],
+    )
+
+
+def _decoder(
+    folder: Path, said: Mapping[str, Any], weights: Mapping[str, Tensor], llm: Any, backend: str
+) -> Decoder:
+    if said["kind"] == "nano":
+        if backend != "torch":
+            raise ValueError(f"backend must be 'torch' for {str(folder)!r}, got {backend!r}.")
+        from vicinal.text.invert.nano import NanoDecoder
+
+        return NanoDecoder.load(folder, said, weights)
+    if backend == "vllm":
+        from vicinal.text.invert.vllm import VllmDecoder
+
+        return VllmDecoder.load(folder, said, llm)
+    from vicinal.text.invert.huggingface import HuggingFaceDecoder
+
+    return HuggingFaceDecoder.load(folder, said, llm)
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = folder / _WEIGHTS
+    try:
+        found: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(
+            f"The weights in {str(folder)!r} cannot be read ({error}). Save the inverter again."
+        ) from error
+    return found
+
+
+def _part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k[len(prefix) :]: v.float() for k, v in weights.items() if k.startswith(prefix)}
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _norms(normalised: bool) -> str:
+    return "normalised" if normalised else "not normalised"

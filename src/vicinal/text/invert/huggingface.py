@@ -1,0 +1,506 @@
+"""Any causal language model of Hugging Face's as the decoder of an inverter."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vicinal._checks import check_count, check_number
+from vicinal.text.invert.decoders import Written, WrittenSeveral
+from vicinal.text.invert.writing import draw, repeats
+from vicinal.text.models import fingerprint, resolve_model, unavailable
+
+__all__ = ["PROMPT", "HuggingFaceDecoder"]
+
+#: What stands around the soft tokens, whose place is ``{}``.
+PROMPT = "Given the embedding {}, generate the original sentence: "
+_WHOLE, _LORA = "decoder", "lora"
+
+
+class HuggingFaceDecoder:
+    """A causal language model that reads soft tokens inside a prompt.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        With ``inputs_embeds`` in its generation, as nearly all have.
+    tokenizer : transformers.PreTrainedTokenizerBase
+        Its tokeniser.
+    prompt : str
+        Text with ``{}`` where the soft tokens go.
+    freeze : bool, default True
+        Whether its weights stay as they are.
+    lora : mapping or bool, optional
+        Low-rank matrices learn beside the frozen weights (needs peft): settings of
+        ``peft.LoraConfig``, or True for rank 8 in all linear layers.
+    name : str, optional
+        Folder or hub name that it came from.
+    no_repeat : int, default 3
+        No run of so many tokens is written twice in a sentence; 0 allows every repetition.
+    max_tokens : int, default 64
+        Longest sentence written, where nothing else is asked for.
+
+    Raises
+    ------
+    ValueError
+        If the model cannot generate from ``inputs_embeds``, or the prompt has no place for the
+        soft tokens.
+    ImportError
+        If LoRA is asked for without peft.
+    """
+
+    kind = "huggingface"
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        prompt: str = PROMPT,
+        freeze: bool = True,
+        lora: Mapping[str, Any] | bool | None = None,
+        name: str | None = None,
+        no_repeat: int = 3,
+        max_tokens: int = 64,
+    ) -> None:
+        if not isinstance(prompt, str) or prompt.count("{}") != 1:
+            raise ValueError(
+                f"prompt must be a text with one '{{}}' where the soft tokens go, got {prompt!r}."
+            )
+        self.name = str(name or getattr(model, "name_or_path", "") or type(model).__name__)
+        _check_model(model, self.name)
+        self.tokenizer, self.prompt = tokenizer, prompt
+        self.no_repeat = check_count("no_repeat", no_repeat, low=0)
+        self.max_tokens = check_count("max_tokens", max_tokens)
+        self.tuning = "lora" if lora else "frozen" if freeze else "whole"
+        model.requires_grad_(self.tuning == "whole")
+        self.model = _with_lora(model, lora) if lora else model
+        self.model.eval()
+        self.width = int(model.get_input_embeddings().weight.shape[1])
+        self.end, self.pad = _marks(tokenizer, self.name)
+        before, _, after = prompt.partition("{}")
+        self._before = [*_opening(tokenizer), *self._plain_ids(before)]
+        self._after = self._plain_ids(after)
+        self._fingerprint: str | None = None
+
+    @classmethod
+    def from_source(cls, llm: Any, **settings: Any) -> HuggingFaceDecoder:
+        """Return the decoder of a model, a pair of model and tokeniser, a folder or a hub name.
+
+        Parameters
+        ----------
+        llm : str, path, model, or (model, tokenizer)
+            The language model.
+        **settings
+            As the class takes them.
+
+        Returns
+        -------
+        HuggingFaceDecoder
+            Ready to write.
+        """
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        if isinstance(llm, tuple):
+            return cls(*llm, **settings)
+        name = str(llm) if isinstance(llm, (str, PathLike)) else llm.name_or_path
+        try:
+            if not isinstance(llm, (str, PathLike)):
+                return cls(llm, AutoTokenizer.from_pretrained(name), **settings)
+            source = resolve_model(llm)
+            tokenizer = AutoTokenizer.from_pretrained(source)
+            model = AutoModelForCausalLM.from_pretrained(source, dtype="auto")
+        except (OSError, RuntimeError) as error:
+            raise unavailable(name, error) from error
+        return cls(model, tokenizer, **{"name": name, **settings})
+
+    @property
+    def trainable(self) -> list[nn.Parameter]:
+        """What learns: no weights, those of LoRA, or all."""
+        return [one for one in self.model.parameters() if one.requires_grad]
+
+    @property
+    def loudness(self) -> float:
+        """Standard deviation of its word vectors."""
+        return float(self.model.get_input_embeddings().weight.detach().float().std())
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of its weights, without those of LoRA, and of its tokeniser."""
+        if self._fingerprint is None or self.tuning == "whole":
+            named = {
+                name.replace("base_model.model.", "", 1).replace(".base_layer.", "."): one
+                for name, one in self.model.named_parameters()
+                if ".lora_" not in name
+            }
+            said = (str(len(self.tokenizer)), *map(str, self._plain_ids("Don't stop, Zoë.")))
+            self._fingerprint = fingerprint(named.items(), said)
+        return self._fingerprint
+
+    def to(self, device: str) -> HuggingFaceDecoder:
+        """Move to a device."""
+        self.model.to(device)
+        return self
+
+    def train(self, mode: bool = True) -> HuggingFaceDecoder:
+        """Switch dropout on where the model learns, or off."""
+        self.model.train(mode and self.tuning != "frozen")
+        return self
+
+    def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each sentence, with its end token.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Sentences; those that leave no room for the prompt are cut.
+
+        Returns
+        -------
+        list of list of int
+            Rows of different lengths.
+        """
+        return [[*self._plain_ids(text), self.end] for text in texts]
+
+    def loss(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
+        """Return the mean negative log-likelihood of the sentences' tokens.
+
+        Parameters
+        ----------
+        soft : Tensor of shape (B, S, C)
+            Soft tokens; gradients reach them also through a frozen model.
+        rows : sequence of sequence of int
+            Ids of B sentences.
+
+        Returns
+        -------
+        Tensor
+            One number; prompt, soft tokens and padding do not count.
+        """
+        losses, real = self._losses(soft, rows)
+        return losses.sum() / real.sum()
+
+    def _losses(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Return the loss of each token (B, T), 0 at padding, and a mask of real tokens."""
+        prefix = self.prefix(soft)
+        room = self._limit() - prefix.shape[1]
+        rows = [row[:room] for row in rows]
+        lengths = torch.tensor([len(row) for row in rows], device=soft.device)
+        ids = torch.full((len(rows), int(lengths.max())), self.pad, device=soft.device)
+        for at, row in enumerate(rows):
+            ids[at, : len(row)] = torch.tensor(row, device=soft.device)
+        real = torch.arange(ids.shape[1], device=soft.device) < lengths[:, None]  # (B, T)
+        words = self.model.get_input_embeddings()(ids).to(prefix.dtype)
+        mask = torch.cat((real.new_ones(prefix.shape[:2]), real), 1).long()
+        scores = self.model(
+            inputs_embeds=torch.cat((prefix, words), 1), attention_mask=mask, use_cache=False
+        ).logits
+        # the state before a token predicts it: the last of the prefix predicts the first
+        scores = scores[:, prefix.shape[1] - 1 : -1]
+        losses = functional.cross_entropy(
+            scores.flatten(0, 1).float(), ids.flatten(), reduction="none"
+        )
+        return losses.view_as(ids) * real, real
+
+    def generate(
+        self,
+        soft: Tensor,
+        *,
+        temperature: float = 0.0,
+        beams: int = 1,
+        max_tokens: int | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> Written:
+        """Write one sentence for each row of soft tokens.
+
+        Parameters
+        ----------
+        soft : Tensor of shape (B, S, C)
+            Soft tokens.
+        temperature : float, default 0.0
+            0 takes the likeliest token each time.
+        beams : int, default 1
+            Sentences followed at once; with more than one, nothing is drawn.
+        max_tokens : int, optional
+            Longest sentence.
+        generator : numpy.random.Generator, optional
+            What draws are made with.
+
+        Returns
+        -------
+        tuple of list of str and ndarray of shape (B,)
+            Sentences, and the mean log-probability a token of each.
+        """
+        ids = self._write(soft, temperature, beams, max_tokens, generator)
+        with torch.inference_mode():
+            losses, real = self._losses(soft, ids)
+        likely = -(losses.sum(1) / real.sum(1)).cpu().numpy()
+        return [self._text(row) for row in ids], likely.astype(np.float32)
+
+    def candidates(
+        self,
+        soft: Tensor,
+        n: int,
+        *,
+        temperature: float,
+        max_tokens: int | None = None,
+        generator: np.random.Generator,
+    ) -> WrittenSeveral:
+        """Write the likeliest sentence and n - 1 drawn ones for each row of soft tokens.
+
+        Parameters
+        ----------
+        soft : Tensor of shape (B, S, C)
+            Soft tokens.
+        n : int
+            Sentences a row.
+        temperature : float
+            Of the drawn ones.
+        max_tokens : int, optional
+            Longest sentence.
+        generator : numpy.random.Generator
+            What draws are made with.
+
+        Returns
+        -------
+        tuple of list of list of str and ndarray of shape (B, n)
+            Sentences, and the mean log-probability a token of each.
+        """
+        first, likely = self.generate(soft, max_tokens=max_tokens)
+        rows, each = [[line] for line in first], likely[:, None]
+        if n > 1:
+            drawn, others = self.generate(
+                soft.repeat_interleave(n - 1, 0),
+                temperature=temperature,
+                max_tokens=max_tokens,
+                generator=generator,
+            )
+            for at, row in enumerate(rows):
+                row.extend(drawn[at * (n - 1) : (at + 1) * (n - 1)])
+            each = np.concatenate((each, others.reshape(-1, n - 1)), 1)
+        return rows, each
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def _write(
+        self,
+        soft: Tensor,
+        temperature: float,
+        beams: int,
+        max_tokens: int | None,
+        generator: np.random.Generator | None,
+    ) -> list[list[int]]:
+        from transformers import GenerationConfig, LogitsProcessorList
+
+        prefix = self.prefix(soft)
+        longest = self.max_tokens if max_tokens is None else check_count("max_tokens", max_tokens)
+        longest = min(longest, self._limit() - prefix.shape[1])
+        uniforms = None
+        if check_number("temperature", temperature, low=0) > 0:
+            rng = np.random.default_rng() if generator is None else generator
+            drawn = rng.random((soft.shape[0], longest), np.float32)
+            uniforms = torch.from_numpy(drawn).to(soft.device)
+        rules = _Rules(self.end, self.no_repeat, temperature, uniforms)
+        settings = GenerationConfig(  # all said, so that none of the model's own settings count
+            do_sample=False,
+            num_beams=beams,
+            max_new_tokens=longest,
+            repetition_penalty=1.0,
+            length_penalty=1.0,
+            eos_token_id=self.end,
+            pad_token_id=self.pad,
+            bos_token_id=self.end,
+        )
+        # prompts are equally long, so nothing is padded; new tokens alone come back
+        found = self.model.generate(
+            inputs_embeds=prefix,
+            attention_mask=torch.ones(prefix.shape[:2], dtype=torch.long, device=soft.device),
+            generation_config=settings,
+            logits_processor=LogitsProcessorList([rules]),
+        )
+        return [self._cut(row) for row in found.tolist()]
+
+    def prefix(self, soft: Tensor) -> Tensor:
+        """Return the prompt's vectors with the soft tokens in their place (B, P, C)."""
+        words = self.model.get_input_embeddings()
+        parts = []
+        for ids in (self._before, self._after):
+            row = torch.tensor(ids, dtype=torch.long, device=soft.device)
+            parts.append(words(row).expand(soft.shape[0], -1, -1))
+        prefix = torch.cat((parts[0], soft.to(parts[0].dtype), parts[1]), 1)
+        if prefix.shape[1] >= self._limit():
+            raise ValueError(
+                f"prompt and soft tokens take {prefix.shape[1]} positions, {self.name!r} has "
+                f"{self._limit()}. Shorten the prompt or take fewer soft tokens."
+            )
+        return prefix
+
+    def _limit(self) -> int:
+        return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 30)
+
+    def _plain_ids(self, text: str) -> list[int]:
+        found = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return [int(one) for one in found]
+
+    def _cut(self, row: list[int]) -> list[int]:
+        return row[: row.index(self.end) + 1] if self.end in row else row
+
+    def _text(self, ids: Sequence[int]) -> str:
+        return " ".join(self.tokenizer.decode(list(ids), skip_special_tokens=True).split())
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a saved inverter has to say about it."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "tuning": self.tuning,
+            "fingerprint": self.fingerprint,
+            "prompt": self.prompt,
+            "no_repeat": self.no_repeat,
+            "max_tokens": self.max_tokens,
+        }
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return nothing: what was trained has a folder of its own."""
+        return {}
+
+    def save(self, folder: Path) -> None:
+        """Write what was trained: low-rank matrices, or the whole model."""
+        if self.tuning == "lora":
+            self.model.save_pretrained(folder / _LORA)
+        elif self.tuning == "whole":
+            self.model.save_pretrained(folder / _WHOLE)
+            self.tokenizer.save_pretrained(folder / _WHOLE)
+
+    @classmethod
+    def load(cls, folder: Path, said: Mapping[str, Any], llm: Any = None) -> HuggingFaceDecoder:
+        """Return the decoder that was saved.
+
+        Parameters
+        ----------
+        folder : path
+            Where :meth:`save` wrote.
+        said : mapping
+            What :meth:`describe` said.
+        llm : str, path, model, or (model, tokenizer), optional
+            The language model, where it does not lie where it lay.
+
+        Returns
+        -------
+        HuggingFaceDecoder
+            Ready to write.
+
+        Raises
+        ------
+        ValueError
+            If the language model is another one.
+        """
+        settings = {name: said[name] for name in ("prompt", "no_repeat", "max_tokens")}
+        if said["tuning"] == "whole":
+            kept = folder / _WHOLE
+            if not kept.is_dir():
+                raise ValueError(f"{str(folder)!r} lacks its folder {_WHOLE!r}. Save it again.")
+            made = cls.from_source(kept, freeze=False, **{**settings, "name": said["name"]})
+        else:
+            source = said["name"] if llm is None else llm
+            made = cls.from_source(source, **settings)
+        if made.fingerprint != said["fingerprint"]:
+            raise ValueError(
+                f"The inverter in {str(folder)!r} was made for the language model "
+                f"{said['name']!r} (fingerprint {said['fingerprint']}), got {made.name!r} "
+                f"(fingerprint {made.fingerprint}). Give that model as llm."
+            )
+        if said["tuning"] == "lora":
+            made.model = _load_lora(made.model, folder / _LORA)
+            made.tuning = "lora"
+        return made
+
+
+class _Rules:
+    """What may be written, and what is drawn, for transformers' generation."""
+
+    def __init__(
+        self, end: int, no_repeat: int, temperature: float, uniforms: Tensor | None
+    ) -> None:
+        self.end, self.no_repeat = end, no_repeat
+        self.temperature, self.uniforms = temperature, uniforms
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        scores = scores.float().clone()
+        length = input_ids.shape[1]  # of what was written: the prompt has no ids
+        if length == 0:
+            scores[:, self.end] = -torch.inf
+        if self.no_repeat and length:
+            rows, tokens = repeats(input_ids, self.no_repeat)
+            scores[rows, tokens] = -torch.inf
+        if self.uniforms is None:
+            return scores
+        heat = scores.new_full((len(scores),), self.temperature)
+        chosen = draw(scores, heat, self.uniforms[:, length])
+        scores.fill_(-torch.inf)
+        return scores.scatter(1, chosen[:, None], 0.0)
+
+
+def _check_model(model: Any, name: str) -> None:
+    prepare = getattr(model, "prepare_inputs_for_generation", None)
+    forward = inspect.signature(model.forward).parameters
+    able = prepare is not None and "inputs_embeds" in inspect.signature(prepare).parameters
+    if not (able and "inputs_embeds" in forward and hasattr(model, "generate")):
+        raise ValueError(
+            f"llm {name!r} ({type(model).__name__}) cannot generate from inputs_embeds, which is "
+            "how it would read soft tokens. Choose a causal language model that can, such as one "
+            "of the Llama, Qwen or GPT-2 families."
+        )
+
+
+def _marks(tokenizer: Any, name: str) -> tuple[int, int]:
+    """Return the ids that end a sentence and fill up a row."""
+    end = tokenizer.eos_token_id
+    end = tokenizer.sep_token_id if end is None else end
+    if end is None:
+        raise ValueError(
+            f"llm {name!r} must have an end token, its tokeniser knows neither eos_token nor "
+            "sep_token. Set tokenizer.eos_token."
+        )
+    pad = tokenizer.pad_token_id
+    return int(end), int(end if pad is None else pad)
+
+
+def _opening(tokenizer: Any) -> list[int]:
+    """Return the ids that a tokeniser puts before every text."""
+    whole = list(tokenizer("a")["input_ids"])
+    bare = list(tokenizer("a", add_special_tokens=False)["input_ids"])
+    for at in range(len(whole) - len(bare) + 1):
+        if whole[at : at + len(bare)] == bare:
+            return [int(one) for one in whole[:at]]
+    return []
+
+
+def _with_lora(model: Any, lora: Mapping[str, Any] | bool) -> Any:
+    peft = _peft()
+    given = {} if isinstance(lora, bool) else dict(lora)
+    settings = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear", **given}
+    return peft.get_peft_model(model, peft.LoraConfig(task_type="CAUSAL_LM", **settings))
+
+
+def _load_lora(model: Any, folder: Path) -> Any:
+    if not (folder / "adapter_config.json").is_file():
+        raise ValueError(f"{str(folder.parent)!r} lacks its folder {_LORA!r}. Save it again.")
+    made = _peft().PeftModel.from_pretrained(model, str(folder), is_trainable=True)
+    made.eval()
+    return made
+
+
+def _peft() -> Any:
+    try:
+        import peft
+    except ImportError:
+        raise ImportError("LoRA needs peft: pip install 'vicinal[text]'.") from None
+    return peft

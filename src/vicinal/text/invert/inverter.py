@@ -1,0 +1,461 @@
+"""Embeddings back to sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vicinal._checks import check_choice, check_count, check_number
+from vicinal._random import RandomState, Seeds
+from vicinal.text.encoder import Encoder
+from vicinal.text.invert.adaptor import Adaptor
+from vicinal.text.invert.candidates import Candidates, Inversion, cosine
+from vicinal.text.invert.decoders import Decoder
+
+__all__ = ["Inverter"]
+
+Floats = npt.NDArray[np.float32]
+
+
+class Inverter:
+    """Turns sentence embeddings back into sentences.
+
+    An adaptor makes a few soft tokens of an embedding; a causal language model reads them, inside a
+    prompt where it has one, and writes.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Where the embeddings come from.
+    adaptor : Adaptor
+        From embeddings to soft tokens.
+    decoder : Decoder
+        The language model.
+    notes : dict, optional
+        Anything that JSON can hold, kept in a saved folder: where it was trained, its figures.
+
+    See Also
+    --------
+    vicinal.text.align : Stage 1: train the adaptor on unlabelled texts.
+    vicinal.text.refine : Stage 2: follow an encoder that has learnt a task.
+
+    References
+    ----------
+    Kong et al., "inversedMixup: Data Augmentation via Inverting Mixed Embeddings", 2026.
+    Morris et al., "Text Embeddings Reveal (Almost) As Much As Text", EMNLP 2023.
+
+    Examples
+    --------
+    >>> inverter = Inverter.from_pretrained("nano")  # doctest: +SKIP
+    >>> inverter.invert(inverter.encode(["The battery died."]), candidates=4)  # doctest: +SKIP
+    Inversion(sentences=['The battery died.'], closeness=array([1.], dtype=float32))
+    """
+
+    #: Embeddings that go through the language model at once.
+    CHUNK = 128
+    #: Tokens of all candidates but the first are drawn at this temperature.
+    TEMPERATURE = 0.6
+    #: How far a correction aims past the target, as a share of what the draft missed it by.
+    STEP = 0.25
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        adaptor: Adaptor,
+        decoder: Decoder,
+        *,
+        notes: dict[str, Any] | None = None,
+    ) -> None:
+        if encoder.dim != adaptor.embedding:
+            raise ValueError(
+                f"adaptor must read embeddings of length {encoder.dim}, as the encoder "
+                f"{encoder.name!r} makes them, got {adaptor.embedding}."
+            )
+        if decoder.width != adaptor.width:
+            raise ValueError(
+                f"adaptor must make soft tokens of length {decoder.width}, as the language model "
+                f"reads them, got {adaptor.width}."
+            )
+        self.encoder, self.adaptor, self.decoder = encoder, adaptor.eval(), decoder
+        self.notes: dict[str, Any] = dict(notes or {})
+        self.preface = ""
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | PathLike[str] = "nano",
+        *,
+        encoder: Encoder | str | PathLike[str] | None = None,
+        llm: Any = None,
+        device: str | None = None,
+        backend: str = "torch",
+    ) -> Inverter:
+        """Return a saved inverter.
+
+        Parameters
+        ----------
+        source : str or path, default "nano"
+            "nano", the small English one that comes with the package; a folder that
+            :meth:`save_pretrained` wrote; or a hub name.
+        encoder : Encoder, str or path, optional
+            The encoder that it was made for, where it does not lie where it lay.
+        llm : str, path or model, optional
+            The language model that it was made for, where it does not lie where it lay.
+        device : str, optional
+            Such as "cpu" or "cuda"; the CPU where left out.
+        backend : {"torch", "vllm"}, default "torch"
+            What runs the language model; "vllm" only writes, and needs a GPU.
+
+        Returns
+        -------
+        Inverter
+            Ready to write.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder.
+        OSError
+            If the hub could not be asked.
+        ValueError
+            If what is there does not fit together: files, encoder, language model, version.
+        """
+        from vicinal.text.invert.folder import find_folder, load
+
+        check_choice("backend", backend, ["torch", "vllm"])
+        reader, adaptor, decoder, notes, preface = load(find_folder(source), encoder, llm, backend)
+        made = cls(reader, adaptor, decoder, notes=notes)
+        made.preface = preface
+        return made.to(device) if device else made
+
+    @classmethod
+    def build(
+        cls,
+        encoder: Encoder | str | PathLike[str],
+        llm: Any,
+        *,
+        soft_tokens: int = 8,
+        hidden: int = 1024,
+        prompt: str | None = None,
+        freeze_llm: bool = True,
+        lora: Mapping[str, Any] | bool | None = None,
+        random_state: RandomState = 0,
+    ) -> Inverter:
+        """Return an inverter whose adaptor has learnt nothing yet.
+
+        Parameters
+        ----------
+        encoder : Encoder, str or path
+            An encoder, or the folder or hub name of one.
+        llm : str, path, model, or (model, tokenizer)
+            A causal language model of Hugging Face's.
+        soft_tokens : int, default 8
+            How many vectors stand for a sentence.
+        hidden : int, default 1024
+            Width of the adaptor's inner layer.
+        prompt : str, optional
+            Text with ``{}`` where the soft tokens go; a short instruction where left out.
+        freeze_llm : bool, default True
+            Whether the language model stays as it is.
+        lora : mapping or bool, optional
+            Low-rank matrices learn beside its frozen weights: settings of ``peft.LoraConfig``, or
+            True.
+        random_state : int, Generator or None
+            Seed of the adaptor's first weights.
+
+        Returns
+        -------
+        Inverter
+            To be trained by :func:`vicinal.text.align`.
+
+        Raises
+        ------
+        ValueError
+            If the language model cannot generate from ``inputs_embeds``.
+        OSError
+            If a model is neither on this machine nor to be fetched.
+        """
+        from vicinal.text.invert.huggingface import PROMPT, HuggingFaceDecoder
+
+        check_count("soft_tokens", soft_tokens)
+        check_count("hidden", hidden)
+        reader = Encoder(encoder) if isinstance(encoder, (str, PathLike)) else encoder
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(Seeds(random_state).generator(1).integers(1 << 31)))
+            decoder = HuggingFaceDecoder.from_source(
+                llm, prompt=PROMPT if prompt is None else prompt, freeze=freeze_llm, lora=lora
+            )
+            adaptor = Adaptor(
+                reader.dim,
+                decoder.width,
+                soft_tokens=soft_tokens,
+                hidden=hidden,
+                loudness=decoder.loudness,
+            )
+        return cls(reader, adaptor, decoder)
+
+    def save_pretrained(self, folder: str | PathLike[str], *, half: bool = False) -> None:
+        """Write a folder that :meth:`from_pretrained` reads.
+
+        It holds the adaptor, and of the language model what was trained. An encoder, and a language
+        model that stayed as it was, are named in it, with their fingerprints.
+
+        Parameters
+        ----------
+        folder : str or path
+            A new folder, or that of an inverter, which is replaced once all is written.
+        half : bool, default False
+            Whether weights are kept in float16.
+
+        Raises
+        ------
+        FileExistsError
+            If it holds something else.
+        FileNotFoundError
+            If the folder above it does not exist.
+        """
+        from vicinal.text.invert.folder import save
+
+        save(self, folder, half=half)
+
+    def push_to_hub(self, name: str, *, token: str | None = None) -> None:
+        """Send what :meth:`save_pretrained` writes to the hub.
+
+        Parameters
+        ----------
+        name : str
+            Such as "me/my-inverter"; made where it does not exist.
+        token : str, optional
+            Of the hub; the one it remembers where left out.
+
+        Raises
+        ------
+        OSError
+            If the hub cannot be reached, or refuses.
+        """
+        from vicinal.text.invert.folder import push
+
+        push(self, name, token)
+
+    def to(self, device: str) -> Inverter:
+        """Move adaptor and language model to a device.
+
+        Parameters
+        ----------
+        device : str
+            Such as "cpu" or "cuda".
+
+        Returns
+        -------
+        Inverter
+            Itself.
+        """
+        self.adaptor.to(device)
+        self.decoder.to(device)
+        return self
+
+    @property
+    def history_(self) -> list[dict[str, float]]:
+        """Evaluations of the last training, as ``align`` and ``refine`` made them."""
+        return list(self.notes.get("history", []))
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Return the embeddings of texts.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Any number.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_texts, dim)
+            As the encoder makes them.
+        """
+        return self.encoder.encode(texts)
+
+    def generate(
+        self,
+        embeddings: npt.ArrayLike,
+        *,
+        temperature: float = 0.0,
+        beams: int = 1,
+        max_tokens: int | None = None,
+        random_state: RandomState = None,
+    ) -> tuple[list[str], Floats]:
+        """Write one sentence for each embedding.
+
+        Parameters
+        ----------
+        embeddings : array of shape (n_embeddings, dim)
+            As :meth:`encode` makes them, or mixtures of such.
+        temperature : float, default 0.0
+            0 takes the likeliest token each time; above, tokens are drawn.
+        beams : int, default 1
+            Sentences followed at once. Only at temperature 0.
+        max_tokens : int, optional
+            Longest sentence, in tokens of the language model.
+        random_state : int, Generator or None
+            Seed of what is drawn.
+
+        Returns
+        -------
+        tuple of list of str and ndarray of shape (n_embeddings,)
+            Sentences, and the mean log-probability a token of each.
+
+        Raises
+        ------
+        ValueError
+            If embeddings have another shape, or hold what is not finite.
+        """
+        rows = self._check(embeddings)
+        check_number("temperature", temperature, low=0)
+        check_count("beams", beams)
+        if beams > 1 and temperature > 0:
+            raise ValueError(
+                f"beams must be 1 where tokens are drawn (temperature={temperature:g}), got "
+                f"{beams}. Set temperature=0."
+            )
+        rng = Seeds(random_state).generator(0)
+        lines: list[str] = []
+        likely = np.empty(len(rows), np.float32)
+        for at in range(0, len(rows), self.CHUNK):
+            span = slice(at, at + self.CHUNK)
+            found, likely[span] = self.decoder.generate(
+                self._soft(rows[span]),
+                temperature=temperature,
+                beams=beams,
+                max_tokens=max_tokens,
+                generator=rng,
+            )
+            lines.extend(found)
+        return lines, likely
+
+    def candidates(
+        self,
+        embeddings: npt.ArrayLike,
+        n: int = 4,
+        *,
+        max_tokens: int | None = None,
+        random_state: RandomState = None,
+    ) -> Candidates:
+        """Write several sentences for each embedding, and encode them again.
+
+        Parameters
+        ----------
+        embeddings : array of shape (n_embeddings, dim)
+            As :meth:`encode` makes them, or mixtures of such.
+        n : int, default 4
+            Sentences for each: the likeliest, and n - 1 drawn ones.
+        max_tokens : int, optional
+            Longest sentence, in tokens of the language model.
+        random_state : int, Generator or None
+            Seed of what is drawn.
+
+        Returns
+        -------
+        Candidates
+            Sentences, their embeddings and likelihoods.
+
+        Raises
+        ------
+        ValueError
+            If embeddings have another shape, or hold what is not finite.
+        """
+        rows, n = self._check(embeddings), check_count("n", n)
+        rng = Seeds(random_state).generator(0)
+        lines: list[list[str]] = []
+        likely = np.empty((len(rows), n), np.float32)
+        size = max(1, self.CHUNK * 2 // n)
+        for at in range(0, len(rows), size):
+            span = slice(at, at + size)
+            found, likely[span] = self.decoder.candidates(
+                self._soft(rows[span]),
+                n,
+                temperature=self.TEMPERATURE,
+                max_tokens=max_tokens,
+                generator=rng,
+            )
+            lines.extend(found)
+        embedded = self.encode([line for row in lines for line in row])
+        return Candidates(lines, embedded.reshape(len(rows), n, self.encoder.dim), likely)
+
+    def invert(
+        self,
+        embeddings: npt.ArrayLike,
+        candidates: int = 1,
+        *,
+        corrections: int = 0,
+        random_state: RandomState = None,
+    ) -> Inversion:
+        """Write the sentence that comes nearest to each embedding.
+
+        Parameters
+        ----------
+        embeddings : array of shape (n_embeddings, dim)
+            As :meth:`encode` makes them, or mixtures of such.
+        candidates : int, default 1
+            Sentences written for each, of which the one nearest to the embedding stays.
+        corrections : int, default 0
+            How often a sentence is written again, greedily, for an embedding that lies past the
+            target, on the side away from that of the sentence so far; the new one stays where it
+            comes nearer. One correction brings more than one more candidate does, and costs more.
+        random_state : int, Generator or None
+            Seed of what is drawn.
+
+        Returns
+        -------
+        Inversion
+            Sentences, and how near they come (cosine).
+
+        Raises
+        ------
+        ValueError
+            If embeddings have another shape, or hold what is not finite.
+        """
+        check_count("candidates", candidates)
+        check_count("corrections", corrections, low=0)
+        rows = self._check(embeddings)
+        found = self.candidates(rows, candidates, random_state=random_state)
+        closeness = found.closeness(rows)
+        at, best = np.arange(len(rows)), found.pick(closeness)
+        lines = [found.sentences[i][j] for i, j in zip(at, best, strict=True)]
+        near, there = closeness[at, best], found.embeddings[at, best]
+        for _ in range(corrections):
+            drafts, _ = self.generate(rows + self.STEP * (rows - there))
+            moved = self.encode(drafts)
+            nearer = cosine(rows, moved) > near
+            pairs = zip(lines, drafts, nearer, strict=True)
+            lines = [new if better else old for old, new, better in pairs]
+            there = np.where(nearer[:, None], moved, there)
+            near = np.where(nearer, cosine(rows, moved), near)
+        return Inversion(lines, near)
+
+    def _check(self, embeddings: npt.ArrayLike) -> Floats:
+        try:
+            rows = np.asarray(embeddings, np.float32)
+        except (TypeError, ValueError):
+            raise TypeError(
+                "embeddings must be numbers, one row for each sentence, got "
+                f"{type(embeddings).__name__} of other things. Make them with encode."
+            ) from None
+        if rows.ndim != 2 or rows.shape[1] != self.adaptor.embedding:
+            raise ValueError(
+                f"embeddings must have shape (n_embeddings, {self.adaptor.embedding}), got "
+                f"{rows.shape}. Make them with encode."
+            )
+        if not np.isfinite(rows).all():
+            bad = int(np.flatnonzero(~np.isfinite(rows).all(1))[0])
+            raise ValueError(f"embeddings must be finite, row {bad} is not. Drop such rows.")
+        return rows
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def _soft(self, rows: Floats) -> torch.Tensor:
+        device = self.adaptor.mean.device
+        soft: torch.Tensor = self.adaptor(torch.from_numpy(np.ascontiguousarray(rows)).to(device))
+        return soft

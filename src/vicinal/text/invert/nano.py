@@ -1,0 +1,267 @@
+"""Nano's decoder: small, trained from the encoder's own layers, and quick to write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vicinal._checks import check_count, check_number
+from vicinal.text._readers import HalfCopy
+from vicinal.text.encoder import has_bfloat16
+from vicinal.text.invert.codec import EOS, FORMAL, INFORMAL, PAD, SPECIALS, Codec
+from vicinal.text.invert.decoders import Written, WrittenSeveral
+from vicinal.text.invert.network import NanoNetwork, NanoShape
+from vicinal.text.invert.writing import Rules, beam_search, write
+
+__all__ = ["NanoDecoder"]
+
+_VOCAB = "vocab.txt"
+
+
+class NanoDecoder:
+    """Nano's network and the codec between its ids and text.
+
+    Parameters
+    ----------
+    network : NanoNetwork
+        The decoder.
+    codec : Codec
+        Its vocabulary.
+    no_repeat : int, default 3
+        No run of so many tokens is written twice in a sentence; 0 allows every repetition.
+    max_tokens : int, default 64
+        Longest sentence written, markers included, where nothing else is asked for.
+    """
+
+    kind = "nano"
+
+    def __init__(
+        self, network: NanoNetwork, codec: Codec, *, no_repeat: int = 3, max_tokens: int = 64
+    ) -> None:
+        self.network, self.codec = network.eval(), codec
+        self.no_repeat = check_count("no_repeat", no_repeat, low=0)
+        self.max_tokens = check_count("max_tokens", max_tokens, low=2)
+        self.width = network.config.width
+        self._half = HalfCopy(network)
+
+    @property
+    def trainable(self) -> list[nn.Parameter]:
+        """All weights that are not frozen."""
+        return [one for one in self.network.parameters() if one.requires_grad]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.network.bias.device
+
+    def to(self, device: str) -> NanoDecoder:
+        """Move to a device."""
+        self.network.to(device)
+        return self
+
+    def train(self, mode: bool = True) -> NanoDecoder:
+        """Do nothing: there is no dropout."""
+        return self
+
+    def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each sentence, its style token first and its end token last.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Sentences; words that the vocabulary cannot spell are left out, and long ones are cut.
+
+        Returns
+        -------
+        list of list of int
+            Rows of different lengths.
+        """
+        return [self.codec.spell(text)[: self.network.config.positions] for text in texts]
+
+    def loss(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
+        """Return the mean negative log-likelihood of the sentences' tokens.
+
+        Parameters
+        ----------
+        soft : Tensor of shape (B, S, C)
+            Soft tokens.
+        rows : sequence of sequence of int
+            Ids of B sentences.
+
+        Returns
+        -------
+        Tensor
+            One number; soft tokens, style tokens and padding do not count.
+        """
+        lengths = torch.tensor([len(row) for row in rows])
+        ids = torch.full((len(rows), int(lengths.max())), PAD)
+        for at, row in enumerate(rows):
+            ids[at, : len(row)] = torch.tensor(row)
+        return self.network.loss(soft, ids.to(soft.device), lengths.to(soft.device))
+
+    def generate(
+        self,
+        soft: Tensor,
+        *,
+        temperature: float = 0.0,
+        beams: int = 1,
+        max_tokens: int | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> Written:
+        """Write one sentence for each row of soft tokens.
+
+        Parameters
+        ----------
+        soft : Tensor of shape (B, S, C)
+            Soft tokens.
+        temperature : float, default 0.0
+            0 takes the likeliest token each time.
+        beams : int, default 1
+            Sentences followed at once; with more than one, nothing is drawn.
+        max_tokens : int, optional
+            Longest sentence, markers included.
+        generator : numpy.random.Generator, optional
+            What draws are made with.
+
+        Returns
+        -------
+        tuple of list of str and ndarray of shape (B,)
+            Sentences, and the mean log-probability a token of each.
+        """
+        if beams > 1:
+            network, soft = self._ready(soft)
+            ids, likely = beam_search(network, soft, beams, self._rules(max_tokens))
+            return [self.codec.decode(row) for row in ids], likely.cpu().numpy()
+        lines, likely_each = self._write(soft, [temperature], max_tokens, generator)
+        return [row[0] for row in lines], likely_each[:, 0]
+
+    def candidates(
+        self,
+        soft: Tensor,
+        n: int,
+        *,
+        temperature: float,
+        max_tokens: int | None = None,
+        generator: np.random.Generator,
+    ) -> WrittenSeveral:
+        """Write the likeliest sentence and n - 1 drawn ones for each row of soft tokens.
+
+        Parameters
+        ----------
+        soft : Tensor of shape (B, S, C)
+            Soft tokens, read once for all sentences of a row.
+        n : int
+            Sentences a row.
+        temperature : float
+            Of the drawn ones.
+        max_tokens : int, optional
+            Longest sentence, markers included.
+        generator : numpy.random.Generator
+            What draws are made with.
+
+        Returns
+        -------
+        tuple of list of list of str and ndarray of shape (B, n)
+            Sentences, and the mean log-probability a token of each.
+        """
+        return self._write(soft, [0.0] + [temperature] * (n - 1), max_tokens, generator)
+
+    def _write(
+        self,
+        soft: Tensor,
+        temperatures: Sequence[float],
+        max_tokens: int | None,
+        generator: np.random.Generator | None,
+    ) -> WrittenSeveral:
+        network, soft = self._ready(soft)
+        rules, shape = self._rules(max_tokens), (soft.shape[0], len(temperatures))
+        uniforms = torch.zeros(*shape, rules.max_tokens)
+        if any(temperatures):
+            rng = np.random.default_rng() if generator is None else generator
+            uniforms = torch.from_numpy(rng.random(uniforms.shape, np.float32))
+        heat = torch.tensor([check_number("temperature", t, low=0) for t in temperatures])
+        ids, likely = write(network, soft, heat, uniforms, rules)
+        lines = [self.codec.decode(row) for row in ids]
+        each = shape[1]
+        rows = [lines[at : at + each] for at in range(0, len(lines), each)]
+        return rows, likely.view(shape).cpu().numpy()
+
+    def _rules(self, max_tokens: int | None) -> Rules:
+        longest = self.max_tokens if max_tokens is None else check_count("max_tokens", max_tokens)
+        # the style token, which is not written, stands before them
+        return Rules(FORMAL, EOS, (PAD, FORMAL, INFORMAL), longest + 1, self.no_repeat)
+
+    def _ready(self, soft: Tensor) -> tuple[NanoNetwork, Tensor]:
+        """Return the network in bfloat16 where the processor has it, and soft tokens alike."""
+        if not has_bfloat16(self.device.type):
+            return self.network, soft.float()
+        return self._half.get(), soft.to(torch.bfloat16)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a saved inverter has to say about it."""
+        return {
+            "kind": self.kind,
+            "shape": asdict(self.network.config),
+            "no_repeat": self.no_repeat,
+            "max_tokens": self.max_tokens,
+        }
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return all weights."""
+        found: Mapping[str, Tensor] = self.network.state_dict()
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write the vocabulary."""
+        (folder / _VOCAB).write_text("\n".join(self.codec.tokens), "utf-8")
+
+    @classmethod
+    def load(
+        cls, folder: Path, said: Mapping[str, Any], weights: Mapping[str, Tensor]
+    ) -> NanoDecoder:
+        """Return the decoder that was saved.
+
+        Parameters
+        ----------
+        folder : path
+            Where :meth:`save` wrote.
+        said : mapping
+            What :meth:`describe` said.
+        weights : mapping of str to Tensor
+            What :meth:`weights` returned.
+
+        Returns
+        -------
+        NanoDecoder
+            In float32.
+
+        Raises
+        ------
+        ValueError
+            If vocabulary and weights do not fit together.
+        """
+        shape = NanoShape(**said["shape"])
+        path = folder / _VOCAB
+        if not path.is_file():
+            raise ValueError(f"{str(folder)!r} lacks its file {_VOCAB!r}. Save the inverter again.")
+        tokens = path.read_text("utf-8").split("\n")
+        if len(tokens) != shape.vocab or tuple(tokens[: len(SPECIALS)]) != SPECIALS:
+            raise ValueError(
+                f"{str(path)!r} holds {len(tokens)} tokens, the weights know "
+                f"{shape.vocab}. Files of two inverters were mixed up; save it again."
+            )
+        with torch.random.fork_rng(devices=[]):  # what is drawn here is overwritten at once
+            network = NanoNetwork(shape)
+        network.load_state_dict(weights)
+        return cls(
+            network,
+            Codec(tokens[len(SPECIALS) :]),
+            no_repeat=said["no_repeat"],
+            max_tokens=said["max_tokens"],
+        )

@@ -1,0 +1,138 @@
+"""Nano's decoder network: soft tokens go in, the sentence they stand for is predicted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vicinal.text._blocks import NEVER, Block, attend
+
+__all__ = ["Memory", "NanoNetwork", "NanoShape"]
+
+
+@dataclass(frozen=True)
+class NanoShape:
+    """Sizes of nano's decoder."""
+
+    vocab: int
+    width: int = 384
+    inner: int = 1536
+    heads: int = 12
+    layers: int = 6
+    positions: int = 96
+
+
+class Memory:
+    """Keys and values of all layers for the positions read so far, with room for more.
+
+    Parameters
+    ----------
+    pairs : list of (Tensor, Tensor)
+        Keys and values (B, H, T, D) of each layer.
+    """
+
+    ROOM = 32  # positions added at once
+
+    def __init__(self, pairs: list[tuple[Tensor, Tensor]]) -> None:
+        self.held = torch.stack([torch.stack(pair) for pair in pairs])  # (L, 2, B, H, T, D)
+        self.length = self.held.shape[4]
+
+    def reserve(self) -> None:
+        """Make room for one more position."""
+        if self.length == self.held.shape[4]:
+            room = self.held.new_zeros(*self.held.shape[:4], self.ROOM, self.held.shape[5])
+            self.held = torch.cat((self.held, room), 4)
+
+    def take(self, rows: Tensor) -> None:
+        """Go on with some of the rows, each as often as it is named."""
+        self.held = self.held[..., : self.length, :].index_select(2, rows)
+
+
+class NanoNetwork(nn.Module):  # type: ignore[misc]  # torch is Any here
+    """A causal decoder of post-norm layers, with the output layer tied to the word vectors.
+
+    Parameters
+    ----------
+    shape : NanoShape
+        Its sizes.
+    """
+
+    def __init__(self, shape: NanoShape) -> None:
+        super().__init__()
+        self.config = shape
+        self.words = nn.Embedding(shape.vocab, shape.width)
+        self.positions = nn.Embedding(shape.positions, shape.width)
+        self.norm = nn.LayerNorm(shape.width, eps=1e-12)
+        blocks = (Block(shape.width, shape.heads, shape.inner) for _ in range(shape.layers))
+        self.blocks = nn.ModuleList(blocks)
+        self.bias = nn.Parameter(torch.zeros(shape.vocab))
+
+    def embed(self, ids: Tensor, start: int = 0) -> Tensor:
+        """Return word plus position vectors of ids that begin at position `start`."""
+        vectors: Tensor = self.words(ids) + self.positions.weight[start : start + ids.shape[1]]
+        return vectors
+
+    def read(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Pass vectors (B, T, C) through all layers; return states, and keys and values."""
+        kind = x.device.type
+        if torch.is_autocast_enabled(kind):
+            x = x.to(torch.get_autocast_dtype(kind))
+        x = self.norm(x)
+        mask = torch.full((x.shape[1], x.shape[1]), NEVER, device=x.device).triu(1)
+        pairs = []
+        for block in self.blocks:
+            x, pair = block(x, mask)
+            pairs.append(pair)
+        return x, pairs
+
+    def step(self, x: Tensor, memory: Memory) -> Tensor:
+        """Pass the vectors (B, 1, C) of one new position, and remember it."""
+        memory.reserve()
+        at = memory.length
+        x = self.norm(x)
+        for layer, block in enumerate(self.blocks):
+            q, k, v = block.split(x)
+            keys, values = memory.held[layer]
+            keys[:, :, at : at + 1], values[:, :, at : at + 1] = k, v
+            x = block.finish(x, attend(q, keys[:, :, : at + 1], values[:, :, : at + 1], None))
+        memory.length += 1
+        return x
+
+    def states(self, soft: Tensor, ids: Tensor) -> Tensor:
+        """Return states (B, T, C) at the sentence positions; the one at t predicts token t + 1."""
+        x, _ = self.read(torch.cat((soft, self.embed(ids)), 1))
+        return x[:, soft.shape[1] :]
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Return the scores of the next token, by the tied output layer."""
+        return functional.linear(states, self.words.weight, self.bias)
+
+    def loss(self, soft: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return the mean cross entropy over pieces, markers and the end token.
+
+        Soft, style and padding positions are never predicted.
+
+        Parameters
+        ----------
+        soft : Tensor of shape (B, S, C)
+            Soft tokens.
+        ids : Tensor of shape (B, T)
+            Style token, sentence, end token, padding.
+        lengths : Tensor of shape (B,)
+            Real tokens of each row.
+
+        Returns
+        -------
+        Tensor
+            One number.
+        """
+        states = self.states(soft, ids[:, :-1])
+        targets = ids[:, 1:]
+        real = torch.arange(1, ids.shape[1], device=ids.device) < lengths[:, None]
+        scores = self.logits(states[real])
+        # bfloat16 scores take a third of the time off the head on a CPU
+        with torch.autocast(scores.device.type, enabled=False):
+            return functional.cross_entropy(scores, targets[real])

@@ -1,0 +1,410 @@
+"""An inverter that knows a task: its encoder may have moved, and its head tells classes apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vicinal.text.encoder import Encoder
+from vicinal.text.invert.inverter import Inverter
+
+if TYPE_CHECKING:
+    from vicinal.text.classify.backbones import Pretrained
+
+__all__ = ["Head", "TaskEncoder", "TaskInverter"]
+
+Floats = npt.NDArray[np.float32]
+_CARD, _WEIGHTS, _INVERTER, _ENCODER = "task.json", "head.safetensors", "inverter", "encoder"
+_FORMAT, _VERSION = "vicinal-task-inverter", 1
+
+
+class _TaskReader:
+    """A tokeniser and a network of Hugging Face's, whose last states are averaged."""
+
+    pooling = "mean"
+
+    def __init__(self, backbone: Pretrained, network: Any) -> None:
+        self.backbone, self.model = backbone, network.eval()
+        self.max_tokens = backbone.max_tokens
+
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+        return int(self.model.config.hidden_size)
+
+    def cut(self, max_tokens: int) -> None:
+        """Cut texts at this many tokens from now on."""
+        self.max_tokens = self.backbone.max_tokens = max_tokens
+
+    def ids(self, text: str) -> list[int]:
+        """Return the tokens of a text."""
+        return [int(one) for one in self.backbone.rows([text])[0]["input_ids"]]
+
+    def weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Return the weights that embeddings depend on."""
+        yield from self.model.named_parameters()
+
+    def embed(
+        self, texts: Sequence[str], *, batch_size: int, half: bool, normalise: bool, progress: bool
+    ) -> Tensor:
+        """Return embeddings (N, D), in float32."""
+        rows = self.backbone.rows(texts)
+        order = sorted(range(len(rows)), key=lambda at: len(rows[at]["input_ids"]))
+        found = torch.empty(len(rows), self.dim)
+        device = next(self.model.parameters()).device
+        arithmetic = torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
+        with arithmetic:
+            for at in range(0, len(order), batch_size):
+                places = order[at : at + batch_size]
+                batch = self.backbone.collate([rows[i] for i in places])
+                on_device = {name: value.to(device) for name, value in batch.items()}
+                states = self.model(**on_device)[0].float()
+                counts = on_device["attention_mask"].float()[..., None]
+                found[places] = ((states * counts).sum(1) / counts.sum(1).clamp(min=1)).cpu()
+        return torch.nn.functional.normalize(found, dim=1) if normalise else found
+
+
+class TaskEncoder(Encoder):
+    """The encoder of a task model: the mean of a network's last states.
+
+    Parameters
+    ----------
+    backbone : Pretrained
+        Tokeniser and batches.
+    network : torch.nn.Module
+        The encoder in it.
+    name : str
+        What it was made from.
+    batch_size : int, default 64
+        Texts encoded at once.
+    dtype : {"auto", "float32", "bfloat16"}, default "auto"
+        Arithmetic.
+    """
+
+    def __init__(
+        self,
+        backbone: Pretrained,
+        network: Any,
+        name: str,
+        *,
+        batch_size: int = 64,
+        dtype: str = "auto",
+    ) -> None:
+        # not the parent's, which loads a model by its name
+        self.name, self.batch_size, self.dtype = name, batch_size, dtype
+        self.normalise, self.cache = False, None
+        self.backbone, self.model = backbone, network
+        self._reader: Any = _TaskReader(backbone, network)
+        self.max_tokens = self._reader.max_tokens
+        self._fingerprint = None
+
+    def save(self, folder: Path) -> None:
+        """Write an ordinary Hugging Face folder.
+
+        Parameters
+        ----------
+        folder : path
+            An empty one.
+        """
+        from vicinal.text.classify.backbones import quiet
+
+        with quiet():
+            self.model.save_pretrained(folder)
+            self.backbone.tokenizer.save_pretrained(folder)
+
+    @classmethod
+    def load(cls, folder: Path, name: str, max_tokens: int) -> TaskEncoder:
+        """Return what :meth:`save` wrote.
+
+        Parameters
+        ----------
+        folder : path
+            Where it is.
+        name : str
+            What it was made from.
+        max_tokens : int
+            Longer texts are cut.
+
+        Returns
+        -------
+        TaskEncoder
+            With the same embeddings.
+        """
+        from transformers import AutoModel
+
+        from vicinal.text.classify.backbones import Pretrained, quiet
+
+        backbone = Pretrained(str(folder), max_tokens, "mean")
+        with quiet():
+            network = AutoModel.from_pretrained(folder)
+        if getattr(network, "pooler", None) is not None:
+            network.pooler = None  # it was not saved either
+        return cls(backbone, network, name)
+
+
+class Head:
+    """A linear classification head on embeddings.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Labels, sorted.
+    coefficients : ndarray of shape (n_classes, dim)
+        One row for each.
+    intercepts : ndarray of shape (n_classes,)
+        One number for each.
+    """
+
+    def __init__(self, classes: npt.NDArray[Any], coefficients: Floats, intercepts: Floats) -> None:
+        self.classes = classes
+        # safetensors writes memory as it lies, and scikit-learn's lies in columns
+        self.coefficients = np.ascontiguousarray(coefficients)
+        self.intercepts = np.ascontiguousarray(intercepts)
+
+    def proba(self, embeddings: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return probabilities (n, n_classes) of the classes of embeddings (n, dim)."""
+        rows = np.asarray(embeddings, np.float64)
+        scores = rows @ self.coefficients.T.astype(np.float64) + self.intercepts
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        found: npt.NDArray[np.float64] = scores / scores.sum(axis=1, keepdims=True)
+        return found
+
+
+class TaskInverter(Inverter):
+    """An inverter that knows a task.
+
+    It encodes, generates and inverts as :class:`Inverter` does, in the space of the task model, and
+    tells classes apart.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        The task model's.
+    adaptor : Adaptor
+        Made for that encoder.
+    decoder : Decoder
+        The language model.
+    head : Head
+        From embeddings to classes.
+    notes : dict, optional
+        Anything that JSON can hold, kept in a saved folder.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted; whole numbers keep their dtype.
+
+    See Also
+    --------
+    vicinal.text.refine : Makes one.
+
+    Examples
+    --------
+    >>> task = refine(inverter, texts, labels)  # doctest: +SKIP
+    >>> task.predict(["A delight from start to finish."])  # doctest: +SKIP
+    array(['positive'], dtype='<U8')
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        adaptor: Any,
+        decoder: Any,
+        head: Head,
+        *,
+        notes: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(encoder, adaptor, decoder, notes=notes)
+        self.head = head
+
+    @property
+    def classes_(self) -> npt.NDArray[Any]:
+        """Labels, sorted."""
+        return self.head.classes
+
+    def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Any number.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes)
+            Rows sum to 1; columns are in the order of ``classes_``.
+        """
+        return self.head.proba(self.encode(texts))
+
+    def predict_proba_embeddings(self, embeddings: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return the probability of each class of embeddings.
+
+        Parameters
+        ----------
+        embeddings : array of shape (n_embeddings, dim)
+            As :meth:`encode` makes them, or mixtures of such.
+
+        Returns
+        -------
+        ndarray of shape (n_embeddings, n_classes)
+            Rows sum to 1; columns are in the order of ``classes_``.
+
+        Raises
+        ------
+        ValueError
+            If embeddings have another shape, or hold what is not finite.
+        """
+        return self.head.proba(self._check(embeddings))
+
+    def predict(self, texts: Sequence[str]) -> npt.NDArray[Any]:
+        """Return the most probable class.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Any number.
+
+        Returns
+        -------
+        ndarray of shape (n_texts,)
+            Labels as they were given.
+        """
+        chosen: npt.NDArray[Any] = self.classes_[self.predict_proba(texts).argmax(axis=1)]
+        return chosen
+
+    def save_pretrained(self, folder: str | PathLike[str], *, half: bool = False) -> None:
+        """Write a folder that :meth:`from_pretrained` reads.
+
+        Parameters
+        ----------
+        folder : str or path
+            A new folder, or that of a task inverter, which is replaced once all is written.
+        half : bool, default False
+            Whether weights of the inverter are kept in float16.
+
+        Raises
+        ------
+        FileExistsError
+            If it holds something else.
+        FileNotFoundError
+            If the folder above it does not exist.
+        """
+        from safetensors.numpy import save as to_bytes
+
+        from vicinal import __version__
+        from vicinal.text._folders import check_folder, replacing_folder
+
+        target = check_folder(folder, _CARD, "a task inverter")
+        classes = self.classes_
+        moved = isinstance(self.encoder, TaskEncoder)
+        said = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "vicinal": __version__,
+            "classes": classes.tolist(),
+            "dtype": classes.dtype.str,
+            "encoder": {
+                "moved": moved,
+                "name": self.encoder.name,
+                "max_tokens": self.encoder.max_tokens,
+            },
+        }
+        head = {"coefficients": self.head.coefficients, "intercepts": self.head.intercepts}
+        with replacing_folder(target) as beside:
+            super().save_pretrained(beside / _INVERTER, half=half)
+            if isinstance(self.encoder, TaskEncoder):
+                (beside / _ENCODER).mkdir()
+                self.encoder.save(beside / _ENCODER)
+            (beside / _WEIGHTS).write_bytes(to_bytes(head))
+            (beside / _CARD).write_text(json.dumps(said, indent=1, ensure_ascii=False), "utf-8")
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | PathLike[str] = "nano",
+        *,
+        encoder: Encoder | str | PathLike[str] | None = None,
+        llm: Any = None,
+        device: str | None = None,
+        backend: str = "torch",
+    ) -> TaskInverter:
+        """Return a saved task inverter.
+
+        Parameters
+        ----------
+        source : str or path
+            A folder that :meth:`save_pretrained` wrote, or a hub name.
+        encoder : Encoder, str or path, optional
+            The encoder that it was made for, where it did not learn and does not lie where it lay.
+        llm : str, path or model, optional
+            The language model that it was made for, where it does not lie where it lay.
+        device : str, optional
+            Such as "cpu" or "cuda"; the CPU where left out.
+        backend : {"torch", "vllm"}, default "torch"
+            What runs the language model.
+
+        Returns
+        -------
+        TaskInverter
+            Ready to write and to tell classes apart.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder.
+        OSError
+            If the hub could not be asked.
+        ValueError
+            If it is something else, or what is there does not fit together.
+        """
+        from safetensors.numpy import load_file
+
+        from vicinal.text._folders import read_card
+        from vicinal.text.invert.folder import find_folder
+
+        folder = find_folder(source)
+        if not (folder / _CARD).is_file() and (folder / "config.json").is_file():
+            raise ValueError(
+                f"{str(source)!r} is an inverter without a task. Load it with Inverter, and give "
+                "it one with refine."
+            )
+        said = read_card(folder, _CARD, _FORMAT, _VERSION, "task inverter")
+        try:
+            about = said["encoder"]
+            classes = np.array(said["classes"], dtype=np.dtype(said["dtype"]))
+            head = load_file(folder / _WEIGHTS)
+            coefficients, intercepts = head["coefficients"], head["intercepts"]
+            if about["moved"]:
+                encoder = TaskEncoder.load(folder / _ENCODER, about["name"], about["max_tokens"])
+        except Exception as error:
+            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ValueError(
+                f"The task inverter in {str(folder)!r} cannot be read ({why}). Save it again."
+            ) from error
+        inner = Inverter.from_pretrained(
+            folder / _INVERTER, encoder=encoder, llm=llm, device=device, backend=backend
+        )
+        if coefficients.shape != (len(classes), inner.encoder.dim):
+            raise ValueError(
+                f"The head in {str(folder)!r} has shape {coefficients.shape}, it should have "
+                f"{(len(classes), inner.encoder.dim)}. Files of two were mixed up; save it again."
+            )
+        made = cls(
+            inner.encoder,
+            inner.adaptor,
+            inner.decoder,
+            Head(classes, coefficients, intercepts),
+            notes=inner.notes,
+        )
+        made.preface = inner.preface
+        return made

@@ -1,0 +1,411 @@
+"""`vicinal morph` and `vicinal text`: what a person types, and what they see.
+
+The inverter is a stand-in that answers with sentences it has read; the real one has its own tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zlib
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from vicinal.cli import texts as commands
+from vicinal.table import read_table
+
+GOOD = [f"a fine film number {i} with grace" for i in range(12)]
+BAD = [f"some dull work part {i} without wit" for i in range(12)]
+
+
+class Parrot:
+    """Embeds words, and says the sentence it has read that lies nearest."""
+
+    encoder = SimpleNamespace(max_tokens=64)
+
+    def __init__(self):
+        self.read: list[str] = []
+
+    def encode(self, texts):
+        self.read += [one for one in texts if one not in self.read]
+        return np.stack([self._embed(one) for one in texts])
+
+    @staticmethod
+    def _embed(text):
+        total = np.zeros(32, np.float32)
+        for word in text.split():
+            seed = zlib.crc32(word.encode("utf-8", "replace"))
+            total += np.random.default_rng(seed).standard_normal(32).astype(np.float32)
+        return total
+
+    def candidates(self, embeddings, n=4, *, random_state=None):
+        known = np.stack([self._embed(one) for one in self.read])
+        near = ((embeddings[:, None] - known[None]) ** 2).sum(-1).argsort(1)[:, :n]
+        near = near[:, np.arange(n) % near.shape[1]]
+        said = known[near]
+
+        def closeness(targets):
+            inner = np.einsum("ncd,nd->nc", said, targets)
+            lengths = np.linalg.norm(said, axis=-1) * np.linalg.norm(targets, axis=-1)[:, None]
+            return inner / np.maximum(lengths, 1e-9)
+
+        return SimpleNamespace(
+            sentences=[[self.read[at] for at in row] for row in near],
+            embeddings=said,
+            log_likelihood=np.full(near.shape, -1.0, np.float32),
+            closeness=closeness,
+        )
+
+
+@pytest.fixture
+def parrot(monkeypatch):
+    """Put the stand-in where an inverter would be loaded."""
+    asked = []
+
+    def give(*given):
+        asked.append(given)
+        return Parrot()
+
+    monkeypatch.setattr(commands, "_inverter", give)
+    monkeypatch.setattr(commands, "check_extras", lambda: None)
+    return asked
+
+
+@pytest.fixture
+def reviews(tmp_path):
+    path = tmp_path / "reviews.csv"
+    rows = [f"{one},{label}\n" for label, many in (("yes", GOOD), ("no", BAD)) for one in many]
+    path.write_text("text,label\n" + "".join(rows), encoding="utf-8")
+    return path
+
+
+def test_a_morph_is_tab_separated_where_nobody_looks(parrot, run):
+    code, out, err = run("morph", GOOD[0], BAD[0], "--steps", 3)
+    assert (code, err) == (0, "")
+    head, *lines = out.splitlines()
+    assert head.split("\t") == ["lam", "measured", "closeness", "sentence"]
+    rows = [line.split("\t") for line in lines]
+    assert [row[0] for row in rows] == ["1.0000", "0.5000", "0.0000"]
+    # the sentences at the ends are the nearest to themselves
+    assert rows[0][1:] == ["1.0000", "1.0000", GOOD[0]]
+    assert rows[2][1:] == ["0.0000", "1.0000", BAD[0]]
+
+
+def test_a_morph_is_aligned_in_a_terminal(parrot, run, monkeypatch):
+    monkeypatch.setattr(commands.sys, "stdout", SimpleNamespace(isatty=lambda: True))
+    shown = []
+    monkeypatch.setattr(commands.typer, "echo", shown.append)
+    assert run("morph", GOOD[0], BAD[0], "--steps", 2)[0] == 0
+    head, first, last = shown[0].splitlines()
+    place = head.index("sentence")
+    assert (first[place:], last[place:]) == (GOOD[0], BAD[0])
+
+
+def test_a_morph_as_json_and_as_page(parrot, run, tmp_path):
+    page = tmp_path / "morph.html"
+    code, out, _ = run("morph", GOOD[0], "über <b>", "--json", "--html", page)
+    assert code == 0
+    found = json.loads(out)
+    assert (found["left"], found["right"]) == (GOOD[0], "über <b>")
+    assert [one["lam"] for one in found["steps"]] == [1, 0.75, 0.5, 0.25, 0]
+    assert set(found["steps"][0]) == {
+        "lam", "lam_measured", "closeness", "log_likelihood", "sentence",
+    }  # fmt: skip
+    written = page.read_text(encoding="utf-8")
+    assert "über &lt;b&gt;" in written
+    assert "<b>" not in written.partition("</style>")[2]
+
+
+def test_two_equal_sentences_have_no_ratio(parrot, run):
+    code, out, err = run("morph", GOOD[0], GOOD[0], "--json")
+    assert code == 0
+    assert "Note: left and right are one point" in err
+    assert {one["lam_measured"] for one in json.loads(out)["steps"]} == {None}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet", ".csv.gz"])
+def test_rows_are_made_and_written(parrot, run, reviews, suffix):
+    output = reviews.with_name(f"made{suffix}")
+    code, out, err = run("text", reviews, "-n", 30, "-o", output, "--seed", 7, "--guard", "none")
+    assert (code, out) == (0, "")
+    table = read_table(output)
+    assert table.num_rows == 30
+    assert table.column_names == [
+        "text", "label", "weight_no", "weight_yes", "lam", "lam_measured", "closeness",
+        "log_likelihood", "distance", "left", "right", "left_text", "right_text", "verdict",
+        "score",
+    ]  # fmt: skip
+    shares = np.array([table["weight_no"].to_pylist(), table["weight_yes"].to_pylist()])
+    np.testing.assert_allclose(shares.sum(axis=0), 1)
+    assert [("no", "yes")[at] for at in shares.argmax(axis=0)] == table["label"].to_pylist()
+    lefts = [(GOOD + BAD)[at] for at in table["left"].to_pylist()]
+    assert table["left_text"].to_pylist() == lefts
+    for said in ("30 sentences of 30 written", "Spearman", "24 texts read, 30 sentences written"):
+        assert said in err
+
+
+def test_as_many_rows_as_read_and_the_same_for_the_same_seed(parrot, run, reviews):
+    files = [reviews.with_name(f"{name}.csv") for name in "abc"]
+    for path, seed in zip(files, (7, 7, 8), strict=True):
+        words = ("--guard", "none", "--pairing", "random", "--seed", seed)
+        assert run("text", reviews, "-o", path, *words)[0] == 0
+    first, second, third = (path.read_bytes() for path in files)
+    assert first == second != third
+    assert read_table(files[0]).num_rows == 24
+
+
+def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
+    import vicinal.text.augmentation.augmenting as room
+    from vicinal import Beta, Nearest
+
+    asked = {}
+
+    def spy(*given, **settings):
+        asked.update(settings)
+        raise ValueError("seen")
+
+    monkeypatch.setattr(room, "augment", spy)
+    words = (
+        "--pairing", "nearest", "--tau", 0.3, "--metric", "cosine", "--alpha", 0.4, "--guard",
+        "relabel", "--candidates", 6, "--rank", "ratio", "--lopsided", 0.9, "--seed", 3,
+    )  # fmt: skip
+    assert run("text", reviews, "-o", reviews.with_name("made.csv"), *words)[0] == 2
+    assert asked == {
+        "pairing": Nearest(tau=0.3, metric="cosine"),
+        "weights": Beta(0.4),
+        "guard": "relabel",
+        "candidates": 6,
+        "rank": "ratio",
+        "lopsided": 0.9,
+        "random_state": 3,
+    }
+
+
+def test_partners_are_from_the_other_end_or_the_neighbourhood(parrot, run, reviews):
+    distances = {}
+    for pairing in ("farthest", "nearest"):
+        path = reviews.with_name(f"{pairing}.csv")
+        words = ("--pairing", pairing, "--metric", "euclidean", "--guard", "none", "-n", 60)
+        assert run("text", reviews, "-o", path, *words)[0] == 0
+        distances[pairing] = np.mean(read_table(path)["distance"].to_pylist())
+    assert distances["farthest"] > 1.5 * distances["nearest"]
+
+
+def test_a_law_beyond_0_and_1_is_noted(parrot, run, reviews):
+    output = reviews.with_name("made.csv")
+    code, _, err = run("text", reviews, "-o", output, "--law", "epbeta", "--guard", "none")
+    assert code == 0
+    assert "weights lie beyond [0, 1]" in err
+    shares = read_table(output)["weight_no"].to_pylist()
+    assert 0 <= min(shares) <= max(shares) <= 1
+
+
+@pytest.mark.parametrize("suffix", ["html", "md", "txt"])
+def test_a_report_beside_the_rows(parrot, run, reviews, suffix):
+    report = reviews.with_name(f"report.{suffix}")
+    output = reviews.with_name("made.csv")
+    code, _, err = run("text", reviews, "-o", output, "--report", report, "--guard", "none")
+    assert code == 0
+    assert f"Report: {report}." in err
+    said = report.read_text(encoding="utf-8")
+    assert ("The least trusted rows" if suffix == "html" else "Spearman") in said
+
+
+def test_numeric_and_boolean_labels_keep_their_type(parrot, run, tmp_path):
+    for name, values in (("whole", (3, 10)), ("truth", ("true", "false"))):
+        path, output = tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet"
+        pairs = [f"{one},{values[i % 2]}\n" for i, one in enumerate(GOOD + BAD)]
+        path.write_text("text,label\n" + "".join(pairs))
+        assert run("text", path, "-o", output, "--guard", "none")[0] == 0
+        found = read_table(output)
+        assert str(found.schema.field("label").type) == {"whole": "int64", "truth": "bool"}[name]
+        assert f"weight_{'3' if name == 'whole' else 'False'}" in found.column_names
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (f"{GOOD[0]},yes\n{GOOD[1]},yes\n{GOOD[2]},yes\n", "labels name one class only, 'yes'"),
+        (f",yes\n{GOOD[1]},yes\n{BAD[2]},no\n{BAD[3]},no\n", "There are empty texts"),
+        (f"film,yes\n{GOOD[1]},yes\n{BAD[2]},no\n{BAD[3]},no\n", "1 text(s) are a single word"),
+        (f"{'so ' * 10_000},yes\n{GOOD[1]},yes\n{BAD[2]},no\n", "more than the 64 words"),
+        (f"{GOOD[0]},yes\n{GOOD[0]},no\n{GOOD[1]},yes\n{BAD[2]},no\n", "more than one label"),
+    ],
+    ids=["one class", "empty text", "one word", "long text", "two labels"],
+)
+def test_odd_texts_are_noted(parrot, run, tmp_path, rows, said):
+    path = tmp_path / "odd.csv"
+    path.write_text("text,label\n" + rows)
+    code, _, err = run("text", path, "-o", tmp_path / "made.csv", "--guard", "none")
+    assert code == 0
+    assert said in err
+    assert all(line.startswith("Note: ") for line in err.splitlines() if said in line)
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "said"),
+    [
+        (None, ("--label", "lable"), "no column 'lable' in the table. Did you mean 'label'?"),
+        (None, ("--text", "txt"), "no column 'txt' in the table. Did you mean 'text'?"),
+        (None, ("-n", 0), "rows must be at least 1, got 0"),
+        (None, ("-n", -4), "rows must be at least 1"),
+        (None, ("--guard", "filtre"), "Did you mean 'filter'?"),
+        (None, ("--pairing", "furthest"), "Did you mean 'farthest'?"),
+        (None, ("--pairing", "random", "--tau", 0.1), "tau goes with farthest or nearest"),
+        (None, ("--tau", 0), "tau must be a finite number in (0, 1]"),
+        (None, ("--metric", "cosin"), "Did you mean 'cosine'?"),
+        (None, ("--law", "gamma"), "law must be one of"),
+        (None, ("--alpha", 0), "alpha must be"),
+        (None, ("--rank", "all"), "rank must be one of"),
+        (None, ("--candidates", 0), "candidates must be at least 1"),
+        (None, ("--lopsided", 0.3), "lopsided must be"),
+        (None, ("--seed", -1), "seed must be at least 0"),
+        (None, ("--report", "page.pdf"), "report is written as"),
+        (None, ("--report", "page.json"), "name the output .jsonl"),
+        (None, ("--align-on", "lines.txt"), "align-on goes with a new inverter"),
+        (None, ("--save-inverter", "kept"), "save-inverter goes with a new inverter"),
+        (None, ("--checkpoint", "begun"), "checkpoint goes with a new inverter"),
+        (None, ("--save-inverter", "no/kept", "--refine"), "There is no folder"),
+        (None, ("--llm", "x", "--align-on", "no.txt"), "There is no file no.txt"),
+        ("", (), "is empty"),
+        ("text,label\n", (), "no rows"),
+        ("text,label\nfine,yes\n", (), "at least two different ones"),
+        ("text,label\na b,0.5\nc d,1.5\n", (), "got the float 0.5 at position 0"),
+        ("text,label\na b,yes\nc d,\n", (), "missing value at position 1"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_write_nothing(parrot, run, reviews, content, words, said):
+    if content is not None:
+        reviews.write_text(content)
+    before = set(reviews.parent.iterdir())
+    code, out, err = run("text", reviews, "-o", reviews.with_name("made.csv"), *words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
+    assert set(reviews.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("a b", " "), "right is empty"),
+        (("a b", "c d", "--steps", 1), "steps must be at least 2"),
+        (("a b", "c d", "--html", "page.htm"), "Did you mean '.html'?"),
+        (("a b", "c d", "--html", "nowhere/page.html"), "nowhere"),
+        (("a b", "c d", "--llm", "x"), "llm needs sentences to be aligned on"),
+        (("a b",), "Missing argument 'right'"),
+    ],
+)
+def test_mistakes_in_a_morph(parrot, run, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run("morph", *words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_that_are_not_there_or_cannot_be(parrot, run, reviews):
+    code, _, err = run("text", reviews.with_name("review.csv"), "-o", reviews.with_name("m.csv"))
+    assert (code, "Did you mean 'reviews.csv'?" in err) == (2, True)
+    for name, said in (("made.xlsx", "'.xlsx' is not known"), ("no/made.csv", "does not exist")):
+        code, _, err = run("text", reviews, "-o", reviews.parent / name)
+        assert (code, err.count("\n")) == (2, 1)
+        assert said in err
+    if os.geteuid():  # nothing is closed to root
+        reviews.parent.chmod(0o500)
+        code, _, err = run("text", reviews, "-o", reviews.with_name("made.csv"))
+        assert (code, "cannot be written to" in err) == (2, True)
+
+
+def test_an_interruption_leaves_nothing(parrot, run, reviews, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Parrot, "candidates", interrupt)
+    before = set(reviews.parent.iterdir())
+    code, _, err = run("text", reviews, "-o", reviews.with_name("made.csv"))
+    assert code == 130
+    assert err.endswith("Interrupted; nothing was left half-written.\n")
+    assert set(reviews.parent.iterdir()) == before
+
+
+def test_what_to_install_is_said(run, reviews, monkeypatch):
+    monkeypatch.setattr(commands, "find_spec", lambda name: None if name == "torch" else name)
+    for words in (("morph", "a b", "c d"), ("text", reviews, "-o", reviews.with_name("made.csv"))):
+        code, _, err = run(*words)
+        assert code == 2
+        assert "needs torch, which is not installed" in err
+        assert "pip install 'vicinal[offline]'" in err
+        assert err.count("\n") == 1
+
+
+def test_sentences_to_align_on(tmp_path):
+    path = tmp_path / "lines.txt"
+    path.write_text("One line. \n\nTwo lines.\nOne line.\n", encoding="utf-8")
+    assert commands._read_sentences(path) == ["One line.", "Two lines."]
+    path.write_text("One line.\n")
+    with pytest.raises(ValueError, match="holds 1 sentences"):
+        commands._read_sentences(path)
+
+
+def test_naming_the_commands_loads_nothing_heavy():
+    code = (
+        "import sys, vicinal.cli\n"
+        "heavy = ('torch', 'transformers', 'numpy', 'scipy', 'pyarrow', 'jinja2')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_folder_that_is_no_inverter(run, reviews, tmp_path):
+    pytest.importorskip("torch", reason="needs torch")
+    pytest.importorskip("transformers", reason="needs transformers")
+    (tmp_path / "empty").mkdir()
+    for folder in ("empty", "nowhere"):
+        code, _, err = run("morph", "a b", "c d", "--inverter", tmp_path / folder)
+        assert code == 2
+        assert folder in err
+        assert err.count("\n") == 1
+    code, _, err = run("morph", "a b", "c d", "--device", "gpu")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "device 'gpu' cannot be used here" in err
+
+
+def test_a_language_model_is_aligned_and_kept(run, tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason="needs torch")
+    pytest.importorskip("transformers", reason="needs transformers")
+    import vicinal.text.invert.alignment as stage
+    from vicinal.text.invert.inverter import Inverter
+
+    asked = []
+    built = Parrot()
+    built.save_pretrained = lambda folder: asked.append(("save", str(folder)))
+
+    def build(encoder, llm, *, random_state):
+        asked.append(("build", encoder, llm, random_state))
+        return built
+
+    def align(inverter, texts, *, checkpoint, random_state):
+        asked.append(("align", texts, checkpoint, random_state))
+        return inverter
+
+    monkeypatch.setattr(Inverter, "build", build)
+    monkeypatch.setattr(stage, "align", align)
+    lines = tmp_path / "lines.txt"
+    lines.write_text("One line.\nTwo lines.\n")
+    words = ("--llm", "some/model", "--align-on", lines, "--save-inverter", tmp_path / "kept")
+    code, out, err = run("morph", GOOD[0], BAD[0], *words, "--seed", 5)
+    assert code == 0
+    assert "Note: The language model is aligned on 2 sentences: too few" in err
+    assert asked == [
+        ("build", "offline", "some/model", 5),
+        ("align", ["One line.", "Two lines."], None, 5),
+        ("save", str(tmp_path / "kept")),
+    ]
+    assert out.splitlines()[1].endswith(GOOD[0])

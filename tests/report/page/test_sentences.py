@@ -1,0 +1,146 @@
+"""Pages of made sentences: what they say, and that odd texts do them no harm."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html import unescape
+
+import numpy as np
+import pytest
+
+from vicinal.report.page.svg import Markup
+from vicinal.text.augmentation import pictures
+from vicinal.text.augmentation.page import write_augmented_page, write_morph_page
+
+
+def body(path) -> str:
+    """Return the markup of a page behind its style."""
+    return path.read_text("utf-8").partition("</style>")[2]
+
+
+def words(markup: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", markup)).split())
+
+
+def test_every_step_of_a_morph_is_there(makers, tmp_path):
+    found = makers.morph(3)
+    write_morph_page(found, tmp_path / "m.html")
+    said = words(body(tmp_path / "m.html"))
+    assert "3 steps from one sentence to another" in said
+    for sentence, lam, measured, close in zip(
+        found.sentences, ("1.00", "0.50", "0.00"), found.lam_measured, found.closeness, strict=True
+    ):
+        shown = f"{measured:.2f}".replace("-", "\N{MINUS SIGN}")
+        assert f"{sentence} asked {lam} measured {shown} closeness {close:.2f}" in said
+
+
+def test_rows_are_ranked_by_trust(makers, tmp_path):
+    made = makers.augmented(40)
+    made = replace(made, texts=[f"Sentence {i}." for i in range(40)])
+    write_augmented_page(made, tmp_path / "a.html")
+    most, _, least = body(tmp_path / "a.html").partition('id="least"')
+    rows = [[int(i) for i in re.findall(r"Sentence (\d+)\.", part)] for part in (most, least)]
+    order = np.argsort(-made.score, kind="stable").tolist()
+    assert rows == [order[:10], order[::-1][:10]]
+
+
+def test_the_augmented_page_counts_what_there_is(makers, tmp_path):
+    made = makers.augmented(50)
+    write_augmented_page(made, tmp_path / "a.html")
+    said = words(body(tmp_path / "a.html"))
+    # 12 of 62 were rejected, and every seventh of 50 relabelled
+    for part in (
+        "50 sentences made from 60 texts",
+        "62 written",
+        "guard filter",
+        f"kept {50 - 8} {100 * 42 / 62:.1f}\N{NARROW NO-BREAK SPACE}%",
+        "relabelled 8",
+        "rejected 12",
+    ):
+        assert " ".join(part.split()) in said, part
+    weights = made.label_weights.sum(axis=0)
+    for at, name in enumerate(("negative", "positive")):
+        hard = int((made.labels == name).sum())
+        assert f"{name} 30 {hard} {weights[at]:.1f}" in said
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+def test_few_rows(makers, tmp_path, n):
+    write_augmented_page(makers.augmented(n), tmp_path / "a.html")
+    text = body(tmp_path / "a.html")
+    assert text.count('class="sentence"') == n
+    assert ('id="least"' in text) == (n > 1)
+    assert not re.search(r"\b(nan|NaN|inf)\b", text)
+
+
+def test_nothing_that_a_text_says_becomes_markup(makers, tmp_path):
+    nasty = makers.nasty
+    write_morph_page(
+        makers.morph(2, left=nasty, right="x", sentences=[nasty, ""]), tmp_path / "m.html"
+    )
+    made = makers.augmented(6, source=[nasty, nasty + "2"], classes=(nasty, "b"), guard=nasty)
+    made = replace(made, verdict=[f"relabelled: {nasty}"] * 6)
+    write_augmented_page(made, tmp_path / "a.html")
+    for name in ("m.html", "a.html"):
+        text = (tmp_path / name).read_text("utf-8")
+        assert "<script" not in text
+        assert "<b onmouseover" not in text
+        assert "\x00" not in text
+        assert "\u202e" not in text
+        assert "&lt;script&gt;" in text
+    assert "(empty)" in body(tmp_path / "m.html")
+
+
+def test_what_could_not_be_measured_is_a_dash(makers, tmp_path):
+    found = replace(makers.morph(3), lam_measured=np.full(3, np.nan))
+    write_morph_page(found, tmp_path / "m.html")
+    made = replace(makers.augmented(9), lam_measured=np.full(9, np.nan), score=np.full(9, np.nan))
+    write_augmented_page(made, tmp_path / "a.html")
+    for name in ("m.html", "a.html"):
+        text = body(tmp_path / name)
+        assert "measured \N{EN DASH}" in words(text)
+        assert not re.search(r"\b(nan|NaN|inf)\b", text)
+
+
+def test_long_texts_and_many_classes_keep_the_page_small(makers, tmp_path):
+    source = [f"{i} " + "word " * 10_000 for i in range(30)]
+    made = makers.augmented(5_000, source=source, classes=[f"class {i}" for i in range(150)])
+    write_augmented_page(made, tmp_path / "a.html")
+    assert (tmp_path / "a.html").stat().st_size < 250_000
+    assert "rarer classes are not shown" in words(body(tmp_path / "a.html"))
+
+
+def circles(chart: Markup) -> list[tuple[float, float]]:
+    found = re.findall(r'<circle cx="([\d.-]+)" cy="([\d.-]+)"', chart)
+    return [(float(x), float(y)) for x, y in found]
+
+
+def test_a_ruler_runs_from_the_left_sentence_to_the_right():
+    places = [circles(pictures.ruler("r", 0.5, lam))[0][0] for lam in (1.0, 0.5, 0.0)]
+    assert places == [26, 110, 194]
+    # far beyond a parent it stays in the picture
+    assert 0 < circles(pictures.ruler("r", 0.5, 40.0))[0][0] < 26
+    assert circles(pictures.ruler("r", 0.5, np.nan)) == []
+
+
+def test_a_chart_has_agreement_on_its_diagonal():
+    lam = np.array([0.0, 0.25, 1.0])
+    chart = pictures.ratio_chart("c", lam, lam)
+    x1, y1, x2, y2 = map(
+        float,
+        re.search(r'x1="(\S+)" y1="(\S+)" x2="(\S+)" y2="(\S+)" class="diagonal"', chart).groups(),
+    )
+    for x, y in circles(chart):
+        assert y == pytest.approx(y1 + (x - x1) / (x2 - x1) * (y2 - y1), abs=0.1)
+    assert "differ by 0.00 on average" in chart
+
+
+def test_a_histogram_says_the_share_of_every_bin():
+    lam = np.array([0.02, 0.03, 0.52, 0.99])
+    chart = pictures.ratio_histogram("h", lam, lam + 0.1)
+    said = re.findall(r"asked ([\d.]+)\D*?, measured ([\d.]+)", unescape(chart))
+    asked, measured = np.array(said, float).T
+    assert asked.sum() == pytest.approx(100)
+    assert measured.sum() == pytest.approx(100)
+    assert asked.max() == 50

@@ -1,0 +1,162 @@
+"""What people give by mistake."""
+
+from __future__ import annotations
+
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from vicinal import Nearest, Random, WithinGroup
+from vicinal.text.augmentation import augment
+from vicinal.text.augmentation.parents import check_sentences
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"n": -1}, ValueError, "n must be at least 0"),
+        ({"n": 2.5}, TypeError, "n must be a whole number"),
+        ({"guard": "filtr"}, ValueError, "guard must be one of.*Did you mean 'filter'"),
+        ({"rank": "close"}, ValueError, "rank must be one of"),
+        ({"candidates": 0}, ValueError, "candidates must be at least 1"),
+        ({"lopsided": 0.5}, ValueError, "lopsided must be"),
+        ({"patience": 0.5}, ValueError, "patience must be"),
+        ({"neighbours": 0}, ValueError, "neighbours must be at least 1"),
+        ({"pairing": "farthest"}, TypeError, "pairing must be a Pairing"),
+        ({"weights": 0.5}, TypeError, "weights must be a WeightLaw"),
+        ({"recheck": object()}, TypeError, "recheck must be .* a trained classifier"),
+        ({"texts": "one string"}, TypeError, "texts must be a list"),
+        ({"texts": ["a b", None, "c d"]}, TypeError, "position 1"),
+        ({"labels": ["a", "b"]}, ValueError, "labels must be one for each text: got 2"),
+        ({"labels": [0.5, 1.5, 2.5]}, TypeError, "named classes"),
+        ({"labels": ["a", None, "b"]}, ValueError, "missing value at position 1"),
+        ({"texts": ["a b", "A  b ", "a b"], "labels": ["a"] * 3}, ValueError, "two different"),
+        ({"texts": [], "labels": []}, ValueError, "two different"),
+        ({"pairing": WithinGroup([0, 1])}, ValueError, "groups must be one for each text"),
+        ({"pairing": Nearest(k=9)}, ValueError, "k must be at most 2"),
+        ({"random_state": "x"}, TypeError, "random_state"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_refused(fake, changes, error, words):
+    given = {"texts": ["a b", "c d", "e f"], "labels": ["x", "y", "x"], "n": 3} | changes
+    with pytest.raises(error, match=words):
+        augment(fake, given.pop("texts"), given.pop("labels"), **given)
+    assert fake.calls == 0
+
+
+def test_one_class_is_told(fake, topics):
+    texts, _ = topics(6)
+    with pytest.warns(UserWarning, match="one class only, 'a'"):
+        made = augment(fake, texts, ["a"] * len(texts), 10, random_state=0)
+    assert set(made.labels) == {"a"}
+    assert (made.label_weights == 1).all()
+
+
+def test_text_under_two_labels_is_left_out(fake, topics):
+    texts, labels = topics(6)
+    twice = [*texts, texts[0].upper()]
+    with pytest.warns(UserWarning, match=r"1 text\(s\) occur under more than one label"):
+        made = augment(
+            fake, twice, [*labels, "war"], 40, pairing=Random(), guard="none", random_state=0
+        )
+    assert not {0, len(texts)} & {*made.left.tolist(), *made.right.tolist()}
+
+
+def test_within_class_refuses_groups_and_lonely_classes(fake, topics):
+    texts, labels = topics(4)
+    with pytest.raises(ValueError, match="brings groups of its own"):
+        augment(fake, texts, labels, 5, guard="within-class", pairing=WithinGroup(labels))
+    with pytest.raises(ValueError, match="needs a class with two different texts"):
+        augment(fake, ["a b", "c d"], ["x", "y"], 5, guard="within-class")
+    with pytest.warns(UserWarning, match=r"1 class\(es\) have a single text, such as 'war'"):
+        made = augment(
+            fake, [*texts, "guns"], [*labels, "war"], 20, guard="within-class", random_state=0
+        )
+    assert "war" not in made.labels
+
+
+def test_recheck_that_does_not_know_a_class(fake, topics, says):
+    with pytest.raises(ValueError, match="'sky', which the model that re-checks does not know"):
+        augment(fake, *topics(4), 5, recheck=says(["food", "sport"], lambda text: [1, 0]))
+
+
+def test_sentences_of_nothing_are_written_again(fake, topics):
+    texts, labels = topics()
+    write, count = fake._write, iter(range(10**6))
+    fake._write = lambda target: "" if next(count) % 4 == 0 else write(target)
+    made = augment(fake, texts, labels, 30, candidates=1, guard="none", random_state=0)
+    assert len(made) == 30
+    assert "" not in made.texts
+    assert "rejected: nothing was written" in made.rejections
+
+
+def test_long_texts_are_cut(fake):
+    with pytest.warns(UserWarning, match=r"1 text\(s\) have more than the 50 words"):
+        found = check_sentences(fake, ["word " * 10_000, "two words"])
+    assert found == [" ".join(["word"] * 50), "two words"]
+
+
+def test_single_words_are_told(fake):
+    with pytest.warns(UserWarning, match=r"1 text\(s\) are a single word"):
+        check_sentences(fake, ["word", "two words"])
+
+
+class Pieces:
+    """A tokeniser that knows a few words."""
+
+    unk_token = "[UNK]"
+
+    def __init__(self, known: str) -> None:
+        self._known = set(known.split())
+
+    def tokenize(self, text):
+        pieces = []
+        for word in text.lower().strip(".").split():
+            pieces += [word] if word in self._known else [word[0], *(f"##{x}" for x in word[1:])]
+        return pieces
+
+
+def speaks(known):
+    tokenizer = Pieces(known)
+    return SimpleNamespace(encoder=SimpleNamespace(model=SimpleNamespace(tokenizer=tokenizer)))
+
+
+def test_foreign_texts_are_told():
+    english = speaks("the film was a delight from start to finish")
+    with pytest.warns(UserWarning, match=r"1 of 2 text\(s\).*'Der Film war gut.'.*scraps"):
+        check_sentences(english, ["The film was a delight.", "Der Film war gut."])
+
+
+def test_foreign_texts_are_told_by_a_compiled_tokeniser():
+    tokenizers = pytest.importorskip("tokenizers")
+    known = {"[UNK]": 0, "the": 1, "film": 2, "was": 3, "good": 4, ".": 5, "d": 6, "##er": 7}
+    made = tokenizers.Tokenizer(tokenizers.models.WordPiece(known, unk_token="[UNK]"))
+    made.normalizer = tokenizers.normalizers.Lowercase()
+    made.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    reads = SimpleNamespace(encoder=SimpleNamespace(_reader=SimpleNamespace(tokenizer=made)))
+    with pytest.warns(UserWarning, match=r"1 of 2 text\(s\).*'Der Film war gut.'"):
+        check_sentences(reads, ["The film was good.", "Der Film war gut."])
+
+
+def test_a_strange_name_now_and_then_is_not_foreign():
+    english = speaks("the film was a delight from start to finish")
+    texts = ["The film was a delight."] * 19 + ["Qwrtz xyzzy plugh was a film."]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert check_sentences(english, texts) == texts
+
+
+def test_an_encoder_without_tokeniser_is_not_asked(fake):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_sentences(fake, ["Der Film war gut.", "Фильм был прекрасен."])
+
+
+def test_nan_in_embeddings_goes_no_further(fake, topics):
+    encode = fake.encode
+    fake.encode = lambda texts: encode(texts) * np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        augment(fake, *topics(4), 5, random_state=0)

@@ -1,0 +1,226 @@
+"""Saved inverters: what comes back, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from vicinal.text.invert import Adaptor, Inverter  # noqa: E402
+
+
+@pytest.fixture
+def saved(small, tmp_path):
+    inverter = small
+    inverter.notes = {"training": {"steps": 3}, "figures": [{"set": "x", "closeness_4": 0.5}]}
+    inverter.save_pretrained(tmp_path / "kept")
+    return inverter, tmp_path / "kept"
+
+
+def test_what_was_saved_comes_back(saved, bag, texts):
+    inverter, folder = saved
+    again = Inverter.from_pretrained(folder, encoder=bag())
+    targets = inverter.encode(texts)
+    assert again.generate(targets)[0] == inverter.generate(targets)[0]
+    for name, one in inverter.adaptor.state_dict().items():
+        assert torch.equal(one, again.adaptor.state_dict()[name]), name
+    for name, one in inverter.decoder.weights().items():
+        assert torch.equal(one, again.decoder.weights()[name]), name
+    assert again.notes == inverter.notes
+    assert not list(folder.parent.glob(".*"))  # nothing is left beside it
+
+
+def test_half_the_size_keeps_centre_and_scale_exact(saved, tmp_path, bag):
+    inverter, folder = saved
+    inverter.adaptor.fit_scale(np.random.default_rng(0).normal(size=(9, 8)).astype(np.float32))
+    inverter.save_pretrained(tmp_path / "half", half=True)
+    again = Inverter.from_pretrained(tmp_path / "half", encoder=bag())
+    assert torch.equal(again.adaptor.mean, inverter.adaptor.mean)
+    assert torch.equal(again.adaptor.scale, inverter.adaptor.scale)
+    sizes = [(one / "model.safetensors").stat().st_size for one in (tmp_path / "half", folder)]
+    assert sizes[0] < 0.65 * sizes[1]
+
+
+def test_the_card_keeps_what_a_person_wrote(saved, bag):
+    _, folder = saved
+    card = (folder / "README.md").read_text("utf-8")
+    assert "| x | | 4 | 0.5 | - | - | - |".replace("| |", "|  |") in card
+    assert "`0123456789abcdef`" in card
+    (folder / "README.md").write_text("# Mine\n\n" + card[card.index("<!--") :], "utf-8")
+    again = Inverter.from_pretrained(folder, encoder=bag())
+    again.save_pretrained(folder)
+    assert (folder / "README.md").read_text("utf-8").startswith("# Mine\n\n<!--")
+
+
+def test_another_encoder_is_refused_by_name_and_fingerprint(saved, bag):
+    _, folder = saved
+    with pytest.raises(
+        ValueError, match=r"0123456789abcdef.*got 'bag' \(fingerprint fedc"
+    ) as caught:
+        Inverter.from_pretrained(folder, encoder=bag("fedcba9876543210"))
+    assert "\n" not in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+def change(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changes}), "utf-8")
+
+
+def damages():
+    def truncated(folder):
+        path = folder / "model.safetensors"
+        path.write_bytes(path.read_bytes()[:-100])
+
+    def other_shape(folder):
+        said = json.loads((folder / "config.json").read_text("utf-8"))
+        change(folder, adaptor={**said["adaptor"], "hidden": 99})
+
+    def no_shape(folder):
+        change(folder, adaptor={})
+
+    def shorter_vocabulary(folder):
+        path = folder / "vocab.txt"
+        path.write_text(path.read_text("utf-8").rpartition("\n")[0], "utf-8")
+
+    return [
+        (truncated, ValueError, "cannot be read"),
+        (lambda folder: (folder / "model.safetensors").unlink(), ValueError, "cannot be read"),
+        (lambda folder: (folder / "config.json").unlink(), FileNotFoundError, "no inverter in"),
+        (lambda folder: (folder / "config.json").write_text("{"), ValueError, "does not describe"),
+        (lambda folder: change(folder, format="other"), ValueError, "does not describe"),
+        (lambda folder: change(folder, version=99), ValueError, "format 99.*Update vicinal"),
+        (other_shape, ValueError, "do not fit together"),
+        (no_shape, ValueError, "do not fit together"),
+        (shorter_vocabulary, ValueError, "22 tokens, the weights know 23"),
+        (lambda folder: (folder / "vocab.txt").unlink(), ValueError, "vocab.txt"),
+    ]
+
+
+@pytest.mark.parametrize("which", range(len(damages())))
+def test_a_damaged_folder_is_refused_in_one_line_that_names_it(saved, which, bag):
+    damage, kind, message = damages()[which]
+    damage(saved[1])
+    with pytest.raises(kind, match=message) as caught:
+        Inverter.from_pretrained(saved[1], encoder=bag())
+    assert "kept" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_peoples_folders_are_not_overwritten(saved, tmp_path):
+    inverter, _ = saved
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("42")
+    with pytest.raises(FileExistsError, match="holds other things than an inverter"):
+        inverter.save_pretrained(tmp_path / "mine")
+    with pytest.raises(FileNotFoundError, match="There is no folder"):
+        inverter.save_pretrained(tmp_path / "no" / "where")
+    with pytest.raises(FileNotFoundError, match="There is no model folder"):
+        Inverter.from_pretrained(tmp_path / "nowhere")
+
+
+def test_a_hub_that_cannot_be_asked_says_what_to_do(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import huggingface_hub
+
+    def offline(*args, **kwargs):
+        raise huggingface_hub.errors.LocalEntryNotFoundError("no connection\nand more")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
+    with pytest.raises(
+        OSError, match=r"'some/inverter' could not be fetched \(no connection\).*nano"
+    ):
+        Inverter.from_pretrained("some/inverter")
+
+
+def test_a_hub_name_is_loaded_from_where_the_hub_put_it(saved, monkeypatch, bag):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name: str(saved[1]))
+    assert Inverter.from_pretrained("some/inverter", encoder=bag()).notes == saved[0].notes
+
+
+def test_pushing_sends_the_whole_folder(saved, monkeypatch):
+    import huggingface_hub
+
+    sent = {}
+
+    class Hub:
+        def __init__(self, token=None):
+            sent["token"] = token
+
+        def create_repo(self, name, **kwargs):
+            sent["name"] = name
+
+        def upload_folder(self, *, repo_id, folder_path, **kwargs):
+            sent["files"] = {path.name for path in Path(folder_path).iterdir()}
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Hub)
+    saved[0].push_to_hub("me/mine", token="secret")
+    assert sent == {
+        "token": "secret",
+        "name": "me/mine",
+        "files": {"README.md", "config.json", "model.safetensors", "vocab.txt"},
+    }
+
+
+@pytest.fixture
+def language_model(tokenizer, causal, tmp_path):
+    """A tiny random language model in a folder of its own."""
+    folder = tmp_path / "llm"
+    causal("llama", len(tokenizer)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("how", ["frozen", "lora", "whole"])
+def test_language_models_are_kept_as_far_as_they_were_trained(
+    language_model, tmp_path, how, bag, texts
+):
+    settings = {"frozen": {}, "lora": {"lora": {"r": 2}}, "whole": {"freeze_llm": False}}[how]
+    inverter = Inverter.build(bag(), language_model, soft_tokens=2, hidden=4, **settings)
+    with torch.no_grad():
+        for one in inverter.decoder.trainable:
+            one.add_(0.05)
+    kept = tmp_path / "kept"
+    inverter.save_pretrained(kept)
+    names = {path.name for path in kept.iterdir()} - {
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    }
+    assert names == {"frozen": set(), "lora": {"lora"}, "whole": {"decoder"}}[how]
+    again = Inverter.from_pretrained(kept, encoder=bag())
+    targets = inverter.encode(texts)
+    before, after = inverter.generate(targets), again.generate(targets)
+    assert before[0] == after[0]
+    assert after[1] == pytest.approx(before[1], abs=1e-5)
+    if how != "whole":
+        other = type(again.decoder).from_source(language_model)
+        with torch.no_grad():
+            other.model.get_input_embeddings().weight[5] += 1
+        with pytest.raises(ValueError, match=f"fingerprint {again.decoder.fingerprint}"):
+            Inverter.from_pretrained(kept, encoder=bag(), llm=(other.model, other.tokenizer))
+
+
+def test_the_same_seed_builds_the_same_adaptor(language_model, bag):
+    one, two, other = (
+        Inverter.build(bag(), language_model, random_state=seed).adaptor for seed in (1, 1, 2)
+    )
+    assert isinstance(one, Adaptor)
+    assert torch.equal(one.net[0].weight, two.net[0].weight)
+    assert not torch.equal(one.net[0].weight, other.net[0].weight)
+
+
+def test_a_backend_that_is_not_there_is_named(saved, language_model, tmp_path, bag):
+    with pytest.raises(ValueError, match="backend must be one of 'torch', 'vllm', got 'vlm'"):
+        Inverter.from_pretrained(saved[1], encoder=bag(), backend="vlm")
+    with pytest.raises(ValueError, match="backend must be 'torch'"):
+        Inverter.from_pretrained(saved[1], encoder=bag(), backend="vllm")
+    Inverter.build(bag(), language_model).save_pretrained(tmp_path / "frozen")
+    with pytest.raises(ImportError, match="pip install vllm"):
+        Inverter.from_pretrained(tmp_path / "frozen", encoder=bag(), backend="vllm")

@@ -1,0 +1,143 @@
+"""Language models of Hugging Face's as decoders: masks, shifts, batches, what learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from vicinal.text.invert.huggingface import HuggingFaceDecoder  # noqa: E402
+
+PROMPT = "a sentence of that meaning {} : the"
+SIZE, SOFT = 16, 3
+
+
+@pytest.fixture(params=["llama", "gpt2", "bert"])
+def decoder(request, tokenizer, causal):
+    return HuggingFaceDecoder(causal(request.param, len(tokenizer)), tokenizer, prompt=PROMPT)
+
+
+def soft(rows: int, seed: int = 0):
+    return torch.randn(rows, SOFT, SIZE, generator=torch.Generator().manual_seed(seed))
+
+
+TEXTS = ["the cat sat", "a fine day on the mat", "dog"]
+
+
+def test_the_loss_is_what_a_loop_over_prefixes_adds_up_to(decoder, tokenizer):
+    vectors, rows = soft(3), decoder.tokenise(TEXTS)
+    assert [row[-1] for row in rows] == [tokenizer.eos_token_id] * 3
+    words = decoder.model.get_input_embeddings()
+    before = torch.tensor(
+        tokenizer("a sentence of that meaning", add_special_tokens=False).input_ids
+    )
+    after = torch.tensor(tokenizer(": the", add_special_tokens=False).input_ids)
+    terms = []
+    for at, row in enumerate(rows):
+        for place, wanted in enumerate(row):  # one row alone, cut before the token it predicts
+            read = torch.tensor(row[:place], dtype=torch.long)
+            x = torch.cat((words(before), vectors[at], words(after), words(read)))[None]
+            scores = decoder.model(inputs_embeds=x).logits[0, -1]
+            terms.append(-scores.log_softmax(-1)[wanted])
+    by_hand = torch.stack(terms).mean()
+    assert torch.allclose(decoder.loss(vectors, rows), by_hand, rtol=1e-4)
+
+
+def test_a_row_does_not_depend_on_its_neighbours(decoder):
+    vectors, rows = soft(4), decoder.tokenise([*TEXTS, "the dog ran on the mat : a day"])
+    together, _ = decoder._losses(vectors, rows)
+    lines, likely = decoder.generate(vectors, max_tokens=12)
+    beams, _ = decoder.generate(vectors, beams=3, max_tokens=12)
+    for at in range(4):
+        alone, _ = decoder._losses(vectors[at : at + 1], rows[at : at + 1])
+        assert torch.allclose(together[at, : len(rows[at])], alone[0], rtol=1e-4, atol=1e-5)
+        line, value = decoder.generate(vectors[at : at + 1], max_tokens=12)
+        assert line == [lines[at]]
+        assert value[0] == pytest.approx(likely[at], rel=1e-3)
+        assert decoder.generate(vectors[at : at + 1], beams=3, max_tokens=12)[0] == [beams[at]]
+
+
+def test_what_is_written_first_is_the_likeliest_token_after_the_prompt(decoder):
+    vectors = soft(5)
+    scores = decoder.model(inputs_embeds=decoder.prefix(vectors)).logits[:, -1]
+    scores[:, decoder.end] = -torch.inf
+    for line, best in zip(decoder._write(vectors, 0.0, 1, 4, None), scores.argmax(-1), strict=True):
+        assert line[0] == int(best)
+
+
+def test_drawing_follows_the_seed_alone(decoder):
+    vectors, state = soft(3), torch.random.get_rng_state()
+    one, two, other = (
+        decoder.generate(vectors, temperature=1.5, generator=np.random.default_rng(seed))[0]
+        for seed in (1, 1, 2)
+    )
+    assert one == two != other
+    assert torch.equal(state, torch.random.get_rng_state())
+    lines, likely = decoder.candidates(
+        vectors, 3, temperature=1.5, generator=np.random.default_rng(1)
+    )
+    assert [row[0] for row in lines] == decoder.generate(vectors)[0]
+    assert likely.shape == (3, 3)
+    assert all(len(row) == 3 for row in lines)
+
+
+def test_no_run_of_three_tokens_is_written_twice(decoder):
+    for row in decoder._write(soft(8), 0.0, 1, 30, None):
+        runs = list(zip(row, row[1:], row[2:], strict=False))
+        assert len(runs) == len(set(runs))
+
+
+def test_a_frozen_model_passes_gradients_on_and_keeps_its_weights(decoder):
+    assert decoder.trainable == []
+    vectors = soft(2).requires_grad_()
+    decoder.loss(vectors, decoder.tokenise(TEXTS[:2])).backward()
+    assert bool((vectors.grad.abs().sum((0, 2)) > 0).all())  # every soft token counts
+    assert all(one.grad is None for one in decoder.model.parameters())
+
+
+def test_low_rank_matrices_learn_alone(tokenizer, causal):
+    pytest.importorskip("peft")
+    bare = HuggingFaceDecoder(causal("llama", len(tokenizer)), tokenizer, prompt=PROMPT)
+    lora = HuggingFaceDecoder(
+        causal("llama", len(tokenizer)), tokenizer, prompt=PROMPT, lora={"r": 2}
+    )
+    names = [name for name, one in lora.model.named_parameters() if one.requires_grad]
+    assert names
+    assert all("lora_" in name for name in names)
+    assert lora.fingerprint == bare.fingerprint
+    rows = bare.tokenise(TEXTS)
+    assert torch.allclose(lora.loss(soft(3), rows), bare.loss(soft(3), rows), atol=1e-5)
+    before = lora.generate(soft(3))[0]
+    assert before == bare.generate(soft(3))[0]
+
+
+def test_a_model_trained_whole_learns_everywhere(tokenizer, causal):
+    made = HuggingFaceDecoder(
+        causal("gpt2", len(tokenizer)), tokenizer, prompt=PROMPT, freeze=False
+    )
+    assert len(made.trainable) == len(list(made.model.parameters()))
+
+
+def test_what_cannot_be_done_is_said(tokenizer, causal):
+    model = causal("gpt2", len(tokenizer))
+    for prompt in ("no place", "{} {}", 3):
+        with pytest.raises(ValueError, match=r"prompt must be a text with one '\{\}'"):
+            HuggingFaceDecoder(model, tokenizer, prompt=prompt)
+    with pytest.raises(ValueError, match="take 72 positions"):
+        HuggingFaceDecoder(model, tokenizer).generate(torch.zeros(1, 64, SIZE))
+    other = transformers.BertModel(
+        transformers.BertConfig(
+            vocab_size=8,
+            intermediate_size=8,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            hidden_size=SIZE,
+        )
+    )
+    with pytest.raises(ValueError, match=r"BertModel\) cannot generate from inputs_embeds"):
+        HuggingFaceDecoder(other, tokenizer)
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer)
+    with pytest.raises(ValueError, match="must have an end token"):
+        HuggingFaceDecoder(model, tokenizer)

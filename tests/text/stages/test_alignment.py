@@ -1,0 +1,333 @@
+"""Stage 1 on a small causal model that is really trained: it stays as it is, the adaptor learns."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from vicinal._random import Seeds  # noqa: E402
+from vicinal.text.invert.alignment import align, copied  # noqa: E402
+from vicinal.text.invert.fitting import Examples, Recipe  # noqa: E402
+from vicinal.text.invert.huggingface import HuggingFaceDecoder  # noqa: E402
+from vicinal.text.invert.inverter import Inverter  # noqa: E402
+
+QUICK = {"steps": 60, "batch_size": 16, "learning_rate": 3e-3, "dtype": "float32"}
+
+
+def loss_of(inverter: Inverter, embeddings, texts) -> float:
+    with torch.no_grad():
+        soft = inverter.adaptor(torch.from_numpy(embeddings))
+        return float(inverter.decoder.loss(soft, inverter.decoder.tokenise(texts)))
+
+
+@pytest.fixture(scope="module")
+def aligned(small) -> tuple[Inverter, Inverter, str]:
+    """Return the new inverter, the aligned one, and the hash of the model before."""
+    new = small.build()
+    before = small.state_hash(new.decoder.model)
+    found = align(
+        new,
+        small.sentences()[2000:6000],
+        steps=150,
+        batch_size=32,
+        learning_rate=3e-3,
+        dtype="float32",
+    )
+    return new, found, before
+
+
+class TestFrozenLanguageModel:
+    """The setting of the paper: only the adaptor learns."""
+
+    def test_model_keeps_every_bit(self, small, aligned):
+        new, found, before = aligned
+        assert small.state_hash(found.decoder.model) == before
+        assert found.decoder is new.decoder
+        assert all(one.grad is None for one in found.decoder.model.parameters())
+
+    def test_loss_beats_untrained_and_shuffled(self, small, aligned):
+        new, found, _ = aligned
+        held = small.sentences()[:200]
+        E = found.encode(held)
+        right = loss_of(found, E, held)
+        assert right < 0.5 * loss_of(new, E, held)
+        # a model that wrote likely sentences whatever the embedding would gain nothing from it
+        assert right < 0.5 * loss_of(found, np.roll(E, 1, axis=0), held)
+
+    def test_closeness_beats_untrained_and_shuffled(self, small, aligned):
+        new, found, _ = aligned
+        held = small.sentences()[:200]
+        E = found.encode(held)
+        close = found.invert(E).closeness.mean()
+        written = found.generate(np.roll(E, 1, axis=0))[0]
+        shuffled = _cosine(found.encode(written), E).mean()
+        assert close > new.invert(E).closeness.mean() + 0.2
+        assert close > shuffled + 0.2
+
+    def test_input_is_not_changed(self, small, aligned):
+        new, found, _ = aligned
+        assert small.same(new, small.build())
+        assert not small.same(new, found)
+        assert not new.notes
+
+    def test_history_falls(self, aligned):
+        history = aligned[1].notes["history"]
+        assert history[0]["step"] == 0
+        assert history[-1]["step"] == 150
+        assert history[-1]["validation_loss"] < 0.5 * history[0]["validation_loss"]
+        json.dumps(aligned[1].notes)
+
+    def test_embeddings_are_centred_once(self, small, aligned):
+        _, found, _ = aligned
+        E = found.encode(small.sentences()[2000:6000])
+        assert np.allclose(found.adaptor.mean.numpy(), E.mean(0), atol=1e-4)
+        again = align(found, [f"{line} ." for line in small.sentences()[:300]], **QUICK)
+        assert torch.equal(again.adaptor.mean, found.adaptor.mean)
+
+
+def _cosine(a, b):
+    return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+
+
+class Interrupted(HuggingFaceDecoder):
+    """Presses Ctrl-C in the middle of a step."""
+
+    at = 0
+
+    def loss(self, soft, rows):
+        if soft.requires_grad:
+            self.at -= 1
+            if self.at == 0:
+                signal.raise_signal(signal.SIGINT)
+        return super().loss(soft, rows)
+
+
+class TestResuming:
+    @pytest.mark.parametrize("step", [1, 23, 60])
+    def test_same_as_without_interruption(self, small, tmp_path, step):
+        texts = small.sentences()[2000:2400]
+        whole = align(small.build(), texts, noise=0.1, **QUICK)
+        stopped = small.build(Interrupted)
+        stopped.decoder.at = step
+        with pytest.raises(KeyboardInterrupt):
+            align(stopped, texts, noise=0.1, checkpoint=tmp_path / "c", **QUICK)
+        resumed = align(small.build(), texts, noise=0.1, checkpoint=tmp_path / "c", **QUICK)
+        assert small.same(whole, resumed)
+        assert whole.notes == resumed.notes
+        again = align(small.build(), texts, noise=0.1, checkpoint=tmp_path / "c", **QUICK)
+        assert small.same(whole, again)
+
+    def test_interrupted_without_a_checkpoint(self, small):
+        stopped = small.build(Interrupted)
+        stopped.decoder.at = 2
+        before = signal.getsignal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            align(stopped, small.sentences()[2000:2400], **QUICK)
+        assert signal.getsignal(signal.SIGINT) is before
+
+    def test_other_settings_are_named(self, small, tmp_path):
+        texts = small.sentences()[2000:2100]
+        settings = {**QUICK, "steps": 3}
+        align(small.build(), texts, checkpoint=tmp_path / "c", **settings)
+        with pytest.raises(ValueError, match=r"learning_rate was 0\.003, is 0\.01"):
+            align(
+                small.build(),
+                texts,
+                checkpoint=tmp_path / "c",
+                **{**settings, "learning_rate": 0.01},
+            )
+        with pytest.raises(ValueError, match=r"texts was '100 .*is '99 "):
+            align(small.build(), texts[1:], checkpoint=tmp_path / "c", **settings)
+        other = small.build()
+        other.encoder.fingerprint = "another"
+        with pytest.raises(ValueError, match="encoder was 'small-0', is 'another'"):
+            align(other, texts, checkpoint=tmp_path / "c", **settings)
+
+    def test_texts_are_embedded_once(self, small, tmp_path):
+        texts = small.sentences()[2000:2100]
+        align(small.build(), texts, checkpoint=tmp_path / "c", **{**QUICK, "steps": 2})
+        again = small.build()
+        align(again, texts, checkpoint=tmp_path / "c", **{**QUICK, "steps": 2})
+        assert again.encoder.calls == 0
+
+    def test_damaged_checkpoint(self, small, tmp_path):
+        texts = small.sentences()[2000:2100]
+        align(small.build(), texts, checkpoint=tmp_path / "c", **{**QUICK, "steps": 2})
+        (tmp_path / "c" / "state.safetensors").write_bytes(b"half a file")
+        with pytest.raises(ValueError, match="cannot be read"):
+            align(small.build(), texts, checkpoint=tmp_path / "c", **{**QUICK, "steps": 2})
+
+    def test_folder_of_something_else(self, small, tmp_path):
+        (tmp_path / "letter.txt").write_text("dear")
+        with pytest.raises(FileExistsError, match="other things"):
+            align(small.build(), small.sentences()[:100], checkpoint=tmp_path, **QUICK)
+
+    def test_needs_a_seed(self, small, tmp_path):
+        with pytest.raises(ValueError, match="random_state must be a number"):
+            align(
+                small.build(), small.sentences()[:100], checkpoint=tmp_path / "c", random_state=None
+            )
+
+
+class TestWhatLearns:
+    def test_lora(self, small):
+        pytest.importorskip("peft")
+        model, _ = small.language_model()
+        before = small.state_hash(model)
+        import copy
+
+        tokenizer = small.language_model()[1]
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            decoder = HuggingFaceDecoder(
+                copy.deepcopy(model), tokenizer, prompt="{} :", name="small", lora={"r": 2}
+            )
+        inverter = Inverter(small.Encoder(), small.build().adaptor, decoder)
+        low = [one.detach().clone() for one in decoder.trainable]
+        found = align(inverter, small.sentences()[2000:2400], **{**QUICK, "steps": 5})
+        assert small.state_hash(model) == before
+        now = zip(decoder.trainable, low, strict=True)
+        assert all(torch.equal(one, kept) for one, kept in now), "the input has changed"
+        moved = zip(found.decoder.trainable, low, strict=True)
+        assert any(not torch.equal(one, kept) for one, kept in moved)
+
+    def test_frozen_weights_are_shared_with_the_copy(self, small):
+        pytest.importorskip("peft")
+        import copy
+
+        model, tokenizer = small.language_model()
+        decoder = HuggingFaceDecoder(
+            copy.deepcopy(model), tokenizer, prompt="{} :", name="small", lora={"r": 2}
+        )
+        inverter = Inverter(small.Encoder(), small.build().adaptor, decoder)
+        _, other = copied(inverter, learns=True)
+        mine = dict(decoder.model.named_parameters())
+        for name, one in other.model.named_parameters():
+            assert (one is mine[name]) == ("lora_" not in name), name
+
+    def test_whole(self, small):
+        import copy
+
+        model, tokenizer = small.language_model()
+        whole = copy.deepcopy(model)
+        decoder = HuggingFaceDecoder(whole, tokenizer, prompt="{} :", name="small", freeze=False)
+        inverter = Inverter(small.Encoder(), small.build().adaptor, decoder)
+        before = small.state_hash(whole)
+        found = align(inverter, small.sentences()[2000:2400], **{**QUICK, "steps": 5})
+        assert small.state_hash(whole) == before
+        assert small.state_hash(found.decoder.model) != before
+
+
+class TestEarlyStopping:
+    def test_best_weights_are_taken(self, small, aligned):
+        # a rate that tears everything apart: nothing is better than before
+        found = align(
+            aligned[1], small.sentences()[2000:2200], patience=2, validation=0.2,
+            **{**QUICK, "learning_rate": 30.0},
+        )  # fmt: skip
+        history = found.notes["history"]
+        losses = [entry["validation_loss"] for entry in history]
+        assert losses[0] == min(losses)
+        assert len(losses) == 3
+        assert history[-1]["step"] < QUICK["steps"]
+        assert small.same(found, aligned[1])
+
+    def test_nothing_held_out(self, small):
+        found = align(
+            small.build(), small.sentences()[2000:2010], **{**QUICK, "steps": 4, "batch_size": 4}
+        )
+        assert all("validation_loss" not in entry for entry in found.notes["history"])
+        assert not small.same(found, small.build())
+
+
+class TestBatches:
+    def make(self, n=500, validation=0.1) -> Examples:
+        rng = np.random.default_rng(0)
+        rows = [[1] * int(size) for size in rng.integers(2, 30, n)]
+        return Examples(np.zeros((n, 3), np.float32), rows, validation, Seeds(0))
+
+    def test_every_row_once_an_epoch(self):
+        examples = self.make()
+        assert len(examples.held_out) == 50
+        assert not set(examples.held_out) & set(examples.learnt)
+        seen = np.concatenate(examples.epoch(3, 16))
+        assert sorted(seen) == list(examples.learnt)
+
+    def test_like_lengths_go_together(self):
+        batches = self.make().epoch(0, 16)
+        spread = np.mean([np.ptp(self.make().lengths[batch]) for batch in batches])
+        assert spread < 3
+
+    @pytest.mark.parametrize("start", [0, 1, 28, 29, 30, 57, 58])
+    def test_from_any_step(self, start):
+        examples = self.make()
+        whole = list(examples.batches(16, 0, 70))
+        part = list(examples.batches(16, start, 70))
+        assert len(whole) == 70
+        assert len(part) == 70 - start
+        assert all(np.array_equal(a, b) for a, b in zip(whole[start:], part, strict=True))
+
+    def test_rate(self):
+        recipe = Recipe(steps=100, warmup=10)
+        shares = [recipe.share_at(step) for step in range(101)]
+        assert shares[0] == pytest.approx(0.1)
+        assert shares[9] == 1.0
+        assert shares[55] == pytest.approx(0.5)
+        assert shares[100] == pytest.approx(0.0, abs=1e-12)
+
+
+class TestBadInput:
+    def test_empty_repeated_and_long_texts(self, small):
+        texts = ["", "  ", *small.sentences()[:30], *small.sentences()[:30], "the dog " * 60]
+        with pytest.warns(UserWarning, match="left out") as said:
+            found = align(small.build(), texts, **{**QUICK, "steps": 2, "max_tokens": 20})
+        messages = " ".join(str(one.message) for one in said)
+        assert "2 of 63 texts are empty" in messages
+        assert "1 of 31 texts have more than 20 tokens" in messages
+        assert found.notes["aligned"]["texts"] == 30
+
+    @pytest.mark.parametrize("texts", [[], ["one"], ["one", "one"], [""]])
+    @pytest.mark.filterwarnings("ignore:.*empty")
+    def test_too_few(self, small, texts):
+        with pytest.raises(ValueError, match="at least two different texts"):
+            align(small.build(), texts)
+
+    def test_no_list(self, small):
+        with pytest.raises(TypeError, match="got one string"):
+            align(small.build(), "the dog sees the cat .")
+        with pytest.raises(TypeError, match="got float at position 1"):
+            align(small.build(), ["the dog", float("nan")])
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("steps", 0), ("epochs", 0), ("batch_size", 0), ("learning_rate", 0.0),
+            ("learning_rate", float("nan")), ("validation", 0.9), ("patience", 0),
+            ("noise", -1.0), ("max_tokens", 1), ("warmup", -1), ("dtype", "float8"),
+        ],
+    )  # fmt: skip
+    def test_settings(self, small, name, value):
+        with pytest.raises((ValueError, TypeError), match=name):
+            align(small.build(), small.sentences()[:50], **{name: value})
+
+    def test_loss_that_is_not_finite(self, small):
+        class Broken(HuggingFaceDecoder):
+            def loss(self, soft, rows):
+                return super().loss(soft, rows) + (torch.nan if soft.requires_grad else 0)
+
+        with pytest.raises(ValueError, match="Lower learning_rate"):
+            align(small.build(Broken), small.sentences()[:50], **QUICK)
+
+
+def test_global_randomness_is_left_alone(small):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    align(small.build(), small.sentences()[:50], **{**QUICK, "steps": 2})
+    assert torch.equal(torch.rand(3), expected)

@@ -1,0 +1,129 @@
+"""The encoder: read the quick way, it says what sentence-transformers says."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from vicinal.text import Encoder, _readers  # noqa: E402
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sat", "on", "mat"]
+WORDS += ["a", "fine", "day", "##s", ".", ","]
+TEXTS = ["The cats sat on the mat.", "a fine day", "", "day " * 50, "the cat", "Café, 東京"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small random BERT, as Hugging Face saves it."""
+    path = tmp_path_factory.mktemp("bert")
+    (path / "vocab.txt").write_text("\n".join(WORDS), "utf-8")
+    transformers.BertTokenizerFast(str(path / "vocab.txt"), model_max_length=32).save_pretrained(
+        path
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = transformers.BertConfig(
+            vocab_size=len(WORDS),
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            intermediate_size=32,
+            max_position_embeddings=32,
+        )
+        model = transformers.BertModel(config)
+    with torch.no_grad():
+        for one in model.parameters():
+            one.add_(0.1 * torch.randn(one.shape, generator=torch.Generator().manual_seed(1)))
+    model.save_pretrained(path)
+    return path
+
+
+def test_a_plain_bert_is_pooled_as_transformers_would(folder):
+    encoder = Encoder(folder, dtype="float32", batch_size=2)
+    assert isinstance(encoder.model, _readers.BertEncoder)
+    model = transformers.BertModel.from_pretrained(folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    found = encoder.encode(TEXTS)
+    for text, mine in zip(TEXTS, found, strict=True):
+        rows = tokenizer([text], return_tensors="pt", truncation=True, max_length=32)
+        with torch.inference_mode():
+            expected = model(**rows).last_hidden_state[0].mean(0).numpy()
+        assert mine == pytest.approx(expected, abs=2e-5)
+
+
+def test_both_ways_of_reading_agree_in_embeddings_and_fingerprint(folder, monkeypatch):
+    pytest.importorskip("sentence_transformers")
+    quick = Encoder(folder, dtype="float32")
+    monkeypatch.setattr(_readers.PlainReader, "fits", staticmethod(lambda folder: False))
+    general = Encoder(folder, dtype="float32")
+    assert isinstance(general._reader, _readers.GeneralReader)
+    assert quick.encode(TEXTS) == pytest.approx(general.encode(TEXTS), abs=2e-5)
+    assert quick.fingerprint == general.fingerprint
+    assert (quick.dim, quick.max_tokens) == (general.dim, general.max_tokens)
+    quick.normalise = general.normalise = True
+    assert quick.encode(TEXTS) == pytest.approx(general.encode(TEXTS), abs=2e-5)
+
+
+def test_a_fingerprint_follows_the_weights(folder):
+    encoder = Encoder(folder)
+    before = encoder.fingerprint
+    assert before == Encoder(folder, max_tokens=3).fingerprint
+    with torch.no_grad():
+        encoder.model.norm.bias[0] += 1
+    assert encoder.fingerprint != before
+
+
+def test_embeddings_follow_the_weights_in_bfloat16_too(folder):
+    encoder = Encoder(folder, dtype="bfloat16")
+    before = encoder.encode(TEXTS)
+    assert before == pytest.approx(Encoder(folder, dtype="float32").encode(TEXTS), abs=0.1)
+    with torch.no_grad():
+        encoder.model.norm.weight.mul_(-1)
+    assert not np.allclose(encoder.encode(TEXTS), before, atol=0.1)
+
+
+def test_long_texts_are_cut(folder):
+    short = Encoder(folder, dtype="float32", max_tokens=5)
+    assert short.encode(["the cat sat on the mat"]) == pytest.approx(
+        Encoder(folder, dtype="float32").encode(["the cat sat"]), abs=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("config.json", {"model_type": "roberta"}),
+        ("config.json", {"hidden_act": "relu"}),
+        ("config.json", {"position_embedding_type": "relative_key"}),
+        ("config.json", {"is_decoder": True}),
+        ("modules.json", [{"type": "x.Transformer", "path": ""}, {"type": "x.Dense", "path": "1"}]),
+        ("pooling", {"pooling_mode_cls_token": True}),
+        ("sentence_bert_config.json", {"do_lower_case": True}),
+        ("config_sentence_transformers.json", {"default_prompt_name": "query"}),
+    ],
+)
+def test_what_is_not_a_plain_mean_pooled_bert_goes_the_general_way(tmp_path, name, changes):
+    parts = [
+        {"type": f"x.{kind}", "path": path}
+        for kind, path in (("Transformer", ""), ("Pooling", "1"))
+    ]
+    (tmp_path / "1").mkdir()
+    files = {
+        "config.json": {"model_type": "bert", "hidden_act": "gelu"},
+        "modules.json": parts,
+        "1/config.json": {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False},
+        "model.safetensors": {},
+        "tokenizer.json": {},
+    }
+    for each, said in files.items():
+        (tmp_path / each).write_text(json.dumps(said))
+    assert _readers.PlainReader.fits(tmp_path)
+    name = "1/config.json" if name == "pooling" else name
+    said = changes if isinstance(changes, list) else {**files.get(name, {}), **changes}
+    (tmp_path / name).write_text(json.dumps(said))
+    assert not _readers.PlainReader.fits(tmp_path)
