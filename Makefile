@@ -33,6 +33,12 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/dmix_table1.py --seeds 5
 	$(BIN)/python benchmarks/dmix_threshold.py --seeds 5
 	$(BIN)/python benchmarks/table_scale.py
+	$(BIN)/python benchmarks/scale_stream.py
+	$(BIN)/python benchmarks/scale_ray.py
+	$(BIN)/python benchmarks/inversion_speed.py
+	$(BIN)/python benchmarks/ratio_fidelity.py
+	$(BIN)/python benchmarks/intrusion.py
+	$(BIN)/python benchmarks/fewshot.py
 
 clean:
 	rm -rf $(VENV) $(PEERS) demo build

@@ -124,7 +124,8 @@ def test_demo(tmp_path, run, monkeypatch):
         (None, ["--parents", "5", "--delta", "0.2"], "exclude each other"),
         (None, ["--weights", "betta:0.1"], "Did you mean"),
         (None, ["--bogus"], "--bogus"),
-        (None, ["--rows", "many"], "valid integer"),
+        (None, ["--rows", "many"], "rows must be a whole number"),
+        (None, ["--rows", "1.5"], "rows must be a whole number"),
     ],
 )
 def test_bad_input_ends_in_one_line_and_writes_nothing(people, run, content, words, said):
@@ -145,8 +146,9 @@ def test_bad_input_ends_in_one_line_and_writes_nothing(people, run, content, wor
         ("peopel.csv", "out.csv", "Did you mean 'people.csv'?"),
         ("people.csv", "out.xlsx", "'.xlsx' is not known"),
         ("people.csv", "nowhere/out.csv", "does not exist"),
-        ("people.csv", ".", "no suffix"),
-        (".", "out.csv", "."),
+        ("people.csv", "synthetic", "no suffix"),
+        ("people.csv", ".", "not empty"),
+        (".", "out.csv", "Name a folder"),
     ],
 )
 def test_bad_paths(people, run, monkeypatch, source, output, said):

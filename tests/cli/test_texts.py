@@ -172,12 +172,14 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
     words = (
         "--pairing", "nearest", "--tau", 0.3, "--metric", "cosine", "--alpha", 0.4, "--guard",
         "relabel", "--candidates", 6, "--rank", "ratio", "--lopsided", 0.9, "--seed", 3,
+        "--keep", 0.4,
     )  # fmt: skip
     assert run("text", reviews, "-o", reviews.with_name("made.csv"), *words)[0] == 2
     assert asked == {
         "pairing": Nearest(tau=0.3, metric="cosine"),
         "weights": Beta(0.4),
         "guard": "relabel",
+        "keep": 0.4,
         "candidates": 6,
         "rank": "ratio",
         "lopsided": 0.9,
@@ -409,3 +411,13 @@ def test_a_language_model_is_aligned_and_kept(run, tmp_path, monkeypatch):
         ("save", str(tmp_path / "kept")),
     ]
     assert out.splitlines()[1].endswith(GOOD[0])
+
+
+def test_one_thread_only_while_a_few_sentences_are_written():
+    torch = pytest.importorskip("torch")
+    from vicinal.cli.texts import _one_thread
+
+    before = torch.get_num_threads()
+    with _one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before

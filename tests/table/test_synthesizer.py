@@ -220,6 +220,27 @@ def test_many_more_identifiers_than_codes():
     assert out["u"].nunique() == 1000
 
 
+def test_many_more_identifiers_than_codes_in_arrow():
+    narrow = pa.dictionary(pa.int8(), pa.string())
+    names = pa.array([f"U{i:03d}" for i in range(100)])
+    table = pa.table({"u": names.cast(narrow), "x": [0.5, 1.5] * 50})
+    few, many = (fit(table).sample(n)["u"] for n in (50, 1000))
+    assert few.type == narrow
+    assert many.type == pa.dictionary(pa.int32(), pa.string())
+    assert len(set(many.to_pylist())) == 1000
+    assert not set(many.to_pylist()) & set(names.to_pylist())
+
+
+@pytest.mark.parametrize("n", [50, 500])
+def test_identifiers_of_a_fixed_list_are_new_all_the_same(n):
+    names = [f"U{i:03d}" for i in range(100)]
+    table = pl.DataFrame({"u": pl.Series(names, dtype=pl.Enum(names)), "x": [0.5, 1.5] * 50})
+    out = fit(table).sample(n)["u"]
+    assert out.dtype == pl.Categorical
+    assert out.n_unique() == n
+    assert not set(out.to_list()) & {*names, None}
+
+
 def test_kinds_said_by_the_user():
     rng = np.random.default_rng(0)
     table = pa.table({"n": np.arange(100), "x": rng.normal(0, 100, 100), "y": rng.normal(size=100)})

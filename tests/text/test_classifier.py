@@ -158,7 +158,7 @@ def test_what_does_not_fit_is_refused(trained, tmp_path, change, said):
 
 
 def test_missing_and_broken_files_are_named(trained, tmp_path):
-    with pytest.raises(FileNotFoundError, match="There is no classifier in"):
+    with pytest.raises(FileNotFoundError, match="There is no text classifier in"):
         MixupTextClassifier.load(tmp_path)
     trained.save(tmp_path / "model")
     (tmp_path / "model" / "weights.safetensors").write_bytes(b"no")

@@ -127,3 +127,15 @@ def test_what_is_not_a_plain_mean_pooled_bert_goes_the_general_way(tmp_path, nam
     said = changes if isinstance(changes, list) else {**files.get(name, {}), **changes}
     (tmp_path / name).write_text(json.dumps(said))
     assert not _readers.PlainReader.fits(tmp_path)
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["plain", "general"])
+def test_pieces_are_those_of_the_tokeniser(folder, monkeypatch, plain):
+    if not plain:
+        pytest.importorskip("sentence_transformers")
+        monkeypatch.setattr(_readers.PlainReader, "fits", staticmethod(lambda folder: False))
+    encoder = Encoder(folder)
+    assert encoder.pieces("The cats, a dog.") == ["the", "cat", "##s", ",", "a", "", "."]
+    assert encoder.pieces("") == []
+    with pytest.raises(TypeError, match="text must be a string, got list"):
+        encoder.pieces(["The cat."])

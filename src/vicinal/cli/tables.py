@@ -11,6 +11,7 @@ import typer
 from vicinal.cli.app import app
 from vicinal.cli.options import Kinds, Source, Target, parse_kinds, parse_weights, read
 from vicinal.cli.reports import check_report, write_report
+from vicinal.cli.streams import asks_for_stream, check_stream, parse_rows, stream
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,10 +24,21 @@ PROGRESS_ROWS = 500_000
 
 @app.command()
 def table(
-    source: Source,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="CSV, TSV (.gz too), Parquet, Arrow or JSON lines; or a folder or 'pattern' of "
+            "such files, of any size if Parquet."
+        ),
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="File to write; for many files a folder/.")
+    ],
     rows: Annotated[
-        int | None, typer.Option("--rows", "-n", help="Rows to draw; as many as read.")
+        str | None,
+        typer.Option(
+            "--rows", "-n", metavar="NUMBER", help="Rows to draw, e.g. 1e6; as many as read."
+        ),
     ] = None,
     target: Target = None,
     privacy: Annotated[
@@ -67,20 +79,46 @@ def table(
     plan: Annotated[
         Path | None, typer.Option(help="Write which rows were mixed to this table file.")
     ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Memory to stay within, e.g. 2GB.")
+    ] = None,
+    pool: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER", help="Rows to hold and mix, if they are not all."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run into a folder.")
+    ] = False,
+    engine: Annotated[str, typer.Option(help="local, or ray for many machines.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster, e.g. auto.")] = None,
 ) -> None:
-    """Turn a real table into a synthetic one of the same structure."""
+    """Turn a real table into a synthetic one of the same structure.
+
+    With --memory, --pool, --resume, many files or a folder to write to, rows are read and written
+    piece by piece, and the output is a folder of Parquet files.
+    """
     from vicinal.table import TableSynthesizer
     from vicinal.table.files import check_folder, check_output, write_table
 
-    for path in (output, plan):
+    pieces = asks_for_stream(
+        source,
+        output,
+        memory=memory,
+        pool=pool,
+        resume=resume,
+        ray=engine != "local",
+        address=address,
+    )
+    if pieces:
+        check_stream(output, {"where": where, "report": report, "plan": plan})
+    for path in (None if pieces else output, plan):
         if path is not None:
             check_output(path)
     if save_model is not None:
         check_folder(save_model)
     if report is not None:
         check_report("report", report)
-    if rows is not None and rows < 1:
-        raise ValueError(f"rows must be at least 1, got {rows}.")
+    count, held = parse_rows(rows), parse_rows(pool, "pool", 2)
     synthesizer = TableSynthesizer(
         privacy,
         weights=parse_weights(weights, parents, delta, eps),
@@ -94,9 +132,23 @@ def table(
         text=text,
         random_state=seed,
     )
-    real = read(source)
+    if pieces:
+        stream(
+            synthesizer,
+            source,
+            output,
+            count,
+            memory=memory,
+            pool=held,
+            resume=resume,
+            engine=engine,
+            address=address,
+            save_model=save_model,
+        )
+        return
+    real = read(Path(source))
     synthesizer.fit(real)
-    synthetic, drawn = _sample(synthesizer, rows, where)
+    synthetic, drawn = _sample(synthesizer, count, where)
     write_table(synthetic, output)
     if plan is not None:
         write_table(drawn.to_arrow(), plan)
@@ -144,7 +196,7 @@ def demo(
     real.write_bytes(adult_sample())
     synthetic = output / "synthetic.csv"
     typer.echo(f"$ vicinal table {real} -o {synthetic} --target income --seed 7\n")
-    table(real, synthetic, target="income", seed=7, report=output / "report.html")
+    table(str(real), str(synthetic), target="income", seed=7, report=output / "report.html")
     typer.echo("\nThe first rows, real and synthetic:\n")
     for path in (real, synthetic):
         with open(path, encoding="utf-8") as file:

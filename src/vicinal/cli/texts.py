@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import warnings
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +24,7 @@ from vicinal.cli.streams import parse_rows
 from vicinal.cli.textparts import asks_for_parts, check_alone, check_parts, write_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from vicinal.pairing import Pairing
     from vicinal.text.augmentation import Augmented, Morph
@@ -34,9 +35,9 @@ __all__ = ["morph", "text"]
 
 #: Fewer sentences than these hardly teach an adaptor to speak to a language model.
 FEW_TO_ALIGN = 10_000
+#: Up to so many sentences are written by one thread sooner than by several.
+_SOON = 256
 PAIRINGS = ("farthest", "random", "nearest")
-#: File that tells the folder of an inverter with a task from that of one without.
-_TASK = "task.json"
 #: What a set of made sentences can be reported as.
 REPORTS = (".html", ".txt", ".md")
 
@@ -95,17 +96,18 @@ def morph(
         )
     from vicinal.text.augmentation.morphing import morph as between
 
-    writer = _inverter(wanted, [], seed)
-    _keep(writer, save_inverter)
-    found = between(
-        left,
-        right,
-        steps,
-        inverter=writer,
-        candidates=candidates,
-        rank=rank,
-        random_state=seed,
-    )
+    with _one_thread() if wanted.is_small and steps * candidates <= _SOON else nullcontext():
+        writer = _inverter(wanted, [], seed)
+        _keep(writer, save_inverter)
+        found = between(
+            left,
+            right,
+            steps,
+            inverter=writer,
+            candidates=candidates,
+            rank=rank,
+            random_state=seed,
+        )
     if html is not None:
         found.to_html(html)
     if as_json:
@@ -152,6 +154,9 @@ def text(
     ] = "filter",
     lopsided: Annotated[
         float, typer.Option(help="Label weight from which on a sentence has to be of its class.")
+    ] = 0.7,
+    keep: Annotated[
+        float, typer.Option(help="Share of a class's sentences that 'filter' keeps at most.")
     ] = 0.7,
     candidates: Annotated[int, typer.Option(help="Sentences tried for each row.")] = 4,
     rank: Rank = "both",
@@ -202,6 +207,7 @@ def text(
         _check_report(report)
     check_choice("guard", guard, GUARDS)
     check_number("lopsided", lopsided, low=0.5, high=1, open_low=True)
+    check_number("keep", keep, low=0, high=1, open_low=True)
     _check_common(candidates, rank, seed)
     chosen = _pairing(pairing, tau, metric)
     weights = weight_law(law, alpha)
@@ -217,6 +223,7 @@ def text(
         "weights": weights,
         "guard": guard,
         "lopsided": lopsided,
+        "keep": keep,
         "candidates": candidates,
         "rank": rank,
         "random_state": seed,
@@ -283,6 +290,11 @@ class _Wanted:
         """Whether one is built and aligned."""
         return self.llm is not None and self.inverter is None
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it is nano, on the CPU."""
+        return self.inverter in (None, "nano") and self.llm is None and self.device is None
+
     def check(self, refine: bool = False) -> None:
         """Refuse what does not go together, is not there or could not be written."""
         check_extras()
@@ -298,22 +310,29 @@ class _Wanted:
             _check_text_file(self.align_on)
         if self.save is not None:
             from vicinal.text._folders import check_folder
+            from vicinal.text.invert import folder, task
 
-            check_folder(self.save, _TASK if refine else "config.json", "an inverter")
+            if refine:
+                check_folder(self.save, folder.TASK, task.FORMAT, "an inverter with a task")
+            else:
+                check_folder(self.save, folder.CARD, folder.FORMAT, "an inverter")
         if self.device is not None:
-            _check_device(self.device)
+            from vicinal.text.models import check_device
+
+            check_device(self.device)
 
 
-def _check_device(device: str) -> None:
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute in one thread: several wait for each other longer than a few sentences take."""
     import torch
 
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise ValueError(
-            f"device {device!r} cannot be used here ({why}). Leave it out, or say cpu."
-        ) from error
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _check_text_file(path: Path) -> None:
@@ -356,6 +375,7 @@ def _inverter(wanted: _Wanted, own: Sequence[str], seed: int) -> Inverter | Task
     """Return a saved inverter, or a new one, aligned on sentences."""
     if not sys.stderr.isatty():  # read when the library is first imported
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from vicinal.text.invert.folder import TASK
     from vicinal.text.invert.inverter import Inverter
 
     if not wanted.is_new:
@@ -365,7 +385,7 @@ def _inverter(wanted: _Wanted, own: Sequence[str], seed: int) -> Inverter | Task
             "llm": wanted.llm,
             "device": wanted.device,
         }
-        if (Path(source) / _TASK).is_file():
+        if (Path(source) / TASK).is_file():
             from vicinal.text.invert.task import TaskInverter
 
             return TaskInverter.from_pretrained(source, **given)

@@ -8,6 +8,8 @@ __getattr__, __dir__, __all__ = face(
         "columns": ["KINDS", "Column", "detect_columns"],
         "files": ["read_table", "write_table"],
         "sampler": ["MixupAugmenter", "MixupSampler"],
+        "stream.fit": ["fit_stream"],
+        "stream.run": ["sample_stream", "stream_table"],
         "synthesizer": ["PRIVACY", "TableSynthesizer"],
     },
 )

@@ -5,5 +5,8 @@ from vicinal.table.files.whole import read_table as read_table
 from vicinal.table.files.whole import write_table as write_table
 from vicinal.table.sampler.estimators import MixupAugmenter as MixupAugmenter
 from vicinal.table.sampler.estimators import MixupSampler as MixupSampler
+from vicinal.table.stream.fit import fit_stream as fit_stream
+from vicinal.table.stream.run import sample_stream as sample_stream
+from vicinal.table.stream.run import stream_table as stream_table
 from vicinal.table.synthesizer import PRIVACY as PRIVACY
 from vicinal.table.synthesizer import TableSynthesizer as TableSynthesizer

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from vicinal._checks import check_choice, check_column
 
-__all__ = ["KINDS", "Column", "detect_columns"]
+__all__ = ["KINDS", "Column", "Values", "column_of", "detect_columns", "mean_words"]
 
 #: Every kind of column, with what a synthetic table does with it.
 KINDS = {
@@ -123,39 +123,104 @@ def _detect(name: str, values: pa.ChunkedArray, said: str | None) -> Column:
     if pa.types.is_floating(plain.type):
         plain = plain.filter(pc.invert(pc.is_nan(plain)))
     plain = pc.drop_null(plain)
-    n_missing = len(values) - len(plain)
-    n_distinct = len(plain.unique())
-    found, note = _guess(name, plain, n_distinct)
+
+    count, distinct = len(plain), len(plain.unique())
+    span, words = 0, 0.0
+    if pa.types.is_integer(plain.type) and distinct == count > 0:  # else it does not matter
+        ends = pc.min_max(plain).as_py()
+        span = ends["max"] - ends["min"]
+    elif _is_string(plain.type) and _near_unique(count, distinct):
+        words = mean_words(plain)
+    seen = Values(plain.type, count, distinct, span, words)
+    return column_of(name, str(values.type), len(values) - len(plain), seen, said)
+
+
+@dataclass(frozen=True)
+class Values:
+    """What tells of a column's kind.
+
+    Attributes
+    ----------
+    type : pyarrow.DataType
+        Of the values themselves, where they are a dictionary's.
+    count, distinct : int
+        Values that are not missing, and different ones among them.
+    span : int
+        The largest integer minus the least one, where all are different.
+    words : float
+        Mean number of words of a string, where nearly all are different.
+    """
+
+    type: pa.DataType
+    count: int
+    distinct: int
+    span: int
+    words: float
+
+
+def column_of(name: str, type_: str, n_missing: int, seen: Values, said: str | None) -> Column:
+    """Say what a column is.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    type_ : str
+        Its Arrow type.
+    n_missing : int
+        Rows without a value.
+    seen : Values
+        What is known of the others.
+    said : str, optional
+        The kind, where the user knows better.
+
+    Returns
+    -------
+    Column
+        With the reason, where it is not obvious.
+
+    Raises
+    ------
+    ValueError
+        If the values do not allow the kind that was said.
+    """
+    found, note = _guess(name, seen)
     if said is not None:
-        _check_possible(name, said, plain.type)
+        _check_possible(name, said, seen.type)
         found, note = said, "as you said"
-    return Column(name, found, str(values.type), n_missing, n_distinct, note)
+    return Column(name, found, type_, n_missing, seen.distinct, note)
 
 
-def _guess(name: str, plain: pa.ChunkedArray, n_distinct: int) -> tuple[str, str]:
+def mean_words(plain: pa.ChunkedArray) -> float:
+    """Return the mean number of words of strings without missing ones."""
+    return float(pc.mean(pc.add(pc.count_substring_regex(plain, r"\s+"), 1)).as_py() or 0.0)
+
+
+def _guess(name: str, seen: Values) -> tuple[str, str]:
     """Return kind and note of a column without its missing values."""
-    kind = kind_of_type(plain.type)
-    if n_distinct == 0:
+    kind = kind_of_type(seen.type)
+    if seen.distinct == 0:
         return "missing", "no value at all"
     if kind == "integer":
-        if _looks_like_row_number(name, plain, n_distinct):
+        if _looks_like_row_number(name, seen):
             return "identifier", "every value once"
-    elif kind == "category" and _is_string(plain.type):
-        share = n_distinct / len(plain)
-        many = len(plain) >= UNIQUE_ROWS and share > UNIQUE_SHARE
-        if many or (share == 1.0 and len(plain) >= UNIQUE_FEW):
-            words = pc.mean(pc.add(pc.count_substring_regex(plain, r"\s+"), 1)).as_py()
-            note = f"{share:.0%} of the values are distinct"
-            return ("text" if words >= TEXT_WORDS else "identifier"), note
-    return ("constant", "one value") if n_distinct == 1 else (kind, "")
+    elif _is_string(seen.type) and _near_unique(seen.count, seen.distinct):
+        note = f"{seen.distinct / seen.count:.0%} of the values are distinct"
+        return ("text" if seen.words >= TEXT_WORDS else "identifier"), note
+    return ("constant", "one value") if seen.distinct == 1 else (kind, "")
 
 
-def _looks_like_row_number(name: str, plain: pa.ChunkedArray, n_distinct: int) -> bool:
+def _near_unique(count: int, distinct: int) -> bool:
+    """Tell whether nearly every one of so many strings is different."""
+    many = count >= UNIQUE_ROWS and distinct > UNIQUE_SHARE * count
+    return many or (distinct == count and count >= UNIQUE_FEW)
+
+
+def _looks_like_row_number(name: str, seen: Values) -> bool:
     """Tell identifiers from quantities: every value once, and consecutive or named like an id."""
-    if n_distinct < len(plain) or n_distinct < 3:
+    if seen.distinct < seen.count or seen.distinct < 3:
         return False
-    span = pc.min_max(plain).as_py()
-    consecutive = span["max"] - span["min"] == n_distinct - 1 and n_distinct >= UNIQUE_ROWS
+    consecutive = seen.distinct >= UNIQUE_ROWS and seen.span == seen.distinct - 1
     return consecutive or bool(_ID_NAME.search(name))
 
 

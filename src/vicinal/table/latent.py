@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal.table.numbers import MAX_DECIMALS, Mask, Numbers
+from vicinal.table.whole import Marginal
 
-__all__ = ["NormalScores", "RawValues", "Scale", "fill_missing"]
+__all__ = ["NormalScores", "RawValues", "Scale", "fill_missing", "marginal_of"]
 
 Scores = npt.NDArray[np.floating[Any]]
 
@@ -18,6 +19,9 @@ Scores = npt.NDArray[np.floating[Any]]
 STEP_VALUES = 1024
 #: Quantile levels of an interpolated column.
 LEVELS = 2048
+#: Places in the guide for each level: so many that most lookups need no further step, which the
+#: processor would guess wrongly.
+GUIDE = 16
 #: Tied values share a normal score but for this share of the room that their ranks take up. It
 #: breaks ties among mixed scores at random, which keeps the frequencies of the values.
 TIE_SPREAD = 0.01
@@ -131,6 +135,29 @@ class RawValues(Scale):
         else:
             self.scores = np.where(missing, 0, numbers - self._centre).astype(np.float64)
         self.scores[missing] = 0.0
+        self._factor, self._shift = 1.0, 0.0
+
+    def fit_moments(self, pivot: Any, offset: float, variance: float, missing: Mask) -> None:
+        """Give mixed values the mean and variance of a column that these are a sample of.
+
+        Parameters
+        ----------
+        pivot : int or float
+            A number near the mean.
+        offset : float
+            How far the mean lies above it.
+        variance : float
+            Of the whole column.
+        missing : ndarray of bool, shape (n_rows,)
+            Places without a value.
+        """
+        seen = self.scores[~missing]
+        spread = float(seen.std()) if len(seen) else 0.0
+        factor = float(np.sqrt(variance)) / spread if spread > 0 else 1.0
+        above = float(pivot - self._centre.item()) + offset  # exact before it is a float
+        shift = above - factor * float(seen.mean()) if len(seen) else 0.0
+        if np.isfinite(factor) and np.isfinite(shift):
+            self._factor, self._shift = factor, shift
 
     def calibrate(self, mixed: Scores) -> None:
         """Nothing to learn."""
@@ -138,6 +165,8 @@ class RawValues(Scale):
     def decode(self, scores: Scores) -> Numbers:
         """Return centred values moved back, rounded where the column holds integers."""
         low, high = self._limits
+        if self._factor != 1.0 or self._shift != 0.0:
+            scores = self._factor * scores + self._shift
         if self._centre.dtype.kind == "f":
             moved = self._centre + scores
             clipped: Numbers = np.clip(np.rint(moved) if self._whole else moved, low, high)
@@ -166,6 +195,11 @@ class NormalScores(Scale):
         Places without a value.
     rng : numpy.random.Generator
         Breaks ties.
+
+    Attributes
+    ----------
+    marginal : Marginal
+        The column's distribution; another one may be put in its place before :meth:`calibrate`.
     """
 
     def __init__(self, numbers: Numbers, missing: Mask, rng: np.random.Generator) -> None:
@@ -183,14 +217,7 @@ class NormalScores(Scale):
             scores += TIE_SPREAD * (ndtri(rank / len(seen)) - scores)
         self.scores = np.zeros(len(numbers), np.float32)
         self.scores[~missing] = scores
-        self._decimals = _decimals(values)
-        self._levels: Scores
-        if not len(values):  # nothing but gaps
-            values, ends = np.zeros(1, numbers.dtype), np.ones(1)
-        if len(values) <= STEP_VALUES:
-            self._levels, self._low, self._high = ends[:-1], values, values
-        else:
-            self._levels, self._low, self._high = _interpolated(values, ends)
+        self.marginal = marginal_of(values, ends, _decimals(values))
 
     def calibrate(self, mixed: Scores) -> None:
         """Learn the quantiles of mixed scores.
@@ -201,9 +228,10 @@ class NormalScores(Scale):
             Scores of mixed rows, mixed as they will be when sampling.
         """
         ordered = np.sort(mixed).astype(np.float64)
-        edges = np.interp(self._levels * len(ordered), np.arange(len(ordered)) + 0.5, ordered)
+        to = self.marginal
+        edges = np.interp(to.levels * len(ordered), np.arange(len(ordered)) + 0.5, ordered)
         outer = (ordered[0], ordered[-1])
-        self._lookup = _Lookup(edges, outer, self._low, self._high, self._decimals)
+        self._lookup = _Lookup(edges, outer, to.low, to.high, to.decimals)
 
     def decode(self, scores: Scores) -> Numbers:
         """Return the values of the same rank.
@@ -221,7 +249,40 @@ class NormalScores(Scale):
         return self._lookup(scores)
 
 
-def _interpolated(values: Numbers, ends: Scores) -> tuple[Scores, Numbers, Numbers]:
+def marginal_of(
+    values: Numbers,
+    ends: npt.NDArray[np.float64],
+    decimals: int | None,
+    extra: npt.NDArray[np.float64] | None = None,
+) -> Marginal:
+    """Return the distribution of a column as a table.
+
+    Parameters
+    ----------
+    values : ndarray of int64 or float64, shape (n_distinct,)
+        Different values, rising.
+    ends : ndarray of float64, shape (n_distinct,)
+        Share of values up to each one.
+    decimals : int, optional
+        Decimal places of the values.
+    extra : ndarray of float64, optional
+        Levels beside those that are equally spaced.
+
+    Returns
+    -------
+    Marginal
+        Every value of few, or quantiles of many.
+    """
+    if not len(values):  # nothing but gaps
+        values, ends = np.zeros(1, values.dtype), np.ones(1)
+    if len(values) <= STEP_VALUES:
+        return Marginal(ends[:-1], values, values, decimals)
+    return Marginal(*_interpolated(values, ends, extra), decimals)
+
+
+def _interpolated(
+    values: Numbers, ends: npt.NDArray[np.float64], extra: npt.NDArray[np.float64] | None
+) -> tuple[npt.NDArray[np.float64], Numbers, Numbers]:
     """Return inner levels, and the values that the cells between levels begin and end with.
 
     Levels are equally spaced, with frequent values (more than one level wide) given a cell of
@@ -229,7 +290,9 @@ def _interpolated(values: Numbers, ends: Scores) -> tuple[Scores, Numbers, Numbe
     """
     starts = np.concatenate([[0.0], ends[:-1]])
     wide = np.flatnonzero(ends - starts > 1.0 / LEVELS)
-    level = np.unique(np.concatenate([np.linspace(0, 1, LEVELS + 1), starts[wide], ends[wide]]))
+    more = np.empty(0) if extra is None else extra
+    spaced = np.linspace(0, 1, LEVELS + 1)
+    level = np.unique(np.concatenate([spaced, starts[wide], ends[wide], more]))
     at = np.searchsorted(ends, level, side="right").clip(max=len(values) - 1)
     # the cell's upper end is the value just below the next level, not the one at it
     end = np.searchsorted(ends, level[1:], side="left").clip(max=len(values) - 1)
@@ -267,7 +330,7 @@ class _Lookup:
         finite = edges if len(edges) else np.zeros(1)
         self._start = float(finite[0])
         span = float(finite[-1] - finite[0]) or 1.0
-        size = 4 * len(finite)
+        size = GUIDE * len(finite)
         self._per_cell = size / span
         grid = self._start + np.arange(size + 1) / self._per_cell
         self._guide = np.searchsorted(edges, grid, side="left").astype(np.int32)

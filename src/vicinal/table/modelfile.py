@@ -18,9 +18,10 @@ from vicinal._random import Seeds
 from vicinal.table.columns import Column
 from vicinal.table.files import check_folder, replacing
 from vicinal.table.pool import Recipe
+from vicinal.table.whole import Whole
 from vicinal.weights import law_from_spec
 
-__all__ = ["FORMAT", "Learnt", "load", "save"]
+__all__ = ["FORMAT", "Learnt", "load", "plain_settings", "save"]
 
 #: Raised when files of an earlier format can no longer be read as they are.
 FORMAT = 2
@@ -47,6 +48,8 @@ class Learnt:
         Of the table as it was given, with how to make it native again.
     seeds : Seeds
         Root of the random numbers.
+    whole : Whole, optional
+        What is known of all rows, where ``rows`` are a sample of them.
     """
 
     rows: pa.Table
@@ -55,6 +58,7 @@ class Learnt:
     recipe: Recipe
     schema: pa.Schema
     seeds: Seeds
+    whole: Whole | None = None
 
 
 def save(path: str | PathLike[str], settings: dict[str, Any], learnt: Learnt) -> None:
@@ -73,11 +77,12 @@ def save(path: str | PathLike[str], settings: dict[str, Any], learnt: Learnt) ->
     facts = {
         "format": FORMAT,
         "vicinal": __version__,
-        "settings": _plain(settings),
+        "settings": plain_settings(settings),
         "seed": learnt.seeds.entropy,
         "recipe": vars(learnt.recipe) | {"weights": learnt.recipe.weights.spec()},
         "columns": [column.as_dict() for column in learnt.columns],
         "schema": base64.b64encode(learnt.schema.serialize()).decode(),
+        "whole": None if learnt.whole is None else learnt.whole.as_dict(),
     }
     table = learnt.rows.append_column(_ORDER, pa.array(learnt.order))  # the last one
     table = table.replace_schema_metadata({_KEY: json.dumps(facts).encode()})
@@ -89,8 +94,19 @@ def save(path: str | PathLike[str], settings: dict[str, Any], learnt: Learnt) ->
         writer.write_table(table)
 
 
-def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings as JSON values. A Generator is not saved: loaded, it is None."""
+def plain_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings of a synthesizer as JSON values. A Generator becomes None.
+
+    Parameters
+    ----------
+    settings : dict
+        From ``get_params``.
+
+    Returns
+    -------
+    dict
+        The same names.
+    """
     weights, seed, within = (settings[name] for name in ("weights", "random_state", "within"))
     kinds, neighbours = settings["kinds"], settings["neighbours"]
     return settings | {
@@ -161,4 +177,5 @@ def load(path: str | PathLike[str]) -> tuple[dict[str, Any], Learnt]:
         recipe=Recipe(**recipe),
         schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(facts["schema"]))),
         seeds=Seeds.from_entropy(facts["seed"]),
+        whole=Whole.from_dict(facts["whole"]) if facts.get("whole") else None,
     )

@@ -34,6 +34,7 @@ from vicinal.table.latent import STEP_VALUES, NormalScores, RawValues, Scale, fi
 from vicinal.table.numbers import Mask, from_numbers, number_limits, to_numbers
 from vicinal.table.partners import Draft, Guard, NearRows
 from vicinal.table.relevance import relevance
+from vicinal.table.whole import Whole
 from vicinal.weights import WeightLaw
 
 __all__ = ["Pool", "Recipe"]
@@ -124,6 +125,9 @@ class Pool:
     held : mapping of str to bool, optional
         Columns that must not leave what the rows hold: mixed numbers keep their marginal, whatever
         the recipe says, or, where the value is True, are taken from a parent.
+    whole : Whole, optional
+        What is known of more rows than these, which are a sample of them: distributions of
+        numbers come from it.
     """
 
     def __init__(
@@ -133,6 +137,7 @@ class Pool:
         recipe: Recipe,
         seeds: Seeds,
         held: Mapping[str, bool] | None = None,
+        whole: Whole | None = None,
     ) -> None:
         self.recipe, self._n_rows = recipe, int(table.num_rows)
         self._held = dict(held or {})
@@ -151,7 +156,7 @@ class Pool:
             for c in used
             if not (c.mixed or c.inherited) and table[c.name].null_count
         }
-        self._score(table, seeds)
+        self._score(table, seeds, whole)
         codes = {name: codes_of(values) for name, (values, _) in self._inherited.items()}
         self._groups = self._group_codes(codes)
         flags = {
@@ -200,7 +205,7 @@ class Pool:
     def _is_raw(self, column: Column) -> bool:
         return self.recipe.marginals == "raw" and column.name not in self._held
 
-    def _score(self, table: pa.Table, seeds: Seeds) -> None:
+    def _score(self, table: pa.Table, seeds: Seeds, whole: Whole | None) -> None:
         raw = self.recipe.marginals == "raw"
         shape = (len(self), len(self._mixed))
         self._scores = np.zeros(shape, np.float64 if raw else np.float32)
@@ -212,14 +217,18 @@ class Pool:
             column = self._mixed[at]
             values = table[column.name]
             numbers, missing = to_numbers(values, column.name)
-            whole = column.kind == "integer" and numbers.dtype.kind == "f"
+            rounded = column.kind == "integer" and numbers.dtype.kind == "f"
             scale: Scale
             if self._is_raw(column):
                 limits = number_limits(values.type, numbers)
-                scale = RawValues(numbers, missing, limits, whole)
+                scale = RawValues(numbers, missing, limits, rounded)
+                if whole is not None and column.name in whole.moments:
+                    scale.fit_moments(*whole.moments[column.name], missing)
             else:
-                numbers = np.rint(numbers) if whole else numbers
+                numbers = np.rint(numbers) if rounded else numbers
                 scale = NormalScores(numbers, missing, seeds.generator(_TIES, at))
+                if whole is not None and column.name in whole.marginals:
+                    scale.marginal = whole.marginals[column.name]
             if np.count_nonzero(missing) > values.null_count:
                 self._nan[column.name] = missing & ~values.is_null().to_numpy()
             self._missing[:, at], self._scores[:, at] = missing, scale.scores
@@ -398,6 +407,7 @@ class Pool:
         adjust: Adjust | None = None,
         return_plan: bool = False,
         progress: Callable[[int], None] | None = None,
+        threads: int | None = None,
     ) -> tuple[dict[str, ColumnBuffer], Plan | None]:
         """Draw synthetic rows.
 
@@ -413,6 +423,8 @@ class Pool:
             Whether to keep the plan.
         progress : callable, optional
             Called with the number of rows finished since the last call, by one thread at a time.
+        threads : int, optional
+            How many to use; as many as there are where left out. The rows are the same.
 
         Returns
         -------
@@ -443,7 +455,7 @@ class Pool:
                 with lock:
                     progress(stop - start)
 
-        for_chunks(work, n_samples, CHUNK_ROWS)
+        for_chunks(work, n_samples, CHUNK_ROWS, threads)
         if not return_plan:
             return columns, None
         parents, weights = (np.concatenate(parts) for parts in zip(*plans, strict=True))

@@ -34,22 +34,43 @@ class Surrogates:
         Its name.
     kind : str
         "identifier", or "text", which becomes ``"<name> 1"``, ``"<name> 2"``, ....
+    span : tuple of two int, optional
+        The least and the largest integer, where ``values`` do not hold all of them.
+    prefix : str, optional
+        Makes identifiers ``"<prefix>1"``, ``"<prefix>2"``, ... where there are too many real
+        ones to hold, none of which begins so.
     """
 
-    def __init__(self, values: pa.ChunkedArray, name: str, kind: str) -> None:
+    def __init__(
+        self,
+        values: pa.ChunkedArray,
+        name: str,
+        kind: str,
+        *,
+        span: tuple[int, int] | None = None,
+        prefix: str | None = None,
+    ) -> None:
         self._type, self._name, self._kind = values.type, name, kind
+        self._prefix = f"{name} " if kind == "text" else prefix
         plain = pc.drop_null(values)
         if pa.types.is_dictionary(plain.type):
             plain = plain.cast(plain.type.value_type)
         if pa.types.is_integer(plain.type):
-            span = pc.min_max(plain).as_py()
-            self._low, self._high = span["min"], span["max"]
-        elif kind == "identifier":
+            ends = pc.min_max(plain).as_py()
+            self._low: int = ends["min"] if span is None else span[0]
+            self._high: int = ends["max"] if span is None else span[1]
+        elif self._prefix is None:
             self._real = set(plain.to_pylist())
             self._shapes, self._alphabets = _learn(self._real)
 
     def make(
-        self, n: int, rng: np.random.Generator, missing: npt.NDArray[np.bool_] | None = None
+        self,
+        n: int,
+        rng: np.random.Generator,
+        missing: npt.NDArray[np.bool_] | None = None,
+        *,
+        first: int = 0,
+        total: int | None = None,
     ) -> pa.Array:
         """Return ``n`` surrogates of the column's type.
 
@@ -61,6 +82,10 @@ class Surrogates:
             Fills the shapes.
         missing : ndarray of bool, shape (n,), optional
             Where to leave the value out.
+        first : int, default 0
+            How many were made before, of integers or with a prefix.
+        total : int, optional
+            How many are made in all; ``first + n`` where left out.
 
         Returns
         -------
@@ -71,35 +96,53 @@ class Surrogates:
         Raises
         ------
         ValueError
-            If the column's integer type has no room for ``n`` new numbers.
+            If the column's integer type has no room for so many new numbers.
         """
+        total = first + n if total is None else total
         plain = self._type.value_type if pa.types.is_dictionary(self._type) else self._type
         if pa.types.is_integer(plain):
-            made: Any = self._count_on(n, plain)
-        elif self._kind == "text":
-            made = [f"{self._name} {number + 1}" for number in range(n)]
+            made: Any = self._count_on(first, n, total, plain)
+        elif self._prefix is not None:
+            made = [f"{self._prefix}{number + 1}" for number in range(first, first + n)]
         else:
             made = self._fill(n, rng)
         array = pa.array(made, plain, mask=missing)
         if not pa.types.is_dictionary(self._type):
             return array
-        try:
-            return array.cast(self._type)
-        except pa.ArrowInvalid:  # more surrogates than codes
+        codes = self._type.index_type
+        if total > 1 << (codes.bit_width - pa.types.is_signed_integer(codes)):
             return array.cast(pa.dictionary(pa.int32(), plain, self._type.ordered))
+        return array.cast(self._type)
 
-    def _count_on(self, n: int, plain: pa.DataType) -> np.ndarray[Any, Any]:
+    def check(self, total: int) -> None:
+        """Refuse to make more than the column's type has room for.
+
+        Parameters
+        ----------
+        total : int
+            How many are wanted in all.
+
+        Raises
+        ------
+        ValueError
+            If they do not fit.
+        """
+        plain = self._type.value_type if pa.types.is_dictionary(self._type) else self._type
+        if pa.types.is_integer(plain):
+            self._count_on(0, 0, total, plain)
+
+    def _count_on(self, first: int, n: int, total: int, plain: pa.DataType) -> np.ndarray[Any, Any]:
         signed = pa.types.is_signed_integer(plain)
         top = (1 << (plain.bit_width - signed)) - 1
         bottom = -(1 << (plain.bit_width - 1)) if signed else 0
         dtype = np.int64 if signed else np.uint64
-        if self._high + n <= top:
-            return np.arange(n, dtype=dtype) + dtype(self._high + 1)
-        if self._low - n >= bottom:
-            return dtype(self._low - 1) - np.arange(n, dtype=dtype)
+        if self._high + total <= top:
+            return np.arange(n, dtype=dtype) + dtype(self._high + 1 + first)
+        if self._low - total >= bottom:
+            return dtype(self._low - 1 - first) - np.arange(n, dtype=dtype)
         raise ValueError(
-            f"Column {self._name!r} ({plain}) has no room for {n:,} new identifiers. Use a wider "
-            "integer type, or leave identifiers out."
+            f"Column {self._name!r} ({plain}) has no room for {total:,} new identifiers. Use a "
+            "wider integer type, or leave identifiers out."
         )
 
     def _fill(self, n: int, rng: np.random.Generator) -> list[str]:

@@ -8,10 +8,10 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from vicinal._checks import check_choice, check_column, check_count
+from vicinal._checks import check_choice, check_count
 from vicinal._random import RandomState, Seeds
 from vicinal.plan import MixPlan
 from vicinal.table import modelfile
@@ -24,7 +24,14 @@ from vicinal.table.modelfile import Learnt
 from vicinal.table.moments import MomentMatch
 from vicinal.table.numbers import check_finite
 from vicinal.table.pool import FEW_VALUES, Pool, Recipe
+from vicinal.table.precautions import (
+    check_kept,
+    warn_of_dropped,
+    warn_of_single_groups,
+    without_text,
+)
 from vicinal.table.surrogates import Surrogates
+from vicinal.table.whole import Whole
 from vicinal.weights import WeightLaw
 
 __all__ = ["PRIVACY", "TableSynthesizer"]
@@ -225,7 +232,18 @@ class TableSynthesizer:
             raise ValueError(
                 f"The table has {arrow.num_rows} row(s); mixing needs at least 2. Pass more rows."
             )
-        columns = detect_columns(arrow, self.kinds)
+        self._fit(arrow, detect_columns(arrow, self.kinds), Seeds(self.random_state))
+        return self
+
+    def _fit(
+        self,
+        arrow: pa.Table,
+        columns: list[Column],
+        seeds: Seeds,
+        whole: Whole | None = None,
+        places: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        """Learn rows, all there are or a sample of them, given by their places in the whole."""
         recipe = self._recipe(columns)
         used = [column for column in columns if column.mixed or column.inherited]
         if all(column.kind in {"missing", "constant"} for column in used):
@@ -237,14 +255,13 @@ class TableSynthesizer:
         for column in columns:
             if column.mixed:
                 check_finite(arrow[column.name], column.name)
-        self._warn_of_dropped(columns)
-        seeds = Seeds(self.random_state)
+        warn_of_dropped(columns, self.identifiers, self.text, 4)
         order = seeds.generator(0).permutation(arrow.num_rows)
         kept = [column.name for column in columns if self._is_kept(column)]
-        rows = _without_text(arrow.select(kept), columns).take(order).combine_chunks()
-        self._learn(Learnt(rows, order, columns, recipe, arrow.schema, seeds))
-        _warn_of_single_groups(self._pool)
-        return self
+        rows = without_text(arrow.select(kept), columns).take(order).combine_chunks()
+        order = order if places is None else places[order]
+        self._learn(Learnt(rows, order, columns, recipe, arrow.schema, seeds, whole))
+        warn_of_single_groups(self._pool, 4)
 
     def _is_kept(self, column: Column) -> bool:
         if column.kind == "identifier":
@@ -252,60 +269,60 @@ class TableSynthesizer:
         return column.kind != "text" or self.text == "replace"
 
     def _learn(self, learnt: Learnt) -> None:
-        pool = Pool(learnt.rows, learnt.columns, learnt.recipe, learnt.seeds)
+        whole = learnt.whole
+        pool = Pool(learnt.rows, learnt.columns, learnt.recipe, learnt.seeds, whole=whole)
+        known = Whole(0) if whole is None else whole
         surrogates = {
-            column.name: Surrogates(learnt.rows[column.name], column.name, column.kind)
+            column.name: Surrogates(
+                learnt.rows[column.name],
+                column.name,
+                column.kind,
+                span=known.spans.get(column.name),
+                prefix=known.prefixes.get(column.name),
+            )
             for column in learnt.columns
             if column.kind in {"identifier", "text"} and column.name in learnt.rows.column_names
         }
         # all or nothing: a table that is refused leaves what was learnt before
         self._learnt, self._pool, self._surrogates = learnt, pool, surrogates
         self.columns_, self.recipe_ = learnt.columns, learnt.recipe
-        self.n_rows_ = int(learnt.rows.num_rows)
+        self.n_rows_ = int(learnt.rows.num_rows) if whole is None else whole.n_rows
 
     def _recipe(self, columns: Sequence[Column]) -> Recipe:
         preset = PRIVACY[self.privacy]
         kind_of = {column.name: column.kind for column in columns}
         within = [self.within] if isinstance(self.within, str) else list(self.within or ())
         for name in within:
-            _check_kept("within", name, kind_of)
+            check_kept("within", name, kind_of)
         if self.target is not None:
-            _check_kept("target", self.target, kind_of)
+            check_kept("target", self.target, kind_of)
             few = next(c.n_distinct for c in columns if c.name == self.target) <= FEW_VALUES
             if kind_of[self.target] in {"category", "boolean"} or few:
                 within.append(self.target)
-        weights = preset["weights"] if self.weights is None else self.weights
-        method = self.method
-        if method is None and self.neighbours is not None:
-            method = "neighbourhood"
-        if method is None and self.weights is not None and weights.parents == 2:
-            method = "rows"
-        method = method or preset["method"]
+        method = self._method()
         return Recipe(
             method=method,
-            weights=weights,
+            weights=preset["weights"] if self.weights is None else self.weights,
             marginals=self.marginals,
             categories=self.categories or ("parent" if method == "rows" else "columnwise"),
             within=tuple(dict.fromkeys(within)),
-            neighbours=int(self.neighbours or preset.get("neighbours", 20)),
+            neighbours=self._neighbours(),
             share=preset.get("share", 0.4) if self.neighbours is None else 1.0,
             target=self.target,
             **{name: preset.get(name, plain) for name, plain in PARTS.items()},
         )
 
-    def _warn_of_dropped(self, columns: Sequence[Column]) -> None:
-        for kind, said, what in (
-            ("identifier", self.identifiers, "replaced by fresh surrogates; identifiers='drop'"),
-            ("text", self.text, "left out; text='replace'"),
-        ):
-            names = [column.name for column in columns if column.kind == kind]
-            if names and said is None:
-                warnings.warn(
-                    f"{kind} column(s) {', '.join(names)}: {what} changes that, "
-                    "kinds={'name': 'category'} keeps real values.",
-                    UserWarning,
-                    stacklevel=3,
-                )
+    def _method(self) -> str:
+        if self.method is not None:
+            return self.method
+        if self.neighbours is not None:
+            return "neighbourhood"
+        if self.weights is not None and self.weights.parents == 2:
+            return "rows"
+        return str(PRIVACY[self.privacy]["method"])
+
+    def _neighbours(self) -> int:
+        return int(self.neighbours or PRIVACY[self.privacy].get("neighbours", 20))
 
     def sample(
         self,
@@ -366,13 +383,13 @@ class TableSynthesizer:
         if where is not None:
             pool, order = self._subset(where)
             if len(pool) > 1:
-                _warn_of_single_groups(pool)
+                warn_of_single_groups(pool, 3)
         adjust = MomentMatch(pool.scores) if self.exact_moments else None
         drawn, plan = pool.sample(
             total, seeds, adjust=adjust, return_plan=return_plan, progress=progress
         )
         # handed on, not kept: a column is freed as soon as it is converted
-        out = to_native(self._assemble(drawn, total, seeds), self._learnt.schema)
+        out = to_native(self._assemble(drawn, total, seeds, self._surrogates), self._learnt.schema)
         if plan is None:
             return out
         return out, MixPlan.from_parents(order[plan[0]], plan[1])
@@ -413,14 +430,26 @@ class TableSynthesizer:
         shown = ", ".join(repr(value) for value in values[:12])
         return f" Values of {column!r}: {shown}{', ...' if len(values) > 12 else ''}."
 
-    def _assemble(self, drawn: dict[str, ColumnBuffer], total: int, seeds: Seeds) -> pa.Table:
+    def _assemble(
+        self,
+        drawn: dict[str, ColumnBuffer],
+        count: int,
+        seeds: Seeds,
+        surrogates: Mapping[str, Surrogates],
+        first: int = 0,
+        total: int | None = None,
+    ) -> pa.Table:
+        """Put columns together: rows from ``first`` on, ``count`` of them, out of ``total``."""
         arrays, fields = [], []
         for number, field in enumerate(self._learnt.schema):
             made = drawn[field.name].finish() if field.name in drawn else None
-            if field.name in self._surrogates:
+            if field.name in surrogates:
                 gaps = None if made is None else made.to_numpy(zero_copy_only=False)
                 rng = seeds.generator(_SURROGATE, number)
-                arrays.append(self._surrogates[field.name].make(total, rng, gaps))
+                surrogate = surrogates[field.name]
+                arrays.append(surrogate.make(count, rng, gaps, first=first, total=total))
+                if pa.types.is_dictionary(field.type):
+                    field = field.remove_metadata()  # Polars' list of what an Enum may hold
             elif made is not None:
                 arrays.append(made.cast(field.type) if pa.types.is_dictionary(field.type) else made)
             else:
@@ -472,34 +501,3 @@ class TableSynthesizer:
         synthesizer = cls(**settings)
         synthesizer._learn(learnt)
         return synthesizer
-
-
-def _check_kept(parameter: str, name: str, kind_of: Mapping[str, str]) -> None:
-    check_column(parameter, name, kind_of)
-    if kind_of[name] in {"identifier", "text"}:
-        raise ValueError(
-            f"{parameter}: column {name!r} is {kind_of[name]}, whose values are not kept. If it "
-            f"is something else, say so with kinds={{{name!r}: 'category'}}."
-        )
-
-
-def _warn_of_single_groups(pool: Pool) -> None:
-    if pool.single_groups:
-        warnings.warn(
-            f"within={list(pool.recipe.within)}: {pool.single_groups} group(s) have a single row, "
-            "which can only be copied. Group by fewer columns, or merge rare groups.",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
-def _without_text(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
-    """Empty the text columns, which are never looked at, but for where they are missing."""
-    for column in columns:
-        if column.kind == "text" and column.name in table.column_names:
-            at = table.column_names.index(column.name)
-            kind = table.schema.field(at).type
-            plain = kind.value_type if pa.types.is_dictionary(kind) else kind
-            blank = pc.if_else(pc.is_valid(table[at]), pa.scalar("", plain), pa.scalar(None, plain))
-            table = table.set_column(at, column.name, blank.cast(kind))
-    return table

@@ -12,6 +12,7 @@ _get, __dir__, __all__ = face(
     {
         "augmentation.augmented": ["Augmented"],
         "augmentation.augmenting": ["augment"],
+        "augmentation.cluster": ["AugmentedParts", "augment_parts"],
         "augmentation.intrusion": ["Intrusion", "measure_intrusion"],
         "augmentation.morphing": ["Morph", "morph"],
         "augmentation.ratio": ["measure_ratio"],

@@ -1,5 +1,7 @@
 from vicinal.text.augmentation.augmented import Augmented as Augmented
 from vicinal.text.augmentation.augmenting import augment as augment
+from vicinal.text.augmentation.cluster import AugmentedParts as AugmentedParts
+from vicinal.text.augmentation.cluster import augment_parts as augment_parts
 from vicinal.text.augmentation.intrusion import Intrusion as Intrusion
 from vicinal.text.augmentation.intrusion import measure_intrusion as measure_intrusion
 from vicinal.text.augmentation.morphing import Morph as Morph

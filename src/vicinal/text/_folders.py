@@ -17,7 +17,7 @@ from vicinal._checks import did_you_mean
 __all__ = ["check_folder", "read_card", "replacing_folder"]
 
 
-def check_folder(folder: str | PathLike[str], card: str, what: str) -> Path:
+def check_folder(folder: str | PathLike[str], card: str, form: str, what: str) -> Path:
     """Refuse a folder that cannot be written to, before any work is done for it.
 
     Parameters
@@ -25,9 +25,11 @@ def check_folder(folder: str | PathLike[str], card: str, what: str) -> Path:
     folder : str or path
         Where something is to be written.
     card : str
-        File that a folder of this kind holds; such a folder may be replaced.
+        JSON file that a folder of this kind holds.
+    form : str
+        What its entry "format" says; such a folder may be replaced.
     what : str
-        What is to be written, for the message.
+        What is to be written, with its article, for the message.
 
     Returns
     -------
@@ -47,12 +49,21 @@ def check_folder(folder: str | PathLike[str], card: str, what: str) -> Path:
         raise FileNotFoundError(f"There is no folder {str(above)!r} to write to. Make it first.")
     if target.exists() and not target.is_dir():
         raise FileExistsError(f"{str(target)!r} is a file. Name a folder.")
-    if target.is_dir() and any(target.iterdir()) and not (target / card).is_file():
+    if target.is_dir() and any(target.iterdir()) and _form_of(target / card) != form:
         raise FileExistsError(
             f"{str(target)!r} holds other things than {what}, which are not overwritten. Name a "
             "new folder."
         )
     return target
+
+
+def _form_of(path: Path) -> object:
+    """Return what kind of folder a JSON file says it lies in; None where it says nothing."""
+    try:
+        said = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return said.get("format") if isinstance(said, dict) else None
 
 
 @contextmanager
@@ -112,11 +123,11 @@ def read_card(folder: Path, card: str, form: str, version: int, what: str) -> di
     ValueError
         If it is something else, or newer.
     """
-    path = folder / card
+    path, name = folder / card, what.partition(" ")[2]
     if not path.is_file():
-        near = [str(one) for one in folder.parent.glob("*") if (one / card).is_file()]
+        near = [str(one) for one in folder.parent.glob("*") if _form_of(one / card) == form]
         raise FileNotFoundError(
-            f"There is no {what} in {str(folder)!r} ({card} is not there)."
+            f"There is no {name} in {str(folder)!r} ({card} is not there)."
             f"{did_you_mean(str(folder), near)}"
         )
     try:
@@ -125,10 +136,10 @@ def read_card(folder: Path, card: str, form: str, version: int, what: str) -> di
     except (ValueError, KeyError, TypeError):
         right, found = False, 0
     if not right:
-        raise ValueError(f"{str(path)!r} does not describe a {what} of vicinal's.")
+        raise ValueError(f"{str(path)!r} does not describe {what} of vicinal's.")
     if found > version:
         raise ValueError(
-            f"The {what} in {str(folder)!r} has format {found}, this vicinal reads up to "
+            f"The {name} in {str(folder)!r} has format {found}, this vicinal reads up to "
             f"{version}. Update vicinal."
         )
     return said

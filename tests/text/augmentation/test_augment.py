@@ -8,13 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal import Beta, EpBeta, Farthest, Fixed, Nearest, Random, SphereWeights, WithinGroup
-from vicinal.text.augmentation import augment, augmentation, measure_ratio
+from vicinal.text.augmentation import augment, augmenting, measure_ratio
 from vicinal.text.augmentation.guard import (
     AGREES,
     CONTRADICTS,
     NEITHER,
     NeighbourCheck,
+    Shortlist,
     compare,
+    preference,
     trust,
 )
 
@@ -175,7 +177,7 @@ def test_none_keeps_all_and_tells_what_a_guard_would_have_said(fake, topics, say
     np.testing.assert_allclose(made.label_weights, weights_of(made))
 
 
-def test_task_inverter_rechecks_by_its_own_embeddings(fake, topics):
+def test_task_inverter_that_is_asked_rechecks_by_its_own_embeddings(fake, topics):
     texts, labels = topics()
     asked = []
     fake.classes_ = np.array(TOPICS)
@@ -183,10 +185,71 @@ def test_task_inverter_rechecks_by_its_own_embeddings(fake, topics):
     fake.predict_proba_embeddings = lambda rows: (
         asked.append(len(rows)) or np.eye(3)[np.zeros(len(rows), int)]
     )
-    made = augment(fake, texts, labels, 20, guard="none", random_state=0)
+    made = augment(fake, texts, labels, 20, guard="none", recheck=fake, random_state=0)
     assert sum(asked) == made.made
-    augment(fake, texts, labels, 20, guard="none", recheck="neighbours", random_state=0)
-    assert sum(asked) == made.made  # the nearest texts were asked instead
+    augment(fake, texts, labels, 20, guard="none", random_state=0)
+    assert sum(asked) == made.made  # it learnt from the parents: the other texts are asked
+
+
+def test_filter_takes_candidates_that_the_recheck_prefers(fake, topics, says):
+    texts, labels = topics()
+    seen = []
+
+    def of_text(text):
+        seen.append(text)
+        return [0.8, 0.1, 0.1] if text.split()[0] in ["soup", "bread", "salt"] else [0, 0.5, 0.5]
+
+    given = {"pairing": Random(), "recheck": says(TOPICS, of_text), "random_state": 0}
+    first = augment(fake, texts, labels, 40, guard="none", **given)
+    assert len(seen) == first.made  # each sentence once
+    liked = np.mean([of_text(one)[0] for one in first.texts])
+    made = augment(fake, texts, labels, 40, keep=1, patience=20, **given)
+    assert len(made) == 40
+    assert np.mean([of_text(one)[0] for one in made.texts]) > liked
+    assert made.closeness.mean() > 0.5
+
+
+def test_filter_is_stricter_where_less_is_kept(fake, topics):
+    texts, labels = topics()
+    shares = []
+    for keep in (0.3, 0.7, 1.0):
+        given = {"pairing": Random(), "keep": keep, "patience": 20, "random_state": 0}
+        made = augment(fake, texts, labels, 40, **given)
+        assert len(made) == 40
+        doubted = [why for why in made.rejections if "less surely than of others" in why]
+        assert bool(doubted) == (keep < 1)
+        shares.append(made.kept)
+    assert shares == sorted(shares)
+    assert shares[0] < shares[-1]
+
+
+def test_shortlist_by_hand():
+    weights = np.eye(2)[[0, 0, 0, 0, 1, 1]]
+    prefers = np.array([0.9, 0.8, 0.7, 0.6, 0.55, 0.5])
+    chosen = Shortlist(0.5, 2)
+    assert chosen.doubts(prefers, weights).tolist() == [False, False, True, True, False, True]
+    # held against those before: of the first class .9, .8, .7, .6 and .65, whose median is .7
+    assert chosen.doubts(np.array([0.65, 0.6]), weights[[0, 4]]).tolist() == [True, False]
+    assert not Shortlist(1.0, 2).doubts(prefers, weights).any()
+
+
+def test_preference_by_hand():
+    said = np.array([[0.6, 0.3, 0.1], [0.2, 0.2, 0.6], [0.2, 0.5, 0.3], [0.0, 0.0, 0.0]])
+    weights = np.array([[0.6, 0.4, 0], [0.6, 0.4, 0], [0.8, 0.2, 0], [0.5, 0.5, 0]])
+    found = preference(said, weights, 0.7)
+    assert found.tolist() == pytest.approx([0.6 / 0.7, 0.25, 2 / 7, 0.5])
+    several = preference(np.stack([said, said], axis=1), weights, 0.7)
+    np.testing.assert_array_equal(several, np.stack([found, found], axis=1))
+
+
+@given(st.integers(0, 10_000), st.integers(2, 5))
+def test_preference_above_a_half_is_agreement(seed, n_classes):
+    rng = np.random.default_rng(seed)
+    said = rng.dirichlet(np.ones(n_classes), 8)
+    lam, pair = rng.random((8, 1)), rng.integers(0, n_classes, (2, 8))
+    weights = lam * np.eye(n_classes)[pair[0]] + (1 - lam) * np.eye(n_classes)[pair[1]]
+    found = preference(said, weights, 0.7)
+    np.testing.assert_array_equal(compare(said, weights, 0.7) == AGREES, found >= 0.5)
 
 
 def test_neighbours_agree_with_sklearn(fake, topics):
@@ -256,7 +319,7 @@ def test_law_beyond_0_and_1_mixes_as_drawn_and_clips_labels(fake, topics):
 
 
 def test_more_rows_than_a_batch(fake, topics, monkeypatch):
-    monkeypatch.setattr(augmentation, "BATCH", 16)
+    monkeypatch.setattr(augmenting, "BATCH", 16)
     texts, labels = topics(6)
     made = augment(fake, texts, labels, 50, pairing=Random(), guard="none", random_state=0)
     assert len(made) == 50

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from vicinal import Nearest, Random, WithinGroup
+from vicinal.text._readers import cut_to_pieces
 from vicinal.text.augmentation import augment
 from vicinal.text.augmentation.parents import check_sentences
 
@@ -18,6 +20,9 @@ from vicinal.text.augmentation.parents import check_sentences
     [
         ({"n": -1}, ValueError, "n must be at least 0"),
         ({"n": 2.5}, TypeError, "n must be a whole number"),
+        ({"keep": 0}, ValueError, "keep must be"),
+        ({"keep": 1.5}, ValueError, "keep must be"),
+        ({"recheck": "neighbors"}, ValueError, "recheck must be one of.*'neighbours'"),
         ({"guard": "filtr"}, ValueError, "guard must be one of.*Did you mean 'filter'"),
         ({"rank": "close"}, ValueError, "rank must be one of"),
         ({"candidates": 0}, ValueError, "candidates must be at least 1"),
@@ -119,9 +124,15 @@ class Pieces:
         return pieces
 
 
+def speaking(tokenizer):
+    """Return what has an encoder with this tokeniser."""
+    reader = SimpleNamespace(tokenizer=tokenizer)
+    return SimpleNamespace(encoder=SimpleNamespace(pieces=partial(cut_to_pieces, reader)))
+
+
 def speaks(known):
     tokenizer = Pieces(known)
-    return SimpleNamespace(encoder=SimpleNamespace(model=SimpleNamespace(tokenizer=tokenizer)))
+    return speaking(tokenizer)
 
 
 def test_foreign_texts_are_told():
@@ -136,7 +147,7 @@ def test_foreign_texts_are_told_by_a_compiled_tokeniser():
     made = tokenizers.Tokenizer(tokenizers.models.WordPiece(known, unk_token="[UNK]"))
     made.normalizer = tokenizers.normalizers.Lowercase()
     made.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-    reads = SimpleNamespace(encoder=SimpleNamespace(_reader=SimpleNamespace(tokenizer=made)))
+    reads = speaking(made)
     with pytest.warns(UserWarning, match=r"1 of 2 text\(s\).*'Der Film war gut.'"):
         check_sentences(reads, ["The film was good.", "Der Film war gut."])
 
@@ -153,6 +164,13 @@ def test_an_encoder_without_tokeniser_is_not_asked(fake):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_sentences(fake, ["Der Film war gut.", "Фильм был прекрасен."])
+
+
+@pytest.mark.parametrize("kind", [set, frozenset])
+def test_texts_without_an_order_are_refused(fake, topics, kind):
+    texts, labels = topics(4)
+    with pytest.raises(TypeError, match=f"texts must be in an order, got a {kind.__name__}"):
+        augment(fake, kind(texts), labels, 5)
 
 
 def test_nan_in_embeddings_goes_no_further(fake, topics):

@@ -123,6 +123,63 @@ def test_other_peoples_folders_are_not_overwritten(saved, tmp_path):
         Inverter.from_pretrained(tmp_path / "nowhere")
 
 
+def test_a_folder_is_replaced_only_if_it_says_that_it_is_an_inverters(saved, tmp_path, bag):
+    inverter, folder = saved
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("42")
+    for content in ('{"model_type": "bert"}', "[1]", "{", '{"format": "vicinal-checkpoint"}'):
+        (mine / "config.json").write_text(content)
+        with pytest.raises(FileExistsError, match="holds other things than an inverter"):
+            inverter.save_pretrained(mine)
+        assert (mine / "thesis.txt").read_text() == "42"
+    inverter.save_pretrained(folder)  # its own is replaced
+    assert Inverter.from_pretrained(folder, encoder=bag()).notes == inverter.notes
+
+
+def test_a_language_model_of_its_own_stands_for_no_other(saved, language_model, tmp_path, bag):
+    with pytest.raises(ValueError, match="llm goes with an inverter of another language model"):
+        Inverter.from_pretrained(saved[1], encoder=bag(), llm=language_model)
+    whole = Inverter.build(bag(), language_model, soft_tokens=2, hidden=4, freeze_llm=False)
+    whole.save_pretrained(tmp_path / "whole")
+    with pytest.raises(ValueError, match="was trained whole, and is kept there"):
+        Inverter.from_pretrained(tmp_path / "whole", encoder=bag(), llm=language_model)
+
+
+def test_a_device_that_is_not_there_is_named(saved, bag):
+    with pytest.raises(ValueError, match="device 'gpu' cannot be used here"):
+        Inverter.from_pretrained(saved[1], encoder=bag(), device="gpu")
+
+
+def test_with_a_task_the_whole_is_pushed_and_says_what_it_is(saved, monkeypatch, tmp_path, bag):
+    import huggingface_hub
+
+    from vicinal.text.invert import TaskInverter
+    from vicinal.text.invert.task import Head
+
+    inverter, sent = saved[0], {}
+    coefficients = torch.randn(2, inverter.encoder.dim).numpy()
+    head = Head(np.array(["a", "b"]), coefficients, np.zeros(2, np.float32))
+    task = TaskInverter(inverter.encoder, inverter.adaptor, inverter.decoder, head)
+
+    class Hub:
+        def __init__(self, token=None):
+            pass
+
+        def create_repo(self, name, **kwargs):
+            pass
+
+        def upload_folder(self, *, repo_id, folder_path, **kwargs):
+            sent["files"] = {path.name for path in Path(folder_path).iterdir()}
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Hub)
+    task.push_to_hub("me/task")
+    assert sent["files"] == {"task.json", "head.safetensors", "inverter"}
+    task.save_pretrained(tmp_path / "task")
+    with pytest.raises(ValueError, match=r"with a task. Load it with TaskInverter"):
+        Inverter.from_pretrained(tmp_path / "task", encoder=bag())
+
+
 def test_a_hub_that_cannot_be_asked_says_what_to_do(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     import huggingface_hub

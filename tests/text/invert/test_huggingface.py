@@ -141,3 +141,56 @@ def test_what_cannot_be_done_is_said(tokenizer, causal):
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer)
     with pytest.raises(ValueError, match="must have an end token"):
         HuggingFaceDecoder(model, tokenizer)
+
+
+def test_a_model_that_sees_what_comes_next_is_refused(tokenizer):
+    shape = {"num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": SIZE}
+    shape |= {"intermediate_size": 32, "vocab_size": len(tokenizer)}
+    both_ways = transformers.BertLMHeadModel(transformers.BertConfig(**shape))
+    with pytest.raises(ValueError, match=r"BertLMHeadModel\) does not write from left to right"):
+        HuggingFaceDecoder(both_ways, tokenizer, prompt=PROMPT)
+    HuggingFaceDecoder(
+        transformers.BertLMHeadModel(transformers.BertConfig(is_decoder=True, **shape)),
+        tokenizer,
+        prompt=PROMPT,
+    )
+
+
+def test_the_models_own_settings_of_generation_do_not_count(decoder):
+    vectors = soft(4)
+    plain = decoder._write(vectors, 0.0, 1, 12, None)
+    own = transformers.GenerationConfig(
+        do_sample=True, temperature=5.0, min_length=12, no_repeat_ngram_size=1,
+        suppress_tokens=[row[0] for row in plain],
+    )  # fmt: skip
+    decoder.model.generation_config = own
+    assert decoder._write(vectors, 0.0, 1, 12, None) == plain
+    assert decoder.model.generation_config is own
+
+
+def test_sentences_are_cut_where_the_positions_end(decoder):
+    rows = decoder.tokenise(["the cat sat on a mat . " * 20, "dog"])
+    room = decoder.room(SOFT)
+    assert room == 64 - decoder.prefix(soft(1)).shape[1]
+    assert len(rows[0]) > room
+    cut = [row[:room] for row in rows]
+    assert torch.equal(decoder.loss(soft(2), rows), decoder.loss(soft(2), cut))
+
+
+def test_what_learns_whole_is_in_float32(tokenizer, causal):
+    half = causal("llama", len(tokenizer)).to(torch.bfloat16)
+    made = HuggingFaceDecoder(half, tokenizer, prompt=PROMPT, freeze=False)
+    assert {one.dtype for one in made.trainable} == {torch.float32}
+
+
+@pytest.mark.parametrize("llm", [5, (1,), None, object()])
+def test_what_is_no_language_model_is_said(llm):
+    with pytest.raises(TypeError, match="llm must be a folder, a hub name"):
+        HuggingFaceDecoder.from_source(llm)
+
+
+def test_a_folder_without_a_model_is_said_in_one_line(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "nothing-known"}')
+    with pytest.raises(OSError, match="could not be loaded") as caught:
+        HuggingFaceDecoder.from_source(tmp_path)
+    assert "\n" not in str(caught.value)

@@ -331,3 +331,27 @@ def test_global_randomness_is_left_alone(small):
     torch.manual_seed(5)
     align(small.build(), small.sentences()[:50], **{**QUICK, "steps": 2})
     assert torch.equal(torch.rand(3), expected)
+
+
+class TestWhatIsInherited:
+    def test_figures_are_not_another_inverters(self, small):
+        start = small.build()
+        start.notes = {"figures": [{"set": "x"}], "training": {"steps": 3}, "mine": 1}
+        made = align(start, small.sentences()[2000:2040], **{**QUICK, "steps": 1})
+        assert "figures" not in made.notes
+        assert "training" not in made.notes
+        assert made.notes["began as"] == {"training": {"steps": 3}}
+        assert made.notes["mine"] == 1
+
+    def test_texts_that_the_model_has_no_room_for_are_left_out(self, small):
+        texts = [*small.sentences()[2000:2040], "the big dog sees the cat . " * 5]
+        start = small.build()
+        assert len(start.decoder.tokenise(texts[-1:])[0]) > start.decoder.room(4)
+        with pytest.warns(UserWarning, match="1 of 41 texts have more than"):
+            align(start, texts, **{**QUICK, "steps": 1})
+
+    def test_a_seed_of_numpys_goes_on(self, small, tmp_path):
+        texts = small.sentences()[2000:2040]
+        kept = {"checkpoint": tmp_path / "c", **QUICK, "steps": 1}
+        align(small.build(), texts, **{**kept, "random_state": np.int64(3)})
+        align(small.build(), texts, **{**kept, "random_state": 3})

@@ -286,6 +286,17 @@ class TestTunedEncoder:
         with pytest.raises(ValueError, match="labels was"):
             refine(inverter, texts, other, checkpoint=tmp_path / "c", **settings)
 
+    def test_a_second_task_goes_on_from_the_first(self, small, task):
+        texts, labels = labelled(small, 40, 300)
+        before = task.encode(texts)
+        again = refine(
+            task, texts, labels, tune="encoder", task_epochs=1, task_rate=1e-9, epochs=0,
+            dtype="float32", progress=False,
+        )  # fmt: skip
+        assert np.allclose(again.encode(texts), before, atol=1e-3)
+        assert again.encoder.model is not task.encoder.model
+        assert np.array_equal(task.encode(texts), before)
+
     def test_normalised_encoder_is_refused(self, small, inverter):
         texts, labels = labelled(small, 20)
         inverter.encoder.normalise = True

@@ -95,8 +95,7 @@ def to_native(table: pa.Table, schema: pa.Schema | None = None) -> Any:
     metadata = dict(table.schema.metadata or {})
     native = json.loads(metadata.pop(METADATA_KEY, "{}"))
     if schema is not None and native.get("library") != "pandas":
-        kinds = [schema.field(name).type for name in table.column_names]
-        fields = [field.with_type(kind) for field, kind in zip(table.schema, kinds, strict=True)]
+        fields = [_fitting(field, schema.field(field.name).type) for field in table.schema]
         table = table.cast(pa.schema(fields, table.schema.metadata))
     if not native:
         return table
@@ -118,6 +117,14 @@ def to_native(table: pa.Table, schema: pa.Schema | None = None) -> Any:
     import narwhals as nw
 
     return nw.from_arrow(table, backend=native["backend"]).to_native()
+
+
+def _fitting(field: pa.Field, kind: pa.DataType) -> pa.Field:
+    """Return a field with a type, but for codes that count more values than the type can."""
+    both = pa.types.is_dictionary(field.type) and pa.types.is_dictionary(kind)
+    if both and field.type.index_type.bit_width > kind.index_type.bit_width:
+        return field
+    return field.with_type(kind)
 
 
 # What all libraries share

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,12 @@ from vicinal._checks import check_choice, check_count, check_number
 from vicinal._random import RandomState, Seeds
 from vicinal.text.augmentation import guard as guards
 from vicinal.text.augmentation.augmented import Augmented
+from vicinal.text.augmentation.leftout import BothChecks
+from vicinal.text.augmentation.making import Maker
 from vicinal.text.augmentation.parents import Parents, as_labels, gather_parents
 from vicinal.text.augmentation.ratio import coincide
 from vicinal.text.augmentation.showing import counting
-from vicinal.text.augmentation.writing import RANKS, Inverts, Written, write_sentences
+from vicinal.text.augmentation.writing import RANKS, Inverts
 from vicinal.text.encoder import check_texts
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ __all__ = ["augment", "draw_plan", "neighbours_for"]
 BATCH = 256
 #: Fresh plans without a single usable pair, after which there is none to be had.
 EMPTY_PLANS = 3
+#: Re-checks that need no model.
+RECHECKS = ("both", "neighbours")
 #: First words of the seeds of plans and of candidates.
 _PLANS, _CANDIDATES = 1, 2
 
@@ -48,8 +52,9 @@ def augment(
     candidates: int = 4,
     rank: str = "both",
     lopsided: float = 0.7,
+    keep: float = 0.7,
     neighbours: int | None = None,
-    recheck: guards.Model | str | None = None,
+    recheck: guards.Model | str = "both",
     patience: float = 4.0,
     progress: bool | None = None,
     random_state: RandomState = None,
@@ -64,7 +69,7 @@ def augment(
     Parameters
     ----------
     inverter : Inverter or TaskInverter
-        What embeds and writes. A :class:`vicinal.text.TaskInverter` also re-checks.
+        What embeds and writes.
     texts : sequence of str
         Labelled texts. Of equal ones (case and white space apart) the first stands for all; empty
         ones, and those under two labels, are left out with a warning.
@@ -80,11 +85,13 @@ def augment(
         [0, 1], such as ``EpBeta``, mixes embeddings as it says; label weights are cut to [0, 1]
         and scaled to sum 1, with a warning.
     guard : {"filter", "relabel", "within-class", "none"}, default "filter"
-        "filter" drops sentences that the re-check contradicts and writes others; "relabel" gives
-        those the re-check's class probabilities as label weights; "within-class" pairs texts of
-        one class only; "none" leaves all as they are. A re-check contradicts where its likeliest
-        class is that of neither parent, or where the label is lopsided and it is not the heavier
-        class. It is made, and told in the verdicts, under every guard.
+        "filter" takes the candidate that the re-check prefers, as far as closeness and ratio
+        allow, drops sentences that it contradicts or is least sure of (``keep``), and writes
+        others; "relabel" gives those it contradicts its class probabilities as label weights;
+        "within-class" pairs texts of one class only; "none" leaves all as they are. A re-check
+        contradicts where its likeliest class is that of neither parent, or where the label is
+        lopsided and it is not the heavier class. It is made, and told in the verdicts, under every
+        guard.
     candidates : int, default 4
         Sentences written for each mixture, of which the best is taken.
     rank : {"both", "closeness", "ratio"}, default "both"
@@ -92,14 +99,19 @@ def augment(
         measured with the asked ratio, or both and a little of the decoder's likelihood.
     lopsided : float, default 0.7
         Label weight from which on a sentence has to be of that class, above 0.5 and up to 1.
+    keep : float, default 0.7
+        How strict "filter" is, above 0 and up to 1: of the sentences written for each class at
+        most this share stays, those that the re-check prefers most; 1 keeps all that it does not
+        contradict. Class by class, so that classes that are hard to tell are not starved.
     neighbours : int, optional
-        Real texts that vote in a re-check by neighbours, the parents not among them; up to ten,
-        half the mean size of a class, where left out.
-    recheck : object or "neighbours", optional
-        Who re-checks: a trained classifier with ``classes_`` and ``predict_proba(texts)``, or the
-        nearest real texts. Left out, a task inverter does, and for any other the nearest real
-        texts. A classifier that learnt from the parents finds their labels again in what is near
-        them; neighbours, among which the parents do not count, contradict more often.
+        Real texts that vote in a re-check by neighbours; up to ten, half the mean size of a class,
+        where left out.
+    recheck : object, "both" or "neighbours", default "both"
+        Who re-checks: the nearest real texts; the mean of these and of a linear classifier of all
+        real texts; or a trained classifier with ``classes_`` and ``predict_proba(texts)``, such as
+        a task inverter. Neighbours and the linear classifier are asked as if the parents of the
+        sentence were not there; a classifier that learnt from them finds their labels again in
+        what is near them, and contradicts too seldom.
     patience : float, default 4.0
         At most so many times ``n`` sentences are written.
     progress : bool, optional
@@ -142,6 +154,7 @@ def augment(
     check_choice("rank", rank, RANKS)
     check_count("candidates", candidates)
     check_number("lopsided", lopsided, low=0.5, high=1, open_low=True)
+    check_number("keep", keep, low=0, high=1, open_low=True)
     check_number("patience", patience, low=1, hint="It is a multiple of n.")
     if neighbours is not None:
         check_count("neighbours", neighbours)
@@ -168,7 +181,7 @@ def augment(
         )
     check, parents = _recheck(inverter, recheck, parents, neighbours)
     pool, pairing = _pool(parents, pairing, guard)
-    maker = _Maker(inverter, parents, check, guard, candidates, rank, lopsided, law)
+    maker = Maker(inverter, parents, check, guard, candidates, rank, lopsided, keep, law)
     most = ceil(patience * n)
     with counting("Writing", n, progress) as tell:
         number = 0
@@ -243,14 +256,14 @@ def _plans(
     pairing: Pairing,
     law: WeightLaw,
     seeds: Seeds,
-    maker: _Maker,
+    maker: Maker,
     n: int,
     most: int,
 ) -> Iterator[MixPlan]:
     """Yield plans until enough rows are kept, or as many were written as may be."""
     number = empty = 0
     while maker.kept < n and maker.made < most and empty < EMPTY_PLANS:
-        share = maker.kept / maker.made if maker.made else 1.0
+        share = maker.kept / maker.made if maker.made else maker.expected
         missing = n - maker.kept
         wanted = missing if share == 1 else ceil(1.1 * missing / max(share, 1 / most))
         wanted = min(wanted, most - maker.made)
@@ -261,21 +274,19 @@ def _plans(
 
 
 def _recheck(
-    inverter: Inverts, recheck: guards.Model | str | None, parents: Parents, neighbours: int | None
+    inverter: Inverts, recheck: guards.Model | str, parents: Parents, neighbours: int | None
 ) -> tuple[guards.Recheck, Parents]:
     """Return who re-checks, and the parents with its classes."""
-    model: Any = None if recheck == "neighbours" else recheck
-    if recheck is None and hasattr(inverter, "predict_proba"):
-        model = inverter
-    if model is None:
-        k = neighbours or neighbours_for(len(parents), len(parents.classes))
-        return (
-            guards.NeighbourCheck(parents.embeddings, parents.codes, len(parents.classes), k),
-            parents,
-        )
+    if isinstance(recheck, str):
+        check_choice("recheck", recheck, RECHECKS)
+        n_classes = len(parents.classes)
+        k = neighbours or neighbours_for(len(parents), n_classes)
+        made = guards.NeighbourCheck if recheck == "neighbours" else BothChecks
+        return made(parents.embeddings, parents.codes, n_classes, k), parents
+    model: Any = recheck
     if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
         raise TypeError(
-            "recheck must be 'neighbours' or a trained classifier with classes_ and "
+            "recheck must be 'both', 'neighbours' or a trained classifier with classes_ and "
             f"predict_proba(texts), got {model!r}."
         )
     guards.ModelCheck(model, parents.classes)  # it has to know these, and may know more
@@ -324,152 +335,7 @@ def _pool(parents: Parents, pairing: Pairing, guard: str) -> tuple[npt.NDArray[n
     return pool, WithinGroup(parents.codes[pool], own)
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """Rows that were made at once and kept."""
-
-    written: Written
-    plan: MixPlan
-    weights: npt.NDArray[np.float64]
-    distance: npt.NDArray[np.float64]
-    score: npt.NDArray[np.float64]
-    verdict: list[str]
-
-
-class _Maker:
-    """Writes rows of plans, looks at them again, and keeps what the guard lets pass."""
-
-    def __init__(
-        self,
-        inverter: Inverts,
-        parents: Parents,
-        check: guards.Recheck,
-        guard: str,
-        candidates: int,
-        rank: str,
-        lopsided: float,
-        law: WeightLaw,
-    ) -> None:
-        self.inverter, self.parents, self.check = inverter, parents, check
-        self.guard, self.candidates, self.rank = guard, candidates, rank
-        self.lopsided, self.law = lopsided, law
-        self.kept = self.made = self.clipped = 0
-        self.rejected: list[str] = []
-        self.rejections: list[str] = []
-        self._batches: list[_Batch] = []
-
-    def make(self, plan: MixPlan, random_state: np.random.Generator) -> None:
-        """Write the rows of a plan."""
-        real, codes = self.parents.embeddings, self.parents.codes
-        left, right = real[plan.left], real[plan.right]
-        lam = np.asarray(plan.lam, float)
-        written = write_sentences(
-            self.inverter,
-            plan.apply(real),
-            left,
-            right,
-            lam,
-            candidates=self.candidates,
-            rank=self.rank,
-            random_state=random_state,
-        )
-        self.made += len(plan)
-        self.clipped += int(((lam < 0) | (lam > 1)).sum())
-        weights = plan.mix_labels(codes, np.arange(len(self.parents.classes)), clip=True)
-        found = self.check(written.sentences, written.embeddings, np.asarray(plan.parents))
-        score = guards.trust(written.closeness, lam, written.lam_measured, weights, found)
-        findings = guards.compare(found, weights, self.lopsided)
-        verdicts, passed = [], np.ones(len(plan), bool)
-        for at, finding in enumerate(findings):
-            verdict, passed[at] = self._verdict(
-                written.sentences[at], finding, found[at], weights[at]
-            )
-            verdicts.append(verdict)
-        if self.guard == "relabel":
-            off = findings != guards.AGREES
-            weights[off] = found[off]
-        for at in np.flatnonzero(~passed).tolist():
-            self.rejected.append(written.sentences[at])
-            self.rejections.append(verdicts[at])
-        rows = np.flatnonzero(passed)
-        self.kept += len(rows)
-        distance = np.linalg.norm(left[rows].astype(float) - right[rows], axis=1)
-        self._batches.append(
-            _Batch(
-                _take(written, rows),
-                plan[rows],
-                weights[rows],
-                distance,
-                score[rows],
-                [verdicts[at] for at in rows],
-            )
-        )
-
-    def _verdict(self, sentence: str, finding: int, found: Any, weights: Any) -> tuple[str, bool]:
-        """Return the verdict on a sentence, and whether it passes."""
-        if not sentence.strip():
-            return "rejected: nothing was written", False
-        if finding == guards.AGREES:
-            return "kept", True
-        why = guards.say(finding, found, weights, self.parents.classes, self.check.said_by)
-        if self.guard == "filter":
-            return f"rejected: {why}", False
-        if self.guard == "relabel":
-            return f"relabelled: {why}", True
-        return f"kept, though {why}", True
-
-    def result(self, n: int, source: list[str], labels: npt.NDArray[Any]) -> Augmented:
-        """Return the first ``n`` rows kept."""
-        parents, batches = self.parents, self._batches
-
-        def joined(parts: list[Any], dtype: Any = float) -> Any:
-            return np.concatenate([*parts, np.empty(0, dtype)]).astype(dtype)[:n]
-
-        left = joined([one.plan.left for one in batches], np.int64)
-        right = joined([one.plan.right for one in batches], np.int64)
-        lam = joined([one.plan.lam for one in batches])
-        shares = np.concatenate(
-            [*(one.weights for one in batches), np.empty((0, len(parents.classes)))]
-        )[:n]
-        heavy = shares.argmax(axis=1)
-        # the left parent's class where two weigh the same
-        codes = parents.codes[left]
-        tied = shares[np.arange(len(shares)), codes] >= shares.max(axis=1, initial=0) - 1e-12
-        heavy = np.where(tied, codes, heavy)
-        return Augmented(
-            texts=[text for one in batches for text in one.written.sentences][:n],
-            labels=parents.classes[heavy],
-            label_weights=shares,
-            classes=parents.classes,
-            lam=lam,
-            lam_measured=joined([one.written.lam_measured for one in batches]),
-            closeness=joined([one.written.closeness for one in batches]),
-            log_likelihood=joined([one.written.log_likelihood for one in batches]),
-            left=parents.rows[left],
-            right=parents.rows[right],
-            distance=joined([one.distance for one in batches]),
-            verdict=[verdict for one in batches for verdict in one.verdict][:n],
-            score=joined([one.score for one in batches]),
-            made=self.made,
-            guard=self.guard,
-            source=source,
-            source_labels=labels,
-            rejected=self.rejected,
-            rejections=self.rejections,
-        )
-
-
-def _take(written: Written, rows: npt.NDArray[np.intp]) -> Written:
-    return Written(
-        [written.sentences[at] for at in rows],
-        written.embeddings[:0],  # no longer needed, and large
-        written.closeness[rows],
-        written.lam_measured[rows],
-        written.log_likelihood[rows],
-    )
-
-
-def _warn_short(maker: _Maker, n: int, guard: str) -> None:
+def _warn_short(maker: Maker, n: int, guard: str) -> None:
     """Say that there are fewer rows than asked for, and what to do."""
     if not maker.made:
         said = "no two different texts were ever paired. Use another pairing"

@@ -13,14 +13,17 @@ from vicinal._checks import check_count
 __all__ = [
     "AGREES",
     "CONTRADICTS",
+    "DOUBTS",
     "GUARDS",
     "NEITHER",
     "Model",
     "ModelCheck",
     "NeighbourCheck",
     "Recheck",
+    "Shortlist",
     "compare",
     "joined_classes",
+    "preference",
     "say",
     "trust",
 ]
@@ -30,8 +33,8 @@ IntArray = npt.NDArray[np.int64]
 
 #: What can be done about sentences that are not what their label says.
 GUARDS = ("filter", "relabel", "within-class", "none")
-#: Findings of a comparison.
-AGREES, NEITHER, CONTRADICTS = 0, 1, 2
+#: Findings of a comparison, and of :class:`Shortlist`.
+AGREES, NEITHER, CONTRADICTS, DOUBTS = 0, 1, 2, 3
 #: Similarities in memory at once (32 MB).
 BLOCK_SIMILARITIES = 1 << 22
 #: By how much less the last neighbour counts than the first, so that the nearer decide ties.
@@ -170,6 +173,35 @@ class ModelCheck:
         return np.asarray(found, float)[:, self._columns]
 
 
+def preference(probabilities: FloatArray, weights: FloatArray, lopsided: float) -> FloatArray:
+    """Return by how much a re-check prefers what a sentence may be to what it may not.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n, ..., n_classes)
+        What the re-check says, of one sentence for each label or of several.
+    weights : ndarray of shape (n, n_classes)
+        Labels.
+    lopsided : float
+        From this label weight on a sentence has to be of that class; below, it may be of any class
+        that has weight.
+
+    Returns
+    -------
+    ndarray of shape (n, ...)
+        ``p / (p + q)`` of the likeliest class that it may be, and the likeliest that it may not.
+        Above a half :func:`compare` agrees. It does not depend on how many classes there are.
+    """
+    may = weights > 0
+    heavy = weights.max(axis=1) >= lopsided - 1e-12
+    may[heavy] = np.eye(weights.shape[1], dtype=bool)[weights[heavy].argmax(axis=1)]
+    may = may.reshape(len(may), *([1] * (probabilities.ndim - 2)), -1)
+    for_it = np.where(may, probabilities, 0.0).max(axis=-1)
+    against = np.where(may, 0.0, probabilities).max(axis=-1)
+    both = for_it + against
+    return np.asarray(np.divide(for_it, both, out=np.full_like(both, 0.5), where=both > 0))
+
+
 def compare(probabilities: FloatArray, weights: FloatArray, lopsided: float) -> IntArray:
     """Compare what a re-check says with the labels.
 
@@ -197,12 +229,57 @@ def compare(probabilities: FloatArray, weights: FloatArray, lopsided: float) -> 
     return found
 
 
+class Shortlist:
+    """Of the sentences of each class, those that a re-check prefers most.
+
+    Class by class, for a re-check is surer of some classes than of others, and one limit for all
+    would starve the rest.
+
+    Parameters
+    ----------
+    keep : float
+        Share of the sentences of a class that stays.
+    n_classes : int
+        Number of classes.
+    """
+
+    def __init__(self, keep: float, n_classes: int) -> None:
+        self.keep = keep
+        self._seen: list[list[float]] = [[] for _ in range(n_classes)]
+
+    def doubts(self, prefers: FloatArray, weights: FloatArray) -> npt.NDArray[np.bool_]:
+        """Return which sentences are not among them.
+
+        Parameters
+        ----------
+        prefers : ndarray of shape (n,)
+            Of :func:`preference`.
+        weights : ndarray of shape (n, n_classes)
+            Labels; the heaviest class counts.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+            Held against all that were seen so far, these among them.
+        """
+        heaviest = weights.argmax(axis=1)
+        found = np.zeros(len(prefers), bool)
+        for code in np.unique(heaviest).tolist():
+            rows = np.flatnonzero(heaviest == code)
+            seen = self._seen[code]
+            seen += prefers[rows].tolist()
+            found[rows] = prefers[rows] < np.quantile(seen, 1 - self.keep)
+        return found
+
+
 def say(
     finding: int, probabilities: FloatArray, weights: FloatArray, classes: Any, said_by: str
 ) -> str:
     """Return why a sentence is not what its label says, in words."""
     top, heavy = int(probabilities.argmax()), int(weights.argmax())
     claim = f"{said_by} {_plain(classes[top])!r} ({probabilities[top]:.0%})"
+    if finding == DOUBTS:
+        return f"{claim}, less surely than of others with such a label"
     if finding == NEITHER:
         named = [repr(_plain(classes[at])) for at in np.flatnonzero(weights > 0)]
         return f"{claim}, its label {' and '.join(named)}"

@@ -104,6 +104,10 @@ def gather_parents(inverter: Inverts, texts: Sequence[str], labels: Iterable[Any
         )
     usable = check_sentences(inverter, [listed[at] for at in kept], stacklevel=4)
     embeddings = np.asarray(inverter.encode(usable))
+    if not np.isfinite(embeddings).all():
+        raise ValueError(
+            "The embeddings of texts hold NaN or infinity. The encoder is broken; load another."
+        )
     return Parents(np.array(kept, np.int64), usable, codes[kept], classes, embeddings)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,6 +15,9 @@ __all__ = ["RANKS", "Inverts", "Written", "score_candidates", "write_sentences"]
 
 Embeddings = npt.NDArray[np.floating[Any]]
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+#: From candidates, n rows of c, and their embeddings (n, c, d), to what adds to their scores.
+Prefers = Callable[[list[list[str]], Embeddings], FloatArray]
 
 #: What candidates can be ranked by.
 RANKS = ("both", "closeness", "ratio")
@@ -23,6 +26,8 @@ RANKS = ("both", "closeness", "ratio")
 #: serve no benchmark. Fixed, so that the choice for one row does not depend on the rows it is
 #: written with.
 CLOSENESS_SPREAD, RATIO_SPREAD, LIKELIHOOD_SPREAD = 0.07, 0.05, 0.30
+#: By what scores of each kind are divided to be in units of a typical spread.
+RANK_UNITS = {"both": 1.0, "closeness": CLOSENESS_SPREAD, "ratio": RATIO_SPREAD}
 #: How much the decoder's own likelihood counts, in units of the other two.
 LIKELIHOOD_SHARE = 0.25
 
@@ -47,6 +52,7 @@ class Written(NamedTuple):
     closeness: FloatArray  # (n,)
     lam_measured: FloatArray  # (n,), NaN where parents are one point
     log_likelihood: FloatArray  # (n,)
+    chosen: IntArray  # (n,), which candidates these are
 
 
 def write_sentences(
@@ -59,6 +65,7 @@ def write_sentences(
     candidates: int,
     rank: str,
     random_state: RandomState,
+    prefers: Prefers | None = None,
 ) -> Written:
     """Write one sentence for each target, the best of a few.
 
@@ -76,6 +83,8 @@ def write_sentences(
         See :func:`score_candidates`.
     random_state : int, numpy.random.Generator or None
         Seed of the candidates.
+    prefers : callable, optional
+        Says what is to be added to the scores of candidates, in units of their typical spread.
 
     Returns
     -------
@@ -87,7 +96,10 @@ def write_sentences(
     closeness = np.asarray(found.closeness(targets), float)  # (n, c)
     likelihood = np.asarray(found.log_likelihood, float)  # (n, c)
     measured = project(embeddings, left[:, None], right[:, None])  # (n, c)
-    best = score_candidates(closeness, measured, lam, likelihood, rank).argmax(axis=1)
+    score = score_candidates(closeness, measured, lam, likelihood, rank)
+    if prefers is not None:
+        score = score / RANK_UNITS[rank] + prefers(found.sentences, embeddings)
+    best = score.argmax(axis=1)
     rows = np.arange(len(best))
     return Written(
         [found.sentences[row][at] for row, at in zip(rows, best, strict=True)],
@@ -95,6 +107,7 @@ def write_sentences(
         closeness[rows, best],
         measured[rows, best],
         likelihood[rows, best],
+        best,
     )
 
 

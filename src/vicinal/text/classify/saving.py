@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vicinal._checks import did_you_mean
+from vicinal.text._folders import check_folder, read_card, replacing_folder
 
 if TYPE_CHECKING:
     from vicinal.text.classify.backbones import Backbone
@@ -32,18 +30,7 @@ def check_target(folder: Path) -> None:
     FileNotFoundError
         If the folder above it does not exist.
     """
-    if not folder.absolute().parent.is_dir():
-        raise FileNotFoundError(
-            f"There is no folder {str(folder.absolute().parent)!r} to write the classifier to. "
-            "Make it first."
-        )
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / _CARD).is_file():
-        raise FileExistsError(
-            f"{str(folder)!r} holds other things than a classifier, which are not overwritten. "
-            "Name a new folder."
-        )
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{str(folder)!r} is a file. Name a folder.")
+    check_folder(folder, _CARD, _FORMAT, "a classifier")
 
 
 def save(model: MixupTextClassifier, backbone: Backbone, net: Any, folder: Path) -> None:
@@ -71,23 +58,12 @@ def save(model: MixupTextClassifier, backbone: Backbone, net: Any, folder: Path)
         "recipe": repr(model.mixup_),
         "history": model.history_,
     }
-    beside = folder.absolute().with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    beside.mkdir()
-    try:
+    with replacing_folder(folder) as beside:
         backbone.save(beside, net)
         weights = {name: one.detach().cpu().contiguous() for name, one in _weights(net).items()}
         # not save_file, whose files are for the owner's eyes only
         (beside / _WEIGHTS).write_bytes(to_bytes(weights))
         (beside / _CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False), "utf-8")
-        if folder.exists():
-            old = beside.with_name(f"{beside.name}.old")
-            folder.rename(old)
-            beside.rename(folder)
-            shutil.rmtree(old)
-        else:
-            beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Backbone, Any]:
@@ -96,7 +72,7 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Backbone, Any]:
 
     from vicinal.text.classify.backbones import load_backbone
 
-    card = _read_card(folder)
+    card = read_card(folder, _CARD, _FORMAT, _VERSION, "a text classifier")
     try:
         weights = load_file(folder / _WEIGHTS)
     except Exception as error:
@@ -126,27 +102,3 @@ def _weights(net: Any) -> dict[str, Any]:
             kept[name] = one
         seen.add(one.data_ptr())
     return kept
-
-
-def _read_card(folder: Path) -> dict[str, Any]:
-    path = folder / _CARD
-    if not path.is_file():
-        near = [str(one) for one in folder.parent.glob("*") if (one / _CARD).is_file()]
-        raise FileNotFoundError(
-            f"There is no classifier in {str(folder)!r} ({_CARD} is not there)."
-            f"{did_you_mean(str(folder), near)}"
-        )
-    try:
-        card: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        right = card["format"] == _FORMAT
-        version = int(card["version"])
-    except (ValueError, KeyError, TypeError):
-        right, version = False, 0
-    if not right:
-        raise ValueError(f"{str(path)!r} does not describe a text classifier of vicinal's.")
-    if version > _VERSION:
-        raise ValueError(
-            f"The classifier in {str(folder)!r} has format {version}, this vicinal reads up to "
-            f"{_VERSION}. Update vicinal."
-        )
-    return card

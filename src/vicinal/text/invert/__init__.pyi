@@ -1,11 +1,11 @@
 from vicinal.text.invert.adaptor import Adaptor as Adaptor
+from vicinal.text.invert.alignment import align as align
 from vicinal.text.invert.candidates import Candidates as Candidates
 from vicinal.text.invert.candidates import Inversion as Inversion
 from vicinal.text.invert.decoders import Decoder as Decoder
 from vicinal.text.invert.huggingface import HuggingFaceDecoder as HuggingFaceDecoder
 from vicinal.text.invert.inverter import Inverter as Inverter
 from vicinal.text.invert.nano import NanoDecoder as NanoDecoder
-from vicinal.text.invert.vllm import VllmDecoder as VllmDecoder
-from vicinal.text.invert.alignment import align as align
 from vicinal.text.invert.refinement import refine as refine
 from vicinal.text.invert.task import TaskInverter as TaskInverter
+from vicinal.text.invert.vllm import VllmDecoder as VllmDecoder

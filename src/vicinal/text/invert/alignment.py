@@ -6,6 +6,7 @@ import copy
 import math
 import warnings
 from collections.abc import Sequence
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,22 @@ from vicinal.text.invert.decoders import Decoder
 from vicinal.text.invert.fitting import (
     Examples,
     Recipe,
-    Workplace,
     embed,
     fit,
-    identity_of,
     shown_progress,
 )
 from vicinal.text.invert.inverter import Inverter
+from vicinal.text.invert.workplace import Workplace, identity_of
 
-__all__ = ["align", "check_seeded", "copied", "distinct_texts", "make_recipe", "short_rows"]
+__all__ = [
+    "align",
+    "check_seeded",
+    "copied",
+    "distinct_texts",
+    "inherited_notes",
+    "make_recipe",
+    "short_rows",
+]
 
 
 def align(
@@ -80,7 +88,7 @@ def align(
         Embeddings are disturbed by up to so many of their standard deviations, each by another
         amount, which makes the inverter calmer between real sentences.
     max_tokens : int, default 96
-        Texts that the language model reads as more tokens are left out.
+        Texts that the language model reads as more tokens, or has no room for, are left out.
     dtype : {"auto", "float32", "bfloat16"}, default "auto"
         Arithmetic; "auto" takes bfloat16 where the processor multiplies it. Weights are kept as
         they are.
@@ -125,7 +133,7 @@ def align(
     check_count("max_tokens", max_tokens, low=2)
     check_seeded(random_state, checkpoint)
     texts = distinct_texts(texts)
-    texts, rows = short_rows(texts, inverter.decoder, max_tokens)
+    texts, rows = short_rows(texts, inverter, max_tokens)
     seeds = Seeds(random_state)
     recipe = make_recipe(
         len(texts),
@@ -158,7 +166,7 @@ def align(
         adaptor.fit_scale(embeddings)
     examples = Examples(embeddings, rows, validation, seeds)
     history = fit(adaptor, decoder, examples, recipe, workplace, progress=show)
-    notes: dict[str, Any] = {**inverter.notes, "history": history}
+    notes = {**inherited_notes(inverter), "history": history}
     notes["aligned"] = {"texts": len(texts), "steps": int(history[-1]["step"])}
     return Inverter(inverter.encoder, adaptor, decoder, notes=notes)
 
@@ -171,11 +179,20 @@ def check_seeded(random_state: RandomState, checkpoint: object) -> None:
     ValueError
         If there is no seed that a second call could have as well.
     """
-    if checkpoint is not None and not isinstance(random_state, int):
+    if checkpoint is not None and not isinstance(random_state, Integral):
         raise ValueError(
             f"random_state must be a number where there is a checkpoint, got {random_state!r}: "
             "only the same seed can go on from it."
         )
+
+
+def inherited_notes(inverter: Inverter) -> dict[str, Any]:
+    """Return an inverter's notes for one that goes on from it: its figures are not the other's."""
+    notes = dict(inverter.notes)
+    notes.pop("figures", None)
+    if "training" in notes:
+        notes["began as"] = {"training": notes.pop("training"), **notes.get("began as", {})}
+    return notes
 
 
 def copied(inverter: Inverter, *, learns: bool) -> tuple[Adaptor, Decoder]:
@@ -265,7 +282,7 @@ def distinct_texts(texts: Sequence[str], name: str = "texts") -> list[str]:
 
 
 def short_rows(
-    texts: list[str], decoder: Decoder, max_tokens: int
+    texts: list[str], inverter: Inverter, max_tokens: int
 ) -> tuple[list[str], list[list[int]]]:
     """Return the texts that are not too long, and their tokens.
 
@@ -276,20 +293,22 @@ def short_rows(
     """
     # a book is too long for certain, and takes long to tokenise
     heads = [text[: 40 * max_tokens] for text in texts]
-    rows = decoder.tokenise(heads)
+    rows = inverter.decoder.tokenise(heads)
+    most = min(max_tokens, inverter.decoder.room(inverter.adaptor.soft_tokens))
     short = [
         at
         for at, (text, row) in enumerate(zip(texts, rows, strict=True))
-        if 1 < len(row) <= max_tokens and len(text) <= 40 * max_tokens
+        if 1 < len(row) <= most and len(text) <= 40 * max_tokens
     ]
     if len(short) < 2:
         raise ValueError(
-            f"texts must have at most {max_tokens} tokens each, only {len(short)} of {len(texts)} "
-            "have. Split them into sentences, or raise max_tokens."
+            f"texts must have at most {most} tokens each, only {len(short)} of {len(texts)} have. "
+            "Split them into sentences"
+            + (", or raise max_tokens." if most == max_tokens else ": the model reads no more.")
         )
     if len(short) < len(texts):
         warnings.warn(
-            f"{len(texts) - len(short)} of {len(texts)} texts have more than {max_tokens} tokens, "
+            f"{len(texts) - len(short)} of {len(texts)} texts have more than {most} tokens, "
             "or none that the language model knows, and are left out. Split them into sentences.",
             UserWarning,
             stacklevel=3,

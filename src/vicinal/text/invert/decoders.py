@@ -31,6 +31,9 @@ class Decoder(Protocol):
     def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each sentence, with its end token."""
 
+    def room(self, soft_tokens: int) -> int:
+        """Return how many tokens a sentence may have beside so many soft tokens."""
+
     def loss(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
         """Return the mean negative log-likelihood of the sentences' tokens, given soft tokens."""
 

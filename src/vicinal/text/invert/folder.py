@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from vicinal.text.encoder import Encoder
     from vicinal.text.invert.inverter import Inverter
 
-__all__ = ["CARD", "NANO", "check_fit", "find_folder", "load", "save"]
+__all__ = ["CARD", "FORMAT", "NANO", "TASK", "check_fit", "find_folder", "load", "push", "save"]
 
 #: Where the inverter that comes with the package lies.
 NANO = Path(__file__).parents[1] / "nano"
 CARD = "config.json"
-_FORMAT, _VERSION = "vicinal-inverter", 1
+#: The file by which an inverter with a task is known.
+TASK = "task.json"
+FORMAT, _VERSION = "vicinal-inverter", 1
 _WEIGHTS, _README = "model.safetensors", "README.md"
 _EXACT = ("adaptor.mean", "adaptor.scale", "adaptor.loudness")
 
@@ -36,10 +38,10 @@ def save(inverter: Inverter, folder: str | PathLike[str], *, half: bool = False)
     from vicinal import __version__
     from vicinal.text.invert.card import write_card
 
-    target = check_folder(folder, CARD, "an inverter")
+    target = check_folder(folder, CARD, FORMAT, "an inverter")
     adaptor, decoder = inverter.adaptor, inverter.decoder
     said = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "version": _VERSION,
         "vicinal": __version__,
         "encoder": {
@@ -66,7 +68,7 @@ def save(inverter: Inverter, folder: str | PathLike[str], *, half: bool = False)
         kept[name] = one.detach().to("cpu", dtype).contiguous()
     with replacing_folder(target) as beside:
         # not save_file, whose files are for the owner's eyes only
-        (beside / _WEIGHTS).write_bytes(to_bytes(kept, {"format": _FORMAT}))
+        (beside / _WEIGHTS).write_bytes(to_bytes(kept, {"format": FORMAT}))
         (beside / CARD).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", "utf-8")
         decoder.save(beside)
         (beside / _README).write_text(write_card(said, inverter.preface), "utf-8")
@@ -81,7 +83,7 @@ def push(inverter: Inverter, name: str, token: str | None) -> None:
 
     with tempfile.TemporaryDirectory() as above:
         folder = Path(above) / "inverter"
-        save(inverter, folder)
+        inverter.save_pretrained(folder)  # its own way: one with a task keeps more
         hub = huggingface_hub.HfApi(token=token)
         try:
             hub.create_repo(name, exist_ok=True)
@@ -99,7 +101,12 @@ def load(
     """Return encoder, adaptor, decoder, notes and the card's opening of a saved inverter."""
     from vicinal.text.invert.card import read_preface
 
-    said = read_card(folder, CARD, _FORMAT, _VERSION, "inverter")
+    if not (folder / CARD).is_file() and (folder / TASK).is_file():
+        raise ValueError(
+            f"{str(folder)!r} is an inverter with a task. Load it with "
+            "TaskInverter.from_pretrained."
+        )
+    said = read_card(folder, CARD, FORMAT, _VERSION, "an inverter")
     weights = _read_weights(folder)
     try:
         reader = _encoder(said["encoder"], encoder)
@@ -186,6 +193,11 @@ def _decoder(
     if said["kind"] == "nano":
         if backend != "torch":
             raise ValueError(f"backend must be 'torch' for {str(folder)!r}, got {backend!r}.")
+        if llm is not None:
+            raise ValueError(
+                f"llm goes with an inverter of another language model, {str(folder)!r} has its "
+                "own. Leave it out, or build a new inverter with Inverter.build."
+            )
         from vicinal.text.invert.nano import NanoDecoder
 
         return NanoDecoder.load(folder, said, weights)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vicinal._checks import check_count, check_number
+from vicinal.text.invert.causal import (
+    bare_settings,
+    check_model,
+    load_lora,
+    marks,
+    open_model,
+    opening,
+    with_lora,
+)
 from vicinal.text.invert.decoders import Written, WrittenSeveral
 from vicinal.text.invert.writing import draw, repeats
-from vicinal.text.models import fingerprint, resolve_model, unavailable
+from vicinal.text.models import fingerprint
 
 __all__ = ["PROMPT", "HuggingFaceDecoder"]
 
@@ -37,7 +44,7 @@ class HuggingFaceDecoder:
     prompt : str
         Text with ``{}`` where the soft tokens go.
     freeze : bool, default True
-        Whether its weights stay as they are.
+        Whether its weights stay as they are; those that learn are turned into float32.
     lora : mapping or bool, optional
         Low-rank matrices learn beside the frozen weights (needs peft): settings of
         ``peft.LoraConfig``, or True for rank 8 in all linear layers.
@@ -51,8 +58,8 @@ class HuggingFaceDecoder:
     Raises
     ------
     ValueError
-        If the model cannot generate from ``inputs_embeds``, or the prompt has no place for the
-        soft tokens.
+        If the model cannot generate from ``inputs_embeds`` or does not write from left to right,
+        or the prompt has no place for the soft tokens.
     ImportError
         If LoRA is asked for without peft.
     """
@@ -76,18 +83,20 @@ class HuggingFaceDecoder:
                 f"prompt must be a text with one '{{}}' where the soft tokens go, got {prompt!r}."
             )
         self.name = str(name or getattr(model, "name_or_path", "") or type(model).__name__)
-        _check_model(model, self.name)
+        check_model(model, self.name)
         self.tokenizer, self.prompt = tokenizer, prompt
         self.no_repeat = check_count("no_repeat", no_repeat, low=0)
         self.max_tokens = check_count("max_tokens", max_tokens)
         self.tuning = "lora" if lora else "frozen" if freeze else "whole"
+        if self.tuning == "whole":
+            model = model.float()  # small updates are lost in half precision
         model.requires_grad_(self.tuning == "whole")
-        self.model = _with_lora(model, lora) if lora else model
+        self.model = with_lora(model, lora) if lora else model
         self.model.eval()
         self.width = int(model.get_input_embeddings().weight.shape[1])
-        self.end, self.pad = _marks(tokenizer, self.name)
+        self.end, self.pad = marks(tokenizer, self.name)
         before, _, after = prompt.partition("{}")
-        self._before = [*_opening(tokenizer), *self._plain_ids(before)]
+        self._before = [*opening(tokenizer), *self._plain_ids(before)]
         self._after = self._plain_ids(after)
         self._fingerprint: str | None = None
 
@@ -107,25 +116,19 @@ class HuggingFaceDecoder:
         HuggingFaceDecoder
             Ready to write.
         """
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        if isinstance(llm, tuple):
-            return cls(*llm, **settings)
-        name = str(llm) if isinstance(llm, (str, PathLike)) else llm.name_or_path
-        try:
-            if not isinstance(llm, (str, PathLike)):
-                return cls(llm, AutoTokenizer.from_pretrained(name), **settings)
-            source = resolve_model(llm)
-            tokenizer = AutoTokenizer.from_pretrained(source)
-            model = AutoModelForCausalLM.from_pretrained(source, dtype="auto")
-        except (OSError, RuntimeError) as error:
-            raise unavailable(name, error) from error
+        model, tokenizer, name = open_model(llm)
         return cls(model, tokenizer, **{"name": name, **settings})
 
     @property
     def trainable(self) -> list[nn.Parameter]:
         """What learns: no weights, those of LoRA, or all."""
         return [one for one in self.model.parameters() if one.requires_grad]
+
+    @property
+    def device(self) -> torch.device:
+        """Where its word vectors are."""
+        found: torch.device = self.model.get_input_embeddings().weight.device
+        return found
 
     @property
     def loudness(self) -> float:
@@ -161,7 +164,7 @@ class HuggingFaceDecoder:
         Parameters
         ----------
         texts : sequence of str
-            Sentences; those that leave no room for the prompt are cut.
+            Sentences, which are not cut.
 
         Returns
         -------
@@ -169,6 +172,10 @@ class HuggingFaceDecoder:
             Rows of different lengths.
         """
         return [[*self._plain_ids(text), self.end] for text in texts]
+
+    def room(self, soft_tokens: int) -> int:
+        """Return how many tokens a sentence may have beside the prompt and so many soft tokens."""
+        return self._limit() - len(self._before) - len(self._after) - soft_tokens
 
     def loss(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
         """Return the mean negative log-likelihood of the sentences' tokens.
@@ -178,7 +185,7 @@ class HuggingFaceDecoder:
         soft : Tensor of shape (B, S, C)
             Soft tokens; gradients reach them also through a frozen model.
         rows : sequence of sequence of int
-            Ids of B sentences.
+            Ids of B sentences; what lies beyond :meth:`room` is left out.
 
         Returns
         -------
@@ -191,8 +198,7 @@ class HuggingFaceDecoder:
     def _losses(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Return the loss of each token (B, T), 0 at padding, and a mask of real tokens."""
         prefix = self.prefix(soft)
-        room = self._limit() - prefix.shape[1]
-        rows = [row[:room] for row in rows]
+        rows = [row[: self.room(soft.shape[1])] for row in rows]
         lengths = torch.tensor([len(row) for row in rows], device=soft.device)
         ids = torch.full((len(rows), int(lengths.max())), self.pad, device=soft.device)
         for at, row in enumerate(rows):
@@ -301,14 +307,14 @@ class HuggingFaceDecoder:
 
         prefix = self.prefix(soft)
         longest = self.max_tokens if max_tokens is None else check_count("max_tokens", max_tokens)
-        longest = min(longest, self._limit() - prefix.shape[1])
+        longest = min(longest, self.room(soft.shape[1]))
         uniforms = None
         if check_number("temperature", temperature, low=0) > 0:
             rng = np.random.default_rng() if generator is None else generator
             drawn = rng.random((soft.shape[0], longest), np.float32)
             uniforms = torch.from_numpy(drawn).to(soft.device)
         rules = _Rules(self.end, self.no_repeat, temperature, uniforms)
-        settings = GenerationConfig(  # all said, so that none of the model's own settings count
+        settings = GenerationConfig(
             do_sample=False,
             num_beams=beams,
             max_new_tokens=longest,
@@ -319,12 +325,13 @@ class HuggingFaceDecoder:
             bos_token_id=self.end,
         )
         # prompts are equally long, so nothing is padded; new tokens alone come back
-        found = self.model.generate(
-            inputs_embeds=prefix,
-            attention_mask=torch.ones(prefix.shape[:2], dtype=torch.long, device=soft.device),
-            generation_config=settings,
-            logits_processor=LogitsProcessorList([rules]),
-        )
+        with bare_settings(self.model):
+            found = self.model.generate(
+                inputs_embeds=prefix,
+                attention_mask=torch.ones(prefix.shape[:2], dtype=torch.long, device=soft.device),
+                generation_config=settings,
+                logits_processor=LogitsProcessorList([rules]),
+            )
         return [self._cut(row) for row in found.tolist()]
 
     def prefix(self, soft: Tensor) -> Tensor:
@@ -335,7 +342,7 @@ class HuggingFaceDecoder:
             row = torch.tensor(ids, dtype=torch.long, device=soft.device)
             parts.append(words(row).expand(soft.shape[0], -1, -1))
         prefix = torch.cat((parts[0], soft.to(parts[0].dtype), parts[1]), 1)
-        if prefix.shape[1] >= self._limit():
+        if self.room(soft.shape[1]) < 1:
             raise ValueError(
                 f"prompt and soft tokens take {prefix.shape[1]} positions, {self.name!r} has "
                 f"{self._limit()}. Shorten the prompt or take fewer soft tokens."
@@ -390,7 +397,8 @@ class HuggingFaceDecoder:
         said : mapping
             What :meth:`describe` said.
         llm : str, path, model, or (model, tokenizer), optional
-            The language model, where it does not lie where it lay.
+            The language model, where it does not lie where it lay; none where it was trained
+            whole.
 
         Returns
         -------
@@ -404,6 +412,11 @@ class HuggingFaceDecoder:
         """
         settings = {name: said[name] for name in ("prompt", "no_repeat", "max_tokens")}
         if said["tuning"] == "whole":
+            if llm is not None:
+                raise ValueError(
+                    f"The language model of {str(folder)!r} was trained whole, and is kept there; "
+                    "llm would stand for another one. Leave it out."
+                )
             kept = folder / _WHOLE
             if not kept.is_dir():
                 raise ValueError(f"{str(folder)!r} lacks its folder {_WHOLE!r}. Save it again.")
@@ -418,7 +431,7 @@ class HuggingFaceDecoder:
                 f"(fingerprint {made.fingerprint}). Give that model as llm."
             )
         if said["tuning"] == "lora":
-            made.model = _load_lora(made.model, folder / _LORA)
+            made.model = load_lora(made.model, folder / _LORA)
             made.tuning = "lora"
         return made
 
@@ -446,61 +459,3 @@ class _Rules:
         chosen = draw(scores, heat, self.uniforms[:, length])
         scores.fill_(-torch.inf)
         return scores.scatter(1, chosen[:, None], 0.0)
-
-
-def _check_model(model: Any, name: str) -> None:
-    prepare = getattr(model, "prepare_inputs_for_generation", None)
-    forward = inspect.signature(model.forward).parameters
-    able = prepare is not None and "inputs_embeds" in inspect.signature(prepare).parameters
-    if not (able and "inputs_embeds" in forward and hasattr(model, "generate")):
-        raise ValueError(
-            f"llm {name!r} ({type(model).__name__}) cannot generate from inputs_embeds, which is "
-            "how it would read soft tokens. Choose a causal language model that can, such as one "
-            "of the Llama, Qwen or GPT-2 families."
-        )
-
-
-def _marks(tokenizer: Any, name: str) -> tuple[int, int]:
-    """Return the ids that end a sentence and fill up a row."""
-    end = tokenizer.eos_token_id
-    end = tokenizer.sep_token_id if end is None else end
-    if end is None:
-        raise ValueError(
-            f"llm {name!r} must have an end token, its tokeniser knows neither eos_token nor "
-            "sep_token. Set tokenizer.eos_token."
-        )
-    pad = tokenizer.pad_token_id
-    return int(end), int(end if pad is None else pad)
-
-
-def _opening(tokenizer: Any) -> list[int]:
-    """Return the ids that a tokeniser puts before every text."""
-    whole = list(tokenizer("a")["input_ids"])
-    bare = list(tokenizer("a", add_special_tokens=False)["input_ids"])
-    for at in range(len(whole) - len(bare) + 1):
-        if whole[at : at + len(bare)] == bare:
-            return [int(one) for one in whole[:at]]
-    return []
-
-
-def _with_lora(model: Any, lora: Mapping[str, Any] | bool) -> Any:
-    peft = _peft()
-    given = {} if isinstance(lora, bool) else dict(lora)
-    settings = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear", **given}
-    return peft.get_peft_model(model, peft.LoraConfig(task_type="CAUSAL_LM", **settings))
-
-
-def _load_lora(model: Any, folder: Path) -> Any:
-    if not (folder / "adapter_config.json").is_file():
-        raise ValueError(f"{str(folder.parent)!r} lacks its folder {_LORA!r}. Save it again.")
-    made = _peft().PeftModel.from_pretrained(model, str(folder), is_trainable=True)
-    made.eval()
-    return made
-
-
-def _peft() -> Any:
-    try:
-        import peft
-    except ImportError:
-        raise ImportError("LoRA needs peft: pip install 'vicinal[text]'.") from None
-    return peft

@@ -16,6 +16,7 @@ from vicinal.text.encoder import Encoder
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.candidates import Candidates, Inversion, cosine
 from vicinal.text.invert.decoders import Decoder
+from vicinal.text.models import check_device
 
 __all__ = ["Inverter"]
 
@@ -128,10 +129,12 @@ class Inverter:
         from vicinal.text.invert.folder import find_folder, load
 
         check_choice("backend", backend, ["torch", "vllm"])
+        if device is not None:
+            check_device(device)  # before a large model is read
         reader, adaptor, decoder, notes, preface = load(find_folder(source), encoder, llm, backend)
         made = cls(reader, adaptor, decoder, notes=notes)
         made.preface = preface
-        return made.to(device) if device else made
+        return made if device is None else made.to(device)
 
     @classmethod
     def build(
@@ -175,8 +178,9 @@ class Inverter:
 
         Raises
         ------
-        ValueError
-            If the language model cannot generate from ``inputs_embeds``.
+        TypeError, ValueError
+            If the language model is none, does not write from left to right, or cannot generate
+            from ``inputs_embeds``.
         OSError
             If a model is neither on this machine nor to be fetched.
         """
@@ -197,7 +201,7 @@ class Inverter:
                 hidden=hidden,
                 loudness=decoder.loudness,
             )
-        return cls(reader, adaptor, decoder)
+        return cls(reader, adaptor.to(decoder.device), decoder)
 
     def save_pretrained(self, folder: str | PathLike[str], *, half: bool = False) -> None:
         """Write a folder that :meth:`from_pretrained` reads.
@@ -254,7 +258,13 @@ class Inverter:
         -------
         Inverter
             Itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such device.
         """
+        check_device(device)
         self.adaptor.to(device)
         self.decoder.to(device)
         return self

@@ -75,14 +75,18 @@ class NanoDecoder:
         Parameters
         ----------
         texts : sequence of str
-            Sentences; words that the vocabulary cannot spell are left out, and long ones are cut.
+            Sentences, which are not cut; words that the vocabulary cannot spell are left out.
 
         Returns
         -------
         list of list of int
             Rows of different lengths.
         """
-        return [self.codec.spell(text)[: self.network.config.positions] for text in texts]
+        return [self.codec.spell(text) for text in texts]
+
+    def room(self, soft_tokens: int) -> int:
+        """Return how many tokens a sentence may have; soft tokens take no room."""
+        return int(self.network.config.positions)
 
     def loss(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
         """Return the mean negative log-likelihood of the sentences' tokens.
@@ -92,13 +96,14 @@ class NanoDecoder:
         soft : Tensor of shape (B, S, C)
             Soft tokens.
         rows : sequence of sequence of int
-            Ids of B sentences.
+            Ids of B sentences; what lies beyond :meth:`room` is left out.
 
         Returns
         -------
         Tensor
             One number; soft tokens, style tokens and padding do not count.
         """
+        rows = [row[: self.room(soft.shape[1])] for row in rows]
         lengths = torch.tensor([len(row) for row in rows])
         ids = torch.full((len(rows), int(lengths.max())), PAD)
         for at, row in enumerate(rows):
@@ -195,7 +200,8 @@ class NanoDecoder:
     def _rules(self, max_tokens: int | None) -> Rules:
         longest = self.max_tokens if max_tokens is None else check_count("max_tokens", max_tokens)
         # the style token, which is not written, stands before them
-        return Rules(FORMAL, EOS, (PAD, FORMAL, INFORMAL), longest + 1, self.no_repeat)
+        longest = min(longest + 1, self.network.config.positions)
+        return Rules(FORMAL, EOS, (PAD, FORMAL, INFORMAL), longest, self.no_repeat)
 
     def _ready(self, soft: Tensor) -> tuple[NanoNetwork, Tensor]:
         """Return the network in bfloat16 where the processor has it, and soft tokens alike."""

@@ -20,27 +20,27 @@ from vicinal.text.invert.alignment import (
     check_seeded,
     copied,
     distinct_texts,
+    inherited_notes,
     make_recipe,
     short_rows,
 )
 from vicinal.text.invert.fitting import (
     Examples,
-    Workplace,
     embed,
     fit,
-    hash_texts,
-    identity_of,
     shown_progress,
 )
 from vicinal.text.invert.inverter import Inverter
 from vicinal.text.invert.task import TaskInverter
 from vicinal.text.invert.warming import can_be_tuned, fit_head, warm_up
+from vicinal.text.invert.workplace import Workplace, hash_texts, identity_of
 
 __all__ = ["follow", "refine"]
 
 Floats = npt.NDArray[np.float32]
 _TUNED, _FOLLOWED = 51, 52
-#: With "auto", the encoder is tuned where there are so many labelled texts, all classes together.
+#: With "auto", the encoder is tuned where there are so many labelled texts, all classes together:
+#: a rule of thumb that nothing was measured for.
 FROM_ROWS = 400
 #: With fewer sentences an adaptor whose space did not move is left as it is.
 _ENOUGH = 200
@@ -87,7 +87,7 @@ def refine(
         More texts of the same kind, by which the adaptor follows the encoder.
     tune : {"auto", "head", "encoder"}, default "auto"
         What learns the task; "auto" takes the encoder from 400 labelled texts on, where it can be
-        tuned.
+        tuned. That number is a rule of thumb, not a measurement: try both where it matters.
     task_epochs : int, default 3
         With "encoder": passes of the task model over the labelled texts.
     task_rate : float, default 5e-5
@@ -156,7 +156,7 @@ def refine(
     _warn_of_empty(listed)
     more = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
     both = distinct_texts([text for text in (*listed, *more) if text.strip()])
-    short, rows = short_rows(both, inverter.decoder, max_tokens)
+    short, rows = short_rows(both, inverter, max_tokens)
     if tune == "auto":
         able = len(listed) >= FROM_ROWS and can_be_tuned(inverter.encoder)
         tune = "encoder" if able else "head"
@@ -203,7 +203,7 @@ def refine(
     if epochs and (tune == "encoder" or len(short) >= _ENOUGH):
         examples = Examples(embeddings, rows, validation, Seeds(seeds.generator(_FOLLOWED)))
         history = fit(adaptor, decoder, examples, recipe, workplace, progress=show)
-    notes = {**inverter.notes, "task": about, "history": history}
+    notes = {**inherited_notes(inverter), "task": about, "history": history}
     return TaskInverter(encoder, adaptor, decoder, head, notes=notes)
 
 

@@ -16,15 +16,16 @@ from torch import Tensor
 
 from vicinal.text.encoder import Encoder
 from vicinal.text.invert.inverter import Inverter
+from vicinal.text.models import check_device
 
 if TYPE_CHECKING:
     from vicinal.text.classify.backbones import Pretrained
 
-__all__ = ["Head", "TaskEncoder", "TaskInverter"]
+__all__ = ["FORMAT", "Head", "TaskEncoder", "TaskInverter"]
 
 Floats = npt.NDArray[np.float32]
-_CARD, _WEIGHTS, _INVERTER, _ENCODER = "task.json", "head.safetensors", "inverter", "encoder"
-_FORMAT, _VERSION = "vicinal-task-inverter", 1
+_WEIGHTS, _INVERTER, _ENCODER = "head.safetensors", "inverter", "encoder"
+FORMAT, _VERSION = "vicinal-task-inverter", 1
 
 
 class _TaskReader:
@@ -122,7 +123,16 @@ class TaskEncoder(Encoder):
             self.backbone.tokenizer.save_pretrained(folder)
 
     @classmethod
-    def load(cls, folder: Path, name: str, max_tokens: int) -> TaskEncoder:
+    def load(
+        cls,
+        folder: Path,
+        name: str,
+        max_tokens: int,
+        *,
+        batch_size: int = 64,
+        dtype: str = "auto",
+        device: Any = None,
+    ) -> TaskEncoder:
         """Return what :meth:`save` wrote.
 
         Parameters
@@ -133,6 +143,12 @@ class TaskEncoder(Encoder):
             What it was made from.
         max_tokens : int
             Longer texts are cut.
+        batch_size : int, default 64
+            Texts encoded at once.
+        dtype : {"auto", "float32", "bfloat16"}, default "auto"
+            Arithmetic.
+        device : str or torch.device, optional
+            Where it computes; the CPU where left out.
 
         Returns
         -------
@@ -148,7 +164,9 @@ class TaskEncoder(Encoder):
             network = AutoModel.from_pretrained(folder)
         if getattr(network, "pooler", None) is not None:
             network.pooler = None  # it was not saved either
-        return cls(backbone, network, name)
+        if device is not None:
+            network.to(device)
+        return cls(backbone, network, name, batch_size=batch_size, dtype=dtype)
 
 
 class Head:
@@ -303,12 +321,13 @@ class TaskInverter(Inverter):
 
         from vicinal import __version__
         from vicinal.text._folders import check_folder, replacing_folder
+        from vicinal.text.invert.folder import TASK
 
-        target = check_folder(folder, _CARD, "a task inverter")
+        target = check_folder(folder, TASK, FORMAT, "an inverter with a task")
         classes = self.classes_
         moved = isinstance(self.encoder, TaskEncoder)
         said = {
-            "format": _FORMAT,
+            "format": FORMAT,
             "version": _VERSION,
             "vicinal": __version__,
             "classes": classes.tolist(),
@@ -326,7 +345,7 @@ class TaskInverter(Inverter):
                 (beside / _ENCODER).mkdir()
                 self.encoder.save(beside / _ENCODER)
             (beside / _WEIGHTS).write_bytes(to_bytes(head))
-            (beside / _CARD).write_text(json.dumps(said, indent=1, ensure_ascii=False), "utf-8")
+            (beside / TASK).write_text(json.dumps(said, indent=1, ensure_ascii=False), "utf-8")
 
     @classmethod
     def from_pretrained(
@@ -370,22 +389,26 @@ class TaskInverter(Inverter):
         from safetensors.numpy import load_file
 
         from vicinal.text._folders import read_card
-        from vicinal.text.invert.folder import find_folder
+        from vicinal.text.invert.folder import TASK, find_folder
 
+        if device is not None:
+            check_device(device)
         folder = find_folder(source)
-        if not (folder / _CARD).is_file() and (folder / "config.json").is_file():
+        if not (folder / TASK).is_file() and (folder / "config.json").is_file():
             raise ValueError(
                 f"{str(source)!r} is an inverter without a task. Load it with Inverter, and give "
                 "it one with refine."
             )
-        said = read_card(folder, _CARD, _FORMAT, _VERSION, "task inverter")
+        said = read_card(folder, TASK, FORMAT, _VERSION, "an inverter with a task")
         try:
             about = said["encoder"]
             classes = np.array(said["classes"], dtype=np.dtype(said["dtype"]))
             head = load_file(folder / _WEIGHTS)
             coefficients, intercepts = head["coefficients"], head["intercepts"]
             if about["moved"]:
-                encoder = TaskEncoder.load(folder / _ENCODER, about["name"], about["max_tokens"])
+                encoder = TaskEncoder.load(
+                    folder / _ENCODER, about["name"], about["max_tokens"], device=device
+                )
         except Exception as error:
             why = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ValueError(

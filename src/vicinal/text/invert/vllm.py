@@ -85,6 +85,10 @@ class VllmDecoder:
         """Return the ids of each sentence, with its end token."""
         return self.source.tokenise(texts)
 
+    def room(self, soft_tokens: int) -> int:
+        """Return how many tokens a sentence may have beside so many soft tokens."""
+        return self.source.room(soft_tokens)
+
     def loss(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> NoReturn:
         """Refuse: vLLM passes no gradients on."""
         raise ValueError("An inverter that runs on vLLM only writes. Load it with backend='torch'.")

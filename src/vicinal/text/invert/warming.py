@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -96,7 +97,11 @@ def warm_up(
     if folder is not None and (folder / "head.npz").is_file():
         with np.load(folder / "head.npz", allow_pickle=False) as kept:
             head = Head(classes, kept["coefficients"], kept["intercepts"])
-        return TaskEncoder.load(folder, encoder.name, encoder.max_tokens), head
+        made = TaskEncoder.load(
+            folder, encoder.name, encoder.max_tokens, batch_size=encoder.batch_size,
+            dtype=encoder.dtype, device=_device_of(encoder),
+        )  # fmt: skip
+        return made, head
     made = _copy_of(encoder, texts)
     head = fit_head(encoder.encode(texts), numbers, classes)
     _Tuning(made, head, texts, numbers, epochs, rate, dtype, seeds).run()
@@ -113,6 +118,8 @@ def can_be_tuned(encoder: Encoder) -> bool:
     """Whether there is a network to tune behind an encoder, as far as its name tells."""
     from vicinal.text.models import resolve_model
 
+    if isinstance(encoder, TaskEncoder):
+        return True
     try:
         resolve_model(encoder.name)
     except (OSError, ImportError):
@@ -138,11 +145,15 @@ def _copy_of(encoder: Encoder, texts: Sequence[str]) -> TaskEncoder:
             f"tune='encoder' needs an encoder whose embeddings are not normalised, got "
             f"{encoder.name!r} with normalise=True. {remedy}"
         )
-    backbone = Pretrained.from_source(encoder.name, encoder.max_tokens, "mean")
-    with quiet():
-        network = AutoModel.from_pretrained(backbone.source)
+    if isinstance(encoder, TaskEncoder):  # goes on from where it is, not from where it began
+        backbone, network = encoder.backbone, copy.deepcopy(encoder.model)
+    else:
+        backbone = Pretrained.from_source(encoder.name, encoder.max_tokens, "mean")
+        with quiet():
+            network = AutoModel.from_pretrained(backbone.source)
     if getattr(network, "pooler", None) is not None:
         network.pooler = None  # never used
+    network.to(_device_of(encoder))
     made = TaskEncoder(
         backbone, network, encoder.name, batch_size=encoder.batch_size, dtype=encoder.dtype
     )
@@ -155,6 +166,11 @@ def _copy_of(encoder: Encoder, texts: Sequence[str]) -> TaskEncoder:
             f"something else (cosine {near:.2f} to that average). {remedy}"
         )
     return made
+
+
+def _device_of(encoder: Encoder) -> torch.device:
+    found: torch.device = next(encoder.model.parameters()).device
+    return found
 
 
 class _Tuning:

@@ -1,0 +1,147 @@
+"""Sentences written by inversedMixup for the few-shot benchmark, and what guards make of them.
+
+Sentences are written once for a set, size, seed and pairing; each guard of
+:func:`vicinal.text.augment` then does with the same candidates what it does, but that what it drops
+is not replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from dataclasses import replace
+from functools import cache, lru_cache
+from typing import Any
+
+import numpy as np
+
+from _fewshot import (
+    KEPT,
+    WRITTEN,
+    Extra,
+    Record,
+    data,
+    drawn,
+    encode,
+    encoder,
+    key_of,
+    n_extra,
+    weighed,
+)
+from vicinal import Beta, Farthest, Random
+from vicinal.table.files import replacing
+from vicinal.text.augmentation.augmenting import augment
+
+#: What is kept of a pool, by what is kept in it.
+VERSION = 2
+
+
+@cache
+def fingerprint() -> str:
+    """Return a short hash of the shipped inverter's weights."""
+    from importlib.resources import files
+
+    held = files("vicinal.text").joinpath("nano", "model.safetensors")
+    return hashlib.sha256(held.read_bytes()).hexdigest()[:12]
+
+
+@cache
+def inverter() -> Any:
+    """Return the shipped inverter, with the encoder that everybody reads with."""
+    from vicinal.text.invert import Inverter
+
+    return Inverter.from_pretrained("nano", encoder=encoder())
+
+
+class Remembers:
+    """An inverter that writes the same once for the same embeddings and seed."""
+
+    def __init__(self, inverter: Any) -> None:
+        self._inverter, self.encoder = inverter, inverter.encoder
+        self._written: dict[bytes, Any] = {}
+
+    def encode(self, texts: list[str]) -> Any:
+        """Return embeddings."""
+        return self._inverter.encode(texts)
+
+    def candidates(self, embeddings: Any, n: int = 4, *, random_state: Any = None) -> Any:
+        """Return candidates."""
+        state = repr(random_state.bit_generator.state).encode()
+        key = hashlib.sha256(np.ascontiguousarray(embeddings).tobytes() + state).digest()
+        if key not in self._written:
+            self._written[key] = self._inverter.candidates(embeddings, n, random_state=random_state)
+        return self._written[key]
+
+
+@lru_cache(maxsize=4)
+def pool(
+    name: str, size: str, seed: int, kind: str, n: int, candidates: int, weights: str
+) -> Record:
+    """Return, for each guard, sentences with parents, ratios and labels, made now or before."""
+    folder = KEPT / f"written-{VERSION}-{weights}"
+    path = folder / f"{name}-{size}-{seed}-{kind}-{n}x{candidates}.json"
+    if path.exists():
+        return json.loads(path.read_text("utf-8"))
+    part = drawn(name, size, seed)
+    remembers = Remembers(inverter())
+    # the order of data(name).classes is that of their codes, which augment sorts by
+    codes = part.y.tolist()
+    guards = ("within-class",) if kind == "within" else ("none", "filter", "relabel")
+    found: Record = {}
+    for guard in guards:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # fewer rows than asked for: that is measured
+            made = augment(
+                remembers,
+                part.texts,
+                codes,
+                n,
+                pairing=Farthest(0.2) if kind == "farthest" else Random(),
+                weights=Beta(1.0),
+                guard=guard,
+                candidates=candidates,
+                patience=1,
+                progress=False,
+                random_state=int(
+                    np.random.default_rng(key_of(name, size, seed, kind)).integers(2**31)
+                ),
+            )
+        labels = np.zeros((len(made), len(data(name).classes)))
+        labels[:, made.classes.astype(int)] = made.label_weights
+        found["none" if guard == "within-class" else guard] = {
+            "texts": made.texts,
+            "lam": made.lam.tolist(),
+            "left": made.left.tolist(),
+            "right": made.right.tolist(),
+            "labels": labels.round(6).tolist(),
+            "kept": made.kept,
+        }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as sink:
+        sink.write(json.dumps(found).encode())
+    return found
+
+
+def written(name: str, size: str, seed: int, arm: str, s: Record, weights: str) -> Extra:
+    """Return what an arm adds: sentences after its guard, read again by the encoder."""
+    return written_texts(name, size, seed, arm, s, weights)[2]
+
+
+def written_texts(
+    name: str, size: str, seed: int, arm: str, s: Record, weights: str
+) -> tuple[list[str], np.ndarray, Extra]:
+    """Return sentences after a guard, their soft labels, and both as rows of embeddings."""
+    kind, guard = WRITTEN[arm]
+    part = drawn(name, size, seed)
+    guards = pool(name, size, seed, kind, n_extra(len(part.y), s), s["candidates"], weights)
+    held = guards["none" if guard == "twin" else guard]
+    Y = np.array(held["labels"]).reshape(len(held["texts"]), len(data(name).classes))
+    if guard == "twin":
+        lam = np.array(held["lam"])[:, None]
+        X = lam * part.E[held["left"]] + (1 - lam) * part.E[held["right"]]
+    else:
+        X = encode(held["texts"])
+    X = np.asarray(X, np.float32).reshape(len(Y), part.E.shape[1])
+    extra = Extra(X, Y, weighed(len(X), len(part.y), s["weight"]))
+    return held["texts"], Y, replace(extra, kept=held["kept"])

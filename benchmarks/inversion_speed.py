@@ -1,0 +1,125 @@
+"""How quickly embeddings become sentences with nano, and how soon after a cold start.
+
+Run with ``python benchmarks/inversion_speed.py`` (``--threads 2``, ``--lines 512``). Held-out lines
+of the open corpus, 5 to 20 words, are encoded once; then, in turns and several times over,
+
+* encoder alone: sentences to embeddings;
+* greedy: one sentence an embedding;
+* four candidates: a greedy and three drawn sentences an embedding, all encoded again, the nearest
+  kept.
+
+Rates are given by the wall's clock, and by the processor's time (embeddings for each second that a
+core worked), which other load disturbs less. The cold start is a new process that imports, loads
+encoder and nano, encodes two sentences and inverts five mixtures of them with eight candidates.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from _common import machine, markdown, parser, progress, publish, skip
+
+CORPUS = Path(__file__).parents[2] / "shared" / "corpus" / "english-open-valid.txt.gz"
+MORPH = """
+import numpy as np
+from vicinal.text.invert import Inverter
+inverter = Inverter.from_pretrained("nano")
+left, right = inverter.encode(["The film was a delight.", "The battery died after two days."])
+mixed = np.stack([lam * left + (1 - lam) * right for lam in np.linspace(1, 0, 5)])
+print(inverter.invert(mixed, candidates=8, random_state=0).sentences)
+"""
+
+
+def held_out(count: int) -> list[str]:
+    """Return the first lines of 5 to 20 words."""
+    if not CORPUS.is_file():
+        skip(f"the corpus is not at {CORPUS}")
+        sys.exit(0)
+    with gzip.open(CORPUS, "rt", encoding="utf-8") as stream:
+        lines = [line.strip() for line in stream if 5 <= len(line.split()) <= 20]
+    return lines[:count]
+
+
+def clocks(work: Callable[[], object]) -> tuple[float, float]:
+    """Return seconds by the wall's clock and of the processor."""
+    wall, busy = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - busy
+
+
+def cold_start(threads: int) -> tuple[float, float]:
+    """Return seconds, by both clocks, of a new process that morphs."""
+    before, begun = os.times(), time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-c", MORPH],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+    )
+    after = os.times()
+    busy = after.children_user + after.children_system
+    return time.perf_counter() - begun, busy - before.children_user - before.children_system
+
+
+def main() -> None:
+    """Measure, print and publish."""
+    options = parser(__doc__)
+    options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--lines", type=int, default=512)
+    options.add_argument("--rounds", type=int, default=3)
+    args = options.parse_args()
+    lines = held_out(args.lines)
+    load = os.getloadavg()[0]
+
+    progress("cold start")
+    starts = [cold_start(args.threads) for _ in range(args.rounds)]
+
+    import torch
+
+    from vicinal.text.invert import Inverter
+
+    torch.set_num_threads(args.threads)
+    inverter = Inverter.from_pretrained("nano")
+    embeddings = inverter.encode(lines)
+    inverter.generate(embeddings[:16])
+    contenders: dict[str, Callable[[], object]] = {
+        "encoder alone": lambda: inverter.encode(lines),
+        "greedy": lambda: inverter.generate(embeddings),
+        "four candidates": lambda: inverter.invert(embeddings, 4, random_state=0),
+    }
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    for turn in range(args.rounds):
+        for name, work in contenders.items():
+            progress(f"{name}, round {turn + 1}")
+            found[name].append(clocks(work))
+    rows, data = [], {}
+    for name, each in found.items():
+        wall = len(lines) / min(one for one, _ in each)
+        busy = len(lines) / min(one for _, one in each)
+        rows.append([name, f"{wall:,.0f}", f"{busy:,.0f}"])
+        data[name] = {"per_second": wall, "per_core_second": busy}
+    wall, busy = (statistics.median(column) for column in zip(*starts, strict=True))
+    data["cold start"] = {"seconds": wall, "core_seconds": busy}
+    table = markdown(["what", "sentences/s, best round", "sentences per core-second"], rows)
+    text = (
+        "# Inversion with nano\n\n"
+        f"{machine('torch', 'tokenizers')}\n\n"
+        f"{len(lines)} held-out lines of 5 to 20 words, {args.threads} threads, {args.rounds} "
+        f"rounds; load average {load:.1f} at the start, {os.getloadavg()[0]:.1f} at the end.\n\n"
+        f"{table}\n\n"
+        f"Cold start (five mixtures, eight candidates each): {wall:.1f} s by the wall's clock, "
+        f"{busy:.1f} s of processor time, median of {args.rounds}.\n"
+    )
+    data |= {"load": load, "threads": args.threads, "lines": len(lines)}
+    publish(args.name or "inversion_speed", text, data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Labelled sentences in any number, on the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+__all__ = ["asks_for_parts", "check_alone", "check_parts", "write_parts"]
+
+
+def asks_for_parts(output: str, **asked: object) -> bool:
+    """Tell whether sentences go to a folder of files, chunk by chunk.
+
+    Parameters
+    ----------
+    output : str
+        As it was given.
+    **asked : object
+        Options that only make sense then; True or not None where they were given.
+
+    Returns
+    -------
+    bool
+        True for a folder or an address to write to, and where one of the options was given.
+    """
+    folder = "://" in output or output.endswith(("/", os.sep)) or os.path.isdir(output)
+    return folder or any(value not in (None, False) for value in asked.values())
+
+
+def check_parts(output: str, engine: str, of_ray: Mapping[str, object]) -> None:
+    """Refuse an output or an engine that cannot be, before anything is read.
+
+    Parameters
+    ----------
+    output : str
+        Where to write to.
+    engine : str
+        As it was given.
+    of_ray : mapping of str to object
+        Options that go with Ray, None where they were not given.
+
+    Raises
+    ------
+    ValueError
+        Naming the option.
+    ImportError
+        If Ray is not installed, and asked for.
+    """
+    from vicinal._checks import check_choice
+    from vicinal.table.files import SUFFIXES
+    from vicinal.text.augmentation.cluster import ENGINES
+
+    check_choice("engine", engine, ENGINES)
+    for name, value in of_ray.items():
+        if value is not None and engine != "ray":
+            raise ValueError(f"{name}={value!r} is of a Ray cluster; add --engine ray.")
+    if any(output.lower().endswith(suffix) for suffix in SUFFIXES) and not os.path.isdir(output):
+        name = os.path.basename(output).split(".")[0] or "made"
+        raise ValueError(
+            f"output {output} is named like a file, but --engine ray and --resume write a folder "
+            f"of Parquet files. Name a folder, such as -o {name}/."
+        )
+    if engine == "ray":
+        from vicinal._cluster import check_ray
+
+        check_ray()
+
+
+def check_alone(whole: Mapping[str, object], here: Mapping[str, object]) -> None:
+    """Refuse options that do not go with chunks.
+
+    Parameters
+    ----------
+    whole, here : mapping of str to object
+        Options that need all sentences in memory, and those that are about this machine; None
+        where they were not given.
+
+    Raises
+    ------
+    ValueError
+        Naming the option.
+    """
+    for name, value in whole.items():
+        if value is not None:
+            raise ValueError(
+                f"--{name} needs all sentences in memory, so it does not go with a folder to "
+                "write to, --engine ray or --resume. Leave it out, or name one file to write."
+            )
+    for name, value in here.items():
+        if value is not None:
+            raise ValueError(
+                f"--{name} is about this machine, and --engine ray works on others. Say --gpus, "
+                "such as --gpus 1, for workers that use one."
+            )
+
+
+def write_parts(
+    writer: Any,
+    texts: Sequence[str],
+    labels: Sequence[Any],
+    n: int,
+    output: str,
+    settings: Mapping[str, Any],
+) -> None:
+    """Make sentences and say what was made.
+
+    Parameters
+    ----------
+    writer : str, Inverter or TaskInverter
+        What writes.
+    texts, labels : sequence
+        What was read.
+    n : int
+        Sentences to make.
+    output : str
+        Folder.
+    settings : mapping
+        Of :func:`vicinal.text.augmentation.cluster.augment_parts`.
+    """
+    from vicinal.text.augmentation.cluster import augment_parts
+
+    with _showing(n) as show:
+        done = augment_parts(writer, texts, labels, n, output, progress=show, **settings)
+    kept = f" ({done.kept:,} of them before the interruption)" if done.kept else ""
+    said = (
+        f"{len(texts):,} texts read, {done.rows:,} sentences written to {done.output} in "
+        f"{done.parts:,} file(s){kept}."
+    )
+    typer.echo(f"{done.summary()}\n\n{said}", err=True)
+
+
+@contextmanager
+def _showing(total: int) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that shows how far the work is, where somebody is watching."""
+    from vicinal.text.augmentation.showing import counting
+
+    with counting("Writing", total, None) as tell:
+        yield lambda done, _total: tell(done)

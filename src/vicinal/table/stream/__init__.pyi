@@ -1,0 +1,17 @@
+from vicinal.table.stream.chunks import Chunk as Chunk
+from vicinal.table.stream.chunks import make_chunk as make_chunk
+from vicinal.table.stream.chunks import output_schema as output_schema
+from vicinal.table.stream.chunks import plan_chunks as plan_chunks
+from vicinal.table.stream.fit import Summary as Summary
+from vicinal.table.stream.fit import fit_stream as fit_stream
+from vicinal.table.stream.fit import learn as learn
+from vicinal.table.stream.fit import plan_fit as plan_fit
+from vicinal.table.stream.fit import summarise as summarise
+from vicinal.table.stream.output import Staging as Staging
+from vicinal.table.stream.output import write_part as write_part
+from vicinal.table.stream.run import Streamed as Streamed
+from vicinal.table.stream.run import sample_stream as sample_stream
+from vicinal.table.stream.run import stream_table as stream_table
+from vicinal.table.stream.source import Part as Part
+from vicinal.table.stream.source import Source as Source
+from vicinal.table.stream.source import find_source as find_source

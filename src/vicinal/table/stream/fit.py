@@ -1,0 +1,493 @@
+"""Learn a table that does not fit into memory, in one pass.
+
+Every part of a source is looked at by itself: whole columns through small summaries (see
+``looks``), and rows through a uniform sample (see ``reservoir``). What was seen of parts is merged
+in the order of the parts, so it does not matter who saw them. Then the ordinary synthesizer learns
+the sampled rows, the *pool*, and takes from the summaries what a sample would only estimate.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vicinal._checks import check_choice, check_column, check_count
+from vicinal._random import Seeds
+from vicinal._threads import for_chunks, n_threads
+from vicinal.table.columns import (
+    KINDS,
+    MIXED_KINDS,
+    Column,
+    Values,
+    column_of,
+    kind_of_type,
+    mean_words,
+)
+from vicinal.table.frames import to_arrow
+from vicinal.table.latent import marginal_of
+from vicinal.table.numbers import to_numbers
+from vicinal.table.stream.looks import Look, NumberLook, look_at
+from vicinal.table.stream.memory import NUMBER_ROWS, check_least, parse_memory, pool_size
+from vicinal.table.stream.reservoir import Reservoir, key_limit, place_of, row_ids, row_keys
+from vicinal.table.stream.source import Part, Source, find_source, read_part
+from vicinal.table.synthesizer import TableSynthesizer
+from vicinal.table.whole import Marginal, Whole
+
+__all__ = ["Asked", "Summary", "fit_stream", "learn", "plan_fit", "summarise"]
+
+#: Rows of the pool in which different numbers are counted, where there are more than 1024.
+FEW_ROWS = 1 << 15
+
+_SALT = 20  # key of seeds
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to learn of every part of a source.
+
+    Attributes
+    ----------
+    schema : pyarrow.Schema
+        Of the source.
+    salt : int
+        Seed of the rows' keys.
+    pool_rows, number_rows : int
+        Rows to sample: all their columns, and their numbers only.
+    pool_limit, number_limit : int
+        Keys above which rows are not looked at.
+    """
+
+    schema: pa.Schema
+    salt: int
+    pool_rows: int
+    number_rows: int
+    pool_limit: int
+    number_limit: int
+
+    @property
+    def numbers(self) -> list[str]:
+        """The columns whose type can be averaged."""
+        kinds = zip(self.schema.names, self.schema.types, strict=True)
+        return [name for name, kind in kinds if kind_of_type(_plain(kind)) in MIXED_KINDS]
+
+
+class Summary:
+    """All that was seen of some rows.
+
+    Attributes
+    ----------
+    asked : Asked
+        What to look for.
+    n_rows : int
+        How many were seen.
+    files : dict of int to int
+        Rows of each file, by its number.
+    looks : dict of str to Look
+        What was seen of each column.
+    pool, numbers : Reservoir
+        Samples of rows.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.n_rows = 0
+        self.files: dict[int, int] = {}
+        fields = zip(asked.schema.names, asked.schema.types, strict=True)
+        self.looks: dict[str, Look] = {name: look_at(_plain(kind), name) for name, kind in fields}
+        self.pool = Reservoir(asked.pool_rows, asked.pool_limit)
+        self.numbers = Reservoir(asked.number_rows, asked.number_limit)
+
+    def add(self, rows: pa.Table, part: Part, first: int) -> None:
+        """Look at rows of a part, from place ``first`` of its file on."""
+        ids = row_ids(part.file, first, rows.num_rows)
+        keys = row_keys(ids, self.asked.salt)
+        for name, look in self.looks.items():
+            look.add(rows[name], name, part.path)
+        self.pool.add(rows, ids, keys)
+        if self.asked.numbers:
+            self.numbers.add(rows.select(self.asked.numbers), ids, keys)
+        self.n_rows += rows.num_rows
+        self.files[part.file] = self.files.get(part.file, 0) + rows.num_rows
+
+    def merge(self, other: Summary) -> None:
+        """Take in what was seen of the rows that follow.
+
+        Parameters
+        ----------
+        other : Summary
+            Of other rows, looked at for the same.
+        """
+        self.n_rows += other.n_rows
+        for file, count in other.files.items():
+            self.files[file] = self.files.get(file, 0) + count
+        for name, look in self.looks.items():
+            look.merge(other.looks[name])
+        self.pool.merge(other.pool)
+        self.numbers.merge(other.numbers)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def plan_fit(source: Source, seeds: Seeds, pool_rows: int) -> Asked:
+    """Say what to learn of each part of a source.
+
+    Parameters
+    ----------
+    source : Source
+        Where rows come from.
+    seeds : Seeds
+        Of the synthesizer.
+    pool_rows : int
+        Rows to hold in the end.
+
+    Returns
+    -------
+    Asked
+        For :func:`summarise`, here or on another machine.
+    """
+    number_rows = max(NUMBER_ROWS, pool_rows)
+    return Asked(
+        source.schema,
+        int(seeds.generator(_SALT).integers(0, 2**64, dtype=np.uint64)),
+        pool_rows,
+        number_rows,
+        key_limit(pool_rows, source.n_rows),
+        key_limit(number_rows, source.n_rows),
+    )
+
+
+def summarise(part: Part, asked: Asked) -> Summary:
+    """Look at one part of a source.
+
+    Parameters
+    ----------
+    part : Part
+        Which.
+    asked : Asked
+        For what.
+
+    Returns
+    -------
+    Summary
+        Can be sent to another process (pickled), and merged with those of other parts.
+
+    Raises
+    ------
+    ValueError
+        If the part cannot be read, or a number is infinite. Names the file.
+    """
+    summary = Summary(asked)
+    at = part.first
+    for rows in read_part(part, asked.schema):
+        summary.add(rows, part, at)
+        at += rows.num_rows
+    return summary
+
+
+def learn(synthesizer: TableSynthesizer, summary: Summary, seeds: Seeds) -> TableSynthesizer:
+    """Fit a synthesizer to what was seen of a table.
+
+    Parameters
+    ----------
+    synthesizer : TableSynthesizer
+        Its settings count.
+    summary : Summary
+        Of the whole table.
+    seeds : Seeds
+        The same that the summary was planned with.
+
+    Returns
+    -------
+    TableSynthesizer
+        The same, fitted.
+
+    Raises
+    ------
+    ValueError
+        As :meth:`TableSynthesizer.fit` does.
+    """
+    if summary.n_rows < 2:
+        raise ValueError(
+            f"The source has {summary.n_rows} row(s); mixing needs at least 2. Name more files."
+        )
+    rows, ids = summary.pool.rows()
+    arrow = to_arrow(rows)
+    if summary.n_rows <= summary.asked.pool_rows:  # nothing was left out
+        from vicinal.table.columns import detect_columns
+
+        synthesizer._fit(arrow, detect_columns(arrow, synthesizer.kinds), seeds)
+        return synthesizer
+    _check_distinct(summary)
+    columns = _columns(summary, arrow, synthesizer.kinds)
+    synthesizer._fit(arrow, columns, seeds, _whole(summary, columns), _places(summary, ids))
+    _warn_of_rare(summary, columns, arrow)
+    return synthesizer
+
+
+def _check_distinct(summary: Summary) -> None:
+    """Keep integers that are nearly all different from being taken for consecutive numbers."""
+    unsure = [
+        (name, look)
+        for name, look in summary.looks.items()
+        if isinstance(look, NumberLook) and look.all_distinct and look.n_values
+        if look.high - look.low == look.n_values - 1
+    ]
+    if unsure:
+        sample = summary.numbers.rows()[0]
+        for name, look in unsure:
+            look.check_distinct(sample[name])
+
+
+def _warn_of_rare(summary: Summary, columns: Sequence[Column], pool: pa.Table) -> None:
+    """Say which categories have values that no row of the pool has."""
+    said = []
+    for column in columns:
+        look = summary.looks[column.name]
+        counts = look.levels.counts
+        if column.kind != "category" or isinstance(look, NumberLook) or counts is None:
+            continue
+        lost = counts.keys() - set(pool[column.name].unique().to_pylist())
+        if lost:
+            share = 100 * sum(counts[value] for value in lost) / max(look.n_values, 1)
+            said.append(f"{column.name} ({len(lost):,} of {len(counts):,}, {share:.2g} % of rows)")
+    if said:
+        more = f" and {len(said) - 5} more" if len(said) > 5 else ""
+        warnings.warn(
+            f"Rare values that are in none of the {pool.num_rows:,} rows held will not appear: "
+            f"{', '.join(said[:5])}{more}. A larger pool_rows (--pool) holds more of them.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _places(summary: Summary, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Return row numbers in the whole source."""
+    files, places = place_of(ids)
+    counts = np.zeros(max(summary.files) + 2, np.int64)
+    for file, count in summary.files.items():
+        counts[file + 1] = count
+    return np.asarray(np.cumsum(counts)[files] + places, np.int64)
+
+
+def _columns(summary: Summary, pool: pa.Table, kinds: Any) -> list[Column]:
+    said = dict(kinds or {})
+    for name, kind in said.items():
+        check_column("kinds", name, pool.column_names)
+        check_choice(f"kind of column {name!r}", kind, KINDS)
+    found = []
+    for name, look in summary.looks.items():
+        kind = _plain(pool.schema.field(name).type)
+        distinct, span, words = look.n_distinct, 0, 0.0
+        if isinstance(look, NumberLook):
+            if look.levels.over:  # at least as many as in some rows of the pool
+                few = pool[name].slice(0, FEW_ROWS)
+                distinct = max(distinct, pc.count_distinct(few, mode="only_valid").as_py())
+            if pa.types.is_integer(kind) and look.n_values:
+                span = look.high - look.low
+        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            plain = pc.drop_null(pool[name])
+            words = mean_words(plain.cast(kind) if plain.type != kind else plain)
+        seen = Values(kind, look.n_values, distinct, span, words)
+        type_ = str(pool.schema.field(name).type)
+        found.append(column_of(name, type_, look.n_missing, seen, said.get(name)))
+    return found
+
+
+def _whole(summary: Summary, columns: Sequence[Column]) -> Whole:
+    whole = Whole(summary.n_rows)
+    mixed = [column for column in columns if column.mixed and summary.looks[column.name].n_values]
+    if mixed:
+        sample = summary.numbers.rows()[0]
+        found: dict[str, Marginal] = {}
+
+        def work(at: int, _: int) -> None:
+            look = summary.looks[mixed[at].name]
+            found[mixed[at].name] = _marginal(sample[mixed[at].name], look, mixed[at])
+
+        for_chunks(work, len(mixed), 1)
+        whole.marginals.update((column.name, found[column.name]) for column in mixed)
+    for column in columns:
+        look = summary.looks[column.name]
+        if column.kind == "identifier":
+            if isinstance(look, NumberLook):
+                whole.spans[column.name] = (look.low, look.high)
+            else:
+                whole.prefixes[column.name] = free_prefix(column.name, look.free)  # type: ignore[attr-defined]
+        elif column.mixed and isinstance(look, NumberLook) and look.n_values:
+            whole.moments[column.name] = look.moments()
+    return whole
+
+
+def free_prefix(name: str, free: Sequence[str]) -> str:
+    """Return the beginning of placeholders that no value has, or say that there is none."""
+    if not free:
+        raise ValueError(
+            f"Column {name!r}: every placeholder for its identifiers might be a real one. Leave "
+            f"them out (identifiers='drop'), or keep real values with kinds={{{name!r}: "
+            "'category'}."
+        )
+    return free[0]
+
+
+def _marginal(sample: pa.ChunkedArray, look: Look, column: Column) -> Marginal:
+    """Return a distribution from exact counts, or from a sample and the exact ends."""
+    assert isinstance(look, NumberLook)  # noqa: S101 - numbers are looked at as such
+    if pa.types.is_floating(sample.type) and look.decimals is None:  # nothing to round to
+        numbers = sample.to_numpy()
+        numbers = np.sort(numbers[~np.isnan(numbers)]).astype(np.float64)  # narrow sorts faster
+    else:
+        numbers, missing = to_numbers(sample, column.name)
+        numbers = numbers[~missing]
+    exact = numbers.dtype.kind == "i"
+    if look.levels.counts is not None:
+        values = np.array(list(look.levels.counts), numbers.dtype)
+        counts = np.array(list(look.levels.counts.values()), np.int64)
+    else:
+        # one more row each for the least and the largest value of all, which a sample misses
+        ends = [end for end in (look.low, look.high) if isinstance(end, int) == exact]
+        values = np.concatenate([numbers, np.array(ends, numbers.dtype)])
+        counts = np.ones(len(values), np.int64)
+    values = np.rint(values) if column.kind == "integer" and not exact else values
+    order = None if look.levels.counts is None else np.argsort(values)
+    values = np.sort(values) if order is None else values[order]
+    upto = np.cumsum(counts if order is None else counts[order])
+    last = np.append(values[1:] != values[:-1], True)  # of each run of one value
+    decimals = None if exact else look.decimals
+    return marginal_of(values[last], upto[last] / upto[-1], decimals, _tails(int(upto[-1])))
+
+
+def _tails(n: int) -> npt.NDArray[np.float64]:
+    """Return levels ever nearer to 0 and 1, down to a few rows of a sample.
+
+    Between the outermost levels values are spread evenly up to the least and the largest of all,
+    which in many rows lie far out.
+    """
+    small = 2.0 ** -np.arange(12, max(13, int(np.log2(max(n, 2))) - 3))
+    return np.concatenate([small, 1.0 - small])
+
+
+def fit_stream(
+    synthesizer: TableSynthesizer,
+    source: Source | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    pool_rows: int | None = None,
+    memory: int | str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> TableSynthesizer:
+    """Fit a synthesizer to files of any size, in one pass.
+
+    Parameters
+    ----------
+    synthesizer : TableSynthesizer
+        To fit.
+    source : str, path, sequence of them or Source
+        A file, a folder, a pattern such as ``"events/*.parquet"``, or several.
+    pool_rows : int, optional
+        Rows to hold and to mix, drawn at random from all. Left out, 262,144, or 131,072 where
+        neighbours are sought; fewer where ``memory`` is short, with a note.
+    memory : int or str, optional
+        Bytes that may be used, such as ``"2GB"``.
+    progress : callable, optional
+        Called with the number of rows read since the last call.
+
+    Returns
+    -------
+    TableSynthesizer
+        The same, fitted. Where all rows fit into the pool it has learnt what ``fit`` would have.
+
+    Raises
+    ------
+    ValueError
+        If a file cannot be read, columns differ, memory is too small, or as
+        :meth:`TableSynthesizer.fit` does.
+    FileNotFoundError
+        If there is no such file.
+
+    Notes
+    -----
+    Distributions of numbers, kinds, and counts of few values are those of all rows. What depends
+    on several columns comes from the pool of m rows: a correlation r has a standard error of about
+    (1 - r^2) / sqrt(m), a share p of sqrt(p (1 - p) / m).
+
+    Examples
+    --------
+    >>> fit_stream(TableSynthesizer(random_state=7), "events/*.parquet")  # doctest: +SKIP
+    """
+    found = source if isinstance(source, Source) else find_source(source)
+    limit = parse_memory(memory)
+    check_names(synthesizer, found.schema.names)
+    if pool_rows is None:
+        rows = pool_size(synthesizer, found, limit)
+    else:
+        rows = check_count("pool_rows", pool_rows, low=2)
+    check_least(found, synthesizer, rows, limit)
+    seeds = Seeds(synthesizer.random_state)
+    asked = plan_fit(found, seeds, rows)
+    whole: Summary | None = None
+    for summary in _in_order(found.parts, lambda part: summarise(part, asked)):
+        if progress is not None:
+            progress(summary.n_rows)
+        if whole is None:
+            whole = summary
+        else:
+            whole.merge(summary)
+        del summary
+    assert whole is not None  # noqa: S101 - a source has parts
+    return learn(synthesizer, whole, seeds)
+
+
+def check_names(synthesizer: TableSynthesizer, names: Sequence[str]) -> None:
+    """Refuse settings that name a column which is not there, before anything is read.
+
+    Parameters
+    ----------
+    synthesizer : TableSynthesizer
+        Settings.
+    names : sequence of str
+        The columns.
+
+    Raises
+    ------
+    ValueError
+        Names the setting and the column.
+    """
+    within, target = synthesizer.within, synthesizer.target
+    for name in [within] if isinstance(within, str) else within or ():
+        check_column("within", name, names)
+    if target is not None:
+        check_column("target", target, names)
+    for name, kind in (synthesizer.kinds or {}).items():
+        check_column("kinds", name, names)
+        check_choice(f"kind of column {name!r}", kind, KINDS)
+
+
+def _in_order(parts: Sequence[Part], work: Callable[[Part], Summary]) -> Iterator[Summary]:
+    """Yield what ``work`` makes of each part, in order, a few at a time in threads."""
+    threads = min(n_threads(), len(parts))
+    if threads < 2:
+        yield from map(work, parts)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Summary]] = deque()
+        try:
+            for part in parts:
+                waiting.append(pool.submit(work, part))
+                if len(waiting) > 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

