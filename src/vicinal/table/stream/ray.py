@@ -24,8 +24,8 @@ from vicinal._checks import check_count
 from vicinal._cluster import check_ray, cluster, in_order, spread
 from vicinal._random import Seeds
 from vicinal.table.modelfile import plain_settings
-from vicinal.table.stream.chunks import Chunk, make_chunk, plan_chunks
-from vicinal.table.stream.fit import Summary, learn, plan_fit, summarise
+from vicinal.table.stream.chunks import Chunk, check_drawable, make_chunk, plan_chunks
+from vicinal.table.stream.fit import Summary, check_names, learn, plan_fit, summarise
 from vicinal.table.stream.memory import check_disk, check_least, parse_memory, pool_size
 from vicinal.table.stream.output import (
     MANIFEST,
@@ -36,7 +36,7 @@ from vicinal.table.stream.output import (
     write_part,
 )
 from vicinal.table.stream.remote import RemoteFolder, is_remote, local_path
-from vicinal.table.stream.run import PathLike, Progress, Streamed, _disk_bytes
+from vicinal.table.stream.run import PathLike, Progress, Streamed, _disk_bytes, check_request
 from vicinal.table.stream.source import Part, Source, find_source
 from vicinal.table.synthesizer import TableSynthesizer
 
@@ -118,10 +118,13 @@ def stream_table_ray(
     target = Path(local_path(asked_output)) if remote is None else Path()
     if remote is not None:
         remote.check(resume)
+        check_drawable(synthesizer)
     else:
         check_output_folder(target, resume)  # before files are opened
+        check_request(synthesizer, source, target, n_rows, chunk_rows)
     limit = parse_memory(memory)
     found = source if isinstance(source, Source) else find_source(source)
+    check_names(synthesizer, found.schema.names)
     # as the local engine asks, so that either can go on with what the other began
     asked = {
         "files": list(found.files),
