@@ -76,6 +76,12 @@ def arguments() -> argparse.Namespace:
         "--positions", type=int, default=Recipe.positions, help="token positions per batch"
     )
     parser.add_argument("--rate", type=float, default=Recipe.rate, help="peak learning rate")
+    parser.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="DIR",
+        help="begin with the weights of an exported folder, where --work holds no checkpoint",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--decay", type=int, metavar="STEPS", help="branch off and let the rate fall to zero"
@@ -168,12 +174,29 @@ def starting_weights(corpus: Corpus, encoder: Encoder) -> Inverter:
     return model
 
 
+def exported_weights(folder: Path, corpus: Corpus) -> Inverter:
+    """Make a new inverter with the weights of an exported folder."""
+    made = Shipped.from_pretrained(folder)
+    tokens = made.decoder.codec.tokens
+    same = np.allclose(made.adaptor.mean.numpy(), corpus.statistics.mean, atol=1e-3)
+    if tokens != corpus.codec.tokens or not same:
+        raise SystemExit(f"{folder} was trained with another vocabulary or scale than --work has.")
+    model = Inverter(InverterConfig(vocab=len(tokens)))
+    state = {name: value.float() for name, value in made.decoder.network.state_dict().items()}
+    state |= {f"adaptor.{name}": value for name, value in made.adaptor.net.state_dict().items()}
+    model.load_state_dict(state)
+    return model
+
+
 def train(args: argparse.Namespace, encoder: Encoder) -> None:
     """Train, resume, or decay."""
     args.work.mkdir(parents=True, exist_ok=True)
     corpus = Corpus(args.corpus / TRAIN, args.work, encoder, args.vocab, args.max_tokens, args.seed)
     lines = held_out(read_lines(args.corpus / VALID), 200)
-    model = starting_weights(corpus, encoder).to(args.device)
+    if args.start_from is None:
+        model = starting_weights(corpus, encoder).to(args.device)
+    else:
+        model = exported_weights(args.start_from, corpus).to(args.device)
     recipe = Recipe(rate=args.rate, positions=args.positions, seed=args.seed)
     trainer = Trainer(model, corpus, recipe, args.device)
     constant, path = args.work / "last.safetensors", args.work / "last.safetensors"
