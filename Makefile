@@ -13,9 +13,10 @@ demo: $(VENV)/.demo
 
 install: $(VENV)/.test
 
+# tests run side by side: OpenMP's threads would spin against each other
 test: $(VENV)/.test $(PEERS)/.peers
-	$(PEERS)/bin/python -m pytest -q tests/peers tests/table/test_frames.py
-	$(BIN)/python -m pytest -q -n auto
+	OMP_NUM_THREADS=1 $(PEERS)/bin/python -m pytest -q tests/peers tests/table/test_frames.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
