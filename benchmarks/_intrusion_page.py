@@ -169,7 +169,11 @@ def halved(records: list[Record]) -> list[str]:
             open_still = len(found) < FEWEST_RUNS or low <= 0 < high
             said.append(
                 f"{what} {shown}: **{'halved' if left <= 0.5 * without else 'not halved'}**"
-                + (" (either may be: another draw of runs could say otherwise)" if open_still else "")
+                + (
+                    " (either may be: another draw of runs could say otherwise)"
+                    if open_still
+                    else ""
+                )
             )
         kept = found[:, 1, 2].mean()
         enough = "at least" if kept >= LEAST_KEPT else "fewer than"
