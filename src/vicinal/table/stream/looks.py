@@ -6,6 +6,7 @@ each value occurs while there are few. Anything else: how often each value occur
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ FEW = 4096
 UNIQUE = 0.94
 
 
-class Look:
+class Look(ABC):
     """All that was seen of a column.
 
     Attributes
@@ -53,9 +54,9 @@ class Look:
         """Different values, as far as they were counted."""
         return min(self.levels.n_distinct, self.n_values)
 
+    @abstractmethod
     def add(self, values: pa.ChunkedArray, name: str, where: str) -> None:
         """Look at more rows; ``where`` is their file."""
-        raise NotImplementedError
 
     def merge(self, other: Any) -> None:
         """Take in a look at the rows that follow."""
