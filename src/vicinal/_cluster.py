@@ -24,7 +24,7 @@ __all__ = ["cluster", "cores_of", "in_order", "spread"]
 PATIENCE = 15
 #: How often a cluster of this machine is tried to start.
 STARTS = 3
-#: How often a task is begun again after a process or a machine was lost.
+#: How often a task or a worker is begun again after a process or a machine was lost.
 RETRIES = 20
 #: Errors of a task that say themselves what is wrong.
 _KNOWN: dict[str, type[Exception]] = {
@@ -258,7 +258,7 @@ def spread(
 
     Each worker builds once what it works with. Ray Data deals out the tasks, replaces a worker
     that is lost, and gives its tasks to others; a task can so be done twice, and must come to the
-    same.
+    same. What kills its workers every time ends the run.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def spread(
     Raises
     ------
     ValueError, OSError, TypeError, ImportError, MemoryError
-        What a task raised.
+        What a task raised; OSError as well where workers were lost again and again.
     """
     room = _room(ray, cpus, gpus)
     count = max(1, min(workers or room, room, len(tasks)))
@@ -299,6 +299,7 @@ def spread(
             compute=ray.data.ActorPoolStrategy(size=count),
             num_cpus=cpus,
             num_gpus=gpus or None,
+            ray_remote_args_fn=lambda: {"max_restarts": RETRIES, "max_task_retries": RETRIES},
         )
         for row in found.iter_rows():
             said = json.loads(row["said"])

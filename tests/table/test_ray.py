@@ -9,6 +9,7 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -88,6 +89,16 @@ def workers_below(me: int) -> list[int]:
         if words.startswith(b"ray::MapWorker") and me in {above, theirs}:
             found.append(int(folder.name))
     return found
+
+
+def dies_at_work() -> Callable[[str], int]:
+    return lambda task: os._exit(9)
+
+
+def test_what_kills_its_worker_every_time_ends_the_run(two_cores, monkeypatch):
+    monkeypatch.setattr(_cluster, "RETRIES", 1)
+    with pytest.raises(OSError, match=r"cluster failed .*Run again; with --resume"):
+        list(_cluster.spread(two_cores, ["1"], dies_at_work))
 
 
 def test_same_bytes_as_on_one_machine(two_cores, source, local, tmp_path):
