@@ -394,7 +394,10 @@ def test_killed_at_random_moments_and_resumed(source, tmp_path):
     rng = np.random.default_rng(7)
     for _ in range(3):
         run = subprocess.Popen(
-            [*words, str(broken), "resume"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+            [*words, str(broken), "resume"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
         )
         for _ in range(int(rng.integers(1, 12))):
             run.stdout.readline()
