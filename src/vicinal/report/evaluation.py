@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from os import PathLike
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vicinal._random import RandomState, Seeds
 from vicinal.report.fidelity import Fidelity, measure_fidelity
-from vicinal.report.plain import to_plain, write_json
+from vicinal.report.page import Page
+from vicinal.report.plain import to_plain
 from vicinal.report.privacy.measure import Privacy, measure_privacy
+from vicinal.report.result import Result
 from vicinal.report.tables import Tables, align
 from vicinal.report.utility.measure import Utility, measure_utility
 from vicinal.report.verdict import Verdict, judge
@@ -75,7 +76,7 @@ class WeightPicture:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Result):
     """What was found about a synthetic table.
 
     Attributes
@@ -126,38 +127,12 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return every figure as plain JSON values; what was not measured is None."""
-        plain: dict[str, Any] = to_plain(
-            {"version": 1, "verdict": self.verdict}
-            | {field.name: getattr(self, field.name) for field in fields(self)}
-        )
-        return plain
+        return {"version": 1, "verdict": to_plain(self.verdict)} | super().to_dict()
 
-    def to_json(self, path: str | PathLike[str]) -> None:
-        """Write every figure to a JSON file.
+    def _page(self) -> Page:
+        from vicinal.report.page.figures import report_page
 
-        Parameters
-        ----------
-        path : str or path
-            Where; replaced whole or not at all.
-        """
-        write_json(self.to_dict(), path)
-
-    def to_html(self, path: str | PathLike[str]) -> None:
-        """Write the report as one self-contained page.
-
-        Parameters
-        ----------
-        path : str or path
-            Where; replaced whole or not at all.
-
-        Raises
-        ------
-        ImportError
-            Where Jinja2 is not installed.
-        """
-        from vicinal.report.page import write_report
-
-        write_report(self, path)
+        return Page("report.html.j2", report_page(self))
 
 
 def evaluate(

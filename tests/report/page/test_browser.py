@@ -16,9 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from vicinal.report.page import write_collapse, write_front, write_report
-from vicinal.text.augmentation.page import write_augmented_page, write_morph_page
-
 SCREENS = Path(__file__).parents[3] / "build" / "screens"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WIDE, PHONE = (1280, 900), (360, 740)
@@ -188,17 +185,8 @@ def page_of(makers, shown):
         path = shown / f"{name}.html"
         if path.exists():
             return path
-        if name == "collapse":
-            write_collapse(makers.collapse(), path)
-        elif name == "front":
-            write_front(makers.front(), path)
-        elif name == "morph":
-            write_morph_page(makers.morph(), path)
-        elif name == "augmented":
-            write_augmented_page(makers.augmented(), path)
-        else:
-            sizes = {"report": (6, 5), "wide": (25, 20)}[name]
-            write_report(makers.report(*sizes), path)
+        result = makers.report(25, 20) if name == "wide" else getattr(makers, name)()
+        result.to_html(path)
         return path
 
     return written

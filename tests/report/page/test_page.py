@@ -14,8 +14,7 @@ import pytest
 import vicinal.cli
 import vicinal.report.page as package
 import vicinal.text.augmentation
-from vicinal.report.page import check_installed, write_collapse, write_front, write_report
-from vicinal.text.augmentation.page import write_augmented_page, write_morph_page
+from vicinal.report.page import check_installed
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -78,16 +77,16 @@ def without_figures(value):
 def pages(makers, tmp_path):
     """One of each page."""
     found = {
-        "report": (write_report, makers.report()),
-        "bare": (write_report, makers.report(utility=False, plan=False)),
-        "wide": (write_report, makers.report(25, 20)),
-        "collapse": (write_collapse, makers.collapse()),
-        "front": (write_front, makers.front()),
-        "morph": (write_morph_page, makers.morph()),
-        "augmented": (write_augmented_page, makers.augmented()),
+        "report": makers.report(),
+        "bare": makers.report(utility=False, plan=False),
+        "wide": makers.report(25, 20),
+        "collapse": makers.collapse(),
+        "front": makers.front(),
+        "morph": makers.morph(),
+        "augmented": makers.augmented(),
     }
-    for name, (write, result) in found.items():
-        write(result, tmp_path / f"{name}.html")
+    for name, result in found.items():
+        result.to_html(tmp_path / f"{name}.html")
     return {name: tmp_path / f"{name}.html" for name in found}
 
 
@@ -162,7 +161,7 @@ def test_says_the_verdict_in_words_and_numbers(pages, makers):
 
 def test_worst_columns_come_first_and_tables_have_all(makers, tmp_path):
     report = makers.report(30, 20)
-    write_report(report, tmp_path / "r.html")
+    report.to_html(tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text("utf-8")
     shown = re.findall(r'<figcaption><b title="([^"]*)"', text)
     ordered = [c.name for c in sorted(report.fidelity.columns, key=lambda c: c.score)]
@@ -186,7 +185,7 @@ def test_text_from_tables_is_escaped(makers, tmp_path):
         weights=replace(report.weights, law=makers.nasty),
         utility=replace(report.utility, target=makers.nasty),
     )
-    write_report(report, tmp_path / "r.html")
+    report.to_html(tmp_path / "r.html")
     reader = read(tmp_path / "r.html")
     assert "script" not in {tag for tag, _ in reader.tags}
     assert not [a for _, a in reader.tags if "onmouseover" in a]
@@ -194,20 +193,19 @@ def test_text_from_tables_is_escaped(makers, tmp_path):
     assert not re.search("[\x00-\x08\u202e]", (tmp_path / "r.html").read_text("utf-8"))
 
     curve = makers.collapse().curves[0]
-    write_collapse(
-        replace(makers.collapse(), curves=(replace(curve, law=makers.nasty),)), tmp_path / "c.html"
-    )
+    nasty = replace(makers.collapse(), curves=(replace(curve, law=makers.nasty),))
+    nasty.to_html(tmp_path / "c.html")
     front = makers.front()
     first = replace(front.settings[0], name=makers.nasty, command=makers.nasty)
-    write_front(replace(front, settings=(first, *front.settings[1:]), recommended=0),
-                tmp_path / "f.html")  # fmt: skip
+    nasty = replace(front, settings=(first, *front.settings[1:]), recommended=0)
+    nasty.to_html(tmp_path / "f.html")
     for name in ("c.html", "f.html"):
         assert "script" not in {tag for tag, _ in read(tmp_path / name).tags}
 
 
 def test_a_lone_surrogate_in_a_name_is_replaced(makers, tmp_path):
     report = makers.report(1, 1, names=["\ud800x", "y"])
-    write_report(report, tmp_path / "r.html")
+    report.to_html(tmp_path / "r.html")
     assert "?x" in read(tmp_path / "r.html").words
 
 
@@ -220,9 +218,9 @@ def test_what_was_not_measured_is_a_dash(makers, tmp_path):
         privacy=replace(without_figures(report.privacy), distances=report.privacy.distances),
         utility=without_figures(report.utility),
     )
-    write_report(holes, tmp_path / "r.html")
-    write_collapse(without_figures(makers.collapse()), tmp_path / "c.html")
-    write_front(replace(without_figures(makers.front()), limit=0.6), tmp_path / "f.html")
+    holes.to_html(tmp_path / "r.html")
+    without_figures(makers.collapse()).to_html(tmp_path / "c.html")
+    replace(without_figures(makers.front()), limit=0.6).to_html(tmp_path / "f.html")
     for name in ("r.html", "c.html", "f.html"):
         text = (tmp_path / name).read_text("utf-8").partition("</style>")[2]
         assert not re.search(r"\b(nan|NaN|inf)\b|[>\"]None[<\"]", text), name
@@ -237,7 +235,7 @@ def test_the_least_there_can_be(makers, tmp_path):
         moments=replace(report.fidelity.moments, figures=()),
         two_sample=None,
     )
-    write_report(replace(report, fidelity=fidelity, notes=()), tmp_path / "r.html")
+    replace(report, fidelity=fidelity, notes=()).to_html(tmp_path / "r.html")
     ids = read(tmp_path / "r.html").ids
     assert "together" not in ids
     assert "distances" in ids
@@ -248,13 +246,13 @@ def test_a_constant_column_and_one_bin_are_drawn(makers, tmp_path):
     column = report.fidelity.columns[0]
     flat = replace(column.marginal, edges=(5.0, 5.0), real=(1.0,), synthetic=(1.0,))
     fidelity = replace(report.fidelity, columns=(replace(column, marginal=flat),))
-    write_report(replace(report, fidelity=fidelity), tmp_path / "r.html")
+    replace(report, fidelity=fidelity).to_html(tmp_path / "r.html")
     assert "column-0" in read(tmp_path / "r.html").ids
 
 
 def test_a_split_hold_out_is_said_to_prove_nothing(makers, tmp_path):
     report = replace(makers.report(), privacy=makers.privacy("split"))
-    write_report(report, tmp_path / "r.html")
+    report.to_html(tmp_path / "r.html")
     assert "prove nothing" in read(tmp_path / "r.html").words
     text = (tmp_path / "r.html").read_text("utf-8")
     curves = re.search(r'<svg[^>]*id="distances".*?</svg>', text, re.S)[0]
@@ -269,7 +267,7 @@ def test_moments_without_errors_are_not_called_alike(makers, tmp_path):
     for share, ids in ((0, False), (1, True)):
         figures = (*moments.figures[:share], *unsure[share:])
         fidelity = replace(report.fidelity, moments=replace(moments, figures=figures))
-        write_report(replace(report, fidelity=fidelity), tmp_path / "r.html")
+        replace(report, fidelity=fidelity).to_html(tmp_path / "r.html")
         reader = read(tmp_path / "r.html")
         assert ("moment-strip" in reader.ids) is ids
         assert ("moments differs" in reader.words) is ids
@@ -277,7 +275,7 @@ def test_moments_without_errors_are_not_called_alike(makers, tmp_path):
 
 
 def test_no_recommendation_no_command(makers, tmp_path):
-    write_front(makers.front(recommended=None, utility=False), tmp_path / "f.html")
+    makers.front(recommended=None, utility=False).to_html(tmp_path / "f.html")
     reader = read(tmp_path / "f.html")
     assert "pre" not in {tag for tag, _ in reader.tags}
     assert "No setting surely keeps the share closer to training rows below 0.68" in reader.words
@@ -294,7 +292,7 @@ def test_laws_without_theory_or_utility(makers, tmp_path):
     curves = tuple(
         replace(c, predicted_variance=tuple(math.nan for _ in c.variance)) for c in collapse.curves
     )
-    write_collapse(replace(collapse, curves=curves), tmp_path / "c.html")
+    replace(collapse, curves=curves).to_html(tmp_path / "c.html")
     text = (tmp_path / "c.html").read_text("utf-8")
     assert "panel-utility" not in text
     panel = re.search(r'<svg[^>]*id="panel-variance".*?</svg>', text, re.S)[0]
@@ -303,7 +301,7 @@ def test_laws_without_theory_or_utility(makers, tmp_path):
 
 def test_same_input_same_bytes(makers, tmp_path):
     for name in ("a", "b"):
-        write_report(makers.report(), tmp_path / name)
+        makers.report().to_html(tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -311,11 +309,11 @@ def test_is_written_whole_or_not_at_all(makers, tmp_path):
     target = tmp_path / "r.html"
     target.write_text("as it was")
     with pytest.raises(AttributeError):
-        write_report(None, target)
+        replace(makers.report(), fidelity=None).to_html(target)
     assert target.read_text() == "as it was"
     assert [one.name for one in tmp_path.iterdir()] == ["r.html"]
     with pytest.raises(FileNotFoundError, match="make it first"):
-        write_report(makers.report(), tmp_path / "no" / "r.html")
+        makers.report().to_html(tmp_path / "no" / "r.html")
 
 
 def test_says_what_to_install(makers, tmp_path, monkeypatch):
@@ -330,7 +328,7 @@ def test_says_what_to_install(makers, tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"pip install 'vicinal\[report\]'"):
         check_installed()
     with pytest.raises(ImportError, match=r"pip install 'vicinal\[report\]'"):
-        write_report(makers.report(), tmp_path / "r.html")
+        makers.report().to_html(tmp_path / "r.html")
     assert not list(tmp_path.iterdir())
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from vicinal.report.page.svg import Markup
 from vicinal.text.augmentation import pictures
-from vicinal.text.augmentation.page import write_augmented_page, write_morph_page
 
 
 def body(path) -> str:
@@ -25,7 +24,7 @@ def words(markup: str) -> str:
 
 def test_every_step_of_a_morph_is_there(makers, tmp_path):
     found = makers.morph(3)
-    write_morph_page(found, tmp_path / "m.html")
+    found.to_html(tmp_path / "m.html")
     said = words(body(tmp_path / "m.html"))
     assert "3 steps from one sentence to another" in said
     for sentence, lam, measured, close in zip(
@@ -38,7 +37,7 @@ def test_every_step_of_a_morph_is_there(makers, tmp_path):
 def test_rows_are_ranked_by_trust(makers, tmp_path):
     made = makers.augmented(40)
     made = replace(made, texts=[f"Sentence {i}." for i in range(40)])
-    write_augmented_page(made, tmp_path / "a.html")
+    made.to_html(tmp_path / "a.html")
     most, _, least = body(tmp_path / "a.html").partition('id="least"')
     rows = [[int(i) for i in re.findall(r"Sentence (\d+)\.", part)] for part in (most, least)]
     order = np.argsort(-made.score, kind="stable").tolist()
@@ -47,7 +46,7 @@ def test_rows_are_ranked_by_trust(makers, tmp_path):
 
 def test_the_augmented_page_counts_what_there_is(makers, tmp_path):
     made = makers.augmented(50)
-    write_augmented_page(made, tmp_path / "a.html")
+    made.to_html(tmp_path / "a.html")
     said = words(body(tmp_path / "a.html"))
     # 12 of 62 were rejected, and every seventh of 50 relabelled
     for part in (
@@ -67,7 +66,7 @@ def test_the_augmented_page_counts_what_there_is(makers, tmp_path):
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_few_rows(makers, tmp_path, n):
-    write_augmented_page(makers.augmented(n), tmp_path / "a.html")
+    makers.augmented(n).to_html(tmp_path / "a.html")
     text = body(tmp_path / "a.html")
     assert text.count('class="sentence"') == n
     assert ('id="least"' in text) == (n > 1)
@@ -76,12 +75,10 @@ def test_few_rows(makers, tmp_path, n):
 
 def test_nothing_that_a_text_says_becomes_markup(makers, tmp_path):
     nasty = makers.nasty
-    write_morph_page(
-        makers.morph(2, left=nasty, right="x", sentences=[nasty, ""]), tmp_path / "m.html"
-    )
+    makers.morph(2, left=nasty, right="x", sentences=[nasty, ""]).to_html(tmp_path / "m.html")
     made = makers.augmented(6, source=[nasty, nasty + "2"], classes=(nasty, "b"), guard=nasty)
     made = replace(made, verdict=[f"relabelled: {nasty}"] * 6)
-    write_augmented_page(made, tmp_path / "a.html")
+    made.to_html(tmp_path / "a.html")
     for name in ("m.html", "a.html"):
         text = (tmp_path / name).read_text("utf-8")
         assert "<script" not in text
@@ -94,9 +91,9 @@ def test_nothing_that_a_text_says_becomes_markup(makers, tmp_path):
 
 def test_what_could_not_be_measured_is_a_dash(makers, tmp_path):
     found = replace(makers.morph(3), lam_measured=np.full(3, np.nan))
-    write_morph_page(found, tmp_path / "m.html")
+    found.to_html(tmp_path / "m.html")
     made = replace(makers.augmented(9), lam_measured=np.full(9, np.nan), score=np.full(9, np.nan))
-    write_augmented_page(made, tmp_path / "a.html")
+    made.to_html(tmp_path / "a.html")
     for name in ("m.html", "a.html"):
         text = body(tmp_path / name)
         assert "measured \N{EN DASH}" in words(text)
@@ -106,7 +103,7 @@ def test_what_could_not_be_measured_is_a_dash(makers, tmp_path):
 def test_long_texts_and_many_classes_keep_the_page_small(makers, tmp_path):
     source = [f"{i} " + "word " * 10_000 for i in range(30)]
     made = makers.augmented(5_000, source=source, classes=[f"class {i}" for i in range(150)])
-    write_augmented_page(made, tmp_path / "a.html")
+    made.to_html(tmp_path / "a.html")
     assert (tmp_path / "a.html").stat().st_size < 250_000
     assert "rarer classes are not shown" in words(body(tmp_path / "a.html"))
 

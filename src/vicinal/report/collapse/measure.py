@@ -6,7 +6,6 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,8 @@ import numpy.typing as npt
 from vicinal._checks import check_choice, check_count
 from vicinal._random import RandomState, Seeds
 from vicinal.report.laws import dominance, law_text
-from vicinal.report.plain import write_json
+from vicinal.report.page import Page
+from vicinal.report.result import Result
 from vicinal.weights import WeightLaw
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class CollapseCurve:
 
 
 @dataclass(frozen=True)
-class Collapse:
+class Collapse(Result):
     """Synthesis from synthesis, under several laws.
 
     Attributes
@@ -140,34 +140,10 @@ class Collapse:
         ]
         return "\n".join(line.rstrip() for line in lines)
 
-    def to_json(self, path: str | PathLike[str]) -> None:
-        """Write every figure to a JSON file.
+    def _page(self) -> Page:
+        from vicinal.report.page.series import collapse_page
 
-        Parameters
-        ----------
-        path : str or path
-            Where; replaced whole or not at all.
-        """
-        from dataclasses import asdict
-
-        write_json({"version": 1} | asdict(self), path)
-
-    def to_html(self, path: str | PathLike[str]) -> None:
-        """Write the curves as one self-contained page.
-
-        Parameters
-        ----------
-        path : str or path
-            Where; replaced whole or not at all.
-
-        Raises
-        ------
-        ImportError
-            Where Jinja2 is not installed.
-        """
-        from vicinal.report.page import write_collapse
-
-        write_collapse(self, path)
+        return Page("collapse.html.j2", collapse_page(self))
 
 
 def _figure(value: float) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from os import PathLike
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from vicinal._checks import check_count, check_number
 from vicinal._random import RandomState, Seeds
 from vicinal.report.estimate import Estimate
 from vicinal.report.front.settings import command_of, default_settings, synthesizer_of
-from vicinal.report.plain import write_json
+from vicinal.report.page import Page
+from vicinal.report.result import Result
 from vicinal.report.tables import FEW_ROWS, Tables, align, check_target
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Front:
+class Front(Result):
     """Settings side by side.
 
     Attributes
@@ -155,32 +155,10 @@ class Front:
             lines += ["", f"$ {best.command}"]
         return "\n".join([*lines, *(("", *self.notes) if self.notes else ())])
 
-    def to_json(self, path: str | PathLike[str]) -> None:
-        """Write every figure to a JSON file.
+    def _page(self) -> Page:
+        from vicinal.report.page.series import front_page
 
-        Parameters
-        ----------
-        path : str or path
-            Where; replaced whole or not at all.
-        """
-        write_json({"version": 1} | asdict(self), path)
-
-    def to_html(self, path: str | PathLike[str]) -> None:
-        """Write the front as one self-contained page.
-
-        Parameters
-        ----------
-        path : str or path
-            Where; replaced whole or not at all.
-
-        Raises
-        ------
-        ImportError
-            Where Jinja2 is not installed.
-        """
-        from vicinal.report.page import write_front
-
-        write_front(self, path)
+        return Page("front.html.j2", front_page(self))
 
 
 def tune(

@@ -12,83 +12,57 @@ a content security policy in the page forbids scripts and requests besides.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from vicinal.report.collapse import Collapse
-    from vicinal.report.evaluation import Report
-    from vicinal.report.front import Front
-
-__all__ = ["check_installed", "write_collapse", "write_front", "write_page", "write_report"]
+__all__ = ["Page", "Paged", "check_installed", "write_page"]
 
 
-def write_report(report: Report, path: str | PathLike[str]) -> None:
-    """Write a report as one HTML file.
+class Page(NamedTuple):
+    """What a page is made of.
 
     Parameters
     ----------
-    report : Report
-        What :func:`vicinal.report.evaluate` found.
-    path : str or path
-        Where; replaced whole or not at all.
-
-    Raises
-    ------
-    ImportError
-        Where Jinja2 is not installed.
-    OSError
-        If the file cannot be written.
+    template : str
+        Name of the template's file.
+    values : mapping of str to object
+        What the template needs.
+    templates : path, optional
+        Folder of the template, where it does not lie beside the frame.
     """
-    from vicinal.report.page.figures import report_page
 
-    write_page("report.html.j2", report_page(report), path)
-
-
-def write_collapse(collapse: Collapse, path: str | PathLike[str]) -> None:
-    """Write curves of synthesis from synthesis as one HTML file.
-
-    Parameters
-    ----------
-    collapse : Collapse
-        What :func:`vicinal.report.measure_collapse` found.
-    path : str or path
-        Where; replaced whole or not at all.
-
-    Raises
-    ------
-    ImportError
-        Where Jinja2 is not installed.
-    OSError
-        If the file cannot be written.
-    """
-    from vicinal.report.page.series import collapse_page
-
-    write_page("collapse.html.j2", collapse_page(collapse), path)
+    template: str
+    values: Mapping[str, Any]
+    templates: Path | None = None
 
 
-def write_front(front: Front, path: str | PathLike[str]) -> None:
-    """Write the front of fidelity and privacy as one HTML file.
+class Paged(ABC):
+    """A result that can be read as a page."""
 
-    Parameters
-    ----------
-    front : Front
-        What :func:`vicinal.report.tune` found.
-    path : str or path
-        Where; replaced whole or not at all.
+    @abstractmethod
+    def _page(self) -> Page:
+        """Return what the page is made of."""
 
-    Raises
-    ------
-    ImportError
-        Where Jinja2 is not installed.
-    OSError
-        If the file cannot be written.
-    """
-    from vicinal.report.page.series import front_page
+    def to_html(self, path: str | PathLike[str]) -> None:
+        """Write the result as one self-contained HTML page.
 
-    write_page("front.html.j2", front_page(front), path)
+        Parameters
+        ----------
+        path : str or path
+            Where; replaced whole or not at all.
+
+        Raises
+        ------
+        ImportError
+            Where Jinja2 is not installed.
+        OSError
+            If the file cannot be written.
+        """
+        page = self._page()
+        write_page(page.template, page.values, path, templates=page.templates)
 
 
 def write_page(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from os import PathLike
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vicinal.report.page import Page, Paged
 from vicinal.text.augmentation.parents import text_key
 from vicinal.text.augmentation.ratio import rank_correlation
 
@@ -19,7 +19,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Augmented:
+class Augmented(Paged):
     """Sentences made by mixing, with mixed labels and where each comes from.
 
     Rows are in the order in which they were made. :func:`vicinal.text.augment` returns it.
@@ -168,14 +168,7 @@ class Augmented:
     def __str__(self) -> str:
         return self.summary()
 
-    def to_html(self, path: str | PathLike[str]) -> None:
-        """Write a page: figures, and the most and the least trusted rows.
+    def _page(self) -> Page:
+        from vicinal.text.augmentation.page import augmented_page
 
-        Parameters
-        ----------
-        path : path
-            The file; it appears whole or not at all.
-        """
-        from vicinal.text.augmentation.page import write_augmented_page
-
-        write_augmented_page(self, path)
+        return augmented_page(self)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from os import PathLike
 
 import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
 from vicinal._random import RandomState, Seeds
+from vicinal.report.page import Page, Paged
 from vicinal.text.augmentation.parents import check_sentences
 from vicinal.text.augmentation.ratio import coincide
 from vicinal.text.augmentation.writing import RANKS, Inverts, write_sentences
@@ -21,7 +21,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Morph:
+class Morph(Paged):
     """Sentences on the way from one to another.
 
     Attributes
@@ -60,17 +60,10 @@ class Morph:
             lines.append(f"{lam:.2f}  {shown:>8}  {close:5.2f}  {sentence}")
         return "\n".join(lines)
 
-    def to_html(self, path: str | PathLike[str]) -> None:
-        """Write a page: the sentences, asked and measured ratio.
+    def _page(self) -> Page:
+        from vicinal.text.augmentation.page import morph_page
 
-        Parameters
-        ----------
-        path : path
-            The file; it appears whole or not at all.
-        """
-        from vicinal.text.augmentation.page import write_morph_page
-
-        write_morph_page(self, path)
+        return morph_page(self)
 
 
 def morph(

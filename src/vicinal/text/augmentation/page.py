@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vicinal.report.page import write_page
+from vicinal.report.page import Page
 from vicinal.report.page.words import number, share, short
 from vicinal.text.augmentation.pictures import DRAWN, ratio_chart, ratio_histogram, ruler
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from vicinal.text.augmentation.augmented import Augmented
     from vicinal.text.augmentation.morphing import Morph
 
-__all__ = ["write_augmented_page", "write_morph_page"]
+__all__ = ["augmented_page", "morph_page"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 #: Rows shown of each kind.
@@ -31,22 +30,18 @@ NAMED = 4
 TABLED = 60
 
 
-def write_morph_page(morph: Morph, path: str | PathLike[str]) -> None:
-    """Write the way from one sentence to another as one HTML file.
+def morph_page(morph: Morph) -> Page:
+    """Return what the page of a way from one sentence to another is made of.
 
     Parameters
     ----------
     morph : Morph
         What :func:`vicinal.text.morph` wrote.
-    path : str or path
-        Where; replaced whole or not at all.
 
-    Raises
-    ------
-    ImportError
-        Where Jinja2 is not installed.
-    OSError
-        If the file cannot be written.
+    Returns
+    -------
+    Page
+        Template and values.
     """
     lam, measured = np.asarray(morph.lam, float), np.asarray(morph.lam_measured, float)
     closeness = np.asarray(morph.closeness, float)
@@ -73,25 +68,21 @@ def write_morph_page(morph: Morph, path: str | PathLike[str]) -> None:
         "steps": steps,
         "chart": ratio_chart("ratios", lam, measured, joined=True),
     }
-    write_page("morph.html.j2", values, path, templates=TEMPLATES)
+    return Page("morph.html.j2", values, TEMPLATES)
 
 
-def write_augmented_page(augmented: Augmented, path: str | PathLike[str]) -> None:
-    """Write what is known of made sentences as one HTML file.
+def augmented_page(augmented: Augmented) -> Page:
+    """Return what the page of made sentences is made of.
 
     Parameters
     ----------
     augmented : Augmented
         What :func:`vicinal.text.augment` made.
-    path : str or path
-        Where; replaced whole or not at all.
 
-    Raises
-    ------
-    ImportError
-        Where Jinja2 is not installed.
-    OSError
-        If the file cannot be written.
+    Returns
+    -------
+    Page
+        Template and values.
     """
     n = len(augmented.texts)
     lam, measured = np.asarray(augmented.lam, float), np.asarray(augmented.lam_measured, float)
@@ -128,7 +119,7 @@ def write_augmented_page(augmented: Augmented, path: str | PathLike[str]) -> Non
         "most": [_row(augmented, at) for at in most],
         "least": [_row(augmented, at) for at in least],
     }
-    write_page("augmented.html.j2", values, path, templates=TEMPLATES)
+    return Page("augmented.html.j2", values, TEMPLATES)
 
 
 def _cards(augmented: Augmented) -> list[tuple[str, str, str]]:

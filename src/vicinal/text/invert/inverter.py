@@ -271,7 +271,7 @@ class Inverter:
 
     @property
     def history_(self) -> list[dict[str, float]]:
-        """Evaluations of the last training, as ``align`` and ``refine`` made them."""
+        """Return the evaluations of the last training, as ``align`` and ``refine`` made them."""
         return list(self.notes.get("history", []))
 
     def encode(self, texts: Sequence[str]) -> Floats:
