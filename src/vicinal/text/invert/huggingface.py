@@ -225,26 +225,7 @@ class HuggingFaceDecoder:
         max_tokens: int | None = None,
         generator: np.random.Generator | None = None,
     ) -> Written:
-        """Write one sentence for each row of soft tokens.
-
-        Parameters
-        ----------
-        soft : Tensor of shape (B, S, C)
-            Soft tokens.
-        temperature : float, default 0.0
-            0 takes the likeliest token each time.
-        beams : int, default 1
-            Sentences followed at once; with more than one, nothing is drawn.
-        max_tokens : int, optional
-            Longest sentence.
-        generator : numpy.random.Generator, optional
-            What draws are made with.
-
-        Returns
-        -------
-        tuple of list of str and ndarray of shape (B,)
-            Sentences, and the mean log-probability a token of each.
-        """
+        """Write one sentence for each row of soft tokens; see :class:`Decoder`."""
         ids = self._write(soft, temperature, beams, max_tokens, generator)
         with torch.inference_mode():
             losses, real = self._losses(soft, ids)
@@ -260,26 +241,7 @@ class HuggingFaceDecoder:
         max_tokens: int | None = None,
         generator: np.random.Generator,
     ) -> WrittenSeveral:
-        """Write the likeliest sentence and n - 1 drawn ones for each row of soft tokens.
-
-        Parameters
-        ----------
-        soft : Tensor of shape (B, S, C)
-            Soft tokens.
-        n : int
-            Sentences a row.
-        temperature : float
-            Of the drawn ones.
-        max_tokens : int, optional
-            Longest sentence.
-        generator : numpy.random.Generator
-            What draws are made with.
-
-        Returns
-        -------
-        tuple of list of list of str and ndarray of shape (B, n)
-            Sentences, and the mean log-probability a token of each.
-        """
+        """Write several sentences for each row of soft tokens; see :class:`Decoder`."""
         first, likely = self.generate(soft, max_tokens=max_tokens)
         rows, each = [[line] for line in first], likely[:, None]
         if n > 1:

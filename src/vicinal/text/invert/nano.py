@@ -119,26 +119,7 @@ class NanoDecoder:
         max_tokens: int | None = None,
         generator: np.random.Generator | None = None,
     ) -> Written:
-        """Write one sentence for each row of soft tokens.
-
-        Parameters
-        ----------
-        soft : Tensor of shape (B, S, C)
-            Soft tokens.
-        temperature : float, default 0.0
-            0 takes the likeliest token each time.
-        beams : int, default 1
-            Sentences followed at once; with more than one, nothing is drawn.
-        max_tokens : int, optional
-            Longest sentence, markers included.
-        generator : numpy.random.Generator, optional
-            What draws are made with.
-
-        Returns
-        -------
-        tuple of list of str and ndarray of shape (B,)
-            Sentences, and the mean log-probability a token of each.
-        """
+        """Write one sentence for each row of soft tokens; see :class:`Decoder`."""
         if beams > 1:
             network, soft = self._ready(soft)
             ids, likely = beam_search(network, soft, beams, self._rules(max_tokens))
@@ -155,26 +136,7 @@ class NanoDecoder:
         max_tokens: int | None = None,
         generator: np.random.Generator,
     ) -> WrittenSeveral:
-        """Write the likeliest sentence and n - 1 drawn ones for each row of soft tokens.
-
-        Parameters
-        ----------
-        soft : Tensor of shape (B, S, C)
-            Soft tokens, read once for all sentences of a row.
-        n : int
-            Sentences a row.
-        temperature : float
-            Of the drawn ones.
-        max_tokens : int, optional
-            Longest sentence, markers included.
-        generator : numpy.random.Generator
-            What draws are made with.
-
-        Returns
-        -------
-        tuple of list of list of str and ndarray of shape (B, n)
-            Sentences, and the mean log-probability a token of each.
-        """
+        """Write several sentences for each row of soft tokens; see :class:`Decoder`."""
         return self._write(soft, [0.0] + [temperature] * (n - 1), max_tokens, generator)
 
     def _write(

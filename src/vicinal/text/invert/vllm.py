@@ -102,25 +102,9 @@ class VllmDecoder:
         max_tokens: int | None = None,
         generator: np.random.Generator | None = None,
     ) -> Written:
-        """Write one sentence for each row of soft tokens; the repetition rule does not hold here.
+        """Write one sentence for each row of soft tokens; see :class:`Decoder`.
 
-        Parameters
-        ----------
-        soft : Tensor of shape (B, S, C)
-            Soft tokens.
-        temperature : float, default 0.0
-            0 takes the likeliest token each time.
-        beams : int, default 1
-            No other number is possible.
-        max_tokens : int, optional
-            Longest sentence.
-        generator : numpy.random.Generator, optional
-            Seeds what is drawn.
-
-        Returns
-        -------
-        tuple of list of str and ndarray of shape (B,)
-            Sentences, and the mean log-probability a token of each.
+        The rule against repetition does not hold here, and there are no beams.
         """
         if beams != 1:
             raise ValueError(f"beams must be 1 with backend='vllm', got {beams}.")
@@ -136,26 +120,7 @@ class VllmDecoder:
         max_tokens: int | None = None,
         generator: np.random.Generator,
     ) -> WrittenSeveral:
-        """Write the likeliest sentence and n - 1 drawn ones for each row of soft tokens.
-
-        Parameters
-        ----------
-        soft : Tensor of shape (B, S, C)
-            Soft tokens.
-        n : int
-            Sentences a row.
-        temperature : float
-            Of the drawn ones.
-        max_tokens : int, optional
-            Longest sentence.
-        generator : numpy.random.Generator
-            Seeds what is drawn.
-
-        Returns
-        -------
-        tuple of list of list of str and ndarray of shape (B, n)
-            Sentences, and the mean log-probability a token of each.
-        """
+        """Write several sentences for each row of soft tokens; see :class:`Decoder`."""
         first, likely = self._write(soft, 1, 0.0, max_tokens, None)
         if n == 1:
             return first, likely
