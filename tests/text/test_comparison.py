@@ -71,7 +71,7 @@ def test_too_few_texts_to_split():
 
 def _score(method, f1, gain, p):
     mean, half = mean_interval(f1)
-    return MethodScore(method, tuple(f1), tuple(f1), mean, half, gain, 0.01, p)
+    return MethodScore(method, tuple(f1), tuple(f1), tuple(f1), mean, half, gain, 0.01, p)
 
 
 def test_a_summary_claims_no_more_than_the_test():

@@ -64,6 +64,8 @@ def test_methods_are_compared_in_a_report(texts, run, suffix):
         scores = json.loads(written)["scores"]
         assert [one["method"] for one in scores] == ["none", "hidden"]
         assert len(scores[0]["f1"]) == 2
+        for one in scores:  # measured on what was learnt from
+            assert one["train_accuracy"] == pytest.approx(one["accuracy"], abs=1e-6)
     else:
         assert "hidden (mixup at a random layer, any partner)" in written
     if suffix == "html":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class MethodScore:
         Its name.
     f1, accuracy : tuple of float
         One figure for each seed.
+    train_accuracy : tuple of float
+        Share of the texts learnt from that were told right in the end, as they are, unmixed.
     mean : float
         Mean macro-F1.
     half : float
@@ -53,6 +55,7 @@ class MethodScore:
     method: str
     f1: tuple[float, ...]
     accuracy: tuple[float, ...]
+    train_accuracy: tuple[float, ...]
     mean: float
     half: float
     gain: float
@@ -91,16 +94,17 @@ class Comparison:
     @property
     def header(self) -> tuple[str, ...]:
         """What the columns of :attr:`rows` are."""
-        return ("method", "macro-F1", "accuracy", "against none", "p (Holm)")
+        return ("method", "macro-F1", "accuracy", "in training", "against none", "p (Holm)")
 
     @property
     def rows(self) -> tuple[tuple[str, ...], ...]:
-        """Each method's figures in words, F1 and accuracy in points."""
+        """Each method's figures in words, F1 and accuracies in points."""
         return tuple(
             (
                 f"{one.method} ({METHODS[one.method]})",
                 _points(one.mean, one.half),
                 _points(float(np.mean(one.accuracy)), math.nan),
+                _points(float(np.mean(one.train_accuracy)), math.nan),
                 "" if math.isnan(one.gain) else _points(one.gain, one.gain_half, "+"),
                 "" if math.isnan(one.p) else f"{one.p:.2g}",
             )
@@ -217,8 +221,7 @@ def compare_methods(
     if test is not None:
         held = check_texts(test[0], "test texts"), listed_labels(test[1], "test labels")
         class_numbers(held[1], np.array(sorted(set(listed))), "test labels")
-    f1: dict[str, list[float]] = defaultdict(list)
-    accuracy: dict[str, list[float]] = defaultdict(list)
+    figures: dict[str, _Figures] = {name: _Figures() for name in names}
     roots = Seeds(random_state)
     n_train, n_test = len(texts), 0 if held is None else len(held[0])
     for seed in range(seeds):
@@ -236,14 +239,15 @@ def compare_methods(
             score = f1_score(
                 truth, found, average="macro", labels=model.classes_, zero_division=0.0
             )
-            f1[name].append(float(score))
-            accuracy[name].append(float(np.mean(found == truth)))
+            figures[name].f1.append(float(score))
+            figures[name].accuracy.append(float(np.mean(found == truth)))
+            figures[name].train_accuracy.append(model.history_[-1]["train_accuracy"])
             if keep is not None:
                 keep(model)
             if progress is not None:
-                progress(name, seed, f1[name][-1])
+                progress(name, seed, float(score))
     return Comparison(
-        scores=_scores(names, f1, accuracy),
+        scores=_scores(figures),
         n_seeds=seeds,
         n_train=n_train,
         n_test=n_test,
@@ -323,23 +327,29 @@ def split_texts(
     )
 
 
-def _scores(
-    names: Sequence[str], f1: Mapping[str, list[float]], accuracy: Mapping[str, list[float]]
-) -> tuple[MethodScore, ...]:
-    base = np.array(f1[BASELINE]) if BASELINE in names else None
-    others = [name for name in names if name != BASELINE]
-    gains = {} if base is None else {name: np.array(f1[name]) - base for name in others}
+@dataclass
+class _Figures:
+    """What a method reaches, seed by seed."""
+
+    f1: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    train_accuracy: list[float] = field(default_factory=list)
+
+
+def _scores(figures: Mapping[str, _Figures]) -> tuple[MethodScore, ...]:
+    gains = {
+        name: np.array(found.f1) - figures[BASELINE].f1
+        for name, found in figures.items()
+        if name != BASELINE and BASELINE in figures
+    }
     corrected = dict(zip(gains, holm([paired_p(one) for one in gains.values()]), strict=True))
     scores = []
-    for name in names:
-        mean, half = mean_interval(f1[name])
+    for name, found in figures.items():
+        mean, half = mean_interval(found.f1)
         gain, gain_half = mean_interval(gains[name]) if name in gains else (math.nan, math.nan)
         p = corrected.get(name, math.nan)
-        scores.append(
-            MethodScore(
-                name, tuple(f1[name]), tuple(accuracy[name]), mean, half, gain, gain_half, p
-            )
-        )
+        each = tuple(found.f1), tuple(found.accuracy), tuple(found.train_accuracy)
+        scores.append(MethodScore(name, *each, mean, half, gain, gain_half, p))
     return tuple(scores)
 
 
