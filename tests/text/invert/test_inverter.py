@@ -30,18 +30,31 @@ def test_sentences_are_picked_by_how_near_they_come(small, texts):
     assert [row[0] for row in found.sentences] == small.generate(targets)[0]
 
 
-def test_a_correction_aims_past_the_target_and_stays_where_it_comes_nearer(small):
+def test_the_second_round_aims_past_the_target(small):
     targets = np.random.default_rng(0).normal(size=(30, DIM)).astype(np.float32)
-    before = small.invert(targets)
-    after = small.invert(targets, corrections=1)
-    missed = targets - small.encode(before.sentences)
-    drafts, _ = small.generate(targets + 0.25 * missed)
-    near = cosine(targets, small.encode(drafts))
-    assert after.closeness == pytest.approx(np.maximum(near, before.closeness))
-    assert (near > before.closeness).any()
-    for at in range(30):
-        better = near[at] > before.closeness[at]
-        assert after.sentences[at] == (drafts if better else before.sentences)[at]
+    greedy, _ = small.generate(targets)
+    drafts, _ = small.generate(targets + 0.25 * (targets - small.encode(greedy)))
+    found = small.candidates(targets, 2)
+    assert found.sentences == [list(pair) for pair in zip(greedy, drafts, strict=True)]
+    near = [cosine(targets, small.encode(lines)) for lines in (greedy, drafts)]
+    assert small.invert(targets, 2).closeness == pytest.approx(np.maximum(*near))
+    assert (near[1] > near[0]).any()
+
+
+def test_a_round_starts_from_the_nearest_sentence_of_all_before(small):
+    targets = np.random.default_rng(1).normal(size=(12, DIM)).astype(np.float32)
+    one = small.candidates(targets, 5, rounds=1, random_state=3)
+    assert [row[0] for row in one.sentences] == small.generate(targets)[0]
+    two = small.candidates(targets, 4, rounds=2, random_state=3)
+    three = small.candidates(targets, 6, rounds=3, random_state=3)
+    assert [row[:4] for row in three.sentences] == two.sentences  # 2 + 2, and 2 more
+    nearest = two.pick(two.closeness(targets))
+    best = two.embeddings[np.arange(12), nearest]
+    last, _ = small.generate(targets + 0.25 * (targets - best))
+    assert [row[4] for row in three.sentences] == last
+    assert {tuple(row) for row in small.candidates(targets, 1, rounds=9).sentences} == {
+        (line,) for line in small.generate(targets)[0]
+    }
 
 
 def test_one_candidate_is_the_greedy_sentence(small, texts):

@@ -43,7 +43,7 @@ class Candidates:
     Parameters
     ----------
     sentences : list of list of str
-        A row for each embedding, the likeliest sentence first; a sentence may come twice.
+        A row for each embedding, each round's likeliest sentence first; one may come twice.
     embeddings : ndarray of shape (n_embeddings, n_candidates, dim)
         Embeddings of the sentences.
     log_likelihood : ndarray of shape (n_embeddings, n_candidates)

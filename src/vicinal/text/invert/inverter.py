@@ -59,9 +59,9 @@ class Inverter:
 
     #: Embeddings that go through the language model at once.
     CHUNK = 128
-    #: Tokens of all candidates but the first are drawn at this temperature.
+    #: Tokens of all candidates of a round but the first are drawn at this temperature.
     TEMPERATURE = 0.6
-    #: How far a correction aims past the target, as a share of what the draft missed it by.
+    #: How far a round aims past the target, as a share of what the nearest sentence missed it by.
     STEP = 0.25
 
     def __init__(
@@ -351,6 +351,7 @@ class Inverter:
         embeddings: npt.ArrayLike,
         n: int = 4,
         *,
+        rounds: int = 2,
         max_tokens: int | None = None,
         random_state: RandomState = None,
     ) -> Candidates:
@@ -361,7 +362,12 @@ class Inverter:
         embeddings : array of shape (n_embeddings, dim)
             As :meth:`encode` makes them, or mixtures of such.
         n : int, default 4
-            Sentences for each: the likeliest, and n - 1 drawn ones.
+            Sentences for each.
+        rounds : int, default 2
+            They are written in so many rounds of about equal size, each the likeliest sentence and
+            drawn ones. The first is written for the embedding; the next for one that lies past it,
+            on the side away from the nearest sentence so far. In one round they come a little
+            quicker, and less near.
         max_tokens : int, optional
             Longest sentence, in tokens of the language model.
         random_state : int, Generator or None
@@ -370,7 +376,7 @@ class Inverter:
         Returns
         -------
         Candidates
-            Sentences, their embeddings and likelihoods.
+            Sentences, their embeddings and likelihoods, round by round.
 
         Raises
         ------
@@ -378,29 +384,49 @@ class Inverter:
             If embeddings have another shape, or hold what is not finite.
         """
         rows, n = self._check(embeddings), check_count("n", n)
+        parts = np.array_split(np.arange(n), min(check_count("rounds", rounds), n))
         rng = Seeds(random_state).generator(0)
-        lines: list[list[str]] = []
+        lines: list[list[str]] = [[] for _ in rows]
         likely = np.empty((len(rows), n), np.float32)
+        there = np.empty((len(rows), n, self.encoder.dim), np.float32)
+        aims = rows
+        for part in parts:
+            written, likely[:, part] = self._draft(aims, len(part), max_tokens, rng)
+            for line, more in zip(lines, written, strict=True):
+                line.extend(more)
+            embedded = self.encode([line for row in written for line in row])
+            there[:, part] = embedded.reshape(len(rows), len(part), self.encoder.dim)
+            so_far = there[:, : part[-1] + 1]
+            best = cosine(so_far, rows[:, None]).argmax(1)
+            nearest = np.take_along_axis(so_far, best[:, None, None], 1)[:, 0]
+            aims = rows + self.STEP * (rows - nearest)
+        return Candidates(lines, there, likely)
+
+    def _draft(
+        self, aims: Floats, n: int, max_tokens: int | None, rng: np.random.Generator
+    ) -> tuple[list[list[str]], Floats]:
+        """Return n sentences for each embedding, and their mean log-probabilities a token."""
+        lines: list[list[str]] = []
+        likely = np.empty((len(aims), n), np.float32)
         size = max(1, self.CHUNK * 2 // n)
-        for at in range(0, len(rows), size):
+        for at in range(0, len(aims), size):
             span = slice(at, at + size)
             found, likely[span] = self.decoder.candidates(
-                self._soft(rows[span]),
+                self._soft(aims[span]),
                 n,
                 temperature=self.TEMPERATURE,
                 max_tokens=max_tokens,
                 generator=rng,
             )
             lines.extend(found)
-        embedded = self.encode([line for row in lines for line in row])
-        return Candidates(lines, embedded.reshape(len(rows), n, self.encoder.dim), likely)
+        return lines, likely
 
     def invert(
         self,
         embeddings: npt.ArrayLike,
         candidates: int = 1,
         *,
-        corrections: int = 0,
+        rounds: int = 2,
         random_state: RandomState = None,
     ) -> Inversion:
         """Write the sentence that comes nearest to each embedding.
@@ -411,10 +437,8 @@ class Inverter:
             As :meth:`encode` makes them, or mixtures of such.
         candidates : int, default 1
             Sentences written for each, of which the one nearest to the embedding stays.
-        corrections : int, default 0
-            How often a sentence is written again, greedily, for an embedding that lies past the
-            target, on the side away from that of the sentence so far; the new one stays where it
-            comes nearer. One correction brings more than one more candidate does, and costs more.
+        rounds : int, default 2
+            Rounds in which they are written; see :meth:`candidates`.
         random_state : int, Generator or None
             Seed of what is drawn.
 
@@ -428,23 +452,14 @@ class Inverter:
         ValueError
             If embeddings have another shape, or hold what is not finite.
         """
-        check_count("candidates", candidates)
-        check_count("corrections", corrections, low=0)
         rows = self._check(embeddings)
-        found = self.candidates(rows, candidates, random_state=random_state)
+        found = self.candidates(
+            rows, check_count("candidates", candidates), rounds=rounds, random_state=random_state
+        )
         closeness = found.closeness(rows)
         at, best = np.arange(len(rows)), found.pick(closeness)
         lines = [found.sentences[i][j] for i, j in zip(at, best, strict=True)]
-        near, there = closeness[at, best], found.embeddings[at, best]
-        for _ in range(corrections):
-            drafts, _ = self.generate(rows + self.STEP * (rows - there))
-            moved = self.encode(drafts)
-            nearer = cosine(rows, moved) > near
-            pairs = zip(lines, drafts, nearer, strict=True)
-            lines = [new if better else old for old, new, better in pairs]
-            there = np.where(nearer[:, None], moved, there)
-            near = np.where(nearer, cosine(rows, moved), near)
-        return Inversion(lines, near)
+        return Inversion(lines, closeness[at, best])
 
     def _check(self, embeddings: npt.ArrayLike) -> Floats:
         try:
