@@ -1,0 +1,282 @@
+"""Drawing into a folder, interrupted: runs are killed, resumed and refused."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from vicinal.table import TableSynthesizer
+from vicinal.table.stream import Staging, sample_stream, stream_table, write_part
+from vicinal.table.stream import output as outputs
+from vicinal.table.stream import run as runs
+
+
+class StoppedError(Exception):
+    pass
+
+
+def interrupt(monkeypatch, after: int) -> None:
+    """Let the part number ``after`` fail."""
+    left = [after]
+
+    def write(table: pa.Table, path: Path) -> int:
+        if not left[0]:
+            raise StoppedError
+        left[0] -= 1
+        return write_part(table, path)
+
+    monkeypatch.setattr(runs, "write_part", write)
+
+
+@pytest.mark.parametrize("after", [0, 1, 4])
+def test_resumed_it_is_the_same_folder(source, tmp_path, monkeypatch, after, settings, contents):
+    run = {"n_rows": 5000, "pool_rows": 1000, "chunk_rows": 1000}
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    stream_table(settings(), source, whole, **run)
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "n_threads", lambda: 1)
+        interrupt(patched, after)
+        with pytest.raises(StoppedError):
+            stream_table(settings(), source, broken, **run)
+    assert not broken.exists()
+    assert (tmp_path / ".broken.partial" / "_model.vicinal").exists()
+    with pytest.raises(FileExistsError, match="interrupted run"):
+        stream_table(settings(), source, broken, **run)
+    done = stream_table(settings(), source, broken, resume=True, **run)
+    assert done.kept == after
+    assert contents(broken) == contents(whole)
+    assert not (tmp_path / ".broken.partial").exists()
+    # once more: complete
+    assert stream_table(settings(), source, broken, resume=True, **run).model is None
+
+
+def test_resume_without_an_interruption_begins(source, tmp_path, settings):
+    done = stream_table(settings(), source, tmp_path / "out", 500, resume=True)
+    assert (done.rows_written, done.kept) == (500, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seed": 6}, r"random_state \(5 there, 6 asked\)"),
+        ({"rows": 3000}, r"rows \(2000 there, 3000 asked\)"),
+        ({"privacy": "balanced"}, r'privacy \("low" there, "balanced" asked\)'),
+        ({"chunk": 400}, r"chunk_rows \(500 there, 400 asked\)"),
+        ({"file": "other.parquet"}, r"files .*in\.parquet.*other\.parquet"),
+    ],
+)
+def test_another_run_is_not_gone_on_with(
+    source, tmp_path, monkeypatch, change, said, settings, contents
+):
+    with monkeypatch.context() as patched:
+        interrupt(patched, 1)
+        with pytest.raises(StoppedError):
+            stream_table(settings(), source, tmp_path / "out", 2000, chunk_rows=500)
+    (tmp_path / "other.parquet").write_bytes(source.read_bytes())
+    before = contents(tmp_path / ".out.partial")
+    model = TableSynthesizer(
+        change.get("privacy", "low"), identifiers="replace", random_state=change.get("seed", 5)
+    )
+    with pytest.raises(ValueError, match=said):
+        stream_table(
+            model,
+            source.with_name(change.get("file", source.name)),
+            tmp_path / "out",
+            change.get("rows", 2000),
+            chunk_rows=change.get("chunk", 500),
+            resume=True,
+        )
+    after = contents(tmp_path / ".out.partial")
+    assert {**after, "_lock": b""} == {**before, "_lock": b""}
+
+
+def test_a_full_disk_keeps_what_is_done(source, tmp_path, monkeypatch, settings, contents):
+    real, calls = pq.write_table, []
+
+    def full(table: pa.Table, sink: object, **options: object) -> None:
+        calls.append(1)
+        if len(calls) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(table, sink, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(outputs.parquet, "write_table", full)
+        with pytest.raises(OSError, match=r"No space left to write part-.*--resume"):
+            stream_table(settings(), source, tmp_path / "out", 5000, chunk_rows=1000)
+    kept = [name for name in contents(tmp_path / ".out.partial") if name.endswith(".parquet")]
+    assert len(kept) == 2
+    assert not [name for name in contents(tmp_path / ".out.partial") if name.endswith(".part")]
+    done = stream_table(settings(), source, tmp_path / "out", 5000, chunk_rows=1000, resume=True)
+    assert done.kept == 2
+
+
+def test_a_disk_too_small_is_said_before_the_start(source, tmp_path, monkeypatch, settings):
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**9, 10**9, 10**6))
+    with pytest.raises(OSError, match=r"need about .*GB, but .* has 1 MB free"):
+        stream_table(settings(), source, tmp_path / "out", 10**9)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    pytest.importorskip("fcntl")
+    with Staging(tmp_path / "out", {"rows": 1}) as staging:
+        staging.open(False)
+        with (
+            pytest.raises(OSError, match="Another run is writing"),
+            Staging(tmp_path / "out", {"rows": 1}) as other,
+        ):
+            other.open(True)
+        assert staging.folder.exists()
+    assert not staging.folder.exists()  # nothing was learnt
+
+
+# Says how far it is, and goes on when it is answered: fast machines are not done before the kill.
+SCRIPT = """
+import sys
+from vicinal.table import TableSynthesizer
+from vicinal.table.stream import stream_table
+
+def report(*done):
+    print(*done, flush=True)
+    sys.stdin.readline()
+
+model = TableSynthesizer("low", identifiers="replace", random_state=5)
+stream_table(model, sys.argv[1], sys.argv[2], 40_000, pool_rows=1000, chunk_rows=1000,
+             resume=len(sys.argv) > 3, progress=report)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_killed_at_random_moments_and_resumed(source, tmp_path, settings, contents):
+    """Kill -9 a moment after a random number of lines of progress, three times in one run."""
+    words = [sys.executable, "-c", SCRIPT, str(source)]
+    stream_table(settings(), source, tmp_path / "whole", 40_000, pool_rows=1000, chunk_rows=1000)
+    broken, killed = tmp_path / "broken", 0
+    rng = np.random.default_rng(7)
+    for _ in range(3):
+        run = subprocess.Popen(
+            [*words, str(broken), "resume"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        for _ in range(int(rng.integers(1, 12))):
+            run.stdout.readline()
+            run.stdin.write(b"\n")
+        time.sleep(float(rng.random()) * 0.02)
+        os.kill(run.pid, signal.SIGKILL)
+        killed += run.wait() == -signal.SIGKILL
+        run.stdin.close()
+        run.stdout.close()
+    assert killed == 3
+    assert not broken.exists()
+    assert 0 < len(list((tmp_path / ".broken.partial").glob("part-*.parquet"))) < 40
+    subprocess.run(
+        [*words, str(broken), "resume"],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    assert contents(broken) == contents(tmp_path / "whole")
+
+
+# The last step, and what may go wrong with it
+
+
+def stop(*_: object) -> None:
+    raise StoppedError
+
+
+def finished_but_not_in_place(source: Path, output: Path, monkeypatch, **settings_of: object):
+    """Run up to the rename of the folder, which fails as if the process were killed there."""
+    model = TableSynthesizer("low", identifiers="replace", **{"random_state": 5, **settings_of})
+    with monkeypatch.context() as patched:
+        patched.setattr(outputs.Staging, "_put_in_place", stop)
+        with pytest.raises(StoppedError):
+            stream_table(model, source, output, 2000, chunk_rows=500)
+    staging = output.with_name(f".{output.name}.partial")
+    assert not (staging / "_model.vicinal").exists()
+    assert len(list(staging.glob("part-*.parquet"))) == 4
+
+
+def test_killed_before_the_last_rename(source, tmp_path, monkeypatch, settings, contents):
+    stream_table(settings(), source, tmp_path / "whole", 2000, chunk_rows=500)
+    finished_but_not_in_place(source, tmp_path / "out", monkeypatch)
+    with pytest.raises(FileExistsError, match="interrupted run"):  # not with another seed's rows
+        stream_table(
+            TableSynthesizer("low", identifiers="replace", random_state=6),
+            source,
+            tmp_path / "out",
+            2000,
+            chunk_rows=500,
+        )
+    done = stream_table(settings(), source, tmp_path / "out", 2000, chunk_rows=500, resume=True)
+    assert done.model is None  # complete: nothing was learnt again
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert not (tmp_path / ".out.partial").exists()
+
+
+def test_killed_before_the_last_rename_without_a_seed(source, tmp_path, monkeypatch, contents):
+    finished_but_not_in_place(source, tmp_path / "out", monkeypatch, random_state=None)
+    before = contents(tmp_path / ".out.partial")
+    model = TableSynthesizer("low", identifiers="replace")
+    stream_table(model, source, tmp_path / "out", 2000, chunk_rows=500, resume=True)
+    after = contents(tmp_path / "out")
+    assert after == {name: data for name, data in before.items() if name != "_lock"}
+
+
+def test_an_output_that_fills_meanwhile_costs_nothing(
+    source, tmp_path, monkeypatch, settings, contents
+):
+    run = {"n_rows": 2000, "chunk_rows": 500}
+    stream_table(settings(), source, tmp_path / "whole", **run)
+
+    def write(table: pa.Table, path: Path) -> int:
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / "mine.txt").write_text("keep")
+        return write_part(table, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "write_part", write)
+        with pytest.raises(FileExistsError, match="no longer empty; what is done stays"):
+            stream_table(settings(), source, tmp_path / "out", **run)
+    assert contents(tmp_path / "out") == {"mine.txt": b"keep"}
+    (tmp_path / "out" / "mine.txt").unlink()
+    done = stream_table(settings(), source, tmp_path / "out", resume=True, **run)
+    assert done.kept == 4
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_another_version_does_not_go_on(source, tmp_path, monkeypatch, settings):
+    with monkeypatch.context() as patched:
+        interrupt(patched, 1)
+        with pytest.raises(StoppedError):
+            stream_table(settings(), source, tmp_path / "out", 2000, chunk_rows=500)
+    monkeypatch.setattr(outputs, "__version__", "999")
+    with pytest.raises(ValueError, match=r"vicinal \(.* there, 999 here\)"):
+        stream_table(settings(), source, tmp_path / "out", 2000, chunk_rows=500, resume=True)
+
+
+def test_another_model_is_not_called_complete(model, rows, tmp_path, settings):
+    sample_stream(model, tmp_path / "out", 500)
+    model.save(tmp_path / "model")
+    loaded = TableSynthesizer.load(tmp_path / "model")
+    for same in (model, loaded):
+        assert sample_stream(same, tmp_path / "out", 500, resume=True).model is None
+    other = settings().fit(rows.slice(1))
+    with pytest.raises(ValueError, match="made by another model"):
+        sample_stream(other, tmp_path / "out", 500, resume=True)

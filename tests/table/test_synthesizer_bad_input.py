@@ -1,0 +1,132 @@
+"""The synthesizer: what is refused, and what is warned of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from vicinal.table import TableSynthesizer
+
+pytestmark = pytest.mark.filterwarnings("ignore:(identifier|text) column:UserWarning")
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"privacy": "hihg"}, r"privacy must be one of 'low', .*got 'hihg'. Did you mean 'high'\?"),
+        ({"marginals": "rwa"}, r"marginals must be one of .*got 'rwa'.*'raw'"),
+        ({"method": "row"}, r"method must be one of .*got 'row'. Did you mean 'rows'"),
+        ({"categories": "all"}, "categories must be one of 'parent', 'columnwise', got 'all'"),
+        ({"identifiers": "keep"}, "identifiers must be one of 'replace', 'drop', got 'keep'"),
+        ({"text": "keep"}, "text must be one of 'drop', 'replace', got 'keep'"),
+        ({"neighbours": 1}, "neighbours must be at least 2, got 1"),
+        ({"neighbours": 5, "method": "rows"}, r"neighbours=5 means nothing .*Leave one"),
+        ({"exact_moments": True}, r'exact_moments=True needs marginals="raw"'),
+    ],
+)
+def test_bad_settings(told, message):
+    with pytest.raises(ValueError, match=message):
+        TableSynthesizer(**told)
+
+
+def test_bad_weights():
+    with pytest.raises(TypeError, match=r"weights must be a law such as EpBeta\(0.1\), got 0.5"):
+        TableSynthesizer(weights=0.5)
+
+
+@pytest.mark.parametrize(
+    ("table", "told", "message"),
+    [
+        ({"x": []}, {}, r"The table has 0 row\(s\); mixing needs at least 2. Pass more rows"),
+        ({"x": [1.0]}, {}, r"The table has 1 row\(s\)"),
+        ({}, {}, "The table has 0 row"),
+        (
+            {"x": [1, 1], "y": [None, None]},
+            {},
+            r"no usable column. Columns: x \(constant\), y \(missing\). Say",
+        ),
+        ({"user_id": [5, 1, 9]}, {}, r"no usable column. Columns: user_id \(identifier\)"),
+        ({"x": [1.0, np.inf, 2.0]}, {}, r"'x' holds infinity"),
+        ({"age": [1.0, 2.0]}, {"within": "aeg"}, r"within: no column 'aeg' .*Did you mean 'age'\?"),
+        ({"age": [1.0, 2.0]}, {"target": "aeg"}, r"target: no column 'aeg' .*Did you mean 'age'\?"),
+        ({"age": [1.0, 2.0]}, {"kinds": {"aeg": "text"}}, r"kinds: no column 'aeg' .*'age'\?"),
+        (
+            {"x": [1.0, 2.0, 3.0], "user_id": [5, 1, 9]},
+            {"within": "user_id"},
+            "within: column 'user_id' is identifier.*'category'",
+        ),
+        (
+            {"x": [1.0, 2.0, 3.0], "user_id": [5, 1, 9]},
+            {"target": "user_id"},
+            "target: column 'user_id' is identifier",
+        ),
+    ],
+)
+def test_bad_tables(table, told, message):
+    with pytest.raises(ValueError, match=message):
+        TableSynthesizer(random_state=0, **told).fit(pa.table(table))
+
+
+def test_duplicated_names_are_refused():
+    table = pa.Table.from_arrays([pa.array([1, 2]), pa.array([3, 4])], names=["x", "x"])
+    with pytest.raises(ValueError, match=r"unique, got 'x' \(2 times\). Rename"):
+        TableSynthesizer(random_state=0).fit(table)
+
+
+@pytest.mark.parametrize(
+    ("told", "error", "message"),
+    [
+        ({"n_rows": 0}, ValueError, "n_rows must be at least 1, got 0"),
+        ({"n_rows": -3}, ValueError, "n_rows must be at least 1, got -3"),
+        ({"n_rows": 2.5}, TypeError, "n_rows must be a whole number, got 2.5"),
+        (
+            {"where": "city=Boon"},
+            ValueError,
+            r"where: no row meets city=Boon. Values of 'city': .*'Bonn'",
+        ),
+        ({"where": "ctiy=Bonn"}, ValueError, r"where: no column 'ctiy' .*Did you mean 'city'\?"),
+        (
+            {"where": "age=old"},
+            ValueError,
+            "where: 'old' is no value for column 'age', which holds int8",
+        ),
+        ({"where": "note=x"}, ValueError, "where: column 'note' is free text, which is not kept"),
+        ({"random_state": -1}, ValueError, "random_state must be 0 or larger, got -1"),
+        ({"random_state": "x"}, TypeError, "random_state must be an int"),
+    ],
+)
+def test_bad_samples(people, told, error, message):
+    with pytest.raises(error, match=message):
+        TableSynthesizer(random_state=0).fit(people).sample(**told)
+
+
+def test_nothing_learnt():
+    with pytest.raises(RuntimeError, match=r"learnt nothing yet: call fit\(table\)"):
+        TableSynthesizer().sample()
+
+
+def test_a_refused_table_leaves_what_was_learnt(people):
+    synthesizer = TableSynthesizer(random_state=0).fit(people)
+    wanted = synthesizer.sample(10)
+    with pytest.raises(ValueError, match="infinity"):
+        synthesizer.fit(pa.table({"x": [1.0, np.inf]}))
+    assert synthesizer.sample(10).equals(wanted)
+
+
+@pytest.mark.filterwarnings("default")
+def test_warnings_point_at_the_user(people):
+    with pytest.warns(UserWarning, match="column|group") as caught:
+        TableSynthesizer(random_state=0, within="pay").fit(people)
+    messages = [str(one.message) for one in caught]
+    assert any("identifier column(s) id: replaced" in one for one in messages)
+    assert any("text column(s) note: left out" in one for one in messages)
+    assert any("have a single row, which can only be copied" in one for one in messages)
+    assert {one.filename for one in caught} == {__file__}
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_warning_where_all_is_said(people):
+    synthesizer = TableSynthesizer(random_state=0, identifiers="drop", text="drop").fit(people)
+    out = synthesizer.sample(10)
+    assert {"id", "note"}.isdisjoint(out.column_names)
