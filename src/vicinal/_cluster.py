@@ -18,7 +18,7 @@ import numpy as np
 from vicinal._checks import check_count
 from vicinal._threads import n_threads
 
-__all__ = ["cluster", "cores_of", "in_order", "spread"]
+__all__ = ["check_address", "check_ray", "cluster", "cores_of", "in_order", "spread"]
 
 #: Seconds that an address has to answer in.
 PATIENCE = 15
@@ -84,7 +84,7 @@ def cluster(address: str | None = None, workers: int | None = None) -> Iterator[
     check_ray()
     where = address or os.environ.get("RAY_ADDRESS") or None
     if where is not None or address is not None:
-        _check_address(where or "")
+        check_address(where or "")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of a change
     import ray
 
@@ -146,8 +146,21 @@ def _silent() -> Iterator[None]:
         os.environ.pop(name, None)
 
 
-def _check_address(address: str) -> None:
-    """Refuse what is no address, and one at which nothing listens."""
+def check_address(address: str) -> None:
+    """Refuse what is no address, and one at which nothing listens.
+
+    Parameters
+    ----------
+    address : str
+        "auto", "local" or ``"host:port"``.
+
+    Raises
+    ------
+    ValueError
+        If it is no address.
+    OSError
+        If nothing answers, or what answers is no Ray.
+    """
     if address in {"auto", "local"}:
         return
     found = re.fullmatch(r"(?:ray://)?(\[[^\]]+\]|[^:/\s]+):(\d{1,5})", address)

@@ -36,7 +36,7 @@ def test_sentences_go_to_a_folder(run, reviews):
     assert code == 2
     assert "is not empty" in err
     code, _, err = run("text", reviews, "-o", out, "-n", 6, "--resume", *words)
-    assert (code, "1 of them before the interruption" in err) == (0, True)
+    assert (code, "made is complete already; nothing was done." in err) == (0, True)
     assert run("text", reviews, "-o", out, "-n", 6, "--resume", "--seed", 5, *words[:-2])[0] == 2
 
 
@@ -61,6 +61,45 @@ def test_mistakes_end_in_one_line(run, reviews, monkeypatch, words, said):
     assert said in err
     assert len(err.strip().splitlines()) == 1
     assert [path.name for path in reviews.parent.iterdir()] == ["reviews.csv"]
+
+
+def test_an_interruption_says_what_stays(run, reviews, monkeypatch):
+    from vicinal.cli import texts as commands
+    from vicinal.text.augmentation import cluster
+
+    def stop(*_, **__):
+        (reviews.parent / ".made.partial").mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "_inverter", lambda *_: None)
+    monkeypatch.setattr(cluster, "augment_parts", stop)
+    code, _, err = run("text", reviews, "-o", f"{reviews.parent}/made/")
+    assert code == 130
+    assert ".made.partial; the same command with --resume goes on with it" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("-o", "full/"), "full is not empty"),
+        (("-o", "no/made/"), "does not exist; make it first"),
+        (("-o", "made/", "--engine", "ray", "--address", "127.0.0.1:1"), "No Ray cluster answers"),
+        (("-o", "made/", "--engine", "ray", "--workers", 0), "workers must be at least 1"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused_before_anything_is_learnt(
+    run, reviews, monkeypatch, words, said
+):
+    from vicinal.cli import texts as commands
+
+    pytest.importorskip("ray", reason="Ray is not installed (the extra 'ray')")
+    monkeypatch.setattr(commands, "_inverter", lambda *_: pytest.fail("too late"))
+    monkeypatch.chdir(reviews.parent)
+    (reviews.parent / "full").mkdir()
+    (reviews.parent / "full" / "notes.txt").touch()
+    code, _, err = run("text", reviews, *words)
+    assert (code, err.count("\n")) == (2, 1)
+    assert said in err
 
 
 def test_without_ray_it_says_which_extra(run, reviews, monkeypatch):

@@ -413,6 +413,41 @@ def test_a_language_model_is_aligned_and_kept(run, tmp_path, monkeypatch):
     assert out.splitlines()[1].endswith(GOOD[0])
 
 
+def test_what_refining_keeps_and_whether_it_matters(parrot, run, reviews, tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason="needs torch")
+    import vicinal.text.invert.refinement as stage
+
+    asked = []
+    taught = Parrot()
+    taught.notes, taught.history_ = {"task": {"tune": "head"}}, []
+
+    def refine(inverter, texts, labels, *, checkpoint, random_state):
+        asked.append((len(texts), checkpoint, random_state))
+        return taught
+
+    monkeypatch.setattr(stage, "refine", refine)
+    words = ("-o", tmp_path / "made.csv", "-n", 4, "--guard", "none", "--refine")
+    code, _, err = run("text", reviews, *words, "--checkpoint", tmp_path / "ck", "--seed", 3)
+    assert (code, asked) == (0, [(24, tmp_path / "ck", 3)])
+    assert "--refine taught a head on 24 texts, and left the encoder as it is" in err
+    taught.history_ = [{"loss": 1.0}]
+    code, _, err = run("text", reviews, *words)
+    assert (code, "taught a head" in err) == (0, False)
+
+
+def test_nothing_is_written_where_nothing_is_left(parrot, run, tmp_path):
+    there = tmp_path / "made.csv"
+    there.write_text("as it was")
+    source = tmp_path / "alone.csv"
+    lines = [f"{one},c{at}\n" for at, one in enumerate(GOOD)]
+    source.write_text("text,label\n" + "".join(lines))
+    words = ("--keep", 0.01, "--lopsided", 0.51)
+    code, _, err = run("text", source, "-o", there, "-n", 2, *words)
+    assert code == 2
+    assert "No sentence was left to write" in err
+    assert there.read_text() == "as it was"
+
+
 def test_one_thread_only_while_a_few_sentences_are_written():
     torch = pytest.importorskip("torch")
     from vicinal.cli.texts import _one_thread

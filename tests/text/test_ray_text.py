@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,8 +21,9 @@ from hypothesis import strategies as st
 
 from vicinal import Random, WithinGroup
 from vicinal.table.stream.output import MANIFEST
+from vicinal.table.stream.remote import RemoteFolder
 from vicinal.text.augmentation.chunks import TextPlan
-from vicinal.text.augmentation.cluster import augment_parts
+from vicinal.text.augmentation.cluster import _maker, augment_parts
 from vicinal.text.augmentation.packed import Packed
 
 DIM = 12
@@ -183,6 +185,87 @@ def test_notes_of_chunks_are_told_once(tmp_path):
     assert rows < 90
     assert len(short) == 1
     assert short[0].startswith(f"There are {rows} rows, fewer than the 90 asked for")
+
+
+def test_the_manifest_says_how_many_rows_there_are(tmp_path):
+    with pytest.warns(UserWarning, match="fewer than the 90 asked for"):
+        folder = make(tmp_path / "out", guard="filter", lopsided=0.55, patience=1.0)
+    said = json.loads((folder / MANIFEST).read_text())
+    rows = [pq.read_metadata(path).num_rows for path in sorted(folder.glob("*.parquet"))]
+    assert [part["rows"] for part in said["parts"]] == rows
+    assert said["rows"] == sum(rows) < 90 == said["asked"]["rows"]
+
+
+def test_a_part_that_somebody_else_wrote_counts(tmp_path):
+    """A worker that was lost may have written its part before it was."""
+    place = RemoteFolder((tmp_path / "store").as_uri())
+    texts, labels = labelled(20)
+    plan = TextPlan(20, 20, (1, 2))
+    rows = pa.table({"text": texts, "label": labels, "origin": np.arange(20)})
+    work = _maker(Fake(), rows, plan, {"guard": "none", "pairing": Random()}, place, 1)
+    task = json.dumps(asdict(plan.chunks(7)[0]))
+    first, again = work(task), work(task)
+    assert first == again
+    assert (first["rows"], first["made"]) == (7, 7)
+    assert first["closeness"] > 0
+
+
+def test_a_run_that_made_nothing_is_not_in_the_way(tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError("no")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Fake, "candidates", fails)
+        with pytest.raises(RuntimeError, match="no"):
+            make(tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+    make(tmp_path / "out")
+
+
+def test_who_is_at_work_is_not_called_interrupted(tmp_path):
+    pytest.importorskip("fcntl")
+    said = []
+
+    def look(done: int, total: int) -> None:
+        with pytest.raises(OSError, match="Another run is writing") as found:
+            make(tmp_path / "out")
+        said.append(found)
+
+    make(tmp_path / "out", progress=look)
+    assert len(said) == 5  # 90 sentences in parts of 20
+
+
+def test_blocks_are_never_too_small_to_mix(tmp_path):
+    for texts in (2, 3, 5, 7):
+        rows = pq.read_table(make(tmp_path / str(texts), n=9, texts=texts, chunk_rows=2))
+        assert rows.num_rows == 9
+
+
+def test_a_block_without_pairs_is_passed_over(tmp_path):
+    texts, _ = labelled(40)
+    labels = [f"c{at % 20}" for at in range(40)]  # two of each
+    with pytest.warns(UserWarning, match="no class has two") as told:
+        augment_parts(
+            Fake(), texts, labels, 80, tmp_path / "out",
+            guard="within-class", chunk_rows=8, candidates=1, random_state=0,
+        )  # fmt: skip
+    assert 0 < pq.read_table(tmp_path / "out").num_rows < 80
+    assert sum("asked for" in str(one.message) for one in told) == 1
+
+
+def test_a_task_inverter_of_other_classes_only_writes(tmp_path):
+    class Taught(Fake):
+        classes_ = np.array(["yes", "no"])
+
+        def predict_proba(self, texts):
+            pytest.fail("it is not asked")
+
+    texts, _ = labelled(20)
+    labels = [at % 2 for at in range(20)]
+    augment_parts(Taught(), texts, labels, 6, tmp_path / "out", guard="none", random_state=0)
+    schema = pq.read_schema(next((tmp_path / "out").glob("*.parquet")))
+    assert schema.field("label").type == pa.int64()
+    assert [name for name in schema.names if name.startswith("weight_")] == ["weight_0", "weight_1"]
 
 
 @pytest.mark.parametrize(

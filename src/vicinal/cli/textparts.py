@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -31,13 +32,15 @@ def asks_for_parts(output: str, **asked: object) -> bool:
     return folder or any(value not in (None, False) for value in asked.values())
 
 
-def check_parts(output: str, engine: str, of_ray: Mapping[str, object]) -> None:
+def check_parts(output: str, resume: bool, engine: str, of_ray: Mapping[str, Any]) -> None:
     """Refuse an output or an engine that cannot be, before anything is read.
 
     Parameters
     ----------
     output : str
         Where to write to.
+    resume : bool
+        Whether to go on with what is there.
     engine : str
         As it was given.
     of_ray : mapping of str to object
@@ -45,29 +48,22 @@ def check_parts(output: str, engine: str, of_ray: Mapping[str, object]) -> None:
 
     Raises
     ------
-    ValueError
+    ValueError, OSError
         Naming the option.
     ImportError
         If Ray is not installed, and asked for.
     """
-    from vicinal._checks import check_choice
     from vicinal.table.files import SUFFIXES
-    from vicinal.text.augmentation.cluster import ENGINES
+    from vicinal.text.augmentation.cluster import check_engine, check_target
 
-    check_choice("engine", engine, ENGINES)
-    for name, value in of_ray.items():
-        if value is not None and engine != "ray":
-            raise ValueError(f"{name}={value!r} is of a Ray cluster; add --engine ray.")
     if any(output.lower().endswith(suffix) for suffix in SUFFIXES) and not os.path.isdir(output):
         name = os.path.basename(output).split(".")[0] or "made"
         raise ValueError(
             f"output {output} is named like a file, but --engine ray and --resume write a folder "
             f"of Parquet files. Name a folder, such as -o {name}/."
         )
-    if engine == "ray":
-        from vicinal._cluster import check_ray
-
-        check_ray()
+    check_target(output, resume)
+    check_engine(engine, **of_ray)
 
 
 def check_alone(whole: Mapping[str, object], here: Mapping[str, object]) -> None:
@@ -121,11 +117,25 @@ def write_parts(
     settings : mapping
         Of :func:`vicinal.text.augmentation.cluster.augment_parts`.
     """
+    from vicinal.table.stream.output import staging_of
+    from vicinal.table.stream.remote import is_remote, local_path
     from vicinal.text.augmentation.cluster import augment_parts
 
-    with _showing(n) as show:
-        done = augment_parts(writer, texts, labels, n, output, progress=show, **settings)
-    kept = f" ({done.kept:,} of them before the interruption)" if done.kept else ""
+    try:
+        with _showing(n) as show:
+            done = augment_parts(writer, texts, labels, n, output, progress=show, **settings)
+    except KeyboardInterrupt:
+        staging = staging_of(Path(local_path(output)))
+        if not is_remote(output) and staging.exists():
+            typer.echo(
+                f"What is done stays in {staging}; the same command with --resume goes on with it.",
+                err=True,
+            )
+        raise
+    if done.kept == done.parts:
+        typer.echo(f"{done.output} is complete already; nothing was done.", err=True)
+        return
+    kept = f" ({done.kept:,} of these before the interruption)" if done.kept else ""
     said = (
         f"{len(texts):,} texts read, {done.rows:,} sentences written to {done.output} in "
         f"{done.parts:,} file(s){kept}."

@@ -56,7 +56,8 @@ Corpus = Annotated[
     Path | None, typer.Option(help="Sentences, one to a line, that --llm is aligned on.")
 ]
 Resumed = Annotated[
-    Path | None, typer.Option(help="Folder that an interrupted alignment goes on from.")
+    Path | None,
+    typer.Option(help="Folder that an interrupted alignment or refinement goes on from."),
 ]
 Kept = Annotated[Path | None, typer.Option(help="Folder to keep the new or refined inverter in.")]
 Device = Annotated[str | None, typer.Option(help="Where networks run, such as cuda.")]
@@ -161,7 +162,10 @@ def text(
     candidates: Annotated[int, typer.Option(help="Sentences tried for each row.")] = 4,
     rank: Rank = "both",
     refine: Annotated[
-        bool, typer.Option("--refine", help="Train the encoder on the labels first (slow).")
+        bool,
+        typer.Option(
+            "--refine", help="Teach the encoder the labels first, from 400 texts on (slow)."
+        ),
     ] = False,
     inverter: Written = None,
     llm: Model = None,
@@ -199,7 +203,8 @@ def text(
     parts = asks_for_parts(output, resume=resume, **on_ray)
     count = parse_rows(rows)
     if parts:
-        check_parts(output, engine, {"address": address, "workers": workers, "gpus": gpus})
+        of_ray = {"address": address, "workers": workers, "gpus": gpus}
+        check_parts(output, resume, engine, of_ray)
         check_alone({"report": report}, {"device": device} if engine == "ray" else {})
     else:
         check_output(output)
@@ -231,9 +236,7 @@ def text(
     n = len(texts) if count is None else count
     writer: Any = _inverter(wanted, texts, seed)
     if refine:
-        from vicinal.text.invert.refinement import refine as refined
-
-        writer = refined(writer, texts, labels, random_state=seed)
+        writer = _refined(writer, texts, labels, wanted, seed)
     _keep(writer, save_inverter)
     if parts:
         settings |= {"engine": engine, "address": address, "workers": workers}
@@ -241,6 +244,8 @@ def text(
         write_parts(writer, texts, labels, n, output, settings)
         return
     made: Augmented = augment(writer, texts, labels, n, **settings)
+    if not len(made):
+        raise ValueError(f"No sentence was left to write. {made.summary()} {output} is as it was.")
     write_table(pa.table(made.columns()), output)
     said = f"{len(texts):,} texts read, {len(made):,} sentences written to {output}."
     typer.echo(f"{made.summary()}\n\n{said}", err=True)
@@ -298,13 +303,13 @@ class _Wanted:
     def check(self, refine: bool = False) -> None:
         """Refuse what does not go together, is not there or could not be written."""
         check_extras()
-        alone = {"align-on": self.align_on, "checkpoint": self.checkpoint}
-        alone |= {} if refine else {"save-inverter": self.save}
-        for name, given in alone.items():
-            if given is not None and not self.is_new:
+        learnt = {"checkpoint": self.checkpoint, "save-inverter": self.save}
+        for name, given in {"align-on": self.align_on, **learnt}.items():
+            if given is not None and not self.is_new and not (refine and name in learnt):
+                also = ", or one that --refine teaches" if name in learnt else ""
                 raise ValueError(
-                    f"{name} goes with a new inverter, which --llm builds. Leave it out, or give "
-                    "--llm without --inverter."
+                    f"{name} goes with a new inverter, which --llm builds{also}. Leave it out, or "
+                    "give --llm without --inverter."
                 )
         if self.align_on is not None:
             _check_text_file(self.align_on)
@@ -375,8 +380,8 @@ def _inverter(wanted: _Wanted, own: Sequence[str], seed: int) -> Inverter | Task
     """Return a saved inverter, or a new one, aligned on sentences."""
     if not sys.stderr.isatty():  # read when the library is first imported
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from vicinal.text.invert.folder import TASK
     from vicinal.text.invert.inverter import Inverter
+    from vicinal.text.invert.task import load_inverter
 
     if not wanted.is_new:
         source = wanted.inverter or "nano"
@@ -385,11 +390,7 @@ def _inverter(wanted: _Wanted, own: Sequence[str], seed: int) -> Inverter | Task
             "llm": wanted.llm,
             "device": wanted.device,
         }
-        if (Path(source) / TASK).is_file():
-            from vicinal.text.invert.task import TaskInverter
-
-            return TaskInverter.from_pretrained(source, **given)
-        return Inverter.from_pretrained(source, **given)
+        return load_inverter(source, **given)
     from vicinal.text.invert.alignment import align
     from vicinal.text.models import OFFLINE
 
@@ -408,6 +409,29 @@ def _inverter(wanted: _Wanted, own: Sequence[str], seed: int) -> Inverter | Task
     if wanted.device is not None:
         built = built.to(wanted.device)
     return align(built, sentences, checkpoint=wanted.checkpoint, random_state=seed)
+
+
+def _refined(
+    inverter: Inverter | TaskInverter,
+    texts: Sequence[str],
+    labels: Sequence[Any],
+    wanted: _Wanted,
+    seed: int,
+) -> TaskInverter:
+    """Return an inverter that was taught the labels; say where that changes no sentence."""
+    from vicinal.text.invert.refinement import refine
+
+    checkpoint = wanted.checkpoint
+    if checkpoint is not None and wanted.is_new:
+        checkpoint = checkpoint / "refine"  # beside what alignment keeps there
+    found = refine(inverter, texts, labels, checkpoint=checkpoint, random_state=seed)
+    if found.notes["task"]["tune"] == "head" and not found.history_:
+        typer.echo(
+            f"--refine taught a head on {len(texts):,} texts, and left the encoder as it is: "
+            "sentences are those that would be written without it.",
+            err=True,
+        )
+    return found
 
 
 def _keep(inverter: Inverter | TaskInverter, folder: Path | None) -> None:

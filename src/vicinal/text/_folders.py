@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -91,6 +92,13 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(old)
         else:
             os.rename(beside, folder)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise OSError(
+            f"No space left to write {folder}; nothing was written. Free some, or name another "
+            "folder."
+        ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

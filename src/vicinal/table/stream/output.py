@@ -26,7 +26,16 @@ from vicinal.table.files import replacing
 from vicinal.table.stream.chunks import Chunk
 from vicinal.table.synthesizer import TableSynthesizer
 
-__all__ = ["MANIFEST", "Staging", "check_output_folder", "part_name", "staging_of", "write_part"]
+__all__ = [
+    "MANIFEST",
+    "Staging",
+    "check_output_folder",
+    "part_facts",
+    "part_name",
+    "plan_facts",
+    "staging_of",
+    "write_part",
+]
 
 #: The file that says what the folder holds; readers of data sets pass over names that begin so.
 MANIFEST = "_manifest.json"
@@ -91,6 +100,9 @@ def check_output_folder(output: Path, resume: bool) -> None:
         )
     staging = staging_of(output)
     if _is_begun(staging) and not resume:
+        lock = take_lock(staging)  # or another run is at work there
+        if lock is not None:
+            lock.close()
         raise FileExistsError(
             f"{staging} holds an interrupted run for {output}. Add --resume (resume=True) to go on "
             "with it, or remove the folder to begin anew."
@@ -147,6 +159,37 @@ def write_part(table: pa.Table, path: Path) -> int:
             ) from error
         raise
     return size
+
+
+def take_lock(staging: Path) -> IO[bytes] | None:
+    """Keep other processes out of a staging folder while what is returned is open.
+
+    Parameters
+    ----------
+    staging : Path
+        The folder.
+
+    Returns
+    -------
+    file or None
+        None where the system has no such locks (Windows).
+
+    Raises
+    ------
+    OSError
+        If another process is at work there.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    lock = open(staging / "_lock", "wb")  # noqa: SIM115 - held open
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise OSError(f"Another run is writing to {staging}. Wait for it.") from error
+    return lock
 
 
 def is_full(error: OSError) -> bool:
@@ -224,17 +267,7 @@ class Staging:
 
     def _take(self) -> None:
         """Keep other processes out, until this one ends, however it ends."""
-        try:
-            import fcntl
-        except ImportError:  # not on Windows
-            return
-        self._lock = open(self.folder / "_lock", "wb")  # noqa: SIM115 - held open
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            self._lock = None
-            raise OSError(f"Another run is writing to {self.folder}. Wait for it.") from error
+        self._lock = take_lock(self.folder)
 
     def close(self) -> None:
         """Let others in."""
@@ -263,7 +296,7 @@ class Staging:
         """Say which chunks are still to be made; leftovers of an interruption are removed."""
         for path in self.folder.glob(".*.part"):
             path.unlink()
-        facts = _plan(chunks) | {"model": _digest(self.folder / MODEL)}
+        facts = plan_facts(chunks) | {"model": _digest(self.folder / MODEL)}
         manifest = _read_manifest(self.folder / MANIFEST)
         planned = {name: manifest[name] for name in facts if name in manifest}
         if planned and planned != facts:
@@ -291,16 +324,10 @@ class Staging:
         chunks : sequence of Chunk
             All of them.
         """
-        parts = [
-            {
-                "file": part_name(chunk.number),
-                "rows": chunk.rows,
-                "bytes": self.path(chunk).stat().st_size,
-            }
-            for chunk in chunks
-        ]
-        facts = _plan(chunks) | {"model": _digest(self.folder / MODEL)}
-        self._write_manifest({**facts, "parts": parts})
+        rows = [parquet.read_metadata(self.path(chunk)).num_rows for chunk in chunks]
+        sizes = [self.path(chunk).stat().st_size for chunk in chunks]
+        model = _digest(self.folder / MODEL)
+        self._write_manifest({**plan_facts(chunks), "model": model, **part_facts(rows, sizes)})
         if self.output.is_dir() and any(self.output.iterdir()):
             raise FileExistsError(
                 f"Folder {self.output} is no longer empty; what is done stays in {self.folder}. "
@@ -342,13 +369,22 @@ class Staging:
             )
 
 
-def _plan(chunks: Sequence[Chunk]) -> dict[str, Any]:
+def plan_facts(chunks: Sequence[Chunk]) -> dict[str, Any]:
+    """Return what a manifest says of the chunks before they are made."""
     return {
-        "rows": chunks[0].total,
         "chunk_rows": chunks[0].rows,
         "chunks": len(chunks),
         "seed": list(chunks[0].seed),
     }
+
+
+def part_facts(rows: Sequence[int], sizes: Sequence[int]) -> dict[str, Any]:
+    """Return what a manifest says of parts: their rows and bytes, and all rows."""
+    parts = [
+        {"file": part_name(number), "rows": n, "bytes": size}
+        for number, (n, size) in enumerate(zip(rows, sizes, strict=True))
+    ]
+    return {"rows": sum(rows), "parts": parts}
 
 
 def _digest(path: Path) -> str:

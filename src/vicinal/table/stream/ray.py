@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
+from pyarrow import parquet
 
 from vicinal._checks import check_count
 from vicinal._cluster import check_ray, cluster, in_order, spread
@@ -222,6 +223,10 @@ class SharedFolder:
         own = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
         write_part(make(), own)
         os.replace(own, path)
+
+    def open(self, number: int) -> parquet.ParquetFile:
+        """Open a part that is there."""
+        return parquet.ParquetFile(Path(self.path) / part_name(number))
 
 
 class _Run:

@@ -16,7 +16,14 @@ from pyarrow import parquet
 from vicinal import __version__
 from vicinal.table.files.text_reading import brief
 from vicinal.table.stream.chunks import Chunk
-from vicinal.table.stream.output import FORMAT, GROUP_ROWS, MANIFEST, part_name
+from vicinal.table.stream.output import (
+    FORMAT,
+    GROUP_ROWS,
+    MANIFEST,
+    part_facts,
+    part_name,
+    plan_facts,
+)
 
 __all__ = ["RemoteFolder", "is_remote", "local_path"]
 
@@ -146,7 +153,18 @@ class RemoteFolder:
         except (pa.ArrowException, OSError) as error:
             raise OSError(f"{self.address} cannot be written to ({brief(error)}).") from error
 
-    def finish(self, asked: Mapping[str, Any], chunks: Sequence[Chunk], model: Path) -> None:
+    def open(self, number: int) -> parquet.ParquetFile:
+        """Open a part that is there."""
+        path = f"{self._path}/{part_name(number)}"
+        return parquet.ParquetFile(self._system.open_input_file(path))
+
+    def finish(
+        self,
+        asked: Mapping[str, Any],
+        chunks: Sequence[Chunk],
+        model: Path,
+        rows: Sequence[int] | None = None,
+    ) -> None:
         """Say that nothing is missing.
 
         Parameters
@@ -157,6 +175,8 @@ class RemoteFolder:
             All of them.
         model : Path
             File of what was learnt.
+        rows : sequence of int, optional
+            Rows of each part, where they are not those of the chunks.
 
         Raises
         ------
@@ -169,20 +189,14 @@ class RemoteFolder:
         missing = [info.base_name for info in infos if not info.is_file]
         if missing:
             raise OSError(f"{self.address}: {', '.join(missing[:3])} should be there and is not.")
-        parts = [
-            {"file": part_name(chunk.number), "rows": chunk.rows, "bytes": info.size}
-            for chunk, info in zip(chunks, infos, strict=True)
-        ]
+        there = [chunk.rows for chunk in chunks] if rows is None else rows
         manifest = {
             "format": FORMAT,
             "vicinal": __version__,
             "asked": dict(asked),
-            "rows": chunks[0].total,
-            "chunk_rows": chunks[0].rows,
-            "chunks": len(chunks),
-            "seed": list(chunks[0].seed),
+            **plan_facts(chunks),
             "model": hashlib.sha256(model.read_bytes()).hexdigest(),
-            "parts": parts,
+            **part_facts(there, [info.size for info in infos]),
         }
         text = json.dumps(manifest, indent=1) + "\n"
         self._write(f"{self._path}/{MANIFEST}", text.encode())

@@ -24,6 +24,7 @@ from vicinal.table.stream.memory import (
     workers_within,
 )
 from vicinal.table.stream.output import Staging, check_output_folder, write_part
+from vicinal.table.stream.remote import is_remote, local_path
 from vicinal.table.stream.source import Source, find_source
 from vicinal.table.synthesizer import TableSynthesizer
 
@@ -80,7 +81,7 @@ def stream_table(
     source : str, path, sequence of them or Source
         A file, a folder, a pattern such as ``"events/*.parquet"``, or several.
     output : str or path
-        Folder to make; not there yet, or empty.
+        Folder to make; not there yet, or empty. :func:`stream_table_ray` writes to addresses, too.
     n_rows : int, optional
         Rows to draw; as many as were read where left out.
     memory : int or str, optional
@@ -106,8 +107,8 @@ def stream_table(
         If the output is not empty or cannot be written, or the disk is too small or full; then
         what is done stays for ``resume``.
     ValueError
-        If a file cannot be read, columns differ between files, memory is too small, or the
-        interrupted run was asked for otherwise.
+        If a file cannot be read, columns differ between files, memory is too small, the output is
+        an address, or the interrupted run was asked for otherwise.
 
     Examples
     --------
@@ -115,7 +116,7 @@ def stream_table(
     ...     TableSynthesizer("low", random_state=7), "events/*.parquet", "synthetic", memory="2GB"
     ... )  # doctest: +SKIP
     """
-    target = Path(output)
+    target = _folder(output, "Add --engine ray (stream_table_ray), or name a folder.")
     check_output_folder(target, resume)  # before files are opened
     check_request(synthesizer, source, target, n_rows, chunk_rows)
     limit = parse_memory(memory)
@@ -193,7 +194,7 @@ def sample_stream(
     OSError, ValueError
         As :func:`stream_table` does.
     """
-    target = Path(output)
+    target = _folder(output, "Name a folder.")
     seed = int(random_state) if isinstance(random_state, int) else None
     plan = plan_chunks(model, n_rows, random_state=random_state, chunk_rows=chunk_rows)
     asked = {"rows": n_rows, "random_state": seed, "chunk_rows": chunk_rows}
@@ -322,6 +323,14 @@ def check_request(
                 f"output {output} lies in {folder}, which is read. Name a folder elsewhere, or "
                 f"read a pattern such as '{folder / '*.parquet'}'."
             )
+
+
+def _folder(output: PathLike, remedy: str) -> Path:
+    """Return the folder that was named; ``file://`` is one, other addresses are refused."""
+    where = os.fspath(output)
+    if is_remote(where):
+        raise ValueError(f"output {where} is an address, and this engine writes folders. {remedy}")
+    return Path(local_path(where))
 
 
 def _disk_bytes(source: Source) -> float:

@@ -28,16 +28,25 @@ if TYPE_CHECKING:
     from vicinal.plan import MixPlan
     from vicinal.weights import WeightLaw
 
-__all__ = ["augment", "draw_plan", "neighbours_for"]
+__all__ = ["NoPairsError", "augment", "draw_plan", "neighbours_for"]
 
 #: Sentences written at once: a batch of a decoder, times the candidates.
 BATCH = 256
 #: Fresh plans without a single usable pair, after which there is none to be had.
 EMPTY_PLANS = 3
+#: Share of a class's sentences that the filter keeps at most, where nothing else is said.
+KEEP = 0.7
+#: How many times the rows asked for are written at most: a number, and a multiple of what the
+#: filter needs even if the re-check contradicts nothing.
+PATIENCE, SPARE = 4.0, 1.5
 #: Re-checks that need no model.
 RECHECKS = ("both", "neighbours")
 #: First words of the seeds of plans and of candidates.
 _PLANS, _CANDIDATES = 1, 2
+
+
+class NoPairsError(ValueError):
+    """There are no two texts that may be mixed."""
 
 
 def augment(
@@ -52,10 +61,10 @@ def augment(
     candidates: int = 4,
     rank: str = "both",
     lopsided: float = 0.7,
-    keep: float = 0.7,
+    keep: float = KEEP,
     neighbours: int | None = None,
     recheck: guards.Model | str = "both",
-    patience: float = 4.0,
+    patience: float | None = None,
     progress: bool | None = None,
     random_state: RandomState = None,
 ) -> Augmented:
@@ -102,7 +111,8 @@ def augment(
     keep : float, default 0.7
         How strict "filter" is, above 0 and up to 1: of the sentences written for each class at
         most this share stays, those that the re-check prefers most; 1 keeps all that it does not
-        contradict. Class by class, so that classes that are hard to tell are not starved.
+        contradict. Class by class, so that classes that are hard to tell are not starved. Other
+        guards refuse it.
     neighbours : int, optional
         Real texts that vote in a re-check by neighbours; up to ten, half the mean size of a class,
         where left out.
@@ -112,8 +122,9 @@ def augment(
         a task inverter. Neighbours and the linear classifier are asked as if the parents of the
         sentence were not there; a classifier that learnt from them finds their labels again in
         what is near them, and contradicts too seldom.
-    patience : float, default 4.0
-        At most so many times ``n`` sentences are written.
+    patience : float, optional
+        At most so many times ``n`` sentences are written; 4 where left out, and with "filter"
+        ``1.5 / keep`` if that is more.
     progress : bool, optional
         Whether to show a bar; where standard error is a terminal if left out.
     random_state : int, numpy.random.Generator or None
@@ -155,7 +166,14 @@ def augment(
     check_count("candidates", candidates)
     check_number("lopsided", lopsided, low=0.5, high=1, open_low=True)
     check_number("keep", keep, low=0, high=1, open_low=True)
-    check_number("patience", patience, low=1, hint="It is a multiple of n.")
+    if guard != "filter" and keep != KEEP:
+        raise ValueError(
+            f"keep={keep!r} goes with the guard 'filter', and guard is {guard!r}. Leave it out."
+        )
+    if patience is not None:
+        check_number("patience", patience, low=1, hint="It is a multiple of n.")
+    else:
+        patience = max(PATIENCE, SPARE / keep) if guard == "filter" else PATIENCE
     if neighbours is not None:
         check_count("neighbours", neighbours)
     pairing = Farthest(0.2) if pairing is None else pairing
@@ -321,7 +339,7 @@ def _pool(parents: Parents, pairing: Pairing, guard: str) -> tuple[npt.NDArray[n
     alone = [one for one, size in zip(parents.classes.tolist(), sizes, strict=True) if size == 1]
     pool = pool[sizes[parents.codes] > 1]
     if not len(pool):
-        raise ValueError(
+        raise NoPairsError(
             "guard='within-class' needs a class with two different texts, and there is none. Use "
             "another guard."
         )
@@ -341,9 +359,8 @@ def _warn_short(maker: Maker, n: int, guard: str) -> None:
         said = "no two different texts were ever paired. Use another pairing"
     else:
         said = (
-            f"guard={guard!r} dropped {len(maker.rejected)} of {maker.made} sentences written. "
-            "Use guard='relabel', a law that stays nearer to the parents, more candidates or more "
-            "patience"
+            f"the guard {guard!r} dropped {len(maker.rejected)} of {maker.made} sentences written. "
+            "Use the guard 'relabel', a law that stays nearer to the parents or more candidates"
         )
     warnings.warn(
         f"There are {maker.kept} rows, fewer than the {n} asked for: {said}.",

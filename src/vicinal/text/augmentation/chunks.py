@@ -1,10 +1,10 @@
 """Chunks of labelled sentences: each made by itself, anywhere, always the same.
 
 A chunk depends on the texts, the settings, the seed and its number, and on nothing else. It is made
-from a block of texts: all of them where they are few, and else a random block of about as many as
-the chunk has rows, so that each pass over the blocks has every text once as a left parent. Partners
-are looked for in the block. A block is a uniform sample, so a partner's rank there differs from
-that among all texts by no more than a sample's does.
+from a block of texts: all of them where they are few, and else a random block of as many as the
+chunk has rows, or somewhat more, so that each pass over the blocks has every text once as a left
+parent. Partners are looked for in the block. A block is a uniform sample, so a partner's rank there
+differs from that among all texts by no more than a sample's does.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vicinal._random import Seeds
-from vicinal.text.augmentation.augmenting import augment
-from vicinal.text.augmentation.guard import joined_classes
+from vicinal.text.augmentation.augmenting import NoPairsError, augment
 
 if TYPE_CHECKING:
     from vicinal.table.stream import Chunk
@@ -61,7 +60,7 @@ class TextPlan:
     @property
     def blocks(self) -> int:
         """Number of blocks in a pass."""
-        return max(1, round(self.n_texts / self.chunk_rows))
+        return max(1, self.n_texts // self.chunk_rows)
 
     def rows_of(self, number: int) -> npt.NDArray[np.int64]:
         """Return the texts of a chunk, in order.
@@ -153,21 +152,32 @@ def make_text_chunk(
     rows = plan.rows_of(chunk.number)
     with warnings.catch_warnings(record=True) as notes, _threads(cores):
         warnings.simplefilter("always", UserWarning)
-        made = augment(
-            inverter,
-            [texts[at] for at in rows],
-            labels[rows],
-            chunk.rows,
-            **settings,
-            progress=False,
-            random_state=Seeds.from_entropy(chunk.seed).generator(_DRAWS),
-        )
-    classes = np.unique(labels)
-    if hasattr(inverter, "predict_proba"):
-        classes = joined_classes(classes, inverter.classes_)
+        made = _augmented(inverter, [texts[at] for at in rows], labels[rows], chunk, settings)
     # of ours: what a library says once in a process is said by whoever begins, not by the chunk
     said = [str(note.message) for note in notes if note.category is UserWarning and _is_ours(note)]
-    return _as_table(made, rows, classes, said)
+    return _as_table(made, rows, np.unique(labels), said)
+
+
+def _augmented(
+    inverter: Any,
+    texts: Sequence[str],
+    labels: npt.NDArray[Any],
+    chunk: Chunk,
+    settings: Mapping[str, Any],
+) -> Augmented:
+    """Return the sentences of a chunk; none, with a note, where its block holds no pairs."""
+    seed = Seeds.from_entropy(chunk.seed).generator(_DRAWS)
+    try:
+        return augment(
+            inverter, texts, labels, chunk.rows, **settings, progress=False, random_state=seed
+        )
+    except NoPairsError:
+        warnings.warn(
+            f"Among {len(texts)} texts of a block no class has two: nothing is made of them.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return augment(inverter, texts, labels, 0, **{**settings, "guard": "none"}, progress=False)
 
 
 def _is_ours(note: warnings.WarningMessage) -> bool:

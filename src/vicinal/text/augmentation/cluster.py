@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ import pyarrow.compute as pc
 
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal._random import RandomState, Seeds
+from vicinal.table.stream.output import MODEL
 from vicinal.text.augmentation.chunks import CHUNK_ROWS, FACTS, TextPlan, make_text_chunk
 from vicinal.text.augmentation.packed import Packed
 from vicinal.text.augmentation.parents import as_labels, gather_parents
@@ -29,9 +31,10 @@ from vicinal.text.augmentation.parents import as_labels, gather_parents
 if TYPE_CHECKING:
     from vicinal.pairing import Pairing
     from vicinal.table.stream import Chunk
+    from vicinal.table.stream.remote import RemoteFolder
     from vicinal.weights import WeightLaw
 
-__all__ = ["AugmentedParts", "augment_parts"]
+__all__ = ["AugmentedParts", "augment_parts", "check_engine", "check_target"]
 
 ENGINES = ("local", "ray")
 
@@ -163,21 +166,14 @@ def augment_parts(
     --------
     >>> augment_parts("nano", texts, labels, 1_000_000, "out", engine="ray")  # doctest: +SKIP
     """
-    from vicinal.table.stream.output import MODEL, Staging, check_output_folder
+    from vicinal.table.stream.output import Staging
     from vicinal.table.stream.ray import SharedFolder
-    from vicinal.table.stream.remote import RemoteFolder, is_remote, local_path
 
-    check_choice("engine", engine, ENGINES)
     check_count("n", n)
     check_count("chunk_rows", chunk_rows, low=2)
     check_count("cores", cores)
-    check_number("gpus", gpus, low=0)
-    if workers is not None:
-        check_count("workers", workers)
-    of_ray = {"address": address, "workers": workers, "gpus": gpus or None}
-    for name, value in of_ray.items():
-        if value is not None and engine != "ray":
-            raise ValueError(f"{name}={value!r} is of a Ray cluster; add engine='ray'.")
+    check_engine(engine, address, workers, gpus)
+    target, remote = check_target(output, resume)
     if hasattr(pairing, "groups"):
         raise ValueError(
             f"pairing={type(pairing).__name__}(...) brings groups of its own, which are not cut "
@@ -194,13 +190,6 @@ def augment_parts(
         "neighbours": neighbours,
         "patience": patience,
     }
-    where = os.fspath(output)
-    remote = RemoteFolder(where) if is_remote(where) else None
-    target = Path(local_path(where))
-    if remote is not None:
-        remote.check(resume)
-    else:
-        check_output_folder(target, resume)
     given = as_labels(labels)
     texts, given, origin = _distinct(texts, given)
     seeds = Seeds(random_state)
@@ -224,22 +213,105 @@ def augment_parts(
         with tempfile.TemporaryDirectory() as folder:
             facts = Path(folder) / MODEL
             facts.write_text(packed.digest)
-            remote.finish(asked, chunks, facts)
+            rows_of = {one["number"]: one["rows"] for one in found}
+            remote.finish(asked, chunks, facts, [rows_of[chunk.number] for chunk in chunks])
         return _result(remote.address, n, found, len(chunks), 0)
     with Staging(target, asked) as staging:
         staging.open(resume)
         if not staging.complete:
             (staging.folder / MODEL).write_text(packed.digest)
             left = staging.begin(chunks)
-            run.make(chunks, left, SharedFolder(str(staging.folder.absolute())), progress)
+            with _nothing_left(staging.folder):
+                run.make(chunks, left, SharedFolder(str(staging.folder.absolute())), progress)
             for lost in staging.folder.glob(".*.part"):  # of workers that are no more
                 lost.unlink()
             staging.finish(chunks)
             kept = len(chunks) - len(left)
         else:
             kept = len(chunks)
-    found = [_facts_of(target / path) for path in sorted(os.listdir(target)) if path[0] != "_"]
+    there = SharedFolder(str(target))
+    found = [_facts_of(there, chunk.number) for chunk in chunks]
     return _result(str(target), n, found, len(chunks), kept)
+
+
+def check_engine(engine: str, address: str | None, workers: int | None, gpus: float | None) -> None:
+    """Refuse an engine that cannot work, before anything is made for it.
+
+    Parameters
+    ----------
+    engine : {"local", "ray"}
+        Where chunks are made.
+    address, workers, gpus : object
+        Of a Ray cluster; None where they were not given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If one of them is not what it should be, or goes with another engine.
+    OSError
+        If nothing answers at the address.
+    ImportError
+        If Ray is not installed, and asked for.
+    """
+    from vicinal._cluster import check_address, check_ray
+
+    check_choice("engine", engine, ENGINES)
+    check_number("gpus", gpus or 0.0, low=0)
+    if workers is not None:
+        check_count("workers", workers)
+    for name, value in {"address": address, "workers": workers, "gpus": gpus or None}.items():
+        if value is not None and engine != "ray":
+            raise ValueError(
+                f"{name}={value!r} is of a Ray cluster; add engine='ray' (--engine ray)."
+            )
+    if engine == "ray":
+        check_ray()
+        if address is not None:
+            check_address(address)
+
+
+def check_target(output: str | os.PathLike[str], resume: bool) -> tuple[Path, RemoteFolder | None]:
+    """Refuse a place that cannot be written to, before anything is made for it.
+
+    Parameters
+    ----------
+    output : str or path
+        Folder or address.
+    resume : bool
+        Whether to go on with what is there.
+
+    Returns
+    -------
+    tuple of Path and RemoteFolder or None
+        The folder; and the place at the address, if it is one.
+
+    Raises
+    ------
+    ValueError, OSError
+        If it is not empty or cannot be written to.
+    """
+    from vicinal.table.stream.output import check_output_folder
+    from vicinal.table.stream.remote import RemoteFolder, is_remote, local_path
+
+    where = os.fspath(output)
+    target = Path(local_path(where))
+    if not is_remote(where):
+        check_output_folder(target, resume)
+        return target, None
+    remote = RemoteFolder(where)
+    remote.check(resume)
+    return target, remote
+
+
+@contextmanager
+def _nothing_left(staging: Path) -> Iterator[None]:
+    """Leave nothing to go on with where nothing was made."""
+    try:
+        yield
+    except BaseException:
+        if not any(staging.glob("part-*.parquet")):
+            (staging / MODEL).unlink()
+        raise
 
 
 def _result(
@@ -272,17 +344,16 @@ def _result(
     return AugmentedParts(output, asked, **total, closeness=mean, parts=parts, kept=kept)
 
 
-def _facts_of(path: Path) -> dict[str, Any]:
+def _facts_of(place: Any, number: int) -> dict[str, Any]:
     """Return what a part says of itself in its footer."""
-    from pyarrow import parquet
-
-    with parquet.ParquetFile(path) as file:
+    with place.open(number) as file:
         said = (file.schema_arrow.metadata or {}).get(FACTS, b"{}")
         sums = [
             pc.sum(batch.column(0)).as_py() or 0.0
             for batch in file.iter_batches(columns=["closeness"])
         ]
-        return {"rows": file.metadata.num_rows, "closeness": sum(sums), **json.loads(said)}
+        rows = file.metadata.num_rows
+        return {"number": number, "rows": rows, "closeness": sum(sums), **json.loads(said)}
 
 
 def _distinct(
@@ -411,13 +482,9 @@ def _maker(
     def work(task: str) -> dict[str, Any]:
         said = json.loads(task)
         chunk = Chunk(**{**said, "seed": tuple(said["seed"])})
-        facts: dict[str, Any] = {"number": chunk.number, "rows": 0, "made": 0, "rejected": 0}
-        facts |= {"closeness": 0.0, "notes": []}
 
         def make() -> pa.Table:
             made = make_text_chunk(inverter, texts, labels, plan, chunk, settings, cores=cores)
-            facts.update(json.loads(made.schema.metadata[FACTS]), rows=made.num_rows)
-            facts["closeness"] = pc.sum(made["closeness"]).as_py() or 0.0
             for at, name in enumerate(made.column_names):
                 if name in ("left", "right"):
                     given = pa.array(origin[made[name].to_numpy()], pa.int64())
@@ -425,6 +492,6 @@ def _maker(
             return made
 
         place.put(chunk.number, make)
-        return facts
+        return _facts_of(place, chunk.number)  # which a worker that was lost may have written
 
     return work

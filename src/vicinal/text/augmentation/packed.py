@@ -13,9 +13,6 @@ from typing import Any
 
 __all__ = ["Packed"]
 
-#: File of an inverter that has learnt a task.
-_TASK = "task.json"
-
 
 @dataclass(frozen=True)
 class Packed:
@@ -61,10 +58,10 @@ class Packed:
 
     def load(self, device: str | None) -> Any:
         """Return the inverter."""
-        from vicinal.text.invert.inverter import Inverter
+        from vicinal.text.invert.task import load_inverter
 
         if self.source is not None:
-            return Inverter.from_pretrained(self.source, device=device)
+            return load_inverter(self.source, device=device)
         with tempfile.TemporaryDirectory() as folder:
             with tarfile.open(fileobj=io.BytesIO(self.files or b"")) as archive:
                 for member in archive.getmembers():  # made by _pack: plain names
@@ -72,11 +69,7 @@ class Packed:
                     content = archive.extractfile(member)
                     if content is not None:
                         (Path(folder) / member.name).write_bytes(content.read())
-            if (Path(folder) / _TASK).is_file():
-                from vicinal.text.invert.task import TaskInverter
-
-                return TaskInverter.from_pretrained(folder, device=device)
-            return Inverter.from_pretrained(folder, device=device)
+            return load_inverter(folder, device=device)
 
 
 def _pack(folder: Path) -> bytes:

@@ -21,7 +21,7 @@ from vicinal.text.models import check_device
 if TYPE_CHECKING:
     from vicinal.text.classify.backbones import Pretrained
 
-__all__ = ["FORMAT", "Head", "TaskEncoder", "TaskInverter"]
+__all__ = ["FORMAT", "Head", "TaskEncoder", "TaskInverter", "load_inverter"]
 
 Floats = npt.NDArray[np.float32]
 _WEIGHTS, _INVERTER, _ENCODER = "head.safetensors", "inverter", "encoder"
@@ -431,3 +431,24 @@ class TaskInverter(Inverter):
         )
         made.preface = inner.preface
         return made
+
+
+def load_inverter(source: str | PathLike[str], **given: Any) -> Inverter:
+    """Return a saved inverter, with the task it was taught, if any.
+
+    Parameters
+    ----------
+    source : str or path
+        "nano", a folder or a hub name.
+    **given : object
+        As of :meth:`Inverter.from_pretrained`.
+
+    Returns
+    -------
+    Inverter or TaskInverter
+        Ready to write.
+    """
+    from vicinal.text.invert.folder import TASK, find_folder
+
+    kind = TaskInverter if (find_folder(source) / TASK).is_file() else Inverter
+    return kind.from_pretrained(source, **given)
