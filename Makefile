@@ -37,9 +37,12 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/scale_stream.py
 	$(BIN)/python benchmarks/scale_ray.py
 	$(BIN)/python benchmarks/inversion_speed.py
+	$(BIN)/python benchmarks/morphs.py
 	$(BIN)/python benchmarks/ratio_fidelity.py
 	$(BIN)/python benchmarks/intrusion.py
 	$(BIN)/python benchmarks/fewshot.py
+	$(BIN)/python training/lm.py --minutes 30
+	$(BIN)/python benchmarks/frozen_inverter.py
 
 clean:
 	rm -rf $(VENV) $(PEERS) demo build

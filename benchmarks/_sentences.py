@@ -12,6 +12,8 @@ import numpy as np
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 CACHE = Path(__file__).parents[1] / ".cache"
 DOCS = Path(__file__).parents[1] / "docs"
+#: Goes up where the same weights begin to write other sentences.
+WRITER = 2
 
 
 def held_out_lines(low: int = 5, high: int = 20, file: str = "english-open-valid") -> list[str]:
@@ -23,10 +25,10 @@ def held_out_lines(low: int = 5, high: int = 20, file: str = "english-open-valid
 
 
 def inverter_key(source: str) -> str:
-    """Return a short name for the weights of an inverter."""
+    """Return a short name for the weights of an inverter, and the way it writes."""
     from vicinal.text.invert.folder import find_folder
 
-    total = hashlib.sha256()
+    total = hashlib.sha256(bytes([WRITER]))
     for path in sorted(find_folder(source).rglob("*.safetensors")):
         total.update(path.name.encode() + path.read_bytes())
     return total.hexdigest()[:12]

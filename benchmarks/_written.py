@@ -38,15 +38,6 @@ VERSION = 2
 
 
 @cache
-def fingerprint() -> str:
-    """Return a short hash of the shipped inverter's weights."""
-    from importlib.resources import files
-
-    held = files("vicinal.text").joinpath("nano", "model.safetensors")
-    return hashlib.sha256(held.read_bytes()).hexdigest()[:12]
-
-
-@cache
 def inverter() -> Any:
     """Return the shipped inverter, with the encoder that everybody reads with."""
     from vicinal.text.invert import Inverter

@@ -215,9 +215,9 @@ def run(args: argparse.Namespace) -> None:
     seeds = range(args.seeds or defaults[3])
     weights = ""
     if set(arms) & set(WRITTEN):
-        from _written import fingerprint
+        from _sentences import inverter_key
 
-        weights = fingerprint()
+        weights = inverter_key("nano")
     clock, store = Clock(args.budget_minutes), Store(PATH, KEYS)
     if frozen:
         select(store, ["none", *arms], clock, weights)

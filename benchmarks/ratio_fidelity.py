@@ -2,10 +2,10 @@
 
 Run with ``python benchmarks/ratio_fidelity.py``. Pairs of held-out open lines of 5 to 20 words are
 mixed at nine ratios (0.1 to 0.9) and written by the inverter; each sentence is embedded again and
-its ratio measured on the segment between its parents. Candidates are written once: one, four and
-eight of them are read from the same eight, the greedy one first. Random pairs are those of the
-headline; the farthest (DMIX) and the nearest are fewer, of four candidates. The ends, ratio 1 and
-0, are lines that are written back.
+its ratio measured on the segment between its parents. Four and eight candidates are written, each
+as a user gets them; the first of them is the greedy one. Random pairs are those of the headline;
+the farthest (DMIX) and the nearest are fewer, of four candidates. The ends, ratio 1 and 0, are
+lines that are written back.
 
 Runs are kept in ``.cache/ratio_fidelity.jsonl`` by the weights' fingerprint, so that what was cut
 short goes on where it stood.
@@ -36,8 +36,11 @@ BLOCK = 10
 POOL = 1000
 #: Perplexity is that of so many sentences of a kind.
 SCORED = 300
-PAIRINGS = {"random": 8, "farthest (DMIX)": 4, "nearest": 4, "ends": 8}
+#: Candidates that are written for each pairing.
+PAIRINGS = {"random": (8, 4), "ends": (8, 4), "farthest (DMIX)": (4,), "nearest": (4,)}
 SEED = 0
+#: A pairing, and how many candidates are written.
+Kind = tuple[str, int]
 
 
 def pairs_of(pairing: str, embeddings: np.ndarray, count: int) -> np.ndarray:
@@ -76,8 +79,8 @@ def write(
     }
 
 
-def gather(args: argparse.Namespace, store: Store, key: str) -> dict[str, list[Record]]:
-    """Return the records of each pairing, written now where they are missing."""
+def gather(args: argparse.Namespace, store: Store, key: str) -> dict[Kind, list[Record]]:
+    """Return the records of each pairing and number of candidates, written now where missing."""
     lines = held_out_lines()[:POOL]
     sizes = {
         name: args.pairs if name in ("random", "ends") else max(1, round(0.12 * args.pairs))
@@ -85,12 +88,16 @@ def gather(args: argparse.Namespace, store: Store, key: str) -> dict[str, list[R
     }
     inverter = embeddings = None
     begin = time.perf_counter()
-    found: dict[str, list[Record]] = {name: [] for name in PAIRINGS}
-    for name, count in sizes.items():
+    found: dict[Kind, list[Record]] = {
+        (name, candidates): [] for name, all_of in PAIRINGS.items() for candidates in all_of
+    }
+    for (name, candidates), records in found.items():
+        count = sizes[name]
         for block in range(-(-count // BLOCK)):
             wanted = {
                 "key": key,
                 "pairing": name,
+                "candidates": candidates,
                 "block": block,
                 "size": min(BLOCK, count - block * BLOCK),
             }
@@ -107,24 +114,26 @@ def gather(args: argparse.Namespace, store: Store, key: str) -> dict[str, list[R
                 chosen = pairs_of(name, embeddings, max(count, 1))
                 chosen = chosen[block * BLOCK : (block + 1) * BLOCK]
                 seed = [SEED, list(PAIRINGS).index(name), block]
-                record = wanted | write(inverter, embeddings, chosen, PAIRINGS[name], seed)
+                record = wanted | write(inverter, embeddings, chosen, candidates, seed)
                 store.add(record)
                 progress(
-                    f"{name}: {block * BLOCK + record['size']} of {count}, {record['seconds']} s"
+                    f"{name}, {candidates}: {block * BLOCK + record['size']} of {count}, "
+                    f"{record['seconds']} s"
                 )
-            found[name].append(record)
+            records.append(record)
     return found
 
 
 class Chosen:
-    """What is taken of the first candidates by a rank, over all records of a pairing."""
+    """What is taken of all candidates by a rank, or the greedy ones, over all records."""
 
-    def __init__(self, records: list[Record], candidates: int, rank: str) -> None:
+    def __init__(self, records: list[Record], rank: str, *, greedy: bool = False) -> None:
         arrays = {
             name: np.concatenate([np.array(one[name], float) for one in records])
             for name in ("asked", "closeness", "measured", "likelihood")
         }
-        first = {name: values[:, :candidates] for name, values in arrays.items() if values.ndim > 1}
+        among = slice(1) if greedy else slice(None)
+        first = {name: values[:, among] for name, values in arrays.items() if values.ndim > 1}
         self.asked = arrays["asked"]
         score = score_candidates(
             first["closeness"], first["measured"], self.asked, first["likelihood"], rank
@@ -174,17 +183,18 @@ def perplexity_of(groups: dict[str, list[str]]) -> tuple[dict[str, float], str]:
 
 
 def report(
-    found: dict[str, list[Record]], key: str, args: argparse.Namespace
+    found: dict[Kind, list[Record]], key: str, args: argparse.Namespace
 ) -> tuple[str, Record]:
     """Return the tables, and their figures."""
     lines = held_out_lines()[:POOL]
     chosen: dict[str, Chosen] = {}
-    for name, records in found.items():
+    for name, count in sorted(found, key=lambda kind: (list(PAIRINGS).index(kind[0]), kind[1])):
+        records = found[name, count]
         if records:
-            for count in (1, 4, 8):
-                for rank in ("both", "closeness", "ratio"):
-                    if count <= PAIRINGS[name] and (count > 1 or rank == "both"):
-                        chosen[f"{name}|{count}|{rank}"] = Chosen(records, count, rank)
+            if count == PAIRINGS[name][-1]:  # the fewest
+                chosen[f"{name}|1|both"] = Chosen(records, "both", greedy=True)
+            for rank in ("both", "closeness", "ratio"):
+                chosen[f"{name}|{count}|{rank}"] = Chosen(records, rank)
     mixed = {name: one for name, one in chosen.items() if not name.startswith("ends")}
     scored = {
         name: one.sentences
@@ -238,7 +248,7 @@ def report(
     if ends:
         parts.append(ends[0])
         data["ends"] = ends[1]
-    size = sum(len(one["pairs"]) for one in found["random"]) * len(RATIOS)
+    size = sum(len(one["pairs"]) for one in found["random", 8]) * len(RATIOS)
     real = (
         f"Perplexity of a word under {judge}, {SCORED} sentences of each; real lines: "
         f"{perplexity['real lines']:.0f}. "
@@ -329,9 +339,9 @@ def main() -> None:
 
     torch.set_num_threads(args.threads)
     key = inverter_key(args.inverter)
-    store = Store(CACHE / f"{NAME}.jsonl", ("key", "pairing", "block", "size"))
+    store = Store(CACHE / f"{NAME}.jsonl", ("key", "pairing", "candidates", "block", "size"))
     found = gather(args, store, key)
-    if not any(found[name] for name in PAIRINGS if name != "ends"):
+    if not any(records for (name, _), records in found.items() if name != "ends"):
         skip("no mixtures were written yet with these weights")
         return
     text, data = report(found, key, args)
