@@ -46,6 +46,14 @@ def test_one_file_and_a_folder_to_write_to(events, run):
     assert TableSynthesizer.load(events / "model.vicinal").n_rows_ == 400
 
 
+def test_a_folder_may_be_named_by_its_address(events, run):
+    where = (events / "out put").as_uri()
+    code, out, _ = run("table", "events", "-o", where, "--privacy", "low")
+    assert code == 0
+    assert "450 written to" in out
+    assert pq.read_table(events / "out put").num_rows == 450
+
+
 def test_resume_says_when_there_is_nothing_to_do(events, run):
     words = ["table", "events", "-o", "out", "--pool", 100, "--seed", 1, "--privacy", "low"]
     code, out, _ = run(*words)
@@ -80,6 +88,8 @@ def test_resume_says_when_there_is_nothing_to_do(events, run):
         (["mixed", "-o", "out"], "mixed/b.parquet: column 'x' is string, but int64"),
         (["broken", "-o", "out"], "a.parquet is cut short"),
         (["people.csv", "-o", "out.csv", "--memory", "1GB"], "Name a folder"),
+        (["events", "-o", "s3://bucket/out"], "Add --engine ray"),
+        (["people.csv", "-o", "s3://bucket/out"], "s3://bucket/out is an address"),
     ],
 )
 def test_bad_input(events, run, words, said):

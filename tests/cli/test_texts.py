@@ -262,6 +262,9 @@ def test_odd_texts_are_noted(parrot, run, tmp_path, rows, said):
         (None, ("--metric", "cosin"), "Did you mean 'cosine'?"),
         (None, ("--law", "gamma"), "law must be one of"),
         (None, ("--alpha", 0), "alpha must be"),
+        (None, ("--law", "epbeta", "--alpha", 0.2), "alpha=0.2 goes with the law beta"),
+        (None, ("--guard", "none", "--keep", 0.2), "keep=0.2 goes with the guard 'filter'"),
+        (None, ("--label", "text"), "text and label are one column, 'text'"),
         (None, ("--rank", "all"), "rank must be one of"),
         (None, ("--candidates", 0), "candidates must be at least 1"),
         (None, ("--lopsided", 0.3), "lopsided must be"),
@@ -276,8 +279,8 @@ def test_odd_texts_are_noted(parrot, run, tmp_path, rows, said):
         ("", (), "is empty"),
         ("text,label\n", (), "no rows"),
         ("text,label\nfine,yes\n", (), "at least two different ones"),
-        ("text,label\na b,0.5\nc d,1.5\n", (), "got the float 0.5 at position 0"),
-        ("text,label\na b,yes\nc d,\n", (), "missing value at position 1"),
+        ("text,label\na b,0.5\nc d,1.5\n", (), "got the float 0.5 in row 1, not"),
+        ("text,label\na b,yes\nc d,\n", (), "missing value in row 2, not counting a header"),
     ],
 )
 def test_mistakes_end_in_one_line_and_write_nothing(parrot, run, reviews, content, words, said):
@@ -296,7 +299,8 @@ def test_mistakes_end_in_one_line_and_write_nothing(parrot, run, reviews, conten
     [
         (("a b", " "), "right is empty"),
         (("a b", "c d", "--steps", 1), "steps must be at least 2"),
-        (("a b", "c d", "--html", "page.htm"), "Did you mean '.html'?"),
+        (("a b", "c d", "--html", "page.htmx"), "Did you mean '.htm'?"),
+        (("a b", "c d", "--html", "page.txt"), "html is written as .html, .htm, got 'page.txt'"),
         (("a b", "c d", "--html", "nowhere/page.html"), "nowhere"),
         (("a b", "c d", "--llm", "x"), "llm needs sentences to be aligned on"),
         (("a b",), "Missing argument 'right'"),

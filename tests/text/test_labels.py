@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,8 @@ def test_classes_are_sorted_and_numbered(labels, classes, numbers):
         ([0.5, 0.7], TypeError, "Cut the numbers into named classes"),
         ("ab", TypeError, "one label for each text, got one string"),
         ([["a"], ["b"]], TypeError, "got list at position 0"),
-        (np.zeros((2, 2)), TypeError, "got ndarray at position 0"),
+        (np.zeros((2, 2)), TypeError, "got ndarray at position 0. Each text has one label"),
+        (["a", date(2024, 1, 1)], TypeError, "got date at position 1. Convert them to str"),
         ({"a", "b"}, TypeError, "a set, which has no order"),
         (["a", 1], ValueError, "several kinds, int and str"),
         (["a", "a"], ValueError, "at least two classes, got only 'a'"),

@@ -82,6 +82,10 @@ def test_methods_are_compared_in_a_report(texts, run, suffix):
         (("--method", "none,dmix", "-o", "model"), "output keeps one classifier, got 2 methods"),
         (("--report", "f1.xlsx"), "report is written as"),
         (("--law", "gamma"), "law must be one of"),
+        (("--law", "epbeta", "--alpha", 0.2), "alpha=0.2 goes with the law beta"),
+        (("--method", "none,input", "--tau", 0.2), "tau goes with the method dmix"),
+        (("--method", "none", "--metric", "cosine"), "metric goes with the method dmix"),
+        (("--text", "label"), "text and label are one column, 'label'"),
         (("--model", "./nowhere"), "There is no model folder './nowhere'"),
     ],
 )
@@ -105,7 +109,7 @@ def test_missing_labels_and_empty_texts(texts, run):
     texts.write_text(rows + "nothing known,\n", encoding="utf-8")
     code, _, err = run(texts, *QUICK)
     assert code == 2
-    assert "has a missing value at position 24" in err
+    assert "has a missing value in row 25, not counting a header" in err
     texts.write_text(rows + ',"yes"\n', encoding="utf-8")
     code, _, err = run(texts, "--test", texts, *QUICK)
     assert code == 0

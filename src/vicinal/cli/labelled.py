@@ -20,7 +20,7 @@ def read_labelled(source: Path, text: str, label: str) -> tuple[list[str], list[
     Raises
     ------
     ValueError
-        If a column is not there, or labels are missing or of several kinds.
+        If a column is not there or asked for twice, or labels are missing or of several kinds.
     TypeError
         If labels are no class names.
     """
@@ -29,20 +29,45 @@ def read_labelled(source: Path, text: str, label: str) -> tuple[list[str], list[
     table = read(source)
     check_column("text", text, table.column_names)
     check_column("label", label, table.column_names)
+    if text == label:
+        raise ValueError(
+            f"text and label are one column, {text!r}. Name the column of the texts with --text, "
+            "and that of their classes with --label."
+        )
     texts = ["" if one is None else str(one) for one in table[text].to_pylist()]
-    return texts, listed_labels(table[label].to_pylist(), f"label column of {source}")
+    labels = table[label].to_pylist()
+    return texts, listed_labels(labels, f"label column of {source}", _row)
 
 
-def weight_law(law: str, alpha: float) -> WeightLaw:
+def weight_law(law: str, alpha: float | None, usual: float = 1.0) -> WeightLaw:
     """Return the law that the options ``--law`` and ``--alpha`` ask for.
+
+    Parameters
+    ----------
+    law : str
+        "beta" or "epbeta".
+    alpha : float or None
+        Of the Beta law.
+    usual : float, default 1.0
+        What ``alpha`` is where it was not given.
 
     Raises
     ------
     ValueError
-        If there is no such law, or the number is out of range.
+        If there is no such law, it takes no number, or the number is out of range.
     """
     from vicinal.weights import Beta, EpBeta
 
     check_choice("law", law, ["beta", "epbeta"])
-    check_number("alpha", alpha, low=0.0, open_low=True)
-    return EpBeta() if law == "epbeta" else Beta(alpha)
+    number = usual if alpha is None else check_number("alpha", alpha, low=0.0, open_low=True)
+    if law == "beta":
+        return Beta(number)
+    if number != usual:
+        raise ValueError(
+            f"alpha={number:g} goes with the law beta, and law is {law}. Leave it out."
+        )
+    return EpBeta()
+
+
+def _row(at: int) -> str:
+    return f"in row {at + 1:,}, not counting a header"

@@ -22,6 +22,8 @@ Seed = Annotated[int, typer.Option(help="The same seed, the same figures.")]
 
 #: What a report can be written as.
 SUFFIXES = (".html", ".json", ".txt", ".md")
+#: What a page alone can be called.
+PAGES = (".html", ".htm")
 
 
 def check_report(option: str, path: Path) -> None:
@@ -30,7 +32,7 @@ def check_report(option: str, path: Path) -> None:
     Parameters
     ----------
     option : str
-        Option that named it.
+        Option that named it; "html" takes pages only.
     path : path
         Where it is to be written.
 
@@ -46,13 +48,14 @@ def check_report(option: str, path: Path) -> None:
     from vicinal.table.files import check_folder
 
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
+    known = PAGES if option == "html" else SUFFIXES
+    if suffix not in known:
         raise ValueError(
-            f"{option} is written as {', '.join(SUFFIXES)}, got {str(path)!r}."
-            f"{did_you_mean(suffix, SUFFIXES)}"
+            f"{option} is written as {', '.join(known)}, got {str(path)!r}."
+            f"{did_you_mean(suffix, known)}"
         )
     check_folder(path)
-    if suffix == ".html":
+    if suffix in PAGES:
         from vicinal.report.page import check_installed
 
         check_installed()

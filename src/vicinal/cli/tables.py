@@ -99,7 +99,9 @@ def table(
     """
     from vicinal.table import TableSynthesizer
     from vicinal.table.files import check_folder, check_output, write_table
+    from vicinal.table.stream.remote import is_remote, local_path
 
+    output = local_path(output)
     pieces = asks_for_stream(
         source,
         output,
@@ -108,7 +110,7 @@ def table(
         resume=resume,
         ray=engine != "local",
         address=address,
-    )
+    ) or is_remote(output)
     if pieces:
         check_stream(output, {"where": where, "report": report, "plan": plan})
     for path in (None if pieces else output, plan):

@@ -32,11 +32,14 @@ def train(
         str, typer.Option(help="none, input, sentence, hidden or dmix; several with commas.")
     ] = "dmix",
     metric: Annotated[
-        str, typer.Option(help="hyperbolic, euclidean, cosine or stereographic.")
-    ] = "hyperbolic",
-    tau: Annotated[float, typer.Option(help="Share of the texts that partners are from.")] = 0.1,
+        str | None,
+        typer.Option(help="Of dmix: hyperbolic (default), euclidean, cosine or stereographic."),
+    ] = None,
+    tau: Annotated[
+        float | None, typer.Option(help="Of dmix: share of the texts that partners are from, 0.1.")
+    ] = None,
     law: Annotated[str, typer.Option(help="Law of weights: beta or epbeta.")] = "beta",
-    alpha: Annotated[float, typer.Option(help="Of the Beta law.")] = 0.4,
+    alpha: Annotated[float | None, typer.Option(help="Of the Beta law: 0.4.")] = None,
     model: Annotated[
         str, typer.Option(help="offline, char (any language), a folder or a hub name.")
     ] = "offline",
@@ -61,7 +64,14 @@ def train(
 
     methods = [check_choice("method", one.strip(), METHODS) for one in method.split(",")]
     check_count("seeds", seeds)
-    weights = weight_law(law, alpha)
+    if "dmix" not in methods:
+        given = [one for one, value in (("tau", tau), ("metric", metric)) if value is not None]
+        if given:
+            raise ValueError(
+                f"{' and '.join(given)} goes with the method dmix, and method is {method}. "
+                "Leave it out."
+            )
+    weights = weight_law(law, alpha, 0.4)
     if output is not None:
         if len(methods) > 1 or seeds > 1:
             raise ValueError(
@@ -78,8 +88,8 @@ def train(
     measured = None if test is None else read_labelled(test, text, label)
     settings: dict[str, Any] = {
         "model": model,
-        "metric": metric,
-        "tau": tau,
+        "metric": metric or "hyperbolic",
+        "tau": 0.1 if tau is None else tau,
         "weights": weights,
         "epochs": epochs,
         "warmup_epochs": warmup,

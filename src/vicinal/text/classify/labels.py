@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,26 @@ from vicinal._checks import did_you_mean
 __all__ = ["check_classes", "class_numbers", "listed_labels"]
 
 
-def listed_labels(labels: Iterable[Any], name: str = "labels") -> list[Any]:
+def listed_labels(
+    labels: Iterable[Any],
+    name: str = "labels",
+    place: Callable[[int], str] = "at position {}".format,
+) -> list[Any]:
     """Return labels as a list of str, int or bool.
+
+    Parameters
+    ----------
+    labels : iterable of str, int or bool
+        Labels.
+    name : str, default "labels"
+        What they are, for messages.
+    place : callable
+        From a position to where that is, in words: people find rows of a file by other numbers.
+
+    Returns
+    -------
+    list of str, int or bool
+        All of one kind.
 
     Raises
     ------
@@ -31,20 +49,20 @@ def listed_labels(labels: Iterable[Any], name: str = "labels") -> list[Any]:
     listed = [one.item() if isinstance(one, np.generic) else one for one in labels]
     for at, one in enumerate(listed):
         if isinstance(one, (np.ndarray, list, tuple, set, dict)):
-            raise TypeError(_no_name(name, one, at))
+            raise TypeError(_no_name(name, one, place(at)))
         if one is None or one != one or type(one).__name__ in ("NAType", "NaTType"):
             raise ValueError(
-                f"{name} has a missing value at position {at}. Drop the rows without a label."
+                f"{name} has a missing value {place(at)}. Drop the rows without a label."
             )
         if isinstance(one, float):
             whole = math.isfinite(one) and one == int(one)
             remedy = "Convert them to int." if whole else "Cut the numbers into named classes."
             raise TypeError(
-                f"{name} must be class names (str, int or bool), got the float {one!r} at position "
-                f"{at}. {remedy}"
+                f"{name} must be class names (str, int or bool), got the float {one!r} "
+                f"{place(at)}. {remedy}"
             )
         if not isinstance(one, (str, int)):
-            raise TypeError(_no_name(name, one, at))
+            raise TypeError(_no_name(name, one, place(at)))
     kinds = {type(one) for one in listed}
     if len(kinds) > 1:
         names = " and ".join(sorted(kind.__name__ for kind in kinds))
@@ -52,10 +70,15 @@ def listed_labels(labels: Iterable[Any], name: str = "labels") -> list[Any]:
     return listed
 
 
-def _no_name(name: str, one: object, at: int) -> str:
+def _no_name(name: str, one: object, where: str) -> str:
+    several = isinstance(one, (np.ndarray, list, tuple, set, dict))
+    remedy = (
+        "Each text has one label; several for one text are not mixed."
+        if several
+        else "Convert them to str."
+    )
     return (
-        f"{name} must be class names (str, int or bool), got {type(one).__name__} at position "
-        f"{at}. Each text has one label; several for one text are not mixed."
+        f"{name} must be class names (str, int or bool), got {type(one).__name__} {where}. {remedy}"
     )
 
 
