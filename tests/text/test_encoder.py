@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -139,3 +140,19 @@ def test_pieces_are_those_of_the_tokeniser(folder, monkeypatch, plain):
     assert encoder.pieces("") == []
     with pytest.raises(TypeError, match="text must be a string, got list"):
         encoder.pieces(["The cat."])
+
+
+def test_a_tokeniser_without_its_unknown_token_is_refused(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "bert")
+    path = tmp_path / "bert" / "tokenizer.json"
+    said = json.loads(path.read_text("utf-8"))
+    said["added_tokens"] = [one for one in said["added_tokens"] if one["content"] != "[UNK]"]
+    del said["model"]["vocab"]["[UNK]"]
+    path.write_text(json.dumps(said), "utf-8")
+    with pytest.raises(ValueError, match=r"lacks the token '\[UNK\]'. Add it there"):
+        Encoder(tmp_path / "bert")
+
+
+def test_half_a_character_is_refused_before_it_is_read(folder):
+    with pytest.raises(ValueError, match=r"texts at position 1 must be text that UTF-8 can hold"):
+        Encoder(folder).encode(["the cat", "the \ud83d"])

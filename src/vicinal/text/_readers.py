@@ -314,10 +314,23 @@ def open_reader(name: str, device: str | None) -> PlainReader | GeneralReader:
     folder = Path(resolve_model(name))
     if folder.is_dir() and PlainReader.fits(folder):
         try:
-            return PlainReader(folder, device or _fastest())
+            reader = PlainReader(folder, device or _fastest())
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise unavailable(name, error) from error
+        _check_unknown(name, reader.tokenizer.model)
+        return reader
     return GeneralReader(name, device)
+
+
+def _check_unknown(name: str, tokeniser: Any) -> None:
+    """Refuse a tokeniser that would fail at the first word it does not know."""
+    unknown = getattr(tokeniser, "unk_token", None)
+    if unknown is not None and tokeniser.token_to_id(unknown) is None:
+        raise ValueError(
+            f"Model {name!r} cannot read words that it does not know: the vocabulary in its "
+            f"tokenizer.json lacks the token {unknown!r}. Add it there, or save the tokeniser of "
+            "the original model again."
+        )
 
 
 def cut_to_pieces(reader: Any, text: str) -> list[str]:

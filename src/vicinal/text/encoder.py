@@ -193,7 +193,7 @@ class Encoder:
         return self.cache / f"{total.hexdigest()[:32]}.npy"
 
 
-def check_texts(texts: Sequence[str], name: str = "texts") -> list[str]:
+def check_texts(texts: Sequence[str], name: str = "texts", *, utf8: bool = True) -> list[str]:
     """Return texts as a list.
 
     Parameters
@@ -202,6 +202,8 @@ def check_texts(texts: Sequence[str], name: str = "texts") -> list[str]:
         Not one string.
     name : str, default "texts"
         Parameter, for the message.
+    utf8 : bool, default True
+        Whether UTF-8 has to hold them, as compiled tokenisers ask.
 
     Returns
     -------
@@ -212,6 +214,8 @@ def check_texts(texts: Sequence[str], name: str = "texts") -> list[str]:
     ------
     TypeError
         If it is one string, has no order, or something in it is no string.
+    ValueError
+        If a text holds half a character.
     """
     if isinstance(texts, str):
         raise TypeError(f"{name} must be a list of strings, got one string. Put it into a list.")
@@ -224,7 +228,34 @@ def check_texts(texts: Sequence[str], name: str = "texts") -> list[str]:
                 f"{name} must hold strings, got {type(text).__name__} at position {at}. Drop "
                 "missing texts, or convert them."
             )
+        if utf8:
+            check_utf8(f"{name} at position {at}", text)
     return listed
+
+
+def check_utf8(name: str, text: str) -> None:
+    """Refuse a text that UTF-8 cannot hold.
+
+    Parameters
+    ----------
+    name : str
+        Parameter, for the message.
+    text : str
+        Any.
+
+    Raises
+    ------
+    ValueError
+        If it holds half a character.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{name} must be text that UTF-8 can hold, got {text[error.start]!a} as character "
+            f"{error.start + 1}: half a character, as bytes read in the wrong encoding leave it. "
+            "Leave it out, or read the text again in its own encoding."
+        ) from None
 
 
 def has_bfloat16(device: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -86,10 +88,14 @@ def test_columns_fit_together(made):
 
 
 def test_summary_says_what_was_made(made):
-    assert "40 sentences of 40 written, 100% kept" in made.summary()
+    assert "40 sentences of 40 written.\n" in made.summary()
     assert str(made) == made.summary()
     assert made.ratio_fidelity > 0.8
     assert 0 <= made.copies <= 40
+    more = replace(made, made=44, rejected=["x"] * 3, rejections=["rejected: y"] * 3)
+    said = "40 sentences of 44 written; 3 did not pass the guard, 1 more than asked for.\n"
+    assert said in more.summary()
+    assert "; 4 more than asked for.\n" in replace(made, made=44).summary()
 
 
 # guards
@@ -129,7 +135,8 @@ def test_filter_drops_what_is_contradicted_and_makes_others(fake, topics, says):
 def test_filter_that_lets_nothing_pass_stops_and_says_so(fake, topics, says):
     texts, labels = topics()
     strange = says([*TOPICS, "warfare"], lambda text: [0, 0, 0, 1])
-    with pytest.warns(UserWarning, match=r"0 rows, fewer than the 20 asked for.*dropped 40 of 40"):
+    said = r"0 rows, fewer than the 20 asked for: the guard 'filter' dropped 40 of 40"
+    with pytest.warns(UserWarning, match=said):
         made = augment(
             fake, texts, labels, 20, recheck=strange, patience=2, random_state=0, candidates=1
         )
@@ -138,6 +145,14 @@ def test_filter_that_lets_nothing_pass_stops_and_says_so(fake, topics, says):
     assert made.kept == 0
     assert made.columns()["text"] == []
     assert made.classes.tolist() == ["food", "sky", "sport", "warfare"]
+
+
+@pytest.mark.parametrize(("keep", "most"), [(0.7, 80), (0.1, 300)])
+def test_a_strict_filter_writes_as_many_as_it_needs(fake, topics, says, keep, most):
+    strange = says([*TOPICS, "warfare"], lambda text: [0, 0, 0, 1])
+    with pytest.warns(UserWarning, match=f"dropped {most} of {most} sentences") as told:
+        augment(fake, *topics(), 20, recheck=strange, keep=keep, random_state=0, candidates=1)
+    assert not any("patience" in str(one.message) for one in told)  # no option of commands
 
 
 def test_relabel_takes_what_the_recheck_says_of_what_it_contradicts(fake, topics, says):

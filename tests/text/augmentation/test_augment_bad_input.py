@@ -12,7 +12,7 @@ import pytest
 from vicinal import Nearest, Random, WithinGroup
 from vicinal.text._readers import cut_to_pieces
 from vicinal.text.augmentation import augment
-from vicinal.text.augmentation.parents import check_sentences
+from vicinal.text.augmentation.parents import check_sentences, gather_parents
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,8 @@ from vicinal.text.augmentation.parents import check_sentences
         ({"n": 2.5}, TypeError, "n must be a whole number"),
         ({"keep": 0}, ValueError, "keep must be"),
         ({"keep": 1.5}, ValueError, "keep must be"),
+        ({"keep": 0.5, "guard": "none"}, ValueError, "keep=0.5 goes with the guard 'filter'"),
+        ({"texts": ["a b", "c \udcff", "e"]}, ValueError, "texts at position 1 must be text that"),
         ({"recheck": "neighbors"}, ValueError, "recheck must be one of.*'neighbours'"),
         ({"guard": "filtr"}, ValueError, "guard must be one of.*Did you mean 'filter'"),
         ({"rank": "close"}, ValueError, "rank must be one of"),
@@ -109,6 +111,12 @@ def test_single_words_are_told(fake):
         check_sentences(fake, ["word", "two words"])
 
 
+def test_repeated_texts_are_told(fake):
+    texts = ["soup bread", "Soup  bread", "moon star", "moon star", "goal match", ""]
+    with pytest.warns(UserWarning, match=r"2 of 6 texts repeat another one.*: 3 distinct texts"):
+        gather_parents(fake, texts, ["a"] * len(texts))
+
+
 class Pieces:
     """A tokeniser that knows a few words."""
 
@@ -150,6 +158,22 @@ def test_foreign_texts_are_told_by_a_compiled_tokeniser():
     reads = speaking(made)
     with pytest.warns(UserWarning, match=r"1 of 2 text\(s\).*'Der Film war gut.'"):
         check_sentences(reads, ["The film was good.", "Der Film war gut."])
+
+
+def test_pieces_of_words_count_for_the_length():
+    english = speaks("the film was a delight from start to finish")
+    english.encoder.max_tokens = 12
+    texts = ["The film was a delight.", "The film was quite a nuisance."]
+    with pytest.warns(UserWarning, match=r"1 text\(s\) have more than the 12 words or pieces"):
+        assert check_sentences(english, texts) == texts
+
+
+def test_a_language_without_blanks_is_foreign_not_a_single_word():
+    english = speaks("the film was a delight from start to finish")
+    english.encoder.pieces = list  # each sign by itself, as in a vocabulary of English
+    with pytest.warns(UserWarning, match="scraps of words") as told:
+        check_sentences(english, ["这部电影从头到尾都很精彩"])
+    assert len(told) == 1
 
 
 def test_a_strange_name_now_and_then_is_not_foreign():

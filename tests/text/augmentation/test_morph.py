@@ -47,12 +47,13 @@ def test_same_sentence_twice_is_told(fake):
         ("", {}, ValueError, "left is empty"),
         ("  ", {}, ValueError, "left is empty"),
         (None, {}, TypeError, "left must be a sentence"),
+        ("a \udcff b", {}, ValueError, r"left must be text .* got '\\udcff' as character 3"),
         (LEFT, {"steps": 1}, ValueError, "steps must be at least 2.*Both ends"),
         (LEFT, {"steps": 2.0}, TypeError, "steps must be a whole number"),
         (LEFT, {"candidates": 0}, ValueError, "candidates must be at least 1"),
         (LEFT, {"rank": "best"}, ValueError, "rank must be one of"),
     ],
-    ids=["empty", "blank", "none", "one step", "steps", "candidates", "rank"],
+    ids=["empty", "blank", "none", "half", "one step", "steps", "candidates", "rank"],
 )
 def test_refused(fake, left, changes, error, words):
     with pytest.raises(error, match=words):

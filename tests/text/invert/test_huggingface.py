@@ -194,3 +194,11 @@ def test_a_folder_without_a_model_is_said_in_one_line(tmp_path):
     with pytest.raises(OSError, match="could not be loaded") as caught:
         HuggingFaceDecoder.from_source(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_an_encoder_with_a_decoder_is_said_to_be_one(tokenizer, tmp_path):
+    transformers.T5Config(vocab_size=len(tokenizer)).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    said = r"\(T5Config\) cannot generate from inputs_embeds.*Choose a causal language model"
+    with pytest.raises(ValueError, match=said):
+        HuggingFaceDecoder.from_source(tmp_path)

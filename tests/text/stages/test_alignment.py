@@ -142,12 +142,19 @@ class TestResuming:
                 checkpoint=tmp_path / "c",
                 **{**settings, "learning_rate": 0.01},
             )
-        with pytest.raises(ValueError, match=r"texts was '100 .*is '99 "):
+        with pytest.raises(ValueError, match=r"the texts are others \(100 then, 99 now\)\."):
             align(small.build(), texts[1:], checkpoint=tmp_path / "c", **settings)
         other = small.build()
         other.encoder.fingerprint = "another"
-        with pytest.raises(ValueError, match="encoder was 'small-0', is 'another'"):
+        with pytest.raises(ValueError, match="else: the encoder is another one\\."):
             align(other, texts, checkpoint=tmp_path / "c", **settings)
+        with pytest.raises(ValueError, match="random_state was 0, is 7"):
+            align(
+                small.build(),
+                texts,
+                checkpoint=tmp_path / "c",
+                **{**settings, "random_state": 7},
+            )
 
     def test_texts_are_embedded_once(self, small, tmp_path):
         texts = small.sentences()[2000:2100]

@@ -53,7 +53,8 @@ class Augmented(Paged):
     rejected, rejections : list of str
         Sentences that the guard dropped, and why.
     made : int
-        How many sentences were written for these.
+        How many sentences were written for these; of those that passed the guard, the last ones
+        may be more than were asked for.
     guard : str
         The guard.
     source : list of str
@@ -87,7 +88,7 @@ class Augmented(Paged):
 
     @property
     def kept(self) -> float:
-        """Share of the sentences written that are still here; 1 where none were."""
+        """Share of the sentences written that the guard let pass; 1 where none were."""
         return 1 - len(self.rejected) / self.made if self.made else 1.0
 
     @property
@@ -151,9 +152,13 @@ class Augmented(Paged):
         if not len(self):
             return f"0 sentences ({self.made} written, guard {self.guard!r})."
         counts = ", ".join(f"{name} {count}" for name, count in self.verdicts.items())
+        dropped, spare = len(self.rejected), self.made - len(self) - len(self.rejected)
+        others = [f"{dropped} did not pass the guard"] if dropped else []
+        others += [f"{spare} more than asked for"] if spare else []
         lines = [
-            f"{len(self)} sentences of {self.made} written, {self.kept:.0%} kept "
-            f"(guard {self.guard!r}: {counts}).",
+            f"{len(self)} sentences of {self.made} written"
+            + (f"; {', '.join(others)}." if others else "."),
+            f"Guard {self.guard!r}: {counts}.",
             f"Closeness to the mixed embedding: mean {self.closeness.mean():.3f}.",
             f"Asked and measured ratio: Spearman {self.ratio_fidelity:.3f}.",
             f"Equal to a parent: {self.copies}.",

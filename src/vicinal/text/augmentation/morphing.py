@@ -14,6 +14,7 @@ from vicinal.report.page import Page, Paged
 from vicinal.text.augmentation.parents import check_sentences
 from vicinal.text.augmentation.ratio import coincide
 from vicinal.text.augmentation.writing import RANKS, Inverts, write_sentences
+from vicinal.text.encoder import check_utf8
 
 __all__ = ["Morph", "morph"]
 
@@ -101,7 +102,7 @@ def morph(
     Raises
     ------
     ValueError
-        If a sentence is empty, or a parameter is out of range.
+        If a sentence is empty or holds half a character, or a parameter is out of range.
     TypeError
         If a sentence is no string.
 
@@ -124,6 +125,7 @@ def morph(
             raise TypeError(f"{name} must be a sentence (str), got {type(text).__name__}.")
         if not text.strip():
             raise ValueError(f"{name} is empty. Give a sentence.")
+        check_utf8(name, text)
     seeds = Seeds(random_state)
     if inverter is None:
         from vicinal.text.invert.inverter import Inverter

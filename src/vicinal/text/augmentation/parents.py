@@ -16,8 +16,15 @@ from vicinal.text.encoder import check_texts
 
 __all__ = ["Parents", "as_labels", "check_sentences", "gather_parents", "text_key"]
 
+#: From a text to its pieces, as :meth:`vicinal.text.Encoder.pieces`.
+Pieces = Callable[[str], list[str]]
+
 #: Texts with more words than tokens that the encoder reads are cut, at so many words.
 DEFAULT_WORDS = 128
+#: Tokens that stand for no piece of a text, but mark where it begins and ends.
+MARKS = 2
+#: Letters of a text that are cut into pieces, for each token that is read: enough for any script.
+LETTERS = 64
 #: A text is foreign to its encoder where this share of its pieces are scraps of words: unknown,
 #: continued, or single letters. Of English texts 1 to 10 in 100 have so many (tweets the most), of
 #: Turkish, Gujarati and Arabic ones all.
@@ -102,6 +109,15 @@ def gather_parents(inverter: Inverts, texts: Sequence[str], labels: Iterable[Any
             "texts must hold at least two different ones that are not empty and have one label, "
             f"got {len(kept)}. There is nobody to mix with."
         )
+    used = {text_key(listed[at]) for at in kept}
+    repeated = sum(text_key(text) in used for text in listed) - len(kept)
+    if repeated:
+        warnings.warn(
+            f"{repeated} of {len(listed)} texts repeat another one, case and white space apart: "
+            f"{len(kept)} distinct texts are used.",
+            UserWarning,
+            stacklevel=3,
+        )
     usable = check_sentences(inverter, [listed[at] for at in kept], stacklevel=4)
     embeddings = np.asarray(inverter.encode(usable))
     if not np.isfinite(embeddings).all():
@@ -134,19 +150,30 @@ def check_sentences(inverter: Inverts, texts: Sequence[str], *, stacklevel: int 
         Where texts are cut, are of a single word, or are foreign to the encoder.
     """
     limit = int(getattr(inverter.encoder, "max_tokens", DEFAULT_WORDS) or DEFAULT_WORDS)
+    pieces = _tokeniser(inverter.encoder)
     words = [text.split(maxsplit=limit) for text in texts]
     long = [at for at, one in enumerate(words) if len(one) > limit]
-    if long:
-        warnings.warn(
-            f"{len(long)} text(s) have more than the {limit} words that the encoder reads at "
-            "most; the rest of them is cut off. Split long texts into sentences.",
-            UserWarning,
-            stacklevel=stacklevel,
-        )
     cut = list(texts)
     for at in long:
         cut[at] = " ".join(words[at][:limit])
-    single = sum(len(one) == 1 for one in words)
+    # where words are few, their pieces may be too many: the encoder cuts such texts
+    n_cut = len(long) + sum(
+        len(one) <= limit
+        and max(2 * len(one), len(text) / 2) > limit
+        and _has_more(pieces, text, limit)
+        for text, one in zip(texts, words, strict=True)
+    )
+    if n_cut:
+        warnings.warn(
+            f"{n_cut} text(s) have more than the {limit} words or pieces of words that the encoder "
+            "reads at most; the rest of them is cut off. Split long texts into sentences.",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
+    single = sum(
+        len(one) == 1 and not _is_foreign(pieces, text)
+        for text, one in zip(texts, words, strict=True)
+    )
     if single:
         warnings.warn(
             f"{single} text(s) are a single word. Inverters learn from sentences, so what is "
@@ -154,7 +181,7 @@ def check_sentences(inverter: Inverts, texts: Sequence[str], *, stacklevel: int 
             UserWarning,
             stacklevel=stacklevel,
         )
-    foreign, examined, example = _foreign(inverter.encoder, cut)
+    foreign, examined, example = _foreign(pieces, cut)
     if foreign > (FOREIGN_SHARE * examined if examined > 10 else 0):
         warnings.warn(
             f"{foreign} of {examined} text(s) looked at, such as {_shown(example)}, fall apart "
@@ -182,16 +209,34 @@ def text_key(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _foreign(encoder: Any, texts: Sequence[str]) -> tuple[int, int, str]:
-    """Return how many texts are foreign to an encoder, of how many, and the first of them."""
-    cut: Callable[[str], list[str]] | None = getattr(encoder, "pieces", None)
+def _tokeniser(encoder: Any) -> Pieces | None:
+    """Return what cuts texts into pieces, where an encoder tells."""
+    cut: Pieces | None = getattr(encoder, "pieces", None)
     if cut is None:
+        return None
+    try:
+        cut("")
+    except TypeError:
+        return None
+    return cut
+
+
+def _has_more(pieces: Pieces | None, text: str, limit: int) -> bool:
+    """Tell whether a text has more tokens than an encoder reads; False where it does not tell."""
+    return pieces is not None and len(pieces(text[: LETTERS * limit])) + MARKS > limit
+
+
+def _is_foreign(pieces: Pieces | None, text: str) -> bool:
+    """Tell whether a text falls apart in an encoder; False where it does not tell."""
+    return pieces is not None and _scraps(pieces(text[:1000])) > SCRAPS
+
+
+def _foreign(pieces: Pieces | None, texts: Sequence[str]) -> tuple[int, int, str]:
+    """Return how many texts are foreign to an encoder, of how many, and the first of them."""
+    if pieces is None:
         return 0, 0, ""
     sampled = texts[:: max(1, -(-len(texts) // SAMPLED))]
-    try:
-        found = [text for text in sampled if _scraps(cut(text[:1000])) > SCRAPS]
-    except TypeError:  # its tokeniser does not tell
-        return 0, 0, ""
+    found = [text for text in sampled if _is_foreign(pieces, text)]
     return len(found), len(sampled), found[0] if found else ""
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from vicinal.text.classify.words import PIECES, hash_words
+from vicinal.text.encoder import check_texts
 from vicinal.text.models import resolve_model, unavailable
 
 __all__ = ["CHAR", "Backbone", "backbone_for", "load_backbone"]
@@ -136,7 +137,7 @@ class Pretrained(Backbone):
         if not texts:
             return []
         # tokenising a book for the sake of its first page takes minutes
-        heads = [text[: self.max_tokens * 64] for text in texts]
+        heads = check_texts([text[: self.max_tokens * 64] for text in texts])
         found = self.tokenizer(heads, truncation=True, max_length=self.max_tokens)
         return [{name: found[name][at] for name in found} for at in range(len(texts))]
 

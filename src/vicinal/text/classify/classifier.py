@@ -201,7 +201,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_installed()
         mixup = self._checked_recipe()
-        texts = check_texts(texts)
+        texts = check_texts(texts, utf8=False)
         classes, numbers = check_classes(labels, len(texts))
         warn_of_empty(texts)
         from vicinal.text.classify.backbones import backbone_for
@@ -356,7 +356,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         import torch
 
         self._check_fitted()
-        texts = check_texts(texts)
+        texts = check_texts(texts, utf8=False)
         found = np.empty((len(texts), len(self.classes_)))
         rows = self._backbone.rows(texts)
         order = sorted(range(len(rows)), key=lambda at: len(rows[at]["input_ids"]))
@@ -414,7 +414,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If there is not one label for each text, or a class was not trained on.
         """
         self._check_fitted()
-        texts = check_texts(texts)
+        texts = check_texts(texts, utf8=False)
         wanted = class_numbers(labels, self.classes_, "labels")
         if len(wanted) != len(texts) or not texts:
             raise ValueError(

@@ -216,10 +216,10 @@ def compare_methods(
     if not names:
         raise ValueError("methods is empty. Name at least one, such as 'dmix'.")
     check_count("seeds", seeds)
-    texts, listed = check_texts(texts), listed_labels(labels)
+    texts, listed = check_texts(texts, utf8=False), listed_labels(labels)
     held = None
     if test is not None:
-        held = check_texts(test[0], "test texts"), listed_labels(test[1], "test labels")
+        held = check_texts(test[0], "test texts", utf8=False), listed_labels(test[1], "test labels")
         class_numbers(held[1], np.array(sorted(set(listed))), "test labels")
     figures: dict[str, _Figures] = {name: _Figures() for name in names}
     roots = Seeds(random_state)

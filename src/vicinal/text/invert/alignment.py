@@ -131,7 +131,7 @@ def align(
     """
     check_number("noise", noise, low=0.0)
     check_count("max_tokens", max_tokens, low=2)
-    check_seeded(random_state, checkpoint)
+    seed = check_seeded(random_state, checkpoint)
     texts = distinct_texts(texts)
     texts, rows = short_rows(texts, inverter, max_tokens)
     seeds = Seeds(random_state)
@@ -157,7 +157,7 @@ def align(
         texts,
         recipe,
         validation=validation,
-        random_state=seeds.entropy,
+        random_state=seed,
     )
     workplace = Workplace(None if checkpoint is None else Path(checkpoint), identity)
     show = shown_progress(progress)
@@ -171,19 +171,22 @@ def align(
     return Inverter(inverter.encoder, adaptor, decoder, notes=notes)
 
 
-def check_seeded(random_state: RandomState, checkpoint: object) -> None:
-    """Refuse a checkpoint whose fit nothing could go on with.
+def check_seeded(random_state: RandomState, checkpoint: object) -> int | None:
+    """Refuse a checkpoint whose fit nothing could go on with; return the seed, if there is one.
 
     Raises
     ------
     ValueError
         If there is no seed that a second call could have as well.
     """
-    if checkpoint is not None and not isinstance(random_state, Integral):
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    if checkpoint is not None:
         raise ValueError(
             f"random_state must be a number where there is a checkpoint, got {random_state!r}: "
             "only the same seed can go on from it."
         )
+    return None
 
 
 def inherited_notes(inverter: Inverter) -> dict[str, Any]:

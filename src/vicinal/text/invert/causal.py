@@ -25,6 +25,7 @@ __all__ = [
 
 #: Share of the highest score by which rounding moves scores at most, in single precision.
 _ROUNDING = 1e-4
+_REMEDY = "Choose a causal language model, such as one of the Llama, Qwen or GPT-2 families."
 
 
 def open_model(llm: Any) -> tuple[Any, Any, str | None]:
@@ -44,10 +45,12 @@ def open_model(llm: Any) -> tuple[Any, Any, str | None]:
     ------
     TypeError
         If it is something else.
+    ValueError
+        If it is a model that writes no texts, or reads them with an encoder of its own.
     OSError
         If it is neither on this machine nor to be fetched.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     if isinstance(llm, tuple) and len(llm) == 2:
         return llm[0], llm[1], None
@@ -65,6 +68,8 @@ def open_model(llm: Any) -> tuple[Any, Any, str | None]:
     except FileNotFoundError:
         raise
     except (OSError, RuntimeError, ValueError) as error:
+        if str(error).startswith("Unrecognized configuration class"):
+            raise _no_soft_tokens(name, AutoConfig.from_pretrained(source)) from error
         raise unavailable(name, error) from error
     return model, tokenizer, name
 
@@ -81,17 +86,20 @@ def check_model(model: Any, name: str) -> None:
     forward = inspect.signature(getattr(model, "forward", object)).parameters
     able = prepare is not None and "inputs_embeds" in inspect.signature(prepare).parameters
     twofold = getattr(getattr(model, "config", None), "is_encoder_decoder", False)
-    remedy = "Choose a causal language model, such as one of the Llama, Qwen or GPT-2 families."
     if twofold or not (able and "inputs_embeds" in forward and hasattr(model, "generate")):
-        raise ValueError(
-            f"llm {name!r} ({type(model).__name__}) cannot generate from inputs_embeds, which is "
-            f"how it would read soft tokens. {remedy}"
-        )
+        raise _no_soft_tokens(name, model)
     if not _is_causal(model):
         raise ValueError(
             f"llm {name!r} ({type(model).__name__}) does not write from left to right: what comes "
-            f"later changes what it expects before. {remedy}"
+            f"later changes what it expects before. {_REMEDY}"
         )
+
+
+def _no_soft_tokens(name: str, what: Any) -> ValueError:
+    return ValueError(
+        f"llm {name!r} ({type(what).__name__}) cannot generate from inputs_embeds, which is how it "
+        f"would read soft tokens. {_REMEDY}"
+    )
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]

@@ -149,7 +149,7 @@ def refine(
     check_number("task_rate", task_rate, low=0.0, open_low=True)
     check_number("epochs", epochs, low=0.0)
     check_count("max_tokens", max_tokens, low=2)
-    check_seeded(random_state, checkpoint)
+    seed = check_seeded(random_state, checkpoint)
     listed, labels = check_texts(texts), _listed(labels)
     classes, numbers = check_classes(labels, len(listed))
     classes = _in_dtype(classes, labels)
@@ -179,7 +179,7 @@ def refine(
     labelled = [f"{number} {text}" for number, text in zip(numbers, listed, strict=True)]
     identity = identity_of(
         "refine", inverter.encoder, adaptor, decoder, short, recipe,
-        validation=validation, random_state=seeds.entropy, tune=tune, epochs=epochs,
+        validation=validation, random_state=seed, tune=tune, epochs=epochs,
         task_epochs=task_epochs, task_rate=task_rate,
         labels=hash_texts(labelled),
         classes=[str(one) for one in classes],

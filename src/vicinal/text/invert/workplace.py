@@ -142,6 +142,11 @@ def _hash(tensors: Mapping[str, Tensor], said: str = "") -> str:
 
 
 def _difference(name: str, there: Any, here: Any) -> str:
+    if name in {"texts", "labels"}:
+        then, now = (str(one).partition(" ")[0] for one in (there, here))
+        return f"the {name} are others ({then} then, {now} now)"
+    if name in {"encoder", "adaptor", "language model"}:
+        return f"the {name} is another one"
     return f"{name} was {there!r}, is {here!r}"
 
 
