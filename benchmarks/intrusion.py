@@ -226,11 +226,11 @@ def run_seed(
                 pairing=pairing,
                 guard=guard,
                 recheck=own if recheck == "classifier" else recheck,
-                keep=keep,
                 candidates=CANDIDATES,
                 patience=3,
                 progress=False,
                 random_state=seed,
+                **({} if keep is None else {"keep": keep}),
             )
         record = one | {
             "few": len(few),

@@ -90,7 +90,7 @@ def augment_parts(
     lopsided: float = 0.7,
     keep: float = 0.7,
     neighbours: int | None = None,
-    patience: float = 4.0,
+    patience: float | None = None,
     engine: str = "local",
     address: str | None = None,
     workers: int | None = None,
@@ -335,7 +335,8 @@ def _result(
         warnings.warn(
             f"There are {total['rows']:,} rows, fewer than the {asked:,} asked for: the guard "
             f"dropped {total['rejected']:,} of {total['made']:,} sentences written, or no two "
-            "different texts were paired. Use guard='relabel', more candidates or more patience.",
+            "different texts were paired. The guard 'relabel' drops none; with more candidates "
+            "fewer are dropped.",
             UserWarning,
             stacklevel=3,
         )
