@@ -283,7 +283,7 @@ class TestTunedEncoder:
         assert resumed.encoder.fingerprint == whole.encoder.fingerprint
         assert small.same(whole, resumed)
         other = [labels[-1], *labels[1:]] if labels[0] != labels[-1] else ["other", *labels[1:]]
-        with pytest.raises(ValueError, match="labels was"):
+        with pytest.raises(ValueError, match="the labels are others"):
             refine(inverter, texts, other, checkpoint=tmp_path / "c", **settings)
 
     def test_a_second_task_goes_on_from_the_first(self, small, task):
