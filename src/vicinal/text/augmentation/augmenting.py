@@ -34,8 +34,6 @@ __all__ = ["NoPairsError", "augment", "draw_plan", "neighbours_for"]
 BATCH = 256
 #: Fresh plans without a single usable pair, after which there is none to be had.
 EMPTY_PLANS = 3
-#: Share of a class's sentences that the filter keeps at most, where nothing else is said.
-KEEP = 0.7
 #: How many times the rows asked for are written at most: a number, and a multiple of what the
 #: filter needs even if the re-check contradicts nothing.
 PATIENCE, SPARE = 4.0, 1.5
@@ -61,7 +59,7 @@ def augment(
     candidates: int = 4,
     rank: str = "both",
     lopsided: float = 0.7,
-    keep: float = KEEP,
+    keep: float = guards.KEEP,
     neighbours: int | None = None,
     recheck: guards.Model | str = "both",
     patience: float | None = None,
@@ -165,11 +163,7 @@ def augment(
     check_choice("rank", rank, RANKS)
     check_count("candidates", candidates)
     check_number("lopsided", lopsided, low=0.5, high=1, open_low=True)
-    check_number("keep", keep, low=0, high=1, open_low=True)
-    if guard != "filter" and keep != KEEP:
-        raise ValueError(
-            f"keep={keep!r} goes with the guard 'filter', and guard is {guard!r}. Leave it out."
-        )
+    guards.check_keep(keep, guard)
     if patience is not None:
         check_number("patience", patience, low=1, hint="It is a multiple of n.")
     else:

@@ -8,19 +8,21 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._checks import check_count
+from vicinal._checks import check_count, check_number
 
 __all__ = [
     "AGREES",
     "CONTRADICTS",
     "DOUBTS",
     "GUARDS",
+    "KEEP",
     "NEITHER",
     "Model",
     "ModelCheck",
     "NeighbourCheck",
     "Recheck",
     "Shortlist",
+    "check_keep",
     "compare",
     "joined_classes",
     "preference",
@@ -33,6 +35,8 @@ IntArray = npt.NDArray[np.int64]
 
 #: What can be done about sentences that are not what their label says.
 GUARDS = ("filter", "relabel", "within-class", "none")
+#: Share of a class's sentences that "filter" keeps at most, where nothing else is said.
+KEEP = 0.7
 #: Findings of a comparison, and of :class:`Shortlist`.
 AGREES, NEITHER, CONTRADICTS, DOUBTS = 0, 1, 2, 3
 #: Similarities in memory at once (32 MB).
@@ -227,6 +231,29 @@ def compare(probabilities: FloatArray, weights: FloatArray, lopsided: float) -> 
     found[(weights.max(axis=1) >= lopsided - 1e-12) & (top != heaviest)] = CONTRADICTS
     found[weights[np.arange(len(top)), top] <= 0] = NEITHER
     return found
+
+
+def check_keep(keep: float, guard: str) -> float:
+    """Return the share that a guard keeps at most; refuse one that it would not heed.
+
+    Parameters
+    ----------
+    keep : float
+        Share.
+    guard : str
+        One of :data:`GUARDS`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is no share, or is another than :data:`KEEP` and the guard is not "filter".
+    """
+    share = check_number("keep", keep, low=0, high=1, open_low=True)
+    if guard != "filter" and share != KEEP:
+        raise ValueError(
+            f"keep={keep!r} goes with the guard 'filter', and guard is {guard!r}. Leave it out."
+        )
+    return share
 
 
 class Shortlist:
