@@ -171,14 +171,14 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
     monkeypatch.setattr(room, "augment", spy)
     words = (
         "--pairing", "nearest", "--tau", 0.3, "--metric", "cosine", "--alpha", 0.4, "--guard",
-        "relabel", "--candidates", 6, "--rank", "ratio", "--lopsided", 0.9, "--seed", 3,
+        "filter", "--candidates", 6, "--rank", "ratio", "--lopsided", 0.9, "--seed", 3,
         "--keep", 0.4,
     )  # fmt: skip
     assert run("text", reviews, "-o", reviews.with_name("made.csv"), *words)[0] == 2
     assert asked == {
         "pairing": Nearest(tau=0.3, metric="cosine"),
         "weights": Beta(0.4),
-        "guard": "relabel",
+        "guard": "filter",
         "keep": 0.4,
         "candidates": 6,
         "rank": "ratio",

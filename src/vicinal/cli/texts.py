@@ -197,7 +197,7 @@ def text(
     files.
     """
     from vicinal.table.files import check_output, write_table
-    from vicinal.text.augmentation.guard import GUARDS
+    from vicinal.text.augmentation.guard import GUARDS, check_keep
 
     on_ray = {"ray": engine != "local", "address": address, "workers": workers, "gpus": gpus}
     parts = asks_for_parts(output, resume=resume, **on_ray)
@@ -212,7 +212,7 @@ def text(
         _check_report(report)
     check_choice("guard", guard, GUARDS)
     check_number("lopsided", lopsided, low=0.5, high=1, open_low=True)
-    check_number("keep", keep, low=0, high=1, open_low=True)
+    check_keep(keep, guard)
     _check_common(candidates, rank, seed)
     chosen = _pairing(pairing, tau, metric)
     weights = weight_law(law, alpha)
@@ -341,6 +341,13 @@ def _one_thread() -> Iterator[None]:
 
 
 def _check_text_file(path: Path) -> None:
+    from vicinal.table.files import SUFFIXES
+
+    if any(path.name.lower().endswith(suffix) for suffix in SUFFIXES):
+        raise ValueError(
+            f"align-on is a text file of sentences, one to a line, and {path} is named like a "
+            "table. Write its column of texts to a .txt file."
+        )
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file in it.")
     if not path.exists():

@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -444,8 +445,15 @@ def _differences(there: Mapping[str, Any], asked: Mapping[str, Any], where: str)
             gone = [one for one in old if one not in new] or old
             added = [one for one in new if one not in old] or new
             yield f"{where}{name} ({_brief(gone)} there, {_brief(added)} asked)"
+        elif _is_digest(old) and _is_digest(new) and old != new:
+            yield f"{where}{name} (others there)"
         elif old != new:
             yield f"{where}{name} ({_brief(old)} there, {_brief(new)} asked)"
+
+
+def _is_digest(value: Any) -> bool:
+    """Tell a hash, which says nothing to anybody, from other values."""
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _brief(value: Any) -> str:

@@ -25,6 +25,7 @@ from vicinal._checks import check_choice, check_count, check_number
 from vicinal._random import RandomState, Seeds
 from vicinal.table.stream.output import MODEL
 from vicinal.text.augmentation.chunks import CHUNK_ROWS, FACTS, TextPlan, make_text_chunk
+from vicinal.text.augmentation.guard import check_keep
 from vicinal.text.augmentation.packed import Packed
 from vicinal.text.augmentation.parents import as_labels, gather_parents
 
@@ -68,9 +69,11 @@ class AugmentedParts:
 
     def summary(self) -> str:
         """Return what was made, in a few lines."""
-        share = 1 - self.rejected / self.made if self.made else 1.0
+        spare = self.made - self.rows - self.rejected
+        more = f", {spare:,} more than asked for" if spare else ""
         return (
-            f"{self.rows:,} sentences of {self.made:,} written, {share:.0%} kept.\n"
+            f"{self.rows:,} sentences of {self.made:,} written; {self.rejected:,} did not pass the "
+            f"guard{more}.\n"
             f"Closeness to the mixed embedding: mean {self.closeness:.3f}."
         )
 
@@ -173,6 +176,7 @@ def augment_parts(
     check_count("chunk_rows", chunk_rows, low=2)
     check_count("cores", cores)
     check_engine(engine, address, workers, gpus)
+    check_keep(keep, guard)
     target, remote = check_target(output, resume)
     if hasattr(pairing, "groups"):
         raise ValueError(
