@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import socket
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -304,16 +305,18 @@ def spread(
         return
     with _quiet_data(ray), _plain_errors(ray):
         items = [{"task": task} for task in tasks]
-        found = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-            Worker,
-            fn_constructor_args=(build, args),
-            batch_size=1,
-            batch_format="numpy",
-            compute=ray.data.ActorPoolStrategy(size=count),
-            num_cpus=cpus,
-            num_gpus=gpus or None,
-            ray_remote_args_fn=lambda: {"max_restarts": RETRIES, "max_task_retries": RETRIES},
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*ray_remote_args_fn.* is deprecated")
+            found = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+                Worker,
+                fn_constructor_args=(build, args),
+                batch_size=1,
+                batch_format="numpy",
+                compute=ray.data.ActorPoolStrategy(size=count),
+                num_cpus=cpus,
+                num_gpus=gpus or None,
+                ray_remote_args_fn=lambda: {"max_restarts": RETRIES, "max_task_retries": RETRIES},
+            )
         for row in found.iter_rows():
             said = json.loads(row["said"])
             if "error" in said:
