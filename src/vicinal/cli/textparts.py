@@ -54,7 +54,7 @@ def check_parts(output: str, resume: bool, engine: str, of_ray: Mapping[str, Any
         If Ray is not installed, and asked for.
     """
     from vicinal.table.files import SUFFIXES
-    from vicinal.text.augmentation.cluster import check_engine, check_target
+    from vicinal.text.augmentation.engines import check_engine, check_target
 
     if any(output.lower().endswith(suffix) for suffix in SUFFIXES) and not os.path.isdir(output):
         name = os.path.basename(output).split(".")[0] or "made"

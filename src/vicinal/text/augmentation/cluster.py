@@ -21,10 +21,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vicinal._checks import check_choice, check_count, check_number
+from vicinal._checks import check_count
 from vicinal._random import RandomState, Seeds
 from vicinal.table.stream.output import MODEL
 from vicinal.text.augmentation.chunks import CHUNK_ROWS, FACTS, TextPlan, make_text_chunk
+from vicinal.text.augmentation.engines import check_engine, check_target
 from vicinal.text.augmentation.guard import check_keep
 from vicinal.text.augmentation.packed import Packed
 from vicinal.text.augmentation.parents import as_labels, gather_parents
@@ -32,12 +33,9 @@ from vicinal.text.augmentation.parents import as_labels, gather_parents
 if TYPE_CHECKING:
     from vicinal.pairing import Pairing
     from vicinal.table.stream import Chunk
-    from vicinal.table.stream.remote import RemoteFolder
     from vicinal.weights import WeightLaw
 
-__all__ = ["AugmentedParts", "augment_parts", "check_engine", "check_target"]
-
-ENGINES = ("local", "ray")
+__all__ = ["AugmentedParts", "augment_parts"]
 
 
 @dataclass(frozen=True)
@@ -236,75 +234,6 @@ def augment_parts(
     there = SharedFolder(str(target))
     found = [_facts_of(there, chunk.number) for chunk in chunks]
     return _result(str(target), n, found, len(chunks), kept)
-
-
-def check_engine(engine: str, address: str | None, workers: int | None, gpus: float | None) -> None:
-    """Refuse an engine that cannot work, before anything is made for it.
-
-    Parameters
-    ----------
-    engine : {"local", "ray"}
-        Where chunks are made.
-    address, workers, gpus : object
-        Of a Ray cluster; None where they were not given.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If one of them is not what it should be, or goes with another engine.
-    OSError
-        If nothing answers at the address.
-    ImportError
-        If Ray is not installed, and asked for.
-    """
-    from vicinal._cluster import check_address, check_ray
-
-    check_choice("engine", engine, ENGINES)
-    check_number("gpus", gpus or 0.0, low=0)
-    if workers is not None:
-        check_count("workers", workers)
-    for name, value in {"address": address, "workers": workers, "gpus": gpus or None}.items():
-        if value is not None and engine != "ray":
-            raise ValueError(
-                f"{name}={value!r} is of a Ray cluster; add engine='ray' (--engine ray)."
-            )
-    if engine == "ray":
-        check_ray()
-        if address is not None:
-            check_address(address)
-
-
-def check_target(output: str | os.PathLike[str], resume: bool) -> tuple[Path, RemoteFolder | None]:
-    """Refuse a place that cannot be written to, before anything is made for it.
-
-    Parameters
-    ----------
-    output : str or path
-        Folder or address.
-    resume : bool
-        Whether to go on with what is there.
-
-    Returns
-    -------
-    tuple of Path and RemoteFolder or None
-        The folder; and the place at the address, if it is one.
-
-    Raises
-    ------
-    ValueError, OSError
-        If it is not empty or cannot be written to.
-    """
-    from vicinal.table.stream.output import check_output_folder
-    from vicinal.table.stream.remote import RemoteFolder, is_remote, local_path
-
-    where = os.fspath(output)
-    target = Path(local_path(where))
-    if not is_remote(where):
-        check_output_folder(target, resume)
-        return target, None
-    remote = RemoteFolder(where)
-    remote.check(resume)
-    return target, remote
 
 
 @contextmanager
