@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -29,19 +28,6 @@ from vicinal.table.stream.ray import SharedFolder, stream_table_ray
 from vicinal.table.stream.remote import RemoteFolder
 
 ROWS, CHUNK_ROWS, CHUNKS = 18_000, 600, 30
-
-
-@pytest.fixture(scope="module")
-def two_cores():
-    """A cluster of two cores, one at a time whatever runs beside."""
-    pytest.importorskip("ray", reason="Ray is not installed (the extra 'ray')")
-    with open(Path(tempfile.gettempdir()) / "vicinal-test-ray.lock", "w") as lock:
-        if sys.platform != "win32":
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        with cluster(workers=2) as ray:
-            yield ray
 
 
 @pytest.fixture(scope="module")
@@ -76,21 +62,6 @@ def local(source, tmp_path_factory) -> Path:
     return out
 
 
-def workers_below(me: int) -> list[int]:
-    """Return the processes that make chunks on the cluster that this process started."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")[0]
-            above = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            theirs = int(Path(f"/proc/{above}/stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, IndexError, ValueError):
-            continue
-        if words.startswith(b"ray::MapWorker") and me in {above, theirs}:
-            found.append(int(folder.name))
-    return found
-
-
 def dies_at_work() -> Callable[[str], int]:
     return lambda task: os._exit(9)
 
@@ -123,7 +94,7 @@ def test_same_bytes_as_on_one_machine(two_cores, source, local, tmp_path):
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="workers are looked for under /proc")
 def test_same_bytes_where_a_worker_is_killed_in_a_run_another_engine_began(
-    two_cores, source, local, tmp_path
+    two_cores, ray_workers, source, local, tmp_path
 ):
     out = tmp_path / "out"
     asked = {"pool_rows": 1500, "chunk_rows": CHUNK_ROWS}
@@ -140,7 +111,7 @@ def test_same_bytes_where_a_worker_is_killed_in_a_run_another_engine_began(
 
     def kill(stage: str, done: int, total: int) -> None:
         if stage == "Drawing" and not killed:
-            killed.extend(workers_below(os.getpid()))
+            killed.extend(ray_workers(os.getpid()))
             there_then.append(len(list(staging.glob("part-*"))))
             for worker in killed:
                 os.kill(worker, signal.SIGKILL)

