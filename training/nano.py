@@ -2,6 +2,7 @@
 
     python training/nano.py --hours 3       # trains, or goes on from the checkpoint in --work
     python training/nano.py --decay 3000    # then: lets the rate fall to zero over 3,000 steps
+    python training/nano.py --polish 1200   # then: it learns from what it writes itself
     python training/nano.py --evaluate      # figures and samples of the newest weights
     python training/nano.py --export nano   # the folder that ships, in float16
 
@@ -16,6 +17,7 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +25,7 @@ from nano_data import Corpus, Statistics, load_codec, read_lines, word_pieces
 from nano_eval import assemble, evaluate, held_out, record, show_interpolations, show_samples
 from nano_export import export
 from nano_model import Inverter, InverterConfig
+from nano_polish import Polisher
 from nano_train import Recipe, Trainer, load_weights
 
 from vicinal.text import Encoder
@@ -87,6 +90,12 @@ def arguments() -> argparse.Namespace:
         "--decay", type=int, metavar="STEPS", help="branch off and let the rate fall to zero"
     )
     parser.add_argument(
+        "--polish",
+        type=int,
+        metavar="STEPS",
+        help="learn from sentences of its own for STEPS steps",
+    )
+    parser.add_argument(
         "--evaluate", action="store_true", help="print figures and samples, train nothing"
     )
     parser.add_argument("--lines", type=int, default=500, help="held-out lines for --evaluate")
@@ -106,12 +115,25 @@ def arguments() -> argparse.Namespace:
 
 
 def newest(work: Path) -> Path:
-    """Find the checkpoint to measure: the newest decayed one, else the constant-rate one."""
-    decayed = sorted(work.glob("decay-*.safetensors"), key=lambda path: path.stat().st_mtime)
-    found = decayed[-1] if decayed else work / "last.safetensors"
+    """Find the best checkpoint: the newest polished or decayed one, else the constant-rate one."""
+    ended = [path for kind in ("polish", "decay") for path in _by_age(work, kind)[-1:]]
+    found = ended[0] if ended else work / "last.safetensors"
     if not found.exists():
         raise SystemExit(f"No checkpoint in {work}: train first.")
     return found
+
+
+class Run(NamedTuple):
+    """A trainer, where it keeps its state, and the step at which it is done."""
+
+    trainer: Trainer
+    path: Path
+    steps: int | None
+
+
+def _by_age(work: Path, kind: str) -> list[Path]:
+    """Return the checkpoints of one kind, the newest last."""
+    return sorted(work.glob(f"{kind}-*.safetensors"), key=lambda path: path.stat().st_mtime)
 
 
 def stored(args: argparse.Namespace, encoder: Encoder) -> tuple[Shipped, dict[str, str]]:
@@ -188,11 +210,8 @@ def exported_weights(folder: Path, corpus: Corpus) -> Inverter:
     return model
 
 
-def train(args: argparse.Namespace, encoder: Encoder) -> None:
-    """Train, resume, or decay."""
-    args.work.mkdir(parents=True, exist_ok=True)
-    corpus = Corpus(args.corpus / TRAIN, args.work, encoder, args.vocab, args.max_tokens, args.seed)
-    lines = held_out(read_lines(args.corpus / VALID), 200)
+def ordinary_run(args: argparse.Namespace, corpus: Corpus, encoder: Encoder) -> Run:
+    """Train at a constant rate, from where the last run stopped, or let the rate decay."""
     if args.start_from is None:
         model = starting_weights(corpus, encoder).to(args.device)
     else:
@@ -210,22 +229,51 @@ def train(args: argparse.Namespace, encoder: Encoder) -> None:
     if path.exists():
         trainer.load(path)
         print(f"going on from {path} at step {trainer.step}", flush=True)
-    steps = None
-    if args.decay:
-        start = int(path.stem.split("-")[1]) if path != constant else trainer.step
-        path, steps = args.work / f"decay-{start}-{args.decay}.safetensors", start + args.decay
-        trainer.recipe = replace(
-            recipe, decay_start=start, decay_steps=args.decay, noise=0.1, ema=0.998
-        )
+    if not args.decay:
+        return Run(trainer, path, None)
+    start = int(path.stem.split("-")[1]) if path != constant else trainer.step
+    trainer.recipe = replace(
+        recipe, decay_start=start, decay_steps=args.decay, noise=0.1, ema=0.998
+    )
+    path = args.work / f"decay-{start}-{args.decay}.safetensors"
+    return Run(trainer, path, start + args.decay)
+
+
+def polish(args: argparse.Namespace, corpus: Corpus) -> Run:
+    """Learn from what the network writes, from the newest decayed checkpoint or a folder."""
+    decayed = _by_age(args.work, "decay")
+    if args.start_from is not None:
+        begun, start, place = 0, exported_weights(args.start_from, corpus), (0, 0, 0)
+    elif decayed:
+        start, notes = load_weights(decayed[-1])
+        begun, place = int(notes["step"]), tuple(json.loads(notes["place"]))
+    else:
+        raise SystemExit(f"Nothing to polish in {args.work}: decay first, or give --start-from.")
+    trainer = Polisher(start.to(args.device), corpus, args.polish, args.device, args.seed)
+    trainer.place = place
+    path = args.work / f"polish-{begun}-{args.polish}.safetensors"
+    if path.exists():
+        trainer.load(path)
+        print(f"going on from {path} at step {trainer.step}", flush=True)
+    return Run(trainer, path, args.polish)
+
+
+def train(args: argparse.Namespace, encoder: Encoder) -> None:
+    """Train, resume, decay or polish."""
+    args.work.mkdir(parents=True, exist_ok=True)
+    corpus = Corpus(args.corpus / TRAIN, args.work, encoder, args.vocab, args.max_tokens, args.seed)
+    lines = held_out(read_lines(args.corpus / VALID), 200)
+    run = polish(args, corpus) if args.polish else ordinary_run(args, corpus, encoder)
+    trainer, path, steps = run
     print(
-        f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(corpus):,} sentences",
+        f"{sum(p.numel() for p in trainer.parameters):,} parameters, {len(corpus):,} sentences",
         flush=True,
     )
     if args.compile:
         from torch._inductor import config as inductor
 
         inductor.cpp.dynamic_threads = True
-        for block in model.blocks:
+        for block in trainer.model.blocks:
             block.compile(dynamic=True)
 
     def report(trainer: Trainer) -> None:

@@ -146,11 +146,7 @@ class Trainer:
         self.stopping = False
 
     def perturbed(self, embedding: Tensor) -> Tensor:
-        """Embeddings with noise on a share of rows; the noise depends on seed and step alone.
-
-        Training on random interpolations would enter here: it needs sentences for them, which a
-        trained inverter can write.
-        """
+        """Embeddings with noise on a share of rows; the noise depends on seed and step alone."""
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
         rows = embedding.shape[0]
         size = torch.rand(rows, 1, generator=generator) * self.recipe.noise
@@ -158,12 +154,23 @@ class Trainer:
         noise = size * torch.randn(embedding.shape, generator=generator)
         return embedding + noise.to(embedding.device)
 
+    def loss(self, batch: Batch) -> Tensor:
+        """Loss of a batch of real lines."""
+        with torch.autocast(self.device, torch.bfloat16):
+            found: Tensor = self.model.batch_loss(
+                self.perturbed(batch.embedding), batch.ids, batch.lengths
+            )
+        return found
+
+    def remarks(self) -> str:
+        """Return what to say in a line of progress besides the loss."""
+        return ""
+
     def train_step(self, batch: Batch) -> Tensor:
         """One update; returns the loss."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate_at(self.step)
-        with torch.autocast(self.device, torch.bfloat16):
-            loss = self.model.batch_loss(self.perturbed(batch.embedding), batch.ids, batch.lengths)
+        loss = self.loss(batch)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
         self.optimiser.step()
@@ -285,7 +292,7 @@ class Trainer:
                     f"step {self.step} loss {float(total) / window:.4f} "
                     f"rate {self.recipe.rate_at(self.step):.2e} sentences {self.sentences} "
                     f"place {self.place} hours {self.seconds / 3600:.2f} "
-                    f"({pace:.0f}/s this run; {alone} steps on one thread)",
+                    f"({pace:.0f}/s this run; {alone} steps on one thread){self.remarks()}",
                     flush=True,
                 )
                 total, window, alone = torch.zeros(()), 0, 0

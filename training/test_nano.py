@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from nano_data import Batch
 from nano_model import Inverter, InverterConfig
+from nano_polish import Polisher, advantages
 from nano_train import Recipe, Trainer, load_weights
+from nano_trigrams import Trigrams
 from torch.nn import functional
 
 SMALL = InverterConfig(
@@ -99,6 +103,44 @@ def test_a_resumed_run_equals_an_unbroken_one() -> None:
     for name, one, other in zip(whole.names, whole.parameters, second.parameters, strict=True):
         assert torch.equal(one, other), name
     assert all(torch.equal(a, b) for a, b in zip(whole.average, second.average, strict=True))
+
+
+def test_advantages_are_about_the_mean_of_their_group() -> None:
+    """Two groups by hand; blame weakens what lies below the mean."""
+    found = advantages(np.array([[1.0, 3.0], [10.0, 10.0]]), blame=0.5)
+    assert np.allclose(found, np.array([[-0.5, 1.0], [0.0, 0.0]]) * np.sqrt(2))
+
+
+def test_trigrams_by_hand() -> None:
+    """Shares of one, two and three in a row, interpolated; alike ids count as one."""
+    trigrams = Trigrams(np.array([1, 5, 6, 3, 2, 5, 7, 3]), 10, {2: 1})
+    five = 0.1 * 2.5 / 13 + 0.9 * 2 / 2  # follows the first id both times
+    six = 0.1 * 1.5 / 13 + 0.3 * 1 / 2 + 0.6 * 1 / 2
+    assert np.isclose(trigrams([2, 5, 6]), np.log([five, six]).mean())
+    assert trigrams([1, 5, 9]) < trigrams([1, 5, 7])
+
+
+def test_learning_from_draws_favours_what_is_worth_more() -> None:
+    """One step along the policy's gradient raises one sentence's likelihood over the other's."""
+    corpus: Any = SimpleNamespace(
+        tokens=np.array([1, 5, 6, 3]), codec=range(20), lengths=np.array([9]), embedded=1
+    )
+    polisher = Polisher(small_inverter(), corpus, 10, "cpu")
+    target = torch.randn(1, 6).expand(2, -1)
+    rows = [[1, 5, 6, 3], [1, 7, 8, 9, 3]]
+
+    def gap() -> float:
+        with torch.no_grad():
+            good, bad = (
+                polisher.model.batch_loss(target[:1], torch.tensor([row]), torch.tensor([len(row)]))
+                for row in rows
+            )
+        return float(bad - good)
+
+    before = gap()
+    polisher._learn(target, rows, torch.tensor([1.0, -1.0]) / 7)
+    polisher.optimiser.step()
+    assert gap() > before + 0.001
 
 
 if __name__ == "__main__":
