@@ -113,7 +113,7 @@ def test_single_words_are_told(fake):
 
 def test_repeated_texts_are_told(fake):
     texts = ["soup bread", "Soup  bread", "moon star", "moon star", "goal match", ""]
-    with pytest.warns(UserWarning, match=r"2 of 6 texts repeat another one.*: 3 distinct texts"):
+    with pytest.warns(UserWarning, match=r"repeats.*: 2 of 6; 3 distinct texts"):
         gather_parents(fake, texts, ["a"] * len(texts))
 
 

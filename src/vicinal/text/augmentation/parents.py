@@ -113,7 +113,7 @@ def gather_parents(inverter: Inverts, texts: Sequence[str], labels: Iterable[Any
     repeated = sum(text_key(text) in used for text in listed) - len(kept)
     if repeated:
         warnings.warn(
-            f"{repeated} of {len(listed)} texts repeat another one, case and white space apart: "
+            f"texts holds repeats, case and white space apart: {repeated} of {len(listed)}; "
             f"{len(kept)} distinct texts are used.",
             UserWarning,
             stacklevel=3,
