@@ -54,8 +54,17 @@ def test_a_class_of_one_text_is_warned_of():
 
 
 def test_an_unseen_label_is_named():
-    with pytest.raises(ValueError, match=r"holds 'hamm', which was not among.*Did you mean 'ham'"):
+    with pytest.raises(
+        ValueError, match=r"holds 'hamm' at position 1, which was not.*Did you mean 'ham'"
+    ):
         class_numbers(["ham", "hamm"], np.array(["ham", "spam"]), "test labels")
+
+
+def test_a_label_of_another_kind_is_told_from_a_stranger():
+    with pytest.raises(ValueError, match=r"holds 0 at position 0, of type int; the.*of type str"):
+        class_numbers([0, 1], np.array(["0", "1", "x"]), "test labels")
+    with pytest.raises(ValueError, match="holds 'x' at position 2, which was not among the 2"):
+        class_numbers(["1", "0", "x"], np.array(["0", "1"]), "test labels")
 
 
 def test_numpy_labels_become_plain_ones():

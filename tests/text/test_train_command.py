@@ -101,7 +101,28 @@ def test_a_test_label_that_was_not_trained_on(texts, run):
     other.write_text("text,label\nwhat,perhaps\nso,yes\n", encoding="utf-8")
     code, _, err = run(texts, "--test", other, *QUICK)
     assert code == 2
-    assert "test labels holds 'perhaps'" in err
+    assert "test labels holds 'perhaps' in row 1, not counting a header" in err
+
+
+@pytest.mark.parametrize(
+    ("learnt", "measured"), [(["0", "1", "x"], ["0", "1"]), (["True", "yes"], ["True", "True"])]
+)
+def test_labels_that_two_files_make_other_types_of_are_one_kind(texts, run, learnt, measured):
+    for path, labels in [(texts, learnt), (texts.with_name("other.csv"), measured)]:
+        rows = [f"film {i},{labels[i % len(labels)]}\n" for i in range(12)]
+        path.write_text("text,label\n" + "".join(rows), encoding="utf-8")
+    code, out, err = run(texts, "--test", texts.with_name("other.csv"), *QUICK)
+    assert (code, err) == (0, "")
+    assert f"12 texts measured on, {len(learnt)} classes" in out
+
+
+def test_a_stranger_is_named_where_two_files_make_other_types_of_labels(texts, run):
+    texts.write_text("text,label\na,0\nb,1\nc,0\nd,1\n", encoding="utf-8")
+    other = texts.with_name("other.csv")
+    other.write_text("text,label\na,0\nb,x\n", encoding="utf-8")
+    code, _, err = run(texts, "--test", other, *QUICK)
+    assert code == 2
+    assert "test labels holds 'x' in row 2, not counting a header, which was not among" in err
 
 
 def test_missing_labels_and_empty_texts(texts, run):

@@ -11,10 +11,12 @@ from vicinal.cli.options import read
 if TYPE_CHECKING:
     from vicinal.weights import WeightLaw
 
-__all__ = ["read_labelled", "weight_law"]
+__all__ = ["read_labelled", "read_measured", "weight_law"]
+
+Labelled = tuple[list[str], list[Any]]
 
 
-def read_labelled(source: Path, text: str, label: str) -> tuple[list[str], list[Any]]:
+def read_labelled(source: Path, text: str, label: str) -> Labelled:
     """Read texts and their labels; an empty cell is an empty text.
 
     Raises
@@ -37,6 +39,36 @@ def read_labelled(source: Path, text: str, label: str) -> tuple[list[str], list[
     texts = ["" if one is None else str(one) for one in table[text].to_pylist()]
     labels = table[label].to_pylist()
     return texts, listed_labels(labels, f"label column of {source}", _row)
+
+
+def read_measured(
+    source: Path, text: str, label: str, learnt: Labelled
+) -> tuple[Labelled, Labelled]:
+    """Read rows to measure on, and bring their labels and those learnt from to one kind.
+
+    Each file is read for itself, so that 0 and 1 are numbers in one and text in the other where
+    that has a class by another name: both become text.
+
+    Returns
+    -------
+    tuple of (texts, labels), twice
+        What is learnt from, and what is measured on.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`read_labelled`, and if a label is not among those learnt from.
+    """
+    import numpy as np
+
+    from vicinal.text.classify.labels import class_numbers
+
+    texts, labels = read_labelled(source, text, label)
+    known = learnt[1]
+    if {type(one) for one in labels} != {type(one) for one in known}:
+        labels, known = _as_text(labels, known), _as_text(known, labels)
+    class_numbers(labels, np.array(sorted(set(known))), "test labels", _row)
+    return (learnt[0], known), (texts, labels)
 
 
 def weight_law(law: str, alpha: float | None, usual: float = 1.0) -> WeightLaw:
@@ -67,6 +99,13 @@ def weight_law(law: str, alpha: float | None, usual: float = 1.0) -> WeightLaw:
             f"alpha={number:g} goes with the law beta, and law is {law}. Leave it out."
         )
     return EpBeta()
+
+
+def _as_text(labels: list[Any], others: list[Any]) -> list[str]:
+    """Return labels as text; true and false as the other file spells them, else in lower case."""
+    spelt = {one.lower(): one for one in others if isinstance(one, str)}
+    true, false = spelt.get("true", "true"), spelt.get("false", "false")
+    return [(true if one else false) if isinstance(one, bool) else str(one) for one in labels]
 
 
 def _row(at: int) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from vicinal._checks import check_choice, check_count
 from vicinal.cli.app import app
-from vicinal.cli.labelled import read_labelled, weight_law
+from vicinal.cli.labelled import read_labelled, read_measured, weight_law
 from vicinal.cli.options import Source
 from vicinal.cli.reports import check_report
 
@@ -85,7 +85,9 @@ def train(
         check_report("report", report)
     check_installed()
     rows = read_labelled(source, text, label)
-    measured = None if test is None else read_labelled(test, text, label)
+    measured = None
+    if test is not None:
+        rows, measured = read_measured(test, text, label, rows)
     settings: dict[str, Any] = {
         "model": model,
         "metric": metric or "hyperbolic",

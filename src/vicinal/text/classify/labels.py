@@ -114,20 +114,36 @@ def check_classes(labels: Iterable[Any], n_texts: int) -> tuple[npt.NDArray[Any]
     return np.array(classes), numbers
 
 
-def class_numbers(labels: Iterable[Any], classes: npt.NDArray[Any], name: str) -> list[int]:
+def class_numbers(
+    labels: Iterable[Any],
+    classes: npt.NDArray[Any],
+    name: str,
+    place: Callable[[int], str] = "at position {}".format,
+) -> list[int]:
     """Return the numbers of labels among known classes.
 
     Raises
     ------
     ValueError
-        If a label was not trained on.
+        If a label was not trained on, or is of another kind than those that were.
     """
     known = {one.item() if isinstance(one, np.generic) else one: n for n, one in enumerate(classes)}
-    listed = listed_labels(labels, name)
-    unseen = sorted({str(one) for one in listed if one not in known})
-    if unseen:
-        raise ValueError(
-            f"{name} holds {unseen[0]!r}, which was not among the {len(known)} classes trained on."
-            f"{did_you_mean(unseen[0], map(str, known))} Train on rows of it, or drop those rows."
-        )
+    listed = listed_labels(labels, name, place)
+    for at, one in enumerate(listed):
+        if one not in known:
+            raise ValueError(_stranger(name, one, place(at), list(known)))
     return [known[one] for one in listed]
+
+
+def _stranger(name: str, one: Any, where: str, known: list[Any]) -> str:
+    kind, wanted = type(one).__name__, type(known[0]).__name__
+    if kind != wanted:
+        return (
+            f"{name} holds {one!r} {where}, of type {kind}; the classes trained on are of type "
+            f"{wanted}, such as {known[0]!r}. Convert both to str."
+        )
+    near = did_you_mean(one, known) if isinstance(one, str) else ""
+    return (
+        f"{name} holds {one!r} {where}, which was not among the {len(known)} classes trained on."
+        f"{near} Train on rows of it, or drop those rows."
+    )
