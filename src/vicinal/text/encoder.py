@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
 from vicinal.text._readers import cut_to_pieces, open_reader
-from vicinal.text.models import OFFLINE, fingerprint
+from vicinal.text.models import OFFLINE, fingerprint, lasting_name
 
 __all__ = ["Encoder"]
 
@@ -79,7 +79,7 @@ class Encoder:
         self.batch_size = check_count("batch_size", batch_size)
         self.normalise, self.dtype = normalise, dtype
         self.cache = None if cache is None else Path(cache)
-        self.name = str(model)
+        self.name = lasting_name(str(model))
         self._reader = open_reader(self.name, device)
         if max_tokens is not None:
             self._reader.cut(check_count("max_tokens", max_tokens, low=3))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
@@ -17,6 +18,8 @@ __all__ = [
     "check_device",
     "check_installed",
     "fingerprint",
+    "lasting_name",
+    "needed_by",
     "resolve_model",
     "unavailable",
 ]
@@ -66,6 +69,23 @@ def resolve_model(model: str | PathLike[str]) -> str:
         near = [str(one) for one in folder.parent.glob("*") if one.is_dir()]
         raise FileNotFoundError(f"There is no model folder {name!r}.{did_you_mean(name, near)}")
     return name
+
+
+def lasting_name(model: str | PathLike[str]) -> str:
+    """Return the name by which a model is found from any folder.
+
+    Parameters
+    ----------
+    model : str or path
+        As :func:`resolve_model` takes it.
+
+    Returns
+    -------
+    str
+        The absolute path of a folder, or the name unchanged.
+    """
+    name = os.fspath(model)
+    return str(Path(name).absolute()) if Path(name).is_dir() else name
 
 
 def check_installed() -> None:
@@ -128,6 +148,41 @@ def unavailable(name: str, cause: BaseException) -> OSError:
         f"Model {name!r} could not be loaded ({said}). Without a hub, give the folder of a saved "
         "model, or pip install 'vicinal[offline]' and say 'offline'."
     )
+
+
+@contextmanager
+def needed_by(owner: str, part: str, name: str, parameter: str) -> Iterator[None]:
+    """Say for whom a model was to be loaded, where it is not found under the name kept for it.
+
+    Parameters
+    ----------
+    owner : str
+        What needs it, as a sentence begins.
+    part : str
+        What it is there, with its article.
+    name : str
+        The name kept for it.
+    parameter : str
+        By which another place is given.
+
+    Yields
+    ------
+    None
+        While it is loaded.
+
+    Raises
+    ------
+    OSError
+        Naming all of them.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = (str(error.__cause__ or error).strip().splitlines() or [""])[0].rstrip(".")
+        raise OSError(
+            f"{owner} needs {part} {name!r}, which could not be loaded ({why}). Give the folder or "
+            f"hub name where it is now as {parameter} (--{parameter})."
+        ) from error
 
 
 def fingerprint(weights: Iterable[tuple[str, Any]], said: Iterable[str] = ()) -> str:

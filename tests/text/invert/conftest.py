@@ -92,6 +92,24 @@ def tokenizer():
 
 
 @pytest.fixture(scope="session")
+def bert(tmp_path_factory):
+    """A small random BERT, as Hugging Face saves it."""
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("bert")
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *PIECES]
+    (folder / "vocab.txt").write_text("\n".join(tokens), "utf-8")
+    transformers.BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    shape = {"num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": DIM}
+    shape |= {"intermediate_size": 16, "max_position_embeddings": 32}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = transformers.BertConfig(vocab_size=len(tokens), **shape)
+        transformers.BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def causal():
     """Makes a small random causal model whose scores differ enough to tell tokens apart."""
     torch = pytest.importorskip("torch")

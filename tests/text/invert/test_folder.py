@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -262,6 +263,39 @@ def test_language_models_are_kept_as_far_as_they_were_trained(
             other.model.get_input_embeddings().weight[5] += 1
         with pytest.raises(ValueError, match=f"fingerprint {again.decoder.fingerprint}"):
             Inverter.from_pretrained(kept, encoder=bag(), llm=(other.model, other.tokenizer))
+
+
+def test_models_named_from_one_folder_are_found_from_another(
+    language_model, bert, tmp_path, monkeypatch, texts
+):
+    shutil.copytree(bert, tmp_path / "reader")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    built = Inverter.build("reader", "llm", soft_tokens=2, hidden=4)
+    monkeypatch.chdir(tmp_path / "other")
+    built.save_pretrained("../mine")
+    again = Inverter.from_pretrained("../mine")
+    assert again.generate(again.encode(texts))[0] == built.generate(built.encode(texts))[0]
+
+
+@pytest.mark.parametrize(
+    ("lost", "part", "parameter"),
+    [("reader", "the encoder", "encoder"), ("llm", "the language model", "llm")],
+)
+def test_a_model_that_lies_elsewhere_now_is_named_with_its_inverter(
+    language_model, bert, tmp_path, lost, part, parameter
+):
+    shutil.copytree(bert, tmp_path / "reader")
+    built = Inverter.build(tmp_path / "reader", language_model, soft_tokens=2, hidden=4)
+    built.save_pretrained(tmp_path / "mine")
+    (tmp_path / lost).rename(tmp_path / "moved")
+    with pytest.raises(OSError, match=f"mine' needs {part} '.*{lost}', which could not") as caught:
+        Inverter.from_pretrained(tmp_path / "mine")
+    assert f"as {parameter} (--{parameter})." in str(caught.value)
+    assert "offline" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    found = {parameter: tmp_path / "moved"}
+    assert Inverter.from_pretrained(tmp_path / "mine", **found).encoder.dim == built.encoder.dim
 
 
 def test_the_same_seed_builds_the_same_adaptor(language_model, bag):

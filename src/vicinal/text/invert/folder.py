@@ -109,7 +109,7 @@ def load(
     said = read_card(folder, CARD, FORMAT, _VERSION, "an inverter")
     weights = _read_weights(folder)
     try:
-        reader = _encoder(said["encoder"], encoder)
+        reader = _encoder(folder, said["encoder"], encoder)
         check_fit(said["encoder"], reader, folder)
         shape = said["adaptor"]
         adaptor = Adaptor(
@@ -175,16 +175,19 @@ def find_folder(source: str | PathLike[str]) -> Path:
         ) from error
 
 
-def _encoder(said: Mapping[str, Any], given: Encoder | str | PathLike[str] | None) -> Encoder:
+def _encoder(
+    folder: Path, said: Mapping[str, Any], given: Encoder | str | PathLike[str] | None
+) -> Encoder:
     from vicinal.text.encoder import Encoder
+    from vicinal.text.models import needed_by
 
-    if given is not None and not isinstance(given, (str, PathLike)):
+    settings = {"normalise": said["normalise"], "max_tokens": said["max_tokens"]}
+    if isinstance(given, (str, PathLike)):
+        return Encoder(given, **settings)
+    if given is not None:
         return given
-    return Encoder(
-        said["name"] if given is None else given,
-        normalise=said["normalise"],
-        max_tokens=said["max_tokens"],
-    )
+    with needed_by(f"The inverter in {str(folder)!r}", "the encoder", said["name"], "encoder"):
+        return Encoder(said["name"], **settings)
 
 
 def _decoder(

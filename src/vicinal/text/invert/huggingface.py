@@ -23,7 +23,7 @@ from vicinal.text.invert.causal import (
 )
 from vicinal.text.invert.decoders import Written, WrittenSeveral
 from vicinal.text.invert.writing import draw, repeats
-from vicinal.text.models import fingerprint
+from vicinal.text.models import fingerprint, lasting_name, needed_by
 
 __all__ = ["PROMPT", "HuggingFaceDecoder"]
 
@@ -82,7 +82,8 @@ class HuggingFaceDecoder:
             raise ValueError(
                 f"prompt must be a text with one '{{}}' where the soft tokens go, got {prompt!r}."
             )
-        self.name = str(name or getattr(model, "name_or_path", "") or type(model).__name__)
+        known = name or getattr(model, "name_or_path", "") or type(model).__name__
+        self.name = lasting_name(str(known))
         check_model(model, self.name)
         self.tokenizer, self.prompt = tokenizer, prompt
         self.no_repeat = check_count("no_repeat", no_repeat, low=0)
@@ -383,9 +384,12 @@ class HuggingFaceDecoder:
             if not kept.is_dir():
                 raise ValueError(f"{str(folder)!r} lacks its folder {_WHOLE!r}. Save it again.")
             made = cls.from_source(kept, freeze=False, **{**settings, "name": said["name"]})
+        elif llm is not None:
+            made = cls.from_source(llm, **settings)
         else:
-            source = said["name"] if llm is None else llm
-            made = cls.from_source(source, **settings)
+            owner = f"The inverter in {str(folder)!r}"
+            with needed_by(owner, "the language model", said["name"], "llm"):
+                made = cls.from_source(said["name"], **settings)
         if made.fingerprint != said["fingerprint"]:
             raise ValueError(
                 f"The inverter in {str(folder)!r} was made for the language model "
