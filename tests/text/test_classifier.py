@@ -98,6 +98,15 @@ def test_the_recipe_is_the_one_asked_for():
     assert char("dmix", mixup=own)._checked_recipe() is own
 
 
+@pytest.mark.parametrize(
+    ("model", "epochs", "warmup"), [("offline", 6, 1), ("offline", 1, 0), ("char", 6, 0)]
+)
+def test_a_trained_model_warms_up_where_not_told(model, epochs, warmup):
+    found = MixupTextClassifier(model, epochs=epochs)._checked_recipe()
+    assert found.pairing.tau == 0.5
+    assert found.warmup_epochs == warmup
+
+
 def test_probabilities_are_those_of_single_texts(trained):
     found = trained.predict_proba(TEXTS)
     assert found.shape == (12, 2)
@@ -244,6 +253,8 @@ def test_rare_classes_weigh_more_where_asked(monkeypatch):
         ({"mixup": "dmix"}, TypeError, "use method="),
         ({"class_weight": "even"}, ValueError, "class_weight must be one of"),
         ({"pooling": "max"}, ValueError, "pooling must be one of"),
+        ({"method": "dmix", "warmup_epochs": 8}, ValueError, "must be below epochs.*got 8"),
+        ({"mixup": Mixup(warmup_epochs=9)}, ValueError, "must be below epochs.*got 9"),
         ({"device": "tpu"}, ValueError, "device must be one of"),
     ],
 )

@@ -36,15 +36,20 @@ def train(
         typer.Option(help="Of dmix: hyperbolic (default), euclidean, cosine or stereographic."),
     ] = None,
     tau: Annotated[
-        float | None, typer.Option(help="Of dmix: share of the texts that partners are from, 0.1.")
+        float | None, typer.Option(help="Of dmix: share of the texts that partners are from, 0.5.")
     ] = None,
-    law: Annotated[str, typer.Option(help="Law of weights: beta or epbeta.")] = "beta",
+    law: Annotated[
+        str | None, typer.Option(help="Law of weights: beta (default) or epbeta.")
+    ] = None,
     alpha: Annotated[float | None, typer.Option(help="Of the Beta law: 0.4.")] = None,
     model: Annotated[
         str, typer.Option(help="offline, char (any language), a folder or a hub name.")
     ] = "offline",
     epochs: Annotated[int, typer.Option(help="Passes over the texts.")] = 6,
-    warmup: Annotated[int, typer.Option(help="Epochs at the beginning that do not mix.")] = 0,
+    warmup: Annotated[
+        int | None,
+        typer.Option(help="Epochs at the beginning that do not mix: 1, and 0 for char."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Texts in a step, even.")] = 16,
     learning_rate: Annotated[float | None, typer.Option(help="Highest rate.")] = None,
     max_tokens: Annotated[int, typer.Option(help="Longer texts are cut.")] = 128,
@@ -65,13 +70,10 @@ def train(
     methods = [check_choice("method", one.strip(), METHODS) for one in method.split(",")]
     check_count("seeds", seeds)
     if "dmix" not in methods:
-        given = [one for one, value in (("tau", tau), ("metric", metric)) if value is not None]
-        if given:
-            raise ValueError(
-                f"{' and '.join(given)} goes with the method dmix, and method is {method}. "
-                "Leave it out."
-            )
-    weights = weight_law(law, alpha, 0.4)
+        _refuse("the method dmix", method, tau=tau, metric=metric)
+    if methods == ["none"] * len(methods):
+        _refuse("a method that mixes", method, law=law, alpha=alpha, warmup=warmup)
+    weights = weight_law(law or "beta", alpha, 0.4)
     if output is not None:
         if len(methods) > 1 or seeds > 1:
             raise ValueError(
@@ -91,7 +93,7 @@ def train(
     settings: dict[str, Any] = {
         "model": model,
         "metric": metric or "hyperbolic",
-        "tau": 0.1 if tau is None else tau,
+        "tau": 0.5 if tau is None else tau,
         "weights": weights,
         "epochs": epochs,
         "warmup_epochs": warmup,
@@ -108,6 +110,16 @@ def train(
     if report is not None:
         _write(found, report)
         typer.echo(f"\nReport: {report}.")
+
+
+def _refuse(needed: str, method: str, **options: object) -> None:
+    """Refuse options that no method takes."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        go, them = ("goes", "it") if len(given) == 1 else ("go", "them")
+        raise ValueError(
+            f"{' and '.join(given)} {go} with {needed}, and method is {method}. Leave {them} out."
+        )
 
 
 def _compare(

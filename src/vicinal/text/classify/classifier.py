@@ -47,14 +47,15 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     method : {"dmix", "hidden", "sentence", "input", "none"}, default "dmix"
         Mix with a far partner at a random layer; with any partner at a random layer, at the
         pooled sentence or at the input; or not at all.
-    tau : float, default 0.1
+    tau : float, default 0.5
         With "dmix": share of the texts, the farthest, that a partner is drawn from.
     metric : {"hyperbolic", "euclidean", "cosine", "stereographic"}, default "hyperbolic"
         With "dmix": the distance.
     weights : WeightLaw, optional
         Law of mixing weights; ``Beta(0.4)`` where left out.
-    warmup_epochs : int, default 0
-        Epochs at the beginning that do not mix.
+    warmup_epochs : int, optional
+        Epochs at the beginning that do not mix, fewer than ``epochs``. Left out, 1 for a trained
+        model, and 0 for "char" or where there is one epoch only.
     probability : float, default 1.0
         Share of steps that mix.
     refresh : int, default 1
@@ -132,10 +133,10 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model: str | PathLike[str] = "offline",
         method: str = "dmix",
         *,
-        tau: float = 0.1,
+        tau: float = 0.5,
         metric: str = "hyperbolic",
         weights: WeightLaw | None = None,
-        warmup_epochs: int = 0,
+        warmup_epochs: int | None = None,
         probability: float = 1.0,
         refresh: int = 1,
         mixup: Mixup | None = None,
@@ -201,6 +202,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_installed()
         mixup = self._checked_recipe()
+        self._check_warmup(mixup)
         texts = check_texts(texts, utf8=False)
         classes, numbers = check_classes(labels, len(texts))
         warn_of_empty(texts)
@@ -253,7 +255,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 tau=self.tau,
                 metric=self.metric,
                 weights=self.weights,
-                warmup_epochs=self.warmup_epochs,
+                warmup_epochs=self._warmup(),
                 probability=self.probability,
                 refresh=self.refresh,
             )
@@ -263,6 +265,22 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "method=."
             )
         return self.mixup
+
+    def _warmup(self) -> int:
+        if self.warmup_epochs is not None:
+            return self.warmup_epochs
+        from vicinal.text.classify.backbones import CHAR
+
+        return int(self.model != CHAR and self.epochs > 1)
+
+    def _check_warmup(self, mixup: Mixup) -> None:
+        """Refuse a recipe that would end before it mixes."""
+        if mixup.where != "none" and mixup.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs must be below epochs, or nothing is ever mixed: got "
+                f"{mixup.warmup_epochs}, and epochs is {self.epochs}. Lower it, raise epochs, or "
+                "train with method='none'."
+            )
 
     def _embeddings(self, texts: list[str]) -> npt.NDArray[np.float32] | None:
         if self.embedder is None:

@@ -25,7 +25,7 @@ METHODS = {
 def recipe(
     method: str,
     *,
-    tau: float = 0.1,
+    tau: float = 0.5,
     metric: str = "hyperbolic",
     weights: WeightLaw | None = None,
     warmup_epochs: int = 0,
@@ -38,7 +38,7 @@ def recipe(
     ----------
     method : {"none", "input", "sentence", "hidden", "dmix"}
         See :data:`METHODS`.
-    tau : float, default 0.1
+    tau : float, default 0.5
         Of :class:`vicinal.Farthest`, for "dmix".
     metric : str, default "hyperbolic"
         As ``tau``.
