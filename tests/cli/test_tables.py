@@ -203,3 +203,11 @@ def test_a_table_whose_report_fails_is_said_to_be_written(people, run):
     assert "400 rows read, 400 written" in said
     assert out.exists()
     assert not page.exists()
+
+
+def test_what_is_read_is_not_written_over(people, run):
+    before = people.read_bytes()
+    code, _, err = run("table", people, "-o", people)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "output is the file that is read" in err
+    assert people.read_bytes() == before

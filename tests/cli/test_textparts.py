@@ -71,7 +71,7 @@ def test_an_interruption_says_what_stays(run, reviews, monkeypatch):
         (reviews.parent / ".made.partial").mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "_inverter", lambda *_: None)
+    monkeypatch.setattr(commands, "make_inverter", lambda *_: None)
     monkeypatch.setattr(cluster, "augment_parts", stop)
     code, _, err = run("text", reviews, "-o", f"{reviews.parent}/made/")
     assert code == 130
@@ -93,7 +93,7 @@ def test_a_place_that_cannot_be_is_refused_before_anything_is_learnt(
     from vicinal.cli import texts as commands
 
     pytest.importorskip("ray", reason="Ray is not installed (the extra 'ray')")
-    monkeypatch.setattr(commands, "_inverter", lambda *_: pytest.fail("too late"))
+    monkeypatch.setattr(commands, "make_inverter", lambda *_: pytest.fail("too late"))
     monkeypatch.chdir(reviews.parent)
     (reviews.parent / "full").mkdir()
     (reviews.parent / "full" / "notes.txt").touch()

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from vicinal.cli import inverters
 from vicinal.cli import texts as commands
 from vicinal.table import read_table
 
@@ -70,8 +71,8 @@ def parrot(monkeypatch):
         asked.append(given)
         return Parrot()
 
-    monkeypatch.setattr(commands, "_inverter", give)
-    monkeypatch.setattr(commands, "check_extras", lambda: None)
+    monkeypatch.setattr(commands, "make_inverter", give)
+    monkeypatch.setattr(inverters, "_check_extras", lambda: None)
     return asked
 
 
@@ -328,6 +329,14 @@ def test_files_that_are_not_there_or_cannot_be(parrot, run, reviews):
         assert (code, "cannot be written to" in err) == (2, True)
 
 
+def test_what_is_read_is_not_written_over(parrot, run, reviews):
+    before = reviews.read_bytes()
+    code, _, err = run("text", reviews, "-o", reviews, "-n", 2)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "output is the file that is read" in err
+    assert reviews.read_bytes() == before
+
+
 def test_an_interruption_leaves_nothing(parrot, run, reviews, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
@@ -341,7 +350,7 @@ def test_an_interruption_leaves_nothing(parrot, run, reviews, monkeypatch):
 
 
 def test_what_to_install_is_said(run, reviews, monkeypatch):
-    monkeypatch.setattr(commands, "find_spec", lambda name: None if name == "torch" else name)
+    monkeypatch.setattr(inverters, "find_spec", lambda name: None if name == "torch" else name)
     for words in (("morph", "a b", "c d"), ("text", reviews, "-o", reviews.with_name("made.csv"))):
         code, _, err = run(*words)
         assert code == 2
@@ -353,10 +362,10 @@ def test_what_to_install_is_said(run, reviews, monkeypatch):
 def test_sentences_to_align_on(tmp_path):
     path = tmp_path / "lines.txt"
     path.write_text("One line. \n\nTwo lines.\nOne line.\n", encoding="utf-8")
-    assert commands._read_sentences(path) == ["One line.", "Two lines."]
+    assert inverters._read_sentences(path) == ["One line.", "Two lines."]
     path.write_text("One line.\n")
     with pytest.raises(ValueError, match="holds 1 sentences"):
-        commands._read_sentences(path)
+        inverters._read_sentences(path)
 
 
 def test_naming_the_commands_loads_nothing_heavy():
@@ -393,12 +402,12 @@ def test_a_language_model_is_aligned_and_kept(run, tmp_path, monkeypatch):
     built = Parrot()
     built.save_pretrained = lambda folder: asked.append(("save", str(folder)))
 
-    def build(encoder, llm, *, random_state):
-        asked.append(("build", encoder, llm, random_state))
+    def build(encoder, llm, *, soft_tokens, random_state):
+        asked.append(("build", encoder, llm, soft_tokens, random_state))
         return built
 
-    def align(inverter, texts, *, checkpoint, random_state):
-        asked.append(("align", texts, checkpoint, random_state))
+    def align(inverter, texts, *, epochs, checkpoint, random_state):
+        asked.append(("align", texts, epochs, checkpoint, random_state))
         return inverter
 
     monkeypatch.setattr(Inverter, "build", build)
@@ -406,12 +415,13 @@ def test_a_language_model_is_aligned_and_kept(run, tmp_path, monkeypatch):
     lines = tmp_path / "lines.txt"
     lines.write_text("One line.\nTwo lines.\n")
     words = ("--llm", "some/model", "--align-on", lines, "--save-inverter", tmp_path / "kept")
-    code, out, err = run("morph", GOOD[0], BAD[0], *words, "--seed", 5)
+    learning = ("--align-epochs", 2.5, "--soft-tokens", 4)
+    code, out, err = run("morph", GOOD[0], BAD[0], *words, *learning, "--seed", 5)
     assert code == 0
     assert "Note: The language model is aligned on 2 sentences: too few" in err
     assert asked == [
-        ("build", "offline", "some/model", 5),
-        ("align", ["One line.", "Two lines."], None, 5),
+        ("build", "offline", "some/model", 4, 5),
+        ("align", ["One line.", "Two lines."], 2.5, None, 5),
         ("save", str(tmp_path / "kept")),
     ]
     assert out.splitlines()[1].endswith(GOOD[0])

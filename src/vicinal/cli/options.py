@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,16 @@ if TYPE_CHECKING:
 
     from vicinal.weights import WeightLaw
 
-__all__ = ["Kinds", "Source", "Target", "counting", "parse_kinds", "parse_weights", "read"]
+__all__ = [
+    "Kinds",
+    "Source",
+    "Target",
+    "check_apart",
+    "counting",
+    "parse_kinds",
+    "parse_weights",
+    "read",
+]
 
 Source = Annotated[Path, typer.Argument(help="CSV, TSV (.gz too), Parquet, Arrow or JSON lines.")]
 Kinds = Annotated[
@@ -30,6 +40,31 @@ def read(source: Path) -> pa.Table:
     from vicinal.table import read_table
 
     return read_table(source)
+
+
+def check_apart(source: str | Path, **targets: str | Path | None) -> None:
+    """Refuse to write over what is read.
+
+    Parameters
+    ----------
+    source : str or path
+        What is read.
+    **targets : str, path or None
+        What is to be written, by the name of its option.
+
+    Raises
+    ------
+    ValueError
+        If both are one file.
+    """
+    for name, target in targets.items():
+        if target is None or not os.path.exists(target) or not os.path.exists(source):
+            continue
+        if os.path.samefile(source, target):
+            raise ValueError(
+                f"{name} is the file that is read, {target}, and would replace it. Name another "
+                "file."
+            )
 
 
 def parse_kinds(pairs: list[str] | None) -> dict[str, str] | None:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vicinal.cli.app import app
-from vicinal.cli.options import Kinds, Source, Target, parse_kinds, parse_weights, read
+from vicinal.cli.options import (
+    Kinds,
+    Source,
+    Target,
+    check_apart,
+    parse_kinds,
+    parse_weights,
+    read,
+)
 from vicinal.cli.reports import check_report, write_report
 from vicinal.cli.streams import asks_for_stream, check_stream, parse_rows, stream
 
@@ -116,6 +124,8 @@ def table(
     for path in (None if pieces else output, plan):
         if path is not None:
             check_output(path)
+    if not pieces:
+        check_apart(source, output=output, plan=plan, report=report)
     if save_model is not None:
         check_folder(save_model)
     if report is not None:

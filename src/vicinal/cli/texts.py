@@ -4,62 +4,50 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
-import warnings
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vicinal._checks import check_choice, check_count, check_number, did_you_mean
+from vicinal._checks import check_choice, check_count, check_number
 from vicinal.cli.app import app
+from vicinal.cli.inverters import (
+    Corpus,
+    Kept,
+    Learning,
+    Model,
+    Passes,
+    Reader,
+    Resumed,
+    SoftTokens,
+    Wanted,
+    Written,
+    keep_inverter,
+    make_inverter,
+    refine_inverter,
+)
 from vicinal.cli.labelled import read_labelled, weight_law
-from vicinal.cli.options import Source
+from vicinal.cli.options import Source, check_apart
 from vicinal.cli.reports import check_report, write_report
 from vicinal.cli.streams import parse_rows
 from vicinal.cli.textparts import asks_for_parts, check_alone, check_parts, write_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from vicinal.pairing import Pairing
     from vicinal.text.augmentation import Augmented, Morph
-    from vicinal.text.invert.inverter import Inverter
-    from vicinal.text.invert.task import TaskInverter
 
 __all__ = ["morph", "text"]
 
-#: Fewer sentences than these hardly teach an adaptor to speak to a language model.
-FEW_TO_ALIGN = 10_000
 #: Up to so many sentences are written by one thread sooner than by several.
 _SOON = 256
 PAIRINGS = ("farthest", "random", "nearest")
 #: What a set of made sentences can be reported as.
 REPORTS = (".html", ".txt", ".md")
 
-Written = Annotated[
-    str | None,
-    typer.Option("--inverter", help="nano (without other options), a saved folder or a hub name."),
-]
-Model = Annotated[
-    str | None,
-    typer.Option(help="Language model to build an inverter with: a folder or a hub name."),
-]
-Reader = Annotated[
-    str | None, typer.Option(help="Sentence encoder: offline, a folder or a hub name.")
-]
-Corpus = Annotated[
-    Path | None, typer.Option(help="Sentences, one to a line, that --llm is aligned on.")
-]
-Resumed = Annotated[
-    Path | None,
-    typer.Option(help="Folder that an interrupted alignment or refinement goes on from."),
-]
-Kept = Annotated[Path | None, typer.Option(help="Folder to keep the new or refined inverter in.")]
 Device = Annotated[str | None, typer.Option(help="Where networks run, such as cuda.")]
 Rank = Annotated[str, typer.Option(help="Best candidate by both, closeness or ratio.")]
 Seed = Annotated[int, typer.Option(help="The same seed, the same sentences.")]
@@ -78,6 +66,8 @@ def morph(
     llm: Model = None,
     encoder: Reader = None,
     align_on: Corpus = None,
+    align_epochs: Passes = None,
+    soft_tokens: SoftTokens = None,
     checkpoint: Resumed = None,
     save_inverter: Kept = None,
     device: Device = None,
@@ -88,7 +78,8 @@ def morph(
     _check_common(candidates, rank, seed)
     if html is not None:
         check_report("html", html)
-    wanted = _Wanted(inverter, llm, encoder, align_on, checkpoint, save_inverter, device)
+    learning = Learning(align_on, align_epochs, soft_tokens)
+    wanted = Wanted(inverter, llm, encoder, learning, checkpoint, save_inverter, device)
     wanted.check()
     if wanted.is_new and align_on is None:
         raise ValueError(
@@ -98,8 +89,8 @@ def morph(
     from vicinal.text.augmentation.morphing import morph as between
 
     with _one_thread() if wanted.is_small and steps * candidates <= _SOON else nullcontext():
-        writer = _inverter(wanted, [], seed)
-        _keep(writer, save_inverter)
+        writer = make_inverter(wanted, [], seed)
+        keep_inverter(writer, save_inverter)
         found = between(
             left,
             right,
@@ -171,6 +162,8 @@ def text(
     llm: Model = None,
     encoder: Reader = None,
     align_on: Corpus = None,
+    align_epochs: Passes = None,
+    soft_tokens: SoftTokens = None,
     checkpoint: Resumed = None,
     save_inverter: Kept = None,
     device: Device = None,
@@ -208,6 +201,7 @@ def text(
         check_alone({"report": report}, {"device": device} if engine == "ray" else {})
     else:
         check_output(output)
+    check_apart(source, output=output, report=report)
     if report is not None:
         _check_report(report)
     check_choice("guard", guard, GUARDS)
@@ -216,7 +210,8 @@ def text(
     _check_common(candidates, rank, seed)
     chosen = _pairing(pairing, tau, metric)
     weights = weight_law(law, alpha)
-    wanted = _Wanted(inverter, llm, encoder, align_on, checkpoint, save_inverter, device)
+    learning = Learning(align_on, align_epochs, soft_tokens)
+    wanted = Wanted(inverter, llm, encoder, learning, checkpoint, save_inverter, device)
     wanted.check(refine)
     texts, labels = read_labelled(source, text, label)
     import pyarrow as pa
@@ -234,10 +229,10 @@ def text(
         "random_state": seed,
     }
     n = len(texts) if count is None else count
-    writer: Any = _inverter(wanted, texts, seed)
+    writer: Any = make_inverter(wanted, texts, seed)
     if refine:
-        writer = _refined(writer, texts, labels, wanted, seed)
-    _keep(writer, save_inverter)
+        writer = refine_inverter(writer, texts, labels, wanted, seed)
+    keep_inverter(writer, save_inverter)
     if parts:
         settings |= {"engine": engine, "address": address, "workers": workers}
         settings |= {"gpus": gpus or 0.0, "resume": resume}
@@ -254,77 +249,12 @@ def text(
         typer.echo(f"Report: {report}.", err=True)
 
 
-def check_extras() -> None:
-    """Raise where what writes sentences is not installed, before anything is loaded.
-
-    Raises
-    ------
-    ImportError
-        With what to install.
-    """
-    for needed in ("torch", "transformers", "safetensors"):
-        if find_spec(needed) is None:
-            raise ImportError(
-                f"Writing sentences needs {needed}, which is not installed. Install it with: "
-                "pip install 'vicinal[offline]'"
-            )
-
-
 def _check_common(candidates: int, rank: str, seed: int) -> None:
     from vicinal.text.augmentation.writing import RANKS
 
     check_count("candidates", candidates)
     check_choice("rank", rank, RANKS)
     check_count("seed", seed, low=0)
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """Which inverter the options ask for."""
-
-    inverter: str | None
-    llm: str | None
-    encoder: str | None
-    align_on: Path | None
-    checkpoint: Path | None
-    save: Path | None
-    device: str | None
-
-    @property
-    def is_new(self) -> bool:
-        """Whether one is built and aligned."""
-        return self.llm is not None and self.inverter is None
-
-    @property
-    def is_small(self) -> bool:
-        """Whether it is nano, on the CPU."""
-        return self.inverter in (None, "nano") and self.llm is None and self.device is None
-
-    def check(self, refine: bool = False) -> None:
-        """Refuse what does not go together, is not there or could not be written."""
-        check_extras()
-        learnt = {"checkpoint": self.checkpoint, "save-inverter": self.save}
-        for name, given in {"align-on": self.align_on, **learnt}.items():
-            if given is not None and not self.is_new and not (refine and name in learnt):
-                also = ", or one that --refine teaches" if name in learnt else ""
-                raise ValueError(
-                    f"{name} goes with a new inverter, which --llm builds{also}. Leave it out, or "
-                    "give --llm without --inverter."
-                )
-        if self.align_on is not None:
-            _check_text_file(self.align_on)
-        if self.save is not None:
-            from vicinal.text._folders import check_folder
-            from vicinal.text.invert import folder, task
-
-            if refine:
-                check_folder(self.save, folder.TASK, task.FORMAT, "an inverter with a task")
-            else:
-                check_folder(self.save, folder.CARD, folder.FORMAT, "an inverter")
-        if self.device is not None:
-            from vicinal.text.models import check_device
-
-            check_device(self.device)
 
 
 @contextmanager
@@ -338,21 +268,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _check_text_file(path: Path) -> None:
-    from vicinal.table.files import SUFFIXES
-
-    if any(path.name.lower().endswith(suffix) for suffix in SUFFIXES):
-        raise ValueError(
-            f"align-on is a text file of sentences, one to a line, and {path} is named like a "
-            "table. Write its column of texts to a .txt file."
-        )
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; name a file in it.")
-    if not path.exists():
-        near = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise FileNotFoundError(f"There is no file {path}.{did_you_mean(path.name, near)}")
 
 
 def _check_report(path: Path) -> None:
@@ -381,84 +296,6 @@ def _pairing(name: str, tau: float | None, metric: str | None) -> Pairing:
     if name == "nearest":
         return Nearest(tau=share, metric=metric or "euclidean")
     return Farthest(share, metric=metric or "hyperbolic")
-
-
-def _inverter(wanted: _Wanted, own: Sequence[str], seed: int) -> Inverter | TaskInverter:
-    """Return a saved inverter, or a new one, aligned on sentences."""
-    if not sys.stderr.isatty():  # read when the library is first imported
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from vicinal.text.invert.inverter import Inverter
-    from vicinal.text.invert.task import load_inverter
-
-    if not wanted.is_new:
-        source = wanted.inverter or "nano"
-        given: dict[str, Any] = {
-            "encoder": wanted.encoder,
-            "llm": wanted.llm,
-            "device": wanted.device,
-        }
-        return load_inverter(source, **given)
-    from vicinal.text.invert.alignment import align
-    from vicinal.text.models import OFFLINE
-
-    sentences = _sentences(own)
-    if wanted.align_on is not None:
-        sentences = _read_sentences(wanted.align_on)
-    if len(sentences) < FEW_TO_ALIGN:
-        warnings.warn(
-            f"The language model is aligned on {len(sentences):,} sentences: too few for what it "
-            f"writes to follow the mixture. Give {FEW_TO_ALIGN:,} or more with --align-on; they "
-            "need no labels.",
-            UserWarning,
-            stacklevel=2,
-        )
-    built = Inverter.build(wanted.encoder or OFFLINE, wanted.llm, random_state=seed)
-    if wanted.device is not None:
-        built = built.to(wanted.device)
-    return align(built, sentences, checkpoint=wanted.checkpoint, random_state=seed)
-
-
-def _refined(
-    inverter: Inverter | TaskInverter,
-    texts: Sequence[str],
-    labels: Sequence[Any],
-    wanted: _Wanted,
-    seed: int,
-) -> TaskInverter:
-    """Return an inverter that was taught the labels; say where that changes no sentence."""
-    from vicinal.text.invert.refinement import refine
-
-    checkpoint = wanted.checkpoint
-    if checkpoint is not None and wanted.is_new:
-        checkpoint = checkpoint / "refine"  # beside what alignment keeps there
-    found = refine(inverter, texts, labels, checkpoint=checkpoint, random_state=seed)
-    if found.notes["task"]["tune"] == "head" and not found.history_:
-        typer.echo(
-            f"--refine taught a head on {len(texts):,} texts, and left the encoder as it is: "
-            "sentences are those that would be written without it.",
-            err=True,
-        )
-    return found
-
-
-def _keep(inverter: Inverter | TaskInverter, folder: Path | None) -> None:
-    """Save an inverter where it is wanted: making it takes longer than using it."""
-    if folder is not None:
-        inverter.save_pretrained(folder)
-        typer.echo(f"Inverter: {folder}.", err=True)
-
-
-def _sentences(texts: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(one for one in map(str.strip, texts) if one))
-
-
-def _read_sentences(path: Path) -> list[str]:
-    from vicinal.table.files.text_reading import read_text
-
-    found = _sentences(read_text(path).decode("utf-8").splitlines())
-    if len(found) < 2:
-        raise ValueError(f"{path} holds {len(found)} sentences. Give one to a line, many of them.")
-    return found
 
 
 def _plain(found: Morph) -> str:

@@ -132,6 +132,24 @@ def test_filter_drops_what_is_contradicted_and_makes_others(fake, topics, says):
     assert all(why.startswith("rejected: the task model says 'food' (80%)") for why in neither)
 
 
+def test_filter_writes_no_sentence_under_two_labels(fake, topics):
+    texts, labels = topics(each=3)
+    settings = {"pairing": Random(), "weights": Beta(9.0), "random_state": 0}
+    both = augment(fake, texts, labels, 120, guard="none", **settings)
+    under = {one: set() for one in both.texts}
+    for text, label in zip(both.texts, both.labels, strict=True):
+        under[text].add(str(label))
+    assert max(map(len, under.values())) == 2
+    assert both.repeats == 120 - len(under)
+    assert f"repeats of another sentence: {both.repeats}." in both.summary()
+    made = augment(fake, texts, labels, 120, keep=1.0, patience=9, **settings)
+    known = dict(zip(texts, labels, strict=True))
+    assert all(
+        known.setdefault(*one) == one[1] for one in zip(made.texts, made.labels, strict=True)
+    )
+    assert any(why.endswith(" as well") for why in made.rejections)
+
+
 def test_filter_that_lets_nothing_pass_stops_and_says_so(fake, topics, says):
     texts, labels = topics()
     strange = says([*TOPICS, "warfare"], lambda text: [0, 0, 0, 1])

@@ -11,7 +11,7 @@ import pytest
 
 from vicinal import Nearest, Random, WithinGroup
 from vicinal.text._readers import cut_to_pieces
-from vicinal.text.augmentation import augment
+from vicinal.text.augmentation import augment, morph
 from vicinal.text.augmentation.parents import check_sentences, gather_parents
 
 
@@ -202,3 +202,11 @@ def test_nan_in_embeddings_goes_no_further(fake, topics):
     fake.encode = lambda texts: encode(texts) * np.nan
     with pytest.raises(ValueError, match="NaN"):
         augment(fake, *topics(4), 5, random_state=0)
+
+
+@pytest.mark.parametrize("inverter", [None, 3])
+def test_what_is_no_inverter_is_refused(topics, inverter):
+    with pytest.raises(TypeError, match=r"inverter must be an Inverter.*or the name of one"):
+        augment(inverter, *topics(), 4)
+    with pytest.raises(TypeError, match="inverter must be an Inverter"):
+        morph("one text", "another text", inverter=inverter)

@@ -116,6 +116,11 @@ class Augmented(Paged):
             for text, (left, right) in zip(self.texts, parents, strict=True)
         )
 
+    @property
+    def repeats(self) -> int:
+        """How many sentences were made before, case and white space apart."""
+        return len(self) - len({text_key(text) for text in self.texts})
+
     def columns(self) -> dict[str, list[Any]]:
         """Return the rows as columns, for a table of any kind.
 
@@ -161,7 +166,7 @@ class Augmented(Paged):
             f"Guard {self.guard!r}: {counts}.",
             f"Closeness to the mixed embedding: mean {self.closeness.mean():.3f}.",
             f"Asked and measured ratio: Spearman {self.ratio_fidelity:.3f}.",
-            f"Equal to a parent: {self.copies}.",
+            f"Equal to a parent: {self.copies}; repeats of another sentence: {self.repeats}.",
         ]
         names, tally = np.unique(self.labels, return_counts=True)
         shares = ", ".join(f"{name} {n}" for name, n in zip(names.tolist(), tally, strict=True))

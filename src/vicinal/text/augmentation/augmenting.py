@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import ceil
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from vicinal.text.augmentation.making import Maker
 from vicinal.text.augmentation.parents import Parents, as_labels, gather_parents
 from vicinal.text.augmentation.ratio import coincide
 from vicinal.text.augmentation.showing import counting
-from vicinal.text.augmentation.writing import RANKS, Inverts
+from vicinal.text.augmentation.writing import RANKS, Inverts, as_inverter
 from vicinal.text.encoder import check_texts
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class NoPairsError(ValueError):
 
 
 def augment(
-    inverter: Inverts,
+    inverter: Inverts | str | PathLike[str],
     texts: Sequence[str],
     labels: Iterable[Any],
     n: int,
@@ -75,8 +76,8 @@ def augment(
 
     Parameters
     ----------
-    inverter : Inverter or TaskInverter
-        What embeds and writes.
+    inverter : Inverter, TaskInverter, str or path
+        What embeds and writes, or the name or folder of it, such as "nano".
     texts : sequence of str
         Labelled texts. Of equal ones (case and white space apart) the first stands for all; empty
         ones, and those under two labels, are left out with a warning.
@@ -93,12 +94,12 @@ def augment(
         and scaled to sum 1, with a warning.
     guard : {"filter", "relabel", "within-class", "none"}, default "filter"
         "filter" takes the candidate that the re-check prefers, as far as closeness and ratio
-        allow, drops sentences that it contradicts or is least sure of (``keep``), and writes
-        others; "relabel" gives those it contradicts its class probabilities as label weights;
-        "within-class" pairs texts of one class only; "none" leaves all as they are. A re-check
-        contradicts where its likeliest class is that of neither parent, or where the label is
-        lopsided and it is not the heavier class. It is made, and told in the verdicts, under every
-        guard.
+        allow, drops sentences that it contradicts or is least sure of (``keep``) or that are there
+        with another label, and writes others; "relabel" gives those it contradicts its class
+        probabilities as label weights; "within-class" pairs texts of one class only; "none" leaves
+        all as they are. A re-check contradicts where its likeliest class is that of neither parent,
+        or where the label is lopsided and it is not the heavier class. It is made, and told in the
+        verdicts, under every guard.
     candidates : int, default 4
         Sentences written for each mixture, of which the best is taken.
     rank : {"both", "closeness", "ratio"}, default "both"
@@ -183,6 +184,7 @@ def augment(
         )
     seeds = Seeds(random_state)
     texts, labels = check_texts(texts), as_labels(labels)
+    inverter = as_inverter(inverter)
     parents = gather_parents(inverter, texts, labels)
     if len(parents.classes) == 1:
         warnings.warn(

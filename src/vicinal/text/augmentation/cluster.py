@@ -221,9 +221,9 @@ def augment_parts(
     with Staging(target, asked) as staging:
         staging.open(resume)
         if not staging.complete:
-            (staging.folder / MODEL).write_text(packed.digest)
-            left = staging.begin(chunks)
             with _nothing_left(staging.folder):
+                (staging.folder / MODEL).write_text(packed.digest)
+                left = staging.begin(chunks)
                 run.make(chunks, left, SharedFolder(str(staging.folder.absolute())), progress)
             for lost in staging.folder.glob(".*.part"):  # of workers that are no more
                 lost.unlink()
@@ -243,7 +243,7 @@ def _nothing_left(staging: Path) -> Iterator[None]:
         yield
     except BaseException:
         if not any(staging.glob("part-*.parquet")):
-            (staging / MODEL).unlink()
+            (staging / MODEL).unlink(missing_ok=True)
         raise
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vicinal.text.augmentation import guard as guards
 from vicinal.text.augmentation.augmented import Augmented
-from vicinal.text.augmentation.parents import Parents
+from vicinal.text.augmentation.parents import Parents, text_key
 from vicinal.text.augmentation.writing import Inverts, Written, write_sentences
 
 if TYPE_CHECKING:
@@ -96,6 +96,9 @@ class Maker:
         self.kept = self.made = self.clipped = 0
         self.rejected: list[str] = []
         self.rejections: list[str] = []
+        self._known = {
+            text_key(text): code for text, code in zip(parents.texts, parents.codes, strict=True)
+        }
         self._batches: list[_Batch] = []
 
     def make(self, plan: MixPlan, random_state: np.random.Generator) -> None:
@@ -126,10 +129,15 @@ class Maker:
             doubts = self._shortlist.doubts(prefers, weights)
             findings[doubts & (findings == guards.AGREES)] = guards.DOUBTS
         verdicts, passed = [], np.ones(len(plan), bool)
+        heavy = _heaviest(weights, codes[plan.left])
         for at, finding in enumerate(findings):
-            verdict, passed[at] = self._verdict(
-                written.sentences[at], finding, found[at], weights[at]
-            )
+            sentence = written.sentences[at]
+            verdict, passed[at] = self._verdict(sentence, finding, found[at], weights[at])
+            if passed[at] and self.guard == "filter":
+                before = self._known.setdefault(text_key(sentence), heavy[at])
+                if before != heavy[at]:
+                    label = self.parents.classes[before]
+                    verdict, passed[at] = f"rejected: it is there as {label} as well", False
             verdicts.append(verdict)
         if self.guard == "relabel":
             off = findings != guards.AGREES
@@ -177,11 +185,7 @@ class Maker:
         shares = np.concatenate(
             [*(one.weights for one in batches), np.empty((0, len(parents.classes)))]
         )[:n]
-        heavy = shares.argmax(axis=1)
-        # the left parent's class where two weigh the same
-        codes = parents.codes[left]
-        tied = shares[np.arange(len(shares)), codes] >= shares.max(axis=1, initial=0) - 1e-12
-        heavy = np.where(tied, codes, heavy)
+        heavy = _heaviest(shares, parents.codes[left])
         return Augmented(
             texts=[text for one in batches for text in one.written.sentences][:n],
             labels=parents.classes[heavy],
@@ -203,6 +207,14 @@ class Maker:
             rejected=self.rejected,
             rejections=self.rejections,
         )
+
+
+def _heaviest(
+    shares: npt.NDArray[np.float64], left: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return the class with the largest weight: the left parent's where two weigh the same."""
+    tied = shares[np.arange(len(shares)), left] >= shares.max(axis=1, initial=0) - 1e-12
+    return np.where(tied, left, shares.argmax(axis=1)).astype(np.int64)
 
 
 def _take(written: Written, rows: npt.NDArray[np.intp]) -> Written:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from os import PathLike
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from vicinal._random import RandomState, Seeds
 from vicinal.report.page import Page, Paged
 from vicinal.text.augmentation.parents import check_sentences
 from vicinal.text.augmentation.ratio import coincide
-from vicinal.text.augmentation.writing import RANKS, Inverts, write_sentences
+from vicinal.text.augmentation.writing import RANKS, Inverts, as_inverter, write_sentences
 from vicinal.text.encoder import check_utf8
 
 __all__ = ["Morph", "morph"]
@@ -72,7 +73,7 @@ def morph(
     right: str,
     steps: int = 5,
     *,
-    inverter: Inverts | None = None,
+    inverter: Inverts | str | PathLike[str] = "nano",
     candidates: int = 8,
     rank: str = "both",
     random_state: RandomState = 0,
@@ -85,8 +86,9 @@ def morph(
         Two sentences.
     steps : int, default 5
         How many to write, both ends included; 2 or more.
-    inverter : Inverter or TaskInverter, optional
-        What embeds and writes; the embedded "nano", which knows English, where left out.
+    inverter : Inverter, TaskInverter, str or path, default "nano"
+        What embeds and writes, or the name or folder of it; "nano", the embedded one, knows
+        English.
     candidates : int, default 8
         Sentences written for each ratio, of which the best is taken.
     rank : {"both", "closeness", "ratio"}, default "both"
@@ -127,10 +129,7 @@ def morph(
             raise ValueError(f"{name} is empty. Give a sentence.")
         check_utf8(name, text)
     seeds = Seeds(random_state)
-    if inverter is None:
-        from vicinal.text.invert.inverter import Inverter
-
-        inverter = Inverter.from_pretrained("nano")
+    inverter = as_inverter(inverter)
     ends = np.asarray(inverter.encode(check_sentences(inverter, [left, right])))
     lam = np.linspace(1.0, 0.0, steps)
     if coincide(*ends):

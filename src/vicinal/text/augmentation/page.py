@@ -101,6 +101,7 @@ def augmented_page(augmented: Augmented) -> Page:
             f"guard {augmented.guard}",
             f"{len(augmented.classes):,} {'class' if len(augmented.classes) == 1 else 'classes'}",
             f"{augmented.copies:,} equal to a parent",
+            f"{augmented.repeats:,} repeat another",
         ],
         "cards": _cards(augmented) if n else [],
         "verdicts": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from os import PathLike
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -11,7 +12,14 @@ import numpy.typing as npt
 from vicinal._random import RandomState
 from vicinal.text.augmentation.ratio import project
 
-__all__ = ["RANKS", "Inverts", "Written", "score_candidates", "write_sentences"]
+__all__ = [
+    "RANKS",
+    "Inverts",
+    "Written",
+    "as_inverter",
+    "score_candidates",
+    "write_sentences",
+]
 
 Embeddings = npt.NDArray[np.floating[Any]]
 FloatArray = npt.NDArray[np.float64]
@@ -42,6 +50,36 @@ class Inverts(Protocol):
 
     def candidates(self, embeddings: Any, n: int = 4, *, random_state: RandomState = None) -> Any:
         """Return ``n`` sentences for each embedding, embedded again."""
+
+
+def as_inverter(inverter: Inverts | str | PathLike[str]) -> Inverts:
+    """Return what writes, loaded where it is named.
+
+    Parameters
+    ----------
+    inverter : Inverter, TaskInverter, str or path
+        One of these, or "nano", a folder or a hub name.
+
+    Returns
+    -------
+    Inverter or TaskInverter
+        Ready to write.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if isinstance(inverter, (str, PathLike)):
+        from vicinal.text.invert.task import load_inverter
+
+        return load_inverter(inverter)
+    if not all(hasattr(inverter, name) for name in ("encode", "candidates", "encoder")):
+        raise TypeError(
+            "inverter must be an Inverter, a TaskInverter, or the name of one such as 'nano', got "
+            f"{type(inverter).__name__}."
+        )
+    return inverter
 
 
 class Written(NamedTuple):
