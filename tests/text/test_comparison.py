@@ -37,6 +37,12 @@ def test_a_single_seed_has_no_interval():
     assert math.isnan(paired_p([0.5]))
 
 
+def test_one_difference_for_all_seeds_proves_nothing():
+    assert math.isnan(paired_p([0.9 - 0.8, 0.8 - 0.7, 0.1]))  # apart by rounding
+    assert paired_p([0.0, 0.0]) == 1.0
+    assert holm([0.01, paired_p([0.1, 0.1])])[0] == 0.02
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), min_size=8, max_size=60),
     st.integers(0, 5),
@@ -69,6 +75,23 @@ def test_too_few_texts_to_split():
         split_texts(["a", "b"], [0, 1])
 
 
+def test_repeats_that_do_not_fit_are_learnt_from():
+    texts = [""] * 9 + [f"t{i}" for i in range(51)]
+    labels = [i % 2 for i in range(60)]
+    for seed in range(10):
+        train, test = split_texts(texts, labels, random_state=seed)
+        assert (len(train[0]), len(test[0])) == (48, 12)
+        assert "" not in test[0]
+    big, small = ["a"] * 30, ["b"] * 20
+    _, test = split_texts([*big, *small, "c"], [0] * 50 + [1], random_state=0)
+    assert test[0] == small
+
+
+def test_texts_that_are_all_equal_are_not_split():
+    with pytest.raises(ValueError, match="60 texts, of which 1 distinct, in 2 classes"):
+        split_texts([""] * 60, [0, 1] * 30)
+
+
 def _score(method, f1, gain, p):
     mean, half = mean_interval(f1)
     return MethodScore(method, tuple(f1), tuple(f1), tuple(f1), mean, half, gain, 0.01, p)
@@ -83,5 +106,7 @@ def test_a_summary_claims_no_more_than_the_test():
     assert "| none (no mixing) | 55.0 ± 63.5 |" in made.summary()
     worse = Comparison((none, _score("dmix", [0.3, 0.4], -0.2, 0.01)), 2, 10, 5, 2, True, {})
     assert "dmix loses" in worse.summary()
+    same = Comparison((none, _score("dmix", [0.6, 0.7], 0.1, math.nan)), 2, 10, 5, 2, True, {})
+    assert "No method differs from no mixing" in same.summary()
     single = Comparison((none,), 1, 10, 5, 2, False, {})
     assert "no telling a gain from chance" in single.summary()

@@ -138,3 +138,6 @@ def test_missing_labels_and_empty_texts(texts, run):
     code, _, err = run(texts, "--test", texts, *QUICK)
     assert code == 0
     assert "1 of 25 texts are empty" in err
+    code, _, err = run(texts, *QUICK, "--seeds", 2, "--method", "none,hidden")
+    assert code == 0
+    assert err.count("texts are empty") == 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from vicinal._checks import check_choice, check_count, check_number
 from vicinal._random import RandomState, Seeds
 from vicinal.text.classify.labels import class_numbers, listed_labels
 from vicinal.text.classify.recipes import METHODS
+from vicinal.text.classify.running import warn_of_empty
 from vicinal.text.encoder import check_texts
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ __all__ = ["Comparison", "MethodScore", "compare_methods", "split_texts"]
 _SPLIT, _RUN = 41, 42
 #: Whatever else is compared, gains are over this.
 BASELINE = "none"
+#: Differences between figures that are nearer than this are equal.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class MethodScore:
         Half of its 95 % t-interval.
     p : float
         Of a paired t-test against no mixing, corrected by Holm's method for the number of methods;
-        NaN where there is none.
+        NaN where there is none, or the difference is the same for all seeds, and not 0.
     """
 
     method: str
@@ -143,7 +147,7 @@ class Comparison:
             return "One seed: there is no telling a gain from chance. Use more seeds."
         said = "Points, with 95 % t-intervals over seeds. "
         found = [one for one in self.scores if one.p < 0.05]
-        if all(math.isnan(one.p) for one in self.scores):
+        if all(math.isnan(one.gain) for one in self.scores):
             return f"{said}Name none among the methods to compare with no mixing."
         if not found:
             return f"{said}No method differs from no mixing by more than chance allows."
@@ -217,6 +221,7 @@ def compare_methods(
         raise ValueError("methods is empty. Name at least one, such as 'dmix'.")
     check_count("seeds", seeds)
     texts, listed = check_texts(texts, utf8=False), listed_labels(labels)
+    warn_of_empty(texts)
     held = None
     if test is not None:
         held = check_texts(test[0], "test texts", utf8=False), listed_labels(test[1], "test labels")
@@ -234,7 +239,10 @@ def compare_methods(
         number = int(roots.generator(_RUN, seed).integers(2**31))
         for name in names:
             model = MixupTextClassifier(method=name, random_state=number, **settings)
-            found = model.fit(*train).predict(measured[0])
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", r"\d+ of \d+ texts are empty")  # said above
+                model.fit(*train)
+            found = model.predict(measured[0])
             truth = np.array(measured[1])
             score = f1_score(
                 truth, found, average="macro", labels=model.classes_, zero_division=0.0
@@ -266,8 +274,9 @@ def split_texts(
 ) -> tuple[tuple[list[str], list[Any]], tuple[list[str], list[Any]]]:
     """Put a share of the texts aside, in the proportions of the classes.
 
-    Equal texts stay on one side, so that nothing is measured on what was learnt. A class of one
-    text is learnt from.
+    Equal texts stay on one side, so that nothing is measured on what was learnt: of each class as
+    many rows are put aside as its share, or fewer where a whole group of equal texts would be too
+    many, and at least one group. A class whose texts are all equal is learnt from.
 
     Parameters
     ----------
@@ -288,7 +297,7 @@ def split_texts(
     Raises
     ------
     ValueError
-        If there is not one label for each text, or too few texts to put any aside.
+        If there is not one label for each text, or too few different texts to put any aside.
 
     Examples
     --------
@@ -311,13 +320,13 @@ def split_texts(
         by_class[labels[groups[at][0]]].append(groups[at])
     aside: set[int] = set()
     for members in by_class.values():
-        take = min(max(1, round(share * len(members))), len(members) - 1)
-        aside.update(at for group in members[:take] for at in group)
+        if len(members) > 1:
+            aside.update(_fitting(members, share))
     if not aside:
-        counts = Counter(map(str, labels))
         raise ValueError(
-            f"{len(texts)} texts in {len(counts)} classes are too few to put some aside. Give a "
-            "test set."
+            f"{len(texts)} texts, of which {len(groups)} distinct, in "
+            f"{len(set(map(str, labels)))} classes, are too few to put some aside: equal texts "
+            "stay together. Give a test set."
         )
     left = [at for at in range(len(texts)) if at not in aside]
     put = sorted(aside)
@@ -325,6 +334,16 @@ def split_texts(
         ([texts[at] for at in left], [labels[at] for at in left]),
         ([texts[at] for at in put], [labels[at] for at in put]),
     )
+
+
+def _fitting(members: Sequence[list[int]], share: float) -> list[int]:
+    """Return rows of whole groups, as many as fit into a share; the smallest where none does."""
+    room = max(1, round(share * sum(map(len, members))))
+    taken: list[int] = []
+    for group in members[:-1]:
+        if len(taken) + len(group) <= room:
+            taken += group
+    return taken or min(members, key=len)
 
 
 @dataclass
@@ -364,15 +383,19 @@ def mean_interval(values: npt.ArrayLike) -> tuple[float, float]:
 
 
 def paired_p(differences: npt.ArrayLike) -> float:
-    """Return the p-value of a paired t-test; NaN for a single pair."""
+    """Return the p-value of a paired t-test.
+
+    NaN for a single pair, and where all differences are equal and not 0: the test takes their
+    spread, and none among a few seeds says that figures are coarse, not that chance has no part.
+    """
     from scipy.special import stdtr
 
     x = np.asarray(differences, float)
     if len(x) < 2:
         return math.nan
+    if np.ptp(x) < _ROUNDING:
+        return math.nan if abs(x[0]) > _ROUNDING else 1.0
     error = x.std(ddof=1) / math.sqrt(len(x))
-    if not error:
-        return 0.0 if x.mean() else 1.0
     return float(2 * stdtr(len(x) - 1, -abs(x.mean()) / error))
 
 
