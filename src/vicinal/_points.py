@@ -117,7 +117,11 @@ def place(x: Any) -> dict[str, Any]:
 
 def plain(x: Any) -> np.ndarray[Any, Any]:
     """Return as a NumPy array."""
-    return np.asarray(x if isinstance(x, np.ndarray) else x.detach().cpu().numpy())
+    if isinstance(x, np.ndarray):
+        return np.asarray(x)
+    x = x.detach().cpu()
+    short = x.is_floating_point() and x.dtype.itemsize < 4  # bfloat16 is unknown to NumPy
+    return np.asarray((x.float() if short else x).numpy())
 
 
 def row_squares(x: Any, xp: Any) -> Any:

@@ -53,6 +53,7 @@ def test_warm_up_mixes_nothing():
         ({"where": "hiden"}, ValueError, "Did you mean 'hidden'"),
         ({"layers": "some"}, ValueError, "layers"),
         ({"layers": []}, ValueError, "empty"),
+        ({"layers": 3}, TypeError, r"got 3. Write layers=\[3\]"),
         ({"layers": [-1]}, ValueError, "at least 0"),
         ({"layers": [1], "where": "input"}, ValueError, "needs where='hidden'"),
         ({"probability": 1.5}, ValueError, "probability"),

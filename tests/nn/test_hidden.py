@@ -432,6 +432,8 @@ def test_layers_that_cannot_be_found():
         HiddenMixup(made(), layers="encoder.block")
     with pytest.raises(ValueError, match="expected a ModuleList"):
         HiddenMixup(made(), layers="encoder.embed")
+    with pytest.raises(TypeError, match=r"or the modules, got 3\. Which layer"):
+        HiddenMixup(made(), layers=3)
     with pytest.raises(ValueError, match="not a part of the model"):
         HiddenMixup(made(), layers=[nn.Linear(2, 2)])
     with pytest.raises(ValueError, match="head='hed' is not a part"):

@@ -77,6 +77,14 @@ def test_bad_rows(embeddings, drawn):
         Farthest(0.1, median_radius=0.5).pair(np.zeros((5, 2)))
 
 
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_tensors_that_are_learnt_pair_as_arrays_do(embeddings, kind):
+    torch = pytest.importorskip("torch", reason="needs torch")
+    X = torch.tensor(embeddings(20), dtype=getattr(torch, kind), requires_grad=True)
+    found = Farthest(0.1).pair(X, random_state=0)
+    assert (found == Farthest(0.1).pair(X.detach().float().numpy(), random_state=0)).all()
+
+
 def test_one_row_is_copied_with_a_warning():
     for pairing in (Farthest(0.1), Nearest(k=3), Farthest(0.1, balanced=True)):
         with pytest.warns(UserWarning, match="single row"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,6 +147,11 @@ def _find_layers(
                 f"Sequential that is not empty. {_offer(model)}"
             )
         return [(f"{layers}.{i}", module) for i, module in enumerate(found)]
+    if layers is not None and not isinstance(layers, Iterable):
+        raise TypeError(
+            f"layers must be the path of a list of modules, or the modules, got {layers!r}. Which "
+            "layer to mix in is said when the mixer is called: mixer(batch, lam=lam, layer=3)."
+        )
     if layers is not None:
         listed = list(layers)
         known = {id(module): name for name, module in model.named_modules()}

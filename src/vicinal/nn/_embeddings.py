@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._points import plain
+
 __all__ = ["Embeddings"]
 
 _FILE = "mixup_embeddings.safetensors"
@@ -20,6 +22,8 @@ class Embeddings:
     """
 
     def __init__(self, given: npt.ArrayLike | None, every: int) -> None:
+        if type(given).__module__.startswith("torch"):
+            given = plain(given)
         self.rows = None if given is None else np.asarray(given, np.float32)
         self._given = given is not None
         self._every = every

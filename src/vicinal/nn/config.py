@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,11 @@ class Mixup:
         if isinstance(self.layers, str):
             check_choice("layers", self.layers, ["all"])
             return
+        if not isinstance(self.layers, Iterable):
+            raise TypeError(
+                f"layers must be 'all' or a list of layer numbers, got {self.layers!r}. Write "
+                f"layers=[{self.layers!r}] for one layer."
+            )
         listed = tuple(check_count("layers", layer, low=0) for layer in self.layers)
         if not listed:
             raise ValueError("layers is empty. Name at least one layer, or 'all'.")

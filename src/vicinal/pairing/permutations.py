@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_count
+from vicinal._points import plain
 from vicinal._random import CHUNK_ROWS, RandomState, Seeds
 from vicinal.pairing._rounds import (
     PARTNERS,
@@ -97,6 +98,8 @@ class Pairing(ABC):
 
 
 def _as_array(rows: npt.ArrayLike) -> npt.NDArray[Any]:
+    if type(rows).__module__.startswith("torch"):
+        return plain(rows)
     try:
         return np.asarray(rows)
     except ValueError:
