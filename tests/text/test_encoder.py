@@ -171,6 +171,100 @@ def test_a_tokeniser_without_its_unknown_token_is_refused(folder, tmp_path):
         Encoder(tmp_path / "bert")
 
 
+@pytest.fixture
+def kept(folder, tmp_path):
+    """An encoder with a cache, what it says of texts, and the file where that is kept."""
+    encoder = Encoder(folder, dtype="float32", cache=tmp_path / "cache")
+    said = encoder.encode(TEXTS)
+    (path,) = (tmp_path / "cache").iterdir()
+    return encoder, said, path
+
+
+@pytest.mark.parametrize("bytes_left", [0, 9, -10])
+def test_a_damaged_entry_of_the_cache_is_made_anew(kept, bytes_left):
+    encoder, said, path = kept
+    whole = path.read_bytes()
+    path.write_bytes(whole[:bytes_left])
+    assert np.array_equal(encoder.encode(TEXTS), said)
+    assert path.read_bytes() == whole
+
+
+def test_an_entry_of_the_cache_with_other_rows_is_made_anew(kept):
+    encoder, said, path = kept
+    np.save(path, said[:-1])
+    assert np.array_equal(encoder.encode(TEXTS), said)
+
+
+def test_what_is_in_the_cache_is_not_encoded_again(kept, monkeypatch):
+    encoder, said, _ = kept
+    monkeypatch.setattr(encoder, "_encode", None)
+    assert np.array_equal(encoder.encode(TEXTS), said)
+
+
+@pytest.mark.parametrize("below", ["", "/deeper/still"])
+def test_a_cache_that_is_a_file_is_named(tmp_path, below):
+    (tmp_path / "notes").write_text("42")
+    with pytest.raises(FileExistsError, match=r"cache must be a folder, got .*notes' is a file\."):
+        Encoder("no-such/model", cache=f"{tmp_path / 'notes'}{below}")
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "foo",
+        pytest.param(
+            "cuda", marks=pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is here")
+        ),
+    ],
+)
+def test_a_device_that_is_not_there_is_named(folder, device):
+    with pytest.raises(ValueError, match=f"device '{device}' cannot be used here"):
+        Encoder(folder, device=device)
+
+
+@pytest.fixture
+def gpt2(tmp_path):
+    """A small random GPT-2, whose tokeniser knows nothing to fill rows up with."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    vocab = {word: at for at, word in enumerate([*WORDS, "</s>"])}
+    inner = Tokenizer(models.WordLevel(vocab, "[UNK]"))
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    settings = {"tokenizer_object": inner, "unk_token": "[UNK]", "padding_side": "left"}
+    transformers.PreTrainedTokenizerFast(
+        **settings, eos_token="</s>", model_max_length=32
+    ).save_pretrained(tmp_path)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        transformers.GPT2Model(
+            transformers.GPT2Config(
+                vocab_size=len(vocab), n_embd=16, n_layer=2, n_head=2, n_positions=32
+            )
+        ).save_pretrained(tmp_path)
+    return tmp_path, settings
+
+
+def test_without_a_padding_token_rows_are_filled_up_behind_a_mask(gpt2):
+    pytest.importorskip("sentence_transformers")
+    folder, _ = gpt2
+    texts = ["the cat sat on the mat", "a fine day", "cat"]
+    together = Encoder(folder, dtype="float32").encode(texts)
+    model = transformers.GPT2Model.from_pretrained(folder).eval()
+    for text, mine in zip(texts, together, strict=True):
+        ids = torch.tensor([[WORDS.index(word) for word in text.split()]])
+        with torch.inference_mode():
+            expected = model(ids).last_hidden_state[0].mean(0).numpy()
+        assert mine == pytest.approx(expected, abs=2e-5)
+
+
+def test_without_any_token_to_fill_up_with_a_remedy_is_given(gpt2):
+    pytest.importorskip("sentence_transformers")
+    folder, settings = gpt2
+    transformers.PreTrainedTokenizerFast(**settings).save_pretrained(folder)
+    with pytest.raises(ValueError, match="neither pad_token nor eos_token"):
+        Encoder(folder)
+
+
 def test_half_a_character_is_refused_before_it_is_read(folder):
     with pytest.raises(ValueError, match=r"texts at position 1 must be text that UTF-8 can hold"):
         Encoder(folder).encode(["the cat", "the \ud83d"])

@@ -260,6 +260,7 @@ class GeneralReader:
                 model = SentenceTransformer(source, device=device, local_files_only=here)
         except (OSError, ValueError, RuntimeError) as error:
             raise unavailable(name, error) from error
+        _check_padding(name, getattr(model, "tokenizer", None))
         self.model: Any = model.eval()
         self.max_tokens = int(self.model.max_seq_length or 512)
 
@@ -334,6 +335,18 @@ def _check_unknown(name: str, tokeniser: Any) -> None:
             f"tokenizer.json lacks the token {unknown!r}. Add it there, or save the tokeniser of "
             "the original model again."
         )
+
+
+def _check_padding(name: str, tokeniser: Any) -> None:
+    """Let a tokeniser that was never asked to pad do so with its end token, which is masked."""
+    if getattr(tokeniser, "pad_token", "") is not None:
+        return
+    if tokeniser.eos_token is None:
+        raise ValueError(
+            f"Model {name!r} cannot read texts of different lengths together: its tokeniser knows "
+            "neither pad_token nor eos_token. Set tokenizer.pad_token, and save it."
+        )
+    tokeniser.pad_token, tokeniser.padding_side = tokeniser.eos_token, "right"
 
 
 def cut_to_pieces(reader: Any, text: str) -> list[str]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
 from vicinal.text._readers import cut_to_pieces, open_reader
-from vicinal.text.models import OFFLINE, fingerprint, lasting_name
+from vicinal.text.models import OFFLINE, check_device, fingerprint, lasting_name
 
 __all__ = ["Encoder"]
 
@@ -52,6 +52,10 @@ class Encoder:
 
     Raises
     ------
+    FileExistsError
+        If the cache is a file.
+    ValueError
+        If there is no such device.
     ImportError
         If sentence-transformers, or the package behind "offline", is not installed.
     OSError
@@ -78,7 +82,9 @@ class Encoder:
         check_choice("dtype", dtype, ["auto", "float32", "bfloat16"])
         self.batch_size = check_count("batch_size", batch_size)
         self.normalise, self.dtype = normalise, dtype
-        self.cache = None if cache is None else Path(cache)
+        self.cache = None if cache is None else _check_cache(Path(cache))
+        if device is not None:
+            check_device(device)
         self.name = lasting_name(str(model))
         self._reader = open_reader(self.name, device)
         if max_tokens is not None:
@@ -127,8 +133,8 @@ class Encoder:
         if not texts:
             return np.empty((0, self.dim), np.float32)
         kept = self._kept(texts)
-        if kept is not None and kept.exists():
-            return np.asarray(np.load(kept, allow_pickle=False), np.float32)
+        if kept is not None and (read := _read(kept, (len(texts), self.dim))) is not None:
+            return read
         distinct = list(dict.fromkeys(texts))
         place = {text: at for at, text in enumerate(distinct)}
         found = self._encode(distinct, progress)
@@ -191,6 +197,32 @@ class Encoder:
         for text in texts:
             total.update(f"{len(text)}:{text}".encode("utf-8", "surrogatepass"))
         return self.cache / f"{total.hexdigest()[:32]}.npy"
+
+
+def _check_cache(folder: Path) -> Path:
+    """Refuse a folder for embeddings that cannot be one, before a model is read.
+
+    Raises
+    ------
+    FileExistsError
+        Naming the file.
+    """
+    for one in (folder, *folder.parents):
+        if one.exists() and not one.is_dir():
+            raise FileExistsError(
+                f"cache must be a folder, got {str(folder)!r}, where {str(one)!r} is a file. Name "
+                "another; it is made where it does not exist."
+            )
+    return folder
+
+
+def _read(path: Path, shape: tuple[int, int]) -> Embeddings | None:
+    """Return kept embeddings; None where there are none, or the file is damaged."""
+    try:
+        found = np.asarray(np.load(path, allow_pickle=False), np.float32)
+    except (OSError, EOFError, ValueError):
+        return None
+    return found if found.shape == shape else None
 
 
 def check_texts(texts: Sequence[str], name: str = "texts", *, utf8: bool = True) -> list[str]:
