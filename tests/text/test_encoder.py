@@ -222,6 +222,22 @@ def test_a_device_that_is_not_there_is_named(folder, device):
         Encoder(folder, device=device)
 
 
+@pytest.mark.parametrize("plain", [True, False], ids=["plain", "general"])
+def test_an_encoder_moves_to_a_device_that_is_there(folder, monkeypatch, plain):
+    if not plain:
+        pytest.importorskip("sentence_transformers")
+        monkeypatch.setattr(_readers.PlainReader, "fits", staticmethod(lambda folder: False))
+    encoder = Encoder(folder, dtype="float32", device="cpu")
+    before = encoder.encode(TEXTS)
+    with pytest.raises(ValueError, match="device 'foo' cannot be used here"):
+        encoder.to("foo")
+    there = "cuda" if torch.cuda.is_available() else "cpu"
+    assert encoder.to(there) is encoder
+    assert encoder.encode(TEXTS) == pytest.approx(before, abs=1e-4)
+    encoder.to("meta")
+    assert {one.device.type for one in encoder.model.parameters()} == {"meta"}
+
+
 @pytest.fixture
 def gpt2(tmp_path):
     """A small random GPT-2, whose tokeniser knows nothing to fill rows up with."""

@@ -147,6 +147,28 @@ class Encoder:
                 np.save(sink, embeddings, allow_pickle=False)
         return embeddings
 
+    def to(self, device: str) -> Encoder:
+        """Move to a device.
+
+        Parameters
+        ----------
+        device : str
+            Such as "cpu" or "cuda".
+
+        Returns
+        -------
+        Encoder
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such device.
+        """
+        check_device(device)
+        self.model.to(device)
+        return self
+
     def pieces(self, text: str) -> list[str]:
         """Return the pieces that a text is cut into before it is encoded.
 

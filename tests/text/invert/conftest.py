@@ -42,6 +42,9 @@ class Bag:
                 found[at, sum(map(ord, word)) % DIM] += 1
         return found
 
+    def to(self, device):
+        return self
+
 
 @pytest.fixture
 def bag():

@@ -152,6 +152,23 @@ def test_a_device_that_is_not_there_is_named(saved, bag):
         Inverter.from_pretrained(saved[1], encoder=bag(), device="gpu")
 
 
+def test_all_parts_move_to_a_device(saved, bert, tmp_path, monkeypatch):
+    from vicinal.text import encoder as module
+
+    reader, asked = module.open_reader, []
+    monkeypatch.setattr(
+        module, "open_reader", lambda name, device: asked.append(device) or reader(name, device)
+    )
+    adaptor = Adaptor(8, 24, soft_tokens=2, hidden=4)
+    whole = Inverter(module.Encoder(bert, device="cpu"), adaptor, saved[0].decoder)
+    whole.save_pretrained(tmp_path / "whole")
+    Inverter.from_pretrained(tmp_path / "whole", device="cpu")
+    assert asked == ["cpu", "cpu"]  # not on a GPU first
+    whole.to("meta")
+    parts = (whole.encoder.model, whole.adaptor, whole.decoder.network)
+    assert {each.device.type for part in parts for each in part.parameters()} == {"meta"}
+
+
 def test_with_a_task_the_whole_is_pushed_and_says_what_it_is(saved, monkeypatch, tmp_path, bag):
     import huggingface_hub
 

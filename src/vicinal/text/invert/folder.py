@@ -96,7 +96,11 @@ def push(inverter: Inverter, name: str, token: str | None) -> None:
 
 
 def load(
-    folder: Path, encoder: Encoder | str | PathLike[str] | None, llm: Any, backend: str
+    folder: Path,
+    encoder: Encoder | str | PathLike[str] | None,
+    llm: Any,
+    backend: str,
+    device: str | None = None,
 ) -> tuple[Encoder, Adaptor, Decoder, dict[str, Any], str]:
     """Return encoder, adaptor, decoder, notes and the card's opening of a saved inverter."""
     from vicinal.text.invert.card import read_preface
@@ -109,7 +113,7 @@ def load(
     said = read_card(folder, CARD, FORMAT, _VERSION, "an inverter")
     weights = _read_weights(folder)
     try:
-        reader = _encoder(folder, said["encoder"], encoder)
+        reader = _encoder(folder, said["encoder"], encoder, device)
         check_fit(said["encoder"], reader, folder)
         shape = said["adaptor"]
         adaptor = Adaptor(
@@ -176,12 +180,16 @@ def find_folder(source: str | PathLike[str]) -> Path:
 
 
 def _encoder(
-    folder: Path, said: Mapping[str, Any], given: Encoder | str | PathLike[str] | None
+    folder: Path,
+    said: Mapping[str, Any],
+    given: Encoder | str | PathLike[str] | None,
+    device: str | None,
 ) -> Encoder:
     from vicinal.text.encoder import Encoder
     from vicinal.text.models import needed_by
 
-    settings = {"normalise": said["normalise"], "max_tokens": said["max_tokens"]}
+    settings: dict[str, Any] = {"normalise": said["normalise"], "device": device}
+    settings["max_tokens"] = said["max_tokens"]
     if isinstance(given, (str, PathLike)):
         return Encoder(given, **settings)
     if given is not None:

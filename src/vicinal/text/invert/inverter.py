@@ -108,7 +108,8 @@ class Inverter:
         llm : str, path or model, optional
             The language model that it was made for, where it does not lie where it lay.
         device : str, optional
-            Such as "cpu" or "cuda"; the CPU where left out.
+            Such as "cpu" or "cuda", for all its parts. Where left out, the encoder is on the
+            fastest there is, adaptor and language model are on the CPU.
         backend : {"torch", "vllm"}, default "torch"
             What runs the language model; "vllm" only writes, and needs a GPU.
 
@@ -131,7 +132,9 @@ class Inverter:
         check_choice("backend", backend, ["torch", "vllm"])
         if device is not None:
             check_device(device)  # before a large model is read
-        reader, adaptor, decoder, notes, preface = load(find_folder(source), encoder, llm, backend)
+        reader, adaptor, decoder, notes, preface = load(
+            find_folder(source), encoder, llm, backend, device
+        )
         made = cls(reader, adaptor, decoder, notes=notes)
         made.preface = preface
         return made if device is None else made.to(device)
@@ -247,7 +250,7 @@ class Inverter:
         push(self, name, token)
 
     def to(self, device: str) -> Inverter:
-        """Move adaptor and language model to a device.
+        """Move encoder, adaptor and language model to a device.
 
         Parameters
         ----------
@@ -265,6 +268,7 @@ class Inverter:
             If there is no such device.
         """
         check_device(device)
+        self.encoder.to(device)
         self.adaptor.to(device)
         self.decoder.to(device)
         return self

@@ -368,7 +368,8 @@ class TaskInverter(Inverter):
         llm : str, path or model, optional
             The language model that it was made for, where it does not lie where it lay.
         device : str, optional
-            Such as "cpu" or "cuda"; the CPU where left out.
+            Such as "cpu" or "cuda", for all its parts. Where left out, an encoder that did not
+            learn is on the fastest there is, the rest on the CPU.
         backend : {"torch", "vllm"}, default "torch"
             What runs the language model.
 
