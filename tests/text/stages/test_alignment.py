@@ -96,15 +96,15 @@ def _cosine(a, b):
 
 
 class Interrupted(HuggingFaceDecoder):
-    """Presses Ctrl-C in the middle of a step."""
+    """Presses Ctrl-C, or sends another signal, in the middle of a step."""
 
-    at = 0
+    at, number = 0, signal.SIGINT
 
     def loss(self, soft, rows):
         if soft.requires_grad:
             self.at -= 1
             if self.at == 0:
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(self.number)
         return super().loss(soft, rows)
 
 
@@ -130,6 +130,37 @@ class TestResuming:
         with pytest.raises(KeyboardInterrupt):
             align(stopped, small.sentences()[2000:2400], **QUICK)
         assert signal.getsignal(signal.SIGINT) is before
+
+    def test_told_to_end_it_keeps_the_step_and_ends_as_it_would_have(self, small, tmp_path):
+        texts = small.sentences()[2000:2400]
+        kept = []
+
+        def end(number, frame):
+            kept.append((tmp_path / "c" / "state.safetensors").is_file())
+            raise SystemExit(128 + number)
+
+        before = signal.signal(signal.SIGTERM, end)
+        try:
+            stopped = small.build(Interrupted)
+            stopped.decoder.at, stopped.decoder.number = 23, signal.SIGTERM
+            with pytest.raises(SystemExit, match="143"):
+                align(stopped, texts, checkpoint=tmp_path / "c", **QUICK)
+            assert signal.getsignal(signal.SIGTERM) is end
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        assert kept == [True]
+        resumed = align(small.build(), texts, checkpoint=tmp_path / "c", **QUICK)
+        assert small.same(align(small.build(), texts, **QUICK), resumed)
+
+    def test_a_signal_that_is_ignored_stays_ignored(self, small):
+        stopped = small.build(Interrupted)
+        stopped.decoder.at, stopped.decoder.number = 2, signal.SIGTERM
+        before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            found = align(stopped, small.sentences()[2000:2100], **{**QUICK, "steps": 3})
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        assert found.notes["aligned"]["steps"] == 3
 
     def test_other_settings_are_named(self, small, tmp_path):
         texts = small.sentences()[2000:2100]

@@ -112,7 +112,8 @@ def align(
         If texts or a setting are not what they should be, the loss is not finite, or the
         checkpoint was begun with something else.
     KeyboardInterrupt
-        After Ctrl-C, once all is kept in ``checkpoint``.
+        After Ctrl-C, once all is kept in ``checkpoint``; it is kept where the process is told to
+        end (SIGTERM), too.
 
     Warns
     -----

@@ -181,7 +181,7 @@ class Fitting:
     def run(self, workplace: Workplace, *, progress: bool, save_every: float = 300.0) -> None:
         """Learn until the last step or until patience ends; the best weights are there then.
 
-        Ctrl-C takes effect after the step, when all is kept.
+        Ctrl-C, or being told to end (SIGTERM), takes effect after the step, when all is kept.
         """
         self._resume(workplace)
         kept = time.monotonic()
@@ -197,7 +197,7 @@ class Fitting:
                 advance()
                 if interrupted:
                     self._keep(workplace)
-                    raise KeyboardInterrupt
+                    _pass_on(interrupted.pop())
                 if time.monotonic() - kept > save_every:
                     self._keep(workplace)
                     kept = time.monotonic()
@@ -346,22 +346,35 @@ def shown_progress(progress: bool | None) -> bool:
 
 @contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """Collect Ctrl-C instead of stopping in the middle of a step; a second one stops at once."""
+    """Collect SIGINT and SIGTERM instead of stopping within a step; a second one stops at once."""
     found: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield found  # handlers belong to the main thread
         return
-    usual = signal.getsignal(signal.SIGINT)
+    usual: dict[int, Any] = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        handler = signal.getsignal(number)
+        if handler not in (None, signal.SIG_IGN):
+            usual[number] = handler
 
     def note(number: int, frame: Any) -> None:
         found.append(number)
-        signal.signal(signal.SIGINT, usual)
+        signal.signal(number, usual[number])
 
-    signal.signal(signal.SIGINT, note)
+    for number in usual:
+        signal.signal(number, note)
     try:
         yield found
     finally:
-        signal.signal(signal.SIGINT, usual)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+def _pass_on(number: int) -> None:
+    """Do what a collected signal asks for; its own handler is back by then."""
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    signal.raise_signal(number)
 
 
 @contextmanager

@@ -126,7 +126,8 @@ def refine(
         If texts, labels or a setting are not what they should be, there is one class only, the
         encoder cannot be tuned, or the checkpoint was begun with something else.
     KeyboardInterrupt
-        After Ctrl-C, once all is kept in ``checkpoint``.
+        After Ctrl-C, once all is kept in ``checkpoint``; it is kept where the process is told to
+        end (SIGTERM), too.
 
     Warns
     -----
