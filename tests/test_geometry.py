@@ -264,8 +264,8 @@ def test_parameters_that_do_not_go_together(arguments, says):
 def test_bad_points(work):
     with pytest.raises(ValueError, match="X holds NaN"):
         work([[math.nan]], [[0.1]])
-    with pytest.raises(ValueError, match="Y holds NaN or inf"):
-        work([[0.1]], [[math.inf]])
+    with pytest.raises(ValueError, match=r"Y holds NaN or infinity in 2 row.s., the first.* row 1"):
+        work([[0.1]] * 3, [[0.1], [math.inf], [math.nan]])
     with pytest.raises(ValueError, match=r"X has 1 row.s. outside the ball.*rescale_to_ball"):
         work([[0.1], [1.0]], [[0.1], [0.2]], "hyperbolic")
     with pytest.raises(ValueError, match="shape"):

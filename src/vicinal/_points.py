@@ -20,6 +20,7 @@ __all__ = [
     "row_norms",
     "row_squares",
     "safe_unit",
+    "which_rows",
 ]
 
 #: Temporary arrays hold at most about this many numbers.
@@ -59,8 +60,17 @@ def _matrix(X: Any, name: str, xp: Any) -> Any:
         half = x.dtype.kind == "f" if xp is np else x.is_floating_point()
         x = cast(x, xp.float32 if half and x.dtype.itemsize == 2 else xp.float64)
     if not bool(xp.isfinite(x).all()):
-        raise ValueError(f"{name} holds NaN or infinity. Drop or fill those rows first.")
+        raise ValueError(
+            f"{name} holds NaN or infinity in {which_rows(~xp.isfinite(x))}. Drop or fill those "
+            "rows first."
+        )
     return x
+
+
+def which_rows(bad: Any) -> str:
+    """Say how many rows have something bad in them, and the first of them."""
+    rows = plain(bad).reshape(len(bad), -1).any(axis=1)
+    return f"{int(rows.sum())} row(s), the first of them row {int(rows.argmax())}"
 
 
 def _namespace(*arrays: Any) -> Any:

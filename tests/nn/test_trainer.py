@@ -328,8 +328,16 @@ def test_bad_input(tmp_path):
         trainer(tmp_path, Mixup(layers=[2, 7]))
     with pytest.raises(ValueError, match="each of the 22 training rows, got 3"):
         trainer(tmp_path, embeddings=np.zeros((3, 2)))
-    with pytest.raises(ValueError, match="embeddings hold NaN"):
-        trainer(tmp_path, embeddings=np.full((N, 2), np.nan))
+    with pytest.raises(ValueError, match="embeddings hold NaN or infinity in 22 row"):
+        trainer(tmp_path, embeddings=torch.full((N, 2), np.nan, requires_grad=True))
+    for weights, said in (
+        ([1, 2], r"each of the 3 classes of the model, got shape \(2,\)"),
+        ([1, -1, 2], "at least 0, got -1 for class 1"),
+        ([1, 1, np.inf], "got inf for class 2"),
+        ([0, 0, 0], "class_weights are all 0"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            trainer(tmp_path, class_weights=weights)
     with pytest.raises(ValueError, match="accuracy_rows must be at least 0"):
         trainer(tmp_path, accuracy_rows=-1)
     lost = trainer(tmp_path, Mixup(pairing=vicinal.Farthest(0.1)))

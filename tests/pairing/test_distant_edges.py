@@ -53,7 +53,9 @@ def test_bad_rows(embeddings, drawn):
     zero = X.copy()
     zero[4] = 0
     for balanced in (False, True):
-        with pytest.raises(ValueError, match="NaN"):
+        with pytest.raises(
+            ValueError, match=r"NaN or infinity in 1 row.s., the first of them row 3"
+        ):
             Farthest(0.1, balanced=balanced).pair(hole)
         with pytest.raises(ValueError, match="row 4"):
             Farthest(0.1, "cosine", balanced=balanced).pair(zero)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import Trainer, TrainerCallback
+from transformers import PreTrainedModel, Trainer, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from vicinal._checks import check_count
+from vicinal._points import which_rows
 from vicinal._random import Seeds
 from vicinal.nn._embeddings import Embeddings
 from vicinal.nn.batches import PairBatchSampler, looks_at_rows
@@ -64,8 +65,8 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     ------
     ValueError
         If the model's layers are not found, it is to be compiled as a whole, embeddings do not
-        fit the training data or are not finite, or batches are to be split over devices or
-        processes.
+        fit the training data or are not finite, class weights do not fit the model, or batches
+        are to be split over devices or processes.
 
     Notes
     -----
@@ -125,9 +126,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         if accuracy_rows is not None:
             check_count("accuracy_rows", accuracy_rows, low=0)
         self._accuracy_rows = accuracy_rows
-        self._class_weights = (
-            None if class_weights is None else torch.tensor(np.asarray(class_weights, np.float32))
-        )
+        self._class_weights = None if class_weights is None else self._weights_of(class_weights)
         self._seen: dict[str, list[float]] = {}
         self._distance: float | None = None
         self._turn = (-1, 0)
@@ -143,7 +142,32 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
                 f"{len(rows)}."
             )
         if not np.isfinite(rows).all():
-            raise ValueError("embeddings hold NaN or infinity. Fill or drop those rows first.")
+            raise ValueError(
+                f"embeddings hold NaN or infinity in {which_rows(~np.isfinite(rows))}. Fill or "
+                "drop those rows first."
+            )
+
+    def _weights_of(self, class_weights: npt.ArrayLike) -> torch.Tensor:
+        """Return the weights of classes, one for each that the model knows."""
+        weights = torch.as_tensor(class_weights, dtype=torch.float32).detach().clone()
+        # of another module, what its encoder's configuration says is not what its head has
+        pretrained = isinstance(self.model, PreTrainedModel)
+        known = getattr(self.model.config, "num_labels", None) if pretrained else None
+        if weights.dim() != 1 or known not in (None, len(weights)):
+            raise ValueError(
+                "class_weights must be one number for each "
+                f"{'class' if known is None else f'of the {known} classes of the model'}, got "
+                f"shape {tuple(weights.shape)}. They are in the order of class numbers."
+            )
+        bad = ~(weights.isfinite() & (weights >= 0))
+        if bad.any():
+            raise ValueError(
+                f"class_weights must be finite numbers of at least 0, got {weights[bad][0]:g} for "
+                f"class {int(bad.int().argmax())}. A class of weight 0 is not learnt."
+            )
+        if not weights.any():
+            raise ValueError("class_weights are all 0, so that nothing is learnt. Raise some.")
+        return weights
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train the model, mixing as ``mixup`` says.

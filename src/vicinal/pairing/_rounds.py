@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._points import which_rows
 from vicinal._random import Seeds
 
 __all__ = [
@@ -166,5 +167,8 @@ def as_points(name: str, rows: Rows) -> npt.NDArray[np.floating[Any]]:
     if X.ndim != 2 or X.shape[1] == 0:
         raise ValueError(f"{name} needs an array of shape (n_rows, n_features), got {X.shape}.")
     if not np.isfinite(X).all():
-        raise ValueError(f"{name} needs finite numbers, got NaN or infinity. Fill them first.")
+        raise ValueError(
+            f"{name} needs finite numbers, got NaN or infinity in {which_rows(~np.isfinite(X))}. "
+            "Fill them first."
+        )
     return X
