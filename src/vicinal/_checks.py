@@ -26,12 +26,21 @@ def check_number(
     above = number > low if open_low else number >= low
     below = number < high if open_high else number <= high
     if not (math.isfinite(number) and above and below):
-        left, right = "(" if open_low or low == -math.inf else "[", ")" if open_high else "]"
+        allowed = _interval(low, high, open_low, open_high)
         raise ValueError(
-            f"{name} must be a finite number in {left}{low:g}, {high:g}{right}, got {value!r}."
+            f"{name} must be a finite number{allowed}, got {value!r}."
             + (f" {hint}" if hint else "")
         )
     return number
+
+
+def _interval(low: float, high: float, open_low: bool, open_high: bool) -> str:
+    if high == math.inf:
+        if low == -math.inf:
+            return ""
+        return f" above {low:g}" if open_low else f" of at least {low:g}"
+    left, right = "(" if open_low or low == -math.inf else "[", ")" if open_high else "]"
+    return f" in {left}{low:g}, {high:g}{right}"
 
 
 def check_count(name: str, value: Any, *, low: int = 1, hint: str = "") -> int:

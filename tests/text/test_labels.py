@@ -33,6 +33,8 @@ def test_classes_are_sorted_and_numbered(labels, classes, numbers):
         (["a", float("nan")], ValueError, "missing value at position 1"),
         ([1.0, 2.0], TypeError, "float 1.0 at position 0. Convert them to int"),
         ([0.5, 0.7], TypeError, "Cut the numbers into named classes"),
+        ([0.0, 0.37], TypeError, "float 0.37 at position 1. Cut the numbers into named classes"),
+        ([float("inf"), 1.0], TypeError, "float inf at position 0. Cut the numbers"),
         ("ab", TypeError, "one label for each text, got one string"),
         ([["a"], ["b"]], TypeError, "got list at position 0"),
         (np.zeros((2, 2)), TypeError, "got ndarray at position 0. Each text has one label"),

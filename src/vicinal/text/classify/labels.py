@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -55,12 +54,7 @@ def listed_labels(
                 f"{name} has a missing value {place(at)}. Drop the rows without a label."
             )
         if isinstance(one, float):
-            whole = math.isfinite(one) and one == int(one)
-            remedy = "Convert them to int." if whole else "Cut the numbers into named classes."
-            raise TypeError(
-                f"{name} must be class names (str, int or bool), got the float {one!r} "
-                f"{place(at)}. {remedy}"
-            )
+            raise TypeError(_no_number(name, listed, at, place))
         if not isinstance(one, (str, int)):
             raise TypeError(_no_name(name, one, place(at)))
     kinds = {type(one) for one in listed}
@@ -68,6 +62,16 @@ def listed_labels(
         names = " and ".join(sorted(kind.__name__ for kind in kinds))
         raise ValueError(f"{name} are of several kinds, {names}. Convert them to str.")
     return listed
+
+
+def _no_number(name: str, listed: list[Any], first: int, place: Callable[[int], str]) -> str:
+    parts = (at for at, one in enumerate(listed) if isinstance(one, float) and one % 1 > 0)
+    at = next(parts, first)
+    remedy = "Cut the numbers into named classes." if listed[at] % 1 else "Convert them to int."
+    return (
+        f"{name} must be class names (str, int or bool), got the float {listed[at]!r} {place(at)}. "
+        f"{remedy}"
+    )
 
 
 def _no_name(name: str, one: object, where: str) -> str:
