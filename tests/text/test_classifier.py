@@ -166,6 +166,12 @@ def test_what_does_not_fit_is_refused(trained, tmp_path, change, said):
         MixupTextClassifier.load(tmp_path / "model")
 
 
+def test_a_saved_classifier_is_no_model_to_train_from(trained, tmp_path):
+    trained.save(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"was trained and saved. Read it with .*\.load\("):
+        MixupTextClassifier(tmp_path / "model").fit(TEXTS, LABELS)
+
+
 def test_missing_and_broken_files_are_named(trained, tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no text classifier in"):
         MixupTextClassifier.load(tmp_path)
@@ -249,7 +255,8 @@ def test_rare_classes_weigh_more_where_asked(monkeypatch):
         ({"method": "dmx"}, ValueError, "Did you mean 'dmix'"),
         ({"metric": "cosin"}, ValueError, "cosine"),
         ({"epochs": 0}, ValueError, "epochs must be at least 1"),
-        ({"learning_rate": 0}, ValueError, "learning_rate must be"),
+        ({"learning_rate": 0}, ValueError, "learning_rate must be a finite number above 0, got 0"),
+        ({"weight_decay": -1}, ValueError, "must be a finite number of at least 0, got -1"),
         ({"mixup": "dmix"}, TypeError, "use method="),
         ({"class_weight": "even"}, ValueError, "class_weight must be one of"),
         ({"pooling": "max"}, ValueError, "pooling must be one of"),
@@ -295,7 +302,7 @@ def test_a_hub_that_is_not_there_is_explained(monkeypatch):
     monkeypatch.setattr(AutoConfig, "from_pretrained", unreachable)
     with pytest.raises(OSError, match=r"'some-model' could not be loaded .* say 'offline'"):
         MixupTextClassifier("some-model").fit(TEXTS, LABELS)
-    with pytest.raises(FileNotFoundError, match="There is no model folder"):
+    with pytest.raises(FileNotFoundError, match=r"There is no model folder.* Give a folder that"):
         MixupTextClassifier("./no-model").fit(TEXTS, LABELS)
 
 

@@ -79,7 +79,10 @@ def resolve_model(model: str | PathLike[str]) -> str:
     if looks_like_path:
         folder = Path(name).expanduser()
         near = [str(one) for one in folder.parent.glob("*") if one.is_dir()]
-        raise FileNotFoundError(f"There is no model folder {name!r}.{did_you_mean(name, near)}")
+        raise FileNotFoundError(
+            f"There is no model folder {name!r}.{did_you_mean(name, near)} Give a folder that is "
+            "there, or the name of a model on a hub."
+        )
     return name
 
 

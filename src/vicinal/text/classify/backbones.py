@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from vicinal.text.classify.saving import refuse_saved
 from vicinal.text.classify.words import PIECES, hash_words
 from vicinal.text.encoder import check_texts
 from vicinal.text.models import resolve_model, unavailable
@@ -127,6 +128,7 @@ class Pretrained(Backbone):
     def from_source(cls, model: str, max_tokens: int, pooling: str) -> Pretrained:
         """Return the backbone of a folder, a hub name or "offline"."""
         source = resolve_model(model)
+        refuse_saved(source)
         if pooling == "auto":
             # a sentence encoder was trained to be averaged; its head for one token was not
             averaged = (Path(source) / "modules.json").is_file() or "sentence-transformers" in model

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vicinal.text.classify.backbones import Backbone
     from vicinal.text.classify.classifier import MixupTextClassifier
 
-__all__ = ["check_target", "load", "save"]
+__all__ = ["check_target", "load", "refuse_saved", "save"]
 
 _FORMAT, _VERSION = "vicinal-text-classifier", 1
 _CARD, _WEIGHTS = "classifier.json", "weights.safetensors"
@@ -31,6 +31,21 @@ def check_target(folder: Path) -> None:
         If the folder above it does not exist.
     """
     check_folder(folder, _CARD, _FORMAT, "a classifier")
+
+
+def refuse_saved(model: str) -> None:
+    """Refuse a folder of a trained classifier as a model to train from.
+
+    Raises
+    ------
+    ValueError
+        With how to read it.
+    """
+    if (Path(model) / _CARD).is_file():
+        raise ValueError(
+            f"model={model!r} is a text classifier that was trained and saved. Read it with "
+            f"MixupTextClassifier.load({model!r}); to train one, name the model it was made from."
+        )
 
 
 def save(model: MixupTextClassifier, backbone: Backbone, net: Any, folder: Path) -> None:
