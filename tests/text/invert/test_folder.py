@@ -57,6 +57,44 @@ def test_the_card_keeps_what_a_person_wrote(saved, bag):
     assert (folder / "README.md").read_text("utf-8").startswith("# Mine\n\n<!--")
 
 
+def test_the_card_says_how_it_was_aligned_and_where_its_loss_was_lowest(small, tmp_path):
+    losses = [(6.25, None), (4.5, 5.0), (4.75, 3.0)]
+    small.notes = {
+        "aligned": {"texts": 12345, "steps": 20, "seed": 0, "recipe": {"noise": 0.1}},
+        "history": [
+            {"step": 10.0 * at, "validation_loss": held} | ({"loss": learnt} if learnt else {})
+            for at, (held, learnt) in enumerate(losses)
+        ],
+    }
+    small.save_pretrained(tmp_path / "kept")
+    card = (tmp_path / "kept" / "README.md").read_text("utf-8")
+    assert "## Alignment" in card
+    for row in ("texts | 12,345", "steps | 20", "recipe: noise | 0.1"):
+        assert f"| {row} |" in card
+    for row in ("0 | - | 6.250", "10 | 5.000 | 4.500", "20 | 3.000 | 4.750"):
+        assert f"| {row} |" in card
+
+
+def test_with_a_task_the_one_card_names_it_and_keeps_what_a_person_wrote(small, tmp_path, bag):
+    from vicinal.text.invert import TaskInverter
+    from vicinal.text.invert.task import Head
+
+    head = Head(np.array(["a", "b | c"]), np.zeros((2, 8), np.float32), np.zeros(2, np.float32))
+    task = TaskInverter(small.encoder, small.adaptor, small.decoder, head)
+    task.notes = {"task": {"tune": "head", "labelled": 30}}
+    folder = tmp_path / "task"
+    task.save_pretrained(folder)
+    card = (folder / "README.md").read_text("utf-8")
+    assert "`vicinal.text.TaskInverter.from_pretrained`" in card
+    assert r"| classes | a, b \| c |" in card
+    assert "| labelled | 30 |" in card
+    assert not (folder / "inverter" / "README.md").exists()
+    assert TaskInverter.from_pretrained(folder, encoder=bag()).preface == ""
+    (folder / "README.md").write_text("# Mine\n\n" + card[card.index("<!--") :], "utf-8")
+    TaskInverter.from_pretrained(folder, encoder=bag()).save_pretrained(folder)
+    assert (folder / "README.md").read_text("utf-8").startswith("# Mine\n\n<!--")
+
+
 def test_another_encoder_is_refused_by_name_and_fingerprint(saved, bag):
     _, folder = saved
     with pytest.raises(
@@ -192,7 +230,7 @@ def test_with_a_task_the_whole_is_pushed_and_says_what_it_is(saved, monkeypatch,
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Hub)
     task.push_to_hub("me/task")
-    assert sent["files"] == {"task.json", "head.safetensors", "inverter"}
+    assert sent["files"] == {"README.md", "task.json", "head.safetensors", "inverter"}
     task.save_pretrained(tmp_path / "task")
     with pytest.raises(ValueError, match=r"with a task. Load it with TaskInverter"):
         Inverter.from_pretrained(tmp_path / "task", encoder=bag())

@@ -83,6 +83,12 @@ class TestFrozenLanguageModel:
         assert history[-1]["validation_loss"] < 0.5 * history[0]["validation_loss"]
         json.dumps(aligned[1].notes)
 
+    def test_notes_tell_what_it_learnt_from_and_how(self, aligned):
+        recipe = {"batch_size": 32, "learning_rate": 3e-3, "decoder_rate": 3e-4}
+        recipe |= {"warmup": 15, "noise": 0.0}
+        said = {"texts": 4000, "steps": 150, "seed": 0, "recipe": recipe}
+        assert aligned[1].notes["aligned"] == said
+
     def test_embeddings_are_centred_once(self, small, aligned):
         _, found, _ = aligned
         E = found.encode(small.sentences()[2000:6000])

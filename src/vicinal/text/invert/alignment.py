@@ -36,6 +36,9 @@ __all__ = [
     "short_rows",
 ]
 
+#: Settings of a fit that the notes of an aligned inverter keep.
+_TOLD = ("batch_size", "learning_rate", "decoder_rate", "warmup", "noise")
+
 
 def align(
     inverter: Inverter,
@@ -168,7 +171,8 @@ def align(
     examples = Examples(embeddings, rows, validation, seeds)
     history = fit(adaptor, decoder, examples, recipe, workplace, progress=show)
     notes = {**inherited_notes(inverter), "history": history}
-    notes["aligned"] = {"texts": len(texts), "steps": int(history[-1]["step"])}
+    notes["aligned"] = {"texts": len(texts), "steps": int(history[-1]["step"]), "seed": seed}
+    notes["aligned"]["recipe"] = {name: getattr(recipe, name) for name in _TOLD}
     return Inverter(inverter.encoder, adaptor, decoder, notes=notes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,16 @@ tags: [text-generation, embedding-inversion, mixup]
 
 Turns sentence embeddings back into sentences: load it with `vicinal.text.Inverter.from_pretrained`.
 It was aligned by its owner, who can say more about it here."""
+_TASK_PREFACE = """---
+library_name: vicinal
+tags: [text-generation, text-classification, embedding-inversion, mixup]
+---
+
+# An inverter with a task
+
+Turns sentence embeddings back into sentences, and tells classes apart: load it with
+`vicinal.text.TaskInverter.from_pretrained`. It was taught by its owner, who can say more about it
+here."""
 _MEASURED = re.compile(r"(closeness|below_0\.7|bleu|per_second)_(\d+)")
 _HEADS = {
     "closeness": "closeness",
@@ -44,10 +55,11 @@ def read_preface(path: Path) -> str:
     """
     if not path.is_file():
         return ""
-    return path.read_text("utf-8").partition(_LINE)[0].rstrip()
+    found = path.read_text("utf-8").partition(_LINE)[0].rstrip()
+    return "" if found in (_PREFACE, _TASK_PREFACE) else found
 
 
-def write_card(said: Mapping[str, Any], preface: str = "") -> str:
+def write_card(said: Mapping[str, Any], preface: str = "", classes: Sequence[Any] = ()) -> str:
     """Return a card in Markdown.
 
     Parameters
@@ -56,23 +68,30 @@ def write_card(said: Mapping[str, Any], preface: str = "") -> str:
         What the JSON file of a saved inverter says.
     preface : str
         What comes first, as a person wrote it.
+    classes : sequence, optional
+        What it tells apart, where it knows a task.
 
     Returns
     -------
     str
         The card.
     """
-    parts = [preface or _PREFACE, _LINE, _identity(said)]
+    own = _TASK_PREFACE if len(classes) else _PREFACE
+    parts = [preface or own, _LINE, _identity(said, classes)]
     notes = said.get("notes") or {}
     figures = [one for one in notes.get("figures") or [] if isinstance(one, Mapping)]
     if figures:
         parts.append(_figures(figures))
-    if isinstance(notes.get("training"), Mapping):
-        parts.append(_training(notes["training"]))
+    for name, head in (("training", "Training"), ("aligned", "Alignment"), ("task", "Task")):
+        if isinstance(notes.get(name), Mapping):
+            parts.append(f"## {head}\n\n" + _settings(notes[name]))
+    history = [one for one in notes.get("history") or [] if isinstance(one, Mapping)]
+    if history:
+        parts.append(_losses(history))
     return "\n\n".join(parts) + "\n"
 
 
-def _identity(said: Mapping[str, Any]) -> str:
+def _identity(said: Mapping[str, Any], classes: Sequence[Any]) -> str:
     encoder, adaptor, decoder = said["encoder"], said["adaptor"], said["decoder"]
     model = decoder.get("name", "nano's own, kept here")
     how = decoder.get("tuning", "whole")
@@ -83,6 +102,8 @@ def _identity(said: Mapping[str, Any]) -> str:
         ("soft tokens", f"{adaptor['soft_tokens']}, through a layer of {adaptor['hidden']}"),
         ("format", f"{said['format']} {said['version']}, written by vicinal {said['vicinal']}"),
     ]
+    if len(classes):
+        rows.append(("classes", ", ".join(map(_cell, classes))))
     return "## What it is\n\n" + _table(("part", "here"), rows)
 
 
@@ -109,14 +130,37 @@ def _figures(figures: Sequence[Mapping[str, Any]]) -> str:
     ) + _table(heads, rows)
 
 
-def _training(training: Mapping[str, Any]) -> str:
+def _settings(said: Mapping[str, Any]) -> str:
     rows: list[tuple[str, str]] = []
-    for name, value in training.items():
+    for name, value in said.items():
         if isinstance(value, Mapping):
             rows += [(f"{name}: {key}", _number(one)) for key, one in value.items()]
         else:
             rows.append((name, _number(value)))
-    return "## Training\n\n" + _table(("setting", "value"), rows)
+    return _table(("setting", "value"), rows)
+
+
+def _losses(history: Sequence[Mapping[str, Any]]) -> str:
+    steps = [0, len(history) - 1]
+    held_out = [one.get("validation_loss", math.inf) for one in history]
+    steps.append(held_out.index(min(held_out)))
+    rows = [
+        [_number(int(one["step"])), *(_rounded(one.get(n)) for n in ("loss", "validation_loss"))]
+        for one in (history[at] for at in sorted(set(steps)))
+    ]
+    return (
+        "## Loss\n\n"
+        "Mean negative log-likelihood of a token, in the last training: at its first and last "
+        "evaluation, and where it was lowest on texts held out, whose weights were taken.\n\n"
+    ) + _table(("step", "texts learnt from", "texts held out"), rows)
+
+
+def _rounded(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _cell(value: Any) -> str:
+    return " ".join(str(value).replace("|", r"\|").split())
 
 
 def _number(value: Any) -> str:

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from vicinal.text.encoder import Encoder
     from vicinal.text.invert.inverter import Inverter
 
-__all__ = ["CARD", "FORMAT", "NANO", "TASK", "check_fit", "find_folder", "load", "push", "save"]
+__all__ = [
+    "CARD",
+    "FORMAT",
+    "NANO",
+    "README",
+    "TASK",
+    "check_fit",
+    "find_folder",
+    "load",
+    "push",
+    "save",
+]
 
 #: Where the inverter that comes with the package lies.
 NANO = Path(__file__).parents[1] / "nano"
@@ -26,7 +37,8 @@ CARD = "config.json"
 #: The file by which an inverter with a task is known.
 TASK = "task.json"
 FORMAT, _VERSION = "vicinal-inverter", 1
-_WEIGHTS, _README = "model.safetensors", "README.md"
+README = "README.md"
+_WEIGHTS = "model.safetensors"
 _EXACT = ("adaptor.mean", "adaptor.scale", "adaptor.loudness")
 
 
@@ -71,7 +83,7 @@ def save(inverter: Inverter, folder: str | PathLike[str], *, half: bool = False)
         (beside / _WEIGHTS).write_bytes(to_bytes(kept, {"format": FORMAT}))
         (beside / CARD).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", "utf-8")
         decoder.save(beside)
-        (beside / _README).write_text(write_card(said, inverter.preface), "utf-8")
+        (beside / README).write_text(write_card(said, inverter.preface), "utf-8")
 
 
 def push(inverter: Inverter, name: str, token: str | None) -> None:
@@ -129,7 +141,7 @@ def load(
             f"{CARD} and {_WEIGHTS} in {str(folder)!r} do not fit together ({_first_line(error)}). "
             "Files of two inverters were mixed up, or one was changed; save it again."
         ) from error
-    return reader, adaptor, decoder, said.get("notes", {}), read_preface(folder / _README)
+    return reader, adaptor, decoder, said.get("notes", {}), read_preface(folder / README)
 
 
 def check_fit(said: Mapping[str, Any], encoder: Encoder, folder: Path) -> None:

@@ -321,7 +321,8 @@ class TaskInverter(Inverter):
 
         from vicinal import __version__
         from vicinal.text._folders import check_folder, replacing_folder
-        from vicinal.text.invert.folder import TASK
+        from vicinal.text.invert.card import write_card
+        from vicinal.text.invert.folder import CARD, README, TASK
 
         target = check_folder(folder, TASK, FORMAT, "an inverter with a task")
         classes = self.classes_
@@ -340,7 +341,12 @@ class TaskInverter(Inverter):
         }
         head = {"coefficients": self.head.coefficients, "intercepts": self.head.intercepts}
         with replacing_folder(target) as beside:
-            super().save_pretrained(beside / _INVERTER, half=half)
+            inner = beside / _INVERTER
+            super().save_pretrained(inner, half=half)
+            (inner / README).unlink()  # one card is enough, and hubs show the outer one
+            about = json.loads((inner / CARD).read_text("utf-8"))
+            card = write_card(about, self.preface, classes.tolist())
+            (beside / README).write_text(card, "utf-8")
             if isinstance(self.encoder, TaskEncoder):
                 (beside / _ENCODER).mkdir()
                 self.encoder.save(beside / _ENCODER)
@@ -390,7 +396,8 @@ class TaskInverter(Inverter):
         from safetensors.numpy import load_file
 
         from vicinal.text._folders import read_card
-        from vicinal.text.invert.folder import TASK, find_folder
+        from vicinal.text.invert.card import read_preface
+        from vicinal.text.invert.folder import README, TASK, find_folder
 
         if device is not None:
             check_device(device)
@@ -430,7 +437,7 @@ class TaskInverter(Inverter):
             Head(classes, coefficients, intercepts),
             notes=inner.notes,
         )
-        made.preface = inner.preface
+        made.preface = read_preface(folder / README) or inner.preface
         return made
 
 
