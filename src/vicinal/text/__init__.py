@@ -23,7 +23,7 @@ _get, __dir__, __all__ = face(
         "invert.candidates": ["Candidates", "Inversion"],
         "invert.inverter": ["Inverter"],
         "invert.refinement": ["refine"],
-        "invert.task": ["TaskInverter"],
+        "invert.task": ["TaskInverter", "load_inverter"],
         "models": ["resolve_model"],
     },
 )

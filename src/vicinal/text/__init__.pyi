@@ -18,4 +18,5 @@ from vicinal.text.invert.candidates import Inversion as Inversion
 from vicinal.text.invert.inverter import Inverter as Inverter
 from vicinal.text.invert.refinement import refine as refine
 from vicinal.text.invert.task import TaskInverter as TaskInverter
+from vicinal.text.invert.task import load_inverter as load_inverter
 from vicinal.text.models import resolve_model as resolve_model

@@ -95,6 +95,19 @@ def test_with_a_task_the_one_card_names_it_and_keeps_what_a_person_wrote(small, 
     assert (folder / "README.md").read_text("utf-8").startswith("# Mine\n\n<!--")
 
 
+def test_one_function_loads_inverters_with_and_without_a_task(saved, tmp_path, bag):
+    from vicinal.text import TaskInverter, load_inverter
+    from vicinal.text.invert.task import Head
+
+    inverter, folder = saved
+    head = Head(np.array(["a", "b"]), np.zeros((2, 8), np.float32), np.zeros(2, np.float32))
+    task = TaskInverter(inverter.encoder, inverter.adaptor, inverter.decoder, head)
+    task.save_pretrained(tmp_path / "task")
+    said = "(encoder='bag', decoder='nano', soft_tokens=2)"
+    assert repr(load_inverter(folder, encoder=bag())) == f"Inverter{said}"
+    assert repr(load_inverter(tmp_path / "task", encoder=bag())) == f"TaskInverter{said}"
+
+
 def test_another_encoder_is_refused_by_name_and_fingerprint(saved, bag):
     _, folder = saved
     with pytest.raises(
@@ -232,7 +245,7 @@ def test_with_a_task_the_whole_is_pushed_and_says_what_it_is(saved, monkeypatch,
     task.push_to_hub("me/task")
     assert sent["files"] == {"README.md", "task.json", "head.safetensors", "inverter"}
     task.save_pretrained(tmp_path / "task")
-    with pytest.raises(ValueError, match=r"with a task. Load it with TaskInverter"):
+    with pytest.raises(ValueError, match=r"with a task\. Load it with load_inverter, or"):
         Inverter.from_pretrained(tmp_path / "task", encoder=bag())
 
 

@@ -15,7 +15,7 @@ _get, __dir__, __all__ = face(
         "inverter": ["Inverter"],
         "nano": ["NanoDecoder"],
         "refinement": ["refine"],
-        "task": ["TaskInverter"],
+        "task": ["TaskInverter", "load_inverter"],
         "vllm": ["VllmDecoder"],
     },
 )

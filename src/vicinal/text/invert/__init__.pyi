@@ -8,4 +8,5 @@ from vicinal.text.invert.inverter import Inverter as Inverter
 from vicinal.text.invert.nano import NanoDecoder as NanoDecoder
 from vicinal.text.invert.refinement import refine as refine
 from vicinal.text.invert.task import TaskInverter as TaskInverter
+from vicinal.text.invert.task import load_inverter as load_inverter
 from vicinal.text.invert.vllm import VllmDecoder as VllmDecoder

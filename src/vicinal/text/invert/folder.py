@@ -119,7 +119,7 @@ def load(
 
     if not (folder / CARD).is_file() and (folder / TASK).is_file():
         raise ValueError(
-            f"{str(folder)!r} is an inverter with a task. Load it with "
+            f"{str(folder)!r} is an inverter with a task. Load it with load_inverter, or "
             "TaskInverter.from_pretrained."
         )
     said = read_card(folder, CARD, FORMAT, _VERSION, "an inverter")

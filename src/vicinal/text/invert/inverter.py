@@ -86,6 +86,12 @@ class Inverter:
         self.notes: dict[str, Any] = dict(notes or {})
         self.preface = ""
 
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(encoder={self.encoder.name!r}, decoder={self.decoder.kind!r}, "
+            f"soft_tokens={self.adaptor.soft_tokens})"
+        )
+
     @classmethod
     def from_pretrained(
         cls,

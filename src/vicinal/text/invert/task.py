@@ -404,8 +404,8 @@ class TaskInverter(Inverter):
         folder = find_folder(source)
         if not (folder / TASK).is_file() and (folder / "config.json").is_file():
             raise ValueError(
-                f"{str(source)!r} is an inverter without a task. Load it with Inverter, and give "
-                "it one with refine."
+                f"{str(source)!r} is an inverter without a task. Load it with load_inverter, and "
+                "give it one with refine."
             )
         said = read_card(folder, TASK, FORMAT, _VERSION, "an inverter with a task")
         try:
@@ -455,6 +455,20 @@ def load_inverter(source: str | PathLike[str], **given: Any) -> Inverter:
     -------
     Inverter or TaskInverter
         Ready to write.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    OSError
+        If the hub could not be asked.
+    ValueError
+        If what is there does not fit together.
+
+    Examples
+    --------
+    >>> load_inverter("mine")  # doctest: +SKIP
+    TaskInverter(encoder='offline', decoder='nano', soft_tokens=8)
     """
     from vicinal.text.invert.folder import TASK, find_folder
 
