@@ -375,6 +375,23 @@ def test_the_same_seed_builds_the_same_adaptor(language_model, bag):
     assert not torch.equal(one.net[0].weight, other.net[0].weight)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"prompt": "long " * 80 + "{}"}, r"and soft tokens take 80 \+ 8 tokens"),
+        (
+            {"prompt": "the {}", "soft_tokens": 62},
+            r"'the \{\}' and soft tokens take 1 \+ 62 tokens",
+        ),
+    ],
+)
+def test_a_prompt_that_leaves_no_room_is_refused_when_built(language_model, bag, changes, said):
+    with pytest.raises(ValueError, match=f"{said}, .*llm' has 64 positions") as caught:
+        Inverter.build(bag(), language_model, **changes)
+    assert len(str(caught.value)) < 300 + len(str(language_model))
+    Inverter.build(bag(), language_model, prompt="the {}", soft_tokens=61)
+
+
 def test_a_backend_that_is_not_there_is_named(saved, language_model, tmp_path, bag):
     with pytest.raises(ValueError, match="backend must be one of 'torch', 'vllm', got 'vlm'"):
         Inverter.from_pretrained(saved[1], encoder=bag(), backend="vlm")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -178,6 +179,23 @@ class HuggingFaceDecoder:
         """Return how many tokens a sentence may have beside the prompt and so many soft tokens."""
         return self._limit() - len(self._before) - len(self._after) - soft_tokens
 
+    def check_room(self, soft_tokens: int) -> None:
+        """Refuse so many soft tokens where no sentence has room beside them and the prompt.
+
+        Raises
+        ------
+        ValueError
+            With the prompt, its tokens and the model's positions.
+        """
+        if self.room(soft_tokens) >= 2:  # a token and the end
+            return
+        tokens = len(self._before) + len(self._after)
+        raise ValueError(
+            f"prompt {shorten(self.prompt, 60)!r} and soft tokens take {tokens} + {soft_tokens} "
+            f"tokens, {self.name!r} has {self._limit()} positions: no sentence has room. Shorten "
+            "the prompt, or take fewer soft tokens."
+        )
+
     def loss(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
         """Return the mean negative log-likelihood of the sentences' tokens.
 
@@ -304,13 +322,8 @@ class HuggingFaceDecoder:
         for ids in (self._before, self._after):
             row = torch.tensor(ids, dtype=torch.long, device=soft.device)
             parts.append(words(row).expand(soft.shape[0], -1, -1))
-        prefix = torch.cat((parts[0], soft.to(parts[0].dtype), parts[1]), 1)
-        if self.room(soft.shape[1]) < 1:
-            raise ValueError(
-                f"prompt and soft tokens take {prefix.shape[1]} positions, {self.name!r} has "
-                f"{self._limit()}. Shorten the prompt or take fewer soft tokens."
-            )
-        return prefix
+        self.check_room(soft.shape[1])
+        return torch.cat((parts[0], soft.to(parts[0].dtype), parts[1]), 1)
 
     def _limit(self) -> int:
         return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 30)

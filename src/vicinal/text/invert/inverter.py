@@ -188,8 +188,8 @@ class Inverter:
         Raises
         ------
         TypeError, ValueError
-            If the language model is none, does not write from left to right, or cannot generate
-            from ``inputs_embeds``.
+            If the language model is none, does not write from left to right, cannot generate from
+            ``inputs_embeds``, or has no room for a sentence beside prompt and soft tokens.
         OSError
             If a model is neither on this machine nor to be fetched.
         """
@@ -203,6 +203,7 @@ class Inverter:
             decoder = HuggingFaceDecoder.from_source(
                 llm, prompt=PROMPT if prompt is None else prompt, freeze=freeze_llm, lora=lora
             )
+            decoder.check_room(soft_tokens)
             adaptor = Adaptor(
                 reader.dim,
                 decoder.width,
