@@ -307,6 +307,9 @@ def test_equal_norms_warn():
         pairwise_distance(X, metric="stereographic", curvature=0.0)
         pairwise_distance(ball(50), metric="hyperbolic")
         warn_equal_norms([1.0, 1.0])  # two rows have no order
+        edge = ball(50, low=0.99, high=0.999999)  # nearly one norm, and margins far apart
+        pairwise_distance(edge, metric="hyperbolic")
+        pairwise_distance(edge[:25], edge[25:], metric="hyperbolic")
     # and the warning is true
     with pytest.warns(UserWarning, match="same norm"):
         orders = [np.argsort(pairwise_distance(X, metric=one), axis=1) for one in METRICS]

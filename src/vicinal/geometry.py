@@ -15,6 +15,7 @@ NumPy arrays and torch tensors go the same way. torch is used only where a tenso
 
 from __future__ import annotations
 
+import sys
 import warnings
 from math import atanh, pi, sqrt
 from typing import Any
@@ -125,8 +126,10 @@ def pairwise_distance(
     xp, x, y = matrices(X, Y)
     x, y, k, unit = _in_units(x, y, k, metric, xp)
     if k:
-        norms = row_norms(x, xp) if Y is None else [*row_norms(x, xp), *row_norms(y, xp)]
-        warn_equal_norms(unit * np.asarray(norms))
+        norms = row_norms(x, xp)
+        if Y is not None:
+            norms = np.concatenate([norms, row_norms(y, xp)])
+        warn_equal_norms(unit * norms, 1 + k * norms**2)
     if metric == "cosine":
         x, y = _units(x, "X", xp), _units(y, "Y", xp)
     margins = (_margins(x, k, "X", xp, unit), _margins(y, k, "Y", xp, unit)) if k else None
@@ -365,32 +368,45 @@ def scaled_curvature(curvature: float, unit: float) -> float:
     return max(scaled, -1e300)
 
 
-def warn_equal_norms(norms: Any) -> None:
+def warn_equal_norms(norms: Any, margins: Any = None) -> None:
     """Warn where points have nearly one norm, so that curvature changes no order.
 
     Parameters
     ----------
     norms : array_like of shape (n_rows,)
         Norms of the points.
+    margins : array_like of shape (n_rows,), optional
+        ``1 + k |x|^2`` of each. Near the edge of the ball norms that are nearly equal have
+        margins that are not, and those change the order.
 
     Warns
     -----
     UserWarning
-        Where their standard deviation is below 1 % of their mean.
+        Where the standard deviation of norms is below 1 % of their mean, and that of margins
+        likewise.
 
     Examples
     --------
     >>> warn_equal_norms([1.0, 2.0, 3.0])
     """
     norms = np.asarray(norms, np.float64)
-    if len(norms) > 2 and norms.std() < EQUAL_NORMS * norms.mean():
+    judged = [norms] if margins is None else [norms, np.asarray(margins, np.float64)]
+    if len(norms) > 2 and all(one.std() < EQUAL_NORMS * one.mean() for one in judged):
         warnings.warn(
             f"All rows have nearly the same norm ({norms.mean():.4g}, standard deviation "
             f"{norms.std():.2g}), so hyperbolic, Euclidean and cosine distance order pairs "
             "alike. Use embeddings that are not normalised.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=_levels_inside(),
         )
+
+
+def _levels_inside() -> int:
+    """Return how far up the stack the code is that called into this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("vicinal."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 # steps

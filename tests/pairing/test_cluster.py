@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -115,3 +116,13 @@ def test_bad_input():
         pair_with_reference(Farthest(0.1), np.array([[0.0] * 6, [2.0] * 6]), 69, inside)
     with pytest.raises(ValueError, match="row 10 is zero"):
         pair_with_reference(Farthest(0.1, metric="cosine"), np.zeros((1, 6)), 10, REFERENCE)
+
+
+def test_equal_norms_are_warned_of_but_not_at_the_edge_of_the_ball():
+    ball = X / np.linalg.norm(X, axis=1, keepdims=True)
+    for radius, warned in ((np.full(len(X), 0.7), 1), (1 - 10 ** -RNG.uniform(2, 6, len(X)), 0)):
+        rows = ball * radius[:, None]
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            pair_with_reference(Farthest(0.1), rows, 0, Reference(ROWS, rows[ROWS]), random_state=0)
+        assert len(said) == warned

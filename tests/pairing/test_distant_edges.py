@@ -97,12 +97,17 @@ def test_one_row_is_copied_with_a_warning():
 def test_equal_norms_warn_and_are_of_one_order(embeddings):
     X = embeddings(100, seed=23)
     X /= np.linalg.norm(X, axis=1, keepdims=True) / 0.7
-    with pytest.warns(UserWarning, match="not normalised"):
+    with pytest.warns(UserWarning, match="not normalised") as paired:
         curved = Farthest(0.02).pair(X, random_state=0)
+    with pytest.warns(UserWarning, match="not normalised") as planned:
+        make_plan(X, 5, pairing=Farthest(0.02), random_state=0)
+    assert [one.filename for one in (*paired, *planned)] == [__file__] * 2
+    edge = X / 0.7 * (1 - 10 ** -np.linspace(2, 6, len(X)))[:, None]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         flat = Farthest(0.02, "euclidean").pair(X, random_state=0)
         angle = Farthest(0.02, "cosine").pair(X, random_state=0)
+        Farthest(0.02).pair(edge, random_state=0)
     np.testing.assert_array_equal(curved, flat)
     np.testing.assert_array_equal(curved, angle)
 

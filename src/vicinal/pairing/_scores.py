@@ -77,8 +77,8 @@ def distance_scores(
     if metric == "cosine":
         factor = 1 / _not_zero(norms)
     elif curvature:
-        warn_equal_norms(norms)
         factor, margin = _place_in_space(norms, curvature, median_radius)
+        warn_equal_norms(norms, margin)
 
     # A shared shift and scale change no order, and small numbers cancel less in float32. The
     # median is where most rows are, whatever a few outliers do.

@@ -188,13 +188,14 @@ class _Space:
         norms = np.linalg.norm(known, axis=1)
         self._scale: float | None = None
         if self._k:
-            warn_equal_norms(norms)
             root = sqrt(abs(self._k))
             inside = self._k > 0 or float(norms.max()) * root < 1
             if pairing.median_radius is not None or not inside:
                 radius = 0.5 if pairing.median_radius is None else pairing.median_radius
                 self._scale = ball_scale(norms, radius, self._k)
         factor, margin = self._place(norms, "reference", 0)
+        if self._k:
+            warn_equal_norms(norms, margin)
         placed = known * factor[:, None]
         self._middle = np.median(placed, axis=0)
         reach = np.linalg.norm(placed, axis=1).max() + np.linalg.norm(self._middle)
