@@ -117,7 +117,7 @@ class Inverter:
             Such as "cpu" or "cuda", for all its parts. Where left out, the encoder is on the
             fastest there is, adaptor and language model are on the CPU.
         backend : {"torch", "vllm"}, default "torch"
-            What runs the language model; "vllm" only writes, and needs a GPU.
+            What runs the language model; "vllm" only writes, needs a GPU, and is untested on one.
 
         Returns
         -------

@@ -377,7 +377,7 @@ class TaskInverter(Inverter):
             Such as "cpu" or "cuda", for all its parts. Where left out, an encoder that did not
             learn is on the fastest there is, the rest on the CPU.
         backend : {"torch", "vllm"}, default "torch"
-            What runs the language model.
+            What runs the language model; "vllm" only writes, needs a GPU, and is untested on one.
 
         Returns
         -------
