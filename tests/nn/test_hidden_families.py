@@ -322,6 +322,43 @@ def test_one_direction_gives_the_first_half(name):
             torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.skipif(not hasattr(transformers, "EuroBertConfig"), reason="needs EuroBERT")
+def test_scores_of_tokens_are_pooled_by_the_union():
+    torch.manual_seed(0)
+    config = transformers.EuroBertConfig(**COMMON, num_key_value_heads=1)
+    assert config.classifier_pooling == "late"
+    model = transformers.EuroBertForSequenceClassification(config).eval()
+    batch = sentences("bert")
+    mask = batch["attention_mask"]
+    swap, lam = torch.tensor([3, 4, 5, 0, 1, 2]), torch.tensor([0.9, 0.3, 1.2])
+    weight = torch.cat([lam, lam])[:, None, None]
+    with torch.no_grad():
+        h = model.model(**batch)[0]
+        mixed = model.dense(weight * h + (1 - weight) * h[swap])
+        scores = model.classifier(model.activation(mixed))
+        expected = _mean(scores, torch.maximum(mask, mask[swap]))
+        for symmetric in (True, False):
+            with HiddenMixup(model, symmetric=symmetric) as mixer:
+                got = mixer(batch, lam=lam, layer="sentence").logits
+            torch.testing.assert_close(got, expected[: len(got)])
+            assert len(got) == (6 if symmetric else 3)
+
+
+@pytest.mark.parametrize("name", ["bloom", "falcon"])
+def test_what_heads_take_for_each_row_is_cut_with_the_rows(name):
+    shape = {"bloom": {"n_layer": 3, "n_head": 2}, "falcon": {"alibi": True}}[name]
+    kind = name.capitalize()
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{kind}Config")(**{**COMMON, **shape})
+    model = getattr(transformers, f"{kind}ForSequenceClassification")(config).eval()
+    batch, lam = sentences("llama"), torch.tensor([0.9, 0.3, 1.2])
+    for k in range(LAYERS + 1):
+        with torch.no_grad(), HiddenMixup(model) as mixer:
+            both = mixer(batch, lam=lam, layer=k).logits
+        with torch.no_grad(), HiddenMixup(model, symmetric=False) as mixer:
+            torch.testing.assert_close(mixer(batch, lam=lam, layer=k).logits, both[:3])
+
+
 @pytest.mark.parametrize("name", ["bert", "electra"])
 def test_token_types_stay_with_their_rows(name):
     model, batch = build(name), sentences(name)

@@ -16,6 +16,8 @@ from vicinal._checks import did_you_mean
 ATTEND_MASKS = ("attention_mask", "attn_mask", "mask")
 #: The other way round: True where a token is to be ignored.
 IGNORE_MASKS = ("src_key_padding_mask", "key_padding_mask", "padding_mask")
+#: Names of what layers take for each row and each head, rows first, in one axis.
+OF_HEADS = ("alibi",)
 #: Names under which layers take their hidden states, if not by position.
 HIDDEN_NAMES = ("hidden_states", "x", "src", "input", "inputs")
 
@@ -26,7 +28,8 @@ class Anatomy:
 
     ``layers`` are in the order of use. Where ``shared`` is true the same module runs more than
     once, and the number of a layer is how many ran before it. ``entry`` is what to hook for
-    layer 0 where the first layer's input is used once more behind it.
+    layer 0 where the first layer's input is used once more behind it. Where ``pools_last`` the
+    head runs on every token and the last counts, where ``pools_late`` their mean by the mask.
     """
 
     layers: tuple[nn.Module, ...]
@@ -37,6 +40,7 @@ class Anatomy:
     encoder: nn.Module | None
     head: nn.Module | None
     pools_last: bool
+    pools_late: bool
     pad_token_id: int | None
 
 
@@ -71,6 +75,7 @@ def dissect(
         encoder=inner,
         head=(found := _submodule(model, "head", head) if head else _find_head(path, inner)),
         pools_last=found is not None and any(getattr(m, "score", None) is found for m in path),
+        pools_late=getattr(config, "classifier_pooling", None) == "late",
         pad_token_id=_pad_token(config),
     )
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from vicinal.nn._discover import HIDDEN_NAMES, IGNORE_MASKS
+from vicinal.nn._discover import HIDDEN_NAMES, IGNORE_MASKS, OF_HEADS
 from vicinal.nn._rows import mix_rows, union_mask
 
 #: Positional and named inputs of a module.
@@ -61,8 +61,11 @@ class Step:
             masks = {at: key for key, at in slots.items()}
             for at in range(1, len(place)):
                 place[at] = self._companion(masks.get(at), place[at])
-            for key in named:
-                named[key] = self._companion(key if key in slots else None, named[key])
+            for key, value in named.items():
+                if key in OF_HEADS and isinstance(value, torch.Tensor):
+                    named[key] = self._of_heads(value)
+                else:
+                    named[key] = self._companion(key if key in slots else None, value)
         if place:
             place[0] = state
         else:
@@ -80,6 +83,12 @@ class Step:
         if type(value) is tuple:
             return tuple(self._companion(None, item) for item in value)
         return value
+
+    def _of_heads(self, value: torch.Tensor) -> torch.Tensor:
+        """Return what has several lines for each row, one for each head; those of kept rows."""
+        if self.keep is None or len(value) % self.n_rows:
+            return value
+        return value[: len(value) // self.n_rows * self.keep]
 
     def _joined(self, mask: Any, ignore: bool) -> Any:
         if not isinstance(mask, torch.Tensor):

@@ -360,7 +360,7 @@ class HiddenMixup:
         inner = parts.encoder is not None and parts.encoder is not self._inner_model()
         if not inner:
             return named
-        pooled_later = step.layer < self.n_layers
+        pooled_later = step.layer < self.n_layers or parts.pools_late
         # a decoder's head runs on every token, so that its mixed rows are pooled behind it
         cut = step.keep is not None and (pooled_later or parts.pools_last)
         seen = dict(named)
