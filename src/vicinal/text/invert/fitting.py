@@ -352,10 +352,10 @@ def _interrupts() -> Iterator[list[int]]:
         yield found  # handlers belong to the main thread
         return
     usual: dict[int, Any] = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        handler = signal.getsignal(number)
+    for one in (signal.SIGINT, signal.SIGTERM):
+        handler = signal.getsignal(one)
         if handler not in (None, signal.SIG_IGN):
-            usual[number] = handler
+            usual[one] = handler
 
     def note(number: int, frame: Any) -> None:
         found.append(number)
