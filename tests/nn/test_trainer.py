@@ -14,6 +14,7 @@ pytest.importorskip("accelerate", reason="needs accelerate")
 from transformers import BertConfig, BertForSequenceClassification, TrainingArguments  # noqa: E402
 
 import vicinal  # noqa: E402
+from vicinal.geometry import rescale_to_ball, rowwise_distance  # noqa: E402
 from vicinal.nn import Mixup, MixupTrainer, soft_cross_entropy  # noqa: E402
 from vicinal.nn._embeddings import Embeddings  # noqa: E402
 
@@ -265,6 +266,30 @@ def test_embeddings_given_are_used_as_they_are(tmp_path):
     one._embed = None  # would fail
     one.train()
     assert all(entry["mixup_distance"] == pytest.approx(1.0) for entry in steps(one))
+
+
+@pytest.mark.parametrize(
+    ("pairing", "metric"),
+    [
+        (vicinal.Farthest(0.1), "hyperbolic"),
+        (vicinal.AcrossGroup(np.arange(N) % 2, vicinal.Farthest(0.1, metric="cosine")), "cosine"),
+        (vicinal.Permutation(), "euclidean"),
+    ],
+)
+def test_partners_are_measured_as_they_are_paired(tmp_path, pairing, metric):
+    given = np.random.default_rng(0).normal(size=(N, 3))
+    one = trainer(tmp_path, Mixup(pairing=pairing), embeddings=given)
+    partners = one._partners(0)
+    rows = rescale_to_ball(given) if metric == "hyperbolic" else given
+    expected = rowwise_distance(rows, rows[partners], metric).mean()
+    assert one._distance == pytest.approx(expected, rel=1e-5)
+
+
+def test_rows_that_cannot_be_measured_are_paired_all_the_same(tmp_path):
+    pairing = vicinal.Farthest(1.0, metric="cosine")  # any other row
+    one = trainer(tmp_path, Mixup(pairing=pairing), embeddings=np.zeros((N, 3)))
+    assert len(one._partners(0)) == N
+    assert one._distance is None
 
 
 def test_gradient_accumulation_and_checkpointing(tmp_path):

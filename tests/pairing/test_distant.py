@@ -129,6 +129,19 @@ def test_partners_of_three_are_drawn_for_themselves(embeddings):
         assert ranks_of(X, plan.parents[:200, column], "cosine").max() < 40
 
 
+def test_distances_are_those_that_are_paired_by(embeddings):
+    X = embeddings(30, seed=4)
+    for rows, placed, radius in (
+        (X, rescale_to_ball(X), None),
+        (X, rescale_to_ball(X, 0.8), 0.8),
+        (small := X / (2 * np.linalg.norm(X, axis=1).max()), small, None),
+    ):
+        pairing = Farthest(1e-3, median_radius=radius)  # the very farthest
+        partners = pairing.pair(rows, random_state=0)
+        farthest = pairwise_distance(placed, metric="hyperbolic").max(axis=1)
+        np.testing.assert_allclose(pairing.distances(rows, partners), farthest, rtol=1e-5)
+
+
 def test_rows_inside_the_ball_stay_and_others_are_scaled(embeddings):
     X = embeddings(300, seed=6)
     inside = X / (1.01 * np.linalg.norm(X, axis=1).max())

@@ -15,6 +15,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from vicinal._checks import check_count
 from vicinal._points import which_rows
 from vicinal._random import Seeds
+from vicinal.geometry import rowwise_distance
 from vicinal.nn._embeddings import Embeddings
 from vicinal.nn.batches import PairBatchSampler, looks_at_rows
 from vicinal.nn.config import Mixup
@@ -71,11 +72,12 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     Notes
     -----
     Logged beside the loss, as means since the last log: ``mixup_layer``, ``mixup_lam``,
-    ``mixup_share`` (of steps that mixed), ``mixup_distance`` (Euclidean, between partners'
-    embeddings, where there are any) and ``plain_accuracy`` of training rows in steps that did
-    not mix. Accuracy on mixed rows would mean little: ``train_accuracy``, logged after each epoch,
-    is that of some training rows as they are, without dropout, and :meth:`training_accuracy` that
-    of all.
+    ``mixup_share`` (of steps that mixed) and ``plain_accuracy`` of training rows in steps that did
+    not mix. ``mixup_distance``, where there are embeddings, is the mean over all rows and their
+    partners of the epoch, by the pairing's own metric and where it places them (see
+    ``Farthest.distances``), or else Euclidean. Accuracy on mixed rows would mean little:
+    ``train_accuracy``, logged after each epoch, is that of some training rows as they are,
+    without dropout, and :meth:`training_accuracy` that of all.
     """
 
     # the loss is a mean over rows; the Trainer divides by accumulated steps
@@ -354,8 +356,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         )
         points = self._embeddings.rows
         if points is not None:
-            apart = points - points[partners]
-            self._distance = float(np.sqrt((apart.astype(np.float64) ** 2).sum(1)).mean())
+            self._distance = _mean_distance(self.mixup.pairing, points, partners)
         return partners
 
     def _refreshed(self, epoch: int) -> npt.NDArray[Any]:
@@ -441,6 +442,21 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     def _note(self, **values: Any) -> None:
         for name, value in values.items():
             self._seen.setdefault(name, []).append(value)
+
+
+def _mean_distance(
+    pairing: Any, points: npt.NDArray[Any], partners: npt.NDArray[Any]
+) -> float | None:
+    """Return how far partners are apart, by the pairing's own distance where it has one."""
+    measure = None
+    while measure is None and pairing is not None:
+        measure = getattr(pairing, "distances", None)
+        pairing = getattr(pairing, "pairing", None)
+    measure = measure or (lambda rows, others: rowwise_distance(rows, rows[others]))
+    try:
+        return float(measure(points, partners).mean())
+    except ValueError:  # a pairing that had no need to measure takes rows that cannot be
+        return None
 
 
 class _EpochPairs(PairBatchSampler):

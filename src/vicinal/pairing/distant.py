@@ -5,15 +5,16 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count, check_number
+from vicinal._points import row_norms
 from vicinal._random import Seeds
-from vicinal.geometry import check_metric
+from vicinal.geometry import EDGE, check_metric, rescale_to_ball, rowwise_distance
 from vicinal.pairing._rounds import (
     IndexArray,
     Maps,
@@ -72,6 +73,44 @@ class _ByDistance(Pairing):
 
         k = check_metric(self.metric, self.curvature)
         return distance_scores(X, self.metric, k, self.median_radius, self.nearest)
+
+    def distances(
+        self, rows: npt.ArrayLike, partners: npt.ArrayLike
+    ) -> npt.NDArray[np.floating[Any]]:
+        """Return how far rows are from their partners, by the distance that is paired by.
+
+        Parameters
+        ----------
+        rows : array_like of shape (n_rows, n_features)
+            All rows.
+        partners : array_like of int, shape (n_rows,)
+            Number of each row's partner.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Distances; of rows scaled into the ball where the pairing scales them.
+
+        Raises
+        ------
+        ValueError
+            If a row is zero and the metric is the cosine, or there is no norm to scale by.
+
+        Examples
+        --------
+        >>> Farthest(1.0, metric="euclidean").distances([[0.0], [3.0]], [1, 0])
+        array([3., 3.])
+        """
+        X = as_points(type(self).__name__, np.asarray(rows))
+        k = check_metric(self.metric, self.curvature)
+        if k < 0:
+            edge = (1 - EDGE["float64"]) / sqrt(-k)
+            if self.median_radius is not None or row_norms(X, np).max() >= edge:
+                X = rescale_to_ball(X, self.median_radius or 0.5, k)
+        found: npt.NDArray[np.floating[Any]] = rowwise_distance(
+            X, X[np.asarray(partners)], self.metric, self.curvature
+        )
+        return found
 
     def source_outside(
         self,
