@@ -139,8 +139,12 @@ def test_pieces_are_those_of_the_tokeniser(folder, monkeypatch, plain):
     encoder = Encoder(folder)
     assert encoder.pieces("The cats, a dog.") == ["the", "cat", "##s", ",", "a", "", "."]
     assert encoder.pieces("") == []
-    with pytest.raises(TypeError, match="text must be a string, got list"):
-        encoder.pieces(["The cat."])
+    size = len(encoder.ranks("The cats, a dog."))
+    assert size == 7
+    assert 0 < encoder.ranks("the")[0] < 1
+    for tells in (encoder.pieces, encoder.ranks):
+        with pytest.raises(TypeError, match="text must be a string, got list"):
+            tells(["The cat."])
 
 
 def test_a_name_on_no_hub_is_asked_for_once(monkeypatch):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vicinal.text._blocks import NEVER, Block
 from vicinal.text.models import loading, resolve_model, unavailable
 
-__all__ = ["BertEncoder", "HalfCopy", "Reader", "cut_to_pieces", "open_reader"]
+__all__ = ["BertEncoder", "HalfCopy", "Reader", "cut_to_pieces", "open_reader", "rank_pieces"]
 
 Net = TypeVar("Net", bound=nn.Module)
 Named = Iterable[tuple[str, Tensor]]
@@ -369,18 +369,50 @@ def cut_to_pieces(reader: Any, text: str) -> list[str]:
     TypeError
         If it has no tokeniser that tells its pieces.
     """
-    holders = (reader, getattr(reader, "backbone", None), getattr(reader, "model", None))
-    found = (getattr(one, "tokenizer", None) for one in holders)
-    tokenizer: Any = next((one for one in found if one is not None), None)
+    tokenizer = _tokeniser_of(reader)
     if hasattr(tokenizer, "tokenize"):  # of transformers
         pieces = tokenizer.tokenize(text)
         unknown = getattr(tokenizer, "unk_token", None)
-    elif hasattr(tokenizer, "token_to_id"):  # of tokenizers
+    else:
         pieces = tokenizer.encode(text, add_special_tokens=False).tokens
         unknown = getattr(tokenizer.model, "unk_token", None)
-    else:
-        raise TypeError(f"{type(tokenizer).__name__} does not tell the pieces of a text.")
     return ["" if one == unknown else one for one in pieces]
+
+
+def rank_pieces(reader: Any, text: str) -> list[float]:
+    """Return how far down the vocabulary each piece of a text stands.
+
+    Parameters
+    ----------
+    reader, text : Reader, str
+        As of :func:`cut_to_pieces`.
+
+    Returns
+    -------
+    list of float
+        From 0 to 1.
+
+    Raises
+    ------
+    TypeError
+        If it has no tokeniser that tells its pieces.
+    """
+    tokenizer = _tokeniser_of(reader)
+    if hasattr(tokenizer, "tokenize"):
+        ids, size = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(text)), len(tokenizer)
+    else:
+        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        size = tokenizer.get_vocab_size()
+    return [one / max(size, 1) for one in ids]
+
+
+def _tokeniser_of(reader: Any) -> Any:
+    holders = (reader, getattr(reader, "backbone", None), getattr(reader, "model", None))
+    found = (getattr(one, "tokenizer", None) for one in holders)
+    tokenizer: Any = next((one for one in found if one is not None), None)
+    if not hasattr(tokenizer, "tokenize") and not hasattr(tokenizer, "token_to_id"):
+        raise TypeError(f"{type(tokenizer).__name__} does not tell the pieces of a text.")
+    return tokenizer
 
 
 def _fastest() -> str:

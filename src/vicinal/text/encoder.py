@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
-from vicinal.text._readers import cut_to_pieces, open_reader
+from vicinal.text._readers import cut_to_pieces, open_reader, rank_pieces
 from vicinal.text.models import OFFLINE, check_device, fingerprint, lasting_name
 
 __all__ = ["Encoder"]
@@ -196,6 +196,35 @@ class Encoder:
         if not isinstance(text, str):
             raise TypeError(f"text must be a string, got {type(text).__name__}. Give one text.")
         return cut_to_pieces(self._reader, text)
+
+    def ranks(self, text: str) -> list[float]:
+        """Return how far down the vocabulary each piece of a text stands.
+
+        Most vocabularies begin with what is common in the texts they were made of.
+
+        Parameters
+        ----------
+        text : str
+            As of :meth:`pieces`.
+
+        Returns
+        -------
+        list of float
+            One for each piece, from 0 (the first) to 1.
+
+        Raises
+        ------
+        TypeError
+            If it is no string, or the model's tokeniser does not tell its pieces.
+
+        Examples
+        --------
+        >>> [round(one, 2) for one in Encoder().ranks("A fine day.")]  # doctest: +SKIP
+        [0.03, 0.12, 0.07, 0.03]
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text must be a string, got {type(text).__name__}. Give one text.")
+        return rank_pieces(self._reader, text)
 
     def _encode(self, texts: list[str], progress: bool) -> Embeddings:
         import torch

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vicinal import Nearest, Random, WithinGroup
-from vicinal.text._readers import cut_to_pieces
+from vicinal.text._readers import cut_to_pieces, rank_pieces
 from vicinal.text.augmentation import augment, morph
 from vicinal.text.augmentation.parents import check_sentences, gather_parents
 
@@ -123,7 +123,8 @@ class Pieces:
     unk_token = "[UNK]"
 
     def __init__(self, known: str) -> None:
-        self._known = set(known.split())
+        self.order = known.split()
+        self._known = set(self.order)
 
     def tokenize(self, text):
         pieces = []
@@ -131,11 +132,20 @@ class Pieces:
             pieces += [word] if word in self._known else [word[0], *(f"##{x}" for x in word[1:])]
         return pieces
 
+    def convert_tokens_to_ids(self, pieces):
+        return [self.order.index(one) if one in self.order else 0 for one in pieces]
+
+    def __len__(self):
+        return 60
+
 
 def speaking(tokenizer):
     """Return what has an encoder with this tokeniser."""
     reader = SimpleNamespace(tokenizer=tokenizer)
-    return SimpleNamespace(encoder=SimpleNamespace(pieces=partial(cut_to_pieces, reader)))
+    ways = {"pieces": cut_to_pieces, "ranks": rank_pieces}
+    return SimpleNamespace(
+        encoder=SimpleNamespace(**{name: partial(way, reader) for name, way in ways.items()})
+    )
 
 
 def speaks(known):
@@ -149,9 +159,17 @@ def test_foreign_texts_are_told():
         check_sentences(english, ["The film was a delight.", "Der Film war gut."])
 
 
+def test_texts_of_rare_words_are_foreign():
+    rare = "le film etait un grand plaisir"
+    english = speaks(f"the film was a delight from start to finish {rare}")
+    with pytest.warns(UserWarning, match=r"1 of 2 text\(s\).*'Le film etait.*rare ones"):
+        check_sentences(english, ["The film was a delight.", "Le film etait un grand plaisir."])
+
+
 def test_foreign_texts_are_told_by_a_compiled_tokeniser():
     tokenizers = pytest.importorskip("tokenizers")
     known = {"[UNK]": 0, "the": 1, "film": 2, "was": 3, "good": 4, ".": 5, "d": 6, "##er": 7}
+    known |= {f"[unused{at}]": at for at in range(8, 60)}
     made = tokenizers.Tokenizer(tokenizers.models.WordPiece(known, unk_token="[UNK]"))
     made.normalizer = tokenizers.normalizers.Lowercase()
     made.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,6 @@ from vicinal.text.encoder import check_texts
 
 __all__ = ["Parents", "as_labels", "check_sentences", "gather_parents", "text_key"]
 
-#: From a text to its pieces, as :meth:`vicinal.text.Encoder.pieces`.
-Pieces = Callable[[str], list[str]]
 
 #: Texts with more words than tokens that the encoder reads are cut, at so many words.
 DEFAULT_WORDS = 128
@@ -29,12 +28,22 @@ LETTERS = 64
 #: continued, or single letters. Of English texts 1 to 10 in 100 have so many (tweets the most), of
 #: Turkish, Gujarati and Arabic ones all.
 SCRAPS = 0.35
+#: And where their median rank in the vocabulary is beyond this share of it: of English texts 1 or 2
+#: more in 100, of French, German, Spanish and Italian ones nearly all.
+RARE = 1 / 6
 #: Texts of fewer pieces say nothing either way.
 FEWEST_PIECES = 5
 #: Among many texts some names and codes are to be expected.
 FOREIGN_SHARE = 0.2
 #: Texts looked at: enough for a share, and cheap.
 SAMPLED = 1000
+
+
+class Spelling(NamedTuple):
+    """How an encoder cuts a text into pieces, and how far down its vocabulary these stand."""
+
+    pieces: Callable[[str], list[str]]
+    ranks: Callable[[str], list[float]]
 
 
 @dataclass(frozen=True)
@@ -133,7 +142,7 @@ def check_sentences(inverter: Inverts, texts: Sequence[str], *, stacklevel: int 
     Parameters
     ----------
     inverter : Inverter or TaskInverter
-        Whose encoder has ``pieces``, which tell what it knows; other encoders are not asked.
+        Whose encoder has ``pieces`` and ``ranks``, which tell what it knows; others are not asked.
     texts : sequence of str
         Texts.
     stacklevel : int, default 3
@@ -150,7 +159,7 @@ def check_sentences(inverter: Inverts, texts: Sequence[str], *, stacklevel: int 
         Where texts are cut, are of a single word, or are foreign to the encoder.
     """
     limit = int(getattr(inverter.encoder, "max_tokens", DEFAULT_WORDS) or DEFAULT_WORDS)
-    pieces = _tokeniser(inverter.encoder)
+    spelling = _spelling(inverter.encoder)
     words = [text.split(maxsplit=limit) for text in texts]
     long = [at for at, one in enumerate(words) if len(one) > limit]
     cut = list(texts)
@@ -160,7 +169,7 @@ def check_sentences(inverter: Inverts, texts: Sequence[str], *, stacklevel: int 
     n_cut = len(long) + sum(
         len(one) <= limit
         and max(2 * len(one), len(text) / 2) > limit
-        and _has_more(pieces, text, limit)
+        and _has_more(spelling, text, limit)
         for text, one in zip(texts, words, strict=True)
     )
     if n_cut:
@@ -171,7 +180,7 @@ def check_sentences(inverter: Inverts, texts: Sequence[str], *, stacklevel: int 
             stacklevel=stacklevel,
         )
     single = sum(
-        len(one) == 1 and not _is_foreign(pieces, text)
+        len(one) == 1 and not _is_foreign(spelling, text)
         for text, one in zip(texts, words, strict=True)
     )
     if single:
@@ -181,11 +190,11 @@ def check_sentences(inverter: Inverts, texts: Sequence[str], *, stacklevel: int 
             UserWarning,
             stacklevel=stacklevel,
         )
-    foreign, examined, example = _foreign(pieces, cut)
+    foreign, examined, example = _foreign(spelling, cut)
     if foreign > (FOREIGN_SHARE * examined if examined > 10 else 0):
         warnings.warn(
-            f"{foreign} of {examined} text(s) looked at, such as {_shown(example)}, fall apart "
-            "into scraps of words in this encoder, as texts do in a language it does not know "
+            f"{foreign} of {examined} text(s) looked at, such as {_shown(example)}, are scraps "
+            "of words or rare ones to this encoder, as texts are in a language it does not know "
             "(nano knows English). What is written for them will not mean the same.",
             UserWarning,
             stacklevel=stacklevel,
@@ -209,46 +218,49 @@ def text_key(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _tokeniser(encoder: Any) -> Pieces | None:
-    """Return what cuts texts into pieces, where an encoder tells."""
-    cut: Pieces | None = getattr(encoder, "pieces", None)
-    if cut is None:
+def _spelling(encoder: Any) -> Spelling | None:
+    """Return how an encoder spells texts, where it tells."""
+    if not hasattr(encoder, "pieces") or not hasattr(encoder, "ranks"):
         return None
     try:
-        cut("")
+        encoder.pieces("")
     except TypeError:
         return None
-    return cut
+    return Spelling(encoder.pieces, encoder.ranks)
 
 
-def _has_more(pieces: Pieces | None, text: str, limit: int) -> bool:
+def _has_more(spelling: Spelling | None, text: str, limit: int) -> bool:
     """Tell whether a text has more tokens than an encoder reads; False where it does not tell."""
-    return pieces is not None and len(pieces(text[: LETTERS * limit])) + MARKS > limit
+    if spelling is None:
+        return False
+    return len(spelling.pieces(text[: LETTERS * limit])) + MARKS > limit
 
 
-def _is_foreign(pieces: Pieces | None, text: str) -> bool:
-    """Tell whether a text falls apart in an encoder; False where it does not tell."""
-    return pieces is not None and _scraps(pieces(text[:1000])) > SCRAPS
+def _is_foreign(spelling: Spelling | None, text: str) -> bool:
+    """Tell whether a text is foreign to an encoder; False where it does not tell."""
+    if spelling is None:
+        return False
+    pieces = spelling.pieces(text[:1000])
+    spoken = [at for at, one in enumerate(pieces) if not one or any(map(str.isalpha, one))]
+    if len(spoken) < FEWEST_PIECES and "" not in pieces:
+        return False
+    if sum(_is_scrap(pieces[at]) for at in spoken) > SCRAPS * len(spoken):
+        return True
+    ranks = spelling.ranks(text[:1000])
+    return len(spoken) >= FEWEST_PIECES and median(ranks[at] for at in spoken) > RARE
 
 
-def _foreign(pieces: Pieces | None, texts: Sequence[str]) -> tuple[int, int, str]:
+def _is_scrap(piece: str) -> bool:
+    return not piece or piece.startswith("##") or (len(piece) == 1 and piece not in "aiAI")
+
+
+def _foreign(spelling: Spelling | None, texts: Sequence[str]) -> tuple[int, int, str]:
     """Return how many texts are foreign to an encoder, of how many, and the first of them."""
-    if pieces is None:
+    if spelling is None:
         return 0, 0, ""
     sampled = texts[:: max(1, -(-len(texts) // SAMPLED))]
-    found = [text for text in sampled if _is_foreign(pieces, text)]
+    found = [text for text in sampled if _is_foreign(spelling, text)]
     return len(found), len(sampled), found[0] if found else ""
-
-
-def _scraps(pieces: Sequence[str]) -> float:
-    """Return the share of pieces of words that are scraps; 0 where there are few pieces."""
-    spoken = [one for one in pieces if not one or any(map(str.isalpha, one))]
-    if len(spoken) < FEWEST_PIECES and "" not in spoken:
-        return 0.0
-    scraps = sum(
-        not one or one.startswith("##") or (len(one) == 1 and one not in "aiAI") for one in spoken
-    )
-    return scraps / len(spoken)
 
 
 def _shown(text: str) -> str:
