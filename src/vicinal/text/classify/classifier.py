@@ -71,7 +71,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     batch_size : int, default 16
         Texts in a step, even.
     learning_rate : float, optional
-        Highest rate; 1e-4 for a trained model and 2e-3 for "char" where left out.
+        Highest rate; 1e-4 for a trained model and 1e-3 for "char" where left out.
     warmup_share : float, default 0.1
         Share of the steps in which the rate rises from 0; it falls to 0 afterwards.
     weight_decay : float, default 0.01
@@ -307,7 +307,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         rate = self.learning_rate
         if rate is None:
-            rate = 2e-3 if backbone.kind == "hashed" else 1e-4
+            rate = 1e-3 if backbone.kind == "hashed" else 1e-4
         weights = None
         if self.class_weight == "balanced":
             weights = len(rows) / (n_classes * np.bincount(numbers, minlength=n_classes))
