@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal import Random, WithinGroup
-from vicinal.table.stream.output import MANIFEST
+from vicinal.table.stream.output import MANIFEST, Staging
 from vicinal.table.stream.remote import RemoteFolder
 from vicinal.text.augmentation.chunks import TextPlan
 from vicinal.text.augmentation.cluster import _maker, augment_parts
@@ -220,6 +220,18 @@ def test_a_run_that_made_nothing_is_not_in_the_way(tmp_path, monkeypatch):
     make(tmp_path / "out")
 
 
+def test_a_plan_that_could_not_be_written_is_not_in_the_way(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Staging, "begin", full)
+        with pytest.raises(OSError, match="No space"):
+            make(tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+    assert len(pq.read_table(make(tmp_path / "out"))) == 90
+
+
 def test_who_is_at_work_is_not_called_interrupted(tmp_path):
     pytest.importorskip("fcntl")
     said = []
@@ -285,6 +297,7 @@ def test_bad_input_leaves_nothing(tmp_path, asked, words):
 
 
 def test_an_inverter_that_cannot_be_sent_is_refused(tmp_path):
+    pytest.importorskip("ray", reason="Ray is not installed (the extra 'ray')")
     with pytest.raises(TypeError, match="one that can be saved"):
         make(tmp_path / "out", engine="ray")
 
