@@ -56,6 +56,10 @@ class Remembers:
         """Return embeddings."""
         return self._inverter.encode(texts)
 
+    def log_likelihood(self, embeddings: Any, texts: list[str]) -> Any:
+        """Return mean log-probabilities a token."""
+        return self._inverter.log_likelihood(embeddings, texts)
+
     def candidates(self, embeddings: Any, n: int = 4, *, random_state: Any = None) -> Any:
         """Return candidates."""
         state = repr(random_state.bit_generator.state).encode()

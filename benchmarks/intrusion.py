@@ -102,6 +102,10 @@ class Kept:
             self._embedded.update(zip(new, self._inverter.encode(new), strict=True))
         return np.array([self._embedded[one] for one in texts], np.float32)
 
+    def log_likelihood(self, embeddings: Any, texts: list[str]) -> Any:
+        """Return mean log-probabilities a token."""
+        return self._inverter.log_likelihood(embeddings, texts)
+
     def candidates(self, embeddings: Any, n: int = 4, *, random_state: Any = None) -> Any:
         """Return candidates; the same ones for the same embeddings and seed."""
         state = repr(random_state.bit_generator.state).encode()

@@ -40,18 +40,28 @@ def _bleu(written: Sequence[str], real: Sequence[str]) -> float | None:
 
 
 def evaluate(
-    inverter: Inverter, lines: Sequence[str], candidates: Sequence[int] = (1,), name: str = "open"
+    inverter: Inverter,
+    lines: Sequence[str],
+    candidates: Sequence[int] = (1,),
+    name: str = "open",
+    recombine: int = 0,
 ) -> dict[str, object]:
-    """Measure closeness (mean, share below 0.7), BLEU and pace, for some numbers of candidates."""
+    """Measure closeness (mean, share below 0.7), BLEU and pace, for some numbers of candidates.
+
+    Where `recombine` is above 0, several candidates are also recombined in so many steps.
+    """
     target = inverter.encode(lines)
     figures: dict[str, object] = {"set": name, "lines": len(lines)}
-    for count in candidates:
+    ways = [(count, 0) for count in candidates]
+    ways += [(count, recombine) for count in candidates if recombine and count > 1]
+    for count, steps in sorted(ways):
         begun = time.monotonic()
-        written, scores = inverter.invert(target, count, random_state=0)
-        figures[f"closeness_{count}"] = round(float(scores.mean()), 4)
-        figures[f"below_0.7_{count}"] = round(float((scores < 0.7).mean()), 4)
-        figures[f"bleu_{count}"] = _bleu(written, lines)
-        figures[f"per_second_{count}"] = round(len(lines) / (time.monotonic() - begun), 1)
+        written, scores = inverter.invert(target, count, recombine=steps, random_state=0)
+        way = f"{count}_recombined" if steps else f"{count}"
+        figures[f"closeness_{way}"] = round(float(scores.mean()), 4)
+        figures[f"below_0.7_{way}"] = round(float((scores < 0.7).mean()), 4)
+        figures[f"bleu_{way}"] = _bleu(written, lines)
+        figures[f"per_second_{way}"] = round(len(lines) / (time.monotonic() - begun), 1)
     return figures
 
 

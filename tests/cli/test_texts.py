@@ -43,6 +43,9 @@ class Parrot:
             total += np.random.default_rng(seed).standard_normal(32).astype(np.float32)
         return total
 
+    def log_likelihood(self, embeddings, texts):
+        return -np.ones(len(texts), np.float32)
+
     def candidates(self, embeddings, n=4, *, random_state=None):
         known = np.stack([self._embed(one) for one in self.read])
         near = ((embeddings[:, None] - known[None]) ** 2).sum(-1).argsort(1)[:, :n]
@@ -173,7 +176,7 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
     words = (
         "--pairing", "nearest", "--tau", 0.3, "--metric", "cosine", "--alpha", 0.4, "--guard",
         "filter", "--candidates", 6, "--rank", "ratio", "--lopsided", 0.9, "--seed", 3,
-        "--keep", 0.4,
+        "--keep", 0.4, "--recombine", 2,
     )  # fmt: skip
     assert run("text", reviews, "-o", reviews.with_name("made.csv"), *words)[0] == 2
     assert asked == {
@@ -183,6 +186,7 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
         "keep": 0.4,
         "candidates": 6,
         "rank": "ratio",
+        "recombine": 2,
         "lopsided": 0.9,
         "random_state": 3,
     }

@@ -40,6 +40,9 @@ class Fake:
         rows = [np.mean([known.get(w, POINTS[0]) for w in t.split()], 0) for t in texts]
         return np.array(rows, np.float32).reshape(len(rows), DIM)
 
+    def log_likelihood(self, embeddings, texts):
+        return -np.ones(len(texts), np.float32)
+
     def candidates(self, embeddings, n=4, *, random_state=None):
         rng = np.random.default_rng(random_state)
         noise = 0.5 * rng.normal(size=(len(embeddings), n, DIM))

@@ -50,6 +50,9 @@ REPORTS = (".html", ".txt", ".md")
 
 Device = Annotated[str | None, typer.Option(help="Where networks run, such as cuda.")]
 Rank = Annotated[str, typer.Option(help="Best candidate by both, closeness or ratio.")]
+Recombine = Annotated[
+    int, typer.Option(help="How often the best takes over words from another; 0 is quicker.")
+]
 Seed = Annotated[int, typer.Option(help="The same seed, the same sentences.")]
 
 
@@ -62,6 +65,7 @@ def morph(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     candidates: Annotated[int, typer.Option(help="Sentences tried for each step.")] = 8,
     rank: Rank = "both",
+    recombine: Recombine = 3,
     inverter: Written = None,
     llm: Model = None,
     encoder: Reader = None,
@@ -75,7 +79,7 @@ def morph(
 ) -> None:
     """Write the sentences between two sentences."""
     check_count("steps", steps, low=2, hint="Both ends count.")
-    _check_common(candidates, rank, seed)
+    _check_common(candidates, rank, recombine, seed)
     if html is not None:
         check_report("html", html)
     learning = Learning(align_on, align_epochs, soft_tokens)
@@ -98,6 +102,7 @@ def morph(
             inverter=writer,
             candidates=candidates,
             rank=rank,
+            recombine=recombine,
             random_state=seed,
         )
     if html is not None:
@@ -152,6 +157,7 @@ def text(
     ] = 0.7,
     candidates: Annotated[int, typer.Option(help="Sentences tried for each row.")] = 4,
     rank: Rank = "both",
+    recombine: Recombine = 3,
     refine: Annotated[
         bool,
         typer.Option(
@@ -207,7 +213,7 @@ def text(
     check_choice("guard", guard, GUARDS)
     check_number("lopsided", lopsided, low=0.5, high=1, open_low=True)
     check_keep(keep, guard)
-    _check_common(candidates, rank, seed)
+    _check_common(candidates, rank, recombine, seed)
     chosen = _pairing(pairing, tau, metric)
     weights = weight_law(law, alpha)
     learning = Learning(align_on, align_epochs, soft_tokens)
@@ -226,6 +232,7 @@ def text(
         "keep": keep,
         "candidates": candidates,
         "rank": rank,
+        "recombine": recombine,
         "random_state": seed,
     }
     n = len(texts) if count is None else count
@@ -249,11 +256,10 @@ def text(
         typer.echo(f"Report: {report}.", err=True)
 
 
-def _check_common(candidates: int, rank: str, seed: int) -> None:
-    from vicinal.text.augmentation.writing import RANKS
+def _check_common(candidates: int, rank: str, recombine: int, seed: int) -> None:
+    from vicinal.text.augmentation.writing import Choosing
 
-    check_count("candidates", candidates)
-    check_choice("rank", rank, RANKS)
+    Choosing(candidates, rank, recombine).check()
     check_count("seed", seed, low=0)
 
 

@@ -45,6 +45,9 @@ class FakeInverter:
         rows = [np.mean([word_vector(w) for w in t.split()] or [np.zeros(DIM)], 0) for t in texts]
         return np.array(rows, np.float32).reshape(len(rows), DIM)
 
+    def log_likelihood(self, embeddings, texts):
+        return -np.ones(len(texts), np.float32)
+
     def candidates(self, embeddings, n=4, *, random_state=None):
         self.calls += 1
         rng = as_generator(random_state)

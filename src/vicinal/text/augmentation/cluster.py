@@ -29,6 +29,7 @@ from vicinal.text.augmentation.engines import check_engine, check_target
 from vicinal.text.augmentation.guard import check_keep
 from vicinal.text.augmentation.packed import Packed
 from vicinal.text.augmentation.parents import as_labels, gather_parents
+from vicinal.text.augmentation.writing import RECOMBINE, Choosing
 
 if TYPE_CHECKING:
     from vicinal.pairing import Pairing
@@ -88,6 +89,7 @@ def augment_parts(
     guard: str = "filter",
     candidates: int = 4,
     rank: str = "both",
+    recombine: int = RECOMBINE,
     lopsided: float = 0.7,
     keep: float = 0.7,
     neighbours: int | None = None,
@@ -122,7 +124,8 @@ def augment_parts(
     output : str or path
         Folder to make; for Ray on a disk that all workers see, or an address such as
         ``"s3://bucket/texts"``.
-    pairing, weights, guard, candidates, rank, lopsided, keep, neighbours, patience : object
+    pairing, weights, guard, candidates, rank, recombine, lopsided, keep : object
+    neighbours, patience : object
         As for :func:`vicinal.text.augment`. Pairings by groups of their own are refused.
     engine : {"local", "ray"}, default "local"
         Where chunks are made: one after the other in this process, or by workers on a cluster.
@@ -173,6 +176,7 @@ def augment_parts(
     check_count("n", n)
     check_count("chunk_rows", chunk_rows, low=2)
     check_count("cores", cores)
+    Choosing(candidates, rank, recombine).check()
     check_engine(engine, address, workers, gpus)
     check_keep(keep, guard)
     target, remote = check_target(output, resume)
@@ -187,6 +191,7 @@ def augment_parts(
         "guard": guard,
         "candidates": candidates,
         "rank": rank,
+        "recombine": recombine,
         "lopsided": lopsided,
         "keep": keep,
         "neighbours": neighbours,
@@ -302,6 +307,9 @@ def _distinct(
             return np.zeros((len(texts), 1), np.float32)
 
         def candidates(self, *_: Any, **__: Any) -> Any:
+            raise NotImplementedError
+
+        def log_likelihood(self, *_: Any) -> Any:
             raise NotImplementedError
 
     with warnings.catch_warnings():

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from vicinal.text.augmentation import guard as guards
 from vicinal.text.augmentation.augmented import Augmented
 from vicinal.text.augmentation.parents import Parents, text_key
-from vicinal.text.augmentation.writing import Inverts, Written, write_sentences
+from vicinal.text.augmentation.writing import Choosing, Inverts, Written, write_sentences
 
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
@@ -82,14 +82,13 @@ class Maker:
         parents: Parents,
         check: guards.Recheck,
         guard: str,
-        candidates: int,
-        rank: str,
+        choosing: Choosing,
         lopsided: float,
         keep: float,
         law: WeightLaw,
     ) -> None:
         self.inverter, self.parents, self.check = inverter, parents, check
-        self.guard, self.candidates, self.rank = guard, candidates, rank
+        self.guard, self.choosing = guard, choosing
         self.lopsided, self.law = lopsided, law
         self.expected = keep if guard == "filter" else 1.0  # share that passes
         self._shortlist = guards.Shortlist(self.expected, len(parents.classes))
@@ -114,8 +113,7 @@ class Maker:
             left,
             right,
             lam,
-            candidates=self.candidates,
-            rank=self.rank,
+            self.choosing,
             random_state=random_state,
             prefers=asked if self.guard == "filter" else None,
         )

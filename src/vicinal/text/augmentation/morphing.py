@@ -9,12 +9,18 @@ from os import PathLike
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._checks import check_choice, check_count
+from vicinal._checks import check_count
 from vicinal._random import RandomState, Seeds
 from vicinal.report.page import Page, Paged
 from vicinal.text.augmentation.parents import check_sentences
 from vicinal.text.augmentation.ratio import coincide
-from vicinal.text.augmentation.writing import RANKS, Inverts, as_inverter, write_sentences
+from vicinal.text.augmentation.writing import (
+    RECOMBINE,
+    Choosing,
+    Inverts,
+    as_inverter,
+    write_sentences,
+)
 from vicinal.text.encoder import check_utf8
 
 __all__ = ["Morph", "morph"]
@@ -76,6 +82,7 @@ def morph(
     inverter: Inverts | str | PathLike[str] = "nano",
     candidates: int = 8,
     rank: str = "both",
+    recombine: int = RECOMBINE,
     random_state: RandomState = 0,
 ) -> Morph:
     """Write the sentences between two.
@@ -93,6 +100,8 @@ def morph(
         Sentences written for each ratio, of which the best is taken.
     rank : {"both", "closeness", "ratio"}, default "both"
         What makes a candidate the best, as for :func:`vicinal.text.augment`.
+    recombine : int, default 3
+        How often the best candidate takes over words from another, as there.
     random_state : int, numpy.random.Generator or None, default 0
         Seed of the candidates.
 
@@ -120,8 +129,7 @@ def morph(
     >>> print(morph("The film was a delight.", "The battery died."))  # doctest: +SKIP
     """
     steps = check_count("steps", steps, low=2, hint="Both ends count.")
-    check_count("candidates", candidates)
-    check_choice("rank", rank, RANKS)
+    choosing = Choosing(candidates, rank, recombine).check()
     for name, text in (("left", left), ("right", right)):
         if not isinstance(text, str):
             raise TypeError(f"{name} must be a sentence (str), got {type(text).__name__}.")
@@ -147,8 +155,7 @@ def morph(
         a,
         b,
         lam,
-        candidates=candidates,
-        rank=rank,
+        choosing,
         random_state=seeds.generator(0),
     )
     return Morph(

@@ -9,11 +9,16 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._checks import check_choice, check_count
 from vicinal._random import RandomState
 from vicinal.text.augmentation.ratio import project
+from vicinal.text.invert.candidates import Candidates, cosine
+from vicinal.text.invert.recombining import recombine as recombined
 
 __all__ = [
     "RANKS",
+    "RECOMBINE",
+    "Choosing",
     "Inverts",
     "Written",
     "as_inverter",
@@ -29,6 +34,8 @@ Prefers = Callable[[list[list[str]], Embeddings], FloatArray]
 
 #: What candidates can be ranked by.
 RANKS = ("both", "closeness", "ratio")
+#: How often the best candidate takes over words from another, where nothing else is asked for.
+RECOMBINE = 3
 #: Typical spreads among the candidates of one embedding, by which the three criteria are made
 #: comparable: mean standard deviations within eight candidates, over 180 mixtures of lines that
 #: serve no benchmark. Fixed, so that the choice for one row does not depend on the rows it is
@@ -50,6 +57,9 @@ class Inverts(Protocol):
 
     def candidates(self, embeddings: Any, n: int = 4, *, random_state: RandomState = None) -> Any:
         """Return ``n`` sentences for each embedding, embedded again."""
+
+    def log_likelihood(self, embeddings: Any, texts: Sequence[str]) -> Any:
+        """Return the mean log-probability a token of one sentence for each embedding."""
 
 
 def as_inverter(inverter: Inverts | str | PathLike[str]) -> Inverts:
@@ -74,12 +84,39 @@ def as_inverter(inverter: Inverts | str | PathLike[str]) -> Inverts:
         from vicinal.text.invert.task import load_inverter
 
         return load_inverter(inverter)
-    if not all(hasattr(inverter, name) for name in ("encode", "candidates", "encoder")):
+    asked = ("encode", "candidates", "log_likelihood", "encoder")
+    if not all(hasattr(inverter, name) for name in asked):
         raise TypeError(
             "inverter must be an Inverter, a TaskInverter, or the name of one such as 'nano', got "
             f"{type(inverter).__name__}."
         )
     return inverter
+
+
+class Choosing(NamedTuple):
+    """How many candidates are written for a sentence, and how it comes from them.
+
+    Parameters
+    ----------
+    candidates : int
+        Sentences written for each target.
+    rank : {"both", "closeness", "ratio"}
+        See :func:`score_candidates`.
+    recombine : int
+        How often the best candidate takes over a span of words from another, as long as its score
+        rises; what becomes of it is a further candidate.
+    """
+
+    candidates: int
+    rank: str = "both"
+    recombine: int = RECOMBINE
+
+    def check(self) -> Choosing:
+        """Return itself, or raise a ValueError that names what is out of range."""
+        check_count("candidates", self.candidates)
+        check_choice("rank", self.rank, RANKS)
+        check_count("recombine", self.recombine, low=0)
+        return self
 
 
 class Written(NamedTuple):
@@ -90,7 +127,7 @@ class Written(NamedTuple):
     closeness: FloatArray  # (n,)
     lam_measured: FloatArray  # (n,), NaN where parents are one point
     log_likelihood: FloatArray  # (n,)
-    chosen: IntArray  # (n,), which candidates these are
+    chosen: IntArray  # (n,), which candidates these are, one past the last where recombined
 
 
 def write_sentences(
@@ -99,9 +136,8 @@ def write_sentences(
     left: Embeddings,
     right: Embeddings,
     lam: FloatArray,
+    choosing: Choosing,
     *,
-    candidates: int,
-    rank: str,
     random_state: RandomState,
     prefers: Prefers | None = None,
 ) -> Written:
@@ -115,38 +151,63 @@ def write_sentences(
         Mixed embeddings, and those of their parents.
     lam : ndarray of shape (n,)
         The ratios asked for.
-    candidates : int
-        Sentences written for each target.
-    rank : {"both", "closeness", "ratio"}
-        See :func:`score_candidates`.
+    choosing : Choosing
+        How each comes from candidates.
     random_state : int, numpy.random.Generator or None
         Seed of the candidates.
     prefers : callable, optional
-        Says what is to be added to the scores of candidates, in units of their typical spread.
+        Says what is to be added to the scores of candidates, in units of their typical spread;
+        it is asked last about those that a row is chosen from.
 
     Returns
     -------
     Written
         In the order of the targets.
     """
-    found = inverter.candidates(targets, candidates, random_state=random_state)
-    embeddings = np.asarray(found.embeddings)  # (n, c, d)
-    closeness = np.asarray(found.closeness(targets), float)  # (n, c)
-    likelihood = np.asarray(found.log_likelihood, float)  # (n, c)
-    measured = project(embeddings, left[:, None], right[:, None])  # (n, c)
-    score = score_candidates(closeness, measured, lam, likelihood, rank)
-    if prefers is not None:
-        score = score / RANK_UNITS[rank] + prefers(found.sentences, embeddings)
-    best = score.argmax(axis=1)
-    rows = np.arange(len(best))
-    return Written(
-        [found.sentences[row][at] for row, at in zip(rows, best, strict=True)],
-        embeddings[rows, best],
-        closeness[rows, best],
-        measured[rows, best],
-        likelihood[rows, best],
-        best,
+    n, rank, steps = choosing
+    found = inverter.candidates(targets, n, random_state=random_state)
+
+    def chosen() -> Written:
+        closeness = cosine(found.embeddings, targets[:, None]).astype(float)  # (n, c)
+        likelihood = np.asarray(found.log_likelihood, float)  # (n, c)
+        measured = project(found.embeddings, left[:, None], right[:, None])  # (n, c)
+        score = score_candidates(closeness, measured, lam, likelihood, rank)
+        if prefers is not None:
+            score = score / RANK_UNITS[rank] + prefers(found.sentences, found.embeddings)
+        best = score.argmax(axis=1)
+        rows = np.arange(len(best))
+        return Written(
+            [found.sentences[row][at] for row, at in zip(rows, best, strict=True)],
+            found.embeddings[rows, best],
+            closeness[rows, best],
+            measured[rows, best],
+            likelihood[rows, best],
+            best,
+        )
+
+    def score_embedded(embedded: Embeddings, of: npt.NDArray[np.intp]) -> FloatArray:
+        closeness = cosine(embedded, targets[of]).astype(float)
+        measured = project(embedded, left[of], right[of])
+        nothing = np.zeros((len(of), 1))
+        return score_candidates(closeness[:, None], measured[:, None], lam[of], nothing, rank)[:, 0]
+
+    if not steps or n == 1 or not len(targets):
+        return chosen()
+    sentences, embeddings, likelihood = recombined(
+        inverter,
+        found,
+        targets,
+        chosen().chosen,
+        score_embedded,
+        likely=LIKELIHOOD_SHARE / LIKELIHOOD_SPREAD if rank == "both" else 0.0,
+        steps=steps,
     )
+    found = Candidates(
+        [[*row, one] for row, one in zip(found.sentences, sentences, strict=True)],
+        np.concatenate((found.embeddings, embeddings[:, None]), 1),
+        np.concatenate((found.log_likelihood, likelihood[:, None]), 1),
+    )
+    return chosen()
 
 
 def score_candidates(

@@ -37,6 +37,22 @@ class Decoder(Protocol):
     def loss(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
         """Return the mean negative log-likelihood of the sentences' tokens, given soft tokens."""
 
+    def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return the mean log-probability a token of given sentences.
+
+        Parameters
+        ----------
+        soft : Tensor of shape (B, S, C)
+            Soft tokens.
+        texts : sequence of str
+            B sentences.
+
+        Returns
+        -------
+        ndarray of shape (B,)
+            At temperature 1, the end included.
+        """
+
     def generate(
         self,
         soft: Tensor,

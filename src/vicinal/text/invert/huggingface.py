@@ -8,6 +8,7 @@ from textwrap import shorten
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -235,6 +236,16 @@ class HuggingFaceDecoder:
         )
         return losses.view_as(ids) * real, real
 
+    def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return the mean log-probability a token of sentences; see :class:`Decoder`."""
+        return self._likely(soft, self.tokenise(texts))
+
+    def _likely(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            losses, real = self._losses(soft, rows)
+        likely: npt.NDArray[np.float32] = -(losses.sum(1) / real.sum(1)).cpu().numpy()
+        return likely.astype(np.float32)
+
     def generate(
         self,
         soft: Tensor,
@@ -246,10 +257,7 @@ class HuggingFaceDecoder:
     ) -> Written:
         """Write one sentence for each row of soft tokens; see :class:`Decoder`."""
         ids = self._write(soft, temperature, beams, max_tokens, generator)
-        with torch.inference_mode():
-            losses, real = self._losses(soft, ids)
-        likely = -(losses.sum(1) / real.sum(1)).cpu().numpy()
-        return [self._text(row) for row in ids], likely.astype(np.float32)
+        return [self._text(row) for row in ids], self._likely(soft, ids)
 
     def candidates(
         self,

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from vicinal._checks import check_choice, check_count, check_number
+from vicinal._checks import check_choice, check_count
 from vicinal._random import RandomState, Seeds
 from vicinal.text.encoder import Encoder
 from vicinal.text.invert.adaptor import Adaptor
-from vicinal.text.invert.candidates import Candidates, Inversion, cosine
-from vicinal.text.invert.decoders import Decoder
+from vicinal.text.invert.writer import Writer
 from vicinal.text.models import check_device
 
 __all__ = ["Inverter"]
 
-Floats = npt.NDArray[np.float32]
 
-
-class Inverter:
+class Inverter(Writer):
     """Turns sentence embeddings back into sentences.
 
     An adaptor makes a few soft tokens of an embedding; a causal language model reads them, inside a
@@ -56,35 +51,6 @@ class Inverter:
     >>> inverter.invert(inverter.encode(["The battery died."]), candidates=4)  # doctest: +SKIP
     Inversion(sentences=['The battery died.'], closeness=array([1.], dtype=float32))
     """
-
-    #: Embeddings that go through the language model at once.
-    CHUNK = 128
-    #: Tokens of all candidates of a round but the first are drawn at this temperature.
-    TEMPERATURE = 0.6
-    #: How far a round aims past the target, as a share of what the nearest sentence missed it by.
-    STEP = 0.25
-
-    def __init__(
-        self,
-        encoder: Encoder,
-        adaptor: Adaptor,
-        decoder: Decoder,
-        *,
-        notes: dict[str, Any] | None = None,
-    ) -> None:
-        if encoder.dim != adaptor.embedding:
-            raise ValueError(
-                f"adaptor must read embeddings of length {encoder.dim}, as the encoder "
-                f"{encoder.name!r} makes them, got {adaptor.embedding}."
-            )
-        if decoder.width != adaptor.width:
-            raise ValueError(
-                f"adaptor must make soft tokens of length {decoder.width}, as the language model "
-                f"reads them, got {adaptor.width}."
-            )
-        self.encoder, self.adaptor, self.decoder = encoder, adaptor.eval(), decoder
-        self.notes: dict[str, Any] = dict(notes or {})
-        self.preface = ""
 
     def __repr__(self) -> str:
         return (
@@ -284,214 +250,3 @@ class Inverter:
     def history_(self) -> list[dict[str, float]]:
         """Return the evaluations of the last training, as ``align`` and ``refine`` made them."""
         return list(self.notes.get("history", []))
-
-    def encode(self, texts: Sequence[str]) -> Floats:
-        """Return the embeddings of texts.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            Any number.
-
-        Returns
-        -------
-        ndarray of float32, shape (n_texts, dim)
-            As the encoder makes them.
-        """
-        return self.encoder.encode(texts)
-
-    def generate(
-        self,
-        embeddings: npt.ArrayLike,
-        *,
-        temperature: float = 0.0,
-        beams: int = 1,
-        max_tokens: int | None = None,
-        random_state: RandomState = None,
-    ) -> tuple[list[str], Floats]:
-        """Write one sentence for each embedding.
-
-        Parameters
-        ----------
-        embeddings : array of shape (n_embeddings, dim)
-            As :meth:`encode` makes them, or mixtures of such.
-        temperature : float, default 0.0
-            0 takes the likeliest token each time; above, tokens are drawn.
-        beams : int, default 1
-            Sentences followed at once. Only at temperature 0.
-        max_tokens : int, optional
-            Longest sentence, in tokens of the language model.
-        random_state : int, Generator or None
-            Seed of what is drawn.
-
-        Returns
-        -------
-        tuple of list of str and ndarray of shape (n_embeddings,)
-            Sentences, and the mean log-probability a token of each.
-
-        Raises
-        ------
-        ValueError
-            If embeddings have another shape, or hold what is not finite.
-        """
-        rows = self._check(embeddings)
-        check_number("temperature", temperature, low=0)
-        check_count("beams", beams)
-        if beams > 1 and temperature > 0:
-            raise ValueError(
-                f"beams must be 1 where tokens are drawn (temperature={temperature:g}), got "
-                f"{beams}. Set temperature=0."
-            )
-        rng = Seeds(random_state).generator(0)
-        lines: list[str] = []
-        likely = np.empty(len(rows), np.float32)
-        for at in range(0, len(rows), self.CHUNK):
-            span = slice(at, at + self.CHUNK)
-            found, likely[span] = self.decoder.generate(
-                self._soft(rows[span]),
-                temperature=temperature,
-                beams=beams,
-                max_tokens=max_tokens,
-                generator=rng,
-            )
-            lines.extend(found)
-        return lines, likely
-
-    def candidates(
-        self,
-        embeddings: npt.ArrayLike,
-        n: int = 4,
-        *,
-        rounds: int = 2,
-        max_tokens: int | None = None,
-        random_state: RandomState = None,
-    ) -> Candidates:
-        """Write several sentences for each embedding, and encode them again.
-
-        Parameters
-        ----------
-        embeddings : array of shape (n_embeddings, dim)
-            As :meth:`encode` makes them, or mixtures of such.
-        n : int, default 4
-            Sentences for each.
-        rounds : int, default 2
-            They are written in so many rounds of about equal size, each the likeliest sentence and
-            drawn ones. The first is written for the embedding; the next for one that lies past it,
-            on the side away from the nearest sentence so far. In one round they come a little
-            quicker, and less near.
-        max_tokens : int, optional
-            Longest sentence, in tokens of the language model.
-        random_state : int, Generator or None
-            Seed of what is drawn.
-
-        Returns
-        -------
-        Candidates
-            Sentences, their embeddings and likelihoods, round by round.
-
-        Raises
-        ------
-        ValueError
-            If embeddings have another shape, or hold what is not finite.
-        """
-        rows, n = self._check(embeddings), check_count("n", n)
-        parts = np.array_split(np.arange(n), min(check_count("rounds", rounds), n))
-        rng = Seeds(random_state).generator(0)
-        lines: list[list[str]] = [[] for _ in rows]
-        likely = np.empty((len(rows), n), np.float32)
-        there = np.empty((len(rows), n, self.encoder.dim), np.float32)
-        aims = rows
-        for part in parts:
-            written, likely[:, part] = self._draft(aims, len(part), max_tokens, rng)
-            for line, more in zip(lines, written, strict=True):
-                line.extend(more)
-            embedded = self.encode([line for row in written for line in row])
-            there[:, part] = embedded.reshape(len(rows), len(part), self.encoder.dim)
-            so_far = there[:, : part[-1] + 1]
-            best = cosine(so_far, rows[:, None]).argmax(1)
-            nearest = np.take_along_axis(so_far, best[:, None, None], 1)[:, 0]
-            aims = rows + self.STEP * (rows - nearest)
-        return Candidates(lines, there, likely)
-
-    def _draft(
-        self, aims: Floats, n: int, max_tokens: int | None, rng: np.random.Generator
-    ) -> tuple[list[list[str]], Floats]:
-        """Return n sentences for each embedding, and their mean log-probabilities a token."""
-        lines: list[list[str]] = []
-        likely = np.empty((len(aims), n), np.float32)
-        size = max(1, self.CHUNK * 2 // n)
-        for at in range(0, len(aims), size):
-            span = slice(at, at + size)
-            found, likely[span] = self.decoder.candidates(
-                self._soft(aims[span]),
-                n,
-                temperature=self.TEMPERATURE,
-                max_tokens=max_tokens,
-                generator=rng,
-            )
-            lines.extend(found)
-        return lines, likely
-
-    def invert(
-        self,
-        embeddings: npt.ArrayLike,
-        candidates: int = 1,
-        *,
-        rounds: int = 2,
-        random_state: RandomState = None,
-    ) -> Inversion:
-        """Write the sentence that comes nearest to each embedding.
-
-        Parameters
-        ----------
-        embeddings : array of shape (n_embeddings, dim)
-            As :meth:`encode` makes them, or mixtures of such.
-        candidates : int, default 1
-            Sentences written for each, of which the one nearest to the embedding stays.
-        rounds : int, default 2
-            Rounds in which they are written; see :meth:`candidates`.
-        random_state : int, Generator or None
-            Seed of what is drawn.
-
-        Returns
-        -------
-        Inversion
-            Sentences, and how near they come (cosine).
-
-        Raises
-        ------
-        ValueError
-            If embeddings have another shape, or hold what is not finite.
-        """
-        rows = self._check(embeddings)
-        found = self.candidates(
-            rows, check_count("candidates", candidates), rounds=rounds, random_state=random_state
-        )
-        closeness = found.closeness(rows)
-        at, best = np.arange(len(rows)), found.pick(closeness)
-        lines = [found.sentences[i][j] for i, j in zip(at, best, strict=True)]
-        return Inversion(lines, closeness[at, best])
-
-    def _check(self, embeddings: npt.ArrayLike) -> Floats:
-        try:
-            rows = np.asarray(embeddings, np.float32)
-        except (TypeError, ValueError):
-            raise TypeError(
-                "embeddings must be numbers, one row for each sentence, got "
-                f"{type(embeddings).__name__} of other things. Make them with encode."
-            ) from None
-        if rows.ndim != 2 or rows.shape[1] != self.adaptor.embedding:
-            raise ValueError(
-                f"embeddings must have shape (n_embeddings, {self.adaptor.embedding}), got "
-                f"{rows.shape}. Make them with encode."
-            )
-        if not np.isfinite(rows).all():
-            bad = int(np.flatnonzero(~np.isfinite(rows).all(1))[0])
-            raise ValueError(f"embeddings must be finite, row {bad} is not. Drop such rows.")
-        return rows
-
-    @torch.no_grad()  # type: ignore[untyped-decorator]
-    def _soft(self, rows: Floats) -> torch.Tensor:
-        device = self.adaptor.mean.device
-        soft: torch.Tensor = self.adaptor(torch.from_numpy(np.ascontiguousarray(rows)).to(device))
-        return soft

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -103,12 +104,25 @@ class NanoDecoder:
         Tensor
             One number; soft tokens, style tokens and padding do not count.
         """
+        return self.network.loss(soft, *self._padded(soft, rows))
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return the mean log-probability a token of sentences; see :class:`Decoder`."""
+        network, soft = self._ready(soft)
+        rows = [[FORMAL, *row[1:]] for row in self.tokenise(texts)]  # as it would write them
+        found = network.log_likelihood(soft, *self._padded(soft, rows))
+        likely: npt.NDArray[np.float32] = found.cpu().numpy()
+        return likely
+
+    def _padded(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Return the ids of sentences (B, T), cut to the room there is, and their lengths."""
         rows = [row[: self.room(soft.shape[1])] for row in rows]
         lengths = torch.tensor([len(row) for row in rows])
         ids = torch.full((len(rows), int(lengths.max())), PAD)
         for at, row in enumerate(rows):
             ids[at, : len(row)] = torch.tensor(row)
-        return self.network.loss(soft, ids.to(soft.device), lengths.to(soft.device))
+        return ids.to(soft.device), lengths.to(soft.device)
 
     def generate(
         self,

@@ -148,3 +148,10 @@ class NanoNetwork(nn.Module):  # type: ignore[misc]  # torch is Any here
         # bfloat16 scores take a third of the time off the head on a CPU
         with torch.autocast(scores.device.type, enabled=False):
             return functional.cross_entropy(scores, targets[real])
+
+    def log_likelihood(self, soft: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return the mean log-probability (B,) of the tokens of each row; see :meth:`loss`."""
+        scores = self.logits(self.states(soft, ids[:, :-1])).float()
+        losses = functional.cross_entropy(scores.mT, ids[:, 1:], reduction="none")
+        real = torch.arange(1, ids.shape[1], device=ids.device) < lengths[:, None]
+        return -(losses * real).sum(1) / real.sum(1)

@@ -93,6 +93,13 @@ class VllmDecoder:
         """Refuse: vLLM passes no gradients on."""
         raise ValueError("An inverter that runs on vLLM only writes. Load it with backend='torch'.")
 
+    def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> NoReturn:
+        """Refuse: vLLM gives no likelihoods of sentences behind prompts that are embeddings."""
+        raise ValueError(
+            "recombine must be 0 where the language model runs on vLLM, which does not say how "
+            "likely a sentence is that it did not write. Or load the inverter with backend='torch'."
+        )
+
     def generate(
         self,
         soft: Tensor,

@@ -1,0 +1,207 @@
+"""Candidates that take over spans of words from one another, as long as they come nearer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from difflib import SequenceMatcher
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal.text.invert.candidates import Candidates
+
+__all__ = ["Score", "edits", "recombine"]
+
+Floats = npt.NDArray[np.float32]
+#: From embeddings of sentences (m, dim), and the targets (m,) that they are for, to scores (m,).
+Score = Callable[[Floats, npt.NDArray[np.intp]], npt.NDArray[np.floating[Any]]]
+
+#: Exchanges tried for a sentence at once, those with the best candidates first.
+MOST = 48
+#: How many of them, the best by their embeddings, the language model is asked about.
+SHORTLIST = 4
+#: What an exchange has to gain: less is rounding.
+GAIN = 1e-4
+#: A word or a mark, with the white space before it.
+_TOKEN = re.compile(r"\s*(?:\w+(?:['\u2019\-]\w+)*|[^\w\s])")
+_FIRST_PERSON = re.compile(r"I\b")
+
+
+class Judge(Protocol):
+    """What is asked of an inverter: where sentences lie, and how likely they are."""
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Return embeddings (n, dim)."""
+
+    def log_likelihood(self, embeddings: npt.ArrayLike, texts: Sequence[str]) -> Floats:
+        """Return mean log-probabilities a token (n,)."""
+
+
+def recombine(
+    judge: Judge,
+    found: Candidates,
+    targets: Floats,
+    start: npt.NDArray[np.intp],
+    score: Score,
+    *,
+    likely: float,
+    steps: int,
+) -> tuple[list[str], Floats, Floats]:
+    """Climb from one candidate of each row, exchanging spans of words with the others.
+
+    Parameters
+    ----------
+    judge : Inverter
+        What embeds sentences and says how likely they are.
+    found : Candidates
+        Of n rows.
+    targets : ndarray of shape (n, dim)
+        What they were written for.
+    start : ndarray of shape (n,)
+        The candidate of each row to start from.
+    score : callable
+        Scores of sentences by their embeddings, and the rows that they are for.
+    likely : float
+        What is added to a score for each unit of the mean log-probability a token.
+    steps : int
+        Exchanges at most.
+
+    Returns
+    -------
+    tuple of list of str, ndarray of shape (n, dim) and ndarray of shape (n,)
+        Sentences, their embeddings, and their mean log-probabilities a token.
+    """
+    rows = np.arange(len(found.sentences))
+    best = [found.sentences[row][at] for row, at in zip(rows, start, strict=True)]
+    there, likelihood = found.embeddings[rows, start], found.log_likelihood[rows, start]  # copies
+    others = _by_rank(found, score)
+    value = score(there, rows) + likely * _finite(likelihood)
+    moved = np.zeros(len(rows), bool)
+    live = rows
+    for _ in range(steps):
+        proposed = [edits(best[row], others[row]) for row in live]
+        flat = [one for some in proposed for one in some]
+        if not flat:
+            break
+        of = np.repeat(live, [len(some) for some in proposed])
+        embedded = judge.encode(flat)
+        scores = score(embedded, of)
+        short = _first_of_each(of, scores, SHORTLIST if likely else 1)
+        of, scores = of[short], scores[short]
+        asked = np.full(len(short), np.nan, np.float32)
+        if likely:
+            asked = judge.log_likelihood(targets[of], [flat[at] for at in short])
+            scores = scores + likely * _finite(asked)
+        top = _first_of_each(of, scores, 1)
+        top = top[scores[top] > value[of[top]] + GAIN]
+        live = of[top]
+        value[live], there[live], likelihood[live] = scores[top], embedded[short[top]], asked[top]
+        moved[live] = True
+        for row, at in zip(live, short[top], strict=True):
+            best[row] = flat[at]
+    if not likely and moved.any():
+        lines = [best[row] for row in np.flatnonzero(moved)]
+        likelihood[moved] = judge.log_likelihood(targets[moved], lines)
+    return best, there, likelihood
+
+
+def edits(base: str, others: Sequence[str], most: int = MOST) -> list[str]:
+    """Return what becomes of a sentence when one span of it is exchanged.
+
+    Wherever another sentence says something else between words that both have, the one becomes
+    the other there: words are replaced, left out or put in.
+
+    Parameters
+    ----------
+    base : str
+        The sentence.
+    others : sequence of str
+        Where spans come from; the first ones first.
+    most : int, default 48
+        Sentences returned at most.
+
+    Returns
+    -------
+    list of str
+        New sentences, each once; none that says more words twice than the sentence does.
+
+    Examples
+    --------
+    >>> edits("A dog sat there.", ["The dog slept there, too."])
+    ['The dog sat there.', 'A dog slept there.', 'A dog sat there, too.']
+    """
+    lines = [base, *others]
+    cut = [_TOKEN.findall(line) for line in lines]
+    keys = [[token.strip().lower() for token in tokens] for tokens in cut]
+    names = {token.strip() for tokens in cut for token in tokens[1:] if token.strip()[0].isupper()}
+    known, allowed = set(lines), _echoes(keys[0])
+    found: dict[str, None] = {}
+    matcher = SequenceMatcher(autojunk=False)
+    matcher.set_seq2(keys[0])  # what is kept of it is computed once
+    for tokens, key in zip(cut[1:], keys[1:], strict=True):
+        matcher.set_seq1(key)
+        for kind, *(first, last, begin, end) in matcher.get_opcodes():
+            if kind == "equal":
+                continue
+            if _echoes([*keys[0][:begin], *key[first:last], *keys[0][end:]]) > allowed:
+                continue
+            made = _spell([cut[0][:begin], tokens[first:last], cut[0][end:]], names)
+            if made and made not in known:
+                found[made] = None
+                if len(found) == most:
+                    return list(found)
+    return list(found)
+
+
+def _spell(spans: Sequence[Sequence[str]], names: set[str]) -> str:
+    """Join spans of tokens, with the white space and the capitals that their new places ask for."""
+    tokens: list[str] = []
+    for span in spans:
+        for at, token in enumerate(span):
+            if at == 0 and tokens and token == token.strip() and token[0].isalnum():
+                token = " " + _lowered(token, names)  # it stood first, and no longer does
+            tokens.append(token)
+    line = "".join(tokens).strip()
+    began = next((span[0] for span in (spans[0], spans[1], spans[2]) if span), "")
+    capital = began[:1].isupper() or (not spans[0] and began != began.lstrip())
+    return line[:1].upper() + line[1:] if capital else line
+
+
+def _lowered(word: str, names: set[str]) -> str:
+    """Return a word that began a sentence as it is written further on."""
+    own = word in names or _FIRST_PERSON.match(word) or (word[1:] and not word[1:].islower())
+    return word if own else word.lower()
+
+
+def _echoes(keys: Sequence[str]) -> int:
+    """Count words that are said twice running, and runs of three that come again."""
+    runs = list(zip(keys, keys[1:], keys[2:], strict=False))
+    return sum(a == b for a, b in pairwise(keys)) + len(runs) - len(set(runs))
+
+
+def _by_rank(found: Candidates, score: Score) -> list[list[str]]:
+    """Return the different candidates of each row, the best first."""
+    n, each, width = found.embeddings.shape
+    scores = score(found.embeddings.reshape(-1, width), np.repeat(np.arange(n), each))
+    order = np.argsort(-np.reshape(scores, (n, each)), axis=1, kind="stable")
+    return [
+        list(dict.fromkeys(row[at] for at in places if row[at]))
+        for row, places in zip(found.sentences, order, strict=True)
+    ]
+
+
+def _first_of_each(
+    groups: npt.NDArray[np.intp], scores: npt.NDArray[np.floating[Any]], n: int
+) -> npt.NDArray[np.intp]:
+    """Return the places of the n highest scores of each group, which lie together."""
+    order = np.lexsort((-scores, groups))
+    _, begins, sizes = np.unique(groups[order], return_index=True, return_counts=True)
+    rank = np.arange(len(order)) - np.repeat(begins, sizes)
+    return order[rank < n]
+
+
+def _finite(likelihood: Floats) -> Floats:
+    return np.nan_to_num(likelihood, nan=-1e3, neginf=-1e3)
