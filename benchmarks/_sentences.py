@@ -6,6 +6,7 @@ import gzip
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 CACHE = Path(__file__).parents[1] / ".cache"
 DOCS = Path(__file__).parents[1] / "docs"
 #: Goes up where the same weights begin to write other sentences.
-WRITER = 2
+WRITER = 3
 
 
 def held_out_lines(low: int = 5, high: int = 20, file: str = "english-open-valid") -> list[str]:
@@ -32,6 +33,40 @@ def inverter_key(source: str) -> str:
     for path in sorted(find_folder(source).rglob("*.safetensors")):
         total.update(path.name.encode() + path.read_bytes())
     return total.hexdigest()[:12]
+
+
+class Remembers:
+    """An inverter that writes once for the same embeddings and seed, and embeds a text once."""
+
+    #: Embeddings kept; then it begins anew.
+    MOST = 100_000
+
+    def __init__(self, inverter: Any) -> None:
+        self._inverter, self.encoder = inverter, inverter.encoder
+        self._written: dict[bytes, Any] = {}
+        self._embedded: dict[str, Any] = {}
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        """Return embeddings."""
+        if len(self._embedded) > self.MOST:
+            self._embedded.clear()
+        new = [one for one in dict.fromkeys(texts) if one not in self._embedded]
+        if new:
+            self._embedded.update(zip(new, self._inverter.encode(new), strict=True))
+        found = np.array([self._embedded[one] for one in texts], np.float32)
+        return found.reshape(len(texts), self._inverter.encoder.dim)
+
+    def log_likelihood(self, embeddings: Any, texts: Sequence[str]) -> Any:
+        """Return mean log-probabilities a token."""
+        return self._inverter.log_likelihood(embeddings, texts)
+
+    def candidates(self, embeddings: Any, n: int = 4, *, random_state: Any = None) -> Any:
+        """Return candidates; the same ones for the same embeddings, number and seed."""
+        state = repr((n, random_state.bit_generator.state)).encode()
+        key = hashlib.sha256(np.ascontiguousarray(embeddings).tobytes() + state).digest()
+        if key not in self._written:
+            self._written[key] = self._inverter.candidates(embeddings, n, random_state=random_state)
+        return self._written[key]
 
 
 def words(text: str) -> list[str]:

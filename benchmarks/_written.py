@@ -7,7 +7,6 @@ is not replaced.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from dataclasses import replace
@@ -29,12 +28,13 @@ from _fewshot import (
     n_extra,
     weighed,
 )
+from _sentences import Remembers
 from vicinal import Beta, Farthest, Random
 from vicinal.table.files import replacing
 from vicinal.text.augmentation.augmenting import augment
 
 #: What is kept of a pool, by what is kept in it.
-VERSION = 2
+VERSION = 3
 
 
 @cache
@@ -43,30 +43,6 @@ def inverter() -> Any:
     from vicinal.text.invert import Inverter
 
     return Inverter.from_pretrained("nano", encoder=encoder())
-
-
-class Remembers:
-    """An inverter that writes the same once for the same embeddings and seed."""
-
-    def __init__(self, inverter: Any) -> None:
-        self._inverter, self.encoder = inverter, inverter.encoder
-        self._written: dict[bytes, Any] = {}
-
-    def encode(self, texts: list[str]) -> Any:
-        """Return embeddings."""
-        return self._inverter.encode(texts)
-
-    def log_likelihood(self, embeddings: Any, texts: list[str]) -> Any:
-        """Return mean log-probabilities a token."""
-        return self._inverter.log_likelihood(embeddings, texts)
-
-    def candidates(self, embeddings: Any, n: int = 4, *, random_state: Any = None) -> Any:
-        """Return candidates."""
-        state = repr(random_state.bit_generator.state).encode()
-        key = hashlib.sha256(np.ascontiguousarray(embeddings).tobytes() + state).digest()
-        if key not in self._written:
-            self._written[key] = self._inverter.candidates(embeddings, n, random_state=random_state)
-        return self._written[key]
 
 
 @lru_cache(maxsize=4)

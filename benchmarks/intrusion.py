@@ -22,20 +22,19 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
-import hashlib
 import math
 import time
 import warnings
 from collections import defaultdict
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from _common import progress, publish, skip
 from _intrusion_page import CANDIDATES, JUDGES, QUANTILES, SETS, TESTED, WAYS, picture, report
 from _jobs import Record, Store
-from _sentences import CACHE, inverter_key
+from _sentences import CACHE, Remembers, inverter_key
 from _texts import DATA, Rows, stratified
 from vicinal import Farthest, Random
 from vicinal.text.augmentation import Augmented, Intrusion, augment, measure_intrusion
@@ -86,35 +85,6 @@ def draw(name: str, seed: int) -> tuple[Rows, Rows, Rows]:
     return few, [train[at] for at in judges], test
 
 
-class Kept:
-    """An inverter that remembers what it wrote and embedded."""
-
-    _embedded: ClassVar[dict[str, Any]] = {}
-
-    def __init__(self, inverter: Any) -> None:
-        self._inverter, self.encoder = inverter, inverter.encoder
-        self._written: dict[bytes, Any] = {}
-
-    def encode(self, texts: list[str]) -> Any:
-        """Return embeddings."""
-        new = [one for one in dict.fromkeys(texts) if one not in self._embedded]
-        if new:
-            self._embedded.update(zip(new, self._inverter.encode(new), strict=True))
-        return np.array([self._embedded[one] for one in texts], np.float32)
-
-    def log_likelihood(self, embeddings: Any, texts: list[str]) -> Any:
-        """Return mean log-probabilities a token."""
-        return self._inverter.log_likelihood(embeddings, texts)
-
-    def candidates(self, embeddings: Any, n: int = 4, *, random_state: Any = None) -> Any:
-        """Return candidates; the same ones for the same embeddings and seed."""
-        state = repr(random_state.bit_generator.state).encode()
-        key = hashlib.sha256(np.ascontiguousarray(embeddings).tobytes() + state).digest()
-        if key not in self._written:
-            self._written[key] = self._inverter.candidates(embeddings, n, random_state=random_state)
-        return self._written[key]
-
-
 class Linear:
     """Logistic regression on embeddings; also judges texts."""
 
@@ -148,7 +118,7 @@ class Linear:
         return float(np.mean(self._model.predict(embeddings) == np.asarray(labels)))
 
 
-def learn(inverter: Kept, few: Rows, made: Augmented | None) -> Linear:
+def learn(inverter: Remembers, few: Rows, made: Augmented | None) -> Linear:
     """Learn from real rows, and from made ones with their label weights."""
     real = inverter.encode([text for text, _ in few])
     labels = np.array([label for _, label in few])
@@ -209,7 +179,7 @@ def run_seed(
     if time.perf_counter() > budget:
         return False
     few, others, test = draw(name, seed)
-    kept = Kept(inverter())
+    kept = Remembers(inverter())
     texts, labels = [text for text, _ in few], [label for _, label in few]
     judging = [text for text, _ in others], [label for _, label in others]
     judge = Linear(kept).fit(kept.encode(judging[0]), judging[1])

@@ -6,7 +6,8 @@ of the open corpus, 5 to 20 words, are encoded once; then, in turns and several 
 * encoder alone: sentences to embeddings;
 * greedy: one sentence an embedding;
 * four candidates: a greedy and three drawn sentences an embedding, all encoded again, the nearest
-  kept.
+  kept;
+* four, recombined: the nearest then takes over words from the others, as often as by default.
 
 Rates are given by the wall's clock, and by the processor's time (embeddings for each second that a
 core worked), which other load disturbs less. The cold start is a new process that imports, loads
@@ -83,6 +84,7 @@ def main() -> None:
 
     import torch
 
+    from vicinal.text.augmentation.writing import RECOMBINE
     from vicinal.text.invert import Inverter
 
     torch.set_num_threads(args.threads)
@@ -93,6 +95,9 @@ def main() -> None:
         "encoder alone": lambda: inverter.encode(lines),
         "greedy": lambda: inverter.generate(embeddings),
         "four candidates": lambda: inverter.invert(embeddings, 4, random_state=0),
+        "four, recombined": lambda: inverter.invert(
+            embeddings, 4, recombine=RECOMBINE, random_state=0
+        ),
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     for turn in range(args.rounds):

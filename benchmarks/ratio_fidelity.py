@@ -22,11 +22,11 @@ import numpy as np
 
 from _common import machine, markdown, progress, publish, skip
 from _jobs import Record, Store
-from _sentences import CACHE, CORPUS, distinct, held_out_lines, inverter_key, overlap
+from _sentences import CACHE, CORPUS, Remembers, distinct, held_out_lines, inverter_key, overlap
 from vicinal import Farthest, Nearest, make_plan
 from vicinal.text.augmentation.parents import text_key
 from vicinal.text.augmentation.ratio import project, rank_correlation
-from vicinal.text.augmentation.writing import score_candidates
+from vicinal.text.augmentation.writing import Choosing, score_candidates, write_sentences
 
 NAME = "ratio_fidelity"
 RATIOS = tuple(round(0.1 * step, 1) for step in range(9, 0, -1))
@@ -60,12 +60,23 @@ def write(
 ) -> Record:
     """Write all ratios of some pairs, and measure every candidate."""
     begin = time.perf_counter(), time.process_time()
+    given = Remembers(inverter)
     ends = bool((pairs[:, 0] == pairs[:, 1]).all())
     lam = np.array([1.0] if ends else RATIOS)
     left, right = (np.repeat(embeddings[pairs[:, side]], len(lam), 0) for side in (0, 1))
     asked = np.tile(lam, len(pairs))
     target = (asked[:, None] * left + (1 - asked[:, None]) * right).astype(np.float32)
-    found = inverter.candidates(target, count, random_state=np.random.default_rng(seed))
+    found = given.candidates(target, count, random_state=np.random.default_rng(seed))
+    seconds, busy = time.perf_counter() - begin[0], time.process_time() - begin[1]
+    better = write_sentences(
+        given,
+        target,
+        left,
+        right,
+        asked,
+        Choosing(count, "closeness" if ends else "both"),
+        random_state=np.random.default_rng(seed),
+    )
     measured = project(found.embeddings, left[:, None], right[:, None])
     return {
         "pairs": pairs.tolist(),
@@ -74,8 +85,14 @@ def write(
         "closeness": found.closeness(target).round(4).tolist(),
         "measured": np.nan_to_num(measured).round(4).tolist(),
         "likelihood": np.asarray(found.log_likelihood, float).round(3).tolist(),
-        "seconds": round(time.perf_counter() - begin[0], 2),
-        "cpu_seconds": round(time.process_time() - begin[1], 2),
+        "recombined": {
+            "sentences": better.sentences,
+            "closeness": better.closeness.round(4).tolist(),
+            "measured": np.nan_to_num(better.lam_measured).round(4).tolist(),
+        },
+        "seconds": round(seconds, 2),
+        "cpu_seconds": round(busy, 2),
+        "recombining": round(time.process_time() - begin[1] - busy, 2),
     }
 
 
@@ -125,18 +142,30 @@ def gather(args: argparse.Namespace, store: Store, key: str) -> dict[Kind, list[
 
 
 class Chosen:
-    """What is taken of all candidates by a rank, or the greedy ones, over all records."""
+    """What is taken of all candidates by a rank, over all records.
 
-    def __init__(self, records: list[Record], rank: str, *, greedy: bool = False) -> None:
+    Or the greedy ones, "greedy"; or what becomes of candidates that are recombined, "recombined".
+    """
+
+    def __init__(self, records: list[Record], rank: str) -> None:
+        pairs = np.concatenate([np.array(one["pairs"]) for one in records])
+        asked = np.concatenate([np.array(one["asked"], float) for one in records])
+        self.asked, self.pairs = asked, np.repeat(pairs, len(asked) // len(pairs), axis=0)
+        if rank == "recombined":
+            found = [one["recombined"] for one in records]
+            self.closeness, self.measured = (
+                np.concatenate([one[name] for one in found]) for name in ("closeness", "measured")
+            )
+            self.sentences = [text for one in found for text in one["sentences"]]
+            return
         arrays = {
             name: np.concatenate([np.array(one[name], float) for one in records])
-            for name in ("asked", "closeness", "measured", "likelihood")
+            for name in ("closeness", "measured", "likelihood")
         }
-        among = slice(1) if greedy else slice(None)
-        first = {name: values[:, among] for name, values in arrays.items() if values.ndim > 1}
-        self.asked = arrays["asked"]
+        among = slice(1) if rank == "greedy" else slice(None)
+        first = {name: values[:, among] for name, values in arrays.items()}
         score = score_candidates(
-            first["closeness"], first["measured"], self.asked, first["likelihood"], rank
+            first["closeness"], first["measured"], asked, first["likelihood"], rank
         )
         best = score.argmax(axis=1)
         rows = np.arange(len(best))
@@ -146,8 +175,6 @@ class Chosen:
         )
         written = [row for one in records for row in one["sentences"]]
         self.sentences = [row[at] for row, at in zip(written, best, strict=True)]
-        pairs = np.concatenate([np.array(one["pairs"]) for one in records])
-        self.pairs = np.repeat(pairs, len(self.asked) // len(pairs), axis=0)
 
     def spearman(self) -> tuple[float, float, float]:
         """Return Spearman's correlation, and its interval by drawing pairs anew."""
@@ -192,14 +219,15 @@ def report(
         records = found[name, count]
         if records:
             if count == PAIRINGS[name][-1]:  # the fewest
-                chosen[f"{name}|1|both"] = Chosen(records, "both", greedy=True)
-            for rank in ("both", "closeness", "ratio"):
+                chosen[f"{name}|1|greedy"] = Chosen(records, "greedy")
+            for rank in ("recombined", "both", "closeness", "ratio"):
                 chosen[f"{name}|{count}|{rank}"] = Chosen(records, rank)
     mixed = {name: one for name, one in chosen.items() if not name.startswith("ends")}
     scored = {
         name: one.sentences
         for name, one in mixed.items()
-        if name.endswith("|both") and (name.startswith("random") or "|4|" in name)
+        if name.endswith(("|recombined", "|greedy", "|both"))
+        and (name.startswith("random") or "|4|" in name)
     }
     perplexity, judge = perplexity_of({"real lines": lines, **scored})
     rows, data = [], {}
@@ -225,7 +253,7 @@ def report(
             [
                 pairing,
                 figures["pairs"],
-                "greedy" if count == "1" else f"{count}, {rank}",
+                "greedy" if rank == "greedy" else f"{count}, {rank}",
                 f"{rho:.3f} [{low:.3f}, {high:.3f}]",
                 f"{figures['miss']:.3f}",
                 f"{figures['closeness']:.3f}",
@@ -260,24 +288,28 @@ def report(
         f"difference of the two. Closeness: cosine of the sentence's embedding and the mixed one. "
         f"{real}Distinct-n over all sentences of a line of the table: {len(lines)} real lines "
         f"have {distinct(lines, 1):.3f} and {distinct(lines, 2):.3f}, and more of them would have "
-        "less. 'both': closeness, ratio and a little of the likelihood."
+        "less. 'both': closeness, ratio and a little of the likelihood; 'recombined': the best by "
+        "these then takes over words from the others, three times at most, which is the default "
+        "of morph and augment (the ends, by closeness alone)."
     )
     seconds = sum(one["seconds"] for records in found.values() for one in records)
     cpu = sum(one["cpu_seconds"] for records in found.values() for one in records)
     written = sum(
         len(row) for records in found.values() for one in records for row in one["sentences"]
     )
+    recombining = sum(one["recombining"] for records in found.values() for one in records)
     parts.append(
         f"{args.inverter} (weights {key}), {size:,} mixtures of random pairs; {written:,} "
         f"sentences written and embedded again in {seconds:.0f} s ({cpu:.0f} s of a processor, "
-        f"{written / max(cpu, 1e-9):.0f} a second of it). {machine('torch', 'transformers')}"
+        f"{written / max(cpu, 1e-9):.0f} a second of it), recombined in "
+        f"{recombining:.0f} s of a processor. {machine('torch', 'transformers')}"
     )
     return "\n\n".join(parts), data | {"weights": key, "sentences": written, "cpu_seconds": cpu}
 
 
 def _by_ratio(chosen: dict[str, Chosen]) -> str:
     """Return closeness and measured ratio at each asked one."""
-    one = chosen.get("random|8|both")
+    one = chosen.get("random|8|recombined")
     if one is None:
         return ""
     rows = []
@@ -287,23 +319,31 @@ def _by_ratio(chosen: dict[str, Chosen]) -> str:
         rows.append(
             [f"{lam:.1f}", f"{one.closeness[at].mean():.3f}", *(f"{x:.2f}" for x in spread)]
         )
-    header = ["asked ratio (8 candidates, both)", "closeness", "measured, 10 %", "median", "90 %"]
+    header = [
+        "asked ratio (8 candidates, recombined)",
+        "closeness",
+        "measured, 10 %",
+        "median",
+        "90 %",
+    ]
     return markdown(header, rows)
 
 
 def _ends(chosen: dict[str, Chosen]) -> tuple[str, Record] | None:
     """Return how near lines come that are written back."""
     rows, data = [], {}
-    for count in (1, 4, 8):
-        one = chosen.get(f"ends|{count}|{'both' if count == 1 else 'closeness'}")
+    ways = [(1, "greedy"), *((n, rank) for n in (4, 8) for rank in ("closeness", "recombined"))]
+    for count, rank in ways:
+        one = chosen.get(f"ends|{count}|{rank}")
         if one is None:
             continue
         error = one.closeness.std(ddof=1) / np.sqrt(len(one.closeness))
         same = np.mean([one.closeness > 0.9995])
-        data[str(count)] = float(one.closeness.mean())
+        way = {"greedy": "greedy", "closeness": str(count)}.get(rank, f"{count}, recombined")
+        data[way] = float(one.closeness.mean())
         rows.append(
             [
-                "greedy" if count == 1 else str(count),
+                way,
                 len(one.closeness),
                 f"{one.closeness.mean():.3f} ± {1.96 * error:.3f}",
                 f"{np.percentile(one.closeness, 10):.3f}",
