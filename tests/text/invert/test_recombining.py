@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from vicinal.text.invert.candidates import Candidates, cosine  # noqa: E402
-from vicinal.text.invert.recombining import edits, recombine  # noqa: E402
+from vicinal.text.invert.recombining import SHORTLIST, edits, recombine  # noqa: E402
 
 lines = st.lists(st.sampled_from(["a", "dog", "cat", "ran", ",", "so"]), max_size=8).map(" ".join)
 
@@ -33,7 +33,7 @@ def words(line):
     ],
 )
 def test_spans_change_places_with_their_spaces_and_capitals(base, other, wanted):
-    found = edits(base, [other])
+    found = list(edits(base, [other]))
     assert set(wanted) <= set(found)
     if not wanted:
         assert found == []
@@ -49,15 +49,15 @@ def test_edits_are_new_and_made_of_what_is_there(base, others, most):
     found = edits(base, others, most)
     assert len(found) == len(set(found)) <= most
     assert not {base, *others} & set(found)
-    there = {word for line in (base, *others) for word in words(line)}
-    assert all(set(words(line)) <= there for line in found)
-    assert found == edits(base, others)[:most]
+    assert found == dict(list(edits(base, others).items())[:most])
+    assert all(
+        set(words(line)) <= set(words(base) + words(others[at])) for line, at in found.items()
+    )
 
 
 def test_no_edit_stutters():
-    assert edits("We like the old house.", ["We like like the old house now."]) == [
-        "We like the old house now."
-    ]
+    found = edits("We like the old house.", ["We like like the old house now."])
+    assert found == {"We like the old house now.": 0}
     base, other = "a b c d.", "x y a b c z a b c."
     assert all("a b c" not in line.replace("a b c", "", 1).lower() for line in edits(base, [other]))
 
@@ -135,14 +135,15 @@ def test_more_steps_come_nearer_and_none_changes_nothing(climb):
 def test_one_step_takes_the_best_of_all_edits(climb, likely):
     found, targets, start, judge, run = climb
     sentences, there, _ = run(1, likely)
-    assert judge.asked <= 20 * 4
+    assert judge.asked <= 20 * SHORTLIST
     for row, said in enumerate(found.sentences):
-        tried = [said[start[row]], *edits(said[start[row]], said, 1000)]
+        donors = sorted(said, key=lambda one: -cosine(judge.encode([one]), targets[row][None])[0])
+        tried = [said[start[row]], *edits(said[start[row]], donors)]
         own = np.append(found.log_likelihood[row, 0], judge.log_likelihood(tried[1:], tried[1:]))
         near = cosine(judge.encode(tried), targets[row][None])
         scores = near + likely * own
-        if likely:  # only the four that come nearest are looked at again
-            scores = scores[[0, *(1 + np.argsort(-near[1:])[:4])]]
+        if likely:  # only those that come nearest are looked at again
+            scores = scores[[0, *(1 + np.argsort(-near[1:])[:SHORTLIST])]]
         reached = cosine(there[row], targets[row]) + likely * own[tried.index(sentences[row])]
         assert reached == pytest.approx(scores.max(), abs=2e-4)
 

@@ -151,7 +151,7 @@ class NanoNetwork(nn.Module):  # type: ignore[misc]  # torch is Any here
 
     def log_likelihood(self, soft: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the mean log-probability (B,) of the tokens of each row; see :meth:`loss`."""
-        scores = self.logits(self.states(soft, ids[:, :-1])).float()
-        losses = functional.cross_entropy(scores.mT, ids[:, 1:], reduction="none")
         real = torch.arange(1, ids.shape[1], device=ids.device) < lengths[:, None]
-        return -(losses * real).sum(1) / real.sum(1)
+        scores = self.logits(self.states(soft, ids[:, :-1])[real]).float()
+        losses = functional.cross_entropy(scores, ids[:, 1:][real], reduction="none")
+        return -losses.new_zeros(real.shape).masked_scatter(real, losses).sum(1) / real.sum(1)

@@ -20,9 +20,11 @@ Floats = npt.NDArray[np.float32]
 Score = Callable[[Floats, npt.NDArray[np.intp]], npt.NDArray[np.floating[Any]]]
 
 #: Exchanges tried for a sentence at once, those with the best candidates first.
-MOST = 48
+MOST = 24
 #: How many of them, the best by their embeddings, the language model is asked about.
-SHORTLIST = 4
+SHORTLIST = 2
+#: Candidates that give spans again after the first exchange: those whose spans did best in it.
+HELPFUL = 3
 #: What an exchange has to gain: less is rounding.
 GAIN = 1e-4
 #: A word or a mark, with the white space before it.
@@ -77,18 +79,22 @@ def recombine(
     rows = np.arange(len(found.sentences))
     best = [found.sentences[row][at] for row, at in zip(rows, start, strict=True)]
     there, likelihood = found.embeddings[rows, start], found.log_likelihood[rows, start]  # copies
-    others = _by_rank(found, score)
+    donors = _by_rank(found, score)
     value = score(there, rows) + likely * _finite(likelihood)
     moved = np.zeros(len(rows), bool)
     live = rows
     for _ in range(steps):
-        proposed = [edits(best[row], others[row]) for row in live]
-        flat = [one for some in proposed for one in some]
+        proposed = [edits(best[row], donors[row]) for row in live]
+        flat = [line for some in proposed for line in some]
         if not flat:
             break
-        of = np.repeat(live, [len(some) for some in proposed])
+        sizes = [len(some) for some in proposed]
+        of = np.repeat(live, sizes)
         embedded = judge.encode(flat)
         scores = score(embedded, of)
+        parts = np.split(scores, np.cumsum(sizes)[:-1])
+        for row, some, part in zip(live, proposed, parts, strict=True):
+            donors[row] = _helpful(donors[row], list(some.values()), part)
         short = _first_of_each(of, scores, SHORTLIST if likely else 1)
         of, scores = of[short], scores[short]
         asked = np.full(len(short), np.nan, np.float32)
@@ -108,7 +114,7 @@ def recombine(
     return best, there, likelihood
 
 
-def edits(base: str, others: Sequence[str], most: int = MOST) -> list[str]:
+def edits(base: str, others: Sequence[str], most: int = MOST) -> dict[str, int]:
     """Return what becomes of a sentence when one span of it is exchanged.
 
     Wherever another sentence says something else between words that both have, the one becomes
@@ -120,17 +126,18 @@ def edits(base: str, others: Sequence[str], most: int = MOST) -> list[str]:
         The sentence.
     others : sequence of str
         Where spans come from; the first ones first.
-    most : int, default 48
+    most : int, default 24
         Sentences returned at most.
 
     Returns
     -------
-    list of str
-        New sentences, each once; none that says more words twice than the sentence does.
+    dict of str to int
+        New sentences, and the place of the other that each has its span from; none says more words
+        twice than the sentence does.
 
     Examples
     --------
-    >>> edits("A dog sat there.", ["The dog slept there, too."])
+    >>> list(edits("A dog sat there.", ["The dog slept there, too."]))
     ['The dog sat there.', 'A dog slept there.', 'A dog sat there, too.']
     """
     lines = [base, *others]
@@ -138,10 +145,10 @@ def edits(base: str, others: Sequence[str], most: int = MOST) -> list[str]:
     keys = [[token.strip().lower() for token in tokens] for tokens in cut]
     names = {token.strip() for tokens in cut for token in tokens[1:] if token.strip()[0].isupper()}
     known, allowed = set(lines), _echoes(keys[0])
-    found: dict[str, None] = {}
+    found: dict[str, int] = {}
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(keys[0])  # what is kept of it is computed once
-    for tokens, key in zip(cut[1:], keys[1:], strict=True):
+    for at, (tokens, key) in enumerate(zip(cut[1:], keys[1:], strict=True)):
         matcher.set_seq1(key)
         for kind, *(first, last, begin, end) in matcher.get_opcodes():
             if kind == "equal":
@@ -150,10 +157,10 @@ def edits(base: str, others: Sequence[str], most: int = MOST) -> list[str]:
                 continue
             made = _spell([cut[0][:begin], tokens[first:last], cut[0][end:]], names)
             if made and made not in known:
-                found[made] = None
+                found.setdefault(made, at)
                 if len(found) == most:
-                    return list(found)
-    return list(found)
+                    return found
+    return found
 
 
 def _spell(spans: Sequence[Sequence[str]], names: set[str]) -> str:
@@ -191,6 +198,12 @@ def _by_rank(found: Candidates, score: Score) -> list[list[str]]:
         list(dict.fromkeys(row[at] for at in places if row[at]))
         for row, places in zip(found.sentences, order, strict=True)
     ]
+
+
+def _helpful(donors: list[str], by: list[int], scores: npt.NDArray[np.floating[Any]]) -> list[str]:
+    """Return the donors whose spans scored best, which are asked for further ones."""
+    order = dict.fromkeys(by[at] for at in np.argsort(-scores, kind="stable"))
+    return [donors[at] for at in order][:HELPFUL]
 
 
 def _first_of_each(

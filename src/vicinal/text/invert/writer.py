@@ -221,9 +221,11 @@ class Writer:
                 f"texts must be one for each embedding, got {len(texts)} for {len(rows)}."
             )
         likely = np.empty(len(rows), np.float32)
+        order = np.argsort([len(text) for text in texts], kind="stable")  # less to pad
         for at in range(0, len(rows), self.CHUNK):
-            span = slice(at, at + self.CHUNK)
-            likely[span] = self.decoder.log_likelihood(self._soft(rows[span]), texts[span])
+            some = order[at : at + self.CHUNK]
+            said = [texts[place] for place in some]
+            likely[some] = self.decoder.log_likelihood(self._soft(rows[some]), said)
         return likely
 
     def _draft(
