@@ -17,7 +17,8 @@ from vicinal.text.invert import Adaptor, Inverter  # noqa: E402
 @pytest.fixture
 def saved(small, tmp_path):
     inverter = small
-    inverter.notes = {"training": {"steps": 3}, "figures": [{"set": "x", "closeness_4": 0.5}]}
+    figures = {"set": "x", "closeness_4": 0.5, "closeness_4_recombined": 0.6}
+    inverter.notes = {"training": {"steps": 3}, "figures": [figures]}
     inverter.save_pretrained(tmp_path / "kept")
     return inverter, tmp_path / "kept"
 
@@ -50,6 +51,7 @@ def test_the_card_keeps_what_a_person_wrote(saved, bag):
     _, folder = saved
     card = (folder / "README.md").read_text("utf-8")
     assert "| x | | 4 | 0.5 | - | - | - |".replace("| |", "|  |") in card
+    assert "| x |  | 4, recombined | 0.6 | - | - | - |" in card
     assert "`0123456789abcdef`" in card
     (folder / "README.md").write_text("# Mine\n\n" + card[card.index("<!--") :], "utf-8")
     again = Inverter.from_pretrained(folder, encoder=bag())

@@ -31,7 +31,7 @@ tags: [text-generation, text-classification, embedding-inversion, mixup]
 Turns sentence embeddings back into sentences, and tells classes apart: load it with
 `vicinal.text.TaskInverter.from_pretrained`. It was taught by its owner, who can say more about it
 here."""
-_MEASURED = re.compile(r"(closeness|below_0\.7|bleu|per_second)_(\d+)")
+_MEASURED = re.compile(r"(closeness|below_0\.7|bleu|per_second)_(\d+)(_recombined)?")
 _HEADS = {
     "closeness": "closeness",
     "below_0.7": "below 0.7",
@@ -117,16 +117,18 @@ def _norms(encoder: Mapping[str, Any]) -> str:
 def _figures(figures: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for one in figures:
-        counts = sorted({int(m[2]) for m in map(_MEASURED.fullmatch, one) if m})
-        for count in counts:
-            shown = [_number(one.get(f"{name}_{count}")) for name in _HEADS]
-            rows.append([str(one.get("set", "")), str(one.get("lines", "")), str(count), *shown])
+        ways = {(int(m[2]), m[3] or "") for m in map(_MEASURED.fullmatch, one) if m}
+        for count, way in sorted(ways):
+            shown = [_number(one.get(f"{name}_{count}{way}")) for name in _HEADS]
+            said = f"{count}, recombined" if way else str(count)
+            rows.append([str(one.get("set", "")), str(one.get("lines", "")), said, *shown])
     heads = ("held-out lines", "lines", "candidates", *_HEADS.values())
     return (
         "## Measured\n\n"
         "Closeness is the cosine between a sentence's embedding and that of what was written, on "
         "average; below 0.7 is the share of sentences that went astray. Of several candidates the "
-        "nearest counts. The pace is that of the machine that measured.\n\n"
+        "nearest counts; recombined, it then takes over words from the others. The pace is that of "
+        "the machine that measured.\n\n"
     ) + _table(heads, rows)
 
 
