@@ -131,6 +131,16 @@ def test_more_steps_come_nearer_and_none_changes_nothing(climb):
     assert near[0].mean() < near[1].mean() < near[2].mean()
 
 
+def test_blocks_of_rows_change_nothing(climb, monkeypatch):
+    *_, run = climb
+    whole = run(2, 0.0)
+    monkeypatch.setattr("vicinal.text.invert.recombining.ROWS", 7)
+    parts = run(2, 0.0)
+    assert whole[0] == parts[0]
+    for a, b in zip(whole[1:], parts[1:], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("likely", [0.0, 0.05])
 def test_one_step_takes_the_best_of_all_edits(climb, likely):
     found, targets, start, judge, run = climb

@@ -19,6 +19,8 @@ Floats = npt.NDArray[np.float32]
 #: From embeddings of sentences (m, dim), and the targets (m,) that they are for, to scores (m,).
 Score = Callable[[Floats, npt.NDArray[np.intp]], npt.NDArray[np.floating[Any]]]
 
+#: Rows that climb together: what they try is in memory at once.
+ROWS = 512
 #: Exchanges tried for a sentence at once, those with the best candidates first.
 MOST = 24
 #: How many of them, the best by their embeddings, the language model is asked about.
@@ -76,6 +78,30 @@ def recombine(
     tuple of list of str, ndarray of shape (n, dim) and ndarray of shape (n,)
         Sentences, their embeddings, and their mean log-probabilities a token.
     """
+    parts = []
+    for at in range(0, max(1, len(targets)), ROWS):
+        span = slice(at, at + ROWS)
+        some = Candidates(found.sentences[span], found.embeddings[span], found.log_likelihood[span])
+        own = _from_row(at, score)
+        parts.append(_climb(judge, some, targets[span], start[span], own, likely, steps))
+    lines = [line for part in parts for line in part[0]]
+    return lines, np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])
+
+
+def _from_row(first: int, score: Score) -> Score:
+    """Return a score of rows that are counted from this one on."""
+    return lambda embedded, of: score(embedded, first + of)
+
+
+def _climb(
+    judge: Judge,
+    found: Candidates,
+    targets: Floats,
+    start: npt.NDArray[np.intp],
+    score: Score,
+    likely: float,
+    steps: int,
+) -> tuple[list[str], Floats, Floats]:
     rows = np.arange(len(found.sentences))
     best = [found.sentences[row][at] for row, at in zip(rows, start, strict=True)]
     there, likelihood = found.embeddings[rows, start], found.log_likelihood[rows, start]  # copies
