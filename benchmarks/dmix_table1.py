@@ -218,8 +218,8 @@ def render(store_path: Path) -> str:
             "Against no mixing: mean paired difference and its 95 % interval. A star marks a "
             "difference whose paired t-test stays below 0.05 after Holm's correction over all "
             f"{len(cells)} cells; p in the last column is corrected over the {len(others)} "
-            f"methods. (Wilcoxon's signed-rank test cannot fall below {2 / 2 ** counts[0]:.2g} with "
-            f"{counts[0]} seeds, too much for that correction.)",
+            f"methods. (Wilcoxon's signed-rank test cannot fall below {2 / 2 ** counts[0]:.2g} "
+            f"with {counts[0]} seeds, too much for that correction.)",
             markdown(header, gains),
             *_described(sets),
             f"{machine('torch', 'transformers', 'vicinal')}; one thread a run, median "
