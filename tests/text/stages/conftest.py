@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import signal
 from functools import lru_cache
 from types import SimpleNamespace
 
@@ -131,6 +132,14 @@ def same(left, right) -> bool:
     """Whether two inverters have the same adaptor, to the last bit."""
     a, b = left.adaptor.state_dict(), right.adaptor.state_dict()
     return all(bool((a[name] == b[name]).all()) for name in a)
+
+
+@pytest.fixture(autouse=True)
+def keyboard():
+    """Ctrl-C raises, also where tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
