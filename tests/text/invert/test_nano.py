@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
 from vicinal.text.invert.codec import EOS, FORMAL, INFORMAL, PAD, SPECIALS, Codec  # noqa: E402
 from vicinal.text.invert.nano import NanoDecoder  # noqa: E402
-from vicinal.text.invert.network import NanoNetwork, NanoShape  # noqa: E402
+from vicinal.text.invert.network import Memory, NanoNetwork, NanoShape  # noqa: E402
 from vicinal.text.invert.writing import Rules, beam_search, draw, repeats, write  # noqa: E402
 
 PIECES = ["the", "cat", "dog", "sat", "ran", "on", "mat", "a", "fine", "day", ",", ".", "!", "?"]
@@ -111,6 +113,29 @@ def test_a_row_depends_neither_on_its_neighbours_nor_on_its_siblings(network):
                 RULES,
             )
             assert alone[0] == together[at * 3 + which]
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=12).filter(any), st.integers(1, 5))
+def test_rows_that_go_on_keep_what_they_remember(going, length):
+    rows = torch.arange(len(going), dtype=torch.float32)
+    pair = rows.view(-1, 1, 1, 1).expand(-1, 2, length, 3)
+    memory = Memory([(pair, pair + 100), (pair + 200, pair + 300)])
+    memory.reserve()
+    left = memory.drop(torch.tensor(going))
+    assert sorted(left.tolist()) == [at for at, goes in enumerate(going) if goes]
+    held = memory.held[..., : memory.length, :]
+    assert held.shape == (2, 2, len(left), 2, length, 3)
+    first = torch.tensor([[0, 100], [200, 300]]).view(2, 2, 1, 1, 1, 1)
+    assert bool((held == first + left.view(1, 1, -1, 1, 1, 1)).all())
+
+
+def test_likelihoods_do_not_depend_on_how_many_are_judged_at_once(network, monkeypatch):
+    decoder = NanoDecoder(network, Codec(PIECES))
+    lines = ["the cat sat.", "a day", "the dog ran on the mat!", "fine", "a fine cat, a fine dog."]
+    alone = [decoder.log_likelihood(soft(5)[[at]], [line])[0] for at, line in enumerate(lines)]
+    for judged in (1, 2, 5, 16):
+        monkeypatch.setattr(decoder, "JUDGED", judged)
+        assert decoder.log_likelihood(soft(5), lines) == pytest.approx(alone, abs=1e-5)
 
 
 def test_a_beam_of_one_is_greedy_and_a_wide_one_finds_the_best(network):

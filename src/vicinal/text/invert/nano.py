@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ class NanoDecoder:
     """
 
     kind = "nano"
+    #: Given sentences that are judged at once: of more, more is padding.
+    JUDGED = 16
 
     def __init__(
         self, network: NanoNetwork, codec: Codec, *, no_repeat: int = 3, max_tokens: int = 64
@@ -111,8 +114,11 @@ class NanoDecoder:
         """Return the mean log-probability a token of sentences; see :class:`Decoder`."""
         network, soft = self._ready(soft)
         rows = [[FORMAL, *row[1:]] for row in self.tokenise(texts)]  # as it would write them
-        found = network.log_likelihood(soft, *self._padded(soft, rows))
-        likely: npt.NDArray[np.float32] = found.cpu().numpy()
+        found = [
+            network.log_likelihood(some, *self._padded(some, rows[at : at + self.JUDGED]))
+            for at, some in zip(count(0, self.JUDGED), soft.split(self.JUDGED))
+        ]
+        likely: npt.NDArray[np.float32] = torch.cat(found).cpu().numpy()
         return likely
 
     def _padded(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

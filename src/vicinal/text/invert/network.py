@@ -62,6 +62,21 @@ class Memory:
         self.mask = self.held.new_full((wide,), NEVER)
         self.mask[: self.length] = 0.0
 
+    def drop(self, going: Tensor) -> Tensor:
+        """Forget the rows that do not go on; return which rows are left, in their new order.
+
+        The last rows take the places of those that are gone: a small share is copied, not all.
+        """
+        left = int(going.sum())
+        order = torch.arange(left, device=going.device)
+        holes = (~going[:left]).nonzero()[:, 0]
+        order[holes] = going[left:].nonzero()[:, 0] + left
+        for pair in self.held:
+            for kept in pair:
+                kept[holes, :, : self.length] = kept[order[holes], :, : self.length]
+        self.held = self.held[:, :, :left]
+        return order
+
 
 class NanoNetwork(nn.Module):  # type: ignore[misc]  # torch is Any here
     """A causal decoder of post-norm layers, with the output layer tied to the word vectors.
@@ -153,5 +168,5 @@ class NanoNetwork(nn.Module):  # type: ignore[misc]  # torch is Any here
         """Return the mean log-probability (B,) of the tokens of each row; see :meth:`loss`."""
         real = torch.arange(1, ids.shape[1], device=ids.device) < lengths[:, None]
         scores = self.logits(self.states(soft, ids[:, :-1])[real]).float()
-        losses = functional.cross_entropy(scores, ids[:, 1:][real], reduction="none")
-        return -losses.new_zeros(real.shape).masked_scatter(real, losses).sum(1) / real.sum(1)
+        likely = scores.gather(1, ids[:, 1:][real][:, None])[:, 0] - scores.logsumexp(1)
+        return likely.new_zeros(real.shape).masked_scatter(real, likely).sum(1) / real.sum(1)

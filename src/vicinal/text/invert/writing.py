@@ -14,7 +14,7 @@ __all__ = ["Rules", "beam_search", "draw", "repeats", "write"]
 
 
 #: Rows that have ended are dropped once fewer than this share of a batch still goes on.
-_WORTH = 0.85
+_WORTH = 0.9
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def write(
     rows = torch.arange(count * each, device=soft.device)
     if each > 1:
         x = x.repeat_interleave(each, 0)
-        memory.take(rows // each)
+        memory.take(rows // each, memory.length + memory.ROOM)
     heat = temperatures.to(soft.device).repeat(count)
     numbers = uniforms.to(soft.device).flatten(0, 1)
     limit = min(rules.max_tokens, network.config.positions)
@@ -139,10 +139,9 @@ def write(
         left = int(going.sum())
         if not left:
             break
-        if left < _WORTH * len(live):  # dropping rows copies what is remembered of the others
-            kept = going.nonzero()[:, 0]
+        if left < _WORTH * len(live):
+            kept = memory.drop(going)
             live, tokens, going = live[kept], tokens[kept], going[kept]
-            memory.take(kept)
         if length + 1 < limit:
             x = network.step(network.embed(tokens[:, None], length), memory)
     lines = [row[:n] for row, n in zip(ids.tolist(), written.tolist(), strict=True)]
