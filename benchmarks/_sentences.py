@@ -36,7 +36,7 @@ def inverter_key(source: str) -> str:
 
 
 class Remembers:
-    """An inverter that writes once for the same embeddings and seed, and embeds a text once."""
+    """An inverter that writes once for the same embeddings and seed, and looks at a text once."""
 
     #: Embeddings kept; then it begins anew.
     MOST = 100_000
@@ -45,6 +45,7 @@ class Remembers:
         self._inverter, self.encoder = inverter, inverter.encoder
         self._written: dict[bytes, Any] = {}
         self._embedded: dict[str, Any] = {}
+        self._likely: dict[tuple[bytes, str], float] = {}
 
     def encode(self, texts: Sequence[str]) -> Any:
         """Return embeddings."""
@@ -58,7 +59,15 @@ class Remembers:
 
     def log_likelihood(self, embeddings: Any, texts: Sequence[str]) -> Any:
         """Return mean log-probabilities a token."""
-        return self._inverter.log_likelihood(embeddings, texts)
+        if len(self._likely) > self.MOST:
+            self._likely.clear()
+        keys = [(row.tobytes(), text) for row, text in zip(embeddings, texts, strict=True)]
+        new = {key: at for at, key in enumerate(keys) if key not in self._likely}
+        if new:
+            asked = list(new.values())
+            found = self._inverter.log_likelihood(embeddings[asked], [key[1] for key in new])
+            self._likely.update(zip(new, found.tolist(), strict=True))
+        return np.array([self._likely[key] for key in keys], np.float32)
 
     def candidates(self, embeddings: Any, n: int = 4, *, random_state: Any = None) -> Any:
         """Return candidates; the same ones for the same embeddings, number and seed."""

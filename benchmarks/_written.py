@@ -34,7 +34,7 @@ from vicinal.table.files import replacing
 from vicinal.text.augmentation.augmenting import augment
 
 #: What is kept of a pool, by what is kept in it.
-VERSION = 3
+VERSION = 4
 
 
 @cache
@@ -58,7 +58,10 @@ def pool(
     remembers = Remembers(inverter())
     # the order of data(name).classes is that of their codes, which augment sorts by
     codes = part.y.tolist()
-    guards = ("within-class",) if kind == "within" else ("none", "filter", "relabel")
+    wanted = dict.fromkeys(guard for one, guard in WRITTEN.values() if one == kind)
+    guards = [guard for guard in wanted if guard != "twin"]
+    if kind == "within":
+        guards = ["within-class"]
     found: Record = {}
     for guard in guards:
         with warnings.catch_warnings():
