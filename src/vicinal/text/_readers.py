@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vicinal.text._blocks import NEVER, Block
+from vicinal.text._cores import on_cores
 from vicinal.text.models import loading, resolve_model, unavailable
 
 __all__ = ["BertEncoder", "HalfCopy", "Reader", "cut_to_pieces", "open_reader", "rank_pieces"]
@@ -218,21 +219,26 @@ class PlainReader:
         order = sorted(range(len(rows)), key=lambda at: -len(rows[at]))
         network = self._half.get() if half else self.model
         device = self.model.words.weight.device
-        found = torch.empty(len(rows), self.dim)
-        starts: Iterable[int] = range(0, len(order), batch_size)
-        if progress:
-            from rich.console import Console
-            from rich.progress import track
 
-            starts = track(starts, "Encoding", console=Console(stderr=True), transient=True)
-        for start in starts:
-            chosen = order[start : start + batch_size]
+        def read(chosen: list[int]) -> Tensor:
             lengths = torch.tensor([len(rows[at]) for at in chosen])
             ids = torch.zeros(len(chosen), int(lengths[0]), dtype=torch.long)
             for place, at in enumerate(chosen):
                 ids[place, : len(rows[at])] = torch.tensor(rows[at])
             mask = torch.arange(ids.shape[1]) < lengths[:, None]
-            found[chosen] = network(ids.to(device), mask.to(device)).float().cpu()
+            return network(ids.to(device), mask.to(device)).float().cpu()
+
+        batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+        parts: Iterable[Tensor] = on_cores(read, batches, device)
+        if progress:
+            from rich.console import Console
+            from rich.progress import track
+
+            console = Console(stderr=True)
+            parts = track(parts, "Encoding", len(batches), console=console, transient=True)
+        found = torch.empty(len(rows), self.dim)
+        for chosen, part in zip(batches, parts, strict=True):
+            found[chosen] = part
         return nn.functional.normalize(found, dim=1) if normalise else found
 
 

@@ -70,7 +70,7 @@ def test_a_seed_is_all_that_draws_depend_on(small, monkeypatch):
     )
     assert first == again != other
     assert torch.equal(state, torch.random.get_rng_state())
-    monkeypatch.setattr(Inverter, "CHUNK", 3)  # the size of batches changes nothing
+    monkeypatch.setattr(small.decoder, "batch", 3)  # the size of batches changes nothing
     assert small.candidates(targets, 3, random_state=0).sentences == first
     assert small.generate(targets)[0] == [row[0] for row in first]
     warm = small.generate(targets, temperature=1.0, random_state=5)[0]

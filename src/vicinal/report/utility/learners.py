@@ -241,7 +241,7 @@ def one_thread() -> Iterator[None]:
     other at every node of a tree, which is thirty times slower where others use the machine, and
     the number of threads would show in the last digits.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
         yield

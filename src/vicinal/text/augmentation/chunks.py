@@ -209,7 +209,7 @@ def _as_table(
 @contextlib.contextmanager
 def _threads(cores: int) -> Iterator[None]:
     """Use so many threads, whatever the machine has."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
+    from threadpoolctl import threadpool_limits
 
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 0

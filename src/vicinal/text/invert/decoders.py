@@ -23,6 +23,8 @@ class Decoder(Protocol):
 
     kind: str
     width: int
+    #: Sentences that are best written at once.
+    batch: int
 
     @property
     def trainable(self) -> list[nn.Parameter]:

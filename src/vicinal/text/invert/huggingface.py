@@ -67,6 +67,7 @@ class HuggingFaceDecoder:
     """
 
     kind = "huggingface"
+    batch = 128
 
     def __init__(
         self,

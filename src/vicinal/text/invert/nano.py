@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vicinal._checks import check_count, check_number
+from vicinal.text._cores import on_cores, share_out
 from vicinal.text._readers import HalfCopy
 from vicinal.text.encoder import has_bfloat16
 from vicinal.text.invert.codec import EOS, FORMAL, INFORMAL, PAD, SPECIALS, Codec
@@ -42,6 +42,7 @@ class NanoDecoder:
     """
 
     kind = "nano"
+    batch = 512
     #: Given sentences that are judged at once: of more, more is padding.
     JUDGED = 16
 
@@ -109,16 +110,17 @@ class NanoDecoder:
         """
         return self.network.loss(soft, *self._padded(soft, rows))
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
     def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return the mean log-probability a token of sentences; see :class:`Decoder`."""
         network, soft = self._ready(soft)
         rows = [[FORMAL, *row[1:]] for row in self.tokenise(texts)]  # as it would write them
-        found = [
-            network.log_likelihood(some, *self._padded(some, rows[at : at + self.JUDGED]))
-            for at, some in zip(count(0, self.JUDGED), soft.split(self.JUDGED))
-        ]
-        likely: npt.NDArray[np.float32] = torch.cat(found).cpu().numpy()
+
+        def judge(at: int) -> Tensor:
+            some = soft[at : at + self.JUDGED]
+            return network.log_likelihood(some, *self._padded(some, rows[at : at + self.JUDGED]))
+
+        found = on_cores(judge, range(0, len(rows), self.JUDGED), soft.device)
+        likely: npt.NDArray[np.float32] = torch.cat(list(found)).cpu().numpy()
         return likely
 
     def _padded(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -173,8 +175,14 @@ class NanoDecoder:
             rng = np.random.default_rng() if generator is None else generator
             uniforms = torch.from_numpy(rng.random(uniforms.shape, np.float32))
         heat = torch.tensor([check_number("temperature", t, low=0) for t in temperatures])
-        ids, likely = write(network, soft, heat, uniforms, rules)
-        lines = [self.codec.decode(row) for row in ids]
+
+        def write_rows(span: slice) -> tuple[list[list[int]], Tensor]:
+            ids, likely = write(network, soft[span], heat, uniforms[span], rules)
+            return ids, likely
+
+        found = list(on_cores(write_rows, share_out(len(soft), soft.device), soft.device))
+        lines = [self.codec.decode(row) for ids, _ in found for row in ids]
+        likely = torch.cat([part for _, part in found])
         each = shape[1]
         rows = [lines[at : at + each] for at in range(0, len(lines), each)]
         return rows, likely.view(shape).cpu().numpy()

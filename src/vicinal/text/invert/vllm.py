@@ -45,6 +45,7 @@ class VllmDecoder:
     """
 
     kind = "huggingface"
+    batch = 1024  # vLLM makes its own batches of them
 
     def __init__(self, source: HuggingFaceDecoder, folder: str, **settings: Any) -> None:
         vllm = _vllm()

@@ -37,8 +37,6 @@ class Writer:
         Anything that JSON can hold.
     """
 
-    #: Embeddings that go through the language model at once.
-    CHUNK = 128
     #: Tokens of all candidates of a round but the first are drawn at this temperature.
     TEMPERATURE = 0.6
     #: How far a round aims past the target, as a share of what the nearest sentence missed it by.
@@ -126,8 +124,9 @@ class Writer:
         rng = Seeds(random_state).generator(0)
         lines: list[str] = []
         likely = np.empty(len(rows), np.float32)
-        for at in range(0, len(rows), self.CHUNK):
-            span = slice(at, at + self.CHUNK)
+        size = max(1, self.decoder.batch // beams)
+        for at in range(0, len(rows), size):
+            span = slice(at, at + size)
             found, likely[span] = self.decoder.generate(
                 self._soft(rows[span]),
                 temperature=temperature,
@@ -222,8 +221,8 @@ class Writer:
             )
         likely = np.empty(len(rows), np.float32)
         order = np.argsort([len(text) for text in texts], kind="stable")  # less to pad
-        for at in range(0, len(rows), self.CHUNK):
-            some = order[at : at + self.CHUNK]
+        for at in range(0, len(rows), self.decoder.batch):
+            some = order[at : at + self.decoder.batch]
             said = [texts[place] for place in some]
             likely[some] = self.decoder.log_likelihood(self._soft(rows[some]), said)
         return likely
@@ -234,7 +233,7 @@ class Writer:
         """Return n sentences for each embedding, and their mean log-probabilities a token."""
         lines: list[list[str]] = []
         likely = np.empty((len(aims), n), np.float32)
-        size = max(1, self.CHUNK * 2 // n)
+        size = max(1, self.decoder.batch // n)
         for at in range(0, len(aims), size):
             span = slice(at, at + size)
             found, likely[span] = self.decoder.candidates(
