@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import zlib
+from inspect import signature
 from types import SimpleNamespace
 
 import numpy as np
@@ -190,6 +191,20 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
         "lopsided": 0.9,
         "random_state": 3,
     }
+
+
+def test_what_is_left_out_is_what_the_library_takes():
+    pytest.importorskip("torch")
+    from vicinal.text import augment, morph
+
+    shared = ("candidates", "rank", "recombine")
+    for command, function, more in (
+        (commands.morph, morph, ("steps",)),
+        (commands.text, augment, ("guard", "lopsided", "keep")),
+    ):
+        ours, theirs = signature(command).parameters, signature(function).parameters
+        for name in (*shared, *more):
+            assert ours[name].default == theirs[name].default, name
 
 
 def test_partners_are_from_the_other_end_or_the_neighbourhood(parrot, run, reviews):
@@ -464,13 +479,3 @@ def test_nothing_is_written_where_nothing_is_left(parrot, run, tmp_path):
     assert code == 2
     assert "No sentence was left to write" in err
     assert there.read_text() == "as it was"
-
-
-def test_one_thread_only_while_a_few_sentences_are_written():
-    torch = pytest.importorskip("torch")
-    from vicinal.cli.texts import _one_thread
-
-    before = torch.get_num_threads()
-    with _one_thread():
-        assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == before

@@ -99,11 +99,6 @@ class Wanted:
         """Whether one is built and aligned."""
         return self.llm is not None and self.inverter is None
 
-    @property
-    def is_small(self) -> bool:
-        """Whether it is nano, on the CPU."""
-        return self.inverter in (None, "nano") and self.llm is None and self.device is None
-
     def check(self, refine: bool = False) -> None:
         """Refuse what does not go together, is not there or could not be written."""
         _check_extras()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,15 +34,11 @@ from vicinal.cli.streams import parse_rows
 from vicinal.cli.textparts import asks_for_parts, check_alone, check_parts, write_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vicinal.pairing import Pairing
     from vicinal.text.augmentation import Augmented, Morph
 
 __all__ = ["morph", "text"]
 
-#: Up to so many sentences are written by one thread sooner than by several.
-_SOON = 256
 PAIRINGS = ("farthest", "random", "nearest")
 #: What a set of made sentences can be reported as.
 REPORTS = (".html", ".txt", ".md")
@@ -92,19 +87,18 @@ def morph(
         )
     from vicinal.text.augmentation.morphing import morph as between
 
-    with _one_thread() if wanted.is_small and steps * candidates <= _SOON else nullcontext():
-        writer = make_inverter(wanted, [], seed)
-        keep_inverter(writer, save_inverter)
-        found = between(
-            left,
-            right,
-            steps,
-            inverter=writer,
-            candidates=candidates,
-            rank=rank,
-            recombine=recombine,
-            random_state=seed,
-        )
+    writer = make_inverter(wanted, [], seed)
+    keep_inverter(writer, save_inverter)
+    found = between(
+        left,
+        right,
+        steps,
+        inverter=writer,
+        candidates=candidates,
+        rank=rank,
+        recombine=recombine,
+        random_state=seed,
+    )
     if html is not None:
         found.to_html(html)
     if as_json:
@@ -261,19 +255,6 @@ def _check_common(candidates: int, rank: str, recombine: int, seed: int) -> None
 
     Choosing(candidates, rank, recombine).check()
     check_count("seed", seed, low=0)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute in one thread: several wait for each other longer than a few sentences take."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _check_report(path: Path) -> None:
