@@ -121,7 +121,7 @@ def make_text_chunk(
     chunk: Chunk,
     settings: Mapping[str, Any],
     *,
-    cores: int = 1,
+    cores: int | None = None,
 ) -> pa.Table:
     """Make the sentences of one chunk.
 
@@ -139,9 +139,9 @@ def make_text_chunk(
         Of the plan.
     settings : mapping
         Of :func:`vicinal.text.augment`.
-    cores : int, default 1
-        Threads of the networks: sums are added up in another order by more of them, and a
-        sentence may so turn out another one.
+    cores : int, optional
+        Threads of the networks, which do sentences side by side; as many as torch uses where left
+        out. All else has one, for its sums depend on how many there are.
 
     Returns
     -------
@@ -207,15 +207,15 @@ def _as_table(
 
 
 @contextlib.contextmanager
-def _threads(cores: int) -> Iterator[None]:
-    """Use so many threads, whatever the machine has."""
+def _threads(cores: int | None) -> Iterator[None]:
+    """Let networks use so many threads, and all else one, whatever the machine has."""
     from threadpoolctl import threadpool_limits
 
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 0
-    with threadpool_limits(cores):
+    with threadpool_limits(1):
         if torch is not None:
-            torch.set_num_threads(cores)
+            torch.set_num_threads(cores or before)
         try:
             yield
         finally:

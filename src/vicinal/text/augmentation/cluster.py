@@ -97,7 +97,7 @@ def augment_parts(
     engine: str = "local",
     address: str | None = None,
     workers: int | None = None,
-    cores: int = 1,
+    cores: int | None = None,
     gpus: float = 0.0,
     chunk_rows: int = CHUNK_ROWS,
     resume: bool = False,
@@ -133,8 +133,9 @@ def augment_parts(
         Of a Ray cluster; one of this machine where left out.
     workers : int, optional
         Of Ray; as many as there is room for where left out. Each loads the inverter once.
-    cores : int, default 1
-        Threads of a worker, or of this process. With others some sentences may be others.
+    cores : int, optional
+        Threads of the networks of a worker, or of this process; where left out one of a worker, and
+        as many as torch uses of this process.
     gpus : float, default 0.0
         GPUs of a worker, such as 0.25 for four workers to a GPU. Sentences differ from those
         of a CPU.
@@ -175,7 +176,8 @@ def augment_parts(
 
     check_count("n", n)
     check_count("chunk_rows", chunk_rows, low=2)
-    check_count("cores", cores)
+    if cores is not None:
+        check_count("cores", cores)
     Choosing(candidates, rank, recombine).check()
     check_engine(engine, address, workers, gpus)
     check_keep(keep, guard)
@@ -210,7 +212,6 @@ def augment_parts(
         "settings": {name: _said(value) for name, value in settings.items()},
         "random_state": seed,
         "chunk_rows": chunk_rows,
-        "cores": cores,
         "device": "cuda" if gpus else "as loaded",
     }
     run = _Run(packed, texts, given, origin, plan, settings, engine, address, workers, cores, gpus)
@@ -342,7 +343,7 @@ class _Run:
     engine: str
     address: str | None
     workers: int | None
-    cores: int
+    cores: int | None
     gpus: float
 
     def make(
@@ -368,13 +369,14 @@ class _Run:
 
     def _results(self, tasks: list[str], place: Any) -> Iterator[dict[str, Any]]:
         rows = pa.table({"text": self.texts, "label": self.labels, "origin": self.origin})
-        shared = self.plan, self.settings, place, self.cores
+        shared = self.plan, self.settings, place
         if self.engine == "local":
             inverter = self.packed.held
             if inverter is None:
                 inverter = self.packed.load(None)
-            yield from map(_maker(inverter, rows, *shared), tasks)
+            yield from map(_maker(inverter, rows, *shared, self.cores), tasks)
             return
+        cores = self.cores or 1
         from vicinal._cluster import cluster, spread
 
         if self.packed.held is not None and self.packed.files is None:
@@ -382,16 +384,16 @@ class _Run:
                 f"inverter must be one that can be saved, to be sent to workers, got "
                 f"{type(self.packed.held).__name__}."
             )
-        own = None if self.workers is None else self.workers * self.cores
+        own = None if self.workers is None else self.workers * cores
         with cluster(self.address, own) as ray:
             held = [ray.put(self.packed.to_send()), ray.put(rows)]
             yield from spread(
                 ray,
                 tasks,
                 _builder,
-                (held, "cuda" if self.gpus else None, *shared),
+                (held, "cuda" if self.gpus else None, *shared, cores),
                 workers=self.workers,
-                cpus=self.cores,
+                cpus=cores,
                 gpus=self.gpus,
             )
 
@@ -411,7 +413,7 @@ def _maker(
     plan: TextPlan,
     settings: Mapping[str, Any],
     place: Any,
-    cores: int,
+    cores: int | None,
 ) -> Callable[[str], dict[str, Any]]:
     """Return what makes and writes a chunk, here or on a worker."""
     from vicinal.table.stream import Chunk
