@@ -138,7 +138,8 @@ def _conditions(grid: Grid, weights: str) -> str:
         )
     if weights:
         said += (
-            " inversedMixup writes each as the best of four candidates, with Beta(1) weights. "
+            " inversedMixup writes each as the best of four candidates, recombined as by default, "
+            "with Beta(1) weights. "
             "Guards look at the same candidates; what a guard takes out is not replaced. Weights "
             f"of the inverter: {weights}."
         )

@@ -38,7 +38,7 @@ def inverter_key(source: str) -> str:
 class Remembers:
     """An inverter that writes once for the same embeddings and seed, and looks at a text once."""
 
-    #: Embeddings kept; then it begins anew.
+    #: Embeddings, and likelihoods, kept; then it begins anew.
     MOST = 100_000
 
     def __init__(self, inverter: Any) -> None:

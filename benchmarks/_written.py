@@ -35,6 +35,8 @@ from vicinal.text.augmentation.augmenting import augment
 
 #: What is kept of a pool, by what is kept in it.
 VERSION = 4
+#: How often the best candidate takes over words from another, as by default.
+RECOMBINED = 3
 
 
 @cache
@@ -75,6 +77,7 @@ def pool(
                 weights=Beta(1.0),
                 guard=guard,
                 candidates=candidates,
+                recombine=RECOMBINED,
                 patience=1,
                 progress=False,
                 random_state=int(

@@ -195,6 +195,8 @@ def main() -> None:
     args = parser.parse_args()
     if not args.render:
         run(args)
+    if args.select:
+        return
     text = _fewshot_page.render(PATH)
     print(text)
     PATH.with_suffix(".md").write_text(text + "\n", encoding="utf-8")

@@ -83,3 +83,9 @@ def did_you_mean(value: Any, candidates: Iterable[str]) -> str:
     folded = {name.casefold(): name for name in names}
     near = difflib.get_close_matches(str(value).casefold(), list(folded), n=1, cutoff=0.6)
     return f" Did you mean {folded[near[0]]!r}?" if near else ""
+
+
+def first_line(error: BaseException | None) -> str:
+    """Return what an error says, in one line without its full stop; its name if it says nothing."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")

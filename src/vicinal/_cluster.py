@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from vicinal._checks import check_count
+from vicinal._checks import check_count, first_line
 from vicinal._threads import n_threads
 
 __all__ = ["check_address", "check_ray", "cluster", "cores_of", "in_order", "spread"]
@@ -110,9 +110,9 @@ def _begin(ray: Any, own: Mapping[str, Any], where: str | None) -> None:
             return
         ray.shutdown()
     if where is None:
-        raise OSError(f"Ray did not start on this machine ({_brief(failed)}).") from failed
+        raise OSError(f"Ray did not start on this machine ({first_line(failed)}).") from failed
     raise ConnectionError(
-        f"There is no Ray cluster at {where} ({_brief(failed)}). Start one with "
+        f"There is no Ray cluster at {where} ({first_line(failed)}). Start one with "
         "`ray start --head`, or leave the address out to use this machine."
     ) from failed
 
@@ -253,8 +253,8 @@ def _plain_errors(ray: Any) -> Iterator[None]:
         raise
     except ray.exceptions.RayError as error:
         raise OSError(
-            f"The Ray cluster failed ({_brief(error)}). Run again; with --resume (resume=True), "
-            "where the output is a folder, what is done is kept."
+            f"The Ray cluster failed ({first_line(error)}). Run again; with --resume "
+            "(resume=True), where the output is a folder, what is done is kept."
         ) from error
 
 
@@ -391,9 +391,3 @@ def _quiet_data(ray: Any) -> Iterator[None]:
         for name, level in levels.items():
             with suppress(ValueError):
                 logging.getLogger(name).setLevel(level)
-
-
-def _brief(error: BaseException | None) -> str:
-    """Return the first line of an error."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".")

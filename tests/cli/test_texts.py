@@ -356,6 +356,14 @@ def test_what_is_read_is_not_written_over(parrot, run, reviews):
     assert reviews.read_bytes() == before
 
 
+def test_too_many_rows_for_memory(parrot, run, reviews):
+    there = reviews.parent / "out.csv"
+    code, _, err = run("text", reviews, "-o", there, "-n", "1e15")
+    assert code == 2
+    assert err.strip().splitlines()[-1].startswith("Error: There is too little memory (")
+    assert not there.exists()
+
+
 def test_an_interruption_leaves_nothing(parrot, run, reviews, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt

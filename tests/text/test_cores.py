@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from vicinal.text._cores import on_cores, share_out  # noqa: E402
+from vicinal.text._cores import cores_of, on_cores, spans  # noqa: E402
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 
@@ -65,18 +65,15 @@ def test_the_first_error_ends_it(two_threads):
 
 
 @given(st.integers(0, 50), st.integers(1, 8))
-def test_spans_share_rows_out_evenly(rows, threads):
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        spans = share_out(rows, CPU)
-    finally:
-        torch.set_num_threads(before)
-    assert [at for span in spans for at in range(rows)[span]] == list(range(rows))
-    sizes = [span.stop - span.start for span in spans]
-    assert len(sizes) == max(1, min(rows, threads))
-    assert max(sizes) - min(sizes) <= 1
-    assert len(share_out(rows, META)) == 1
+def test_spans_hold_all_rows(rows, size):
+    found = spans(rows, size)
+    assert [at for span in found for at in range(rows)[span]] == list(range(rows))
+    assert all(span.stop - span.start == size for span in found[:-1])
+    assert all(0 < span.stop - span.start <= size for span in found[-1:])
+
+
+def test_other_devices_do_one_thing_at_a_time(two_threads):
+    assert (cores_of(CPU), cores_of(META)) == (2, 1)
 
 
 def test_as_many_threads_as_there_are_write_and_read_the_same():

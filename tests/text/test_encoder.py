@@ -205,6 +205,31 @@ def test_what_is_in_the_cache_is_not_encoded_again(kept, monkeypatch):
     assert np.array_equal(encoder.encode(TEXTS), said)
 
 
+def test_the_cache_knows_bfloat16_from_float32(kept):
+    encoder, said, path = kept
+    half = Encoder(encoder.name, dtype="bfloat16", cache=path.parent)
+    assert not np.array_equal(half.encode(TEXTS), said)
+    assert np.array_equal(half.encode(TEXTS), Encoder(encoder.name, dtype="bfloat16").encode(TEXTS))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", b"{"),
+        ("model.safetensors", b""),
+        ("model.safetensors", b"\xff" * 40),
+        ("tokenizer.json", b"{}"),
+        ("tokenizer.json", b""),
+        ("modules.json", b'[{"type": "Transformer"}]'),
+    ],
+)
+def test_a_damaged_model_is_named(folder, tmp_path, name, content):
+    shutil.copytree(folder, tmp_path / "model")
+    (tmp_path / "model" / name).write_bytes(content)
+    with pytest.raises(OSError, match=r"Model '.*model' could not be loaded \(.+\)\. "):
+        Encoder(tmp_path / "model")
+
+
 @pytest.mark.parametrize("below", ["", "/deeper/still"])
 def test_a_cache_that_is_a_file_is_named(tmp_path, below):
     (tmp_path / "notes").write_text("42")

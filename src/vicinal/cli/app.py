@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from vicinal._checks import first_line
+
 __all__ = ["app", "main"]
 
 app = typer.Typer(
@@ -32,6 +34,9 @@ def main() -> None:
             code = app(standalone_mode=False)
     except (ValueError, TypeError, OSError, ImportError) as error:
         _say(f"Error: {error}")
+        raise SystemExit(2) from None
+    except MemoryError as error:
+        _say(f"Error: There is too little memory ({first_line(error)}). Ask for fewer rows.")
         raise SystemExit(2) from None
     except Exception as error:
         usage = getattr(error, "format_message", None)  # what the parser has to say

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
-from threadpoolctl import threadpool_limits
 
-__all__ = ["on_cores", "share_out"]
+__all__ = ["cores_of", "on_cores", "spans"]
 
 Part = TypeVar("Part")
 Found = TypeVar("Found")
@@ -21,7 +21,7 @@ def on_cores(
     """Do every part, without gradients, and yield what is found, in order.
 
     Sentences are short: cores that each do parts of their own are quicker than cores that share
-    every product of matrices. As many parts run at once as torch may use threads.
+    every product of matrices.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def on_cores(
     parts : sequence
         Any number; the larger ones best come first.
     device : torch.device
-        Where the network is; elsewhere than on a CPU parts are done one by one.
+        Where the network is; see :func:`cores_of`.
 
     Yields
     ------
@@ -42,27 +42,29 @@ def on_cores(
         with torch.inference_mode():
             return work(part)
 
-    threads = min(torch.get_num_threads(), len(parts)) if device.type == "cpu" else 1
-    if threads < 2:
+    threads = cores_of(device)
+    if min(threads, len(parts)) < 2:
         yield from map(alone, parts)
         return
-    with ThreadPoolExecutor(threads, initializer=_use_one_core) as pool:
-        tasks = [pool.submit(alone, part) for part in parts]
-        try:
-            for task in tasks:
-                yield task.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    # Each thread has a number of its own, and new ones begin with the last that was set; nothing
+    # but this call tells MKL.
+    pool = ThreadPoolExecutor(
+        min(threads, len(parts)), initializer=torch.set_num_threads, initargs=(1,)
+    )
+    try:
+        tasks = deque(pool.submit(alone, part) for part in parts)
+        while tasks:
+            yield tasks.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for what runs
+        torch.set_num_threads(threads)
 
 
-def share_out(rows: int, device: torch.device) -> list[slice]:
-    """Return as many about equal spans of rows as torch may use threads; one off a CPU."""
-    threads = max(1, min(torch.get_num_threads(), rows)) if device.type == "cpu" else 1
-    ends = [rows * (at + 1) // threads for at in range(threads)]
-    return [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
+def cores_of(device: torch.device) -> int:
+    """Return how many parts run at once: torch's threads on a CPU, one elsewhere."""
+    return int(torch.get_num_threads()) if device.type == "cpu" else 1
 
 
-def _use_one_core() -> None:
-    """Let the calling thread, and no other, compute by itself."""
-    torch.get_num_threads()  # torch sets a thread's number when it is first asked for it
-    threadpool_limits(1, user_api="openmp")
+def spans(rows: int, size: int) -> list[slice]:
+    """Return spans of so many rows, which hold all of them; the last may be shorter."""
+    return [slice(at, min(at + size, rows)) for at in range(0, rows, size)]

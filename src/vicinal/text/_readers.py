@@ -13,13 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from vicinal.text._blocks import NEVER, Block
-from vicinal.text._cores import on_cores
+from vicinal.text._cores import cores_of, on_cores, spans
 from vicinal.text.models import loading, resolve_model, unavailable
 
 __all__ = ["BertEncoder", "HalfCopy", "Reader", "cut_to_pieces", "open_reader", "rank_pieces"]
 
 Net = TypeVar("Net", bound=nn.Module)
 Named = Iterable[tuple[str, Tensor]]
+
+#: Texts that a core reads at once, at least.
+LEAST = 8
 
 
 class Reader(Protocol):
@@ -128,7 +131,7 @@ class BertEncoder(nn.Module):  # type: ignore[misc]  # torch is Any here
         for block in self.blocks:
             x, _ = block(x, bias)
         real = mask[..., None].float()
-        pooled: Tensor = (x.float() * real).sum(1) / real.sum(1)
+        pooled: Tensor = (x.float() * real).sum(1) / real.sum(1).clamp(min=1)
         return pooled
 
 
@@ -228,7 +231,9 @@ class PlainReader:
             mask = torch.arange(ids.shape[1]) < lengths[:, None]
             return network(ids.to(device), mask.to(device)).float().cpu()
 
-        batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+        # all cores together hold a batch
+        size = max(LEAST, -(-min(batch_size, len(order)) // cores_of(device)))
+        batches = [order[span] for span in spans(len(order), min(size, batch_size))]
         parts: Iterable[Tensor] = on_cores(read, batches, device)
         if progress:
             from rich.console import Console
@@ -322,14 +327,15 @@ class GeneralReader:
 def open_reader(name: str, device: str | None) -> PlainReader | GeneralReader:
     """Return what reads a model: the quick way where it is a plain BERT, else the general one."""
     folder = Path(resolve_model(name))
-    if folder.is_dir() and PlainReader.fits(folder):
-        try:
-            reader = PlainReader(folder, device or _fastest())
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise unavailable(name, error) from error
-        _check_unknown(name, reader.tokenizer.model)
-        return reader
-    return GeneralReader(name, device)
+    try:
+        plain = folder.is_dir() and PlainReader.fits(folder)
+        reader = PlainReader(folder, device or _fastest()) if plain else None
+    except Exception as error:  # of whichever library finds a file damaged
+        raise unavailable(name, error) from error
+    if reader is None:
+        return GeneralReader(name, device)
+    _check_unknown(name, reader.tokenizer.model)
+    return reader
 
 
 def _check_unknown(name: str, tokeniser: Any) -> None:

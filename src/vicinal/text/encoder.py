@@ -229,22 +229,27 @@ class Encoder:
     def _encode(self, texts: list[str], progress: bool) -> Embeddings:
         import torch
 
-        kind = next(self.model.parameters()).device.type
-        half = self.dtype == "bfloat16" or (self.dtype == "auto" and has_bfloat16(kind))
         with torch.inference_mode():
             found = self._reader.embed(
                 texts,
                 batch_size=self.batch_size,
-                half=half,
+                half=self._half,
                 normalise=self.normalise,
                 progress=progress,
             )
         return np.asarray(found.numpy(), np.float32)
 
+    @property
+    def _half(self) -> bool:
+        """Whether the model computes in bfloat16."""
+        kind = next(self.model.parameters()).device.type
+        return self.dtype == "bfloat16" or (self.dtype == "auto" and has_bfloat16(kind))
+
     def _kept(self, texts: Sequence[str]) -> Path | None:
         if self.cache is None:
             return None
-        total = hashlib.sha256(f"{self.fingerprint} {self.normalise} {self.max_tokens}".encode())
+        how = f"{self.fingerprint} {self.normalise} {self.max_tokens} {self._half}"
+        total = hashlib.sha256(how.encode())
         for text in texts:
             total.update(f"{len(text)}:{text}".encode("utf-8", "surrogatepass"))
         return self.cache / f"{total.hexdigest()[:32]}.npy"

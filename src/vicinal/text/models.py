@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from vicinal._checks import did_you_mean
+from vicinal._checks import did_you_mean, first_line
 
 __all__ = [
     "LLM_REMEDY",
@@ -137,9 +137,9 @@ def check_device(device: str) -> None:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ValueError(
-            f"device {device!r} cannot be used here ({why}). Leave it out, or say 'cpu'."
+            f"device {device!r} cannot be used here ({first_line(error)}). Leave it out, or say "
+            "'cpu'."
         ) from error
 
 
@@ -160,8 +160,7 @@ def unavailable(name: str, cause: BaseException, remedy: str = _REMEDY) -> OSErr
     OSError
         With what to do in one line.
     """
-    said = (str(cause).strip().splitlines() or [type(cause).__name__])[0].rstrip(".")
-    return OSError(f"Model {name!r} could not be loaded ({said}). {remedy}")
+    return OSError(f"Model {name!r} could not be loaded ({first_line(cause)}). {remedy}")
 
 
 @contextmanager
@@ -231,7 +230,7 @@ def needed_by(owner: str, part: str, name: str, parameter: str) -> Iterator[None
     try:
         yield
     except OSError as error:
-        why = (str(error.__cause__ or error).strip().splitlines() or [""])[0].rstrip(".")
+        why = first_line(error.__cause__ or error)
         raise OSError(
             f"{owner} needs {part} {name!r}, which could not be loaded ({why}). Give the folder or "
             f"hub name where it is now as {parameter} (--{parameter})."

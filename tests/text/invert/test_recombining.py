@@ -203,6 +203,8 @@ def test_likelihoods_are_those_of_what_was_written(nano):
     assert (nano.log_likelihood(targets, written[::-1])[[0, 3]] < found[[0, 3]] - 1).all()
     with pytest.raises(ValueError, match="one for each embedding, got 1 for 4"):
         nano.log_likelihood(targets, ["a"])
+    with pytest.raises(TypeError, match="must be a list of strings, got one string"):
+        nano.log_likelihood(targets, "abcd")
 
 
 def test_likelihood_by_hand(small):

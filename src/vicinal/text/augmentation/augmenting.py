@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NoPairsError", "augment", "draw_plan", "neighbours_for"]
 
-#: Sentences written at once: a batch of a decoder, times the candidates.
+#: Sentences written and looked at between two looks at how many are kept.
 BATCH = 256
 #: Fresh plans without a single usable pair, after which there is none to be had.
 EMPTY_PLANS = 3

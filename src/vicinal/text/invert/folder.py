@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from vicinal._checks import first_line
 from vicinal.text._folders import check_folder, read_card, replacing_folder
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.decoders import Decoder
@@ -102,7 +103,7 @@ def push(inverter: Inverter, name: str, token: str | None) -> None:
             hub.upload_folder(repo_id=name, folder_path=str(folder))
         except (OSError, HfHubHTTPError, HFValidationError) as error:
             raise OSError(
-                f"{name!r} could not be sent to the hub ({_first_line(error)}). Check name, token "
+                f"{name!r} could not be sent to the hub ({first_line(error)}). Check name, token "
                 "and connection, or keep it in a folder with save_pretrained."
             ) from error
 
@@ -138,7 +139,7 @@ def load(
         decoder = _decoder(folder, said["decoder"], _part(weights, "decoder."), llm, backend)
     except (KeyError, TypeError, RuntimeError) as error:
         raise ValueError(
-            f"{CARD} and {_WEIGHTS} in {str(folder)!r} do not fit together ({_first_line(error)}). "
+            f"{CARD} and {_WEIGHTS} in {str(folder)!r} do not fit together ({first_line(error)}). "
             "Files of two inverters were mixed up, or one was changed; save it again."
         ) from error
     return reader, adaptor, decoder, said.get("notes", {}), read_preface(folder / README)
@@ -186,7 +187,7 @@ def find_folder(source: str | PathLike[str]) -> Path:
         return Path(huggingface_hub.snapshot_download(found))
     except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise OSError(
-            f"Inverter {found!r} could not be fetched ({_first_line(error)}). Without a hub, give "
+            f"Inverter {found!r} could not be fetched ({first_line(error)}). Without a hub, give "
             "the folder of a saved inverter, or 'nano', which comes with the package."
         ) from error
 
@@ -249,10 +250,6 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
 
 def _part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k[len(prefix) :]: v.float() for k, v in weights.items() if k.startswith(prefix)}
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _norms(normalised: bool) -> str:

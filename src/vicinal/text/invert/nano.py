@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vicinal._checks import check_count, check_number
-from vicinal.text._cores import on_cores, share_out
+from vicinal.text._cores import cores_of, on_cores, spans
 from vicinal.text._readers import HalfCopy
 from vicinal.text.encoder import has_bfloat16
 from vicinal.text.invert.codec import EOS, FORMAL, INFORMAL, PAD, SPECIALS, Codec
@@ -43,7 +43,7 @@ class NanoDecoder:
 
     kind = "nano"
     batch = 512
-    #: Given sentences that are judged at once: of more, more is padding.
+    #: Given sentences that a core judges at once: of more, more is padding.
     JUDGED = 16
 
     def __init__(
@@ -115,11 +115,11 @@ class NanoDecoder:
         network, soft = self._ready(soft)
         rows = [[FORMAL, *row[1:]] for row in self.tokenise(texts)]  # as it would write them
 
-        def judge(at: int) -> Tensor:
-            some = soft[at : at + self.JUDGED]
-            return network.log_likelihood(some, *self._padded(some, rows[at : at + self.JUDGED]))
+        def judge(span: slice) -> Tensor:
+            return network.log_likelihood(soft[span], *self._padded(soft[span], rows[span]))
 
-        found = on_cores(judge, range(0, len(rows), self.JUDGED), soft.device)
+        size = self.JUDGED if soft.device.type == "cpu" else max(1, len(rows))
+        found = on_cores(judge, spans(len(rows), size), soft.device)
         likely: npt.NDArray[np.float32] = torch.cat(list(found)).cpu().numpy()
         return likely
 
@@ -180,7 +180,8 @@ class NanoDecoder:
             ids, likely = write(network, soft[span], heat, uniforms[span], rules)
             return ids, likely
 
-        found = list(on_cores(write_rows, share_out(len(soft), soft.device), soft.device))
+        size = -(-len(soft) // cores_of(soft.device)) or 1
+        found = list(on_cores(write_rows, spans(len(soft), size), soft.device))
         lines = [self.codec.decode(row) for ids, _ in found for row in ids]
         likely = torch.cat([part for _, part in found])
         each = shape[1]

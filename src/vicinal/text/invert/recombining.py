@@ -53,6 +53,7 @@ def recombine(
     *,
     likely: float,
     steps: int,
+    judged: bool = True,
 ) -> tuple[list[str], Floats, Floats]:
     """Climb from one candidate of each row, exchanging spans of words with the others.
 
@@ -72,6 +73,9 @@ def recombine(
         What is added to a score for each unit of the mean log-probability a token.
     steps : int
         Exchanges at most.
+    judged : bool, default True
+        Whether to ask for the likelihood of new sentences at the end where ``likely`` is 0; it is
+        NaN otherwise.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def recombine(
         span = slice(at, at + ROWS)
         some = Candidates(found.sentences[span], found.embeddings[span], found.log_likelihood[span])
         own = _from_row(at, score)
-        parts.append(_climb(judge, some, targets[span], start[span], own, likely, steps))
+        parts.append(_climb(judge, some, targets[span], start[span], own, likely, steps, judged))
     lines = [line for part in parts for line in part[0]]
     return lines, np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])
 
@@ -101,6 +105,7 @@ def _climb(
     score: Score,
     likely: float,
     steps: int,
+    judged: bool,
 ) -> tuple[list[str], Floats, Floats]:
     rows = np.arange(len(found.sentences))
     best = [found.sentences[row][at] for row, at in zip(rows, start, strict=True)]
@@ -134,7 +139,7 @@ def _climb(
         moved[live] = True
         for row, at in zip(live, short[top], strict=True):
             best[row] = flat[at]
-    if not likely and moved.any():
+    if judged and not likely and moved.any():
         lines = [best[row] for row in np.flatnonzero(moved)]
         likelihood[moved] = judge.log_likelihood(targets[moved], lines)
     return best, there, likelihood

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vicinal._checks import first_line
 from vicinal.text.encoder import Encoder
 from vicinal.text.invert.inverter import Inverter
 from vicinal.text.models import check_device
@@ -418,9 +419,9 @@ class TaskInverter(Inverter):
                     folder / _ENCODER, about["name"], about["max_tokens"], device=device
                 )
         except Exception as error:
-            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ValueError(
-                f"The task inverter in {str(folder)!r} cannot be read ({why}). Save it again."
+                f"The task inverter in {str(folder)!r} cannot be read ({first_line(error)}). Save "
+                "it again."
             ) from error
         inner = Inverter.from_pretrained(
             folder / _INVERTER, encoder=encoder, llm=llm, device=device, backend=backend

@@ -11,7 +11,7 @@ import torch
 
 from vicinal._checks import check_count, check_number
 from vicinal._random import RandomState, Seeds
-from vicinal.text.encoder import Encoder
+from vicinal.text.encoder import Encoder, check_texts
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.candidates import Candidates, Inversion, cosine
 from vicinal.text.invert.decoders import Decoder
@@ -213,14 +213,16 @@ class Writer:
         ValueError
             If embeddings have another shape, or hold what is not finite; if there are more or
             fewer texts; if the language model runs on vLLM.
+        TypeError
+            If texts are not a list of strings.
         """
-        rows, texts = self._check(embeddings), list(texts)
+        rows, texts = self._check(embeddings), check_texts(texts)
         if len(texts) != len(rows):
             raise ValueError(
                 f"texts must be one for each embedding, got {len(texts)} for {len(rows)}."
             )
         likely = np.empty(len(rows), np.float32)
-        order = np.argsort([len(text) for text in texts], kind="stable")  # less to pad
+        order = np.argsort([-len(text) for text in texts], kind="stable")  # less to pad
         for at in range(0, len(rows), self.decoder.batch):
             some = order[at : at + self.decoder.batch]
             said = [texts[place] for place in some]
@@ -298,6 +300,7 @@ class Writer:
             lambda embedded, of: cosine(embedded, rows[of]),
             likely=0.0,
             steps=steps,
+            judged=False,
         )
         return Inversion(lines, cosine(there, rows))
 
