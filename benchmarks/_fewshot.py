@@ -267,12 +267,15 @@ def fit_head(part: Part, Y: Matrix, extra: Extra | None, s: Record, seed: int) -
 
 
 def figures(y: Matrix, found: Matrix) -> Record:
-    """Return macro-F1, over the classes that are there or were said, and accuracy."""
+    """Return macro-F1, over classes that are there or were said, accuracy, and mean recall."""
     n = int(max(y.max(), found.max())) + 1
     right = np.bincount(y[y == found], minlength=n)
     both = np.bincount(y, minlength=n) + np.bincount(found, minlength=n)
     f1 = 2 * right[both > 0] / both[both > 0]
-    return {"f1": round(float(f1.mean()), 5), "accuracy": round(float((y == found).mean()), 5)}
+    there = np.bincount(y, minlength=n)
+    recall = right[there > 0] / there[there > 0]
+    measures = {"f1": f1.mean(), "accuracy": (y == found).mean(), "balanced": recall.mean()}
+    return {name: round(float(value), 5) for name, value in measures.items()}
 
 
 def _softmax(z: Matrix) -> Matrix:

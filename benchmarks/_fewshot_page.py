@@ -24,6 +24,7 @@ from _fewshot import (
     WRITTEN,
     Record,
     chosen,
+    data,
     settings_of,
 )
 from _texts import hash_of, load, points, signed
@@ -112,8 +113,8 @@ def render(path: Path) -> str:
     for size in grid.sizes:
         title = f"{size} rows of each class" if size != "full" else f"{FULL_ROWS:,} rows"
         said += [f"## {title}", *_table_of(grid, size)]
-    accuracy = Grid(found, "accuracy")
-    said += ["## Accuracy", _gains(accuracy, "accuracy, mean of sets")]
+    said += ["## Accuracy", _gains(Grid(found, "accuracy"), "accuracy, mean of sets")]
+    said += ["## Balanced accuracy", *_balanced(Grid(found, "balanced"))]
     tuned, tuned_weights = gather(path, "tuned")
     said += _tuned_part(Grid(tuned), tuned_weights)
     said += _chosen(grid.arms, weights)
@@ -177,6 +178,30 @@ def _gains(
         rows.append([*row, _span(grid, arm), _kept(grid, arm)])
     heads = [f"{size} a class" if size != "full" else size for size in grid.sizes]
     return markdown([title, *heads, "seeds", "rows kept"], rows)
+
+
+def _balanced(grid: Grid) -> list[str]:
+    """Return the mean recall of classes: overall, and where classes are uneven in test rows."""
+    name = "SMS spam"
+    levels = [points(*mean_interval(grid.values(name, size, "none"))) for size in grid.sizes]
+    rows = [["*no augmentation*", *(f"*{one}*" for one in levels)]]
+    for arm in grid.others:
+        cells = [
+            signed(*mean_interval(grid.gain(name, size, arm))) if grid.has(size, arm) else "-"
+            for size in grid.sizes
+        ]
+        rows.append([ARMS[arm], *cells])
+    heads = [f"{size} a class" if size != "full" else size for size in grid.sizes]
+    y = data(name).test.y
+    return [
+        "The mean recall of classes, which does not depend on how often each is in the test rows.",
+        _gains(grid, "balanced accuracy, mean of sets"),
+        f"{name} alone: few-shot rows are even, but {100 * np.mean(y == 1):.0f} % of its test rows "
+        "are spam. Whatever moves the border towards ham gains macro-F1 there, for it says spam "
+        "less often where there is none; balanced accuracy tells how much of that is more than a "
+        "moved border.",
+        markdown([f"balanced accuracy, {name}", *heads], rows),
+    ]
 
 
 def _span(grid: Grid, arm: str) -> str:

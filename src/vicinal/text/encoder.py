@@ -41,7 +41,7 @@ class Encoder:
     max_tokens : int, optional
         Longer texts are cut; the model's own limit where left out.
     batch_size : int, default 64
-        Texts encoded at once, longest first.
+        Texts encoded at once, by all cores together, longest first.
     dtype : {"auto", "float32", "bfloat16"}, default "auto"
         Arithmetic inside the model; "auto" takes bfloat16 where the processor has it.
         Embeddings are float32 all the same.

@@ -135,7 +135,7 @@ def augment_parts(
         Of Ray; as many as there is room for where left out. Each loads the inverter once.
     cores : int, optional
         Threads of the networks of a worker, or of this process; where left out one of a worker, and
-        as many as torch uses of this process.
+        as many as torch uses of this process. With others some sentences may be others.
     gpus : float, default 0.0
         GPUs of a worker, such as 0.25 for four workers to a GPU. Sentences differ from those
         of a CPU.
