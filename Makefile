@@ -6,10 +6,13 @@ BIN := $(VENV)/bin
 # SDMetrics, the oracle of the report's figures, needs an older pandas than the rest is tested with.
 PEERS := .venv-peers
 
-.PHONY: demo install test check bench clean
+.PHONY: demo demo-text install test check bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/vicinal demo --output demo
+
+demo-text: $(VENV)/.text
+	$(BIN)/vicinal demo --text --output demo
 
 install: $(VENV)/.test
 
@@ -49,6 +52,7 @@ clean:
 
 # one stamp for each set of extras: demo needs least
 $(VENV)/.demo: EXTRAS := [report]
+$(VENV)/.text: EXTRAS := [offline,report]
 $(VENV)/.test: EXTRAS := [test]
 $(VENV)/.dev: EXTRAS := [dev]
 $(VENV)/.bench: EXTRAS := [bench]

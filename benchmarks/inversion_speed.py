@@ -16,18 +16,16 @@ encoder and nano, encodes two sentences and inverts five mixtures of them with e
 
 from __future__ import annotations
 
-import gzip
 import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from _common import machine, markdown, parser, progress, publish, skip
+from _sentences import CORPUS, held_out_lines
 
-CORPUS = Path(__file__).parents[2] / "shared" / "corpus" / "english-open-valid.txt.gz"
 MORPH = """
 import numpy as np
 from vicinal.text.invert import Inverter
@@ -36,16 +34,6 @@ left, right = inverter.encode(["The film was a delight.", "The battery died afte
 mixed = np.stack([lam * left + (1 - lam) * right for lam in np.linspace(1, 0, 5)])
 print(inverter.invert(mixed, candidates=8, random_state=0).sentences)
 """
-
-
-def held_out(count: int) -> list[str]:
-    """Return the first lines of 5 to 20 words."""
-    if not CORPUS.is_file():
-        skip(f"the corpus is not at {CORPUS}")
-        sys.exit(0)
-    with gzip.open(CORPUS, "rt", encoding="utf-8") as stream:
-        lines = [line.strip() for line in stream if 5 <= len(line.split()) <= 20]
-    return lines[:count]
 
 
 def clocks(work: Callable[[], object]) -> tuple[float, float]:
@@ -76,7 +64,10 @@ def main() -> None:
     options.add_argument("--lines", type=int, default=512)
     options.add_argument("--rounds", type=int, default=3)
     args = options.parse_args()
-    lines = held_out(args.lines)
+    if not CORPUS.is_dir():
+        skip(f"the held-out lines are not at {CORPUS}")
+        return
+    lines = held_out_lines()[: args.lines]
     load = os.getloadavg()[0]
 
     progress("cold start")

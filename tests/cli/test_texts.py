@@ -18,6 +18,7 @@ import pytest
 
 from vicinal.cli import inverters
 from vicinal.cli import texts as commands
+from vicinal.data import banking_sample
 from vicinal.table import read_table
 
 GOOD = [f"a fine film number {i} with grace" for i in range(12)]
@@ -76,7 +77,7 @@ def parrot(monkeypatch):
         return Parrot()
 
     monkeypatch.setattr(commands, "make_inverter", give)
-    monkeypatch.setattr(inverters, "_check_extras", lambda: None)
+    monkeypatch.setattr(inverters, "check_extras", lambda: None)
     return asked
 
 
@@ -191,6 +192,29 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
         "lopsided": 0.9,
         "random_state": 3,
     }
+
+
+def test_demo_with_texts(parrot, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run("demo", "--text")
+    assert code == 0
+    there = tmp_path / "demo"
+    assert (there / "questions.csv").read_bytes() == banking_sample()
+    assert read_table(there / "mixed.csv").num_rows == 100
+    assert "400 texts read, 100 sentences written" in err
+    assert out.count(" %  ") == 12  # two parents of six rows
+    for name in ("morph.html", "mixed.html"):
+        assert name in out
+        assert "</html>" in (there / name).read_text("utf-8")
+
+
+def test_demo_says_what_to_install_before_it_writes(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(inverters, "find_spec", lambda name: None)
+    code, _, err = run("demo", "--text")
+    assert code == 2
+    assert "pip install 'vicinal[offline]'" in err
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_left_out_is_what_the_library_takes():

@@ -30,6 +30,7 @@ __all__ = [
     "SoftTokens",
     "Wanted",
     "Written",
+    "check_extras",
     "keep_inverter",
     "make_inverter",
     "refine_inverter",
@@ -101,7 +102,7 @@ class Wanted:
 
     def check(self, refine: bool = False) -> None:
         """Refuse what does not go together, is not there or could not be written."""
-        _check_extras()
+        check_extras()
         learnt = {"checkpoint": self.checkpoint, "save-inverter": self.save}
         for name, given in {**self.learning.given, **learnt}.items():
             if given is not None and not self.is_new and not (refine and name in learnt):
@@ -255,7 +256,7 @@ def _check_text_file(path: Path) -> None:
         raise FileNotFoundError(f"There is no file {path}.{did_you_mean(path.name, near)}")
 
 
-def _check_extras() -> None:
+def check_extras() -> None:
     """Raise where what writes sentences is not installed, before anything is loaded.
 
     Raises

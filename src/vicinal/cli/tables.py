@@ -194,27 +194,6 @@ def columns(source: Source, column: Kinds = None) -> None:
         )
 
 
-@app.command()
-def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path(
-        "demo"
-    ),
-) -> None:
-    """Turn a bundled real table into a synthetic one and show what was kept."""
-    from vicinal.data import adult_sample
-
-    output.mkdir(parents=True, exist_ok=True)
-    real = output / "people.csv"
-    real.write_bytes(adult_sample())
-    synthetic = output / "synthetic.csv"
-    typer.echo(f"$ vicinal table {real} -o {synthetic} --target income --seed 7\n")
-    table(str(real), str(synthetic), target="income", seed=7, report=output / "report.html")
-    typer.echo("\nThe first rows, real and synthetic:\n")
-    for path in (real, synthetic):
-        with open(path, encoding="utf-8") as file:
-            typer.echo("".join(next(file) for _ in range(4)))
-
-
 def _sample(
     synthesizer: TableSynthesizer, rows: int | None, where: list[str] | None
 ) -> tuple[pa.Table, Any]:

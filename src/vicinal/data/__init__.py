@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from importlib.resources import files
 
-__all__ = ["adult_sample"]
+__all__ = ["adult_sample", "banking_sample"]
 
 
 def adult_sample() -> bytes:
@@ -25,4 +25,29 @@ def adult_sample() -> bytes:
     >>> adult_sample().count(b"\n")
     4001
     """
-    return gzip.decompress((files(__package__) / "adult_sample.csv.gz").read_bytes())
+    return _read("adult_sample")
+
+
+def banking_sample() -> bytes:
+    r"""Return 400 questions of a bank's customers, forty for each of ten intents, as CSV text.
+
+    Returns
+    -------
+    bytes
+        UTF-8, with the header line ``text,label``.
+
+    References
+    ----------
+    Casanueva et al., "Efficient Intent Detection with Dual Sentence Encoders", NLP for ConvAI
+    2020. CC BY 4.0.
+
+    Examples
+    --------
+    >>> banking_sample().count(b",exchange_rate\n")
+    40
+    """
+    return _read("banking_sample")
+
+
+def _read(name: str) -> bytes:
+    return gzip.decompress((files(__package__) / f"{name}.csv.gz").read_bytes())
