@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +21,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
     settings.register_profile("vicinal", deadline=None, derandomize=True, max_examples=60)
     settings.load_profile("vicinal")
+
+
+@pytest.fixture(autouse=True)
+def threads_of_torch() -> None:
+    """Give torch the threads of the environment again: Numba's pool, once started, sets others.
+
+    Tests run side by side, and OpenMP's threads would spin against each other.
+    """
+    torch, wanted = sys.modules.get("torch"), int(os.environ.get("OMP_NUM_THREADS", 0))
+    if torch is not None and wanted and torch.get_num_threads() != wanted:
+        torch.set_num_threads(wanted)
 
 
 @pytest.fixture(scope="session")
