@@ -1,7 +1,7 @@
-"""Neighbourhoods that follow local density: a trial, in no setting of the dial.
+"""Neighborhoods that follow local density: a trial, in no setting of the dial.
 
-For as long as a block of :func:`following` lasts, tables are learnt with neighbourhoods of
-unequal size, between 20 rows and twice ``neighbours``. "dense" gives each row the others within
+For as long as a block of :func:`following` lasts, tables are learned with neighborhoods of
+unequal size, between 20 rows and twice ``neighbors``. "dense" gives each row the others within
 one radius, so that more are near where rows are dense. "sparse" gives sizes in inverse proportion
 to those. Radius and proportion are such that the mean size in each group of rows is the same as
 without (where the bounds allow), so that only the way of sharing out is compared.
@@ -19,11 +19,11 @@ import numpy.typing as npt
 from vicinal._compiled import compiled
 from vicinal._random import Seeds
 from vicinal.pairing import balance
-from vicinal.pairing.neighbours import nearest_rows
+from vicinal.pairing.neighbors import nearest_rows
 from vicinal.table import pool
 from vicinal.table.association import Codes, row_space
 
-#: Fewest neighbours, where the even size is not smaller itself.
+#: Fewest neighbors, where the even size is not smaller itself.
 LEAST = 20
 
 Sizes = npt.NDArray[Any]
@@ -31,16 +31,16 @@ Sizes = npt.NDArray[Any]
 
 @contextmanager
 def following(density: str | None) -> Iterator[None]:
-    """Size neighbourhoods by density, "dense" or "sparse", while a block runs; None for evenly."""
+    """Size neighborhoods by density, "dense" or "sparse", while a block runs; None for evenly."""
     plain = pool.Pool._find_near
 
-    def find(self: pool.Pool, codes: Mapping[str, Codes], seeds: Seeds) -> balance.FairNeighbours:
+    def find(self: pool.Pool, codes: Mapping[str, Codes], seeds: Seeds) -> balance.FairNeighbors:
         rng = seeds.generator(pool._NEAR)
         names = [name for name in codes if name not in self.recipe.within]
         stretch = self._stretch(codes, names)
         space = row_space(self._scores, [codes[name] for name in names], rng, stretch)
         groups = np.zeros(len(self), np.uint8) if self._groups is None else self._groups
-        return _Uneven(*_neighbours(space, groups, self.recipe, density == "dense", rng))
+        return _Uneven(*_neighbors(space, groups, self.recipe, density == "dense", rng))
 
     if density is not None:
         pool.Pool._find_near = find  # type: ignore[method-assign]
@@ -50,17 +50,17 @@ def following(density: str | None) -> Iterator[None]:
         pool.Pool._find_near = plain  # type: ignore[method-assign]
 
 
-def _neighbours(
+def _neighbors(
     space: npt.NDArray[Any],
     groups: npt.NDArray[Any],
     recipe: pool.Recipe,
     dense: bool,
     rng: np.random.Generator,
 ) -> tuple[npt.NDArray[np.int32], Sizes]:
-    """Return neighbours, nearest first, and how many of them count."""
+    """Return neighbors, nearest first, and how many of them count."""
     sizes = np.bincount(groups)
     even = np.maximum(np.ceil(sizes * recipe.share), pool.NEAR_LEAST).astype(int)
-    even = np.minimum(even, recipe.neighbours)
+    even = np.minimum(even, recipe.neighbors)
     most = np.minimum(2 * even, np.maximum(sizes - 1, 1))
     near = np.zeros((len(space), int(most.max())), np.int32)
     counts = np.ones(len(space), np.int64)
@@ -99,8 +99,8 @@ def _with_mean(sizes: Callable[[float], Sizes], mean: float) -> Sizes:
     return sizes(high)
 
 
-class _Uneven(balance.FairNeighbours):
-    """Chances of drawing the first few neighbours of each row, and none of the others."""
+class _Uneven(balance.FairNeighbors):
+    """Chances of drawing the first few neighbors of each row, and none of the others."""
 
     def __init__(self, near: npt.NDArray[np.int32], counts: Sizes) -> None:
         self.near = near

@@ -1,7 +1,7 @@
 """What the few-shot benchmark is made of: rows, arms, generated sentences, and one run.
 
 Everybody learns by the same head on the same frozen encoder: a linear softmax layer on embeddings
-that are not normalised, so many steps of so many rows, with soft labels. Arms differ in what they
+that are not normalized, so many steps of so many rows, with soft labels. Arms differ in what they
 put beside the real rows of a batch. Real rows of a step are the same for all arms of a seed.
 """
 
@@ -23,7 +23,7 @@ import numpy as np
 import _texts
 from _texts import RESULTS, Record, Rows, stratified
 from vicinal import Beta, Farthest, Random, make_plan
-from vicinal.table.files import replacing
+from vicinal.io import replacing
 
 Matrix = np.ndarray
 KEPT = Path(__file__).parents[1] / ".cache" / "fewshot"
@@ -105,7 +105,7 @@ class Part:
 
     texts: list[str]
     y: Matrix
-    E: Matrix  # (n, d), not normalised
+    E: Matrix  # (n, d), not normalized
 
     def take(self, rows: Sequence[int]) -> Part:
         """Return some of the rows."""
@@ -229,12 +229,12 @@ def weighed(n: int, n_real: int, weight: float) -> float:
 def fit_head(part: Part, Y: Matrix, extra: Extra | None, s: Record, seed: int) -> Callable:
     """Return a function from embeddings to class numbers: a linear softmax layer, trained by Adam.
 
-    It begins with zeros; the rate falls to 0 linearly. Embeddings are centred and scaled by the
+    It begins with zeros; the rate falls to 0 linearly. Embeddings are centerd and scaled by the
     real rows.
     """
     steps, batch = s["steps"], s["batch"]
-    centre = part.E.mean(0)
-    scale = np.linalg.norm(part.E - centre, axis=1).mean() or 1.0
+    center = part.E.mean(0)
+    scale = np.linalg.norm(part.E - center, axis=1).mean() or 1.0
     real = np.random.default_rng([seed, 1]).integers(len(part.y), size=(steps, batch))
     X, T, at = part.E, Y, real
     if extra is not None and len(extra.X):
@@ -246,7 +246,7 @@ def fit_head(part: Part, Y: Matrix, extra: Extra | None, s: Record, seed: int) -
         place = rng.permutation(number) if fresh else rng.integers(len(extra.X), size=number)
         at = np.where(added, len(part.y) + place.reshape(steps, batch), real)
         X, T = np.concatenate([part.E, extra.X]), np.concatenate([Y, extra.Y])
-    X = np.hstack([(X - centre) / scale, np.ones((len(X), 1), np.float32)])
+    X = np.hstack([(X - center) / scale, np.ones((len(X), 1), np.float32)])
     T = T.astype(np.float32)
     W = np.zeros((X.shape[1], Y.shape[1]), np.float32)
     first, second = np.zeros_like(W), np.zeros_like(W)
@@ -261,7 +261,7 @@ def fit_head(part: Part, Y: Matrix, extra: Extra | None, s: Record, seed: int) -
         W -= rate * (first / (1 - 0.9 ** (step + 1)) / size + s["weight_decay"] * W)
 
     def predict(E: Matrix) -> Matrix:
-        return ((E - centre) / scale @ W[:-1] + W[-1]).argmax(1)
+        return ((E - center) / scale @ W[:-1] + W[-1]).argmax(1)
 
     return predict
 

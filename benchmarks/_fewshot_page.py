@@ -28,7 +28,7 @@ from _fewshot import (
     settings_of,
 )
 from _texts import hash_of, load, points, signed
-from vicinal.text.classify.comparison import holm, mean_interval, paired_p
+from vicinal.text.classifier.comparison import holm, mean_interval, paired_p
 
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "fewshot.png"
 #: Of set, size and arm: runs by seed.
@@ -128,7 +128,7 @@ def _conditions(grid: Grid, weights: str) -> str:
         "Macro-F1 in points on test rows; mean and 95 % t-interval over seeds, which draw the "
         "training rows. Test rows are the same for all, so the interval does not tell what other "
         "test rows would give. All arms: all-MiniLM-L6-v2, frozen, its embeddings not "
-        f"normalised, and a linear softmax layer, {s['steps']} steps of {s['batch']} rows with "
+        f"normalized, and a linear softmax layer, {s['steps']} steps of {s['batch']} rows with "
         "soft labels; real rows of a step are the same for all arms of a seed. "
         f'"full" is {FULL_ROWS:,} rows, drawn from {POOL_ROWS:,} at most.'
     )
@@ -342,7 +342,7 @@ def draw(grid: Grid) -> None:
     figure, axes = plt.subplots(
         1, len(groups), figsize=(5.2 * len(groups), 4.2), sharey=True, squeeze=False
     )
-    colours = ["#e6a100", "#4292c6", "#08519c", "#c0504d", "#2e8b57"]
+    colors = ["#e6a100", "#4292c6", "#08519c", "#c0504d", "#2e8b57"]
     for axis, (title, arms) in zip(axes[0], groups, strict=True):
         axis.axhline(0, color="#888888", linewidth=1)
         for at, arm in enumerate(arms):
@@ -359,7 +359,7 @@ def draw(grid: Grid) -> None:
                 capsize=2,
                 linewidth=1.3,
                 elinewidth=0.8,
-                color=colours[at % len(colours)],
+                color=colors[at % len(colors)],
                 label=f"{ARMS[arm]} ({_span(grid, arm)} seeds)",
             )
         axis.set_xticks(range(len(grid.sizes)), grid.sizes)

@@ -12,8 +12,8 @@ from _common import machine, markdown, skip
 from _jobs import Record
 from _sentences import DOCS
 from _texts import points, signed
-from vicinal.text.augmentation.intrusion import WEIGHT_EDGES, Rate
-from vicinal.text.classify.comparison import mean_interval
+from vicinal.text.augment.intrusion import WEIGHT_EDGES, Rate
+from vicinal.text.classifier.comparison import mean_interval
 
 PICTURE = DOCS / "pictures" / "intrusion.png"
 
@@ -32,7 +32,7 @@ WAYS = {
     "filter (default)": ("filter", "both", None),
     "filter, keep 0.65": ("filter", "both", 0.65),
     "filter, what is contradicted": ("filter", "both", 1.0),
-    "filter, neighbours": ("filter", "neighbours", 1.0),
+    "filter, neighbors": ("filter", "neighbors", 1.0),
     "filter, saw the parents": ("filter", "classifier", 1.0),
     "relabel": ("relabel", "both", None),
     "within-class": ("within-class", "both", None),
@@ -215,7 +215,7 @@ def picture(records: list[Record]) -> None:
             if not whole:
                 continue
             counts = np.array(whole).sum(axis=0)  # (bins, kinds, 2)
-            for kind, (label, (colour, style)) in enumerate(zip(kinds, looks, strict=True)):
+            for kind, (label, (color, style)) in enumerate(zip(kinds, looks, strict=True)):
                 rates = [Rate(int(a), int(b)) for a, b in counts[:, kind]]
                 seen = [at for at, rate in enumerate(rates) if rate.total]
                 shares = np.array([rates[at].share for at in seen])
@@ -225,7 +225,7 @@ def picture(records: list[Record]) -> None:
                     100 * shares,
                     100 * np.abs(spans - shares),
                     fmt=style,
-                    color=colour,
+                    color=color,
                     capsize=2,
                     markersize=4,
                     linewidth=1.2,
@@ -270,7 +270,7 @@ def report(records: list[Record], key: str, args: argparse.Namespace) -> str:
     seeds = sorted({r["seed"] for r in records})
     return "\n\n".join(
         [
-            "No guard, judged by a classifier that learnt from other rows. Shares with Wilson's "
+            "No guard, judged by a classifier that learned from other rows. Shares with Wilson's "
             "95 % intervals.",
             markdown(head, evidence(records, "linear")),
             "The same rows, judged by the votes of the ten nearest of these other rows.",
@@ -282,7 +282,7 @@ def report(records: list[Record], key: str, args: argparse.Namespace) -> str:
             "classes and within one; between two classes of two that cannot be. *Against the "
             "ratio*: lopsided rows across classes that are of the lighter parent's class.",
             "Guards, farthest pairs. A guard re-checks by the few rows that sentences are made "
-            "from; the judge learnt from others. By default neighbours and a linear classifier are "
+            "from; the judge learned from others. By default neighbors and a linear classifier are "
             "asked together, both without the parents of the sentence, each candidate counts, and "
             "at most 70 % of the sentences of a class stay.",
             "Does a guard halve intrusion and keep 60 % of the rows? Means over sets and seeds; "
@@ -317,7 +317,7 @@ def report(records: list[Record], key: str, args: argparse.Namespace) -> str:
             "points above what the judge finds wrong with the heavier parents of the same rows, "
             "those that were kept, so that a guard that only picks easy parents gains nothing. "
             "*What is contradicted*: the same, and all that is not contradicted stays. "
-            "*Neighbours*: these alone. *Saw the parents*: a classifier that learnt from them, "
+            "*Neighbors*: these alone. *Saw the parents*: a classifier that learned from them, "
             "which finds their labels again in what is near them. *Within-class* changes what is "
             "mixed, and *relabel* the labels. "
             "Gain: accuracy points of logistic regression on frozen embeddings, real and made rows "

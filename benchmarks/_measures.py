@@ -11,7 +11,7 @@ from _common import Dataset
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vicinal.report.estimate import Estimate
+    from vicinal._stats import Estimate
 
 #: Most rows to learn from; the hold-out part has as many.
 MOST_ROWS = 10_000
@@ -30,10 +30,10 @@ def development(data: Dataset) -> pd.DataFrame:
 def parts(
     data: Dataset, seed: int, most: int = MOST_ROWS
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return the learnt, hold-out and test parts.
+    """Return the learned, hold-out and test parts.
 
     The test part is the publisher's, or a fifth of the rows; it is the same for every seed. The
-    other rows are shuffled by the seed: the first half of them, but at most ``most``, are learnt,
+    other rows are shuffled by the seed: the first half of them, but at most ``most``, are learned,
     and as many of the next ones are held out.
     """
     rest, test = _cut(data)
@@ -62,10 +62,10 @@ def closer(
     synthetic: pd.DataFrame,
     most: int | None = None,
 ) -> dict[str, Estimate]:
-    """Return the share of rows that are closer to a learnt row than to a hold-out row.
+    """Return the share of rows that are closer to a learned row than to a hold-out row.
 
     Looked at are all rows, or ``most`` drawn from them. ``closer_gower`` goes by the report's main
-    distance, ``closer`` by Euclidean distance over standardised numbers and one-hot categories, so
+    distance, ``closer`` by Euclidean distance over standardized numbers and one-hot categories, so
     that neither can be pleased alone. Intervals are those of one run.
     """
     from vicinal.report.privacy.nearest import share_closer
@@ -77,7 +77,7 @@ def closer(
 
 
 def copies(rows: pd.DataFrame, learn: pd.DataFrame) -> float:
-    """Return the share of rows that equal a learnt row."""
+    """Return the share of rows that equal a learned row."""
     import pandas as pd
 
     both = pd.concat([learn, rows[learn.columns]], ignore_index=True)
@@ -90,24 +90,24 @@ def copies(rows: pd.DataFrame, learn: pd.DataFrame) -> float:
 # utility
 
 
-def utility(data: Dataset, learnt: pd.DataFrame, test: pd.DataFrame, seed: int) -> float:
+def utility(data: Dataset, learned: pd.DataFrame, test: pd.DataFrame, seed: int) -> float:
     """Return how well boosted trees that learn from these rows predict the test part.
 
     Area under the ROC curve for classes (one against the rest, where there are more than two),
-    R2 for numbers. A class that is not among the rows learnt gets no share of any forecast.
+    R2 for numbers. A class that is not among the rows learned gets no share of any forecast.
     """
     import pandas as pd
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.metrics import r2_score, roc_auc_score
 
-    both = pd.concat([learnt[test.columns], test], ignore_index=True)
+    both = pd.concat([learned[test.columns], test], ignore_index=True)
     names = [name for name in both.columns if both[name].dtype.kind == "O" and name != data.target]
     both[names] = both[names].astype("category")
     X, y = both.drop(columns=data.target), both[data.target]
     few = [name for name in names if both[name].nunique() <= 255]
     for name in set(names) - set(few):
         X[name] = X[name].cat.codes
-    cut = len(learnt)
+    cut = len(learned)
     if data.task == "number":
         model = HistGradientBoostingRegressor(categorical_features=few, random_state=seed)
         return float(r2_score(y[cut:], model.fit(X[:cut], y[:cut]).predict(X[cut:])))

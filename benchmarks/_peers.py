@@ -76,7 +76,7 @@ class Ours(Generator):
 
 
 class Bootstrap(Generator):
-    """Learnt rows drawn again: a ceiling of fidelity, and no privacy."""
+    """Learned rows drawn again: a ceiling of fidelity, and no privacy."""
 
     def fit(self, frame: pd.DataFrame) -> None:
         """Keep the rows."""

@@ -15,7 +15,7 @@ from _verdict import CLAIMS, Results, counts, shortfalls
 
 #: Rows of the large draw, by which sampling is timed.
 BULK_ROWS = 100_000
-#: Rows of the same source that nobody learnt, as if they were synthetic.
+#: Rows of the same source that nobody learned, as if they were synthetic.
 REAL = "real"
 
 
@@ -120,7 +120,7 @@ def notes(found: Results, sets: Sequence[str], options: argparse.Namespace) -> s
             "CTGAN and TVAE train for fewer than SDV's 300 epochs where tables are large, so that "
             "10,000 rows take about a minute of one core; their quality and utility would grow "
             f"with more. Epochs of the two: {'; '.join(epochs)}. Sets of more than "
-            f"{options.neural_rows:,} learnt rows have one seed of them, unless "
+            f"{options.neural_rows:,} learned rows have one seed of them, unless "
             "the table says otherwise."
         )
     failed = [
@@ -182,7 +182,7 @@ def draw(found: Results, sets: Sequence[str], path: Path) -> None:
     blues = ["#9ecae1", "#4292c6", "#08519c", "#041f3d", "#020f1e"]
     warm = ["#8a8a8a", "#e6a100", "#c0504d", "#2e8b57", "#9467bd", "#e377c2"]
     marks = dict(zip(others, "sDv^P<X", strict=False))
-    colours = dict(zip(settings, blues, strict=False)) | dict(zip(others, warm, strict=False))
+    colors = dict(zip(settings, blues, strict=False)) | dict(zip(others, warm, strict=False))
     wide = min(len(sets), min((4, 5, 3), key=lambda each: -len(sets) % each))
     tall = -(-len(sets) // wide)
     figure, axes = plt.subplots(
@@ -208,10 +208,10 @@ def draw(found: Results, sets: Sequence[str], path: Path) -> None:
                 xerr=np.nan_to_num(x.high - x.value),
                 yerr=np.nan_to_num(y.high - y.value),
                 fmt=marks.get(name, "o"),
-                color=colours[name],
+                color=colors[name],
                 markersize=6.5 if name in settings else 5.5,
                 elinewidth=0.8,
-                ecolor=(colours[name], 0.45),
+                ecolor=(colors[name], 0.45),
                 zorder=4 if name in settings else 3,
             )
             if name in settings:
@@ -219,7 +219,7 @@ def draw(found: Results, sets: Sequence[str], path: Path) -> None:
             lowest_seen = min(lowest_seen, y.value)
         if trail:
             axis.plot(*zip(*trail, strict=True), color="#9ecae1", linewidth=1.5, zorder=1)
-        rows = next(run["rows"] for name in colours for run in found.runs(set_name, name))
+        rows = next(run["rows"] for name in colors for run in found.runs(set_name, name))
         axis.set_title(f"{set_name} ({rows:,} rows)", fontsize=9)
         axis.set_xlim(0.42, 1.03)
         axis.grid(alpha=0.2)
@@ -245,7 +245,7 @@ def draw(found: Results, sets: Sequence[str], path: Path) -> None:
         fontsize=9,
     )
     bottom = (0.2 + 0.21 * lines) / height
-    what = "share closer to a learnt row" + (" than to a hold-out row" if width > 7 else "")
+    what = "share closer to a learned row" + (" than to a hold-out row" if width > 7 else "")
     figure.supxlabel(f"{what} (0.5 is ideal)", y=bottom, fontsize=9.5)
     figure.supylabel("SDMetrics quality", fontsize=9.5)
     figure.tight_layout(rect=(0, bottom + 0.1 / height, 1, 1))

@@ -24,7 +24,7 @@ class Scorer:
     Parameters
     ----------
     folder : path
-        A Hugging Face folder of a model and its tokeniser.
+        A Hugging Face folder of a model and its tokenizer.
     """
 
     def __init__(self, folder: Path = LM) -> None:
@@ -34,7 +34,7 @@ class Scorer:
 
         logging.disable_progress_bar()
         self._torch = torch
-        self.tokeniser = AutoTokenizer.from_pretrained(folder)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.model = AutoModelForCausalLM.from_pretrained(folder).eval()
         note = folder / "training.json"
         self.about: dict[str, Any] = json.loads(note.read_text("utf-8")) if note.is_file() else {}
@@ -42,9 +42,9 @@ class Scorer:
     def surprise(self, texts: Sequence[str], batch: int = 50) -> np.ndarray:
         """Return the negative log-likelihood of each text, its end included, in nats."""
         torch = self._torch
-        start, end = self.tokeniser.bos_token_id, self.tokeniser.eos_token_id
+        start, end = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         longest = self.model.config.max_position_embeddings
-        plain = self.tokeniser(list(texts), add_special_tokens=False)["input_ids"]
+        plain = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
         rows = [[start, *ids[: longest - 2], end] for ids in plain]
         order = np.argsort([len(row) for row in rows], kind="stable")
         found = np.zeros(len(rows))

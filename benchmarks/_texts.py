@@ -91,7 +91,7 @@ def one_model() -> str | None:
 
 
 def kind_of(name: str) -> str:
-    """Return which settings a set is learnt with."""
+    """Return which settings a set is learned with."""
     return "offline" if one_model() else SETS[name][1]
 
 
@@ -227,12 +227,12 @@ def _reference() -> Any:
 
 def _classifier(s: Record, method: str, seed: int) -> Any:
     from vicinal import Beta, EpBeta, Farthest, Permutation
-    from vicinal.nn import Mixup
+    from vicinal.nn import MixupConfig
     from vicinal.text import MixupTextClassifier
 
     where = {"none": "none", "input": "input", "sentence": "sentence"}.get(method, "hidden")
     metric = {"epbeta": "hyperbolic"}.get(method, method)
-    mixup = Mixup(
+    mixup = MixupConfig(
         pairing=(
             Farthest(s["tau"], metric=metric, balanced=method == "epbeta")
             if method in ("euclidean", "cosine", "hyperbolic", "epbeta")

@@ -61,7 +61,7 @@ def run_tuned(
     import torch
 
     from vicinal.nn import HiddenMixup
-    from vicinal.text.classify.backbones import backbone_for
+    from vicinal.text.classifier.backbones import backbone_for
 
     begin = time.process_time()
     rows, measured = drawn(name, size, seed), _sample(getattr(data(name), part), s["test"])
@@ -86,12 +86,12 @@ def run_tuned(
     tokens = backbone.rows(texts)
     mixes = arm in ("mixup", "dmix")
     at = _batches(rows, len(texts), arm, s, share, seed)
-    optimiser = torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         net.parameters(), lr=s["learning_rate"], weight_decay=s["weight_decay"]
     )
     warm = max(1, s["steps"] // 10)
     rate = torch.optim.lr_scheduler.LambdaLR(
-        optimiser,
+        optimizer,
         lambda step: min((step + 1) / warm, (s["steps"] - step) / (s["steps"] - warm)),
     )
     with HiddenMixup(net) as mixer:
@@ -108,10 +108,10 @@ def run_tuned(
                 else:
                     found = net(**inputs)
             loss = -(target * found.logits.float().log_softmax(-1)).sum(1).mean()
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimiser.step()
+            optimizer.step()
             rate.step()
     fitted = time.process_time()
     found = _predict(net.eval(), backbone, measured.texts)

@@ -1,7 +1,7 @@
 """Who is at least as good as whom: the comparison of generators, done by rule.
 
 One generator matches another on a set if it keeps at least as much (SDMetrics quality), stays no
-closer to the rows it learnt (share closer, by Gower's distance) and is at least as useful (trained
+closer to the rows it learned (share closer, by Gower's distance) and is at least as useful (trained
 on synthetic, tested on real). A share under 0.5 counts as 0.5: that is where a generator ends up
 which knows nothing of the rows in particular, and less is luck, or rows that resemble nothing.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from vicinal.report.estimate import Estimate
+from vicinal._stats import Estimate
 
 Record = dict[str, Any]
 #: What must hold, as records name it, and whether more is better.

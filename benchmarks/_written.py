@@ -30,8 +30,8 @@ from _fewshot import (
 )
 from _sentences import Remembers
 from vicinal import Beta, Farthest, Random
-from vicinal.table.files import replacing
-from vicinal.text.augmentation.augmenting import augment
+from vicinal.io import replacing
+from vicinal.text.augment.augmenting import augment
 
 #: What is kept of a pool, by what is kept in it.
 VERSION = 4
@@ -78,7 +78,7 @@ def pool(
                 guard=guard,
                 candidates=candidates,
                 recombine=RECOMBINED,
-                patience=1,
+                max_attempts=1,
                 progress=False,
                 random_state=int(
                     np.random.default_rng(key_of(name, size, seed, kind)).integers(2**31)

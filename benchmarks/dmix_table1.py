@@ -36,7 +36,7 @@ from _common import machine, markdown
 from _jobs import Store, prepare
 from _jobs import run as run_jobs
 from _texts import METHODS, REFERENCE, RESULTS, SETS, Record
-from vicinal.text.classify.comparison import holm, mean_interval, paired_p
+from vicinal.text.classifier.comparison import holm, mean_interval, paired_p
 
 NAME = "dmix_table1"
 KEYS = ("set", "method", "seed", "part", "settings")
@@ -77,7 +77,7 @@ def work(store: Store, jobs: Sequence[tuple], budget: Budget) -> bool:
         if store.get(key) is None:
             todo.append((name, method, seed, part, changes))
     context = prepare(
-        ["_texts", "torch", "vicinal.text.classify.classifier", "vicinal.nn.trainer"], 1
+        ["_texts", "torch", "vicinal.text.classifier.classifier", "vicinal.nn.trainer"], 1
     )
     step = 4 * budget.slots
     for begin in range(0, len(todo), step):

@@ -22,7 +22,7 @@ import dmix_table1
 from _common import machine, markdown, skip
 from _jobs import Store
 from _texts import RESULTS, SETS, hash_of, settings_of
-from vicinal.text.classify.comparison import holm, mean_interval, paired_p
+from vicinal.text.classifier.comparison import holm, mean_interval, paired_p
 
 NAME = "dmix_threshold"
 TAUS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)

@@ -110,7 +110,7 @@ def trained(arm: str, minutes: float, lines: list[str]) -> tuple[Any, Record]:
     inverter = Inverter.build(encoder(), str(LM), prompt=PROMPT, lora=arm == "lora" or None)
     texts = lines[: int(steps * BATCH * 1.03) + 2000]
     aligned = align(
-        inverter, texts, steps=steps, batch_size=BATCH, learning_rate=RATE, patience=None,
+        inverter, texts, steps=steps, batch_size=BATCH, learning_rate=RATE, max_attempts=None,
         checkpoint=CACHE / f"{arm}-{weights}-checkpoint",
     )  # fmt: skip
     aligned.save_pretrained(place)
@@ -166,7 +166,7 @@ def render(path: Path) -> str:
     about = judge.described() if judge else reason
     parts = [
         "# A frozen language model, and an adaptor that learns alone",
-        "Each sentence is embedded (all-MiniLM-L6-v2, not normalised) and written back. Closeness "
+        "Each sentence is embedded (all-MiniLM-L6-v2, not normalized) and written back. Closeness "
         "is the mean cosine between the embedding and that of the written sentence, of which the "
         "nearest of the candidates is taken, with its standard error; BLEU counts case. The frozen "
         f"model is {about}; it also gives the perplexity per word, so the rows that write with it "
@@ -199,7 +199,7 @@ def render(path: Path) -> str:
         parts += [f"## First lines, {ARMS[record['arm']]} (of 8)", "\n".join(pairs)]
     if minutes:
         parts.append(
-            f"Adaptors learnt for about {' and '.join(f'{m:g}' for m in minutes)} minutes of one "
+            f"Adaptors learned for about {' and '.join(f'{m:g}' for m in minutes)} minutes of one "
             f"core's time, batches of {BATCH}, peak rate {RATE:g}. {records[-1]['machine']}."
         )
     return "\n\n".join(parts)

@@ -2,7 +2,7 @@
 
 Run with ``python benchmarks/intrusion.py``. From each set a few rows of a class are drawn, as a
 person with few labels has them; sentences are made from them with each guard. The judge is a
-classifier on embeddings that learnt from other rows, up to 2,500, which neither the guard nor the
+classifier on embeddings that learned from other rows, up to 2,500, which neither the guard nor the
 mixing has seen; next to it the votes of the nearest of these rows. What the judge says of the
 heavier parent, a real sentence, in place of the mixed one is the base rate: intrusion counts
 beyond it. Mixed embeddings are judged before they are written out as well, which tells what mixing
@@ -37,9 +37,9 @@ from _jobs import Record, Store
 from _sentences import CACHE, Remembers, inverter_key
 from _texts import DATA, Rows, stratified
 from vicinal import Farthest, Random
-from vicinal.text.augmentation import Augmented, Intrusion, augment, measure_intrusion
-from vicinal.text.augmentation.intrusion import Rate
-from vicinal.text.augmentation.parents import text_key
+from vicinal.text.augment import Augmented, Intrusion, augment, measure_intrusion
+from vicinal.text.augment.intrusion import Rate
+from vicinal.text.augment.pairs import text_key
 
 NAME = "intrusion"
 RUNS = (*(("farthest", way) for way in WAYS), ("random", "none"))
@@ -201,7 +201,7 @@ def run_seed(
                 guard=guard,
                 recheck=own if recheck == "classifier" else recheck,
                 candidates=CANDIDATES,
-                patience=3,
+                max_attempts=3,
                 progress=False,
                 random_state=seed,
                 **({} if keep is None else {"keep": keep}),
@@ -220,7 +220,7 @@ def run_seed(
         if len(made):
             found = measure_intrusion(kept, made, judge=judge, quantiles=QUANTILES)
             record |= figures("linear", found) | {"auc": area(made.score, found.intruded)}
-            near = measure_intrusion(kept, made, *judging, neighbours=10, quantiles=QUANTILES)
+            near = measure_intrusion(kept, made, *judging, neighbors=10, quantiles=QUANTILES)
             record |= figures("near", near)
         store.add(record | {"cpu_seconds": round(time.process_time() - begin, 1)})
         progress(f"{name}, seed {seed}, {one['pairing']}, {one['way']}: {len(made)} rows")

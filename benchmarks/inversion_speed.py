@@ -75,7 +75,7 @@ def main() -> None:
 
     import torch
 
-    from vicinal.text.augmentation.writing import RECOMBINE
+    from vicinal.text.augment.writing import RECOMBINE
     from vicinal.text.invert import Inverter
 
     torch.set_num_threads(args.threads)

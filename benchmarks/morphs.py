@@ -12,7 +12,7 @@ import numpy as np
 
 from _common import markdown, progress, skip
 from _sentences import CORPUS, DOCS, held_out_lines, inverter_key
-from vicinal.text.augmentation import morph
+from vicinal.text.augment import morph
 
 
 def main() -> None:

@@ -24,9 +24,9 @@ from _common import machine, markdown, progress, publish, skip
 from _jobs import Record, Store
 from _sentences import CACHE, CORPUS, Remembers, distinct, held_out_lines, inverter_key, overlap
 from vicinal import Farthest, Nearest, make_plan
-from vicinal.text.augmentation.parents import text_key
-from vicinal.text.augmentation.ratio import project, rank_correlation
-from vicinal.text.augmentation.writing import Choosing, score_candidates, write_sentences
+from vicinal.text.augment.pairs import text_key
+from vicinal.text.augment.ratio import project, rank_correlation
+from vicinal.text.augment.writing import SelectionConfig, score_candidates, write_sentences
 
 NAME = "ratio_fidelity"
 RATIOS = tuple(round(0.1 * step, 1) for step in range(9, 0, -1))
@@ -74,7 +74,7 @@ def write(
         left,
         right,
         asked,
-        Choosing(count, "closeness" if ends else "both"),
+        SelectionConfig(count, "closeness" if ends else "both"),
         random_state=np.random.default_rng(seed),
     )
     measured = project(found.embeddings, left[:, None], right[:, None])

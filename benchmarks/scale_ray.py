@@ -193,7 +193,7 @@ def main() -> None:
     options = parser(__doc__ or "")
     options.add_argument("--rows", type=float, nargs="*", default=[1e6])
     options.add_argument("--workers", type=int, nargs="*", default=[1, 2])
-    options.add_argument("--privacy", default="low")
+    options.add_argument("--privacy", default="off")
     options.add_argument("--memory", default="2GB", help="of each process")
     options.add_argument("--pairing", type=float, nargs="*", default=[])
     options.add_argument("--folder", type=Path, help="where to put temporary files")

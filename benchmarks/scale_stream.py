@@ -208,7 +208,7 @@ def blow_up(folder: str, source: str, n_rows: int) -> None:
     import pyarrow as pa
     from pyarrow import compute, parquet
 
-    from vicinal.table import read_table
+    from vicinal.io import read_table
 
     adult = read_table(source)
     if "split" in adult.column_names:
@@ -282,7 +282,7 @@ def run_adult(
     data = str(folder / "adult")
     try:
         in_fresh_process(blow_up, data, str(source), n_rows)
-        for privacy in ("low", "balanced"):
+        for privacy in ("off", "balanced"):
             for seed in range(seeds):
                 progress(f"Adult x {n_rows:,}: {privacy}, seed {seed}")
                 target = str(folder / "out")
@@ -300,13 +300,13 @@ def render_adult(cases: list[dict[str, Any]]) -> str:
     from scipy.stats import t
 
     rows = []
-    for privacy in ("low", "balanced"):
+    for privacy in ("off", "balanced"):
         for run in ("in memory", "streamed"):
             own = [case for case in cases if (case["run"], case["privacy"]) == (run, privacy)]
             if not own:
                 continue
-            learnt = own[0]["rows"] if run == "streamed" else ADULT_ROWS
-            line = [f"{privacy}, {run}", len(own), f"{learnt:,}"]
+            learned = own[0]["rows"] if run == "streamed" else ADULT_ROWS
+            line = [f"{privacy}, {run}", len(own), f"{learned:,}"]
             for key in ("shapes", "pairs"):
                 values = np.array([case[key] for case in own])
                 half = np.nan
@@ -314,7 +314,7 @@ def render_adult(cases: list[dict[str, Any]]) -> str:
                     half = t.ppf(0.975, len(own) - 1) * values.std(ddof=1) / np.sqrt(len(own))
                 line.append(f"{values.mean():.4f} ± {half:.4f}")
             rows.append(line)
-    header = ["Adult", "seeds", "rows learnt", "columns", "pairs"]
+    header = ["Adult", "seeds", "rows learned", "columns", "pairs"]
     return markdown(header, rows)
 
 
@@ -322,7 +322,7 @@ def main() -> None:
     """Run what was asked for."""
     options = parser(__doc__ or "")
     options.add_argument("--rows", type=float, nargs="*", default=[1e6, 1e7])
-    options.add_argument("--settings", nargs="*", default=["low", "balanced"])
+    options.add_argument("--settings", nargs="*", default=["off", "balanced"])
     options.add_argument("--memory", default="2GB")
     options.add_argument("--adult", type=float, help="rows to blow Adult up to")
     options.add_argument("--seeds", type=int, default=3)

@@ -1,14 +1,14 @@
 """The front between fidelity, privacy and utility: what each step of the dial gives.
 
 Run with ``python benchmarks/table_front.py --data ../shared/data``; ``--sweep`` compares sizes of
-the neighbourhood and numbers of parents instead, ``--variants`` what was tried later. Nothing here
+the neighborhood and numbers of parents instead, ``--variants`` what was tried later. Nothing here
 looks at a test part: rows outside it are split, for each seed, into rows to learn from, as many
 held out, and the rest, on which utility is measured. So the dial may be set by what is printed
 here, and judged elsewhere.
 
 Printed for each set, averaged over seeds:
 
-* closer: the share of synthetic rows nearer to a learnt row than to a held-out one, by Euclidean
+* closer: the share of synthetic rows nearer to a learned row than to a held-out one, by Euclidean
   distance and by Gower's (0.5 is ideal);
 * loss: how much worse boosted trees are that learn from synthetic rows instead of real ones (area
   under the ROC curve for classes, R2 for numbers), beside that of a bootstrap;
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-#: Share of the rows outside the test part that are learnt; as many are held out.
+#: Share of the rows outside the test part that are learned; as many are held out.
 LEARN_SHARE = 0.36
 #: Most rows that utility is measured on.
 MOST_VALIDATION = 10_000
@@ -61,34 +61,34 @@ def steps() -> dict[str, dict[str, Any]]:
     """Return the settings to compare: one step after the other, then the dial."""
     from vicinal.table import PRIVACY
 
-    near = {"method": "neighbourhood", "weights": SphereWeights(8), "neighbours": 60, "share": 0.2}
+    near = {"method": "neighborhood", "weights": SphereWeights(8), "neighbors": 60, "share": 0.2}
     before = near | _PLAIN
     spikes = before | {"spike": 0.3}
     effects = spikes | {"effects": True}
     wider = effects | {"share": 0.4}
     focus = wider | {"focus": 1.0}
     return {
-        "low, before": PRIVACY["low"] | _PLAIN,
-        "low": PRIVACY["low"],
+        "off, before": PRIVACY["off"] | _PLAIN,
+        "off": PRIVACY["off"],
         "60 of at most a fifth": before,
         "+ spikes from a parent": spikes,
         "+ effects of categories": effects,
         "+ at most two fifths": wider,
         "+ focus on the target": focus,
         "+ spacing = balanced": PRIVACY["balanced"],
-        "high, before": before | {"weights": SphereWeights(12), "neighbours": 150, "share": 0.4},
+        "high, before": before | {"weights": SphereWeights(12), "neighbors": 150, "share": 0.4},
         "high": PRIVACY["high"],
-        "highest": PRIVACY["highest"],
+        "max": PRIVACY["max"],
     }
 
 
-def sweep(neighbours: list[int], parents: list[int]) -> dict[str, dict[str, Any]]:
-    """Return neighbourhoods of several sizes with several numbers of parents."""
+def sweep(neighbors: list[int], parents: list[int]) -> dict[str, dict[str, Any]]:
+    """Return neighborhoods of several sizes with several numbers of parents."""
     from vicinal.table import PRIVACY
 
     return {
-        f"K {k}, {p} parents": PRIVACY["balanced"] | {"neighbours": k, "weights": SphereWeights(p)}
-        for k in neighbours
+        f"K {k}, {p} parents": PRIVACY["balanced"] | {"neighbors": k, "weights": SphereWeights(p)}
+        for k in neighbors
         for p in parents
     }
 
@@ -98,18 +98,18 @@ def variants() -> dict[str, dict[str, Any]]:
     from vicinal.table import PRIVACY
 
     made: dict[str, dict[str, Any]] = {}
-    for name in ("balanced", "high", "highest"):
+    for name in ("balanced", "high", "max"):
         made[name] = PRIVACY[name]
         made[f"{name}, more where dense"] = PRIVACY[name] | {"density": "dense"}
         made[f"{name}, more where sparse"] = PRIVACY[name] | {"density": "sparse"}
     for name in ("balanced", "high"):
         made[f"{name}, spacing 1.1, 3 attempts"] = PRIVACY[name] | {"spacing": 1.1}
     for k, p in ((1000, 8), (2000, 8), (1000, 12), (1000, 20)):
-        wide = {"neighbours": k, "weights": SphereWeights(p)}
-        made[f"highest, K {k:,}, {p} parents"] = PRIVACY["highest"] | wide
+        wide = {"neighbors": k, "weights": SphereWeights(p)}
+        made[f"max, K {k:,}, {p} parents"] = PRIVACY["max"] | wide
     for spacing, attempts in ((0.7, 8), (0.9, 3), (0.9, 8), (1.1, 3), (1.1, 8)):
         apart = {"spacing": spacing, "attempts": attempts}
-        made[f"highest, spacing {spacing}, {attempts} attempts"] = PRIVACY["highest"] | apart
+        made[f"max, spacing {spacing}, {attempts} attempts"] = PRIVACY["max"] | apart
     return made
 
 
@@ -216,16 +216,16 @@ def main() -> None:
     options = parser(__doc__ or "", tuple(SETS))
     options.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options.add_argument("--rows", type=int, default=5_000, help="most rows to learn")
-    options.add_argument("--sweep", action="store_true", help="compare neighbourhoods instead")
+    options.add_argument("--sweep", action="store_true", help="compare neighborhoods instead")
     options.add_argument("--variants", action="store_true", help="compare what was tried later")
-    options.add_argument("--neighbours", type=int, nargs="+", default=[30, 60, 100, 150, 300])
+    options.add_argument("--neighbors", type=int, nargs="+", default=[30, 60, 100, 150, 300])
     options.add_argument("--parents", type=int, nargs="+", default=[5, 8, 16])
     options.add_argument("--no-quality", dest="quality", action="store_false")
     asked = options.parse_args()
     hush()
     settings, suffix = steps(), ""
     if asked.sweep:
-        settings, suffix = sweep(asked.neighbours, asked.parents), "_sweep"
+        settings, suffix = sweep(asked.neighbors, asked.parents), "_sweep"
     elif asked.variants:
         settings, suffix = variants(), "_variants"
     score = None
@@ -247,7 +247,7 @@ def main() -> None:
         skip("no data set was found; nothing to measure")
         return
     about = machine("vicinal", "numpy", "numba", "pandas", "scikit-learn", "sdmetrics")
-    about += f". Seeds {', '.join(map(str, asked.seeds))}; at most {asked.rows:,} rows learnt."
+    about += f". Seeds {', '.join(map(str, asked.seeds))}; at most {asked.rows:,} rows learned."
     name = asked.name or f"table_front{suffix}"
     publish(name, render(results, about), results | {"machine": about})
 

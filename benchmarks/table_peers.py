@@ -1,21 +1,21 @@
 """Synthetic tables beside the field's: what each keeps, gives away, is good for, and costs.
 
-Run with ``python benchmarks/table_peers.py --data ../shared/data``. A part of every set is learnt
+Run with ``python benchmarks/table_peers.py --data ../shared/data``. A part of every set is learned
 (at most 10,000 rows), as many rows are held out, and a test part is put aside that no setting was
 chosen on (the publisher's, or a fixed fifth of the rows). Each generator learns the first part
 and draws as many rows, in a process of its own on its share of the cores (one of two, where
 ``--slots`` is 2). Measured for each:
 
-* quality: SDMetrics' report, against the rows learnt from;
-* closer: the share of synthetic rows that are closer to a learnt row than to any hold-out row
+* quality: SDMetrics' report, against the rows learned from;
+* closer: the share of synthetic rows that are closer to a learned row than to any hold-out row
   (0.5 is ideal), by Gower's distance and by the Euclidean one;
-* copies: the share of synthetic rows that equal a learnt row in every column;
+* copies: the share of synthetic rows that equal a learned row in every column;
 * utility: boosted trees trained on synthetic rows, tested on the test part (area under the ROC
   curve for classes, R2 for numbers);
 * seconds to fit and to sample, rows per second of a draw of 100,000, and the highest memory of fit
   and sample above what the loaded libraries take.
 
-"real" are the hold-out rows as if they were synthetic, and the utility of the rows learnt from.
+"real" are the hold-out rows as if they were synthetic, and the utility of the rows learned from.
 Then follows, by rule, on how many sets some setting of ours is at least as good as each peer in
 quality, closer and utility, at 50 times its speed, and where not, what is missing.
 
@@ -153,11 +153,11 @@ def _least(made: Generator, n_rows: int, first: float | None = None) -> float:
 def _check(drawn: pd.DataFrame, learn: pd.DataFrame, data: Dataset) -> None:
     """Refuse tables that the measures would misread."""
     if not drawn.dtypes.equals(learn.dtypes):
-        raise TypeError(f"drawn as {drawn.dtypes.to_dict()}, learnt as {learn.dtypes.to_dict()}")
+        raise TypeError(f"drawn as {drawn.dtypes.to_dict()}, learned as {learn.dtypes.to_dict()}")
     for name in data.categories:
         new = set(drawn[name].dropna()) - set(learn[name].dropna())
         if new:
-            raise ValueError(f"column {name!r} has values that were not learnt: {sorted(new)[:3]}")
+            raise ValueError(f"column {name!r} has values that were not learned: {sorted(new)[:3]}")
 
 
 # all runs
@@ -271,7 +271,7 @@ def main() -> int:
         "--neural-rows",
         type=int,
         default=3_000,
-        help="sets of more learnt rows have one seed of CTGAN and TVAE, unless --neural-seeds says",
+        help="sets of more training rows have one seed of CTGAN and TVAE, unless --neural-seeds says",
     )
     options.add_argument("--no-neural", action="store_true", help="run no CTGAN, no TVAE")
     options.add_argument("--fast", action="store_true", help="one seed, one epoch, no large draw")

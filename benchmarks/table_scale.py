@@ -1,7 +1,7 @@
 """What a synthetic table costs against its rows and its columns.
 
 Run with ``python benchmarks/table_scale.py``. Tables are made up of float32 columns that depend on
-a few hidden factors. Each case is fitted and sampled, as many rows as it learnt, in a process of
+a few hidden factors. Each case is fitted and sampled, as many rows as it learned, in a process of
 its own, warmed up first. Printed are seconds, the peak of memory above what the process held
 before (the table that it learns from is not counted), and the slope of a straight line through
 log seconds against log size: 1 is linear.
@@ -98,17 +98,17 @@ def main() -> None:
         "--rows", type=int, nargs="*", default=[10**4, 10**5, 10**6, 10**7], help="with 16 columns"
     )
     options.add_argument(
-        "--near-rows", type=int, nargs="*", default=[10**4, 10**5, 10**6], help="neighbourhoods"
+        "--near-rows", type=int, nargs="*", default=[10**4, 10**5, 10**6], help="neighborhoods"
     )
     options.add_argument(
         "--columns", type=int, nargs="*", default=[4, 16, 64, 256], help="with 100,000 rows"
     )
-    options.add_argument("--near", default="balanced", help="setting that uses neighbourhoods")
+    options.add_argument("--near", default="balanced", help="setting that uses neighborhoods")
     asked = options.parse_args()
     runs = [
-        ("low, 16 columns; rows", "rows", "low", [(n, 16) for n in asked.rows]),
+        ("off, 16 columns; rows", "rows", "off", [(n, 16) for n in asked.rows]),
         (f"{asked.near}, 16 columns; rows", "rows", asked.near, [(n, 16) for n in asked.near_rows]),
-        ("low, 100,000 rows; columns", "columns", "low", [(100_000, d) for d in asked.columns]),
+        ("off, 100,000 rows; columns", "columns", "off", [(100_000, d) for d in asked.columns]),
     ]
     about = machine("vicinal", "numpy", "numba", "pyarrow")
     about += ". float32 columns, Arrow in and out, seed 0, one run each after a warm-up."

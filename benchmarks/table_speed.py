@@ -42,7 +42,7 @@ from _common import (
     write,
 )
 
-OURS = ("low", "balanced", "high")
+OURS = ("off", "balanced", "high")
 WARM_UP_ROWS = 1000
 FIT_ROUNDS = 2
 
@@ -176,7 +176,7 @@ def cold_start(data: Dataset) -> dict[str, dict[str, list[float]]]:
         data.frame.to_csv(path, index=False)
         for when in ("nothing compiled yet", "compiled code kept on disk"):
             found[when] = {}
-            for kind in ("low", "balanced"):
+            for kind in ("off", "balanced"):
                 # a cache of its own for each setting, or the second would profit from the first
                 environment = os.environ | {"NUMBA_CACHE_DIR": str(Path(cache, kind))}
                 said = subprocess.run(
@@ -283,7 +283,7 @@ def main() -> None:
     )
     about += (
         f". Best of {asked.rounds} samples and {FIT_ROUNDS} fits, warm, pandas in and out, seed 0;"
-        " as many rows drawn as learnt. MB: peak above what the process held before."
+        " as many rows drawn as learned. MB: peak above what the process held before."
     )
     results: dict[str, Any] = {"machine": about, "sets": {}}
     earlier = RESULTS / f"{name}.json"

@@ -18,7 +18,7 @@ from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 
-from vicinal.table import MixupAugmenter, MixupSampler
+from vicinal.learn import MixupAugmenter, MixupSampler
 
 
 def rare_class() -> None:
@@ -45,12 +45,12 @@ def rare_class() -> None:
 
 
 def regression() -> None:
-    """Compare regressors with and without mixed rows: some gain, nearest neighbours do not."""
+    """Compare regressors with and without mixed rows: some gain, nearest neighbors do not."""
     X, y = load_diabetes(return_X_y=True)
     models = {
         "boosting": HistGradientBoostingRegressor(random_state=0),
         "forest": RandomForestRegressor(random_state=0),
-        "neighbours": KNeighborsRegressor(),
+        "neighbors": KNeighborsRegressor(),
     }
     steps = {
         "none": "passthrough",

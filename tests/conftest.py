@@ -75,7 +75,7 @@ def dkw_limit():
 def two_cores():
     """A cluster of two cores, one at a time whatever runs beside."""
     pytest.importorskip("ray", reason="Ray is not installed (the extra 'ray')")
-    from vicinal._cluster import cluster
+    from vicinal.jobs.ray import cluster
 
     with open(Path(tempfile.gettempdir()) / "vicinal-test-ray.lock", "w") as lock:
         if sys.platform != "win32":

@@ -7,7 +7,7 @@ It judges how English reads (an independent scorer), and it is the frozen decode
 that train an adaptor alone. The result in ``--work`` is an ordinary Hugging Face folder:
 ``AutoModelForCausalLM`` and ``AutoTokenizer`` load it.
 
-The tokeniser keeps case, spaces and punctuation (byte-level BPE, trained on the same lines). The
+The tokenizer keeps case, spaces and punctuation (byte-level BPE, trained on the same lines). The
 six layers and the word vectors start from all-MiniLM-L6-v2, made causal: a token's vector is that
 of its lower-cased pieces, plus one common direction where it holds a capital. A share of the rows
 are written after a few of their own words in any order, ``<s> words <sep> sentence </s>``, which
@@ -89,7 +89,7 @@ def default_encoder() -> Path:
 # tokens
 
 
-def make_tokeniser(lines: Sequence[str], size: int) -> PreTrainedTokenizerFast:
+def make_tokenizer(lines: Sequence[str], size: int) -> PreTrainedTokenizerFast:
     """Train a cased byte-level BPE; every text comes back as it was."""
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -115,7 +115,7 @@ def make_tokeniser(lines: Sequence[str], size: int) -> PreTrainedTokenizerFast:
     )
 
 
-def warm_start(model: BertLMHeadModel, tokeniser: Any, folder: Path, counts: np.ndarray) -> None:
+def warm_start(model: BertLMHeadModel, tokenizer: Any, folder: Path, counts: np.ndarray) -> None:
     """Take layers and word vectors of the encoder."""
     weights = load_file(folder / "model.safetensors")
     theirs = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -126,9 +126,9 @@ def warm_start(model: BertLMHeadModel, tokeniser: Any, folder: Path, counts: np.
     generator = torch.Generator().manual_seed(0)
     spread = words.std(0)
     capital = 0.3 * spread * torch.randn(words.shape[1], generator=generator)
-    rows = torch.empty(len(tokeniser), words.shape[1])
-    for index in range(len(tokeniser)):
-        text = "" if index < len(SPECIALS) else tokeniser.decode([index])
+    rows = torch.empty(len(tokenizer), words.shape[1])
+    for index in range(len(tokenizer)):
+        text = "" if index < len(SPECIALS) else tokenizer.decode([index])
         bare = text.strip()
         ids = [vocabulary["[CLS]" if index == START else "[SEP]"]] if index < len(SPECIALS) else []
         if bare and "\ufffd" not in bare:
@@ -162,15 +162,15 @@ def warm_start(model: BertLMHeadModel, tokeniser: Any, folder: Path, counts: np.
 class Rows:
     """Batches of token rows; they depend on the seed and their number alone."""
 
-    def __init__(self, lines: Sequence[str], tokeniser: Any, args: argparse.Namespace) -> None:
+    def __init__(self, lines: Sequence[str], tokenizer: Any, args: argparse.Namespace) -> None:
         self.lines, self.args = lines, args
-        self.inner: Tokenizer = tokeniser.backend_tokenizer
+        self.inner: Tokenizer = tokenizer.backend_tokenizer
         first = self.ids(lines[:50_000])
-        self.counts = np.bincount(np.concatenate(first), minlength=len(tokeniser)).astype(float)
+        self.counts = np.bincount(np.concatenate(first), minlength=len(tokenizer)).astype(float)
         self.counts[END] = len(first)
         share = (self.counts + 1) / (self.counts.sum() + len(self.counts))
         self.weight = np.maximum(-np.log(share) - 3.0, 0.05) ** 2  # rare words tell most
-        heads = [tokeniser.convert_ids_to_tokens(index) for index in range(len(tokeniser))]
+        heads = [tokenizer.convert_ids_to_tokens(index) for index in range(len(tokenizer))]
         self.begins = np.array([head.startswith("Ġ") for head in heads])
 
     def ids(self, lines: Sequence[str]) -> list[list[int]]:
@@ -235,11 +235,11 @@ def loss_of(model: BertLMHeadModel, rows: Sequence[tuple[list[int], int]]) -> tu
 
 
 @torch.inference_mode()
-def evaluate(model: BertLMHeadModel, tokeniser: Any, lines: Sequence[str]) -> dict[str, float]:
+def evaluate(model: BertLMHeadModel, tokenizer: Any, lines: Sequence[str]) -> dict[str, float]:
     """Measure perplexity per token and per word of lines, with and without words before them."""
     model.eval()
     settings = argparse.Namespace(seed=1, worded=0.0, positions=0)
-    maker = Rows(lines, tokeniser, settings)
+    maker = Rows(lines, tokenizer, settings)
     rng = np.random.default_rng(1)
     figures = {}
     for name in ("plain", "worded"):
@@ -261,7 +261,7 @@ def evaluate(model: BertLMHeadModel, tokeniser: Any, lines: Sequence[str]) -> di
 
 
 @torch.inference_mode()
-def samples(model: BertLMHeadModel, tokeniser: Any, count: int = 8) -> list[str]:
+def samples(model: BertLMHeadModel, tokenizer: Any, count: int = 8) -> list[str]:
     """Write sentences at temperature 0.7, half of them after a few words."""
     generator = torch.Generator().manual_seed(0)
     words = ["dog park Tom yesterday", "film awful director", "battery days phone", "train London"]
@@ -269,7 +269,7 @@ def samples(model: BertLMHeadModel, tokeniser: Any, count: int = 8) -> list[str]
     for number in range(count):
         ids = [START]
         if number % 2:
-            ids += tokeniser.encode(words[number // 2 % 4], add_special_tokens=False)
+            ids += tokenizer.encode(words[number // 2 % 4], add_special_tokens=False)
             ids.append(SEP)
         begin = len(ids)
         while len(ids) < begin + 40:
@@ -279,14 +279,14 @@ def samples(model: BertLMHeadModel, tokeniser: Any, count: int = 8) -> list[str]
             )
             if ids[-1] == END:
                 break
-        shown.append(f"{tokeniser.decode(ids[1:begin])} ->{tokeniser.decode(ids[begin:])}")
+        shown.append(f"{tokenizer.decode(ids[1:begin])} ->{tokenizer.decode(ids[begin:])}")
     return shown
 
 
 # training
 
 
-def optimiser_of(model: BertLMHeadModel, rate: float) -> torch.optim.AdamW:
+def optimizer_of(model: BertLMHeadModel, rate: float) -> torch.optim.AdamW:
     """AdamW without decay on biases and norms."""
     matrices = [one for one in model.parameters() if one.ndim > 1]
     others = [one for one in model.parameters() if one.ndim <= 1]
@@ -294,12 +294,12 @@ def optimiser_of(model: BertLMHeadModel, rate: float) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
 
 
-def save(folder: Path, model: BertLMHeadModel, optimiser: Any, notes: dict[str, Any]) -> None:
+def save(folder: Path, model: BertLMHeadModel, optimizer: Any, notes: dict[str, Any]) -> None:
     """Write all that a resumed run needs, whole or not at all."""
     tensors = {}
     for name, one in model.named_parameters():
         tensors[f"model.{name}"] = one.detach()
-        for part, value in optimiser.state.get(one, {}).items():
+        for part, value in optimizer.state.get(one, {}).items():
             tensors[f"{part}.{name}"] = value
     beside = folder / ".checkpoint.part"
     save_file(tensors, beside, {"notes": json.dumps(notes)})
@@ -307,7 +307,7 @@ def save(folder: Path, model: BertLMHeadModel, optimiser: Any, notes: dict[str, 
 
 
 @torch.no_grad()
-def restore(path: Path, model: BertLMHeadModel, optimiser: Any) -> dict[str, Any]:
+def restore(path: Path, model: BertLMHeadModel, optimizer: Any) -> dict[str, Any]:
     """Go on from a checkpoint; returns its notes."""
     with safe_open(path, "pt") as stored:
         there = set(stored.keys())
@@ -317,7 +317,7 @@ def restore(path: Path, model: BertLMHeadModel, optimiser: Any) -> dict[str, Any
                 part for part in ("step", "exp_avg", "exp_avg_sq") if f"{part}.{name}" in there
             ]
             if parts:
-                optimiser.state[one] = {k: stored.get_tensor(f"{k}.{name}") for k in parts}
+                optimizer.state[one] = {k: stored.get_tensor(f"{k}.{name}") for k in parts}
         notes: dict[str, Any] = json.loads(stored.metadata()["notes"])
     return notes
 
@@ -334,19 +334,19 @@ def train(args: argparse.Namespace) -> None:
     lines = read_lines(args.corpus / TRAIN)
     held_out = [x for x in read_lines(args.corpus / VALID) if 5 <= len(x.split()) <= 20][:300]
     if (args.work / "tokenizer.json").is_file():
-        tokeniser = PreTrainedTokenizerFast.from_pretrained(args.work)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(args.work)
     else:
-        tokeniser = make_tokeniser(lines[:150_000], args.vocab)
-        tokeniser.save_pretrained(args.work)
-    maker = Rows(lines, tokeniser, args)
-    model = empty_model(len(tokeniser))
-    optimiser = optimiser_of(model, args.rate)
+        tokenizer = make_tokenizer(lines[:150_000], args.vocab)
+        tokenizer.save_pretrained(args.work)
+    maker = Rows(lines, tokenizer, args)
+    model = empty_model(len(tokenizer))
+    optimizer = optimizer_of(model, args.rate)
     notes: dict[str, Any] = {"step": 0, "sentences": 0, "seconds": 0.0, "place": [0, 0]}
     if (args.work / "checkpoint.safetensors").is_file():
-        notes = restore(args.work / "checkpoint.safetensors", model, optimiser)
+        notes = restore(args.work / "checkpoint.safetensors", model, optimizer)
         print(f"going on at step {notes['step']}", flush=True)
     else:
-        warm_start(model, tokeniser, args.encoder or default_encoder(), maker.counts)
+        warm_start(model, tokenizer, args.encoder or default_encoder(), maker.counts)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -357,15 +357,15 @@ def train(args: argparse.Namespace) -> None:
     for place, rows in maker.stream(*notes["place"]):
         if stopping or notes["seconds"] >= budget:
             break
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = args.rate * rate_at(notes["step"], notes["seconds"] / budget)
         model.train()
         with torch.autocast("cpu", torch.bfloat16):
             loss = loss_of(model, rows)[0].mean()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
         now = time.process_time()
         notes["seconds"] += now - begun
         begun = now
@@ -376,19 +376,19 @@ def train(args: argparse.Namespace) -> None:
         if notes["step"] % 50 == 0:
             print(
                 f"step {notes['step']} loss {np.mean(window):.3f} sentences {notes['sentences']} "
-                f"rate {optimiser.param_groups[0]['lr']:.1e} minutes {notes['seconds'] / 60:.1f}",
+                f"rate {optimizer.param_groups[0]['lr']:.1e} minutes {notes['seconds'] / 60:.1f}",
                 flush=True,
             )
             window = []
         if time.monotonic() - kept > 300:
-            save(args.work, model, optimiser, notes)
+            save(args.work, model, optimizer, notes)
             kept = time.monotonic()
         if notes["seconds"] - judged > 240:
-            print(json.dumps(evaluate(model, tokeniser, held_out)), flush=True)
+            print(json.dumps(evaluate(model, tokenizer, held_out)), flush=True)
             judged = notes["seconds"]
-    save(args.work, model, optimiser, notes)
-    figures = evaluate(model, tokeniser, held_out)
-    print(json.dumps(figures), *samples(model, tokeniser), sep="\n", flush=True)
+    save(args.work, model, optimizer, notes)
+    figures = evaluate(model, tokenizer, held_out)
+    print(json.dumps(figures), *samples(model, tokenizer), sep="\n", flush=True)
     beside = args.work / ".weights"
     model.save_pretrained(beside)
     for path in sorted(beside.iterdir()):
@@ -431,10 +431,10 @@ def main() -> None:
         train(args)
         return
     model = BertLMHeadModel.from_pretrained(args.work)
-    tokeniser = PreTrainedTokenizerFast.from_pretrained(args.work)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(args.work)
     held_out = [x for x in read_lines(args.corpus / VALID) if 5 <= len(x.split()) <= 20]
-    print(json.dumps(evaluate(model, tokeniser, held_out)))
-    print(*samples(model, tokeniser, 16), sep="\n")
+    print(json.dumps(evaluate(model, tokenizer, held_out)))
+    print(*samples(model, tokenizer, 16), sep="\n")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from vicinal.text import Encoder, resolve_model
-from vicinal.text.invert.codec import SPECIALS, Codec, choose_vocabulary, normalise, word_counts
+from vicinal.text.invert.codec import SPECIALS, Codec, choose_vocabulary, normalize, word_counts
 
 __all__ = [
     "CHUNK",
@@ -51,16 +51,16 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Centre and one common scale of embeddings: ratios between them stay as they are."""
+    """Center and one common scale of embeddings: ratios between them stay as they are."""
 
     mean: np.ndarray
     scale: float
 
-    def standardise(self, embeddings: np.ndarray) -> Tensor:
-        """Centred and scaled embeddings, as a tensor."""
+    def standardize(self, embeddings: np.ndarray) -> Tensor:
+        """Centerd and scaled embeddings, as a tensor."""
         return torch.from_numpy((embeddings.astype(np.float32) - self.mean) / self.scale)
 
-    def centre(self) -> Tensor:
+    def center(self) -> Tensor:
         """Return the mean as a tensor."""
         return torch.from_numpy(self.mean)
 
@@ -69,7 +69,7 @@ class Statistics:
 class Batch:
     """Sentences of like length."""
 
-    embedding: Tensor  # (B, E), standardised
+    embedding: Tensor  # (B, E), standardized
     ids: Tensor  # (B, T)
     lengths: Tensor  # (B,)
 
@@ -112,7 +112,7 @@ class Corpus:
         self.work, self.encoder, self.seed, self.max_tokens = work, encoder, seed, max_tokens
         self.lines = read_lines(path)
         if not (work / "offsets.npy").exists():
-            self._tokenise(vocab)
+            self._tokenize(vocab)
         self.codec = load_codec(work)
         self.tokens = np.load(work / "tokens.npy")
         self.offsets = np.load(work / "offsets.npy")
@@ -130,8 +130,8 @@ class Corpus:
         """Chunks in one pass over the corpus."""
         return -(-len(self.lines) // CHUNK)
 
-    def _tokenise(self, size: int) -> None:
-        print("choosing the vocabulary and tokenising (some minutes, once)", flush=True)
+    def _tokenize(self, size: int) -> None:
+        print("choosing the vocabulary and tokenizing (some minutes, once)", flush=True)
         pieces = choose_vocabulary(word_counts(self.lines), word_pieces(self.encoder), size)
         codec = Codec(pieces)
         tokens, ends, unspelled, inexact = [], [0], 0, 0
@@ -139,7 +139,7 @@ class Corpus:
             ids = codec.encode(line)
             if ids is None:
                 unspelled += 1
-            elif index % 100 == 0 and codec.decode(ids) != normalise(line):
+            elif index % 100 == 0 and codec.decode(ids) != normalize(line):
                 inexact += 1
             tokens.append(np.array(ids or [], dtype=np.uint16))
             ends.append(ends[-1] + len(tokens[-1]))
@@ -228,7 +228,7 @@ class Corpus:
         for at, row in enumerate(rows):
             span = self.tokens[self.offsets[row] : self.offsets[row + 1]]
             ids[at, : len(span)] = torch.from_numpy(span.astype(np.int64))
-        embedding = self.statistics.standardise(self.embeddings[rows])
+        embedding = self.statistics.standardize(self.embeddings[rows])
         return Batch(embedding.to(device), ids.to(device), lengths.to(device))
 
     def stream(

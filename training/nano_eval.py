@@ -22,7 +22,7 @@ __all__ = ["assemble", "evaluate", "held_out", "record", "show_interpolations", 
 
 def assemble(model: Trained, codec: Codec, statistics: Statistics, encoder: Encoder) -> Inverter:
     """Return the package's inverter with the weights of a network in training."""
-    adaptor, network = model.parts(statistics.centre(), statistics.scale)
+    adaptor, network = model.parts(statistics.center(), statistics.scale)
     return Inverter(encoder, adaptor, NanoDecoder(network, codec))
 
 

@@ -30,7 +30,7 @@ class InverterConfig(NanoShape):
 
 
 class Inverter(NanoNetwork):
-    """Standardised sentence embedding -> soft tokens -> causal decoder."""
+    """Standardized sentence embedding -> soft tokens -> causal decoder."""
 
     config: InverterConfig
 
@@ -78,12 +78,12 @@ class Inverter(NanoNetwork):
         self.bias.copy_(log_frequency)
 
     def soft(self, embedding: Tensor) -> Tensor:
-        """Turn standardised embeddings (B, E) into soft tokens (B, S, C)."""
+        """Turn standardized embeddings (B, E) into soft tokens (B, S, C)."""
         flat: Tensor = self.adaptor(embedding)
         return flat.view(-1, self.config.soft_tokens, self.config.width)
 
     def batch_loss(self, embedding: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Return the loss of padded ids (B, T), given standardised embeddings (B, E)."""
+        """Return the loss of padded ids (B, T), given standardized embeddings (B, E)."""
         return self.loss(self.soft(embedding), ids, lengths)
 
     def parts(self, mean: Tensor, scale: float) -> tuple[Adaptor, NanoNetwork]:
@@ -92,7 +92,7 @@ class Inverter(NanoNetwork):
         Parameters
         ----------
         mean : Tensor of shape (E,)
-            Centre of the embeddings.
+            Center of the embeddings.
         scale : float
             What they are divided by.
 

@@ -1,4 +1,4 @@
-"""Second part of nano's training: it writes, and what comes nearer than the rest is favoured.
+"""Second part of nano's training: it writes, and what comes nearer than the rest is favored.
 
 Half of the embeddings are those of training lines, half are mixtures of two, for which nobody has
 a sentence. Several are drawn for each and embedded again; the policy gradient raises the likelihood
@@ -22,7 +22,7 @@ from nano_trigrams import Trigrams
 from torch import Tensor
 from torch.nn import functional
 
-from vicinal.text.augmentation.ratio import project
+from vicinal.text.augment.ratio import project
 from vicinal.text.invert.candidates import cosine
 from vicinal.text.invert.codec import EOS, FORMAL, INFORMAL, PAD
 from vicinal.text.invert.writing import Rules, write
@@ -34,13 +34,13 @@ Floats = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Game:
-    """How sentences are drawn, scored and learnt from.
+    """How sentences are drawn, scored and learned from.
 
     Parameters
     ----------
     rows, each, kept : int
         Embeddings a step, sentences drawn for each, and how many of these, the best and the worst
-        in equal parts, are learnt from.
+        in equal parts, are learned from.
     temperature : float
         Of the draws.
     longest, shortest : int
@@ -165,7 +165,7 @@ class Polisher(Trainer):
         lam = rng.random((game.rows, 1)).astype(np.float32)
         lam[::2] = 1.0
         mixed = lam * left + (1 - lam) * right
-        targets = self.corpus.statistics.standardise(mixed).to(self.device)
+        targets = self.corpus.statistics.standardize(mixed).to(self.device)
         numbers = torch.from_numpy(rng.random((game.rows, game.each, 64), np.float32))
         heat = torch.full((game.each,), game.temperature)
         with torch.no_grad():

@@ -110,7 +110,7 @@ class Threads:
 
 
 class Trainer:
-    """An inverter in training, with its optimiser, averaged weights and place in the data.
+    """An inverter in training, with its optimizer, averaged weights and place in the data.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class Trainer:
             },
             {"params": [p for p in self.parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        self.optimiser = torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.98), fused=True)
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.98), fused=True)
         self.average = [parameter.detach().clone() for parameter in self.parameters]
         self.step = 0
         self.sentences = 0
@@ -168,13 +168,13 @@ class Trainer:
 
     def train_step(self, batch: Batch) -> Tensor:
         """One update; returns the loss."""
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate_at(self.step)
         loss = self.loss(batch)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.sentences += len(batch.lengths)
         if self.step % self.EMA_EVERY == 0:
@@ -190,7 +190,7 @@ class Trainer:
         """Write everything that a resumed run needs, whole or not at all."""
         tensors: dict[str, Tensor] = {}
         for name, parameter, mean in zip(self.names, self.parameters, self.average, strict=True):
-            state = self.optimiser.state[parameter]
+            state = self.optimizer.state[parameter]
             tensors[f"model.{name}"] = parameter.detach()
             tensors[f"ema.{name}"] = mean
             tensors[f"first.{name}"] = state["exp_avg"]
@@ -223,7 +223,7 @@ class Trainer:
             ):
                 parameter.copy_(stored.get_tensor(f"model.{name}"))
                 mean.copy_(stored.get_tensor(f"ema.{name}"))
-                self.optimiser.state[parameter] = {
+                self.optimizer.state[parameter] = {
                     "step": torch.tensor(
                         float(self.step), device=self.device if self.device != "cpu" else None
                     ),

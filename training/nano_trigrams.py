@@ -15,7 +15,7 @@ Ids = npt.NDArray[np.integer]
 class Trigrams:
     """A language model of interpolated relative frequencies.
 
-    It is quick and knows no more than neighbours: enough to tell words from what is none, and no
+    It is quick and knows no more than neighbors: enough to tell words from what is none, and no
     relative of the network that judges perplexity.
 
     Parameters

@@ -120,7 +120,7 @@ def test_trigrams_by_hand() -> None:
     assert trigrams([1, 5, 9]) < trigrams([1, 5, 7])
 
 
-def test_learning_from_draws_favours_what_is_worth_more() -> None:
+def test_learning_from_draws_favors_what_is_worth_more() -> None:
     """One step along the policy's gradient raises one sentence's likelihood over the other's."""
     corpus: Any = SimpleNamespace(
         tokens=np.array([1, 5, 6, 3]), codec=range(20), lengths=np.array([9]), embedded=1
@@ -139,7 +139,7 @@ def test_learning_from_draws_favours_what_is_worth_more() -> None:
 
     before = gap()
     polisher._learn(target, rows, torch.tensor([1.0, -1.0]) / 7)
-    polisher.optimiser.step()
+    polisher.optimizer.step()
     assert gap() > before + 0.001
 
 

@@ -87,7 +87,7 @@ def _beta_nodes(a: float, b: float) -> FloatArray | None:
 
 
 def _moments(x: FloatArray, y: FloatArray, spread: float, slope: bool = False) -> FloatArray:
-    """Return ``E[Y]`` and ``E[X Y] / spread`` where (X, Y) is uniform between neighbouring nodes.
+    """Return ``E[Y]`` and ``E[X Y] / spread`` where (X, Y) is uniform between neighboring nodes.
 
     With ``slope``, the second is doubled: the change of ``E[X X]`` when ``x`` moves along ``y``.
     """

@@ -243,7 +243,7 @@ def rescale_to_ball(X: Any, median_radius: float = 0.5, curvature: float = -1.0)
     Parameters
     ----------
     X : array_like or torch.Tensor of shape (n_rows, n_features)
-        Vectors. Do not normalise them: vectors of one length make hyperbolic, Euclidean and
+        Vectors. Do not normalize them: vectors of one length make hyperbolic, Euclidean and
         cosine distance order pairs alike.
     median_radius : float, default 0.5
         Where the vector of median norm lands, as a share of the radius, in (0, 1).
@@ -395,7 +395,7 @@ def warn_equal_norms(norms: Any, margins: Any = None) -> None:
         warnings.warn(
             f"All rows have nearly the same norm ({norms.mean():.4g}, standard deviation "
             f"{norms.std():.2g}), so hyperbolic, Euclidean and cosine distance order pairs "
-            "alike. Use embeddings that are not normalised.",
+            "alike. Use embeddings that are not normalized.",
             UserWarning,
             stacklevel=_levels_inside(),
         )

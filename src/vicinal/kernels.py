@@ -234,7 +234,7 @@ def all_finite(X: npt.NDArray[Any]) -> bool:
 
 
 def empty_aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return an uninitialised C-ordered array that starts on a cache line.
+    """Return an uninitialized C-ordered array that starts on a cache line.
 
     Parameters
     ----------

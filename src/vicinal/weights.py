@@ -384,7 +384,7 @@ class SphereWeights(WeightLaw):
 
     Notes
     -----
-    A standard normal vector is centred, scaled to length ``sqrt(1 - 1/parents)`` and shifted by
+    A standard normal vector is centerd, scaled to length ``sqrt(1 - 1/parents)`` and shifted by
     ``1/parents``. A single weight lies in ``[2/parents - 1, 1]``.
 
     Examples

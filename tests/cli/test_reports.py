@@ -7,7 +7,7 @@ import json
 import pyarrow.compute as pc
 import pytest
 
-from vicinal.table import read_table, write_table
+from vicinal.io import read_table, write_table
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from vicinal.cli.streams import asks_for_stream, parse_rows
-from vicinal.table import TableSynthesizer, read_table
+from vicinal.io import read_table
+from vicinal.table import TableSynthesizer
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def events(people, monkeypatch):
 
 
 def test_many_files_to_a_folder(events, run):
-    words = ["--rows", "1e3", "--memory", "2GB", "--seed", 7, "--privacy", "low"]
+    words = ["--rows", "1e3", "--memory", "2GB", "--seed", 7, "--privacy", "off"]
     code, out, err = run("table", "events/*.parquet", "-o", "synthetic/", *words)
     assert (code, err) == (0, "")
     table = pq.read_table(events / "synthetic")
@@ -48,21 +49,21 @@ def test_one_file_and_a_folder_to_write_to(events, run):
 
 def test_a_folder_may_be_named_by_its_address(events, run):
     where = (events / "out put").as_uri()
-    code, out, _ = run("table", "events", "-o", where, "--privacy", "low")
+    code, out, _ = run("table", "events", "-o", where, "--privacy", "off")
     assert code == 0
     assert "450 written to" in out
     assert pq.read_table(events / "out put").num_rows == 450
 
 
 def test_resume_says_when_there_is_nothing_to_do(events, run):
-    words = ["table", "events", "-o", "out", "--pool", 100, "--seed", 1, "--privacy", "low"]
+    words = ["table", "events", "-o", "out", "--pool", 100, "--seed", 1, "--privacy", "off"]
     code, out, _ = run(*words)
     assert code == 0
     assert "450 rows read, 100 of them held and mixed, 450 written" in out
     code, out, _ = run(*words, "--resume")
     assert code == 0
     assert "out is complete already; nothing was done." in out
-    code, _, err = run(*words[:-3], 2, "--privacy", "low", "--resume")
+    code, _, err = run(*words[:-3], 2, "--privacy", "off", "--resume")
     assert code == 2
     assert "random_state (1 there, 2 asked)" in err
 
@@ -101,7 +102,7 @@ def test_bad_input(events, run, words, said):
             pq.write_table(pa.table({"x": values}), events / name / f"{file}.parquet")
     path = events / "broken" / "a.parquet"
     path.write_bytes(path.read_bytes()[:-5])
-    code, out, err = run("table", *words, *(["--privacy", "low"] if "-n" not in words else []))
+    code, out, err = run("table", *words, *(["--privacy", "off"] if "-n" not in words else []))
     assert code == 2
     assert said in err
     assert "Traceback" not in err + out
@@ -136,7 +137,7 @@ def test_control_c_says_how_to_go_on(events, run, monkeypatch):
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    words = ["table", "events", "-o", "out/", "--seed", 1, "--privacy", "low"]
+    words = ["table", "events", "-o", "out/", "--seed", 1, "--privacy", "off"]
     with monkeypatch.context() as patched:
         patched.setattr("vicinal.table.stream.run.make_chunk", stop)
         code, out, err = run(*words)

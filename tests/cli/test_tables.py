@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from vicinal.data import adult_sample
-from vicinal.table import TableSynthesizer, read_table
+from vicinal.io import read_table
+from vicinal.table import TableSynthesizer
 
 
 def test_table_in_table_out(people, run):

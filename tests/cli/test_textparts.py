@@ -65,7 +65,7 @@ def test_mistakes_end_in_one_line(run, reviews, monkeypatch, words, said):
 
 def test_an_interruption_says_what_stays(run, reviews, monkeypatch):
     from vicinal.cli import texts as commands
-    from vicinal.text.augmentation import cluster
+    from vicinal.text.augment import cluster
 
     def stop(*_, **__):
         (reviews.parent / ".made.partial").mkdir()
@@ -87,7 +87,7 @@ def test_an_interruption_says_what_stays(run, reviews, monkeypatch):
         (("-o", "made/", "--engine", "ray", "--workers", 0), "workers must be at least 1"),
     ],
 )
-def test_a_place_that_cannot_be_is_refused_before_anything_is_learnt(
+def test_a_place_that_cannot_be_is_refused_before_anything_is_learned(
     run, reviews, monkeypatch, words, said
 ):
     from vicinal.cli import texts as commands

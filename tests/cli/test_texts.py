@@ -19,7 +19,7 @@ import pytest
 from vicinal.cli import inverters
 from vicinal.cli import texts as commands
 from vicinal.data import banking_sample
-from vicinal.table import read_table
+from vicinal.io import read_table
 
 GOOD = [f"a fine film number {i} with grace" for i in range(12)]
 BAD = [f"some dull work part {i} without wit" for i in range(12)]
@@ -165,7 +165,7 @@ def test_as_many_rows_as_read_and_the_same_for_the_same_seed(parrot, run, review
 
 
 def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
-    import vicinal.text.augmentation.augmenting as room
+    import vicinal.text.augment.augmenting as room
     from vicinal import Beta, Nearest
 
     asked = {}
@@ -177,7 +177,7 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
     monkeypatch.setattr(room, "augment", spy)
     words = (
         "--pairing", "nearest", "--tau", 0.3, "--metric", "cosine", "--alpha", 0.4, "--guard",
-        "filter", "--candidates", 6, "--rank", "ratio", "--lopsided", 0.9, "--seed", 3,
+        "filter", "--candidates", 6, "--rank", "ratio", "--label_threshold", 0.9, "--seed", 3,
         "--keep", 0.4, "--recombine", 2,
     )  # fmt: skip
     assert run("text", reviews, "-o", reviews.with_name("made.csv"), *words)[0] == 2
@@ -189,7 +189,7 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
         "candidates": 6,
         "rank": "ratio",
         "recombine": 2,
-        "lopsided": 0.9,
+        "label_threshold": 0.9,
         "random_state": 3,
     }
 
@@ -224,14 +224,14 @@ def test_what_is_left_out_is_what_the_library_takes():
     shared = ("candidates", "rank", "recombine")
     for command, function, more in (
         (commands.morph, morph, ("steps",)),
-        (commands.text, augment, ("guard", "lopsided", "keep")),
+        (commands.text, augment, ("guard", "label_threshold", "keep")),
     ):
         ours, theirs = signature(command).parameters, signature(function).parameters
         for name in (*shared, *more):
             assert ours[name].default == theirs[name].default, name
 
 
-def test_partners_are_from_the_other_end_or_the_neighbourhood(parrot, run, reviews):
+def test_partners_are_from_the_other_end_or_the_neighborhood(parrot, run, reviews):
     distances = {}
     for pairing in ("farthest", "nearest"):
         path = reviews.with_name(f"{pairing}.csv")
@@ -311,7 +311,7 @@ def test_odd_texts_are_noted(parrot, run, tmp_path, rows, said):
         (None, ("--label", "text"), "text and label are one column, 'text'"),
         (None, ("--rank", "all"), "rank must be one of"),
         (None, ("--candidates", 0), "candidates must be at least 1"),
-        (None, ("--lopsided", 0.3), "lopsided must be"),
+        (None, ("--label_threshold", 0.3), "label_threshold must be"),
         (None, ("--seed", -1), "seed must be at least 0"),
         (None, ("--report", "page.pdf"), "report is written as"),
         (None, ("--report", "page.json"), "name the output .jsonl"),
@@ -506,7 +506,7 @@ def test_nothing_is_written_where_nothing_is_left(parrot, run, tmp_path):
     source = tmp_path / "alone.csv"
     lines = [f"{one},c{at}\n" for at, one in enumerate(GOOD)]
     source.write_text("text,label\n" + "".join(lines))
-    words = ("--keep", 0.01, "--lopsided", 0.51)
+    words = ("--keep", 0.01, "--label_threshold", 0.51)
     code, _, err = run("text", source, "-o", there, "-n", 2, *words)
     assert code == 2
     assert "No sentence was left to write" in err

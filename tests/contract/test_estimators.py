@@ -8,7 +8,7 @@ from imblearn.utils.estimator_checks import estimator_checks_generator
 from imblearn.utils.estimator_checks import parametrize_with_checks as imblearn_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks as sklearn_checks
 
-from vicinal.table import MixupAugmenter, MixupSampler
+from vicinal.learn import MixupAugmenter, MixupSampler
 from vicinal.weights import SphereWeights
 
 # Some of imbalanced-learn's checks assert only for its own subclasses: count as one of them.

@@ -33,7 +33,7 @@ PAIRINGS = {
         {"groups": [f"g{g}" for g in GROUPS]},
         {"groups": GROUPS, "pairing": vicinal.Permutation()},
     ],
-    "Neighbourhood": [{}, {"k": 3}],
+    "Neighborhood": [{}, {"k": 3}],
     "Farthest": [{"tau": 0.1}, {"tau": 1}, {"tau": 0.2, "metric": "cosine", "balanced": True}],
     "Nearest": [{"k": 4}, {"tau": 0.05, "metric": "hyperbolic"}],
     "AcrossGroup": [{"groups": GROUPS}, {"groups": GROUPS, "pairing": vicinal.Farthest(0.3)}],

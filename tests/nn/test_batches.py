@@ -98,7 +98,7 @@ def test_which_pairings_look_at_rows():
     assert not looks_at_rows(vicinal.Random())
     assert not looks_at_rows(vicinal.Permutation())
     assert not looks_at_rows(vicinal.WithinGroup(groups))
-    assert looks_at_rows(vicinal.Neighbourhood(2))
+    assert looks_at_rows(vicinal.Neighborhood(2))
     assert looks_at_rows(vicinal.LocalPermutation())
 
 

@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 
 import vicinal
-from vicinal.nn import Mixup
+from vicinal.nn import MixupConfig
 
 
 def test_layers_to_choose_from():
-    assert Mixup().choices(6) == (1, 2, 3, 4, 5)
-    assert Mixup().choices(1) == (0,)
-    assert Mixup(layers=(0, 6)).choices(6) == (0, 6)
-    assert Mixup(where="input").choices(6) == (0,)
-    assert Mixup(where="sentence").choices(6) == (6,)
-    assert Mixup(where="none").choices(6) == ()
+    assert MixupConfig().choices(6) == (1, 2, 3, 4, 5)
+    assert MixupConfig().choices(1) == (0,)
+    assert MixupConfig(layers=(0, 6)).choices(6) == (0, 6)
+    assert MixupConfig(where="input").choices(6) == (0,)
+    assert MixupConfig(where="sentence").choices(6) == (6,)
+    assert MixupConfig(where="none").choices(6) == ()
     with pytest.raises(ValueError, match="layers holds 7"):
-        Mixup(layers=[7]).choices(6)
+        MixupConfig(layers=[7]).choices(6)
 
 
 def test_draws_are_even_over_layers_and_follow_the_share(z_limit):
-    rng, mixup, n = np.random.default_rng(0), Mixup(probability=0.7), 4000
+    rng, mixup, n = np.random.default_rng(0), MixupConfig(probability=0.7), 4000
     drawn = [mixup.draw(0, 5, 3, rng) for _ in range(n)]
     mixed = [one for one in drawn if one is not None]
     z = (len(mixed) - 0.7 * n) / np.sqrt(n * 0.7 * 0.3)
@@ -38,7 +38,7 @@ def test_draws_are_even_over_layers_and_follow_the_share(z_limit):
 
 
 def test_warm_up_mixes_nothing():
-    mixup = Mixup(warmup_epochs=2)
+    mixup = MixupConfig(warmup_epochs=2)
     rng = np.random.default_rng(0)
     plain = [mixup.draw(epoch, 4, 2, rng) is None for epoch in range(4)]
     assert plain == [True, True, False, False]
@@ -63,14 +63,14 @@ def test_warm_up_mixes_nothing():
 )
 def test_bad_settings(change, kind, words):
     with pytest.raises(kind, match=words):
-        Mixup(**change)
+        MixupConfig(**change)
 
 
 def test_the_face_loads_no_torch_and_says_what_to_install():
     code = (
         "import sys\n"
         "import vicinal.nn\n"
-        "vicinal.nn.Mixup()\n"
+        "vicinal.nn.MixupConfig()\n"
         "assert not {'torch', 'transformers'} & set(sys.modules), 'heavy'\n"
         "sys.modules['torch'] = None\n"
         "try:\n    vicinal.nn.HiddenMixup\n"

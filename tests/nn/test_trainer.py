@@ -15,7 +15,7 @@ from transformers import BertConfig, BertForSequenceClassification, TrainingArgu
 
 import vicinal  # noqa: E402
 from vicinal.geometry import rescale_to_ball, rowwise_distance  # noqa: E402
-from vicinal.nn import Mixup, MixupTrainer, soft_cross_entropy  # noqa: E402
+from vicinal.nn import MixupConfig, MixupTrainer, soft_cross_entropy  # noqa: E402
 from vicinal.nn._embeddings import Embeddings  # noqa: E402
 
 N, CLASSES = 22, 3
@@ -102,7 +102,9 @@ def steps(one):
 
 
 def test_a_run_logs_what_it_mixed_and_leaves_no_hooks(tmp_path):
-    one = trainer(tmp_path, Mixup(weights=vicinal.Fixed(0.8)), settings={"eval_strategy": "epoch"})
+    one = trainer(
+        tmp_path, MixupConfig(weights=vicinal.Fixed(0.8)), settings={"eval_strategy": "epoch"}
+    )
     one.train()
     logged = steps(one)
     assert len(logged) == 2 * 6  # 22 rows, four to a batch
@@ -117,7 +119,7 @@ def test_a_run_logs_what_it_mixed_and_leaves_no_hooks(tmp_path):
 def test_the_loss_of_a_batch_by_hand(tmp_path):
     one = trainer(
         tmp_path,
-        Mixup(where="sentence", weights=vicinal.Fixed(0.7)),
+        MixupConfig(where="sentence", weights=vicinal.Fixed(0.7)),
         settings={"label_smoothing_factor": 0.1},
         class_weights=[1.0, 2.0, 0.5],
     )
@@ -138,7 +140,7 @@ def test_the_loss_of_a_batch_by_hand(tmp_path):
 
 @pytest.mark.slow
 def test_it_learns(tmp_path):
-    one = trainer(tmp_path, Mixup(), settings={"num_train_epochs": 25, "logging_steps": 50})
+    one = trainer(tmp_path, MixupConfig(), settings={"num_train_epochs": 25, "logging_steps": 50})
     before = one.training_accuracy()
     one.train()
     assert before < 0.7
@@ -147,7 +149,7 @@ def test_it_learns(tmp_path):
 
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_warm_up_and_no_mixing_train_on_rows_as_they_are(tmp_path, symmetric):
-    one = trainer(tmp_path, Mixup(warmup_epochs=1, symmetric=symmetric))
+    one = trainer(tmp_path, MixupConfig(warmup_epochs=1, symmetric=symmetric))
     one.train()
     logged = steps(one)
     half = len(logged) // 2
@@ -157,7 +159,7 @@ def test_warm_up_and_no_mixing_train_on_rows_as_they_are(tmp_path, symmetric):
 
 
 def test_the_same_seed_gives_the_same_model_and_resuming_too(tmp_path):
-    mixup = Mixup(weights=vicinal.EpBeta(0.1), probability=0.8)
+    mixup = MixupConfig(weights=vicinal.EpBeta(0.1), probability=0.8)
     saving = {"save_strategy": "steps", "save_steps": 8}
     runs = []
     for name in ("a", "b"):
@@ -173,7 +175,7 @@ def test_the_same_seed_gives_the_same_model_and_resuming_too(tmp_path):
 
 
 def test_the_model_embeds_for_a_pairing_that_looks_at_rows(tmp_path):
-    one = trainer(tmp_path, Mixup(pairing=vicinal.Farthest(0.2), refresh=1))
+    one = trainer(tmp_path, MixupConfig(pairing=vicinal.Farthest(0.2), refresh=1))
     calls = []
     embed = one._embed
     one._embed = lambda: calls.append(one.state.epoch) or embed()
@@ -187,7 +189,7 @@ def test_the_model_embeds_for_a_pairing_that_looks_at_rows(tmp_path):
 
 @pytest.mark.parametrize("after", [8, 12])
 def test_resuming_pairs_by_the_embeddings_that_the_run_was_at(tmp_path, after):
-    mixup = Mixup(pairing=vicinal.Farthest(0.1, metric="euclidean"), refresh=2)
+    mixup = MixupConfig(pairing=vicinal.Farthest(0.1, metric="euclidean"), refresh=2)
     settings = {"save_strategy": "steps", "save_steps": 4, "num_train_epochs": 4}
     whole = trainer(tmp_path, mixup, settings=settings, model=model(dropout=0.2))
     whole.train()
@@ -221,7 +223,7 @@ def test_a_checkpoint_of_other_rows_is_embedded_anew(tmp_path):
 
 def test_accuracy_of_plain_rows_after_each_epoch(tmp_path):
     settings = {"logging_strategy": "epoch"}
-    one = trainer(tmp_path, Mixup(), accuracy_rows=N, settings=settings)
+    one = trainer(tmp_path, MixupConfig(), accuracy_rows=N, settings=settings)
     seen = []
 
     def watch(module, args, inputs):
@@ -248,7 +250,7 @@ def test_accuracy_of_plain_rows_after_each_epoch(tmp_path):
 
 def test_looking_at_accuracy_does_not_change_the_training(tmp_path):
     runs = [
-        trainer(tmp_path / str(rows), Mixup(), model=model(dropout=0.3), accuracy_rows=rows)
+        trainer(tmp_path / str(rows), MixupConfig(), model=model(dropout=0.3), accuracy_rows=rows)
         for rows in (0, 5)
     ]
     for one in runs:
@@ -262,7 +264,7 @@ def test_looking_at_accuracy_does_not_change_the_training(tmp_path):
 
 def test_embeddings_given_are_used_as_they_are(tmp_path):
     given = np.arange(N, dtype=float)[:, None]
-    one = trainer(tmp_path, Mixup(pairing=vicinal.Nearest(1)), embeddings=given)
+    one = trainer(tmp_path, MixupConfig(pairing=vicinal.Nearest(1)), embeddings=given)
     one._embed = None  # would fail
     one.train()
     assert all(entry["mixup_distance"] == pytest.approx(1.0) for entry in steps(one))
@@ -278,7 +280,7 @@ def test_embeddings_given_are_used_as_they_are(tmp_path):
 )
 def test_partners_are_measured_as_they_are_paired(tmp_path, pairing, metric):
     given = np.random.default_rng(0).normal(size=(N, 3))
-    one = trainer(tmp_path, Mixup(pairing=pairing), embeddings=given)
+    one = trainer(tmp_path, MixupConfig(pairing=pairing), embeddings=given)
     partners = one._partners(0)
     rows = rescale_to_ball(given) if metric == "hyperbolic" else given
     expected = rowwise_distance(rows, rows[partners], metric).mean()
@@ -287,20 +289,20 @@ def test_partners_are_measured_as_they_are_paired(tmp_path, pairing, metric):
 
 def test_rows_that_cannot_be_measured_are_paired_all_the_same(tmp_path):
     pairing = vicinal.Farthest(1.0, metric="cosine")  # any other row
-    one = trainer(tmp_path, Mixup(pairing=pairing), embeddings=np.zeros((N, 3)))
+    one = trainer(tmp_path, MixupConfig(pairing=pairing), embeddings=np.zeros((N, 3)))
     assert len(one._partners(0)) == N
     assert one._distance is None
 
 
 def test_gradient_accumulation_and_checkpointing(tmp_path):
     settings = {"gradient_accumulation_steps": 2, "gradient_checkpointing": True}
-    one = trainer(tmp_path, Mixup(), settings=settings)
+    one = trainer(tmp_path, MixupConfig(), settings=settings)
     one.train()
     assert one.state.global_step == 6
 
 
 def test_steps_that_do_not_mix_are_plain_under_checkpointing_too(tmp_path):
-    mixup = Mixup(probability=0.5)
+    mixup = MixupConfig(probability=0.5)
     runs = [
         trainer(tmp_path, mixup, settings={"gradient_checkpointing": checkpointed})
         for checkpointed in (False, True)
@@ -327,7 +329,7 @@ def test_accumulated_batches_count_as_their_mean(tmp_path):
         def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
             kept.extend(p.grad.clone() for p in model.parameters())
 
-    trainer(tmp_path, Mixup(), Watched, settings, callbacks=[Stop()]).train()
+    trainer(tmp_path, MixupConfig(), Watched, settings, callbacks=[Stop()]).train()
     assert len(seen) == 2
     for total, first, second in zip(kept, *seen, strict=True):
         torch.testing.assert_close(total, (first + second) / 2)
@@ -337,7 +339,7 @@ def test_accumulated_batches_count_as_their_mean(tmp_path):
 def test_who_says_how_often_the_data_are_embedded(tmp_path, own, recipe, times):
     pairing = vicinal.AcrossGroup(np.arange(N) % CLASSES, vicinal.Farthest(0.2, refresh=own))
     settings = {"num_train_epochs": 3}
-    one = trainer(tmp_path, Mixup(pairing=pairing, refresh=recipe), settings=settings)
+    one = trainer(tmp_path, MixupConfig(pairing=pairing, refresh=recipe), settings=settings)
     calls, embed = [], one._embed
     one._embed = lambda: calls.append(one.state.epoch) or embed()
     one.train()
@@ -350,7 +352,7 @@ def test_bad_input(tmp_path):
     with pytest.raises(ValueError, match="batch_size must be even"):
         trainer(tmp_path, settings={"per_device_train_batch_size": 3}).train()
     with pytest.raises(ValueError, match="the model has 3 layers"):
-        trainer(tmp_path, Mixup(layers=[2, 7]))
+        trainer(tmp_path, MixupConfig(layers=[2, 7]))
     with pytest.raises(ValueError, match="each of the 22 training rows, got 3"):
         trainer(tmp_path, embeddings=np.zeros((3, 2)))
     with pytest.raises(ValueError, match="embeddings hold NaN or infinity in 22 row"):
@@ -365,7 +367,7 @@ def test_bad_input(tmp_path):
             trainer(tmp_path, class_weights=weights)
     with pytest.raises(ValueError, match="accuracy_rows must be at least 0"):
         trainer(tmp_path, accuracy_rows=-1)
-    lost = trainer(tmp_path, Mixup(pairing=vicinal.Farthest(0.1)))
+    lost = trainer(tmp_path, MixupConfig(pairing=vicinal.Farthest(0.1)))
     with torch.no_grad():
         next(lost.model.parameters()).fill_(float("nan"))
     with pytest.raises(ValueError, match="training has diverged"):

@@ -10,7 +10,7 @@ from vicinal import make_plan
 
 @pytest.fixture(scope="session")
 def embeddings():
-    """Return a maker of rows of various norms that are not centred, as embeddings are."""
+    """Return a maker of rows of various norms that are not centerd, as embeddings are."""
 
     def make(n_rows, n_features=8, seed=0, shift=0.3):
         rng = np.random.default_rng(seed)

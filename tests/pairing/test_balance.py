@@ -1,12 +1,12 @@
-"""Neighbours that are drawn as often as each other."""
+"""Neighbors that are drawn as often as each other."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from vicinal.pairing.balance import TOLERANCE, FairNeighbours
-from vicinal.pairing.neighbours import nearest_rows
+from vicinal.pairing.balance import TOLERANCE, FairNeighbors
+from vicinal.pairing.neighbors import nearest_rows
 
 
 def chances(fair):
@@ -23,14 +23,14 @@ def chances(fair):
 @pytest.mark.parametrize("n", [2, 10, 300])
 def test_rows_are_drawn_evenly(n, k):
     x = np.random.default_rng(0).standard_t(3, size=(n, 3))
-    fair = FairNeighbours(nearest_rows(x, k))
+    fair = FairNeighbors(nearest_rows(x, k))
     total = chances(fair)
     np.testing.assert_allclose(total.sum(axis=1), 1.0, atol=1e-5)
     assert np.abs(total.sum(axis=0) - 1).max() <= fair.error + 1e-4
-    assert fair.error < TOLERANCE or k == 1  # one neighbour is too few to balance
+    assert fair.error < TOLERANCE or k == 1  # one neighbor is too few to balance
 
 
-def test_evenly_drawn_neighbours_are_not_without_balance():
+def test_evenly_drawn_neighbors_are_not_without_balance():
     x = np.random.default_rng(0).standard_t(3, size=(300, 3))
     drawn = np.bincount(nearest_rows(x, 20).ravel(), minlength=300) / 20
     assert np.abs(drawn - 1).max() > 0.5
@@ -38,7 +38,7 @@ def test_evenly_drawn_neighbours_are_not_without_balance():
 
 def test_draws_follow_the_chances(z_limit):
     x = np.random.default_rng(1).normal(size=(6, 2))
-    fair = FairNeighbours(nearest_rows(x, 3))
+    fair = FairNeighbors(nearest_rows(x, 3))
     left = np.repeat(np.arange(6), 50_000)
     drawn = fair.draw(left, 2, np.random.default_rng(2))
     assert drawn.shape == (300_000, 2)
@@ -50,14 +50,14 @@ def test_draws_follow_the_chances(z_limit):
 
 
 def test_a_row_alone_draws_itself():
-    fair = FairNeighbours(nearest_rows(np.zeros((1, 2)), 4))
+    fair = FairNeighbors(nearest_rows(np.zeros((1, 2)), 4))
     assert fair.draw(np.zeros(5, int), 3, np.random.default_rng(0)).tolist() == [[0] * 3] * 5
 
 
 @pytest.mark.parametrize(("n", "k"), [(1, 3), (5, 2), (300, 20)])
 def test_alias_tables_hold_the_same_chances(n, k):
     x = np.random.default_rng(0).standard_t(3, size=(n, 3))
-    fair = FairNeighbours(nearest_rows(x, k))
+    fair = FairNeighbors(nearest_rows(x, k))
     chance, other = fair.alias()
     steps = np.diff(np.column_stack([np.zeros(n), fair._cumulative.astype(float), np.ones(n)]))
     found = np.zeros((n, k + 1))

@@ -19,7 +19,7 @@ from vicinal import (
     EpBeta,
     Farthest,
     Nearest,
-    Neighbourhood,
+    Neighborhood,
     Permutation,
     Random,
     Uniform,
@@ -328,10 +328,10 @@ def test_auto_is_exact_for_few_rows_and_says_so(embeddings):
 
 def covariance_z(X, mixed):
     """Return largest z-score of the mixed covariance against that of the data."""
-    centred = X - X.mean(axis=0)
+    centerd = X - X.mean(axis=0)
     rows = mixed.reshape(-1, len(X), X.shape[1])  # passes are independent
     products = np.einsum("pni,pnj->pij", rows - X.mean(axis=0), rows - X.mean(axis=0)) / len(X)
-    target = centred.T @ centred / len(X)
+    target = centerd.T @ centerd / len(X)
     error = products.std(axis=0, ddof=1) / math.sqrt(len(rows))
     return np.abs((products.mean(axis=0) - target) / error).max()
 
@@ -438,7 +438,7 @@ def test_within_groups_by_distance(embeddings, drawn):
             assert ranks_of(X[rows], inside).max() < math.ceil(0.1 * 49)
 
 
-@pytest.mark.parametrize("pairing", [Random(), Permutation(), Neighbourhood(3)])
+@pytest.mark.parametrize("pairing", [Random(), Permutation(), Neighborhood(3)])
 def test_within_groups_takes_any_pairing(pairing, embeddings):
     X = embeddings(90, seed=21)
     groups = np.arange(90) % 3

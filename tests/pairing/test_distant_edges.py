@@ -80,7 +80,7 @@ def test_bad_rows(embeddings, drawn):
 
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16"])
-def test_tensors_that_are_learnt_pair_as_arrays_do(embeddings, kind):
+def test_tensors_that_are_learned_pair_as_arrays_do(embeddings, kind):
     torch = pytest.importorskip("torch", reason="needs torch")
     X = torch.tensor(embeddings(20), dtype=getattr(torch, kind), requires_grad=True)
     found = Farthest(0.1).pair(X, random_state=0)
@@ -97,9 +97,9 @@ def test_one_row_is_copied_with_a_warning():
 def test_equal_norms_warn_and_are_of_one_order(embeddings):
     X = embeddings(100, seed=23)
     X /= np.linalg.norm(X, axis=1, keepdims=True) / 0.7
-    with pytest.warns(UserWarning, match="not normalised") as paired:
+    with pytest.warns(UserWarning, match="not normalized") as paired:
         curved = Farthest(0.02).pair(X, random_state=0)
-    with pytest.warns(UserWarning, match="not normalised") as planned:
+    with pytest.warns(UserWarning, match="not normalized") as planned:
         make_plan(X, 5, pairing=Farthest(0.02), random_state=0)
     assert [one.filename for one in (*paired, *planned)] == [__file__] * 2
     edge = X / 0.7 * (1 - 10 ** -np.linspace(2, 6, len(X)))[:, None]

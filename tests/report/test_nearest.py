@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vicinal.report.estimate import Estimate
+from vicinal._stats import Estimate
 from vicinal.report.privacy.nearest import (
     LEAF_ROWS,
     Found,
@@ -61,7 +61,7 @@ def brute(queries, points, squared, mismatch):
     ("d", "k", "levels", "grid"),
     [(3, 2, 4, None), (6, 0, 4, None), (0, 5, 90, None), (2, 3, 300, 3), (1, 0, 4, 2)],
 )
-def test_neighbours_are_those_of_brute_force(metric, d, k, levels, grid):
+def test_neighbors_are_those_of_brute_force(metric, d, k, levels, grid):
     rng = np.random.default_rng([d, k])
     parts = [mixed(rng, n, d, k, levels, grid=grid) for n in (1500, 200, 400)]
     space = Space(tables_of(*parts, levels=levels), metric)
@@ -235,7 +235,7 @@ def found(distance, rows, ties=None):
 
 def test_effective_rows_by_hand():
     assert effective_rows(np.array([3, 1, 4, 2])) == 4
-    assert effective_rows(np.array([7, 7, 7, 7])) == 1  # all share one neighbour
+    assert effective_rows(np.array([7, 7, 7, 7])) == 1  # all share one neighbor
     assert effective_rows(np.array([1, 1, 2])) == pytest.approx(9 / 5)
     # ten rows equally near vary ten times less; but not less than the queries themselves
     assert effective_rows(np.array([1, 1, 1, 1]), np.full(4, 2)) == 2
@@ -298,7 +298,7 @@ def test_fresh_rows_are_as_near_to_either_part(sizes, kind, z_limit):
 
 
 def test_the_interval_holds_as_often_as_it_says():
-    """Queries share neighbours; an interval that took them for independent would be too short."""
+    """Queries share neighbors; an interval that took them for independent would be too short."""
     rng = np.random.default_rng(11)
     repeats, held = 400, 0
     for _ in range(repeats):

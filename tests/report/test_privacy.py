@@ -73,9 +73,9 @@ def test_everything_by_hand():
     assert found.closer.value == found.closer_euclidean.value == 1.0
     # second-nearest training rows: 1; 1; 1; 4, which is 11 and a category off
     ratios = [0 / 1, 0.5 / 3.5, 1.5 / 4.5, 1 / 27]
-    assert found.neighbour_ratio[0].value == pytest.approx(np.median(ratios))
+    assert found.neighbor_ratio[0].value == pytest.approx(np.median(ratios))
     # hold-out: 0 and 1 are equally near; 16 is 8 off, 4 is 4 and a category off
-    assert found.neighbour_ratio[1].value == pytest.approx((1 + 8 / 20) / 2)
+    assert found.neighbor_ratio[1].value == pytest.approx((1 + 8 / 20) / 2)
     assert [one.value for one in found.copies] == [0.25, 0.0]
     # nearest 1 % of two hold-out rows is the nearest, 0.5 off; two synthetic rows are as near
     assert [one.value for one in found.near_copies] == [0.5, 0.5]
@@ -224,7 +224,7 @@ def test_fresh_rows_leak_nothing(kind, sizes, z_limit):
     limit = z_limit(6 * 6)
     for name, expected in (("membership", 0.5), ("authenticity", found.authenticity_baseline)):
         apart(getattr(found, name), expected, limit)
-    for name in ("copies", "near_copies", "singled_out", "neighbour_ratio"):
+    for name in ("copies", "near_copies", "singled_out", "neighbor_ratio"):
         first, second = getattr(found, name)
         if not math.isnan(first.value):
             apart(first, second, limit)
@@ -248,7 +248,7 @@ def test_a_bootstrap_is_found_out():
     assert (found.copies[0].value, found.copies[1].value) == (1.0, 0.0)
     assert found.near_copies[0].value == 1.0
     assert found.authenticity.high < 0.01 < found.authenticity_baseline.low
-    assert found.neighbour_ratio[0].value == 0.0 < found.neighbour_ratio[1].low
+    assert found.neighbor_ratio[0].value == 0.0 < found.neighbor_ratio[1].low
     # 1 - 1/e of the training rows are drawn, and known for certain
     assert found.membership.value > 0.5 + 0.5 * (1 - math.exp(-1)) - 0.1
     assert found.singled_out[0].low > found.singled_out[1].high
@@ -284,7 +284,7 @@ def test_without_a_true_hold_out_fresh_rows_are_authentic(z_limit):
     found = split(people(rng, 2000), people(rng, 2000))
     apart(found.authenticity, found.authenticity_baseline, z_limit(4))
     apart(*found.near_copies, z_limit(4))
-    apart(*found.neighbour_ratio, z_limit(4))
+    apart(*found.neighbor_ratio, z_limit(4))
     apart(*found.copies, z_limit(4))
 
 
@@ -372,9 +372,7 @@ def test_large_tables_are_sampled_and_say_so(monkeypatch):
         measure_privacy(tables, holdout_is="given", random_state=seed) for seed in (0, 0, 1)
     )
     assert found.compared == privacy.LEAST_QUERIES
-    assert found.sampled.startswith(
-        "Neighbours were sought for 500 of 3,000 training, 500 of 3,000"
-    )
+    assert found.sampled.startswith("Neighbors were sought for 500 of 3,000 training, 500 of 3,000")
     assert "hold-out" not in found.sampled
     assert found == again != other
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vicinal.report.estimate import Estimate
-from vicinal.report.front.measure import Front, Setting, _is_best, _recommended, tune
-from vicinal.report.front.settings import command_of, default_settings, synthesizer_of
+from vicinal._stats import Estimate
+from vicinal.report.tune.measure import Front, Setting, _is_best, _recommended, tune
+from vicinal.report.tune.settings import command_of, default_settings, synthesizer_of
 from vicinal.table import PRIVACY, detect_columns
 
 
@@ -107,9 +107,9 @@ def test_of_equally_faithful_settings_the_more_useful_one():
             "--target income --delta 0.05 --eps 0.3",
         ),
         (
-            {"privacy": "balanced", "neighbours": 30, "weights": "sphere:4"},
-            "balanced, 4 parents, 30 neighbours, no target",
-            "--privacy balanced --parents 4 --neighbours 30",
+            {"privacy": "balanced", "neighbors": 30, "weights": "sphere:4"},
+            "balanced, 4 parents, 30 neighbors, no target",
+            "--privacy balanced --parents 4 --neighbors 30",
         ),
         (
             {"target": "y", "within": ["a", "b c"]},
@@ -137,13 +137,13 @@ def test_default_settings_are_possible_and_each_there_once(target, n_rows):
     tried = default_settings(detect_columns(people()), target, n_rows)
     for options in tried:
         made = synthesizer_of(options)
-        assert made.neighbours is None or made.neighbours <= n_rows // 3
+        assert made.neighbors is None or made.neighbors <= n_rows // 3
     commands = [command_of(options, "people.csv") for options in tried]
     assert len(set(commands)) == len(commands) == len({name for name, _ in commands})
     grouped = [{"privacy": name} | ({"target": target} if target else {}) for name in PRIVACY]
     assert all(one in tried for one in grouped)
     # a number is no group, so nothing is gained by leaving it out
-    assert ({"privacy": "low"} in tried) == (target != "a")
+    assert ({"privacy": "off"} in tried) == (target != "a")
 
 
 def test_a_command_makes_the_synthesizer_that_was_measured():
@@ -157,8 +157,8 @@ def test_a_command_makes_the_synthesizer_that_was_measured():
 @pytest.fixture(scope="module")
 def front() -> Front:
     tried = [
-        {"target": "y", "privacy": "low"},
-        {"target": "y", "neighbours": 60, "weights": "sphere:8"},
+        {"target": "y", "privacy": "off"},
+        {"target": "y", "neighbors": 60, "weights": "sphere:8"},
     ]
     return tune(people(), "y", settings=tried, limit=0.7)
 
@@ -179,7 +179,7 @@ def test_recommendation_is_one_of_the_settings(front):
         assert f"$ {best.command}" in front.summary()
     else:
         assert "comes nearest" in front.summary()
-    strict = tune(people(), settings=[{"privacy": "low"}], limit=0.5)
+    strict = tune(people(), settings=[{"privacy": "off"}], limit=0.5)
     assert strict.best is None
     assert "No setting surely stays below 0.5" in strict.summary()
 
@@ -199,7 +199,7 @@ def test_json_holds_every_figure(front, tmp_path):
 
 def test_same_seed_same_front_and_progress():
     seen = []
-    tried = [{"privacy": "low"}]
+    tried = [{"privacy": "off"}]
     first, second = (
         tune(people(), settings=tried, random_state=2, progress=lambda *one: seen.append(one))
         for _ in range(2)
@@ -211,13 +211,13 @@ def test_same_seed_same_front_and_progress():
 
 
 def test_repeats_give_intervals():
-    found = tune(people(), settings=[{"privacy": "low"}], repeats=3).settings[0]
+    found = tune(people(), settings=[{"privacy": "off"}], repeats=3).settings[0]
     assert found.fidelity.low < found.fidelity.value < found.fidelity.high
     assert found.closer.low < found.closer.value < found.closer.high
 
 
 def test_rows_are_capped_and_it_is_said():
-    front = tune(people(), settings=[{"privacy": "low"}], rows=100)
+    front = tune(people(), settings=[{"privacy": "off"}], rows=100)
     assert front.rows == (100, 100)
     assert "100 rows of 600" in front.notes[0]
 
@@ -227,13 +227,13 @@ def test_identifiers_and_odd_columns():
     table = table.append_column("id", pa.array([f"p{at:04}" for at in range(200)]))
     table = table.append_column("same", pa.array(["x"] * 200))
     table = table.append_column("gone", pa.nulls(200, pa.float64()))
-    front = tune(table, "y", settings=[{"privacy": "low"}], limit=1.0)
+    front = tune(table, "y", settings=[{"privacy": "off"}], limit=1.0)
     assert front.recommended == 0
 
 
 def test_few_rows_are_warned_of():
-    with pytest.warns(UserWarning, match="30 rows are learnt"):
-        tune(people(60), settings=[{"privacy": "low"}])
+    with pytest.warns(UserWarning, match="30 rows are learned"):
+        tune(people(60), settings=[{"privacy": "off"}])
 
 
 @pytest.mark.parametrize(
@@ -241,14 +241,14 @@ def test_few_rows_are_warned_of():
     [
         ({"target": "yy"}, "target: no column 'yy'"),
         ({"limit": 0.4}, "limit must be a finite number in"),
-        ({"settings": [{"neighbors": 3}]}, "Did you mean 'neighbours'"),
+        ({"settings": [{"neighbors": 3}]}, "Did you mean 'neighbors'"),
         ({"settings": [{"privacy": "lowest"}]}, "privacy must be one of"),
         ({"repeats": 0}, "repeats must be at least 1"),
     ],
 )
 def test_bad_input(more, said):
     with pytest.raises(ValueError, match=said):
-        tune(people(100), **{"settings": [{"privacy": "low"}]} | more)
+        tune(people(100), **{"settings": [{"privacy": "off"}]} | more)
 
 
 def test_a_table_too_small_and_a_target_of_one_class():
@@ -256,7 +256,7 @@ def test_a_table_too_small_and_a_target_of_one_class():
         tune(people(7))
     table = people(200).set_column(4, "y", pa.array(["yes"] * 200))
     with pytest.raises(ValueError, match="one class in the real table"):
-        tune(table, "y", settings=[{"privacy": "low"}])
+        tune(table, "y", settings=[{"privacy": "off"}])
 
 
 def test_the_command_line_knows_every_option_that_commands_use():
@@ -283,5 +283,5 @@ def test_the_command_line_knows_every_option_that_commands_use():
 def test_no_target_goes_without_saying_where_there_is_none():
     rng = np.random.default_rng(0)
     table = pa.table({"x": rng.normal(size=200), "y": rng.normal(size=200)})
-    front = tune(table, settings=[{"privacy": "low"}, {"privacy": "high"}])
-    assert [one.name for one in front.settings] == ["low", "high"]
+    front = tune(table, settings=[{"privacy": "off"}, {"privacy": "high"}])
+    assert [one.name for one in front.settings] == ["off", "high"]

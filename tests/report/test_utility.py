@@ -213,7 +213,7 @@ def test_classes_that_only_synthetic_rows_have_are_not_measured():
     assert utility.score("synthetic", "linear").figure.value > 0.95
 
 
-def test_a_class_that_is_not_learnt_counts_one_half():
+def test_a_class_that_is_not_learned_counts_one_half():
     rng = np.random.default_rng(0)
     x = rng.normal(size=600)
     y = np.digitize(x, [-0.5, 0.5]).astype(str)

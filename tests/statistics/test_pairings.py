@@ -43,7 +43,7 @@ def test_two_level_partner_over_independent_seeds(n_rows):
 
 
 def test_two_level_cross_moments_are_unbiased_and_vary_as_documented(z_limit):
-    # sorted rows are the worst case: neighbours are alike
+    # sorted rows are the worst case: neighbors are alike
     n_rows, number = 4096, 3000
     x = np.sort(np.random.default_rng(0).normal(size=n_rows))
     x = (x - x.mean()) / x.std()

@@ -14,13 +14,13 @@ from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import StandardScaler
 
 from vicinal import Beta, LocalPermutation
-from vicinal.table import MixupAugmenter, MixupSampler
+from vicinal.learn import MixupAugmenter, MixupSampler
 
 
 def _moments(rows):
     """Return means and covariances with the standard error of each."""
-    centred = rows - rows.mean(axis=0)
-    products = np.einsum("ij,ik->ijk", centred, centred).reshape(len(rows), -1)
+    centerd = rows - rows.mean(axis=0)
+    products = np.einsum("ij,ik->ijk", centerd, centerd).reshape(len(rows), -1)
     values = np.concatenate([rows.mean(axis=0), products.mean(axis=0)])
     spread = np.concatenate([rows.std(axis=0), products.std(axis=0)])
     return values, spread / np.sqrt(len(rows))

@@ -40,7 +40,7 @@ TABLES = [
 SAMPLES = 1_000_000
 
 
-def standardised(X):
+def standardized(X):
     return (X - X.mean(axis=0)) / X.std(axis=0)
 
 
@@ -57,7 +57,7 @@ def mixed_covariance(X, plan):
 def covariance_error(X, law, n):
     """Standard error of the mix's second moments from n independent pairs of rows of X.
 
-    With ``z = W l + (1 - W) r`` and centred parents,
+    With ``z = W l + (1 - W) r`` and centerd parents,
     ``E[zj^2 zk^2] = E[W^4 + (1-W)^4] M + E[V^2] (2 Sjj Skk + 4 Sjk^2)`` where M holds the fourth
     moments ``E[xj^2 xk^2]`` and ``E[W^4 + (1-W)^4] = 1 - 4 E[V] + 2 E[V^2]``.
     """
@@ -83,7 +83,7 @@ def test_covariances_of_real_tables(name, law, numeric_table):
 
     A row is never its own partner, hence C = -S / (N - 1) and the factor 1 - 2 E[V] N / (N - 1).
     """
-    X = standardised(numeric_table(name))
+    X = standardized(numeric_table(name))
     plan = make_plan(len(X), SAMPLES, weights=law, random_state=1)
     mean, covariance = mixed_covariance(X, plan)
     error = covariance_error(X, law, SAMPLES)
@@ -96,7 +96,7 @@ def test_covariances_of_real_tables(name, law, numeric_table):
 
 
 def test_the_covariance_test_sees_a_law_that_shrinks_a_little(numeric_table):
-    X = standardised(numeric_table("abalone.csv"))
+    X = standardized(numeric_table("abalone.csv"))
     law = EpBeta.from_parameters(3.25, 13 / 12 * 0.9, 0.3, 0.3)
     plan = make_plan(len(X), SAMPLES, weights=law, random_state=1)
     _, covariance = mixed_covariance(X, plan)
@@ -106,7 +106,7 @@ def test_the_covariance_test_sees_a_law_that_shrinks_a_little(numeric_table):
 
 @pytest.mark.parametrize(("law", "rho"), [(Uniform(), 2 / 3), (Beta(0.1), 0.9167), (EpBeta(), 1.0)])
 def test_shrinkage_in_numbers(law, rho, numeric_table):
-    X = standardised(numeric_table("california_housing.csv.gz"))
+    X = standardized(numeric_table("california_housing.csv.gz"))
     plan = make_plan(len(X), SAMPLES, weights=law, random_state=2)
     _, covariance = mixed_covariance(X, plan)
     assert np.abs(np.diag(covariance) / rho - 1).max() < 0.01
@@ -166,7 +166,7 @@ def test_far_partners_cost_variance_with_uniform_weights_only(z_limit):
 @pytest.mark.parametrize("law", [EpBeta(), EpBeta(0.4, 0.6), SphereWeights(3), SphereWeights(4)])
 def test_third_and_fourth_moments(law, z_limit):
     x = np.random.default_rng(5).exponential(size=(200_000, 1))
-    x = standardised(x)
+    x = standardized(x)
     skewness, kurtosis = (x**3).mean(), (x**4).mean() - 3
     plan = make_plan(len(x), 2_000_000, pairing=Random(), weights=law, random_state=6)
     mixed = plan.apply(x)
@@ -198,7 +198,7 @@ def test_sphere_weights_keep_gaussian_rows_gaussian(dkw_limit):
 
 
 def test_delta_is_the_displacement(z_limit):
-    x = standardised(np.random.default_rng(9).normal(size=(50_000, 3)))
+    x = standardized(np.random.default_rng(9).normal(size=(50_000, 3)))
     for delta in (0.05, 0.5):
         plan = make_plan(len(x), 400_000, pairing=Random(), weights=EpBeta(delta), random_state=9)
         moved = ((plan.apply(x) - x[plan.left]) ** 2).sum(axis=1)
@@ -229,10 +229,10 @@ def test_association_is_attenuated_without_groups_and_kept_with_them(law, z_limi
             wanted = kept * x[group == z].mean(axis=0)
             assert (np.abs(rows.mean(axis=0) - wanted) < z_limit(12) * error).all()
             if kept == 1.0 and law.preserves_covariance:
-                centre = rows - x[group == z].mean(axis=0)
+                center = rows - x[group == z].mean(axis=0)
                 true = np.cov(x[group == z].T, bias=True)
                 for one, two in ((0, 0), (0, 1), (1, 1)):
-                    product = centre[:, one] * centre[:, two]
+                    product = center[:, one] * center[:, two]
                     error = product.std() / np.sqrt(len(product))
                     assert abs(product.mean() - true[one, two]) < z_limit(9) * error
 
@@ -246,8 +246,8 @@ def test_local_permutation_keeps_covariance_of_a_bent_cloud(z_limit):
     angle = np.random.default_rng(12).uniform(0, np.pi, 40_000)
     x = np.column_stack([np.cos(angle), np.sin(angle)])
     x = x + np.random.default_rng(13).normal(size=x.shape) * 0.05
-    centre = x.mean(axis=0)
-    x -= centre
+    center = x.mean(axis=0)
+    x -= center
     for pairing in (LocalPermutation(32), Permutation()):
         plan = make_plan(x, 400_000, pairing=pairing, weights=EpBeta(0.3), random_state=14)
         _, covariance = mixed_covariance(x, plan)
@@ -255,6 +255,6 @@ def test_local_permutation_keeps_covariance_of_a_bent_cloud(z_limit):
         mixed = plan.apply(x)
         error = np.sqrt(((mixed**2).T @ mixed**2 / len(mixed) - covariance**2) / len(mixed))
         assert (np.abs(covariance - x.T @ x / len(x)) < z_limit(6) * error).all()
-        radius = np.hypot(*(mixed + centre).T)
+        radius = np.hypot(*(mixed + center).T)
         on_arc = np.mean(np.abs(radius - 1) < 0.2)
         assert on_arc > 0.99 if isinstance(pairing, LocalPermutation) else on_arc < 0.9

@@ -1,7 +1,7 @@
 """What synthetic tables keep, within errors from theory; false alarms at most 1e-6 each.
 
 Mixed rows share parents, so the limits below, which take rows as independent, are wide where a
-table is sampled more often than it has rows. The learnt table itself is no source of error: all
+table is sampled more often than it has rows. The learned table itself is no source of error: all
 is compared with its own moments.
 """
 
@@ -16,8 +16,8 @@ from scipy import integrate
 from vicinal import EpBeta, SphereWeights
 from vicinal.report.fidelity import ks_distance
 from vicinal.table import PRIVACY, TableSynthesizer
-from vicinal.table.latent import LEVELS
-from vicinal.table.pool import CALIBRATION_ROWS, FEW_VALUES
+from vicinal.table.marginals import LEVELS
+from vicinal.table.training_rows import CALIBRATION_ROWS, FEW_VALUES
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:(identifier|text) column:UserWarning"),
@@ -57,9 +57,9 @@ def test_marginals(numbers, privacy, dkw_limit):
 
 def covariance_ratio(real, made, z):
     """Largest deviation of second moments about the real mean, in standard errors."""
-    centre = real - real.mean(axis=0)
+    center = real - real.mean(axis=0)
     moved = made - real.mean(axis=0)
-    wanted = centre.T @ centre / len(real)
+    wanted = center.T @ center / len(real)
     got = moved.T @ moved / len(made)
     error = np.sqrt(np.maximum((moved**2).T @ moved**2 / len(made) - got**2, 0) / len(made))
     return float((np.abs(got - wanted) / error / z).max())
@@ -75,7 +75,7 @@ def test_raw_values_keep_mean_and_covariance(numbers, told, z_limit):
     real = np.column_stack(columns.columns)
     error = made.std(axis=0) / np.sqrt(N)
     assert (np.abs(made.mean(axis=0) - real.mean(axis=0)) < z_limit(3) * error).all()
-    # partners in a neighbourhood are drawn evenly to 1 %
+    # partners in a neighborhood are drawn evenly to 1 %
     slack = 1.0 if synthesizer.recipe_.method == "rows" else 1.5
     assert covariance_ratio(real, made, z_limit(9)) < slack
 
@@ -87,7 +87,7 @@ def test_normal_scores_keep_their_covariance(numbers, privacy, z_limit):
 
     mixed = pool._scores_of(pool.drawer(60_000, Seeds(1)), 60_000).astype(float)
     scores = pool.scores.astype(float)
-    slack = 1.0 if privacy == "low" else 1.5
+    slack = 1.0 if privacy == "off" else 1.5
     assert covariance_ratio(scores, mixed, z_limit(16)) < slack
 
 
@@ -134,7 +134,7 @@ def test_shares_of_categories_and_gaps(privacy, z_limit):
         pd.crosstab(one["x"].isna(), one["c"], normalize=True).to_numpy().ravel() for one in frames
     ]
     error = np.sqrt(shares[0] * (1 - shares[0]) / N)
-    slack = 1.0 if privacy == "low" else 2.0  # near rows share their categories
+    slack = 1.0 if privacy == "off" else 2.0  # near rows share their categories
     assert (np.abs(shares[0] - shares[1]) <= slack * z_limit(10) * error + 1e-9).all()
 
 
@@ -193,7 +193,7 @@ def test_real_tables(real_table, privacy, dkw_limit):
     kept = [c.name for c in synthesizer.columns_ if c.kind != "text"]
     assert list(made.columns) == kept
     assert (made.dtypes == frame[kept].dtypes).all()
-    # as much again for what neighbours share, and for few and repeated parents
+    # as much again for what neighbors share, and for few and repeated parents
     limit = dkw_limit(20_000) + dkw_limit(CALIBRATION_ROWS // 2) + 1 / LEVELS + 0.02
     for column in synthesizer.columns_:
         if column.kind in {"text", "identifier"}:

@@ -27,7 +27,7 @@ def test_residuals_and_effects_add_up_to_the_scores(n, width, levels, seed):
 
 
 def test_one_category_by_hand():
-    # two levels of 50 rows, means -1 and 1. Centred indicators have sums of squares 25 and sums
+    # two levels of 50 rows, means -1 and 1. Centerd indicators have sums of squares 25 and sums
     # of products -25; the moments are -50 and 50. Ridge r: slopes -50 / (50 + r) and the same
     # with the other sign.
     code = np.repeat([0, 1], 50)
@@ -105,7 +105,7 @@ def test_a_row_has_one_of_a_set_of_indicators(privacy, kind):
 @pytest.mark.parametrize("privacy", PRIVACY)
 def test_a_number_keeps_the_mean_of_each_category(privacy):
     # x is a category's effect and noise, and nothing but that: a mix without effects keeps 0.94
-    # of it with two parents out of all rows, and less the more parents and neighbours there are
+    # of it with two parents out of all rows, and less the more parents and neighbors there are
     rng = np.random.default_rng(1)
     n = 6000
     level = rng.integers(0, 4, n)

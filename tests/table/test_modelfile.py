@@ -1,4 +1,4 @@
-"""Learnt synthesizers on disk."""
+"""Learned synthesizers on disk."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def table():
     "told",
     [
         {},
-        {"privacy": "low", "within": ("c",), "kinds": {"x": "numeric"}},
+        {"privacy": "off", "within": ("c",), "kinds": {"x": "numeric"}},
         {"weights": EpBeta(0.2), "marginals": "raw", "exact_moments": np.True_},
-        {"neighbours": np.int64(7), "target": "c", "identifiers": "drop", "text": "replace"},
+        {"neighbors": np.int64(7), "target": "c", "identifiers": "drop", "text": "replace"},
     ],
     ids=str,
 )

@@ -19,13 +19,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from vicinal import _cluster
-from vicinal._cluster import Worker, cluster
+from vicinal.io.remote import RemoteFolder
+from vicinal.jobs.ray import Worker, cluster
 from vicinal.table import TableSynthesizer
 from vicinal.table.stream import make_chunk, plan_chunks, stream_table
 from vicinal.table.stream import ray as stream_ray
 from vicinal.table.stream.output import MANIFEST, part_name
 from vicinal.table.stream.ray import SharedFolder, stream_table_ray
-from vicinal.table.stream.remote import RemoteFolder
 
 ROWS, CHUNK_ROWS, CHUNKS = 18_000, 600, 30
 
@@ -47,7 +47,7 @@ def source(tmp_path_factory) -> str:
 
 
 def settings() -> TableSynthesizer:
-    return TableSynthesizer("low", random_state=11)
+    return TableSynthesizer("off", random_state=11)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -125,7 +125,7 @@ def test_same_bytes_where_a_worker_is_killed_in_a_run_another_engine_began(
     assert files_of(out) == files_of(local)
     again = stream_table_ray(settings(), source, out, ROWS, pool_rows=1500, resume=True)
     assert again.model is None  # complete already
-    other = TableSynthesizer("low", random_state=12)
+    other = TableSynthesizer("off", random_state=12)
     with pytest.raises(ValueError, match=r"random_state \(11 there, 12 asked\)"):
         stream_table_ray(other, source, out, ROWS, pool_rows=1500, resume=True)
 
@@ -163,7 +163,7 @@ def test_an_address_that_does_not_answer_is_named(source, tmp_path):
 @pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
 def test_an_address_of_something_else_is_named(monkeypatch, greeting):
     pytest.importorskip("ray")
-    monkeypatch.setattr("vicinal._cluster.PATIENCE", 0.4)  # Ray would try for minutes
+    monkeypatch.setattr("vicinal.jobs.ray.PATIENCE", 0.4)  # Ray would try for minutes
     with socket.create_server(("127.0.0.1", 0)) as other:
 
         def answer() -> None:
@@ -282,7 +282,7 @@ def test_to_an_address_the_manifest_comes_last(source, local, tmp_path, monkeypa
     monkeypatch.setattr(stream_ray, "is_remote", lambda output: True)
     monkeypatch.setattr(stream_ray, "cluster", lambda *_: nullcontext(fake))
     monkeypatch.setattr(
-        stream_ray, "in_order", lambda ray, work, parts, *held: (work(p, *held) for p in parts)
+        stream_ray, "map_ordered", lambda ray, work, parts, *held: (work(p, *held) for p in parts)
     )
     address = (tmp_path / "out").as_uri()
 

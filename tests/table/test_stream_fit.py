@@ -12,7 +12,7 @@ import pytest
 
 from vicinal._random import Seeds
 from vicinal.table import TableSynthesizer, detect_columns
-from vicinal.table.stream import find_source, fit_stream, learn, plan_fit, summarise
+from vicinal.table.stream import find_source, fit_stream, learn, plan_fit, summarize
 from vicinal.table.stream import source as sources
 
 
@@ -45,7 +45,7 @@ def folder(rows, tmp_path_factory):
     return path
 
 
-def quiet(privacy: str = "low", **settings: object) -> TableSynthesizer:
+def quiet(privacy: str = "off", **settings: object) -> TableSynthesizer:
     settings = {"random_state": 3, "identifiers": "replace", **settings}
     return TableSynthesizer(privacy, **settings)
 
@@ -71,7 +71,7 @@ def test_kinds_are_those_of_all_rows(rows, pooled):
     kinds = [(c.name, c.kind, c.n_missing, c.type) for c in detect_columns(rows)]
     assert [(c.name, c.kind, c.n_missing, c.type) for c in pooled.columns_] == kinds
     assert pooled.n_rows_ == 60_000
-    assert pooled._learnt.rows.num_rows == 8000
+    assert pooled._learned.rows.num_rows == 8000
 
 
 def test_parts_merge_to_the_same_model_however_they_are_read(folder, tmp_path, monkeypatch):
@@ -82,7 +82,7 @@ def test_parts_merge_to_the_same_model_however_they_are_read(folder, tmp_path, m
     for name, pickled in (("a", False), ("b", True)):
         seeds = Seeds(3)
         asked = plan_fit(source, seeds, 8000)
-        summaries = [summarise(part, asked) for part in source.parts]
+        summaries = [summarize(part, asked) for part in source.parts]
         if pickled:
             summaries = [pickle.loads(pickle.dumps(one)) for one in reversed(summaries)][::-1]
         whole = summaries[0]
@@ -98,18 +98,18 @@ def test_parts_merge_to_the_same_model_however_they_are_read(folder, tmp_path, m
 def test_another_cut_gives_the_same_pool_and_counts(folder, pooled, monkeypatch):
     monkeypatch.setattr(sources, "PART_ROWS", 7000)
     other = fit_stream(quiet(), folder, pool_rows=8000)
-    assert other._learnt.rows.equals(pooled._learnt.rows)
+    assert other._learned.rows.equals(pooled._learned.rows)
     assert other.columns_ == pooled.columns_
-    for name, marginal in pooled._learnt.whole.marginals.items():
-        same = other._learnt.whole.marginals[name]
+    for name, marginal in pooled._learned.whole.marginals.items():
+        same = other._learned.whole.marginals[name]
         assert np.array_equal(marginal.low, same.low)
         assert np.array_equal(marginal.levels, same.levels)
 
 
 def test_the_pool_knows_its_places(rows, pooled):
-    learnt = pooled._learnt
-    assert learnt.rows["x"].equals(rows["x"].take(learnt.order))
-    assert len(np.unique(learnt.order)) == 8000
+    learned = pooled._learned
+    assert learned.rows["x"].equals(rows["x"].take(learned.order))
+    assert len(np.unique(learned.order)) == 8000
 
 
 def test_marginals_are_those_of_all_rows(rows, pooled, dkw_limit):
@@ -121,7 +121,7 @@ def test_marginals_are_those_of_all_rows(rows, pooled, dkw_limit):
         points = np.unique(np.concatenate([real, drawn]))
         shares = [np.searchsorted(one, points, side="right") / n for one in (real, drawn)]
         # drawn rows scatter about their law; the law is within half a level of the quantiles,
-        # and calibration adds the scatter of the scores that it is learnt from
+        # and calibration adds the scatter of the scores that it is learned from
         limit = dkw_limit(n) + dkw_limit(2**17) + 1 / 2048
         assert np.abs(shares[0] - shares[1]).max() < limit, name
     assert made["y"].to_numpy().max() <= rows["y"].to_numpy().max()
@@ -134,7 +134,7 @@ def test_quantiles_agree_with_an_independent_sketch(rows, pooled):
     for name in ("x", "y"):
         sketch = datasketches.kll_doubles_sketch(1000)
         sketch.update(rows[name].to_numpy().astype(np.float64))
-        marginal = pooled._learnt.whole.marginals[name]
+        marginal = pooled._learned.whole.marginals[name]
         at = np.linspace(0.02, 0.98, 49)
         ours = marginal.high[np.searchsorted(marginal.levels, at)]
         ranks = np.array([sketch.get_rank(float(value)) for value in ours])
@@ -178,7 +178,7 @@ def test_placeholders_avoid_real_names(tmp_path):
     names = [f"user-{i}" for i in range(n)]
     pq.write_table(pa.table({"x": np.arange(n) % 777, "user": names}), tmp_path / "a.parquet")
     model = fit_stream(quiet(), tmp_path, pool_rows=500)
-    assert model._learnt.whole.prefixes == {"user": "user-new-"}
+    assert model._learned.whole.prefixes == {"user": "user-new-"}
 
 
 def test_saved_and_loaded_it_draws_the_same(pooled, tmp_path):
@@ -199,14 +199,14 @@ def test_settings_hold(folder):
     assert model.sample(10).column_names == ["x", "y", "count", "price", "gap", "group"]
 
 
-def test_neighbourhoods_and_groups_of_a_pool(folder):
+def test_neighborhoods_and_groups_of_a_pool(folder):
     model = fit_stream(quiet("balanced", target="group"), folder, pool_rows=2000)
-    assert model.recipe_.method == "neighbourhood"
+    assert model.recipe_.method == "neighborhood"
     assert model.sample(100).num_rows == 100
 
 
 def test_csv_files(rows, tmp_path):
-    from vicinal.table import write_table
+    from vicinal.io import write_table
 
     for number in range(3):
         write_table(
@@ -214,7 +214,7 @@ def test_csv_files(rows, tmp_path):
         )
     streamed = fit_stream(quiet(), tmp_path / "*.csv", pool_rows=300)
     assert streamed.n_rows_ == 1500
-    assert sorted(streamed._learnt.order // 500)[::299] == [0, 2]
+    assert sorted(streamed._learned.order // 500)[::299] == [0, 2]
 
 
 # Bad input
@@ -246,7 +246,7 @@ def test_columns_in_another_order_are_the_same_columns(tmp_path):
     pq.write_table(pa.table({"x": [1.0], "y": ["a"]}), tmp_path / "1.parquet")
     pq.write_table(pa.table({"y": ["b"], "x": [2.0]}), tmp_path / "2.parquet")
     model = fit_stream(quiet(kinds={"x": "numeric"}), tmp_path)
-    assert model._learnt.rows.column_names == ["x", "y"]
+    assert model._learned.rows.column_names == ["x", "y"]
 
 
 def test_a_part_that_cannot_be_read_is_named(folder, tmp_path):
@@ -320,8 +320,8 @@ def test_a_real_table_blown_up_is_as_good_as_in_memory(tmp_path):
     for seed in range(2):
         settings = {"target": "income", "random_state": seed}
         models = (
-            TableSynthesizer("low", **settings).fit(adult),
-            fit_stream(TableSynthesizer("low", **settings), tmp_path, pool_rows=m),
+            TableSynthesizer("off", **settings).fit(adult),
+            fit_stream(TableSynthesizer("off", **settings), tmp_path, pool_rows=m),
         )
         tables = [align(adult, model.sample(m), columns=kinds) for model in models]
         found = [measure_fidelity(one, two_sample=False) for one in tables]
@@ -341,7 +341,7 @@ def test_values_too_rare_for_the_pool_are_said(tmp_path):
     pq.write_table(table, tmp_path / "in.parquet")
     words = r"Rare values.*none of the 500 rows held.*city \(2 of 4, 0.01 % of rows\)"
     with pytest.warns(UserWarning, match=words):
-        fit_stream(TableSynthesizer("low", random_state=0), tmp_path / "in.parquet", pool_rows=500)
+        fit_stream(TableSynthesizer("off", random_state=0), tmp_path / "in.parquet", pool_rows=500)
 
 
 @pytest.mark.parametrize("repeated", [0, 3000])
@@ -352,7 +352,7 @@ def test_integers_of_which_few_repeat_are_no_identifiers(tmp_path, repeated):
     values[n - repeated - 1 : -1] = values[:repeated]  # 2 %, batches apart: a sketch cannot tell
     table = pa.table({"n": values, "x": rng.normal(size=n)})
     pq.write_table(table, tmp_path / "in.parquet")
-    model = TableSynthesizer("low", identifiers="replace", random_state=0)
+    model = TableSynthesizer("off", identifiers="replace", random_state=0)
     fit_stream(model, tmp_path / "in.parquet", pool_rows=1000)
     in_memory = detect_columns(table)[0].kind
     assert model.columns_[0].kind == in_memory == ("integer" if repeated else "identifier")

@@ -70,7 +70,7 @@ def test_resume_without_an_interruption_begins(source, tmp_path, settings):
     [
         ({"seed": 6}, r"random_state \(5 there, 6 asked\)"),
         ({"rows": 3000}, r"rows \(2000 there, 3000 asked\)"),
-        ({"privacy": "balanced"}, r'privacy \("low" there, "balanced" asked\)'),
+        ({"privacy": "balanced"}, r'privacy \("off" there, "balanced" asked\)'),
         ({"chunk": 400}, r"chunk_rows \(500 there, 400 asked\)"),
         ({"file": "other.parquet"}, r"files .*in\.parquet.*other\.parquet"),
     ],
@@ -85,7 +85,7 @@ def test_another_run_is_not_gone_on_with(
     (tmp_path / "other.parquet").write_bytes(source.read_bytes())
     before = contents(tmp_path / ".out.partial")
     model = TableSynthesizer(
-        change.get("privacy", "low"), identifiers="replace", random_state=change.get("seed", 5)
+        change.get("privacy", "off"), identifiers="replace", random_state=change.get("seed", 5)
     )
     with pytest.raises(ValueError, match=said):
         stream_table(
@@ -140,7 +140,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
         ):
             other.open(True)
         assert staging.folder.exists()
-    assert not staging.folder.exists()  # nothing was learnt
+    assert not staging.folder.exists()  # nothing was learned
 
 
 # Says how far it is, and goes on when it is answered: fast machines are not done before the kill.
@@ -153,7 +153,7 @@ def report(*done):
     print(*done, flush=True)
     sys.stdin.readline()
 
-model = TableSynthesizer("low", identifiers="replace", random_state=5)
+model = TableSynthesizer("off", identifiers="replace", random_state=5)
 stream_table(model, sys.argv[1], sys.argv[2], 40_000, pool_rows=1000, chunk_rows=1000,
              resume=len(sys.argv) > 3, progress=report)
 """
@@ -203,7 +203,7 @@ def stop(*_: object) -> None:
 
 def finished_but_not_in_place(source: Path, output: Path, monkeypatch, **settings_of: object):
     """Run up to the rename of the folder, which fails as if the process were killed there."""
-    model = TableSynthesizer("low", identifiers="replace", **{"random_state": 5, **settings_of})
+    model = TableSynthesizer("off", identifiers="replace", **{"random_state": 5, **settings_of})
     with monkeypatch.context() as patched:
         patched.setattr(outputs.Staging, "_put_in_place", stop)
         with pytest.raises(StoppedError):
@@ -218,14 +218,14 @@ def test_killed_before_the_last_rename(source, tmp_path, monkeypatch, settings, 
     finished_but_not_in_place(source, tmp_path / "out", monkeypatch)
     with pytest.raises(FileExistsError, match="interrupted run"):  # not with another seed's rows
         stream_table(
-            TableSynthesizer("low", identifiers="replace", random_state=6),
+            TableSynthesizer("off", identifiers="replace", random_state=6),
             source,
             tmp_path / "out",
             2000,
             chunk_rows=500,
         )
     done = stream_table(settings(), source, tmp_path / "out", 2000, chunk_rows=500, resume=True)
-    assert done.model is None  # complete: nothing was learnt again
+    assert done.model is None  # complete: nothing was learned again
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     assert not (tmp_path / ".out.partial").exists()
 
@@ -233,7 +233,7 @@ def test_killed_before_the_last_rename(source, tmp_path, monkeypatch, settings, 
 def test_killed_before_the_last_rename_without_a_seed(source, tmp_path, monkeypatch, contents):
     finished_but_not_in_place(source, tmp_path / "out", monkeypatch, random_state=None)
     before = contents(tmp_path / ".out.partial")
-    model = TableSynthesizer("low", identifiers="replace")
+    model = TableSynthesizer("off", identifiers="replace")
     stream_table(model, source, tmp_path / "out", 2000, chunk_rows=500, resume=True)
     after = contents(tmp_path / "out")
     assert after == {name: data for name, data in before.items() if name != "_lock"}

@@ -76,7 +76,7 @@ def test_no_room_for_identifiers_is_said_before_the_start(settings):
 def test_text_is_numbered_through_the_chunks():
     words = [f"a sentence of {i} words and more" for i in range(200)]
     rows = pa.table({"text": words, "x": np.random.default_rng(0).normal(size=200)})
-    model = TableSynthesizer("low", text="replace", random_state=0).fit(rows)
+    model = TableSynthesizer("off", text="replace", random_state=0).fit(rows)
     made = [make_chunk(model, chunk) for chunk in plan_chunks(model, 5, chunk_rows=2)]
     whole = pa.concat_tables(made)["text"].to_pylist()
     assert whole == [f"text {i}" for i in range(1, 6)]
@@ -92,7 +92,7 @@ def test_pandas_and_polars_models_give_arrow_chunks(rows, settings):
 
 
 def test_what_cannot_be_drawn_in_chunks_says_so(rows):
-    model = TableSynthesizer("low", marginals="raw", exact_moments=True).fit(rows.select(["x"]))
+    model = TableSynthesizer("off", marginals="raw", exact_moments=True).fit(rows.select(["x"]))
     with pytest.raises(ValueError, match="exact_moments"):
         make_chunk(model, plan_chunks(model, 10)[0])
     with pytest.raises(RuntimeError, match="fit it first"):
@@ -234,7 +234,7 @@ def test_what_is_read_is_not_written_to(source, tmp_path, settings):
 def test_bad_settings_are_said_before_anything_is_read(
     source, tmp_path, monkeypatch, asked, run, said
 ):
-    monkeypatch.setattr("vicinal.table.stream.fit.summarise", lambda *_: pytest.fail("read"))
+    monkeypatch.setattr("vicinal.table.stream.fit.summarize", lambda *_: pytest.fail("read"))
     with pytest.raises(ValueError, match=said):
-        stream_table(TableSynthesizer("low", **asked), source, tmp_path / "out", **run)
+        stream_table(TableSynthesizer("off", **asked), source, tmp_path / "out", **run)
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]

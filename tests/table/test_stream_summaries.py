@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vicinal.table.stream.levels import Distinct, Levels, hash_numbers, hash_values
-from vicinal.table.stream.looks import NumberLook, ValueLook, look_at
+from vicinal.table.stream.column_stats import NumberLook, ValueLook, look_at
 from vicinal.table.stream.reservoir import Reservoir, key_limit, row_ids, row_keys
+from vicinal.table.stream.value_counts import Distinct, Levels, hash_numbers, hash_values
 
 
 def look(values: pa.Array) -> NumberLook | ValueLook:

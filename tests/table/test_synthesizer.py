@@ -269,7 +269,7 @@ def test_only_categories_and_only_numbers(people):
 # conditions
 
 
-@pytest.mark.parametrize("told", [*SETTINGS, {"privacy": "low", "marginals": "raw"}], ids=str)
+@pytest.mark.parametrize("told", [*SETTINGS, {"privacy": "off", "marginals": "raw"}], ids=str)
 @pytest.mark.parametrize(
     ("where", "holds"),
     [
@@ -337,7 +337,7 @@ table = pa.table({f"x{i}": pa.array(rng.normal(size=n), mask=rng.random(n) < 0.1
     | {f"c{i}": rng.choice(list("abcdefghijklm"), n) for i in range(4)}
     | {"id": [f"U{i:05d}" for i in range(n)]})
 total = hashlib.sha256()
-for told in ({"privacy": "low"}, {}, {"privacy": "high", "within": "c0"}, {"marginals": "raw"}):
+for told in ({"privacy": "off"}, {}, {"privacy": "high", "within": "c0"}, {"marginals": "raw"}):
     out = TableSynthesizer(random_state=3, **told).fit(table).sample(150_000)
     for column in out.columns:
         total.update(repr(column.slice(0, 70_000).to_pylist()).encode())
@@ -373,7 +373,7 @@ def test_around_the_size_of_a_chunk(people, n):
 
 
 def test_the_plan_says_where_rows_come_from(people):
-    out, plan = fit(people, privacy="low", marginals="raw").sample(1000, return_plan=True)
+    out, plan = fit(people, privacy="off", marginals="raw").sample(1000, return_plan=True)
     age = people["age"].to_numpy().astype(float)
     wanted = (plan.weights * age[plan.parents]).sum(axis=1).round().clip(-128, 127)
     assert np.abs(out["age"].to_numpy() - wanted).max() <= 1  # rounding of a half
@@ -385,21 +385,21 @@ def test_the_plan_says_where_rows_come_from(people):
 
 
 @pytest.mark.parametrize(
-    ("told", "method", "neighbours", "categories"),
+    ("told", "method", "neighbors", "categories"),
     [
-        ({}, "neighbourhood", 60, "columnwise"),
-        ({"privacy": "low"}, "rows", 20, "parent"),
-        ({"privacy": "high"}, "neighbourhood", 150, "columnwise"),
+        ({}, "neighborhood", 60, "columnwise"),
+        ({"privacy": "off"}, "rows", 20, "parent"),
+        ({"privacy": "high"}, "neighborhood", 150, "columnwise"),
         ({"weights": EpBeta(0.1)}, "rows", 60, "parent"),
-        ({"weights": SphereWeights(3)}, "neighbourhood", 60, "columnwise"),
-        ({"weights": EpBeta(0.1), "method": "neighbourhood"}, "neighbourhood", 60, "columnwise"),
-        ({"privacy": "low", "neighbours": 9}, "neighbourhood", 9, "columnwise"),
+        ({"weights": SphereWeights(3)}, "neighborhood", 60, "columnwise"),
+        ({"weights": EpBeta(0.1), "method": "neighborhood"}, "neighborhood", 60, "columnwise"),
+        ({"privacy": "off", "neighbors": 9}, "neighborhood", 9, "columnwise"),
         ({"method": "rows", "categories": "columnwise"}, "rows", 60, "columnwise"),
     ],
 )
-def test_the_dial_and_its_parts(people, told, method, neighbours, categories):
+def test_the_dial_and_its_parts(people, told, method, neighbors, categories):
     recipe = fit(people, **told).recipe_
-    assert (recipe.method, recipe.neighbours, recipe.categories) == (method, neighbours, categories)
+    assert (recipe.method, recipe.neighbors, recipe.categories) == (method, neighbors, categories)
 
 
 def test_target_and_within(people):
@@ -420,7 +420,7 @@ def test_within_narrow_codes_do_not_collide():
     table = pa.table(
         {"a": rng.integers(0, 20, n), "b": rng.integers(0, 20, n), "x": rng.normal(size=n)}
     )
-    _, plan = fit(table, within=["a", "b"], privacy="low").sample(n, return_plan=True)
+    _, plan = fit(table, within=["a", "b"], privacy="off").sample(n, return_plan=True)
     both = (table["a"].to_numpy() * 100 + table["b"].to_numpy())[plan.parents]
     assert (both == both[:, :1]).all()
 
@@ -437,7 +437,7 @@ def test_exact_moments():
     rng = np.random.default_rng(0)
     x = rng.exponential(size=(500, 3)) @ rng.normal(size=(3, 3)) + 100
     table = pa.table({f"x{i}": x[:, i] for i in range(3)})
-    synthesizer = fit(table, privacy="low", marginals="raw", exact_moments=True)
+    synthesizer = fit(table, privacy="off", marginals="raw", exact_moments=True)
     out = np.column_stack(synthesizer.sample(1000).columns)
     np.testing.assert_allclose(out.mean(axis=0), x.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(np.cov(out.T), np.cov(x.T), rtol=1e-10)

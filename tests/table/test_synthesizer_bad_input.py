@@ -20,8 +20,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:(identifier|text) column:UserWar
         ({"categories": "all"}, "categories must be one of 'parent', 'columnwise', got 'all'"),
         ({"identifiers": "keep"}, "identifiers must be one of 'replace', 'drop', got 'keep'"),
         ({"text": "keep"}, "text must be one of 'drop', 'replace', got 'keep'"),
-        ({"neighbours": 1}, "neighbours must be at least 2, got 1"),
-        ({"neighbours": 5, "method": "rows"}, r"neighbours=5 means nothing .*Leave one"),
+        ({"neighbors": 1}, "neighbors must be at least 2, got 1"),
+        ({"neighbors": 5, "method": "rows"}, r"neighbors=5 means nothing .*Leave one"),
         ({"exact_moments": True}, r'exact_moments=True needs marginals="raw"'),
     ],
 )
@@ -101,12 +101,12 @@ def test_bad_samples(people, told, error, message):
         TableSynthesizer(random_state=0).fit(people).sample(**told)
 
 
-def test_nothing_learnt():
-    with pytest.raises(RuntimeError, match=r"learnt nothing yet: call fit\(table\)"):
+def test_nothing_learned():
+    with pytest.raises(RuntimeError, match=r"learned nothing yet: call fit\(table\)"):
         TableSynthesizer().sample()
 
 
-def test_a_refused_table_leaves_what_was_learnt(people):
+def test_a_refused_table_leaves_what_was_learned(people):
     synthesizer = TableSynthesizer(random_state=0).fit(people)
     wanted = synthesizer.sample(10)
     with pytest.raises(ValueError, match="infinity"):

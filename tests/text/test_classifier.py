@@ -17,9 +17,9 @@ from sklearn.base import clone  # noqa: E402
 from sklearn.exceptions import NotFittedError  # noqa: E402
 
 import vicinal  # noqa: E402
-from vicinal.nn import HiddenMixup, Mixup  # noqa: E402
+from vicinal.nn import HiddenMixup, MixupConfig  # noqa: E402
 from vicinal.text import MixupTextClassifier  # noqa: E402
-from vicinal.text.classify.backbones import Hashed  # noqa: E402
+from vicinal.text.classifier.backbones import Hashed  # noqa: E402
 
 GOOD = ["a good film", "good and fine", "what a fine cast", "fine work", "so good", "good!"]
 BAD = ["a bad film", "bad and dull", "what a dull cast", "dull work", "so bad", "bad!"]
@@ -39,7 +39,7 @@ def trained():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Return a folder with a tiny BERT and a tiny Llama, each with its tokeniser."""
+    """Return a folder with a tiny BERT and a tiny Llama, each with its tokenizer."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import (
         BertConfig,
@@ -88,13 +88,13 @@ def test_every_method_learns(method):
 
 def test_the_recipe_is_the_one_asked_for():
     model = char("dmix", tau=0.25, metric="cosine", weights=vicinal.EpBeta(), warmup_epochs=1)
-    assert model._checked_recipe() == Mixup(
+    assert model._checked_recipe() == MixupConfig(
         pairing=vicinal.Farthest(0.25, metric="cosine"),
         weights=vicinal.EpBeta(),
         where="hidden",
         warmup_epochs=1,
     )
-    own = Mixup(where="sentence")
+    own = MixupConfig(where="sentence")
     assert char("dmix", mixup=own)._checked_recipe() is own
 
 
@@ -261,7 +261,7 @@ def test_rare_classes_weigh_more_where_asked(monkeypatch):
         ({"class_weight": "even"}, ValueError, "class_weight must be one of"),
         ({"pooling": "max"}, ValueError, "pooling must be one of"),
         ({"method": "dmix", "warmup_epochs": 8}, ValueError, "must be below epochs.*got 8"),
-        ({"mixup": Mixup(warmup_epochs=9)}, ValueError, "must be below epochs.*got 9"),
+        ({"mixup": MixupConfig(warmup_epochs=9)}, ValueError, "must be below epochs.*got 9"),
         ({"device": "tpu"}, ValueError, "device must be one of"),
     ],
 )

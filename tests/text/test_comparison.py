@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from vicinal.text import Comparison, split_texts
-from vicinal.text.classify.comparison import MethodScore, holm, mean_interval, paired_p
+from vicinal.text.classifier.comparison import MethodScore, holm, mean_interval, paired_p
 
 
 def test_holm_by_hand():
@@ -75,7 +75,7 @@ def test_too_few_texts_to_split():
         split_texts(["a", "b"], [0, 1])
 
 
-def test_repeats_that_do_not_fit_are_learnt_from():
+def test_repeats_that_do_not_fit_are_learned_from():
     texts = [""] * 9 + [f"t{i}" for i in range(51)]
     labels = [i % 2 for i in range(60)]
     for seed in range(10):

@@ -67,7 +67,7 @@ def test_both_ways_of_reading_agree_in_embeddings_and_fingerprint(folder, monkey
     assert quick.encode(TEXTS) == pytest.approx(general.encode(TEXTS), abs=2e-5)
     assert quick.fingerprint == general.fingerprint
     assert (quick.dim, quick.max_tokens) == (general.dim, general.max_tokens)
-    quick.normalise = general.normalise = True
+    quick.normalize = general.normalize = True
     assert quick.encode(TEXTS) == pytest.approx(general.encode(TEXTS), abs=2e-5)
 
 
@@ -132,7 +132,7 @@ def test_what_is_not_a_plain_mean_pooled_bert_goes_the_general_way(tmp_path, nam
 
 
 @pytest.mark.parametrize("plain", [True, False], ids=["plain", "general"])
-def test_pieces_are_those_of_the_tokeniser(folder, monkeypatch, plain):
+def test_pieces_are_those_of_the_tokenizer(folder, monkeypatch, plain):
     if not plain:
         pytest.importorskip("sentence_transformers")
         monkeypatch.setattr(_readers.PlainReader, "fits", staticmethod(lambda folder: False))
@@ -164,7 +164,7 @@ def test_a_name_on_no_hub_is_asked_for_once(monkeypatch):
     assert (len(asked), waited) == (1, [])
 
 
-def test_a_tokeniser_without_its_unknown_token_is_refused(folder, tmp_path):
+def test_a_tokenizer_without_its_unknown_token_is_refused(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "bert")
     path = tmp_path / "bert" / "tokenizer.json"
     said = json.loads(path.read_text("utf-8"))
@@ -269,7 +269,7 @@ def test_an_encoder_moves_to_a_device_that_is_there(folder, monkeypatch, plain):
 
 @pytest.fixture
 def gpt2(tmp_path):
-    """A small random GPT-2, whose tokeniser knows nothing to fill rows up with."""
+    """A small random GPT-2, whose tokenizer knows nothing to fill rows up with."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     vocab = {word: at for at, word in enumerate([*WORDS, "</s>"])}

@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from vicinal.text.classify.labels import check_classes, class_numbers, listed_labels
+from vicinal.text.labels import check_classes, class_numbers, listed_labels
 
 
 @pytest.mark.parametrize(

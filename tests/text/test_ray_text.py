@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal import Random, WithinGroup
+from vicinal.io.remote import RemoteFolder
 from vicinal.table.stream.output import MANIFEST, Staging
-from vicinal.table.stream.remote import RemoteFolder
-from vicinal.text.augmentation.chunks import TextPlan
-from vicinal.text.augmentation.cluster import _maker, augment_parts
-from vicinal.text.augmentation.packed import Packed
+from vicinal.text.augment.chunks import TextPlan
+from vicinal.text.augment.cluster import _maker, augment_parts
+from vicinal.text.augment.packed import Packed
 
 DIM = 12
 WORDS = ["soup", "bread", "goal", "team", "moon", "star", "salt", "ball", "comet", "apple", "sun"]
@@ -180,7 +180,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path):
 def test_notes_of_chunks_are_told_once(tmp_path):
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        make(tmp_path / "out", guard="filter", lopsided=0.55, patience=1.0)
+        make(tmp_path / "out", guard="filter", label_threshold=0.55, max_attempts=1.0)
     short = [str(one.message) for one in told if "asked for" in str(one.message)]
     rows = pq.read_table(tmp_path / "out").num_rows
     assert rows < 90
@@ -190,7 +190,7 @@ def test_notes_of_chunks_are_told_once(tmp_path):
 
 def test_the_manifest_says_how_many_rows_there_are(tmp_path):
     with pytest.warns(UserWarning, match="fewer than the 90 asked for"):
-        folder = make(tmp_path / "out", guard="filter", lopsided=0.55, patience=1.0)
+        folder = make(tmp_path / "out", guard="filter", label_threshold=0.55, max_attempts=1.0)
     said = json.loads((folder / MANIFEST).read_text())
     rows = [pq.read_metadata(path).num_rows for path in sorted(folder.glob("*.parquet"))]
     assert [part["rows"] for part in said["parts"]] == rows

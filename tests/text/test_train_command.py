@@ -45,8 +45,8 @@ def test_one_classifier_is_trained_measured_and_kept(texts, run):
     model = texts.with_name("model")
     code, out, _ = run(texts, *QUICK, "--method", "dmix", "--tau", 0.2, "-o", model)
     assert code == 0
-    assert "20 texts learnt from, 4 texts measured on, put aside" in out
-    assert f"Classifier: {model} (it has not learnt from those put aside)." in out
+    assert "20 texts learned from, 4 texts measured on, put aside" in out
+    assert f"Classifier: {model} (it has not learned from those put aside)." in out
     loaded = MixupTextClassifier.load(model)
     assert loaded.tau == 0.2
     assert set(loaded.predict(["good", "bad"])) <= {"yes", "no"}
@@ -58,13 +58,13 @@ def test_methods_are_compared_in_a_report(texts, run, suffix):
     words = ("--test", texts, "--method", "none,hidden", "--seeds", 2, "--report", report)
     code, out, _ = run(texts, *QUICK, *words)
     assert code == 0
-    assert "2 seeds, 24 texts learnt from, 24 texts measured on, 2 classes" in out
+    assert "2 seeds, 24 texts learned from, 24 texts measured on, 2 classes" in out
     written = report.read_text(encoding="utf-8")
     if suffix == "json":
         scores = json.loads(written)["scores"]
         assert [one["method"] for one in scores] == ["none", "hidden"]
         assert len(scores[0]["f1"]) == 2
-        for one in scores:  # measured on what was learnt from
+        for one in scores:  # measured on what was learned from
             assert one["train_accuracy"] == pytest.approx(one["accuracy"], abs=1e-6)
     else:
         assert "hidden (mixup at a random layer, any partner)" in written
@@ -108,15 +108,15 @@ def test_a_test_label_that_was_not_trained_on(texts, run):
 
 
 @pytest.mark.parametrize(
-    ("learnt", "measured"), [(["0", "1", "x"], ["0", "1"]), (["True", "yes"], ["True", "True"])]
+    ("learned", "measured"), [(["0", "1", "x"], ["0", "1"]), (["True", "yes"], ["True", "True"])]
 )
-def test_labels_that_two_files_make_other_types_of_are_one_kind(texts, run, learnt, measured):
-    for path, labels in [(texts, learnt), (texts.with_name("other.csv"), measured)]:
+def test_labels_that_two_files_make_other_types_of_are_one_kind(texts, run, learned, measured):
+    for path, labels in [(texts, learned), (texts.with_name("other.csv"), measured)]:
         rows = [f"film {i},{labels[i % len(labels)]}\n" for i in range(12)]
         path.write_text("text,label\n" + "".join(rows), encoding="utf-8")
     code, out, err = run(texts, "--test", texts.with_name("other.csv"), *QUICK)
     assert (code, err) == (0, "")
-    assert f"12 texts measured on, {len(learnt)} classes" in out
+    assert f"12 texts measured on, {len(learned)} classes" in out
 
 
 def test_a_stranger_is_named_where_two_files_make_other_types_of_labels(texts, run):

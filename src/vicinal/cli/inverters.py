@@ -103,10 +103,10 @@ class Wanted:
     def check(self, refine: bool = False) -> None:
         """Refuse what does not go together, is not there or could not be written."""
         check_extras()
-        learnt = {"checkpoint": self.checkpoint, "save-inverter": self.save}
-        for name, given in {**self.learning.given, **learnt}.items():
-            if given is not None and not self.is_new and not (refine and name in learnt):
-                also = ", or one that --refine teaches" if name in learnt else ""
+        learned = {"checkpoint": self.checkpoint, "save-inverter": self.save}
+        for name, given in {**self.learning.given, **learned}.items():
+            if given is not None and not self.is_new and not (refine and name in learned):
+                also = ", or one that --refine teaches" if name in learned else ""
                 raise ValueError(
                     f"{name} goes with a new inverter, which --llm builds{also}. Leave it out, or "
                     "give --llm without --inverter."
@@ -119,7 +119,7 @@ class Wanted:
         if how.soft_tokens is not None:
             check_count("soft-tokens", how.soft_tokens)
         if self.save is not None:
-            from vicinal.text._folders import check_folder
+            from vicinal.io.folders import check_folder
             from vicinal.text.invert import folder, task
 
             if refine:
@@ -233,7 +233,7 @@ def _sentences(texts: Sequence[str]) -> list[str]:
 
 
 def _read_sentences(path: Path) -> list[str]:
-    from vicinal.table.files.text_reading import read_text
+    from vicinal.io.text_reading import read_text
 
     found = _sentences(read_text(path).decode("utf-8").splitlines())
     if len(found) < 2:
@@ -242,7 +242,7 @@ def _read_sentences(path: Path) -> list[str]:
 
 
 def _check_text_file(path: Path) -> None:
-    from vicinal.table.files import SUFFIXES
+    from vicinal.io import SUFFIXES
 
     if any(path.name.lower().endswith(suffix) for suffix in SUFFIXES):
         raise ValueError(

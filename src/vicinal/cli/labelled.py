@@ -26,7 +26,7 @@ def read_labelled(source: Path, text: str, label: str) -> Labelled:
     TypeError
         If labels are no class names.
     """
-    from vicinal.text.classify.labels import listed_labels
+    from vicinal.text.labels import listed_labels
 
     table = read(source)
     check_column("text", text, table.column_names)
@@ -42,9 +42,9 @@ def read_labelled(source: Path, text: str, label: str) -> Labelled:
 
 
 def read_measured(
-    source: Path, text: str, label: str, learnt: Labelled
+    source: Path, text: str, label: str, learned: Labelled
 ) -> tuple[Labelled, Labelled]:
-    """Read rows to measure on, and bring their labels and those learnt from to one kind.
+    """Read rows to measure on, and bring their labels and those learned from to one kind.
 
     Each file is read for itself, so that 0 and 1 are numbers in one and text in the other where
     that has a class by another name: both become text.
@@ -52,23 +52,23 @@ def read_measured(
     Returns
     -------
     tuple of (texts, labels), twice
-        What is learnt from, and what is measured on.
+        What is learned from, and what is measured on.
 
     Raises
     ------
     ValueError, TypeError
-        As :func:`read_labelled`, and if a label is not among those learnt from.
+        As :func:`read_labelled`, and if a label is not among those learned from.
     """
     import numpy as np
 
-    from vicinal.text.classify.labels import class_numbers
+    from vicinal.text.labels import class_numbers
 
     texts, labels = read_labelled(source, text, label)
-    known = learnt[1]
+    known = learned[1]
     if {type(one) for one in labels} != {type(one) for one in known}:
         labels, known = _as_text(labels, known), _as_text(known, labels)
     class_numbers(labels, np.array(sorted(set(known))), "test labels", _row)
-    return (learnt[0], known), (texts, labels)
+    return (learned[0], known), (texts, labels)
 
 
 def weight_law(law: str, alpha: float | None, usual: float = 1.0) -> WeightLaw:

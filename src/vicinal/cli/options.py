@@ -37,7 +37,7 @@ Target = Annotated[str | None, typer.Option(help="Column that a model will predi
 
 def read(source: Path) -> pa.Table:
     """Read a table."""
-    from vicinal.table import read_table
+    from vicinal.io import read_table
 
     return read_table(source)
 
@@ -96,7 +96,7 @@ def parse_weights(
     ValueError
         If options exclude each other, or a law cannot be read.
     """
-    from vicinal.report.laws import parse_law
+    from vicinal._law_syntax import parse_law
     from vicinal.weights import EpBeta, SphereWeights
 
     asked = {

@@ -45,7 +45,7 @@ def check_report(option: str, path: Path) -> None:
     OSError
         If the folder does not exist or cannot be written.
     """
-    from vicinal.table.files import check_folder
+    from vicinal.io import check_folder
 
     suffix = path.suffix.lower()
     known = PAGES if option == "html" else SUFFIXES
@@ -56,14 +56,14 @@ def check_report(option: str, path: Path) -> None:
         )
     check_folder(path)
     if suffix in PAGES:
-        from vicinal.report.page import check_installed
+        from vicinal.page.frame import check_installed
 
         check_installed()
 
 
 def write_report(found: Any, path: Path) -> None:
     """Write a result as its path's suffix says: page, JSON or text."""
-    from vicinal.table.files import replacing
+    from vicinal.io import replacing
 
     suffix = path.suffix.lower()
     if suffix == ".html":
@@ -150,8 +150,8 @@ def collapse(
     seed: Seed = 0,
 ) -> None:
     """Make each generation from the one before, and say what is left of the real table."""
+    from vicinal._law_syntax import parse_laws
     from vicinal.report import measure_collapse
-    from vicinal.report.laws import parse_laws
 
     check_reports(output=output, json=json)
     laws = parse_laws(weights)
@@ -178,7 +178,7 @@ def tune(
     target: Target = None,
     limit: Annotated[
         float,
-        typer.Option(help="Most of the rows that may lie closer to learnt ones; 0.5 is ideal."),
+        typer.Option(help="Most of the rows that may lie closer to learned ones; 0.5 is ideal."),
     ] = 0.55,
     rows: Annotated[int, typer.Option(help="Rows to learn from, at most.")] = 10_000,
     repeats: Annotated[int, typer.Option(help="How often to split and draw anew.")] = 1,

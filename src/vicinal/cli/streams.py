@@ -96,7 +96,7 @@ def check_stream(output: str, others: Mapping[str, object]) -> None:
                 "--memory, --resume or a folder to write to. Leave it out, or name one file to "
                 "read and one to write."
             )
-    from vicinal.table.files import SUFFIXES
+    from vicinal.io import SUFFIXES
 
     if any(output.lower().endswith(suffix) for suffix in SUFFIXES) and not os.path.isdir(output):
         raise ValueError(
@@ -143,7 +143,7 @@ def stream(
     address : str, optional
         Of a Ray cluster.
     save_model : Path, optional
-        Where to keep what was learnt.
+        Where to keep what was learned.
     """
     from vicinal.table.stream import stream_table
     from vicinal.table.stream.output import staging_of
@@ -208,7 +208,7 @@ def _summary(done: Streamed) -> str:
     model = done.model
     if model is None:
         return ""
-    pool = model._learnt.rows
+    pool = model._learned.rows
     with open_parquet(f"{done.output}/{part_name(0)}") as file:
         first = next(file.iter_batches(COMPARED))
     import pyarrow as pa

@@ -50,7 +50,7 @@ def table(
     ] = None,
     target: Target = None,
     privacy: Annotated[
-        str, typer.Option(help="low, balanced, high or highest: how far rows stay from real ones.")
+        str, typer.Option(help="off, balanced, high or max: how far rows stay from real ones.")
     ] = "balanced",
     within: Annotated[
         list[str] | None, typer.Option(help="Column whose groups are never mixed.")
@@ -70,7 +70,7 @@ def table(
         float | None, typer.Option(help="EpBeta's distance from the left row, 0 to 1.")
     ] = None,
     eps: Annotated[float | None, typer.Option(help="EpBeta's reach beyond [0, 1].")] = None,
-    neighbours: Annotated[int | None, typer.Option(help="Size of a neighbourhood.")] = None,
+    neighbors: Annotated[int | None, typer.Option(help="Size of a neighborhood.")] = None,
     categories: Annotated[
         str | None, typer.Option(help="parent or columnwise: where categories come from.")
     ] = None,
@@ -82,7 +82,7 @@ def table(
         Path | None, typer.Option(help="Write a full report: .html, .json, .txt or .md.")
     ] = None,
     save_model: Annotated[
-        Path | None, typer.Option(help="Keep the learnt synthesizer (it holds the rows).")
+        Path | None, typer.Option(help="Keep the learned synthesizer (it holds the rows).")
     ] = None,
     plan: Annotated[
         Path | None, typer.Option(help="Write which rows were mixed to this table file.")
@@ -105,9 +105,9 @@ def table(
     With --memory, --pool, --resume, many files or a folder to write to, rows are read and written
     piece by piece, and the output is a folder of Parquet files.
     """
+    from vicinal.io import check_folder, check_output, write_table
+    from vicinal.io.remote import is_remote, local_path
     from vicinal.table import TableSynthesizer
-    from vicinal.table.files import check_folder, check_output, write_table
-    from vicinal.table.stream.remote import is_remote, local_path
 
     output = local_path(output)
     pieces = asks_for_stream(
@@ -137,7 +137,7 @@ def table(
         marginals=marginals,
         within=within,
         target=target,
-        neighbours=neighbours,
+        neighbors=neighbors,
         categories=categories,
         kinds=parse_kinds(column),
         identifiers=identifiers,
@@ -225,8 +225,8 @@ def _summary(
         real = real.filter(rows_matching(real, parse_where(where)))
     recipe = synthesizer.recipe_
     how = f"method {recipe.method}, weights {recipe.weights}, marginals {recipe.marginals}"
-    if recipe.method == "neighbourhood":
-        how += f", neighbours {recipe.neighbours}"
+    if recipe.method == "neighborhood":
+        how += f", neighbors {recipe.neighbors}"
     if recipe.within:
         how += f", within {', '.join(recipe.within)}"
     return f"{how}\n\n{compare(real, synthetic, synthesizer.columns_).summary()}"

@@ -53,8 +53,8 @@ def check_parts(output: str, resume: bool, engine: str, of_ray: Mapping[str, Any
     ImportError
         If Ray is not installed, and asked for.
     """
-    from vicinal.table.files import SUFFIXES
-    from vicinal.text.augmentation.engines import check_engine, check_target
+    from vicinal.io import SUFFIXES
+    from vicinal.text.augment.engines import check_engine, check_target
 
     if any(output.lower().endswith(suffix) for suffix in SUFFIXES) and not os.path.isdir(output):
         name = os.path.basename(output).split(".")[0] or "made"
@@ -115,11 +115,11 @@ def write_parts(
     output : str
         Folder.
     settings : mapping
-        Of :func:`vicinal.text.augmentation.cluster.augment_parts`.
+        Of :func:`vicinal.text.augment.cluster.augment_parts`.
     """
+    from vicinal.io.remote import is_remote, local_path
     from vicinal.table.stream.output import staging_of
-    from vicinal.table.stream.remote import is_remote, local_path
-    from vicinal.text.augmentation.cluster import augment_parts
+    from vicinal.text.augment.cluster import augment_parts
 
     try:
         with _showing(n) as show:
@@ -146,7 +146,7 @@ def write_parts(
 @contextmanager
 def _showing(total: int) -> Iterator[Callable[[int, int], None]]:
     """Give a function that shows how far the work is, where somebody is watching."""
-    from vicinal.text.augmentation.showing import counting
+    from vicinal.text.augment.showing import counting
 
     with counting("Writing", total, None) as tell:
         yield lambda done, _total: tell(done)

@@ -35,7 +35,7 @@ from vicinal.cli.textparts import asks_for_parts, check_alone, check_parts, writ
 
 if TYPE_CHECKING:
     from vicinal.pairing import Pairing
-    from vicinal.text.augmentation import Augmented, Morph
+    from vicinal.text.augment import Augmented, Morph
 
 __all__ = ["morph", "text"]
 
@@ -85,7 +85,7 @@ def morph(
             "llm needs sentences to be aligned on: --align-on FILE, one to a line. Or give an "
             "inverter that is aligned, with --inverter."
         )
-    from vicinal.text.augmentation.morphing import morph as between
+    from vicinal.text.augment.interpolate import morph as between
 
     writer = make_inverter(wanted, [], seed)
     keep_inverter(writer, save_inverter)
@@ -143,7 +143,7 @@ def text(
             "within-class or none."
         ),
     ] = "filter",
-    lopsided: Annotated[
+    label_threshold: Annotated[
         float, typer.Option(help="Label weight from which on a sentence has to be of its class.")
     ] = 0.7,
     keep: Annotated[
@@ -189,8 +189,8 @@ def text(
     partners are looked for among 4,096 texts at a time, and the output is a folder of Parquet
     files.
     """
-    from vicinal.table.files import check_output, write_table
-    from vicinal.text.augmentation.guard import GUARDS, check_keep
+    from vicinal.io import check_output, write_table
+    from vicinal.text.augment.label_check import GUARDS, check_keep
 
     on_ray = {"ray": engine != "local", "address": address, "workers": workers, "gpus": gpus}
     parts = asks_for_parts(output, resume=resume, **on_ray)
@@ -205,7 +205,7 @@ def text(
     if report is not None:
         _check_report(report)
     check_choice("guard", guard, GUARDS)
-    check_number("lopsided", lopsided, low=0.5, high=1, open_low=True)
+    check_number("label_threshold", label_threshold, low=0.5, high=1, open_low=True)
     check_keep(keep, guard)
     _check_common(candidates, rank, recombine, seed)
     chosen = _pairing(pairing, tau, metric)
@@ -216,13 +216,13 @@ def text(
     texts, labels = read_labelled(source, text, label)
     import pyarrow as pa
 
-    from vicinal.text.augmentation.augmenting import augment
+    from vicinal.text.augment.augmenting import augment
 
     settings: dict[str, Any] = {
         "pairing": chosen,
         "weights": weights,
         "guard": guard,
-        "lopsided": lopsided,
+        "label_threshold": label_threshold,
         "keep": keep,
         "candidates": candidates,
         "rank": rank,
@@ -251,9 +251,9 @@ def text(
 
 
 def _check_common(candidates: int, rank: str, recombine: int, seed: int) -> None:
-    from vicinal.text.augmentation.writing import Choosing
+    from vicinal.text.augment.writing import SelectionConfig
 
-    Choosing(candidates, rank, recombine).check()
+    SelectionConfig(candidates, rank, recombine).check()
     check_count("seed", seed, low=0)
 
 

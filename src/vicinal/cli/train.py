@@ -15,7 +15,7 @@ from vicinal.cli.options import Source
 from vicinal.cli.reports import check_report
 
 if TYPE_CHECKING:
-    from vicinal.text.classify.comparison import Comparison
+    from vicinal.text.classifier.comparison import Comparison
 
 __all__ = ["train"]
 
@@ -64,7 +64,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a text classifier, mixing texts as it learns; or compare ways to."""
-    from vicinal.text.classify.recipes import METHODS
+    from vicinal.text.classifier.recipes import METHODS
     from vicinal.text.models import check_installed
 
     methods = [check_choice("method", one.strip(), METHODS) for one in method.split(",")]
@@ -80,7 +80,7 @@ def train(
                 f"output keeps one classifier, got {len(methods)} methods and {seeds} seeds. "
                 "Choose one method and one seed, or leave output out."
             )
-        from vicinal.text.classify.saving import check_target
+        from vicinal.text.classifier.saving import check_target
 
         check_target(output)
     if report is not None:
@@ -130,7 +130,7 @@ def _compare(
     seed: int,
     settings: dict[str, Any],
 ) -> Comparison:
-    from vicinal.text.classify.comparison import compare_methods
+    from vicinal.text.classifier.comparison import compare_methods
 
     def say(name: str, number: int, f1: float) -> None:
         if sys.stderr.isatty():
@@ -150,7 +150,7 @@ def _train(
     output: Path | None,
 ) -> Comparison:
     """Train once, keep the classifier if asked to, and say how good it is."""
-    from vicinal.text.classify.comparison import compare_methods
+    from vicinal.text.classifier.comparison import compare_methods
 
     kept: list[Any] = []
     found = compare_methods(
@@ -165,14 +165,14 @@ def _train(
     typer.echo(found.summary())
     if output is not None:
         kept[0].save(output)
-        aside = "" if measured is not None else " (it has not learnt from those put aside)"
+        aside = "" if measured is not None else " (it has not learned from those put aside)"
         typer.echo(f"\nClassifier: {output}{aside}.")
     return found
 
 
 def _write(found: Comparison, path: Path) -> None:
-    from vicinal.report.plain import write_json
-    from vicinal.table.files import replacing
+    from vicinal.io import replacing
+    from vicinal.page.plain import write_json
 
     suffix = path.suffix.lower()
     if suffix == ".json":
@@ -186,9 +186,9 @@ def _write(found: Comparison, path: Path) -> None:
 
 def _write_page(found: Comparison, path: Path) -> None:
     """Write a comparison as one self-contained page."""
-    from vicinal.report.estimate import Estimate
-    from vicinal.report.page import write_page
-    from vicinal.report.page.charts.intervals import IntervalRow, interval_rows
+    from vicinal._stats import Estimate
+    from vicinal.page.charts.intervals import IntervalRow, interval_rows
+    from vicinal.page.frame import write_page
 
     drawn = [
         IntervalRow("", one.method, Estimate(one.mean, one.mean - one.half, one.mean + one.half))

@@ -1,4 +1,4 @@
-"""Small real data sets that come with the package; sources and licences are in ``README.md``."""
+"""Small real data sets that come with the package; sources and licenses are in ``README.md``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-from vicinal.nn.batches import MixupCollator as MixupCollator
-from vicinal.nn.batches import PairBatchSampler as PairBatchSampler
-from vicinal.nn.config import Mixup as Mixup
-from vicinal.nn.hidden import HiddenMixup as HiddenMixup
-from vicinal.nn.loss import MixedTarget as MixedTarget
-from vicinal.nn.loss import soft_cross_entropy as soft_cross_entropy
-from vicinal.nn.trainer import MixupTrainer as MixupTrainer
+from .batches import MixupCollator as MixupCollator
+from .batches import PairBatchSampler as PairBatchSampler
+from .config import MixupConfig as MixupConfig
+from .hidden import HiddenMixup as HiddenMixup
+from .loss import MixedTarget as MixedTarget
+from .loss import soft_cross_entropy as soft_cross_entropy
+from .trainer import MixupTrainer as MixupTrainer

@@ -23,7 +23,7 @@ HIDDEN_NAMES = ("hidden_states", "x", "src", "input", "inputs")
 
 
 @dataclass(frozen=True, eq=False)
-class Anatomy:
+class ModelParts:
     """The parts of a model that mixing touches.
 
     ``layers`` are in the order of use. Where ``shared`` is true the same module runs more than
@@ -44,12 +44,12 @@ class Anatomy:
     pad_token_id: int | None
 
 
-def dissect(
+def find_parts(
     model: nn.Module,
     layers: str | Sequence[nn.Module] | None,
     encoder: str | None,
     head: str | None,
-) -> Anatomy:
+) -> ModelParts:
     """Find encoder, layers and head of a model, or say which argument names them."""
     _refuse_wrappers(model)
     _refuse_two_stacks(model)
@@ -65,7 +65,7 @@ def dissect(
     shared = albert or len({id(module) for module in stack}) < len(stack)
     n_layers = int(getattr(config, "num_hidden_layers", 0)) if albert else len(stack)
     owner = path[-1] if path and layers is None else None
-    return Anatomy(
+    return ModelParts(
         layers=tuple(dict.fromkeys(stack)),
         n_layers=n_layers,
         shared=shared,

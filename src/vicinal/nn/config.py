@@ -12,11 +12,11 @@ from vicinal._checks import check_choice, check_count, check_number
 from vicinal.pairing import Pairing, Permutation
 from vicinal.weights import Beta, WeightLaw
 
-__all__ = ["Mixup"]
+__all__ = ["MixupConfig"]
 
 
 @dataclass(frozen=True)
-class Mixup:
+class MixupConfig:
     """Who mixes with whom, by how much, where, and when.
 
     Parameters
@@ -50,7 +50,7 @@ class Mixup:
     Examples
     --------
     >>> from vicinal import EpBeta
-    >>> mixup = Mixup(weights=EpBeta(0.1), layers=[3, 6])
+    >>> mixup = MixupConfig(weights=EpBeta(0.1), layers=[3, 6])
     >>> mixup.choices(6)
     (3, 6)
     """

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from vicinal._checks import check_choice, check_count
-from vicinal.nn._discover import Anatomy, dissect, mask_slots, refuse_compiled
+from vicinal.nn._discover import ModelParts, find_parts, mask_slots, refuse_compiled
 from vicinal.nn._rows import as_lam, as_perm, count_rows, union_mask
 from vicinal.nn._step import Inputs, Step
 
@@ -117,7 +117,7 @@ class HiddenMixup:
         head: str | None = None,
         symmetric: bool = True,
     ) -> None:
-        self._parts: Anatomy = dissect(model, layers, encoder, head)
+        self._parts: ModelParts = find_parts(model, layers, encoder, head)
         self._model = model
         self._symmetric = bool(symmetric)
         self._handles: list[Any] = []

@@ -18,7 +18,7 @@ from vicinal._random import Seeds
 from vicinal.geometry import rowwise_distance
 from vicinal.nn._embeddings import Embeddings
 from vicinal.nn.batches import PairBatchSampler, looks_at_rows
-from vicinal.nn.config import Mixup
+from vicinal.nn.config import MixupConfig
 from vicinal.nn.hidden import HiddenMixup
 from vicinal.nn.loss import soft_cross_entropy
 
@@ -41,8 +41,8 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     ----------
     *args : object
         As of the Trainer.
-    mixup : Mixup, optional
-        The recipe; ``Mixup()`` where left out.
+    mixup : MixupConfig, optional
+        The recipe; ``MixupConfig()`` where left out.
     embeddings : array_like of shape (n_rows, n_features), optional
         One row for each training row, for a pairing that looks at rows. Left out, the model
         itself embeds them (mean of the last hidden states) before training and every
@@ -59,7 +59,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
 
     Attributes
     ----------
-    mixup : Mixup
+    mixup : MixupConfig
         The recipe.
 
     Raises
@@ -86,7 +86,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     def __init__(
         self,
         *args: Any,
-        mixup: Mixup | None = None,
+        mixup: MixupConfig | None = None,
         embeddings: npt.ArrayLike | None = None,
         class_weights: npt.ArrayLike | None = None,
         accuracy_rows: int | None = None,
@@ -95,9 +95,9 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         head: str | None = None,
         **kwargs: Any,
     ) -> None:
-        self.mixup = Mixup() if mixup is None else mixup
-        if not isinstance(self.mixup, Mixup):
-            raise TypeError(f"mixup must be a vicinal.nn.Mixup, got {mixup!r}.")
+        self.mixup = MixupConfig() if mixup is None else mixup
+        if not isinstance(self.mixup, MixupConfig):
+            raise TypeError(f"mixup must be a vicinal.nn.MixupConfig, got {mixup!r}.")
         super().__init__(*args, **kwargs)
         self.model_accepts_loss_kwargs = False
         if getattr(self.args, "torch_compile", False):
@@ -165,10 +165,10 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         if bad.any():
             raise ValueError(
                 f"class_weights must be finite numbers of at least 0, got {weights[bad][0]:g} for "
-                f"class {int(bad.int().argmax())}. A class of weight 0 is not learnt."
+                f"class {int(bad.int().argmax())}. A class of weight 0 is not learned."
             )
         if not weights.any():
-            raise ValueError("class_weights are all 0, so that nothing is learnt. Raise some.")
+            raise ValueError("class_weights are all 0, so that nothing is learned. Raise some.")
         return weights
 
     def train(self, *args: Any, **kwargs: Any) -> Any:

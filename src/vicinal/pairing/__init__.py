@@ -9,7 +9,7 @@ preserves covariance, any of them keeps it, near or far (see ``docs/theory.md``)
 from vicinal.pairing.distant import AcrossGroup, Farthest, Nearest
 from vicinal.pairing.permutations import (
     LocalPermutation,
-    Neighbourhood,
+    Neighborhood,
     Pairing,
     ParentSource,
     Permutation,
@@ -24,7 +24,7 @@ __all__ = [
     "Farthest",
     "LocalPermutation",
     "Nearest",
-    "Neighbourhood",
+    "Neighborhood",
     "Pairing",
     "ParentSource",
     "Permutation",

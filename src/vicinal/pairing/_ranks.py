@@ -243,11 +243,11 @@ def _draw(
     starts: Any,
     stops: Any,
     limits: Any,
-    patience: Any,
+    max_attempts: Any,
     words: Any,
     out: Any,
 ) -> None:
-    """Draw candidates until one scores above the limit, or take the best of ``patience``."""
+    """Draw candidates until one scores above the limit, or take the best of ``max_attempts``."""
     step = np.uint64(0x9E3779B97F4A7C15)
     n = len(right)
     for i in range(len(words)):
@@ -256,7 +256,7 @@ def _draw(
         state = words[i]
         for draw in range(out.shape[1]):
             best, best_at = np.float32(-np.inf), np.int64(-1)
-            for _ in range(patience[i]):
+            for _ in range(max_attempts[i]):
                 state += step
                 at = _below(_mix(state), size)
                 j = at if at < start else at + (stop - start)
@@ -346,14 +346,14 @@ def draw_beyond(
         Row numbers. Where ``32 / share`` candidates brought none, the best of them.
     """
     words = rng.integers(0, 2**64, len(anchors), dtype=np.uint64)
-    patience = np.ceil(PATIENCE / share).clip(max=2**31).astype(np.int64)
+    max_attempts = np.ceil(PATIENCE / share).clip(max=2**31).astype(np.int64)
     out = np.empty((len(anchors), draws), np.int32)
 
     def work(first: int, last: int) -> None:
         at = slice(first, last)
         left = scores.left(anchors[at])
         bounds = starts[at], stops[at], limits[at]
-        _draw(left, scores.right, *bounds, patience[at], words[at], out[at])
+        _draw(left, scores.right, *bounds, max_attempts[at], words[at], out[at])
 
     for_chunks(work, len(anchors), 1024)
     return out

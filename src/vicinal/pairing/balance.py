@@ -1,8 +1,8 @@
-"""Neighbours drawn fairly: every row is a partner as often as every other.
+"""Neighbors drawn fairly: every row is a partner as often as every other.
 
 Some rows are near to many others and some to none, so partners drawn evenly from the nearest
-neighbours are not distributed as the data: the middle gains and the edge fades. Sinkhorn's
-scaling mends it. It finds the chances of drawing each neighbour, zero outside the neighbourhood,
+neighbors are not distributed as the data: the middle gains and the edge fades. Sinkhorn's
+scaling mends it. It finds the chances of drawing each neighbor, zero outside the neighborhood,
 under which rows draw with chances that add up to 1 and are drawn with chances that add up to 1.
 Partners, taken together, are then distributed as the data, which is all that a covariance
 preserving law asks of them: near partners keep mean and covariance as far ones do.
@@ -17,23 +17,23 @@ import numpy.typing as npt
 
 from vicinal._compiled import compiled
 
-__all__ = ["FairNeighbours"]
+__all__ = ["FairNeighbors"]
 
 #: Rounds of Sinkhorn's scaling, at most, and the largest error of a row's total to stop at.
 ROUNDS = 1000
 TOLERANCE = 0.01
-#: Weight of a row as its own neighbour, next to 1 for the others. It must not be 0, or the
+#: Weight of a row as its own neighbor, next to 1 for the others. It must not be 0, or the
 #: scaling may have no solution: a row that nobody is near to has only itself.
 SELF_WEIGHT = 0.1
 
 
-class FairNeighbours:
-    """Chances of drawing each neighbour of each row.
+class FairNeighbors:
+    """Chances of drawing each neighbor of each row.
 
     Parameters
     ----------
     near : ndarray of int32, shape (n_rows, k)
-        Neighbours of each row, itself left out.
+        Neighbors of each row, itself left out.
 
     Attributes
     ----------

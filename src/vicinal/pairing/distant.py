@@ -189,7 +189,7 @@ class Farthest(_ByDistance):
         any other row.
     metric : {"hyperbolic", "euclidean", "cosine", "stereographic"}, default "hyperbolic"
         Distance, see :func:`vicinal.geometry.pairwise_distance`. Hyperbolic needs rows of
-        different norms: embeddings that are *not* normalised.
+        different norms: embeddings that are *not* normalized.
     curvature : float, default -1.0
         Curvature of "hyperbolic" (below 0) and "stereographic".
     method : {"auto", "exact", "sketch"}, default "auto"
@@ -199,7 +199,7 @@ class Farthest(_ByDistance):
         error. "auto" is exact up to 50,000 rows. Up to 4096 rows all are.
     refresh : int, optional
         In training: embed the rows anew after so many epochs, in place of the recipe's
-        :attr:`vicinal.nn.Mixup.refresh`.
+        :attr:`vicinal.nn.MixupConfig.refresh`.
     balanced : bool, default False
         Whether partners are a permutation of the rows, new for each pass. Without it a few
         outlying rows are the partners of many, and no law keeps the covariance; with it a
@@ -318,14 +318,14 @@ class Nearest(_ByDistance):
     """Partners drawn evenly among the nearest rows, by any distance.
 
     Rows in the middle are partners of many and rows at the edge of few, so no law keeps the
-    covariance; :class:`vicinal.Neighbourhood` and :class:`vicinal.LocalPermutation` see to that.
+    covariance; :class:`vicinal.Neighborhood` and :class:`vicinal.LocalPermutation` see to that.
 
     Parameters
     ----------
     k : int, optional
         Number of nearest other rows to draw from; fewer than there are rows. All pairs are
         compared, in float32: in clusters that are thousands of times narrower than they are
-        apart, neighbours within a cluster are told apart badly.
+        apart, neighbors within a cluster are told apart badly.
     tau : float, optional
         In place of ``k``: share of the other rows, in (0, 1].
     metric : {"euclidean", "cosine", "hyperbolic", "stereographic"}, default "euclidean"

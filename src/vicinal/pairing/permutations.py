@@ -26,14 +26,14 @@ from vicinal.pairing._rounds import (
     permuting_source,
     tabled_source,
 )
-from vicinal.pairing.neighbours import kd_leaves, nearest_rows
+from vicinal.pairing.neighbors import kd_leaves, nearest_rows
 
 if TYPE_CHECKING:
-    from vicinal.pairing.balance import FairNeighbours
+    from vicinal.pairing.balance import FairNeighbors
 
 __all__ = [
     "LocalPermutation",
-    "Neighbourhood",
+    "Neighborhood",
     "Pairing",
     "ParentSource",
     "Permutation",
@@ -184,7 +184,7 @@ class Permutation(Pairing):
     Parameters
     ----------
     blocks : bool, optional
-        Whether to draw the permutation in two levels: blocks of 64 neighbouring rows, then rows
+        Whether to draw the permutation in two levels: blocks of 64 neighboring rows, then rows
         within each block, then a random offset. A processor fetches such partners several times
         faster. The partner of a row is still uniform over all rows, but the 64 rows of a block
         share a partner block, so on data sorted by some column the cross moments of pairs vary as
@@ -363,10 +363,10 @@ class LocalPermutation(Pairing):
 
 
 @dataclass(frozen=True)
-class Neighbourhood(Pairing):
-    """Partners drawn from the k nearest neighbours of each row.
+class Neighborhood(Pairing):
+    """Partners drawn from the k nearest neighbors of each row.
 
-    Neighbours are drawn with chances under which every row is drawn as often as every other
+    Neighbors are drawn with chances under which every row is drawn as often as every other
     (see :mod:`vicinal.pairing.balance`), so that partners, taken together, are distributed as
     the data, and a law that preserves covariance keeps it here too. Partners are drawn
     independently: they may repeat, or now and then be the row itself.
@@ -374,11 +374,11 @@ class Neighbourhood(Pairing):
     Parameters
     ----------
     k : int, default 20
-        Size of the neighbourhood. Exact up to 50,000 rows, approximate above.
+        Size of the neighborhood. Exact up to 50,000 rows, approximate above.
 
     Examples
     --------
-    >>> partners = Neighbourhood(1).pair([[0.0], [0.1], [5.0], [5.1]], random_state=0)
+    >>> partners = Neighborhood(1).pair([[0.0], [0.1], [5.0], [5.1]], random_state=0)
     >>> (partners // 2).tolist()
     [0, 0, 1, 1]
     """
@@ -390,17 +390,17 @@ class Neighbourhood(Pairing):
 
     def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions."""
-        from vicinal.pairing.balance import FairNeighbours
+        from vicinal.pairing.balance import FairNeighbors
 
-        X = as_points("Neighbourhood", rows)
-        near = FairNeighbours(nearest_rows(X, self.k, rng=seeds.generator(_TREES)))
-        return neighbour_source(near, n_samples, n_parents, seeds)
+        X = as_points("Neighborhood", rows)
+        near = FairNeighbors(nearest_rows(X, self.k, rng=seeds.generator(_TREES)))
+        return neighbor_source(near, n_samples, n_parents, seeds)
 
 
-def neighbour_source(
-    near: FairNeighbours, n_samples: int, n_parents: int, seeds: Seeds
+def neighbor_source(
+    near: FairNeighbors, n_samples: int, n_parents: int, seeds: Seeds
 ) -> ParentSource:
-    """Return the source that draws partners from known neighbours."""
+    """Return the source that draws partners from known neighbors."""
     rounds = Rounds(len(near), n_samples, seeds)
 
     def source(start: int, stop: int) -> IndexArray:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vicinal._random import RandomState, Seeds
+from vicinal.page.frame import Page
+from vicinal.page.plain import to_plain
+from vicinal.page.result import Result
 from vicinal.report.fidelity import Fidelity, measure_fidelity
-from vicinal.report.page import Page
-from vicinal.report.plain import to_plain
 from vicinal.report.privacy.measure import Privacy, measure_privacy
-from vicinal.report.result import Result
 from vicinal.report.tables import Tables, align
 from vicinal.report.utility.measure import Utility, measure_utility
 from vicinal.report.verdict import Verdict, judge
@@ -60,7 +60,7 @@ class WeightPicture:
 
     @classmethod
     def of_plan(cls, plan: MixPlan, law: str = "") -> WeightPicture:
-        """Summarise the weights of a plan; of two parents, those of the left ones."""
+        """Summarize the weights of a plan; of two parents, those of the left ones."""
         weights = plan.weights[:, 0] if plan.n_parents == 2 else plan.weights.ravel(order="K")
         low, high = float(weights.min()), float(weights.max())
         ends = (low, high) if high > low else (low - 0.5, high + 0.5)
@@ -150,7 +150,7 @@ def evaluate(
     Parameters
     ----------
     real : pandas, Polars or PyArrow table
-        The rows that the generator learnt from.
+        The rows that the generator learned from.
     synthetic : pandas, Polars or PyArrow table
         What it made; the same columns, but for identifiers and free text, which are not compared.
     holdout : pandas, Polars or PyArrow table, optional
@@ -187,9 +187,9 @@ def evaluate(
     >>> from vicinal.table import TableSynthesizer
     >>> rng = np.random.default_rng(0)
     >>> table = pa.table({"x": rng.normal(size=600), "y": rng.choice(["a", "b"], 600)})
-    >>> learnt, unseen = table[:300], table[300:]
-    >>> synthetic = TableSynthesizer(random_state=0).fit(learnt).sample()
-    >>> report = evaluate(learnt, synthetic, unseen)
+    >>> learned, unseen = table[:300], table[300:]
+    >>> synthetic = TableSynthesizer(random_state=0).fit(learned).sample()
+    >>> report = evaluate(learned, synthetic, unseen)
     >>> report.fidelity.quality > 0.9
     True
     """
@@ -222,7 +222,7 @@ def _measure(tables: Tables, plan: MixPlan | None, seeds: Seeds) -> Report:
     if not given:
         notes = (
             "No hold-out was given, so half of the real rows stand in for one. If the generator "
-            "learnt from them too, figures that compare with unseen rows prove nothing. Give "
+            "learned from them too, figures that compare with unseen rows prove nothing. Give "
             "rows that it never saw.",
         )
     picture = None if plan is None else WeightPicture.of_plan(plan)
@@ -262,9 +262,9 @@ def audit(
     synthesizer : TableSynthesizer
         A fitted one.
     table : pandas, Polars or PyArrow table
-        What it learnt from.
+        What it learned from.
     synthetic : pandas, Polars or PyArrow table, optional
-        What it made; drawn, as many rows as it learnt, where left out.
+        What it made; drawn, as many rows as it learned, where left out.
     plan : MixPlan, optional
         The plan of ``synthetic``.
     where : str, sequence of str or mapping, optional
@@ -311,7 +311,7 @@ def audit(
     if met is not None:  # as many of the rows that meet it in each
         order = order[np.argsort(~met.to_numpy()[order], kind="stable")]
         halves = order[::2], order[1::2]
-    learnt, unseen = (rows.take(np.sort(part)) for part in halves)
+    learned, unseen = (rows.take(np.sort(part)) for part in halves)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         aligned = align(kept, synthetic, columns=synthesizer.columns_)
@@ -323,23 +323,23 @@ def audit(
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # said of the whole table before
-        twin = type(synthesizer)(**synthesizer.get_params()).fit(learnt)
+        twin = type(synthesizer)(**synthesizer.get_params()).fit(learned)
         drawn = twin.sample(where=where, random_state=seeds.generator(_TWIN))
     if where is not None:
-        learnt, unseen = (
-            part.filter(rows_matching(part, parse_where(where))) for part in (learnt, unseen)
+        learned, unseen = (
+            part.filter(rows_matching(part, parse_where(where))) for part in (learned, unseen)
         )
     with warnings.catch_warnings(record=True) as later:
         warnings.simplefilter("always", UserWarning)
         tables = align(
-            learnt, drawn, unseen, target=synthesizer.target, columns=synthesizer.columns_
+            learned, drawn, unseen, target=synthesizer.target, columns=synthesizer.columns_
         )
         report = _measure(tables, None, seeds)
     picture = None
     if plan is not None:
         picture = WeightPicture.of_plan(plan, str(synthesizer.recipe_.weights))
     note = (
-        f"Privacy and utility are those of a twin: the same settings learnt {learnt.num_rows:,} "
+        f"Privacy and utility are those of a twin: the same settings learned {learned.num_rows:,} "
         f"of the rows, and the other {unseen.num_rows:,} stayed unseen."
     )
     report = replace(report, fidelity=fidelity, weights=picture, notes=(note, *report.notes))

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import check_column
-from vicinal.table.columns import MIXED_KINDS, Column, detect_columns, kind_of_type
 from vicinal.table.frames import to_arrow
 from vicinal.table.numbers import to_floats
+from vicinal.table.schema import MIXED_KINDS, Column, detect_columns, kind_of_type
 
 __all__ = ["FEW_ROWS", "Part", "Tables", "align", "check_target"]
 
@@ -79,7 +79,7 @@ class Tables:
     levels : tuple of tuple
         Values of each categorical column, in the order of their codes.
     real, synthetic : Part
-        The rows a generator learnt from, and those it made.
+        The rows a generator learned from, and those it made.
     holdout : Part or None
         Rows it never saw.
     target : str or None

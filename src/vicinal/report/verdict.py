@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from vicinal.report.estimate import Estimate
+from vicinal._stats import Estimate
 from vicinal.report.fidelity import Fidelity
 from vicinal.report.privacy import Privacy
 from vicinal.report.utility import Utility
@@ -21,7 +21,7 @@ AUTHENTIC_GRADES = (0.9, 0.7)
 #: More exact copies than unseen rows have by this share of all rows are never good.
 COPIES_MARGIN = 0.001
 
-#: What models reach that learnt nothing.
+#: What models reach that learned nothing.
 GUESS = {"AUC": 0.5, "R2": 0.0}
 
 
@@ -131,7 +131,7 @@ def _privacy_figure(found: Privacy) -> VerdictFigure:
     if found.holdout_is == "given":
         figure = found.closer
         grade = _grade(-figure.value, (-CLOSER_GRADES[0], -CLOSER_GRADES[1]))
-        says = "Share of rows closer to a row learnt from than to an unseen one; 0.5 is ideal."
+        says = "Share of rows closer to a row learned from than to an unseen one; 0.5 is ideal."
     else:
         figure = found.authenticity
         baseline = found.authenticity_baseline

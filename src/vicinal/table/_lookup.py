@@ -1,4 +1,4 @@
-"""The compiled inner loop of :class:`vicinal.table.latent.NormalScores`."""
+"""The compiled inner loop of :class:`vicinal.table.marginals.NormalScores`."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ def row_space(
     rng: np.random.Generator,
     stretch: Sequence[float] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Return rows as points: standardised scores, and an axis for each common level.
+    """Return rows as points: standardized scores, and an axis for each common level.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ __all__ = ["Effect", "take_effects"]
 #: Levels of a category that have an effect of their own, and of all categories together.
 EFFECT_LEVELS = 40
 EFFECT_LEVELS_IN_ALL = 256
-#: Rows, about, from which effects are learnt.
+#: Rows, about, from which effects are learned.
 EFFECT_ROWS = 50_000
 #: Rows of no effect that each level is averaged with: rare levels say little.
 RIDGE = 10.0

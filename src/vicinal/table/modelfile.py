@@ -1,4 +1,4 @@
-"""A learnt synthesizer in one file: Arrow for the rows, JSON for the rest."""
+"""A learned synthesizer in one file: Arrow for the rows, JSON for the rest."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ import pyarrow as pa
 
 from vicinal import __version__
 from vicinal._random import Seeds
-from vicinal.table.columns import Column
-from vicinal.table.files import check_folder, replacing
-from vicinal.table.pool import Recipe
-from vicinal.table.whole import Whole
+from vicinal.io import check_folder, replacing
+from vicinal.table.population import Whole
+from vicinal.table.schema import Column
+from vicinal.table.training_rows import Recipe
 from vicinal.weights import law_from_spec
 
-__all__ = ["FORMAT", "Learnt", "load", "plain_settings", "save"]
+__all__ = ["FORMAT", "Learned", "load", "plain_settings", "save"]
 
 #: Raised when files of an earlier format can no longer be read as they are.
 FORMAT = 2
 
 _KEY = b"vicinal-model"
-_ORDER = "vicinal:row"  # column with the row numbers of the learnt table
+_ORDER = "vicinal:row"  # column with the row numbers of the learned table
 
 
 @dataclass(frozen=True)
-class Learnt:
+class Learned:
     """All that a synthesizer knows of a table.
 
     Attributes
     ----------
     rows : pyarrow.Table
-        The learnt rows, shuffled, without text.
+        The learned rows, shuffled, without text.
     order : ndarray of int, shape (n_rows,)
         Row number in the table as it was given.
     columns : list of Column
@@ -61,8 +61,8 @@ class Learnt:
     whole: Whole | None = None
 
 
-def save(path: str | PathLike[str], settings: dict[str, Any], learnt: Learnt) -> None:
-    """Write what was learnt, whole or not at all.
+def save(path: str | PathLike[str], settings: dict[str, Any], learned: Learned) -> None:
+    """Write what was learned, whole or not at all.
 
     Parameters
     ----------
@@ -70,21 +70,21 @@ def save(path: str | PathLike[str], settings: dict[str, Any], learnt: Learnt) ->
         Where.
     settings : dict
         Arguments of the synthesizer.
-    learnt : Learnt
-        What it learnt.
+    learned : Learned
+        What it learned.
     """
     check_folder(path)
     facts = {
         "format": FORMAT,
         "vicinal": __version__,
         "settings": plain_settings(settings),
-        "seed": learnt.seeds.entropy,
-        "recipe": vars(learnt.recipe) | {"weights": learnt.recipe.weights.spec()},
-        "columns": [column.as_dict() for column in learnt.columns],
-        "schema": base64.b64encode(learnt.schema.serialize()).decode(),
-        "whole": None if learnt.whole is None else learnt.whole.as_dict(),
+        "seed": learned.seeds.entropy,
+        "recipe": vars(learned.recipe) | {"weights": learned.recipe.weights.spec()},
+        "columns": [column.as_dict() for column in learned.columns],
+        "schema": base64.b64encode(learned.schema.serialize()).decode(),
+        "whole": None if learned.whole is None else learned.whole.as_dict(),
     }
-    table = learnt.rows.append_column(_ORDER, pa.array(learnt.order))  # the last one
+    table = learned.rows.append_column(_ORDER, pa.array(learned.order))  # the last one
     table = table.replace_schema_metadata({_KEY: json.dumps(facts).encode()})
     options = pa.ipc.IpcWriteOptions(compression="zstd", unify_dictionaries=True)
     with (
@@ -108,19 +108,19 @@ def plain_settings(settings: dict[str, Any]) -> dict[str, Any]:
         The same names.
     """
     weights, seed, within = (settings[name] for name in ("weights", "random_state", "within"))
-    kinds, neighbours = settings["kinds"], settings["neighbours"]
+    kinds, neighbors = settings["kinds"], settings["neighbors"]
     return settings | {
         "weights": None if weights is None else weights.spec(),
         "random_state": int(seed) if isinstance(seed, (int, np.integer)) else None,
         "within": within if within is None or isinstance(within, str) else list(within),
         "kinds": None if kinds is None else dict(kinds),
-        "neighbours": None if neighbours is None else int(neighbours),
+        "neighbors": None if neighbors is None else int(neighbors),
         "exact_moments": bool(settings["exact_moments"]),
     }
 
 
-def load(path: str | PathLike[str]) -> tuple[dict[str, Any], Learnt]:
-    """Read back what was learnt.
+def load(path: str | PathLike[str]) -> tuple[dict[str, Any], Learned]:
+    """Read back what was learned.
 
     Parameters
     ----------
@@ -131,8 +131,8 @@ def load(path: str | PathLike[str]) -> tuple[dict[str, Any], Learnt]:
     -------
     settings : dict
         Arguments of the synthesizer.
-    learnt : Learnt
-        What it learnt.
+    learned : Learned
+        What it learned.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def load(path: str | PathLike[str]) -> tuple[dict[str, Any], Learnt]:
     recipe |= {"weights": law_from_spec(recipe["weights"]), "within": tuple(recipe["within"])}
     last = table.num_columns - 1  # by place: a column of the table may have its name
     rows = table.select(list(range(last))).replace_schema_metadata(None).combine_chunks()
-    return settings, Learnt(
+    return settings, Learned(
         rows=rows,
         order=table.column(last).to_numpy(),
         columns=[Column(**column) for column in facts["columns"]],

@@ -26,7 +26,7 @@ __all__ = [
 Numbers = npt.NDArray[Any]  # int64 or float64
 Mask = npt.NDArray[np.bool_]
 
-#: Decimal places that are recognised and kept.
+#: Decimal places that are recognized and kept.
 MAX_DECIMALS = 6
 
 _INT64 = np.iinfo(np.int64)

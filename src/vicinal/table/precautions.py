@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import check_column
-from vicinal.table.columns import Column
-from vicinal.table.pool import Pool
+from vicinal.table.schema import Column
+from vicinal.table.training_rows import Pool
 
 __all__ = ["check_kept", "warn_of_dropped", "warn_of_single_groups", "without_text"]
 

@@ -39,7 +39,7 @@ def relevance(
 
     Notes
     -----
-    Learnt from 5,000 rows at most; numbers depend neither on threads nor on global state.
+    Learned from 5,000 rows at most; numbers depend neither on threads nor on global state.
     """
     from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 

@@ -16,22 +16,22 @@ from vicinal._random import RandomState, Seeds
 from vicinal.plan import MixPlan
 from vicinal.table import modelfile
 from vicinal.table.buffers import ColumnBuffer
-from vicinal.table.columns import Column, detect_columns
 from vicinal.table.conditions import Condition, Where, parse_where, rows_matching
-from vicinal.table.dial import PARTS, PRIVACY
 from vicinal.table.frames import to_arrow, to_native
-from vicinal.table.modelfile import Learnt
+from vicinal.table.modelfile import Learned
 from vicinal.table.moments import MomentMatch
 from vicinal.table.numbers import check_finite
-from vicinal.table.pool import FEW_VALUES, Pool, Recipe
+from vicinal.table.population import Whole
 from vicinal.table.precautions import (
     check_kept,
     warn_of_dropped,
     warn_of_single_groups,
     without_text,
 )
+from vicinal.table.presets import PARTS, PRIVACY
+from vicinal.table.schema import Column, detect_columns
 from vicinal.table.surrogates import Surrogates
-from vicinal.table.whole import Whole
+from vicinal.table.training_rows import FEW_VALUES, Pool, Recipe
 from vicinal.weights import WeightLaw
 
 __all__ = ["PRIVACY", "TableSynthesizer"]
@@ -50,18 +50,18 @@ class TableSynthesizer:
 
     Parameters
     ----------
-    privacy : {"balanced", "low", "high", "highest"}, default "balanced"
-        One dial for method, weights, categories and neighbours together. "low" mixes two rows
+    privacy : {"balanced", "off", "high", "max"}, default "balanced"
+        One dial for method, weights, categories and neighbors together. "off" mixes two rows
         and keeps most structure. The others mix 8 near rows and take each category from any of
-        them, so that few synthetic rows stay close to one real row: out of a neighbourhood of 60
-        ("balanced"), 150 ("high") or 300 ("highest"). A row that comes out nearer to one of its
+        them, so that few synthetic rows stay close to one real row: out of a neighborhood of 60
+        ("balanced"), 150 ("high") or 300 ("max"). A row that comes out nearer to one of its
         parents than real rows lie to each other is drawn again. None of them is differential
         privacy.
-    method : {"rows", "neighbourhood"}, optional
+    method : {"rows", "neighborhood"}, optional
         Whether partners come from all rows (of a group) or from near ones.
     weights : WeightLaw, optional
         Law of the weights. A two-parent law implies ``method="rows"`` unless you say otherwise,
-        here or by ``neighbours``.
+        here or by ``neighbors``.
     marginals : {"normal-score", "raw"}, default "normal-score"
         "normal-score" mixes Gaussian quantiles of ranks and maps back: each column keeps its
         distribution and range. "raw" mixes the values: mean, variance and covariance are kept
@@ -76,11 +76,11 @@ class TableSynthesizer:
         Whether all categories of a row come from its heaviest parent, or each from any parent.
         Columnwise, categories that depend on each other (Cramer's V above 0.5) still come from
         one parent.
-    neighbours : int, optional
-        Size of a neighbourhood; implies ``method="neighbourhood"``. Left out, it is that of
-        ``privacy``, but at most two fifths ("highest": four fifths) of the rows that may mix (of
+    neighbors : int, optional
+        Size of a neighborhood; implies ``method="neighborhood"``. Left out, it is that of
+        ``privacy``, but at most two fifths ("max": four fifths) of the rows that may mix (of
         a group, or of those that meet ``where``), and at least 5: in a small table a larger
-        neighbourhood is no longer near, and associations fade.
+        neighborhood is no longer near, and associations fade.
     kinds : mapping of str to str, optional
         Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong.
     identifiers : {"replace", "drop"}, optional
@@ -101,13 +101,13 @@ class TableSynthesizer:
     columns_ : list of Column
         What each column was taken for.
     n_rows_ : int
-        Rows learnt from.
+        Rows learned from.
     recipe_ : Recipe
         Method and parts in force.
 
     Notes
     -----
-    The learnt synthesizer, saved or not, holds the rows it learnt from. Treat it like the data.
+    The learned synthesizer, saved or not, holds the rows it learned from. Treat it like the data.
 
     References
     ----------
@@ -134,7 +134,7 @@ class TableSynthesizer:
         within: str | Sequence[str] | None = None,
         target: str | None = None,
         categories: str | None = None,
-        neighbours: int | None = None,
+        neighbors: int | None = None,
         kinds: Mapping[str, str] | None = None,
         identifiers: str | None = None,
         text: str | None = None,
@@ -144,7 +144,7 @@ class TableSynthesizer:
         check_choice("privacy", privacy, PRIVACY)
         check_choice("marginals", marginals, ["normal-score", "raw"])
         for name, value, choices in (
-            ("method", method, ["rows", "neighbourhood"]),
+            ("method", method, ["rows", "neighborhood"]),
             ("categories", categories, ["parent", "columnwise"]),
             ("identifiers", identifiers, ["replace", "drop"]),
             ("text", text, ["drop", "replace"]),
@@ -153,11 +153,11 @@ class TableSynthesizer:
                 check_choice(name, value, choices)
         if weights is not None and not isinstance(weights, WeightLaw):
             raise TypeError(f"weights must be a law such as EpBeta(0.1), got {weights!r}.")
-        if neighbours is not None:
-            check_count("neighbours", neighbours, low=2)
+        if neighbors is not None:
+            check_count("neighbors", neighbors, low=2)
             if method == "rows":
                 raise ValueError(
-                    f'neighbours={neighbours} means nothing with method="rows". Leave one of them '
+                    f'neighbors={neighbors} means nothing with method="rows". Leave one of them '
                     "out."
                 )
         if exact_moments and marginals != "raw":
@@ -169,7 +169,7 @@ class TableSynthesizer:
         self.within = within
         self.target = target
         self.categories = categories
-        self.neighbours = neighbours
+        self.neighbors = neighbors
         self.kinds = kinds
         self.identifiers = identifiers
         self.text = text
@@ -260,7 +260,7 @@ class TableSynthesizer:
         kept = [column.name for column in columns if self._is_kept(column)]
         rows = without_text(arrow.select(kept), columns).take(order).combine_chunks()
         order = order if places is None else places[order]
-        self._learn(Learnt(rows, order, columns, recipe, arrow.schema, seeds, whole))
+        self._learn(Learned(rows, order, columns, recipe, arrow.schema, seeds, whole))
         warn_of_single_groups(self._pool, 4)
 
     def _is_kept(self, column: Column) -> bool:
@@ -268,25 +268,25 @@ class TableSynthesizer:
             return self.identifiers != "drop"
         return column.kind != "text" or self.text == "replace"
 
-    def _learn(self, learnt: Learnt) -> None:
-        whole = learnt.whole
-        pool = Pool(learnt.rows, learnt.columns, learnt.recipe, learnt.seeds, whole=whole)
+    def _learn(self, learned: Learned) -> None:
+        whole = learned.whole
+        pool = Pool(learned.rows, learned.columns, learned.recipe, learned.seeds, whole=whole)
         known = Whole(0) if whole is None else whole
         surrogates = {
             column.name: Surrogates(
-                learnt.rows[column.name],
+                learned.rows[column.name],
                 column.name,
                 column.kind,
                 span=known.spans.get(column.name),
                 prefix=known.prefixes.get(column.name),
             )
-            for column in learnt.columns
-            if column.kind in {"identifier", "text"} and column.name in learnt.rows.column_names
+            for column in learned.columns
+            if column.kind in {"identifier", "text"} and column.name in learned.rows.column_names
         }
-        # all or nothing: a table that is refused leaves what was learnt before
-        self._learnt, self._pool, self._surrogates = learnt, pool, surrogates
-        self.columns_, self.recipe_ = learnt.columns, learnt.recipe
-        self.n_rows_ = int(learnt.rows.num_rows) if whole is None else whole.n_rows
+        # all or nothing: a table that is refused leaves what was learned before
+        self._learned, self._pool, self._surrogates = learned, pool, surrogates
+        self.columns_, self.recipe_ = learned.columns, learned.recipe
+        self.n_rows_ = int(learned.rows.num_rows) if whole is None else whole.n_rows
 
     def _recipe(self, columns: Sequence[Column]) -> Recipe:
         preset = PRIVACY[self.privacy]
@@ -306,8 +306,8 @@ class TableSynthesizer:
             marginals=self.marginals,
             categories=self.categories or ("parent" if method == "rows" else "columnwise"),
             within=tuple(dict.fromkeys(within)),
-            neighbours=self._neighbours(),
-            share=preset.get("share", 0.4) if self.neighbours is None else 1.0,
+            neighbors=self._neighbors(),
+            share=preset.get("share", 0.4) if self.neighbors is None else 1.0,
             target=self.target,
             **{name: preset.get(name, plain) for name, plain in PARTS.items()},
         )
@@ -315,14 +315,14 @@ class TableSynthesizer:
     def _method(self) -> str:
         if self.method is not None:
             return self.method
-        if self.neighbours is not None:
-            return "neighbourhood"
+        if self.neighbors is not None:
+            return "neighborhood"
         if self.weights is not None and self.weights.parents == 2:
             return "rows"
         return str(PRIVACY[self.privacy]["method"])
 
-    def _neighbours(self) -> int:
-        return int(self.neighbours or PRIVACY[self.privacy].get("neighbours", 20))
+    def _neighbors(self) -> int:
+        return int(self.neighbors or PRIVACY[self.privacy].get("neighbors", 20))
 
     def sample(
         self,
@@ -338,7 +338,7 @@ class TableSynthesizer:
         Parameters
         ----------
         n_rows : int, optional
-            Rows to draw; as many as were learnt where left out.
+            Rows to draw; as many as were learned where left out.
         where : str, sequence of str or mapping, optional
             Conditions that every row must meet, such as ``"income=>50K"`` or ``{"age": 40}``
             (None for a missing value). Nothing is rejected: only rows that meet them are mixed.
@@ -356,10 +356,10 @@ class TableSynthesizer:
         Returns
         -------
         table
-            Same kind, columns and types as the learnt one, in the same order; text columns are
+            Same kind, columns and types as the learned one, in the same order; text columns are
             left out unless replaced.
         plan : MixPlan
-            Only with ``return_plan``: parents, as row numbers of the learnt table.
+            Only with ``return_plan``: parents, as row numbers of the learned table.
 
         Raises
         ------
@@ -374,12 +374,12 @@ class TableSynthesizer:
             Where a single row meets ``where``, or is alone in its group among those that do.
         """
         if not hasattr(self, "_pool"):
-            raise RuntimeError("This TableSynthesizer has learnt nothing yet: call fit(table).")
+            raise RuntimeError("This TableSynthesizer has learned nothing yet: call fit(table).")
         total = self.n_rows_ if n_rows is None else check_count("n_rows", n_rows)
-        seeds = self._learnt.seeds
+        seeds = self._learned.seeds
         if random_state is not None or not isinstance(self.random_state, (int, np.integer)):
             seeds = Seeds(random_state if random_state is not None else self.random_state)
-        pool, order = self._pool, self._learnt.order
+        pool, order = self._pool, self._learned.order
         if where is not None:
             pool, order = self._subset(where)
             if len(pool) > 1:
@@ -389,14 +389,14 @@ class TableSynthesizer:
             total, seeds, adjust=adjust, return_plan=return_plan, progress=progress
         )
         # handed on, not kept: a column is freed as soon as it is converted
-        out = to_native(self._assemble(drawn, total, seeds, self._surrogates), self._learnt.schema)
+        out = to_native(self._assemble(drawn, total, seeds, self._surrogates), self._learned.schema)
         if plan is None:
             return out
         return out, MixPlan.from_parents(order[plan[0]], plan[1])
 
     def _subset(self, where: Where) -> tuple[Pool, np.ndarray[Any, Any]]:
         conditions = parse_where(where)
-        learnt = self._learnt
+        learned = self._learned
         for condition in conditions:
             kind = next((c.kind for c in self.columns_ if c.name == condition.column), None)
             if kind == "text":
@@ -404,7 +404,7 @@ class TableSynthesizer:
                     f"where: column {condition.column!r} is free text, which is not kept. Say "
                     f"kinds={{{condition.column!r}: 'category'}} before fit to ask for its values."
                 )
-        met = rows_matching(learnt.rows, conditions).to_numpy()
+        met = rows_matching(learned.rows, conditions).to_numpy()
         if not met.any():
             asked = " and ".join(map(str, conditions))
             raise ValueError(f"where: no row meets {asked}.{self._values_hint(conditions)}")
@@ -418,13 +418,13 @@ class TableSynthesizer:
         held: dict[str, bool] = {}
         for condition in conditions:
             held[condition.column] = held.get(condition.column, False) or condition.sign == "!="
-        chosen = learnt.rows.take(rows).combine_chunks()
-        pool = Pool(chosen, self.columns_, self.recipe_, learnt.seeds, held)
-        return pool, learnt.order[rows]
+        chosen = learned.rows.take(rows).combine_chunks()
+        pool = Pool(chosen, self.columns_, self.recipe_, learned.seeds, held)
+        return pool, learned.order[rows]
 
     def _values_hint(self, conditions: Sequence[Condition]) -> str:
         column = conditions[0].column
-        values = self._learnt.rows[column].unique().to_pylist()
+        values = self._learned.rows[column].unique().to_pylist()
         if len(conditions) > 1 or len(values) > 40:
             return ""
         shown = ", ".join(repr(value) for value in values[:12])
@@ -441,7 +441,7 @@ class TableSynthesizer:
     ) -> pa.Table:
         """Put columns together: rows from ``first`` on, ``count`` of them, out of ``total``."""
         arrays, fields = [], []
-        for number, field in enumerate(self._learnt.schema):
+        for number, field in enumerate(self._learned.schema):
             made = drawn[field.name].finish() if field.name in drawn else None
             if field.name in surrogates:
                 gaps = None if made is None else made.to_numpy(zero_copy_only=False)
@@ -455,15 +455,15 @@ class TableSynthesizer:
             else:
                 continue
             fields.append(field.with_type(arrays[-1].type))
-        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self._learnt.schema.metadata))
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self._learned.schema.metadata))
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the learnt synthesizer to one file (Arrow and JSON, no pickle).
+        """Write the learned synthesizer to one file (Arrow and JSON, no pickle).
 
         Parameters
         ----------
         path : str or path
-            Where; replaced whole or not at all. The file holds the learnt rows.
+            Where; replaced whole or not at all. The file holds the learned rows.
 
         Raises
         ------
@@ -474,7 +474,7 @@ class TableSynthesizer:
         """
         if not hasattr(self, "_pool"):
             raise RuntimeError("There is nothing to save yet: call fit(table) first.")
-        modelfile.save(path, self.get_params(), self._learnt)
+        modelfile.save(path, self.get_params(), self._learned)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> TableSynthesizer:
@@ -497,7 +497,7 @@ class TableSynthesizer:
         FileNotFoundError
             If there is no such file.
         """
-        settings, learnt = modelfile.load(path)
+        settings, learned = modelfile.load(path)
         synthesizer = cls(**settings)
-        synthesizer._learn(learnt)
+        synthesizer._learn(learned)
         return synthesizer

@@ -26,7 +26,7 @@ LEAST = 8
 
 
 class Reader(Protocol):
-    """A tokeniser and a network that make embeddings."""
+    """A tokenizer and a network that make embeddings."""
 
     model: Any
     max_tokens: int
@@ -49,7 +49,7 @@ class Reader(Protocol):
         """Return the weights that embeddings depend on, by the names of the published model."""
 
     def embed(
-        self, texts: Sequence[str], *, batch_size: int, half: bool, normalise: bool, progress: bool
+        self, texts: Sequence[str], *, batch_size: int, half: bool, normalize: bool, progress: bool
     ) -> Tensor:
         """Return embeddings (N, D), in float32."""
 
@@ -84,7 +84,7 @@ class BertEncoder(nn.Module):  # type: ignore[misc]  # torch is Any here
     heads : int, default 12
         Attention heads.
     eps : float, default 1e-12
-        Of layer normalisation.
+        Of layer normalization.
     """
 
     def __init__(self, weights: Mapping[str, Tensor], heads: int = 12, eps: float = 1e-12) -> None:
@@ -215,7 +215,7 @@ class PlainReader:
         return self.model.as_bert().items()
 
     def embed(
-        self, texts: Sequence[str], *, batch_size: int, half: bool, normalise: bool, progress: bool
+        self, texts: Sequence[str], *, batch_size: int, half: bool, normalize: bool, progress: bool
     ) -> Tensor:
         """Return embeddings (N, D), in float32."""
         rows = [one.ids for one in self.tokenizer.encode_batch(list(texts))]
@@ -244,7 +244,7 @@ class PlainReader:
         found = torch.empty(len(rows), self.dim)
         for chosen, part in zip(batches, parts, strict=True):
             found[chosen] = part
-        return nn.functional.normalize(found, dim=1) if normalise else found
+        return nn.functional.normalize(found, dim=1) if normalize else found
 
 
 class GeneralReader:
@@ -306,17 +306,17 @@ class GeneralReader:
                 yield f"{index}.{name}", one
 
     def embed(
-        self, texts: Sequence[str], *, batch_size: int, half: bool, normalise: bool, progress: bool
+        self, texts: Sequence[str], *, batch_size: int, half: bool, normalize: bool, progress: bool
     ) -> Tensor:
         """Return embeddings (N, D), in float32."""
-        with self._arithmetic(half), _last_layer(self.model, normalise):
+        with self._arithmetic(half), _last_layer(self.model, normalize):
             found: Tensor = self.model.encode(
                 list(texts),
                 batch_size=batch_size,
                 show_progress_bar=progress,
                 convert_to_numpy=False,
                 convert_to_tensor=True,
-                normalize_embeddings=normalise,
+                normalize_embeddings=normalize,
             )
         return found.float().cpu()
 
@@ -338,36 +338,36 @@ def open_reader(name: str, device: str | None) -> PlainReader | GeneralReader:
     return reader
 
 
-def _check_unknown(name: str, tokeniser: Any) -> None:
-    """Refuse a tokeniser that would fail at the first word it does not know."""
-    unknown = getattr(tokeniser, "unk_token", None)
-    if unknown is not None and tokeniser.token_to_id(unknown) is None:
+def _check_unknown(name: str, tokenizer: Any) -> None:
+    """Refuse a tokenizer that would fail at the first word it does not know."""
+    unknown = getattr(tokenizer, "unk_token", None)
+    if unknown is not None and tokenizer.token_to_id(unknown) is None:
         raise ValueError(
             f"Model {name!r} cannot read words that it does not know: the vocabulary in its "
-            f"tokenizer.json lacks the token {unknown!r}. Add it there, or save the tokeniser of "
+            f"tokenizer.json lacks the token {unknown!r}. Add it there, or save the tokenizer of "
             "the original model again."
         )
 
 
-def _check_padding(name: str, tokeniser: Any) -> None:
-    """Let a tokeniser that was never asked to pad do so with its end token, which is masked."""
-    if getattr(tokeniser, "pad_token", "") is not None:
+def _check_padding(name: str, tokenizer: Any) -> None:
+    """Let a tokenizer that was never asked to pad do so with its end token, which is masked."""
+    if getattr(tokenizer, "pad_token", "") is not None:
         return
-    if tokeniser.eos_token is None:
+    if tokenizer.eos_token is None:
         raise ValueError(
-            f"Model {name!r} cannot read texts of different lengths together: its tokeniser knows "
+            f"Model {name!r} cannot read texts of different lengths together: its tokenizer knows "
             "neither pad_token nor eos_token. Set tokenizer.pad_token, and save it."
         )
-    tokeniser.pad_token, tokeniser.padding_side = tokeniser.eos_token, "right"
+    tokenizer.pad_token, tokenizer.padding_side = tokenizer.eos_token, "right"
 
 
 def cut_to_pieces(reader: Any, text: str) -> list[str]:
-    """Return the pieces that a reader's tokeniser cuts a text into.
+    """Return the pieces that a reader's tokenizer cuts a text into.
 
     Parameters
     ----------
     reader : Reader
-        Its tokeniser is its own, its network's, or that of what it prepares texts with.
+        Its tokenizer is its own, its network's, or that of what it prepares texts with.
     text : str
         Any.
 
@@ -379,9 +379,9 @@ def cut_to_pieces(reader: Any, text: str) -> list[str]:
     Raises
     ------
     TypeError
-        If it has no tokeniser that tells its pieces.
+        If it has no tokenizer that tells its pieces.
     """
-    tokenizer = _tokeniser_of(reader)
+    tokenizer = _tokenizer_of(reader)
     if hasattr(tokenizer, "tokenize"):  # of transformers
         pieces = tokenizer.tokenize(text)
         unknown = getattr(tokenizer, "unk_token", None)
@@ -407,9 +407,9 @@ def rank_pieces(reader: Any, text: str) -> list[float]:
     Raises
     ------
     TypeError
-        If it has no tokeniser that tells its pieces.
+        If it has no tokenizer that tells its pieces.
     """
-    tokenizer = _tokeniser_of(reader)
+    tokenizer = _tokenizer_of(reader)
     if hasattr(tokenizer, "tokenize"):
         ids, size = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(text)), len(tokenizer)
     else:
@@ -418,7 +418,7 @@ def rank_pieces(reader: Any, text: str) -> list[float]:
     return [one / max(size, 1) for one in ids]
 
 
-def _tokeniser_of(reader: Any) -> Any:
+def _tokenizer_of(reader: Any) -> Any:
     holders = (reader, getattr(reader, "backbone", None), getattr(reader, "model", None))
     found = (getattr(one, "tokenizer", None) for one in holders)
     tokenizer: Any = next((one for one in found if one is not None), None)
@@ -442,12 +442,12 @@ def _json_list(folder: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _last_layer(model: Any, normalise: bool) -> Iterator[None]:
-    """Leave out normalising at the end of a model, unless it is wanted."""
+def _last_layer(model: Any, normalize: bool) -> Iterator[None]:
+    """Leave out normalizing at the end of a model, unless it is wanted."""
     from sentence_transformers.models import Normalize
 
     ends = [name for name, part in model.named_children() if isinstance(part, Normalize)]
-    left_out = [] if normalise else ends
+    left_out = [] if normalize else ends
     held = {name: model._modules.pop(name) for name in left_out}
     try:
         yield

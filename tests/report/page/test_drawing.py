@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vicinal.report.estimate import Estimate
-from vicinal.report.page.svg import Markup, Scale, apart, join, path, tag, ticks
-from vicinal.report.page.times import moment_of, seconds_per_unit, time_ticks
-from vicinal.report.page.words import NONE, amount, clean, estimate, number, share, short
+from vicinal._stats import Estimate
+from vicinal.page.format import NONE, amount, clean, estimate, number, share, short
+from vicinal.page.svg import Markup, Scale, apart, join, path, tag, ticks
+from vicinal.page.times import moment_of, seconds_per_unit, time_ticks
 
 MINUS = "\N{MINUS SIGN}"
 sized = st.floats(-1e12, 1e12, allow_nan=False)

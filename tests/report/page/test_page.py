@@ -13,8 +13,8 @@ import pytest
 
 import vicinal.cli
 import vicinal.report.page as package
-import vicinal.text.augmentation
-from vicinal.report.page import check_installed
+import vicinal.text.augment
+from vicinal.page.frame import check_installed
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -333,7 +333,7 @@ def test_says_what_to_install(makers, tmp_path, monkeypatch):
 
 
 def test_templates_escape_everything_but_pictures():
-    rooms = [Path(one.__file__).parent for one in (package, vicinal.cli, vicinal.text.augmentation)]
+    rooms = [Path(one.__file__).parent for one in (package, vicinal.cli, vicinal.text.augment)]
     found = [template for room in rooms for template in (room / "templates").glob("*.j2")]
     assert {one.name for one in found} >= {"report.html.j2", "methods.html.j2", "morph.html.j2"}
     for template in found:

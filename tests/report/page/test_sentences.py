@@ -9,8 +9,8 @@ from html import unescape
 import numpy as np
 import pytest
 
-from vicinal.report.page.svg import Markup
-from vicinal.text.augmentation import pictures
+from vicinal.page.svg import Markup
+from vicinal.text.augment import pictures
 
 
 def body(path) -> str:

@@ -30,7 +30,7 @@ DIM, SIZE = 8, 16
 class Bag:
     """An encoder that counts words."""
 
-    name, dim, normalise, max_tokens = "bag", DIM, False, 64
+    name, dim, normalize, max_tokens = "bag", DIM, False, 64
 
     def __init__(self, fingerprint: str = "0123456789abcdef") -> None:
         self.fingerprint = fingerprint
@@ -78,7 +78,7 @@ def small():
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    """A tokeniser of a few words."""
+    """A tokenizer of a few words."""
     transformers = pytest.importorskip("transformers")
     from tokenizers import Tokenizer, models, pre_tokenizers
 

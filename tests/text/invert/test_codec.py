@@ -17,7 +17,7 @@ from vicinal.text.invert.codec import (
     SPECIALS,
     Codec,
     choose_vocabulary,
-    normalise,
+    normalize,
     word_counts,
 )
 
@@ -88,7 +88,7 @@ def test_what_cannot_be_spelt_is_refused_or_left_out():
     assert CODEC.encode("Hello, 中.") is None
     assert CODEC.decode(CODEC.spell("Hello, 中 Tom.")) == "Hello, Tom."
     assert CODEC.spell("中") == CODEC.spell("") or CODEC.spell("中")[-1] == EOS
-    assert normalise("“Café”  …") == '"Cafe" ...'
+    assert normalize("“Café”  …") == '"Cafe" ...'
 
 
 @given(st.lists(st.integers(0, len(CODEC) - 1), max_size=30))
@@ -98,10 +98,10 @@ def test_any_ids_can_be_read(ids):
 
 
 @given(st.text("abcdefghABCDEFGH .,-'\"?()3", max_size=40))
-def test_any_spelt_line_comes_back_normalised(line):
+def test_any_spelt_line_comes_back_normalized(line):
     ids = CODEC.encode(line)
     if ids is not None:
-        assert CODEC.decode(ids) == normalise(line)
+        assert CODEC.decode(ids) == normalize(line)
 
 
 def test_the_vocabulary_keeps_the_commonest_pieces_and_all_characters():

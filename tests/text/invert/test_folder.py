@@ -36,7 +36,7 @@ def test_what_was_saved_comes_back(saved, bag, texts):
     assert not list(folder.parent.glob(".*"))  # nothing is left beside it
 
 
-def test_half_the_size_keeps_centre_and_scale_exact(saved, tmp_path, bag):
+def test_half_the_size_keeps_center_and_scale_exact(saved, tmp_path, bag):
     inverter, folder = saved
     inverter.adaptor.fit_scale(np.random.default_rng(0).normal(size=(9, 8)).astype(np.float32))
     inverter.save_pretrained(tmp_path / "half", half=True)
@@ -64,8 +64,8 @@ def test_the_card_says_how_it_was_aligned_and_where_its_loss_was_lowest(small, t
     small.notes = {
         "aligned": {"texts": 12345, "steps": 20, "seed": 0, "recipe": {"noise": 0.1}},
         "history": [
-            {"step": 10.0 * at, "validation_loss": held} | ({"loss": learnt} if learnt else {})
-            for at, (held, learnt) in enumerate(losses)
+            {"step": 10.0 * at, "validation_loss": held} | ({"loss": learned} if learned else {})
+            for at, (held, learned) in enumerate(losses)
         ],
     }
     small.save_pretrained(tmp_path / "kept")

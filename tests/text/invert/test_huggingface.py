@@ -30,7 +30,7 @@ TEXTS = ["the cat sat", "a fine day on the mat", "dog"]
 
 
 def test_the_loss_is_what_a_loop_over_prefixes_adds_up_to(decoder, tokenizer):
-    vectors, rows = soft(3), decoder.tokenise(TEXTS)
+    vectors, rows = soft(3), decoder.tokenize(TEXTS)
     assert [row[-1] for row in rows] == [tokenizer.eos_token_id] * 3
     words = decoder.model.get_input_embeddings()
     before = torch.tensor(
@@ -48,8 +48,8 @@ def test_the_loss_is_what_a_loop_over_prefixes_adds_up_to(decoder, tokenizer):
     assert torch.allclose(decoder.loss(vectors, rows), by_hand, rtol=1e-4)
 
 
-def test_a_row_does_not_depend_on_its_neighbours(decoder):
-    vectors, rows = soft(4), decoder.tokenise([*TEXTS, "the dog ran on the mat : a day"])
+def test_a_row_does_not_depend_on_its_neighbors(decoder):
+    vectors, rows = soft(4), decoder.tokenize([*TEXTS, "the dog ran on the mat : a day"])
     together, _ = decoder._losses(vectors, rows)
     lines, likely = decoder.generate(vectors, max_tokens=12)
     beams, _ = decoder.generate(vectors, beams=3, max_tokens=12)
@@ -95,7 +95,7 @@ def test_no_run_of_three_tokens_is_written_twice(decoder):
 def test_a_frozen_model_passes_gradients_on_and_keeps_its_weights(decoder):
     assert decoder.trainable == []
     vectors = soft(2).requires_grad_()
-    decoder.loss(vectors, decoder.tokenise(TEXTS[:2])).backward()
+    decoder.loss(vectors, decoder.tokenize(TEXTS[:2])).backward()
     assert bool((vectors.grad.abs().sum((0, 2)) > 0).all())  # every soft token counts
     assert all(one.grad is None for one in decoder.model.parameters())
 
@@ -110,7 +110,7 @@ def test_low_rank_matrices_learn_alone(tokenizer, causal):
     assert names
     assert all("lora_" in name for name in names)
     assert lora.fingerprint == bare.fingerprint
-    rows = bare.tokenise(TEXTS)
+    rows = bare.tokenize(TEXTS)
     assert torch.allclose(lora.loss(soft(3), rows), bare.loss(soft(3), rows), atol=1e-5)
     before = lora.generate(soft(3))[0]
     assert before == bare.generate(soft(3))[0]
@@ -172,7 +172,7 @@ def test_the_models_own_settings_of_generation_do_not_count(decoder):
 
 
 def test_sentences_are_cut_where_the_positions_end(decoder):
-    rows = decoder.tokenise(["the cat sat on a mat . " * 20, "dog"])
+    rows = decoder.tokenize(["the cat sat on a mat . " * 20, "dog"])
     room = decoder.room(SOFT)
     assert room == 64 - decoder.prefix(soft(1)).shape[1]
     assert len(rows[0]) > room

@@ -111,7 +111,7 @@ def test_bad_input_is_named(small, texts, bag):
         Inverter(bag(), Adaptor(8, 25), small.decoder)
 
 
-def test_the_adaptor_centres_and_scales_and_keeps_ratios():
+def test_the_adaptor_centers_and_scales_and_keeps_ratios():
     rows = np.random.default_rng(0).normal(3, 5, (200, DIM)).astype(np.float32)
     adaptor = Adaptor(DIM, 4, soft_tokens=3, hidden=5, loudness=0.5).fit_scale(rows)
     assert adaptor.mean.numpy() == pytest.approx(rows.mean(0), rel=1e-5)

@@ -99,7 +99,7 @@ def test_writing_with_a_memory_equals_writing_without(network, no_repeat):
     assert len({len(row) for row in ids}) > 1  # rows that end early were dropped on the way
 
 
-def test_a_row_depends_neither_on_its_neighbours_nor_on_its_siblings(network):
+def test_a_row_depends_neither_on_its_neighbors_nor_on_its_siblings(network):
     vectors, heat = soft(5), torch.tensor([0.0, 1.0, 1.0])
     numbers = torch.rand(5, 3, 12, generator=torch.Generator().manual_seed(2))
     together, _ = write(network, vectors, heat, numbers, RULES)
@@ -205,9 +205,9 @@ def test_a_seed_gives_the_same_candidates_and_the_first_is_greedy(network):
     assert [row[0] for row in first] == decoder.generate(soft(4))[0]
 
 
-def test_words_without_pieces_are_left_out_and_long_lines_learnt_as_far_as_they_fit(network):
+def test_words_without_pieces_are_left_out_and_long_lines_learned_as_far_as_they_fit(network):
     decoder = NanoDecoder(network, Codec(PIECES))
-    rows = decoder.tokenise(["The cat sat.", "", "the 中 cat", "the cat " * 100])
+    rows = decoder.tokenize(["The cat sat.", "", "the 中 cat", "the cat " * 100])
     assert decoder.codec.decode(rows[0]) == "The cat sat."
     assert rows[1][-1] == EOS
     assert decoder.codec.decode(rows[2]) == "the cat"

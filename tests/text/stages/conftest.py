@@ -30,7 +30,7 @@ def sentences() -> list[str]:
 class SmallEncoder:
     """Embeds a text as a sum of fixed vectors of its words, each turned by its place."""
 
-    name, dim, normalise, max_tokens, batch_size = "small", 48, False, 64, 64
+    name, dim, normalize, max_tokens, batch_size = "small", 48, False, 64, 64
 
     def __init__(self, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
@@ -81,7 +81,7 @@ def language_model(steps: int = 120):
                 resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=1, eos_token_id=2,
             )
         )  # fmt: skip
-        optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
         pool = sentences()[2000:]
         for _ in range(steps):
             rows = []
@@ -92,10 +92,10 @@ def language_model(steps: int = 120):
             batch = torch.tensor(np.array(rows))
             labels = batch.clone()
             labels[:, :5] = -100
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             model(input_ids=batch, labels=labels).loss.backward()
-            optimiser.step()
-        optimiser.zero_grad()
+            optimizer.step()
+        optimizer.zero_grad()
     return model.eval().requires_grad_(False), words
 
 
@@ -108,7 +108,7 @@ def state_hash(model) -> str:
 
 
 def build(decoder_class=None, *, encoder=None, model=None, **settings):
-    """Return an inverter whose adaptor has learnt nothing."""
+    """Return an inverter whose adaptor has learned nothing."""
     import torch
 
     from vicinal.text.invert.adaptor import Adaptor

@@ -23,7 +23,7 @@ QUICK = {"steps": 60, "batch_size": 16, "learning_rate": 3e-3, "dtype": "float32
 def loss_of(inverter: Inverter, embeddings, texts) -> float:
     with torch.no_grad():
         soft = inverter.adaptor(torch.from_numpy(embeddings))
-        return float(inverter.decoder.loss(soft, inverter.decoder.tokenise(texts)))
+        return float(inverter.decoder.loss(soft, inverter.decoder.tokenize(texts)))
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +83,13 @@ class TestFrozenLanguageModel:
         assert history[-1]["validation_loss"] < 0.5 * history[0]["validation_loss"]
         json.dumps(aligned[1].notes)
 
-    def test_notes_tell_what_it_learnt_from_and_how(self, aligned):
+    def test_notes_tell_what_it_learned_from_and_how(self, aligned):
         recipe = {"batch_size": 32, "learning_rate": 3e-3, "decoder_rate": 3e-4}
         recipe |= {"warmup": 15, "noise": 0.0}
         said = {"texts": 4000, "steps": 150, "seed": 0, "recipe": recipe}
         assert aligned[1].notes["aligned"] == said
 
-    def test_embeddings_are_centred_once(self, small, aligned):
+    def test_embeddings_are_centerd_once(self, small, aligned):
         _, found, _ = aligned
         E = found.encode(small.sentences()[2000:6000])
         assert np.allclose(found.adaptor.mean.numpy(), E.mean(0), atol=1e-4)
@@ -272,7 +272,7 @@ class TestEarlyStopping:
     def test_best_weights_are_taken(self, small, aligned):
         # a rate that tears everything apart: nothing is better than before
         found = align(
-            aligned[1], small.sentences()[2000:2200], patience=2, validation=0.2,
+            aligned[1], small.sentences()[2000:2200], max_attempts=2, validation=0.2,
             **{**QUICK, "learning_rate": 30.0},
         )  # fmt: skip
         history = found.notes["history"]
@@ -299,9 +299,9 @@ class TestBatches:
     def test_every_row_once_an_epoch(self):
         examples = self.make()
         assert len(examples.held_out) == 50
-        assert not set(examples.held_out) & set(examples.learnt)
+        assert not set(examples.held_out) & set(examples.learned)
         seen = np.concatenate(examples.epoch(3, 16))
-        assert sorted(seen) == list(examples.learnt)
+        assert sorted(seen) == list(examples.learned)
 
     def test_like_lengths_go_together(self):
         batches = self.make().epoch(0, 16)
@@ -352,7 +352,7 @@ class TestBadInput:
         ("name", "value"),
         [
             ("steps", 0), ("epochs", 0), ("batch_size", 0), ("learning_rate", 0.0),
-            ("learning_rate", float("nan")), ("validation", 0.9), ("patience", 0),
+            ("learning_rate", float("nan")), ("validation", 0.9), ("max_attempts", 0),
             ("noise", -1.0), ("max_tokens", 1), ("warmup", -1), ("dtype", "float8"),
         ],
     )  # fmt: skip
@@ -390,7 +390,7 @@ class TestWhatIsInherited:
     def test_texts_that_the_model_has_no_room_for_are_left_out(self, small):
         texts = [*small.sentences()[2000:2040], "the big dog sees the cat . " * 5]
         start = small.build()
-        assert len(start.decoder.tokenise(texts[-1:])[0]) > start.decoder.room(4)
+        assert len(start.decoder.tokenize(texts[-1:])[0]) > start.decoder.room(4)
         with pytest.warns(UserWarning, match="1 of 41 texts have more than"):
             align(start, texts, **{**QUICK, "steps": 1})
 

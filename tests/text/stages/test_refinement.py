@@ -15,11 +15,11 @@ pytest.importorskip("transformers")
 
 from vicinal.text.invert.adaptor import Adaptor  # noqa: E402
 from vicinal.text.invert.alignment import align  # noqa: E402
+from vicinal.text.invert.finetune import STRENGTHS  # noqa: E402
 from vicinal.text.invert.huggingface import HuggingFaceDecoder  # noqa: E402
 from vicinal.text.invert.inverter import Inverter  # noqa: E402
 from vicinal.text.invert.refinement import FROM_ROWS, follow, refine  # noqa: E402
 from vicinal.text.invert.task import Head, TaskEncoder, TaskInverter  # noqa: E402
-from vicinal.text.invert.warming import STRENGTHS  # noqa: E402
 
 ANIMALS = ("dog", "cat", "bird", "horse")
 
@@ -44,7 +44,7 @@ def bert(small, tmp_path_factory) -> TaskEncoder:
     """A small encoder of Hugging Face's, never trained, that can be tuned."""
     from transformers import BertConfig, BertModel
 
-    from vicinal.text.classify.backbones import Pretrained
+    from vicinal.text.classifier.backbones import Pretrained
 
     folder = tmp_path_factory.mktemp("bert")
     words = small.tokenizer()
@@ -217,7 +217,7 @@ def task(small, inverter):
 
 
 class TestTunedEncoder:
-    def test_classes_are_learnt(self, small, task):
+    def test_classes_are_learned(self, small, task):
         fresh, wanted = labelled(small, 300, start=5000)
         assert (task.predict(fresh) == np.array(wanted)).mean() > 0.9
 
@@ -231,7 +231,7 @@ class TestTunedEncoder:
         held = small.sentences()[:200]
         E = task.encode(held)
         assert task.encoder.fingerprint != inverter.encoder.fingerprint
-        rows = task.decoder.tokenise(held)
+        rows = task.decoder.tokenize(held)
         with torch.no_grad():
             old = float(task.decoder.loss(inverter.adaptor(torch.from_numpy(E)), rows))
             new = float(task.decoder.loss(task.adaptor(torch.from_numpy(E)), rows))
@@ -297,14 +297,14 @@ class TestTunedEncoder:
         assert again.encoder.model is not task.encoder.model
         assert np.array_equal(task.encode(texts), before)
 
-    def test_normalised_encoder_is_refused(self, small, inverter):
+    def test_normalized_encoder_is_refused(self, small, inverter):
         texts, labels = labelled(small, 20)
-        inverter.encoder.normalise = True
+        inverter.encoder.normalize = True
         try:
-            with pytest.raises(ValueError, match="not normalised"):
+            with pytest.raises(ValueError, match="not normalized"):
                 refine(inverter, texts, labels, tune="encoder")
         finally:
-            inverter.encoder.normalise = False
+            inverter.encoder.normalize = False
 
     def test_other_pooling_is_refused(self, small, bert):
         class First(TaskEncoder):

@@ -14,9 +14,9 @@ from vicinal._checks import check_column
 from vicinal.report.tables import Part, Tables, align
 from vicinal.report.utility.learners import LEARNERS, Problem, fit_side_by_side, pose
 from vicinal.report.utility.measure import measures
-from vicinal.table.columns import MIXED_KINDS, Column, detect_columns
 from vicinal.table.frames import to_arrow
 from vicinal.table.numbers import to_floats
+from vicinal.table.schema import MIXED_KINDS, Column, detect_columns
 
 __all__ = ["Measures", "Start", "start"]
 
@@ -35,7 +35,7 @@ class Start:
 
     Attributes
     ----------
-    learnt : pyarrow.Table
+    learned : pyarrow.Table
         What the first generation is made from.
     held : pyarrow.Table or None
         Rows that no generation learns from; None where no model is tested.
@@ -58,7 +58,7 @@ class Start:
         Whether there are categories, and numbers, whose association can be followed.
     """
 
-    learnt: pa.Table
+    learned: pa.Table
     held: pa.Table | None
     columns: list[Column]
     kinds: dict[str, str]
@@ -72,7 +72,7 @@ class Start:
     def follow(self) -> Measures:
         """Return measures that know of the real rows only."""
         found = Measures(self)
-        found.add(self.learnt, closely=True)
+        found.add(self.learned, closely=True)
         return found
 
 
@@ -137,18 +137,18 @@ def start(
     order = rng.permutation(arrow.num_rows)
     test = round(HELD_OUT * len(order)) if utility and target is not None else 0
     held = arrow.take(np.sort(order[:test])) if test else None
-    learnt = arrow.take(np.sort(order[test:][:rows]))
-    columns = detect_columns(learnt, said)
-    sampled = f"Each generation has {learnt.num_rows:,} rows"
-    if learnt.num_rows < len(order) - test:
+    learned = arrow.take(np.sort(order[test:][:rows]))
+    columns = detect_columns(learned, said)
+    sampled = f"Each generation has {learned.num_rows:,} rows"
+    if learned.num_rows < len(order) - test:
         sampled += f", drawn from the {len(order) - test:,} of the table"
     if test:
         sampled += f"; {test:,} real rows were held out to test models on"
-    tables = align(learnt, learnt, columns=columns, target=target)
+    tables = align(learned, learned, columns=columns, target=target)
     real = tables.real
     varied = np.flatnonzero(_variances(real.numbers) > 0)
     return Start(
-        learnt=learnt,
+        learned=learned,
         held=held,
         columns=columns,
         kinds=said,
@@ -269,7 +269,7 @@ class Measures:
         """
         begun = self.begun
         held = begun.held if closely else None
-        tables = align(begun.learnt, made, held, columns=begun.columns, target=begun.target)
+        tables = align(begun.learned, made, held, columns=begun.columns, target=begun.target)
         if held is not None:
             self._kept[len(self.variance)] = pose(tables)
         real, new = tables.real, tables.synthetic

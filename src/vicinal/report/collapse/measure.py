@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
+from vicinal._law_syntax import dominance, law_text
 from vicinal._random import RandomState, Seeds
-from vicinal.report.laws import dominance, law_text
-from vicinal.report.page import Page
-from vicinal.report.result import Result
+from vicinal.page.frame import Page
+from vicinal.page.result import Result
 from vicinal.weights import WeightLaw
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class CollapseCurve:
         Share of the real categories that still occur, mean over columns.
     utility : tuple of float
         AUC or R2 of boosted trees that learn from this generation and predict real rows that no
-        generation learnt from; NaN where not measured.
+        generation learned from; NaN where not measured.
     predicted_variance, predicted_attenuation : tuple of float
         What theory says: powers of ``rho`` and ``a``; NaN where it says nothing.
     """
@@ -141,7 +141,7 @@ class Collapse(Result):
         return "\n".join(line.rstrip() for line in lines)
 
     def _page(self) -> Page:
-        from vicinal.report.page.series import collapse_page
+        from vicinal.report.page.collapse_and_tune import collapse_page
 
         return Page("collapse.html.j2", collapse_page(self))
 
@@ -287,7 +287,7 @@ def measure_collapse(
         warnings.simplefilter("ignore", UserWarning)  # the same notes again in every round
         for number, law in enumerate(laws):
             measures = begun.follow()
-            current = begun.learnt
+            current = begun.learned
             for generation in range(1, generations + 1):
                 rng = seeds.generator(_LAW, number, generation)
                 current = _next(current, law, marginals, groups, begun, rng)
@@ -299,7 +299,7 @@ def measure_collapse(
     return Collapse(
         tuple(curves),
         generations,
-        begun.learnt.num_rows,
+        begun.learned.num_rows,
         marginals,
         groups,
         target,

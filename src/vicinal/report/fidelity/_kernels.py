@@ -62,12 +62,12 @@ def count_cells(first: Codes, second: Codes, levels: int, width: int, counts: An
 
 @compiled()
 def group_sums(
-    codes: Codes, values: Floats, centre: float, scale: float, counts: Floats, sums: Floats
+    codes: Codes, values: Floats, center: float, scale: float, counts: Floats, sums: Floats
 ) -> float:
-    """Add up standardised values for each code; return the sum of all their squares."""
+    """Add up standardized values for each code; return the sum of all their squares."""
     squares = 0.0
     for row in range(len(codes)):
-        value = (values[row] - centre) / scale
+        value = (values[row] - center) / scale
         if codes[row] >= 0 and not np.isnan(value):
             counts[codes[row]] += 1.0
             sums[codes[row]] += value
@@ -76,10 +76,10 @@ def group_sums(
 
 
 @compiled()
-def power_sums(values: Floats, centre: float, scale: float, sums: Floats) -> None:
-    """Add up the powers of the standardised values that are there, from the 0th on."""
+def power_sums(values: Floats, center: float, scale: float, sums: Floats) -> None:
+    """Add up the powers of the standardized values that are there, from the 0th on."""
     for row in range(len(values)):
-        value = (values[row] - centre) / scale
+        value = (values[row] - center) / scale
         if not np.isnan(value):
             power = 1.0
             for degree in range(len(sums)):
@@ -105,7 +105,7 @@ def rank_correlation(first: Codes, second: Codes, levels: int, width: int) -> fl
         variance = 0.0
         for level in range(len(counts)):
             here = counts[level]
-            rank = before + here / 2.0 - kept / 2.0  # middle of the ties, centred
+            rank = before + here / 2.0 - kept / 2.0  # middle of the ties, centerd
             variance += here * rank * rank
             counts[level] = rank
             before += here

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from vicinal._threads import for_chunks
 from vicinal.report.tables import Part, Tables
-from vicinal.table.columns import Column
+from vicinal.table.schema import Column
 
 __all__ = [
     "ColumnFidelity",
     "Marginal",
     "RankedColumn",
-    "centre_and_spread",
+    "center_and_spread",
     "compare_columns",
     "ks_distance",
 ]
@@ -188,10 +188,10 @@ def _pair(values: Any) -> tuple[float, float]:
 
 
 def _spread(values: Floats) -> float:
-    return centre_and_spread(values)[1] if len(values) else math.nan
+    return center_and_spread(values)[1] if len(values) else math.nan
 
 
-def centre_and_spread(values: Floats) -> tuple[float, float]:
+def center_and_spread(values: Floats) -> tuple[float, float]:
     """Return mean and standard deviation; the latter is exactly 0 for a constant.
 
     Parameters

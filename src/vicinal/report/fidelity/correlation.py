@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._threads import for_chunks
-from vicinal.report.fidelity.columns import RankedColumn, centre_and_spread
+from vicinal.report.fidelity.columns import RankedColumn, center_and_spread
 
 __all__ = ["PairMoments", "correlations", "pair_moments", "spearman"]
 
@@ -48,7 +48,7 @@ class PairMoments:
     counts : ndarray of shape (n_columns, n_columns)
         Rows.
     covariance : ndarray of shape (n_columns, n_columns)
-        Of standardised columns.
+        Of standardized columns.
     squares : ndarray of shape (n_columns, n_columns)
         Variance of the column of the row, where that of the column is there too.
     fourth : ndarray of shape (n_columns, n_columns)
@@ -71,8 +71,8 @@ def pair_moments(numbers: Floats, chunk_rows: int = 1 << 16) -> PairMoments:
     """Return the moments of all pairs of columns, see :class:`PairMoments`."""
     n_rows, n_columns = numbers.shape
     gone = [np.isnan(column) for column in numbers.T]
-    ends = [centre_and_spread(column) for column in numbers.T]
-    centre, scale = (np.array([one[at] for one in ends]) for at in (0, 1))
+    ends = [center_and_spread(column) for column in numbers.T]
+    center, scale = (np.array([one[at] for one in ends]) for at in (0, 1))
     constant = scale == 0
     scale[constant] = 1.0
     whole = not any(lost.any() for lost in gone)
@@ -80,7 +80,7 @@ def pair_moments(numbers: Floats, chunk_rows: int = 1 << 16) -> PairMoments:
     parts: list[Any] = [None] * len(starts)
 
     def work(start: int, stop: int) -> None:
-        rows = (numbers[start:stop] - centre) / scale
+        rows = (numbers[start:stop] - center) / scale
         there = np.ones((1, 1))
         if not whole:
             there = (~np.isnan(rows)).astype(np.float64)
@@ -140,7 +140,7 @@ def spearman(columns: list[RankedColumn], chunk_rows: int = 1 << 16) -> Floats:
     np.fill_diagonal(result, 1.0)
     n_rows = len(columns[0].codes) if columns else 0
     whole = [at for at, one in enumerate(columns) if n_rows and one.codes.min() >= 0]
-    ranks = [_centred_ranks(columns[at]) for at in whole]
+    ranks = [_centerd_ranks(columns[at]) for at in whole]
     norms = [float(np.sqrt((counts * rank**2).sum())) for rank, counts in ranks]
     parts: list[Any] = [None] * len(range(0, n_rows, chunk_rows))
 
@@ -169,7 +169,7 @@ def spearman(columns: list[RankedColumn], chunk_rows: int = 1 << 16) -> Floats:
     return result
 
 
-def _centred_ranks(column: RankedColumn) -> tuple[Floats, Floats]:
+def _centerd_ranks(column: RankedColumn) -> tuple[Floats, Floats]:
     """Return the rank of each distinct value, with mean 0, and how often it occurs."""
     counts = np.bincount(column.codes, minlength=column.levels).astype(np.float64)
     ends = np.cumsum(counts)

@@ -25,8 +25,8 @@ from vicinal.report.fidelity.twosample import (
     two_sample_test,
 )
 from vicinal.report.tables import Tables, align
-from vicinal.table.columns import Column, detect_columns
 from vicinal.table.frames import to_arrow
+from vicinal.table.schema import Column, detect_columns
 
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan

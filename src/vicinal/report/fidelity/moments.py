@@ -1,6 +1,6 @@
 """Moments, measured and predicted, and where they disagree beyond sampling error.
 
-Sampling errors come from influence functions. With z the standardised column, g its skewness and
+Sampling errors come from influence functions. With z the standardized column, g its skewness and
 k its (plain) kurtosis, a figure's variance is the mean square of
 
 * mean: ``x - mean``
@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._threads import for_chunks
-from vicinal.report.fidelity.columns import centre_and_spread
+from vicinal.report.fidelity.columns import center_and_spread
 from vicinal.report.fidelity.correlation import pair_moments
 from vicinal.report.fidelity.prediction import Prediction, predict
 from vicinal.report.tables import Part, Tables
@@ -212,22 +212,22 @@ def _column_moments(part: Part) -> _Columns:
     def work(start: int, stop: int) -> None:
         for at in range(start, stop):
             column = part.numbers[:, at]
-            centre, spread = centre_and_spread(column)
+            center, spread = center_and_spread(column)
             scale[at] = spread or 1.0
             sums = np.zeros(9)
-            power_sums(column, centre, scale[at], sums)
+            power_sums(column, center, scale[at], sums)
             if sums[0]:
-                ends = (np.array([np.nanmin(column), np.nanmax(column)]) - centre) / scale[at]
-                values[at], errors[at] = _from_powers(sums, centre, spread, ends)
+                ends = (np.array([np.nanmin(column), np.nanmax(column)]) - center) / scale[at]
+                values[at], errors[at] = _from_powers(sums, center, spread, ends)
 
     for_chunks(work, n_columns, 1)
     return _Columns(values, errors, scale)
 
 
 def _from_powers(
-    sums: Floats, centre: float, spread: float, ends: Floats
+    sums: Floats, center: float, spread: float, ends: Floats
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the four moments and their errors from power sums and ends of the standardised column.
+    """Return the four moments and their errors from power sums and ends of the standardized column.
 
     An error of skewness or kurtosis that a single row decides is none: the next sample may well
     hold a larger value.
@@ -236,7 +236,7 @@ def _from_powers(
     powers = sums / n
     if not spread:
         enough = 0.0 if n >= ERROR_ROWS else math.nan
-        return (centre, 0.0, math.nan, math.nan), (enough, enough, math.nan, math.nan)
+        return (center, 0.0, math.nan, math.nan), (enough, enough, math.nan, math.nan)
     skewness, kurtosis = float(powers[3]), float(powers[4])
     influence = (
         np.array([0.0, 1.0]),
@@ -254,7 +254,7 @@ def _from_powers(
             if largest > ROW_SHARE * n * squared[at]:
                 errors[at] = math.nan
     units = (spread, spread * spread, 1.0, 1.0)
-    figures = (centre, spread * spread, skewness, kurtosis - 3.0)
+    figures = (center, spread * spread, skewness, kurtosis - 3.0)
     return figures, tuple(one * unit for one, unit in zip(errors, units, strict=True))
 
 

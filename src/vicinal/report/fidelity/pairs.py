@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._threads import for_chunks
-from vicinal.report.fidelity.columns import Ranked, centre_and_spread
+from vicinal.report.fidelity.columns import Ranked, center_and_spread
 from vicinal.report.fidelity.correlation import correlations, spearman
 from vicinal.report.tables import Part, Tables
 
@@ -320,8 +320,8 @@ def correlation_ratio(codes: Codes, levels: int, values: Floats) -> float:
     from vicinal.report.fidelity._kernels import group_sums
 
     counts, sums = np.zeros(levels), np.zeros(levels)
-    centre, spread = centre_and_spread(values)
-    squares = float(group_sums(codes, values, centre, spread or 1.0, counts, sums))
+    center, spread = center_and_spread(values)
+    squares = float(group_sums(codes, values, center, spread or 1.0, counts, sums))
     held = counts > 0
     size, groups = counts.sum(), np.count_nonzero(held)
     total = squares - sums.sum() ** 2 / max(size, 1)

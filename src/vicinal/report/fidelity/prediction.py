@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vicinal._random import CHUNK_ROWS
 from vicinal._threads import for_chunks
-from vicinal.report.fidelity.columns import centre_and_spread
+from vicinal.report.fidelity.columns import center_and_spread
 from vicinal.report.tables import Tables
 from vicinal.table.numbers import MAX_DECIMALS
 
@@ -145,7 +145,7 @@ def _is_mixed(tables: Tables, plan: MixPlan, at: int) -> bool:
         return bool((synthetic[::step] == parents[:, 0]).all())
     mixes = (parents * tried.weights).sum(axis=1)
     off = np.abs(mixes - synthetic[::step])[differ]
-    allowed = _half_step(real[:TRIED_ROWS]) + 1e-3 * centre_and_spread(real)[1]
+    allowed = _half_step(real[:TRIED_ROWS]) + 1e-3 * center_and_spread(real)[1]
     return bool((off <= allowed).mean() >= MIXED_SHARE)
 
 
@@ -159,16 +159,16 @@ def _half_step(values: Floats) -> float:
 
 def _expected(real: Floats, plan: MixPlan) -> tuple[Floats, Floats]:
     """Return expected moments, shape (n_columns, 4), and covariance of the mixes."""
-    ends = [centre_and_spread(column) for column in real.T]
-    centre, scale = (np.array([one[at] for one in ends]) for at in (0, 1))
-    rows = np.ascontiguousarray((real - centre) / np.where(scale > 0, scale, 1.0))
+    ends = [center_and_spread(column) for column in real.T]
+    center, scale = (np.array([one[at] for one in ends]) for at in (0, 1))
+    rows = np.ascontiguousarray((real - center) / np.where(scale > 0, scale, 1.0))
     power, product = (_of_two if plan.n_parents == 2 else _of_many)(rows, plan)
-    first, second, third, fourth = power  # about the real mean, standardised
+    first, second, third, fourth = power  # about the real mean, standardized
     variance = second - first**2
     skewed = third - 3 * first * second + 2 * first**3
     heavy = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
     single = np.full((len(first), 4), np.nan)
-    single[:, 0] = centre + first * scale
+    single[:, 0] = center + first * scale
     single[:, 1] = variance * scale**2
     varied = variance > 1e-14
     single[varied, 2] = skewed[varied] / variance[varied] ** 1.5

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vicinal.report.estimate import Estimate
+from vicinal._stats import Estimate
 from vicinal.report.tables import Part, Tables
 from vicinal.report.utility.learners import fit_side_by_side
 
@@ -58,7 +58,7 @@ def two_sample_test(tables: Tables, rng: np.random.Generator) -> TwoSample:
 
     Equal numbers of real and synthetic rows, at most 10,000 each, five-fold cross-validation.
     Rows that are equal in every column stay in one fold: a copy of a real row would otherwise be
-    learnt as real and met again as synthetic, and pull the figure below 0.5.
+    learned as real and met again as synthetic, and pull the figure below 0.5.
 
     Parameters
     ----------

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vicinal import __version__
-from vicinal.report.estimate import Estimate
-from vicinal.report.page import charts
-from vicinal.report.page.grids import grid_of
-from vicinal.report.page.likeness import (
+from vicinal._stats import Estimate
+from vicinal.page import charts
+from vicinal.page.format import amount, estimate, interval, number, share
+from vicinal.page.grids import grid_of
+from vicinal.report.page.fidelity_section import (
     columns_part,
     moments_part,
     together_part,
     two_sample_part,
 )
-from vicinal.report.page.words import amount, estimate, interval, number, share
 
 if TYPE_CHECKING:
     from vicinal.report.evaluation import Report, WeightPicture
@@ -125,7 +125,7 @@ def _privacy(found: Privacy) -> dict[str, Any]:
     authentic = (found.authenticity, found.authenticity_baseline)
     near = [
         *_pair_rows("Authentic: farther off than real rows are", authentic, other),
-        *_pair_rows("Nearest over second-nearest distance", found.neighbour_ratio, other),
+        *_pair_rows("Nearest over second-nearest distance", found.neighbor_ratio, other),
     ]
     copies = [
         *_pair_rows("Exact copies, %", found.copies, other),
@@ -153,7 +153,7 @@ def _privacy(found: Privacy) -> dict[str, Any]:
         ),
         "rare": charts.interval_rows("rare", "Rare combinations", rare, low=0.0, high=1.0),
         "near": charts.interval_rows(
-            "nearness", "Neighbours", near, low=0.0, high=max(1.0, _top(near, 0.0) / 1.1)
+            "nearness", "Neighbors", near, low=0.0, high=max(1.0, _top(near, 0.0) / 1.1)
         ),
         "explained": found.explained(),
     }
@@ -171,7 +171,7 @@ def _utility(found: Utility | None) -> dict[str, Any] | None:
         scores = [one for one in found.scores if one.metric == metric]
         rows = [
             charts.IntervalRow(
-                f"{one.model[:1].upper()}{one.model[1:]}, learnt from",
+                f"{one.model[:1].upper()}{one.model[1:]}, learned from",
                 one.trained_on,
                 one.figure,
                 kinds.get(one.trained_on, "both"),
@@ -205,7 +205,7 @@ def _utility(found: Utility | None) -> dict[str, Any] | None:
         "gaps": gaps,
         "grid": grid_of(
             "Every score",
-            ("model", "learnt from", "measure", "figure", "interval"),
+            ("model", "learned from", "measure", "figure", "interval"),
             [
                 (
                     one.model,
@@ -262,7 +262,7 @@ def _method(report: Report) -> list[tuple[str, str]]:
     said = [("Fidelity", f"{real:,} real and {made:,} synthetic rows.")]
     if fidelity.sampled:
         said.append(("Rows drawn", fidelity.sampled))
-    learnt, drawn, unseen = privacy.rows
+    learned, drawn, unseen = privacy.rows
     held = {
         "given": "The hold-out was given.",
         "split": "The hold-out is a random half of the real rows.",
@@ -270,7 +270,7 @@ def _method(report: Report) -> list[tuple[str, str]]:
     said.append(
         (
             "Privacy",
-            f"{learnt:,} training, {drawn:,} synthetic and {unseen:,} hold-out rows; neighbours of "
+            f"{learned:,} training, {drawn:,} synthetic and {unseen:,} hold-out rows; neighbors of "
             f"{privacy.compared:,} synthetic rows were sought. {held} "
             f"{privacy.sampled}".strip(),
         )
@@ -281,7 +281,7 @@ def _method(report: Report) -> list[tuple[str, str]]:
         )
     if utility is not None:
         text = (
-            f"Models learnt from {utility.train_rows:,} rows of each table and were tested on "
+            f"Models learned from {utility.train_rows:,} rows of each table and were tested on "
             f"{utility.test_rows:,} hold-out rows. {utility.sampled}"
         )
         said.append(("Utility", text.strip()))

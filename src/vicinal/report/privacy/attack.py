@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from vicinal.report.estimate import Estimate
+from vicinal._stats import Estimate
 from vicinal.report.fidelity.twosample import auc_estimate
 
 __all__ = ["attack_auc"]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from vicinal._checks import check_choice
 from vicinal._random import RandomState, Seeds
-from vicinal.report.estimate import Estimate
+from vicinal._stats import Estimate
 from vicinal.report.privacy.attack import attack_auc
 from vicinal.report.privacy.copies import row_keys, singled_out
 from vicinal.report.privacy.nearest import Found, Index, Points, Space, closer_share, effective_rows
@@ -22,7 +22,7 @@ __all__ = ["DistanceCurves", "Privacy", "measure_privacy"]
 
 Floats = npt.NDArray[np.float64]
 
-#: Rows whose neighbours are sought: at most, and at least whatever it costs.
+#: Rows whose neighbors are sought: at most, and at least whatever it costs.
 MOST_QUERIES, LEAST_QUERIES = 20_000, 500
 #: Rows and leaves looked at, times columns, that a report may cost: about ten seconds.
 BUDGET = 15 * 10**9
@@ -69,7 +69,7 @@ class Privacy:
     rows : tuple of int
         Real (training), synthetic and hold-out rows.
     compared : int
-        Synthetic rows whose neighbours were sought, always among all rows of the other tables.
+        Synthetic rows whose neighbors were sought, always among all rows of the other tables.
     sampled : str
         Which rows were drawn, in words; empty where none were.
     holdout_is : str
@@ -83,10 +83,10 @@ class Privacy:
         distance, stretched so that 0.5 is ideal whatever the sizes
         (:func:`vicinal.report.privacy.nearest.closer_share`).
     closer_euclidean : Estimate
-        The same by the Euclidean distance of standardised numbers and one-hot categories.
+        The same by the Euclidean distance of standardized numbers and one-hot categories.
     distances : DistanceCurves
         Distances to the closest record.
-    neighbour_ratio : tuple of Estimate
+    neighbor_ratio : tuple of Estimate
         Median ratio of the distances to the nearest and the second-nearest training row; 1 where
         both are 0. Near 0, rows single out one training row.
     copies : tuple of Estimate
@@ -126,7 +126,7 @@ class Privacy:
     closer: Estimate
     closer_euclidean: Estimate
     distances: DistanceCurves
-    neighbour_ratio: tuple[Estimate, Estimate]
+    neighbor_ratio: tuple[Estimate, Estimate]
     copies: tuple[Estimate, Estimate]
     near_copies: tuple[Estimate, Estimate]
     authenticity: Estimate
@@ -180,7 +180,7 @@ class Privacy:
             ),
             (
                 "Nearest over second-nearest distance",
-                pair(self.neighbour_ratio),
+                pair(self.neighbor_ratio),
                 f"Ideal is no less than that of {other}; a smaller one means that synthetic rows "
                 "hug single real rows.",
             ),
@@ -258,7 +258,7 @@ def measure_privacy(
 ) -> Privacy:
     """Measure how near synthetic rows stay to the rows that they were made from.
 
-    Neighbours are exact and sought among all rows. On large tables they are sought for fewer rows
+    Neighbors are exact and sought among all rows. On large tables they are sought for fewer rows
     (500 to 20,000, drawn at random), so that the work stays within a fixed number of comparisons;
     intervals say what that costs. Copies and rare combinations are counted over all rows.
 
@@ -388,7 +388,7 @@ def measure_privacy(
         distances=DistanceCurves(
             LEVELS, *(_curve(one.distance) for one in (near_train, near_hold, base_train))
         ),
-        neighbour_ratio=ratio,
+        neighbor_ratio=ratio,
         copies=copies,
         near_copies=near_copies,
         authenticity=authentic[0],
@@ -429,7 +429,7 @@ def _sampled(sizes: list[int], count: int, all_seen: bool) -> str:
     said = []
     if cut:
         said.append(
-            f"Neighbours were sought for {', '.join(cut)} rows, drawn at random, among all rows."
+            f"Neighbors were sought for {', '.join(cut)} rows, drawn at random, among all rows."
         )
     if not all_seen:
         said.append("Rare combinations were sought in a random choice of columns.")
@@ -443,7 +443,7 @@ def _curve(distances: Floats) -> tuple[float, ...]:
 
 
 def _clustered(hits: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64]) -> Estimate:
-    """Return a share whose interval knows that rows with the same neighbour hit together."""
+    """Return a share whose interval knows that rows with the same neighbor hit together."""
     worth = int(effective_rows(rows))
     return Estimate.of_share(float(hits.mean()) * worth if len(hits) else 0.0, worth)
 

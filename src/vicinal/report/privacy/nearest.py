@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_choice
+from vicinal._stats import Estimate
 from vicinal._threads import for_chunks
-from vicinal.report.estimate import Estimate
 from vicinal.report.tables import Part, Tables
 
 __all__ = [
@@ -105,10 +105,10 @@ class Found:
 
 
 class Space:
-    """A distance between rows, learnt from training and hold-out rows alike.
+    """A distance between rows, learned from training and hold-out rows alike.
 
     Scales come from the pooled training and hold-out rows, as one sample in which it does not
-    matter which row is in which part. So neither is favoured.
+    matter which row is in which part. So neither is favored.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class Space:
         Parameters
         ----------
         part : Part
-            Rows of the tables that the space was learnt from.
+            Rows of the tables that the space was learned from.
 
         Returns
         -------
@@ -311,7 +311,7 @@ def _kernels() -> tuple[Any, Any, Any]:
 
 
 def effective_rows(rows: Integers, ties: Integers | None = None, total: int | None = None) -> float:
-    """Return how many independent rows the neighbours of some queries are worth.
+    """Return how many independent rows the neighbors of some queries are worth.
 
     Queries with the same nearest row share its luck of being a training row. With a share w_j of
     the queries at row j, the variance of a share over queries is that of 1 / sum w_j^2

@@ -278,7 +278,7 @@ def _tree_columns(rows: Examples) -> FloatArray:
 
 
 def _linear(problem: Problem, train: Examples, test: Examples, seed: int) -> FloatArray:
-    """Fit a linear model on standardised numbers and indicators, and predict the test rows."""
+    """Fit a linear model on standardized numbers and indicators, and predict the test rows."""
     from sklearn.linear_model import LogisticRegression, Ridge
 
     design = _Design(problem, train)
@@ -318,7 +318,7 @@ class _Design:
 
 
 def _shares(problem: Problem, classes: IntArray, found: FloatArray) -> FloatArray:
-    """Return class shares for all classes of the problem; 0 for those that were not learnt."""
+    """Return class shares for all classes of the problem; 0 for those that were not learned."""
     kept = classes < problem.n_classes
     shares = np.zeros((len(found), problem.n_classes))
     shares[:, classes[kept]] = found[:, kept]

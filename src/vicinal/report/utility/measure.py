@@ -1,4 +1,4 @@
-"""Utility: how well a model that learnt from synthetic rows predicts real ones."""
+"""Utility: how well a model that learned from synthetic rows predicts real ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
 from vicinal._random import RandomState, Seeds
-from vicinal.report.estimate import Estimate
+from vicinal._stats import Estimate
 from vicinal.report.tables import Tables
 from vicinal.report.utility.learners import (
     LEARNERS,
@@ -78,7 +78,7 @@ class Utility:
     rows : tuple of int
         Rows with a target: real, synthetic, hold-out.
     train_rows : int
-        Rows that a model learnt from, the same number of each table; twice as many of both.
+        Rows that a model learned from, the same number of each table; twice as many of both.
     test_rows : int
         Hold-out rows that it was tested on.
     scores : tuple of UtilityScore
@@ -104,7 +104,7 @@ class Utility:
         Parameters
         ----------
         trained_on : {"real", "synthetic", "real + synthetic"}
-            What the model learnt from.
+            What the model learned from.
         model : {"boosted trees", "linear"}, default "boosted trees"
             Which model.
         metric : str, optional
@@ -187,7 +187,7 @@ def measure_utility(
         Rows of a table that a model learns from, at most.
     models : sequence of {"boosted trees", "linear"}, optional
         Histogram gradient boosting with categories as such, and a linear model (logistic or
-        ridge regression) on standardised numbers and an indicator of each common level.
+        ridge regression) on standardized numbers and an indicator of each common level.
     sources : sequence of {"real", "synthetic", "real + synthetic"}, optional
         What they learn from.
 
@@ -215,10 +215,10 @@ def measure_utility(
     models. So repeats differ as the figure would with other rows, and the interval is the mean
     plus and minus Student's t times their standard deviation; it does not shrink with the number
     of repeats, which only settle it. Rows drawn with replacement hold about 63 % of the distinct
-    rows, so figures lie a little below those of one fit on all rows, whatever is learnt from.
+    rows, so figures lie a little below those of one fit on all rows, whatever is learned from.
 
     AUC is that of each class against the rest, averaged over the classes of the tested rows; a
-    class that was never learnt counts 0.5. F1 is averaged over classes too. A number with two
+    class that was never learned counts 0.5. F1 is averaged over classes too. A number with two
     values is a class; synthetic numbers count as the nearer of the two.
 
     References
@@ -311,7 +311,7 @@ def _fitted(
     drawn: Problem, models: Sequence[str], sources: Sequence[str], rng: np.random.Generator
 ) -> dict[tuple[str, str, str], float]:
     """Return the figures of one repeat, by model, source and measure."""
-    learnt = {
+    learned = {
         "real": drawn.real,
         "synthetic": drawn.synthetic,
         "real + synthetic": drawn.real + drawn.synthetic,
@@ -322,7 +322,7 @@ def _fitted(
         for model in models
         for source in sources
         for metric, figure in measures(
-            drawn, LEARNERS[model](drawn, learnt[source], drawn.test, seed)
+            drawn, LEARNERS[model](drawn, learned[source], drawn.test, seed)
         ).items()
     }
 

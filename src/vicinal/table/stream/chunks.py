@@ -1,6 +1,6 @@
 """Chunks of a synthetic table: each made by itself, anywhere, always the same.
 
-A chunk depends on the learnt synthesizer, the seed and its number, and on nothing else: not on
+A chunk depends on the learned synthesizer, the seed and its number, and on nothing else: not on
 threads, memory, the engine, or what was made before.
 """
 
@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from vicinal._checks import check_count
 from vicinal._random import RandomState, Seeds
 from vicinal.table.frames import METADATA_KEY, to_native
+from vicinal.table.stream.column_stats import ValueLook
 from vicinal.table.stream.fit import free_prefix
-from vicinal.table.stream.looks import ValueLook
 from vicinal.table.stream.memory import chunk_size
 from vicinal.table.surrogates import Surrogates
 from vicinal.table.synthesizer import TableSynthesizer
@@ -71,7 +71,7 @@ def plan_chunks(
     model : TableSynthesizer
         Fitted or loaded.
     n_rows : int, optional
-        Rows in all; as many as were learnt where left out.
+        Rows in all; as many as were learned where left out.
     random_state : int, numpy.random.Generator or None
         Seed; where left out, that of the model, whether it was given one or not.
     chunk_rows : int, optional
@@ -86,26 +86,26 @@ def plan_chunks(
     Raises
     ------
     RuntimeError
-        If the model has learnt nothing.
+        If the model has learned nothing.
     ValueError
         If a number is below 1, or a column of integer identifiers has no room for so many.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> model = TableSynthesizer("low", random_state=0).fit(pa.table({"x": rng.normal(size=99)}))
+    >>> model = TableSynthesizer("off", random_state=0).fit(pa.table({"x": rng.normal(size=99)}))
     >>> [chunk.rows for chunk in plan_chunks(model, 250, chunk_rows=100)]
     [100, 100, 50]
     """
-    learnt = _learnt(model)
+    learned = _learned(model)
     total = model.n_rows_ if n_rows is None else check_count("n_rows", n_rows)
     if chunk_rows is None:
-        rows = learnt.rows
+        rows = learned.rows
         chunk_rows = chunk_size(rows.num_columns, rows.nbytes / max(rows.num_rows, 1))
     check_count("chunk_rows", chunk_rows)
     for surrogates in _numbered(model).values():
         surrogates.check(total)
-    entropy = learnt.seeds.entropy if random_state is None else Seeds(random_state).entropy
+    entropy = learned.seeds.entropy if random_state is None else Seeds(random_state).entropy
     chunks = []
     for number, first in enumerate(range(0, total, chunk_rows)):
         child = np.random.SeedSequence(entropy, spawn_key=(_CHUNK, number)).generate_state(8)
@@ -134,17 +134,17 @@ def make_chunk(model: TableSynthesizer, chunk: Chunk) -> pa.Table:
     Raises
     ------
     RuntimeError
-        If the model has learnt nothing.
+        If the model has learned nothing.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> model = TableSynthesizer("low", random_state=0).fit(pa.table({"x": rng.normal(size=99)}))
+    >>> model = TableSynthesizer("off", random_state=0).fit(pa.table({"x": rng.normal(size=99)}))
     >>> plan = plan_chunks(model, 250, chunk_rows=100)
     >>> make_chunk(model, plan[2]).num_rows
     50
     """
-    learnt = _learnt(model)
+    learned = _learned(model)
     check_drawable(model)
     seeds = Seeds.from_entropy(chunk.seed)
     drawn, _ = model._pool.sample(chunk.rows, seeds, threads=1)
@@ -153,10 +153,10 @@ def make_chunk(model: TableSynthesizer, chunk: Chunk) -> pa.Table:
     metadata = dict(made.schema.metadata or {})
     native = json.loads(metadata.get(METADATA_KEY, "{}"))
     if native.get("library") == "pyarrow" and not native.get("batch"):
-        table: pa.Table = to_native(made, learnt.schema)
+        table: pa.Table = to_native(made, learned.schema)
         return table
     metadata.pop(METADATA_KEY, None)
-    kinds = [learnt.schema.field(name).type for name in made.column_names]
+    kinds = [learned.schema.field(name).type for name in made.column_names]
     fields = [field.with_type(kind) for field, kind in zip(made.schema, kinds, strict=True)]
     return made.cast(pa.schema(fields, metadata or None))
 
@@ -199,31 +199,31 @@ def output_schema(model: TableSynthesizer) -> pa.Schema:
     return make_chunk(model, few).schema
 
 
-def _learnt(model: TableSynthesizer) -> Any:
+def _learned(model: TableSynthesizer) -> Any:
     if not hasattr(model, "_pool"):
-        raise RuntimeError("This TableSynthesizer has learnt nothing yet: fit it first.")
-    return model._learnt
+        raise RuntimeError("This TableSynthesizer has learned nothing yet: fit it first.")
+    return model._learned
 
 
 def _numbered(model: TableSynthesizer) -> dict[str, Surrogates]:
     """Return what makes identifiers by their number, so that no two chunks make the same."""
     kept = getattr(model, "_numbered", None)
-    if kept is None or kept[0] is not model._learnt:  # made once, until it learns again
-        kept = model._learnt, _make_numbered(model)
+    if kept is None or kept[0] is not model._learned:  # made once, until it learns again
+        kept = model._learned, _make_numbered(model)
         model._numbered = kept  # type: ignore[attr-defined]
     numbered: dict[str, Surrogates] = kept[1]
     return numbered
 
 
 def _make_numbered(model: TableSynthesizer) -> dict[str, Surrogates]:
-    learnt, made = model._learnt, {}
+    learned, made = model._learned, {}
     for column in model.columns_:
         if column.name not in model._surrogates:
             continue
-        values = learnt.rows[column.name]
+        values = learned.rows[column.name]
         plain = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
         surrogates = model._surrogates[column.name]
-        known = learnt.whole is not None and column.name in learnt.whole.prefixes
+        known = learned.whole is not None and column.name in learned.whole.prefixes
         if column.kind == "identifier" and not pa.types.is_integer(plain) and not known:
             look = ValueLook(column.name)
             look.add(pc.drop_null(values), column.name, "")

@@ -24,7 +24,11 @@ import pyarrow.compute as pc
 from vicinal._checks import check_choice, check_column, check_count
 from vicinal._random import Seeds
 from vicinal._threads import for_chunks, n_threads
-from vicinal.table.columns import (
+from vicinal.table.frames import to_arrow
+from vicinal.table.marginals import marginal_of
+from vicinal.table.numbers import to_numbers
+from vicinal.table.population import Marginal, Whole
+from vicinal.table.schema import (
     KINDS,
     MIXED_KINDS,
     Column,
@@ -33,17 +37,13 @@ from vicinal.table.columns import (
     kind_of_type,
     mean_words,
 )
-from vicinal.table.frames import to_arrow
-from vicinal.table.latent import marginal_of
-from vicinal.table.numbers import to_numbers
-from vicinal.table.stream.looks import Look, NumberLook, look_at
+from vicinal.table.stream.column_stats import Look, NumberLook, look_at
 from vicinal.table.stream.memory import NUMBER_ROWS, check_least, parse_memory, pool_size
 from vicinal.table.stream.reservoir import Reservoir, key_limit, place_of, row_ids, row_keys
 from vicinal.table.stream.source import Part, Source, find_source, read_part
 from vicinal.table.synthesizer import TableSynthesizer
-from vicinal.table.whole import Marginal, Whole
 
-__all__ = ["Asked", "Summary", "fit_stream", "learn", "plan_fit", "summarise"]
+__all__ = ["Asked", "Summary", "fit_stream", "learn", "plan_fit", "summarize"]
 
 #: Rows of the pool in which different numbers are counted, where there are more than 1024.
 FEW_ROWS = 1 << 15
@@ -155,7 +155,7 @@ def plan_fit(source: Source, seeds: Seeds, pool_rows: int) -> Asked:
     Returns
     -------
     Asked
-        For :func:`summarise`, here or on another machine.
+        For :func:`summarize`, here or on another machine.
     """
     number_rows = max(NUMBER_ROWS, pool_rows)
     return Asked(
@@ -168,7 +168,7 @@ def plan_fit(source: Source, seeds: Seeds, pool_rows: int) -> Asked:
     )
 
 
-def summarise(part: Part, asked: Asked) -> Summary:
+def summarize(part: Part, asked: Asked) -> Summary:
     """Look at one part of a source.
 
     Parameters
@@ -225,7 +225,7 @@ def learn(synthesizer: TableSynthesizer, summary: Summary, seeds: Seeds) -> Tabl
     rows, ids = summary.pool.rows()
     arrow = to_arrow(rows)
     if summary.n_rows <= summary.asked.pool_rows:  # nothing was left out
-        from vicinal.table.columns import detect_columns
+        from vicinal.table.schema import detect_columns
 
         synthesizer._fit(arrow, detect_columns(arrow, synthesizer.kinds), seeds)
         return synthesizer
@@ -396,7 +396,7 @@ def fit_stream(
         A file, a folder, a pattern such as ``"events/*.parquet"``, or several.
     pool_rows : int, optional
         Rows to hold and to mix, drawn at random from all. Left out, 262,144, or 131,072 where
-        neighbours are sought; fewer where ``memory`` is short, with a note.
+        neighbors are sought; fewer where ``memory`` is short, with a note.
     memory : int or str, optional
         Bytes that may be used, such as ``"2GB"``.
     progress : callable, optional
@@ -405,7 +405,7 @@ def fit_stream(
     Returns
     -------
     TableSynthesizer
-        The same, fitted. Where all rows fit into the pool it has learnt what ``fit`` would have.
+        The same, fitted. Where all rows fit into the pool it has learned what ``fit`` would have.
 
     Raises
     ------
@@ -436,7 +436,7 @@ def fit_stream(
     seeds = Seeds(synthesizer.random_state)
     asked = plan_fit(found, seeds, rows)
     whole: Summary | None = None
-    for summary in _in_order(found.parts, lambda part: summarise(part, asked)):
+    for summary in _in_order(found.parts, lambda part: summarize(part, asked)):
         if progress is not None:
             progress(summary.n_rows)
         if whole is None:

@@ -27,9 +27,9 @@ __all__ = [
     "workers_within",
 ]
 
-#: Rows of the pool where partners come from all rows, and where neighbours are sought, which
+#: Rows of the pool where partners come from all rows, and where neighbors are sought, which
 #: takes longer.
-POOL_ROWS = {"rows": 1 << 18, "neighbourhood": 1 << 17}
+POOL_ROWS = {"rows": 1 << 18, "neighborhood": 1 << 17}
 LEAST_POOL = 1 << 12
 #: Rows of a chunk, at most and at least, and bytes that it should not go beyond.
 CHUNK_MOST, CHUNK_LEAST = 1 << 20, 1 << 16
@@ -39,10 +39,10 @@ CHUNK_BYTES = 96e6
 BASE_BYTES = 350e6
 #: Bytes for each byte of a chunk while it is made and written, and of a batch while it is read.
 CHUNK_FACTOR = 3.5
-#: Bytes for each row of the pool: of each mixed column, of each neighbour, and how often the rows
+#: Bytes for each row of the pool: of each mixed column, of each neighbor, and how often the rows
 #: themselves are held.
 SCORE_BYTES, NEAR_BYTES, ROW_FACTOR = 32, 36, 3
-#: Rows from which distributions of numbers are learnt. By the Dvoretzky-Kiefer-Wolfowitz bound a
+#: Rows from which distributions of numbers are learned. By the Dvoretzky-Kiefer-Wolfowitz bound a
 #: quantile's rank is then off by less than 0.0016 with a chance of 99 %.
 NUMBER_ROWS = 1 << 20
 
@@ -106,9 +106,9 @@ def row_cost(synthesizer: TableSynthesizer, width: int, row_bytes: float) -> flo
     Returns
     -------
     float
-        About, while it is learnt.
+        About, while it is learned.
     """
-    near = synthesizer._neighbours() if synthesizer._method() == "neighbourhood" else 0
+    near = synthesizer._neighbors() if synthesizer._method() == "neighborhood" else 0
     return ROW_FACTOR * row_bytes + SCORE_BYTES * width + NEAR_BYTES * near
 
 

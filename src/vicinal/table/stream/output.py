@@ -23,7 +23,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from vicinal import __version__
-from vicinal.table.files import replacing
+from vicinal.io import replacing
 from vicinal.table.stream.chunks import Chunk
 from vicinal.table.synthesizer import TableSynthesizer
 
@@ -253,7 +253,7 @@ class Staging:
             if not (self.folder / MODEL).exists():  # all was done but the last step
                 self._put_in_place()
                 self.complete = True
-        else:  # stopped before it had learnt anything: there is nothing to go on with
+        else:  # stopped before it had learned anything: there is nothing to go on with
             self._write_manifest({})
 
     def _check_same(self, manifest: dict[str, Any], where: Path) -> None:
@@ -285,12 +285,12 @@ class Staging:
         self.close()
 
     def model(self) -> TableSynthesizer | None:
-        """Return the synthesizer that the run has learnt, if it came so far."""
+        """Return the synthesizer that the run has learned, if it came so far."""
         path = self.folder / MODEL
         return TableSynthesizer.load(path) if path.exists() else None
 
     def keep_model(self, model: TableSynthesizer) -> None:
-        """Keep the learnt synthesizer while the run goes on."""
+        """Keep the learned synthesizer while the run goes on."""
         model.save(self.folder / MODEL)
 
     def begin(self, chunks: Sequence[Chunk]) -> list[Chunk]:

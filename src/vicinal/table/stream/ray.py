@@ -2,7 +2,7 @@
 
 The same summaries, the same chunks and the same files as on one machine: Ray decides who makes
 them, and that changes nothing. Parts of the source are looked at by Ray tasks and merged in the
-order of the parts; the model is learnt in this process, sent once to each worker, and chunks are
+order of the parts; the model is learned in this process, sent once to each worker, and chunks are
 dealt out by Ray Data.
 """
 
@@ -22,11 +22,12 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from vicinal._checks import check_count
-from vicinal._cluster import check_ray, cluster, in_order, spread
 from vicinal._random import Seeds
+from vicinal.io.remote import RemoteFolder, is_remote, local_path
+from vicinal.jobs.ray import check_ray, cluster, map_ordered, spread
 from vicinal.table.modelfile import plain_settings
 from vicinal.table.stream.chunks import Chunk, check_drawable, make_chunk, plan_chunks
-from vicinal.table.stream.fit import Summary, check_names, learn, plan_fit, summarise
+from vicinal.table.stream.fit import Summary, check_names, learn, plan_fit, summarize
 from vicinal.table.stream.memory import check_disk, check_least, parse_memory, pool_size
 from vicinal.table.stream.output import (
     MANIFEST,
@@ -36,7 +37,6 @@ from vicinal.table.stream.output import (
     part_name,
     write_part,
 )
-from vicinal.table.stream.remote import RemoteFolder, is_remote, local_path
 from vicinal.table.stream.run import PathLike, Progress, Streamed, _disk_bytes, check_request
 from vicinal.table.stream.source import Part, Source, find_source
 from vicinal.table.synthesizer import TableSynthesizer
@@ -108,7 +108,7 @@ def stream_table_ray(
     Examples
     --------
     >>> stream_table_ray(
-    ...     TableSynthesizer("low", random_state=7), "events/*.parquet", "synthetic", workers=2
+    ...     TableSynthesizer("off", random_state=7), "events/*.parquet", "synthetic", workers=2
     ... )  # doctest: +SKIP
     """
     check_ray()
@@ -150,15 +150,15 @@ def stream_table_ray(
         staging.open(resume)
         if staging.complete:
             return Streamed(None, target, 0, 0, 0, 0)
-        learnt = staging.model()
-        if learnt is None and found.n_rows is not None:
+        learned = staging.model()
+        if learned is None and found.n_rows is not None:
             wanted = found.n_rows if n_rows is None else n_rows
             check_disk(target.resolve().parent, wanted * _disk_bytes(found))
         with cluster(address, workers) as ray:
-            if learnt is None:
-                learnt = run.fit(ray)
-                staging.keep_model(learnt)
-            chunks = plan_chunks(learnt, n_rows, chunk_rows=chunk_rows)
+            if learned is None:
+                learned = run.fit(ray)
+                staging.keep_model(learned)
+            chunks = plan_chunks(learned, n_rows, chunk_rows=chunk_rows)
             left = staging.begin(chunks)
             folder_of = SharedFolder(str(staging.folder.absolute()))
             run.draw(ray, staging.folder / MODEL, chunks, left, folder_of)
@@ -166,7 +166,7 @@ def stream_table_ray(
             lost.unlink()
         staging.finish(chunks)
     total = sum(chunk.rows for chunk in chunks)
-    return Streamed(learnt, target, learnt.n_rows_, total, len(chunks), len(chunks) - len(left))
+    return Streamed(learned, target, learned.n_rows_, total, len(chunks), len(chunks) - len(left))
 
 
 class Place(Protocol):
@@ -257,7 +257,7 @@ class _Run:
         parts = [_absolute(part) for part in self.source.parts]
         whole: Summary | None = None
         done = 0
-        for summary in in_order(ray, summarise, parts, asked):
+        for summary in map_ordered(ray, summarize, parts, asked):
             done += summary.n_rows
             self.progress("Reading", done, self.source.n_rows or 0)
             if whole is None:

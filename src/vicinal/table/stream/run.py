@@ -14,6 +14,7 @@ import pyarrow as pa
 from vicinal._checks import check_count
 from vicinal._random import RandomState
 from vicinal._threads import n_threads
+from vicinal.io.remote import is_remote, local_path
 from vicinal.table.modelfile import plain_settings
 from vicinal.table.stream.chunks import Chunk, check_drawable, make_chunk, plan_chunks
 from vicinal.table.stream.fit import fit_stream
@@ -24,7 +25,6 @@ from vicinal.table.stream.memory import (
     workers_within,
 )
 from vicinal.table.stream.output import Staging, check_output_folder, write_part
-from vicinal.table.stream.remote import is_remote, local_path
 from vicinal.table.stream.source import Source, find_source
 from vicinal.table.synthesizer import TableSynthesizer
 
@@ -41,7 +41,7 @@ class Streamed:
     Attributes
     ----------
     model : TableSynthesizer or None
-        What was learnt; None where the output was there already.
+        What was learned; None where the output was there already.
     output : Path or str
         The folder, or its address.
     rows_read, rows_written : int
@@ -113,7 +113,7 @@ def stream_table(
     Examples
     --------
     >>> stream_table(
-    ...     TableSynthesizer("low", random_state=7), "events/*.parquet", "synthetic", memory="2GB"
+    ...     TableSynthesizer("off", random_state=7), "events/*.parquet", "synthetic", memory="2GB"
     ... )  # doctest: +SKIP
     """
     target = _folder(output, "Add --engine ray (stream_table_ray), or name a folder.")
@@ -172,7 +172,7 @@ def sample_stream(
     output : str or path
         Folder to make; not there yet, or empty.
     n_rows : int, optional
-        Rows to draw; as many as were learnt where left out.
+        Rows to draw; as many as were learned where left out.
     random_state : int, numpy.random.Generator or None
         Seed; that of the model where left out.
     memory : int or str, optional
@@ -218,7 +218,7 @@ def _draw(
 ) -> Streamed:
     chunks = plan_chunks(model, n_rows, chunk_rows=chunk_rows) if plan is None else plan
     left = staging.begin(chunks)
-    rows = model._learnt.rows
+    rows = model._learned.rows
     row_bytes = rows.nbytes / max(rows.num_rows, 1)
     held = rows.num_rows * row_cost(model, rows.num_columns, row_bytes)
     threads = workers_within(limit, held, chunks[0].rows * row_bytes, n_threads())

@@ -17,8 +17,8 @@ from typing import Any
 import pyarrow as pa
 
 from vicinal._checks import did_you_mean
-from vicinal.table.files import SUFFIXES, output_format, read_table
-from vicinal.table.files.text_reading import brief, check_names
+from vicinal.io import SUFFIXES, output_format, read_table
+from vicinal.io.text_reading import brief, check_names
 from vicinal.table.frames import to_arrow
 
 __all__ = ["BATCH_ROWS", "Part", "Source", "find_source", "read_part"]

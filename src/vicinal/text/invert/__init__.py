@@ -1,25 +1,5 @@
 """Inverters: embeddings back to sentences."""
 
-from typing import Any
+import lazy_loader
 
-from vicinal._lazy import face
-
-_get, __dir__, __all__ = face(
-    __name__,
-    {
-        "adaptor": ["Adaptor"],
-        "alignment": ["align"],
-        "candidates": ["Candidates", "Inversion"],
-        "decoders": ["Decoder"],
-        "huggingface": ["HuggingFaceDecoder"],
-        "inverter": ["Inverter"],
-        "nano": ["NanoDecoder"],
-        "refinement": ["refine"],
-        "task": ["TaskInverter", "load_inverter"],
-        "vllm": ["VllmDecoder"],
-    },
-)
-
-
-def __getattr__(name: str) -> Any:
-    return _get(name)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

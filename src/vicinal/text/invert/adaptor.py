@@ -13,7 +13,7 @@ __all__ = ["Adaptor"]
 class Adaptor(nn.Module):  # type: ignore[misc]  # torch is Any here
     """A two-layer network between an encoder's space and the input space of a language model.
 
-    Embeddings are centred and divided by one common number first, so that ratios between them stay
+    Embeddings are centerd and divided by one common number first, so that ratios between them stay
     as they are.
 
     Parameters
@@ -62,7 +62,7 @@ class Adaptor(nn.Module):  # type: ignore[misc]  # torch is Any here
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def fit_scale(self, embeddings: npt.NDArray[np.float32]) -> Adaptor:
-        """Learn the centre and the scale of embeddings.
+        """Learn the center and the scale of embeddings.
 
         Parameters
         ----------

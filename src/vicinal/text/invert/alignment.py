@@ -15,6 +15,7 @@ from vicinal._checks import check_choice, check_count, check_number
 from vicinal._random import RandomState, Seeds
 from vicinal.text.encoder import check_texts
 from vicinal.text.invert.adaptor import Adaptor
+from vicinal.text.invert.checkpoint import Workplace, identity_of
 from vicinal.text.invert.decoders import Decoder
 from vicinal.text.invert.fitting import (
     Examples,
@@ -24,7 +25,6 @@ from vicinal.text.invert.fitting import (
     shown_progress,
 )
 from vicinal.text.invert.inverter import Inverter
-from vicinal.text.invert.workplace import Workplace, identity_of
 
 __all__ = [
     "align",
@@ -51,7 +51,7 @@ def align(
     decoder_rate: float = 3e-4,
     warmup: int | None = None,
     validation: float = 0.02,
-    patience: int | None = 5,
+    max_attempts: int | None = 5,
     noise: float = 0.0,
     max_tokens: int = 96,
     dtype: str = "auto",
@@ -84,7 +84,7 @@ def align(
         They fall to 0 along a cosine afterwards.
     validation : float, default 0.02
         Share of the texts that is held out, 2,000 at most; fewer than 20 texts hold out none.
-    patience : int, optional, default 5
+    max_attempts : int, optional, default 5
         Evaluations without a lower loss on what is held out before training stops. The weights with
         the lowest loss are taken. None goes on to the last update.
     noise : float, default 0.0
@@ -148,7 +148,7 @@ def align(
         decoder_rate=decoder_rate,
         warmup=warmup,
         validation=validation,
-        patience=patience,
+        max_attempts=max_attempts,
         noise=noise,
         dtype=dtype,
     )
@@ -226,7 +226,7 @@ def make_recipe(
     decoder_rate: float,
     warmup: int | None,
     validation: float,
-    patience: int | None,
+    max_attempts: int | None,
     noise: float,
     dtype: str,
     decoder: bool = True,
@@ -243,8 +243,8 @@ def make_recipe(
     for name, rate in (("learning_rate", learning_rate), ("decoder_rate", decoder_rate)):
         check_number(name, rate, low=0.0, open_low=True)
     check_number("validation", validation, low=0.0, high=0.5)
-    if patience is not None:
-        check_count("patience", patience)
+    if max_attempts is not None:
+        check_count("max_attempts", max_attempts)
     if steps is None:
         check_number("epochs", epochs, low=0.0, open_low=True)
         steps = max(1, math.ceil(epochs * n_texts * (1 - validation) / batch_size))
@@ -256,7 +256,7 @@ def make_recipe(
         learning_rate=float(learning_rate),
         decoder_rate=float(decoder_rate),
         warmup=warmup,
-        patience=patience,
+        max_attempts=max_attempts,
         evaluate_every=max(1, min(500, steps // 10)),
         noise=float(noise),
         decoder=decoder,
@@ -299,9 +299,9 @@ def short_rows(
     ValueError
         If all are too long.
     """
-    # a book is too long for certain, and takes long to tokenise
+    # a book is too long for certain, and takes long to tokenize
     heads = [text[: 40 * max_tokens] for text in texts]
-    rows = inverter.decoder.tokenise(heads)
+    rows = inverter.decoder.tokenize(heads)
     most = min(max_tokens, inverter.decoder.room(inverter.adaptor.soft_tokens))
     short = [
         at

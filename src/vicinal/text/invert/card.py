@@ -111,7 +111,7 @@ _TUNING = {"frozen": "as published", "lora": "with low-rank matrices", "whole": 
 
 
 def _norms(encoder: Mapping[str, Any]) -> str:
-    return "normalised" if encoder["normalise"] else "not normalised"
+    return "normalized" if encoder["normalize"] else "not normalized"
 
 
 def _figures(figures: Sequence[Mapping[str, Any]]) -> str:
@@ -154,7 +154,7 @@ def _losses(history: Sequence[Mapping[str, Any]]) -> str:
         "## Loss\n\n"
         "Mean negative log-likelihood of a token, in the last training: at its first and last "
         "evaluation, and where it was lowest on texts held out, whose weights were taken.\n\n"
-    ) + _table(("step", "texts learnt from", "texts held out"), rows)
+    ) + _table(("step", "texts learned from", "texts held out"), rows)
 
 
 def _rounded(value: float | None) -> str:

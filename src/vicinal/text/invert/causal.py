@@ -29,7 +29,7 @@ _REMEDY = "Choose a causal language model, such as one of the Llama, Qwen or GPT
 
 
 def open_model(llm: Any) -> tuple[Any, Any, str | None]:
-    """Return model and tokeniser of what stands for them, and its name where it is one.
+    """Return model and tokenizer of what stands for them, and its name where it is one.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def open_model(llm: Any) -> tuple[Any, Any, str | None]:
     Returns
     -------
     tuple
-        Model, tokeniser, name.
+        Model, tokenizer, name.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def marks(tokenizer: Any, name: str) -> tuple[int, int]:
     end = tokenizer.sep_token_id if end is None else end
     if end is None:
         raise ValueError(
-            f"llm {name!r} must have an end token, its tokeniser knows neither eos_token nor "
+            f"llm {name!r} must have an end token, its tokenizer knows neither eos_token nor "
             "sep_token. Set tokenizer.eos_token."
         )
     pad = tokenizer.pad_token_id
@@ -150,7 +150,7 @@ def marks(tokenizer: Any, name: str) -> tuple[int, int]:
 
 
 def opening(tokenizer: Any) -> list[int]:
-    """Return the ids that a tokeniser puts before every text."""
+    """Return the ids that a tokenizer puts before every text."""
     whole = list(tokenizer("a")["input_ids"])
     bare = list(tokenizer("a", add_special_tokens=False)["input_ids"])
     for at in range(len(whole) - len(bare) + 1):

@@ -1,8 +1,8 @@
 """Text <-> token ids for nano: WordPiece with markers for case and spacing.
 
 The encoder's WordPiece vocabulary is uncased and forgets where spaces stood. Two deterministic
-rules, one for case and one for spacing, guess both from the neighbouring words; a marker is written
-only where a rule guesses wrong. So a normalised line comes back letter for letter, and ordinary
+rules, one for case and one for spacing, guess both from the neighboring words; a marker is written
+only where a rule guesses wrong. So a normalized line comes back letter for letter, and ordinary
 English needs few markers.
 
 >>> codec = Codec(["hello", "tom", ",", "."])
@@ -24,7 +24,7 @@ __all__ = [
     "Unit",
     "choose_vocabulary",
     "is_formal",
-    "normalise",
+    "normalize",
     "word_counts",
 ]
 
@@ -64,7 +64,7 @@ class Unit:
     space: int | None = None
 
 
-def normalise(text: str) -> str:
+def normalize(text: str) -> str:
     """Fold typographic marks to ASCII, drop accents (the encoder ignores them), squeeze spaces."""
     text = text.translate(_FOLD)
     if not text.isascii():
@@ -169,7 +169,7 @@ class _Spacing:
 
 
 def _units(line: str) -> list[tuple[str, bool]]:
-    """Return words and marks of a normalised line, and whether a space stands before each."""
+    """Return words and marks of a normalized line, and whether a space stands before each."""
     found: list[tuple[str, bool]] = []
     end = 0
     for match in _UNITS.finditer(line):
@@ -188,7 +188,7 @@ def word_counts(lines: Iterable[str]) -> Counter[str]:
     """How often each lower-cased unit occurs."""
     counts: Counter[str] = Counter()
     for line in lines:
-        counts.update(text.lower() for text, _ in _units(normalise(line)))
+        counts.update(text.lower() for text, _ in _units(normalize(line)))
     return counts
 
 
@@ -276,7 +276,7 @@ class Codec:
 
     def encode(self, line: str) -> list[int] | None:
         """Spell a line: style token, pieces and markers, end token; None where that cannot be."""
-        line = normalise(line)
+        line = normalize(line)
         formal = is_formal(line)
         found = _units(line)
         units = [Unit(text.lower()) for text, _ in found]
@@ -303,7 +303,7 @@ class Codec:
         ids = self.encode(line)
         if ids is None:
             words = []
-            for word in normalise(line).split():
+            for word in normalize(line).split():
                 kept = "".join(text for text, _ in _units(word) if self.encode(text) is not None)
                 words.append(kept)
             ids = self.encode(" ".join(words)) or [FORMAL, EOS]

@@ -30,7 +30,7 @@ class Decoder(Protocol):
     def trainable(self) -> list[nn.Parameter]:
         """What learns; nothing where it is frozen."""
 
-    def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each sentence, with its end token."""
 
     def room(self, soft_tokens: int) -> int:

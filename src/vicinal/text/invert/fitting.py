@@ -20,8 +20,8 @@ from torch import Tensor
 from vicinal._random import Seeds
 from vicinal.text.encoder import Encoder, has_bfloat16
 from vicinal.text.invert.adaptor import Adaptor
+from vicinal.text.invert.checkpoint import Workplace
 from vicinal.text.invert.decoders import Decoder
-from vicinal.text.invert.workplace import Workplace
 
 __all__ = [
     "Examples",
@@ -57,7 +57,7 @@ class Recipe:
         Highest rates of the adaptor and of what learns of the language model.
     warmup : int
         Steps in which the rates rise; they fall to 0 along a cosine afterwards.
-    patience : int or None
+    max_attempts : int or None
         Evaluations without a lower loss before it stops; None never stops early.
     evaluate_every : int
         Steps between two evaluations.
@@ -74,7 +74,7 @@ class Recipe:
     learning_rate: float = 1e-3
     decoder_rate: float = 3e-4
     warmup: int = 100
-    patience: int | None = 5
+    max_attempts: int | None = 5
     evaluate_every: int = 200
     noise: float = 0.0
     decoder: bool = True
@@ -112,12 +112,12 @@ class Examples:
         n = len(rows)
         held = min(_MOST_HELD_OUT, max(1, round(validation * n))) if validation and n >= 20 else 0
         order = seeds.generator(_HELD_OUT).permutation(n)
-        self.held_out, self.learnt = np.sort(order[:held]), np.sort(order[held:])
+        self.held_out, self.learned = np.sort(order[:held]), np.sort(order[held:])
 
     def epoch(self, number: int, size: int) -> list[npt.NDArray[np.int64]]:
         """Return batches of like length, in an order that depends on seeds and number alone."""
         rng = self.seeds.generator(_ORDER, number)
-        order = rng.permutation(self.learnt)
+        order = rng.permutation(self.learned)
         batches = []
         for at in range(0, len(order), size * _POOL):
             pool = order[at : at + size * _POOL]
@@ -127,7 +127,7 @@ class Examples:
 
     def batches(self, size: int, start: int, stop: int) -> Iterator[npt.NDArray[np.int64]]:
         """Yield the batches of the steps from start to stop."""
-        each = -(-len(self.learnt) // size)
+        each = -(-len(self.learned) // size)
         for number in range(start // each, -(-stop // each)):
             first = max(start - number * each, 0)
             yield from self.epoch(number, size)[first : stop - number * each]
@@ -143,7 +143,7 @@ class Fitting:
     decoder : Decoder
         Learns in place where the recipe says so.
     examples : Examples
-        What is learnt from.
+        What is learned from.
     recipe : Recipe
         How.
     """
@@ -158,7 +158,7 @@ class Fitting:
             groups.append((list(decoder.trainable), recipe.decoder_rate))
         self.learning = [one for group, _ in groups for one in group]
         self.rates = [rate for _, rate in groups]
-        self.optimiser = torch.optim.AdamW(
+        self.optimizer = torch.optim.AdamW(
             [{"params": group, "lr": rate} for group, rate in groups],
             betas=(0.9, 0.98),
             weight_decay=0.01,
@@ -175,11 +175,11 @@ class Fitting:
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to do."""
-        impatient = self.recipe.patience is not None and self.stale >= self.recipe.patience
+        impatient = self.recipe.max_attempts is not None and self.stale >= self.recipe.max_attempts
         return self.step >= self.recipe.steps or impatient
 
     def run(self, workplace: Workplace, *, progress: bool, save_every: float = 300.0) -> None:
-        """Learn until the last step or until patience ends; the best weights are there then.
+        """Learn until the last step or until max_attempts ends; the best weights are there then.
 
         Ctrl-C, or being told to end (SIGTERM), takes effect after the step, when all is kept.
         """
@@ -219,7 +219,7 @@ class Fitting:
         rng = self.examples.seeds.generator(_NOISE, self.step)
         self.adaptor.train()
         self.decoder.train(self.recipe.decoder)
-        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * self.recipe.share_at(self.step)
         embeddings = self.examples.embeddings[places]
         if self.recipe.noise:
@@ -240,8 +240,8 @@ class Fitting:
         for one, gradient in zip(self.learning, found, strict=True):
             one.grad = gradient
         torch.nn.utils.clip_grad_norm_(self.learning, self.recipe.clip)
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self._total += float(loss.detach()) * len(places)
         self._seen += len(places)
@@ -280,7 +280,7 @@ class Fitting:
         tensors: dict[str, Tensor] = {}
         for at, (one, best) in enumerate(zip(self.learning, self.best, strict=True)):
             tensors[f"now.{at}"], tensors[f"best.{at}"] = one, best
-            for name, value in self.optimiser.state.get(one, {}).items():
+            for name, value in self.optimizer.state.get(one, {}).items():
                 tensors[f"{name}.{at}"] = torch.as_tensor(value)
         lowest = None if self.lowest == float("inf") else self.lowest
         notes: dict[str, Any] = {"step": self.step, "stale": self.stale, "lowest": lowest}
@@ -297,7 +297,7 @@ class Fitting:
             best.copy_(tensors[f"best.{at}"])
             parts = {name: f"{name}.{at}" for name in ("step", "exp_avg", "exp_avg_sq")}
             if parts["step"] in tensors:
-                self.optimiser.state[one] = {
+                self.optimizer.state[one] = {
                     name: tensors[key].to("cpu" if name == "step" else self.device)
                     for name, key in parts.items()
                 }
@@ -330,7 +330,7 @@ def embed(encoder: Encoder, texts: Sequence[str], folder: Path | None, progress:
     for at in range(0, len(texts), _EMBEDDED):
         path = folder / f"{at // _EMBEDDED:05d}.npy"
         if not path.is_file():
-            from vicinal.table.files import replacing
+            from vicinal.io import replacing
 
             found = encoder.encode(texts[at : at + _EMBEDDED], progress=progress)
             with replacing(path) as sink:

@@ -1,4 +1,4 @@
-"""An inverter as a folder: what it is (JSON), what it learnt (safetensors), and its card."""
+"""An inverter as a folder: what it is (JSON), what it learned (safetensors), and its card."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from vicinal._checks import first_line
-from vicinal.text._folders import check_folder, read_card, replacing_folder
+from vicinal.io.folders import check_folder, read_card, replacing_folder
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.decoders import Decoder
 
@@ -61,7 +61,7 @@ def save(inverter: Inverter, folder: str | PathLike[str], *, half: bool = False)
             "name": inverter.encoder.name,
             "fingerprint": inverter.encoder.fingerprint,
             "dim": inverter.encoder.dim,
-            "normalise": inverter.encoder.normalise,
+            "normalize": inverter.encoder.normalize,
             "max_tokens": inverter.encoder.max_tokens,
         },
         "adaptor": {
@@ -153,11 +153,11 @@ def check_fit(said: Mapping[str, Any], encoder: Encoder, folder: Path) -> None:
     ValueError
         Naming both.
     """
-    there = (encoder.fingerprint, encoder.normalise)
-    if there != (said["fingerprint"], said["normalise"]):
+    there = (encoder.fingerprint, encoder.normalize)
+    if there != (said["fingerprint"], said["normalize"]):
         raise ValueError(
             f"The inverter in {str(folder)!r} was made for the encoder {said['name']!r} "
-            f"(fingerprint {said['fingerprint']}, {_norms(said['normalise'])}), got "
+            f"(fingerprint {said['fingerprint']}, {_norms(said['normalize'])}), got "
             f"{encoder.name!r} (fingerprint {there[0]}, {_norms(there[1])}). Give that encoder, or "
             "align an inverter to this one."
         )
@@ -201,7 +201,7 @@ def _encoder(
     from vicinal.text.encoder import Encoder
     from vicinal.text.models import needed_by
 
-    settings: dict[str, Any] = {"normalise": said["normalise"], "device": device}
+    settings: dict[str, Any] = {"normalize": said["normalize"], "device": device}
     settings["max_tokens"] = said["max_tokens"]
     if isinstance(given, (str, PathLike)):
         return Encoder(given, **settings)
@@ -252,5 +252,5 @@ def _part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k[len(prefix) :]: v.float() for k, v in weights.items() if k.startswith(prefix)}
 
 
-def _norms(normalised: bool) -> str:
-    return "normalised" if normalised else "not normalised"
+def _norms(normalized: bool) -> str:
+    return "normalized" if normalized else "not normalized"

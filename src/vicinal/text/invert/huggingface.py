@@ -42,7 +42,7 @@ class HuggingFaceDecoder:
     model : transformers.PreTrainedModel
         With ``inputs_embeds`` in its generation, as nearly all have.
     tokenizer : transformers.PreTrainedTokenizerBase
-        Its tokeniser.
+        Its tokenizer.
     prompt : str
         Text with ``{}`` where the soft tokens go.
     freeze : bool, default True
@@ -106,7 +106,7 @@ class HuggingFaceDecoder:
 
     @classmethod
     def from_source(cls, llm: Any, **settings: Any) -> HuggingFaceDecoder:
-        """Return the decoder of a model, a pair of model and tokeniser, a folder or a hub name.
+        """Return the decoder of a model, a pair of model and tokenizer, a folder or a hub name.
 
         Parameters
         ----------
@@ -141,7 +141,7 @@ class HuggingFaceDecoder:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of its weights, without those of LoRA, and of its tokeniser."""
+        """Hash of its weights, without those of LoRA, and of its tokenizer."""
         if self._fingerprint is None or self.tuning == "whole":
             named = {
                 name.replace("base_model.model.", "", 1).replace(".base_layer.", "."): one
@@ -162,7 +162,7 @@ class HuggingFaceDecoder:
         self.model.train(mode and self.tuning != "frozen")
         return self
 
-    def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each sentence, with its end token.
 
         Parameters
@@ -239,7 +239,7 @@ class HuggingFaceDecoder:
 
     def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return the mean log-probability a token of sentences; see :class:`Decoder`."""
-        return self._likely(soft, self.tokenise(texts))
+        return self._likely(soft, self.tokenize(texts))
 
     def _likely(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():

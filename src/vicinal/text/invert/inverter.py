@@ -38,7 +38,7 @@ class Inverter(Writer):
     See Also
     --------
     vicinal.text.align : Stage 1: train the adaptor on unlabelled texts.
-    vicinal.text.refine : Stage 2: follow an encoder that has learnt a task.
+    vicinal.text.refine : Stage 2: follow an encoder that has learned a task.
 
     References
     ----------
@@ -124,7 +124,7 @@ class Inverter(Writer):
         lora: Mapping[str, Any] | bool | None = None,
         random_state: RandomState = 0,
     ) -> Inverter:
-        """Return an inverter whose adaptor has learnt nothing yet.
+        """Return an inverter whose adaptor has learned nothing yet.
 
         Parameters
         ----------

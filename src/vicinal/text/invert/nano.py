@@ -74,7 +74,7 @@ class NanoDecoder:
         """Do nothing: there is no dropout."""
         return self
 
-    def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each sentence, its style token first and its end token last.
 
         Parameters
@@ -113,7 +113,7 @@ class NanoDecoder:
     def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return the mean log-probability a token of sentences; see :class:`Decoder`."""
         network, soft = self._ready(soft)
-        rows = [[FORMAL, *row[1:]] for row in self.tokenise(texts)]  # as it would write them
+        rows = [[FORMAL, *row[1:]] for row in self.tokenize(texts)]  # as it would write them
 
         def judge(span: slice) -> Tensor:
             return network.log_likelihood(soft[span], *self._padded(soft[span], rows[span]))

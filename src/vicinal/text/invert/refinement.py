@@ -1,4 +1,4 @@
-"""Stage 2: a task is learnt, and the adaptor follows the space that moved."""
+"""Stage 2: a task is learned, and the adaptor follows the space that moved."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from vicinal.text.invert.alignment import (
     make_recipe,
     short_rows,
 )
+from vicinal.text.invert.checkpoint import Workplace, hash_texts, identity_of
+from vicinal.text.invert.finetune import can_be_tuned, fit_head, warm_up
 from vicinal.text.invert.fitting import (
     Examples,
     embed,
@@ -32,8 +34,6 @@ from vicinal.text.invert.fitting import (
 )
 from vicinal.text.invert.inverter import Inverter
 from vicinal.text.invert.task import TaskInverter
-from vicinal.text.invert.warming import can_be_tuned, fit_head, warm_up
-from vicinal.text.invert.workplace import Workplace, hash_texts, identity_of
 
 __all__ = ["follow", "refine"]
 
@@ -59,7 +59,7 @@ def refine(
     batch_size: int = 32,
     learning_rate: float = 2e-4,
     validation: float = 0.1,
-    patience: int | None = 3,
+    max_attempts: int | None = 3,
     max_tokens: int = 96,
     dtype: str = "auto",
     checkpoint: str | PathLike[str] | None = None,
@@ -100,7 +100,7 @@ def refine(
         Highest rate of the adaptor.
     validation : float, default 0.1
         Share of the texts held out while the adaptor learns.
-    patience : int, optional, default 3
+    max_attempts : int, optional, default 3
         Evaluations without a lower loss on what is held out before the adaptor stops.
     max_tokens : int, default 96
         The adaptor does not learn from texts of more tokens.
@@ -143,7 +143,7 @@ def refine(
     >>> task = refine(Inverter.from_pretrained("nano"), texts, labels)  # doctest: +SKIP
     >>> task.invert(task.encode(["A fine day."]), candidates=4)  # doctest: +SKIP
     """
-    from vicinal.text.classify.labels import check_classes
+    from vicinal.text.labels import check_classes
 
     check_choice("tune", tune, ["auto", "head", "encoder"])
     check_count("task_epochs", task_epochs)
@@ -170,7 +170,7 @@ def refine(
         decoder_rate=learning_rate,
         warmup=None,
         validation=validation,
-        patience=patience,
+        max_attempts=max_attempts,
         noise=0.0,
         dtype=dtype,
         decoder=False,
@@ -229,8 +229,8 @@ def follow(adaptor: Adaptor, moved: Floats, original: Floats) -> float:
         Share of the squared change that the map undoes, on rows left out.
     """
     X, R = np.asarray(moved, np.float64), np.asarray(original, np.float64) - moved
-    centre, change = X.mean(0), R.mean(0)
-    X, R = X - centre, R - change
+    center, change = X.mean(0), R.mean(0)
+    X, R = X - center, R - change
     _, values, right = np.linalg.svd(X, full_matrices=False)
     scores = X @ right.T  # (n, rank)
     total = float(np.square(R).sum())
@@ -243,12 +243,12 @@ def follow(adaptor: Adaptor, moved: Floats, original: Floats) -> float:
         left_out = (R - fitted) / np.maximum(1 - leverage, 1e-6)[:, None]
         best = min(best, (float(np.square(left_out).sum()), float(penalty)))
     kept = np.divide(1.0, power + best[1])
-    D = (right.T * kept) @ (scores.T @ R)  # (dim, dim): h_old = h + (h - centre) D + change
+    D = (right.T * kept) @ (scores.T @ R)  # (dim, dim): h_old = h + (h - center) D + change
     first: Any = adaptor.net[0]
     mean = adaptor.mean.double().cpu().numpy()
     scale = float(adaptor.scale)
     # (h + (h - c) D + b - m) / s with x = (h - m) / s is x (I + D) + ((m - c) D + b) / s
-    shift = ((mean - centre) @ D + change) / scale
+    shift = ((mean - center) @ D + change) / scale
     weight = first.weight.detach().double().cpu().numpy()  # (hidden, dim)
     with torch.no_grad():
         first.bias.add_(torch.from_numpy(weight @ shift).to(first.bias))

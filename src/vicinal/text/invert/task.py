@@ -20,7 +20,7 @@ from vicinal.text.invert.inverter import Inverter
 from vicinal.text.models import check_device
 
 if TYPE_CHECKING:
-    from vicinal.text.classify.backbones import Pretrained
+    from vicinal.text.classifier.backbones import Pretrained
 
 __all__ = ["FORMAT", "Head", "TaskEncoder", "TaskInverter", "load_inverter"]
 
@@ -30,7 +30,7 @@ FORMAT, _VERSION = "vicinal-task-inverter", 1
 
 
 class _TaskReader:
-    """A tokeniser and a network of Hugging Face's, whose last states are averaged."""
+    """A tokenizer and a network of Hugging Face's, whose last states are averaged."""
 
     pooling = "mean"
 
@@ -56,7 +56,7 @@ class _TaskReader:
         yield from self.model.named_parameters()
 
     def embed(
-        self, texts: Sequence[str], *, batch_size: int, half: bool, normalise: bool, progress: bool
+        self, texts: Sequence[str], *, batch_size: int, half: bool, normalize: bool, progress: bool
     ) -> Tensor:
         """Return embeddings (N, D), in float32."""
         rows = self.backbone.rows(texts)
@@ -72,7 +72,7 @@ class _TaskReader:
                 states = self.model(**on_device)[0].float()
                 counts = on_device["attention_mask"].float()[..., None]
                 found[places] = ((states * counts).sum(1) / counts.sum(1).clamp(min=1)).cpu()
-        return torch.nn.functional.normalize(found, dim=1) if normalise else found
+        return torch.nn.functional.normalize(found, dim=1) if normalize else found
 
 
 class TaskEncoder(Encoder):
@@ -81,7 +81,7 @@ class TaskEncoder(Encoder):
     Parameters
     ----------
     backbone : Pretrained
-        Tokeniser and batches.
+        Tokenizer and batches.
     network : torch.nn.Module
         The encoder in it.
     name : str
@@ -103,7 +103,7 @@ class TaskEncoder(Encoder):
     ) -> None:
         # not the parent's, which loads a model by its name
         self.name, self.batch_size, self.dtype = name, batch_size, dtype
-        self.normalise, self.cache = False, None
+        self.normalize, self.cache = False, None
         self.backbone, self.model = backbone, network
         self._reader: Any = _TaskReader(backbone, network)
         self.max_tokens = self._reader.max_tokens
@@ -117,7 +117,7 @@ class TaskEncoder(Encoder):
         folder : path
             An empty one.
         """
-        from vicinal.text.classify.backbones import quiet
+        from vicinal.text.classifier.backbones import quiet
 
         with quiet():
             self.model.save_pretrained(folder)
@@ -158,7 +158,7 @@ class TaskEncoder(Encoder):
         """
         from transformers import AutoModel
 
-        from vicinal.text.classify.backbones import Pretrained, quiet
+        from vicinal.text.classifier.backbones import Pretrained, quiet
 
         backbone = Pretrained(str(folder), max_tokens, "mean")
         with quiet():
@@ -321,7 +321,7 @@ class TaskInverter(Inverter):
         from safetensors.numpy import save as to_bytes
 
         from vicinal import __version__
-        from vicinal.text._folders import check_folder, replacing_folder
+        from vicinal.io.folders import check_folder, replacing_folder
         from vicinal.text.invert.card import write_card
         from vicinal.text.invert.folder import CARD, README, TASK
 
@@ -396,7 +396,7 @@ class TaskInverter(Inverter):
         """
         from safetensors.numpy import load_file
 
-        from vicinal.text._folders import read_card
+        from vicinal.io.folders import read_card
         from vicinal.text.invert.card import read_preface
         from vicinal.text.invert.folder import README, TASK, find_folder
 

@@ -82,9 +82,9 @@ class VllmDecoder:
         place = folder / "decoder" if source.tuning == "whole" else llm or said["name"]
         return cls(source, str(place))
 
-    def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each sentence, with its end token."""
-        return self.source.tokenise(texts)
+        return self.source.tokenize(texts)
 
     def room(self, soft_tokens: int) -> int:
         """Return how many tokens a sentence may have beside so many soft tokens."""

@@ -14,8 +14,8 @@ from vicinal._random import RandomState, Seeds
 from vicinal.text.encoder import Encoder, check_texts
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.candidates import Candidates, Inversion, cosine
+from vicinal.text.invert.crossover import recombine as recombined
 from vicinal.text.invert.decoders import Decoder
-from vicinal.text.invert.recombining import recombine as recombined
 
 __all__ = ["Writer"]
 

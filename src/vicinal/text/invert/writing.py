@@ -125,7 +125,7 @@ def write(
     going = torch.ones_like(rows, dtype=torch.bool)  # of the live ones, those that have not ended
     for length in range(1, limit):
         scores = network.logits(x[:, -1]).float()
-        normaliser = scores.logsumexp(-1)
+        normalizer = scores.logsumexp(-1)
         rules.ban(scores, ids[live], length)
         tokens = scores.argmax(-1)
         warm = (heat[live] > 0) & going
@@ -133,7 +133,7 @@ def write(
             tokens[warm] = draw(scores[warm], heat[live][warm], numbers[live, length][warm])
         at = live[going]
         ids[at, length] = tokens[going]
-        total[at] += (scores.gather(1, tokens[:, None])[:, 0] - normaliser)[going]
+        total[at] += (scores.gather(1, tokens[:, None])[:, 0] - normalizer)[going]
         written[at] += 1
         going &= tokens != rules.end
         left = int(going.sum())

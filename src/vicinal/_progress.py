@@ -1,0 +1,42 @@
+"""Progress: one protocol for every long job, and one bar that follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+__all__ = ["ProgressCallback", "reporting"]
+
+
+class ProgressCallback(Protocol):
+    """What a long job tells: its stage, and how many of how many units are done."""
+
+    def __call__(self, stage: str, done: int, total: int, /) -> None:
+        """Take note; ``total`` is 0 where it is not known."""
+
+
+def _nothing(stage: str, done: int, total: int, /) -> None:
+    """Say nothing."""
+
+
+@contextmanager
+def reporting(progress: bool | ProgressCallback) -> Iterator[ProgressCallback]:
+    """Yield what to call while a job runs: a bar on standard error for True, nothing for False."""
+    if not isinstance(progress, bool):
+        yield progress
+    elif not progress:
+        yield _nothing
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn as Remaining
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=None)
+
+            def show(stage: str, done: int, total: int, /) -> None:
+                bar.update(task, description=stage, completed=done, total=total or None)
+
+            yield show

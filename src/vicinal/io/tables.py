@@ -1,0 +1,312 @@
+"""Tables from files and to files: CSV, TSV, JSON lines, Parquet and Arrow.
+
+Types of text columns are found by looking at *every* row, and only where the values come back as
+they were written: ``00123`` stays text. Files are written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from gzip import GzipFile
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from vicinal._checks import did_you_mean
+from vicinal.io.text_reading import brief, check_names, read_csv, read_json, read_text
+from vicinal.io.text_writing import write_text
+
+__all__ = [
+    "SUFFIXES",
+    "check_folder",
+    "check_output",
+    "output_format",
+    "read_table",
+    "replacing",
+    "write_table",
+]
+
+#: Suffixes of files that are known, and their format.
+SUFFIXES = {
+    ".csv": "csv",
+    ".csv.gz": "csv",
+    ".tsv": "tsv",
+    ".tsv.gz": "tsv",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".jsonl": "jsonl",
+    ".jsonl.gz": "jsonl",
+    ".ndjson": "jsonl",
+    ".ndjson.gz": "jsonl",
+}
+PathLike = str | os.PathLike[str]
+
+
+def output_format(path: PathLike) -> str:
+    """Say which format a file's name asks for.
+
+    Parameters
+    ----------
+    path : str or path
+        Only the name counts, in small letters or capitals.
+
+    Returns
+    -------
+    str
+        "csv", "tsv", "parquet", "arrow" or "jsonl".
+
+    Raises
+    ------
+    ValueError
+        If the suffix is not among :data:`SUFFIXES`.
+
+    Examples
+    --------
+    >>> output_format("people.CSV.gz")
+    'csv'
+    """
+    name = Path(path).name.lower()
+    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+        if name.endswith(suffix):
+            return SUFFIXES[suffix]
+    suffix = "".join(Path(name).suffixes[-2:]) if name.endswith(".gz") else Path(name).suffix
+    said = f"the suffix {suffix!r} is not known" if suffix else "the name has no suffix"
+    raise ValueError(
+        f"{os.fspath(path)}: {said}.{did_you_mean(suffix, SUFFIXES)} Known: {', '.join(SUFFIXES)}."
+    )
+
+
+def check_output(path: PathLike) -> None:
+    """Refuse a file that could not be written, before any work is done for it.
+
+    Parameters
+    ----------
+    path : str or path
+        Where a table is to be written.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is not known.
+    OSError
+        If the folder does not exist, or it or the file cannot be written.
+    """
+    output_format(path)
+    check_folder(path)
+
+
+def check_folder(path: PathLike) -> None:
+    """Refuse a file that could not be written, whatever its format.
+
+    Parameters
+    ----------
+    path : str or path
+        Where something is to be written.
+
+    Raises
+    ------
+    OSError
+        If the folder does not exist, or it or the file cannot be written.
+    """
+    target = Path(path)
+    folder = target.parent
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder; name a file to write.")
+    if not folder.is_dir():
+        raise FileNotFoundError(f"Folder {folder} does not exist; make it first (for {target}).")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"Folder {folder} cannot be written to (for {target.name}).")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(f"{target} is there already and is write-protected.")
+
+
+def read_table(path: PathLike) -> pa.Table:
+    """Read a table; the suffix of the file's name tells the format.
+
+    Parameters
+    ----------
+    path : str or path
+        See :data:`SUFFIXES`. Text must be UTF-8, with or without a byte order mark.
+
+    Returns
+    -------
+    pyarrow.Table
+        At least one row and one column, names all different.
+
+    Raises
+    ------
+    OSError
+        If the file is not there, is a folder or may not be read.
+    ValueError
+        If the suffix is not known, or the file is empty, has no rows, repeats a column name, is
+        cut short, is not UTF-8, or has rows of unequal length. The message names the line.
+
+    Notes
+    -----
+    A CSV column has a type where every value fits it; then the usual spellings of a missing value
+    (``NA``, ``null``, ``?``) count as missing. In a text column only an empty field does. Numbers
+    with leading zeros stay text, integers are exact up to 38 digits, times with an offset become
+    UTC. A file with semicolons and no comma in its header is read as such.
+
+    Integers of more than 64 bits in JSON lines become floating point numbers.
+
+    Examples
+    --------
+    >>> read_table("people.csv").column_names  # doctest: +SKIP
+    ['age', 'income']
+    """
+    kind = output_format(path)
+    path = Path(path)
+    _check_readable(path)
+    if kind in {"parquet", "arrow"}:
+        table = _read_parquet(path) if kind == "parquet" else _read_arrow(path)
+    else:
+        data = read_text(path)
+        table = read_json(path, data) if kind == "jsonl" else read_csv(path, data, kind)
+    if not table.num_columns:
+        raise ValueError(f"{path} has no columns.")
+    check_names(path, table.column_names)
+    if not table.num_rows:
+        raise ValueError(f"{path} has a header but no rows.")
+    return table
+
+
+def write_table(table: pa.Table, path: PathLike) -> None:
+    """Write a table; the suffix of the file's name tells the format.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+    path : str or path
+        See :data:`SUFFIXES`. An existing file is replaced once the new one is whole; until then,
+        and after any error, it stays as it was.
+
+    Raises
+    ------
+    OSError
+        If the folder does not exist or cannot be written.
+    ValueError
+        If the suffix is not known, or a column cannot be written in the format.
+
+    Notes
+    -----
+    Text formats: numbers in the fewest digits that give the same number again, dates and times as
+    in ISO 8601 (zoned ones in UTC), durations in seconds, missing values and NaN as an empty
+    field or ``null``. JSON knows no infinity; it becomes ``null``.
+
+    Examples
+    --------
+    >>> write_table(table, "synthetic.parquet")  # doctest: +SKIP
+    """
+    kind = output_format(path)
+    check_output(path)
+    # a link stays a link: what it points to is replaced
+    target = Path(os.path.realpath(path))
+    with replacing(target) as sink:
+        if kind == "parquet":
+            _write_parquet(table, sink)
+        elif kind == "arrow":
+            table = table.unify_dictionaries()
+            with pa.ipc.new_file(sink, table.schema) as writer:
+                writer.write_table(table)
+        elif target.name.lower().endswith(".gz"):
+            # no name and no time inside: the same table gives the same bytes
+            with GzipFile("", "wb", 6, sink, mtime=0) as packed:
+                write_text(table, packed, kind)
+        else:
+            write_text(table, sink, kind)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[IO[bytes]]:
+    """Open a file beside the target that takes its place at the end, if all went well.
+
+    Parameters
+    ----------
+    target : Path
+        Where the file is to be.
+
+    Yields
+    ------
+    binary file
+        To write to. On any error it is removed, and the target stays as it was.
+    """
+    beside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
+    try:
+        # not tempfile: its files are for the owner's eyes only, this one follows the umask
+        with open(beside, "xb") as sink:
+            yield sink
+            sink.flush()
+            os.fsync(sink.fileno())
+        os.replace(beside, target)
+    except BaseException as error:
+        beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise OSError(
+                f"No space left to write {target}; nothing was written. Free some, or name "
+                "another folder."
+            ) from error
+        raise
+
+
+# Reading
+
+
+def _check_readable(path: Path) -> None:
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it.")
+    try:
+        with open(path, "rb") as file:
+            empty = not file.read(1)
+    except FileNotFoundError:
+        folder = path.parent
+        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        where = "" if folder.is_dir() else f" Folder {folder} does not exist."
+        hint = did_you_mean(path.name, names)
+        raise FileNotFoundError(f"There is no file {path}.{where}{hint}") from None
+    except PermissionError:
+        raise PermissionError(f"{path} may not be read; check its permissions.") from None
+    if empty:
+        raise ValueError(f"{path} is empty.")
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    from pyarrow import parquet
+
+    try:
+        return parquet.ParquetFile(path).read()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ValueError(f"{path} is cut short or is no Parquet file ({brief(error)}).") from error
+
+
+def _read_arrow(path: Path) -> pa.Table:
+    try:
+        with pa.OSFile(os.fspath(path)) as source:
+            try:
+                table = pa.ipc.open_file(source).read_all()
+            except pa.ArrowInvalid:
+                source.seek(0)
+                table = pa.ipc.open_stream(source).read_all()
+        table.validate(full=True)
+        return table
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ValueError(f"{path} is cut short or is no Arrow file ({brief(error)}).") from error
+
+
+# Writing
+
+
+def _write_parquet(table: pa.Table, sink: IO[bytes]) -> None:
+    from pyarrow import parquet
+
+    try:
+        parquet.write_table(table, sink)
+    except pa.ArrowNotImplementedError as error:
+        raise ValueError(f"This table does not fit into Parquet ({brief(error)}).") from error

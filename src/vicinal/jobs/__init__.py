@@ -1,0 +1,1 @@
+"""Staged, chunked, resumable runs, on this machine or on Ray."""

@@ -1,0 +1,234 @@
+"""How single columns, and weights, are distributed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from vicinal.page.format import amount, share, short
+from vicinal.page.svg import Markup, Scale, drawing, label, line, path, tag, ticks
+from vicinal.page.times import moment_of, time_ticks
+
+if TYPE_CHECKING:
+    from vicinal.report.evaluation import WeightPicture
+    from vicinal.report.fidelity import Marginal
+
+__all__ = ["marginal_chart", "weight_chart"]
+
+_WIDTH, _HEIGHT = 240.0, 142.0
+_LEVELS = 7
+
+
+def marginal_chart(key: str, name: str, marginal: Marginal, *, hints: bool = True) -> Markup:
+    """Draw a column, real and synthetic, on one set of axes.
+
+    Parameters
+    ----------
+    key : str
+        Unique on the page.
+    name : str
+        The column.
+    marginal : Marginal
+        Shares of bins or of categories.
+    hints : bool, default True
+        Whether a pointer resting on a bin or bar shows its figures.
+
+    Returns
+    -------
+    Markup
+        A small picture: steps for numbers, pairs of bars for categories.
+    """
+    if marginal.labels:
+        return _bars(key, name, marginal, hints=hints)
+    return _steps(key, name, marginal, hints=hints)
+
+
+def _outline(
+    edges: Sequence[float], heights: Sequence[float], x: Scale, y: Scale
+) -> list[tuple[float, float]]:
+    points = [(x(edges[0]), y(0))]
+    for (left, right), height in zip(pairwise(edges), heights, strict=True):
+        points += [(x(left), y(height)), (x(right), y(height))]
+    return [*points, (x(edges[-1]), y(0))]
+
+
+def _densities(shares: Sequence[float], edges: Sequence[float]) -> list[float]:
+    """Return shares as heights, so that a wide bin does not look fuller than it is."""
+    widths = [right - left for left, right in pairwise(edges)]
+    usual = sum(widths) / len(widths)
+    return [
+        part * usual / width if width > 0 and math.isfinite(part) else 0.0
+        for part, width in zip(shares, widths, strict=False)
+    ]
+
+
+def _steps(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
+    unit = marginal.unit
+    edges = list(marginal.edges)
+    if len(edges) > 1 and not edges[-1] > edges[0]:
+        edges = [edges[0] - 0.5, *edges[1:-1], edges[0] + 0.5]
+    real, made = _densities(marginal.real, edges), _densities(marginal.synthetic, edges)
+    x = Scale(edges[0], edges[-1], 4, _WIDTH - 4)
+    top = max([*real, *made, 1e-12])
+    y = Scale(0, top, _HEIGHT - 22, 6)
+    span = edges[-1] - edges[0]
+    parts: list[str] = [
+        tag("path", d=path(_outline(edges, real, x, y), closed=True), class_="real area"),
+        tag("path", d=path(_outline(edges, made, x, y)), class_="made line"),
+        line(4, y(0), _WIDTH - 4, y(0), "axis"),
+    ]
+    marks = time_ticks(edges[0], edges[-1], unit, 3)
+    if len(edges) == 2:  # one value, or one bin
+        marks = [(edges[0] + edges[1]) / 2]
+    parts += _bottom_ticks([(x(at), moment_of(at, unit, span)) for at in marks], y(0))
+    if hints:
+        for at, (left, right) in enumerate(pairwise(edges)):
+            said = (
+                f"{moment_of(left, unit, span / 50)} to {moment_of(right, unit, span / 50)}: "
+                f"real {share(marginal.real[at])}, synthetic {share(marginal.synthetic[at])}"
+            )
+            parts.append(
+                tag(
+                    "rect",
+                    tag("title", said),
+                    x=x(left),
+                    y=6,
+                    width=max(x(right) - x(left), 0),
+                    height=_HEIGHT - 28,
+                    class_="hit",
+                )
+            )
+    says = (
+        f"Histogram from {moment_of(edges[0], unit, span)} to {moment_of(edges[-1], unit, span)}; "
+        "the real rows as an area, the synthetic ones as a line."
+    )
+    return drawing(key, _WIDTH, _HEIGHT, f"Distribution of {name}", says, parts)
+
+
+def _bottom_ticks(marks: Sequence[tuple[float, str]], base: float) -> list[str]:
+    """Return ticks whose texts stay inside the picture and apart from each other."""
+    parts: list[str] = []
+    taken = -math.inf
+    for at, text in marks:
+        wide = 6.2 * len(text)
+        start = min(max(at - wide / 2, 1), _WIDTH - 1 - wide)
+        if start < taken + 6:
+            continue
+        taken = start + wide
+        parts.append(line(at, base, at, base + 4, "axis"))
+        parts.append(label(start + wide / 2, base + 16, text, "tick", anchor="middle"))
+    return parts
+
+
+def _bars(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
+    rows = list(zip(marginal.labels, marginal.real, marginal.synthetic, strict=False))
+    if len(rows) > _LEVELS:
+        rest = rows[_LEVELS - 1 :]
+        pooled = [
+            math.fsum(one for one in part if math.isfinite(one))
+            for part in ([real for _, real, _ in rest], [made for _, _, made in rest])
+        ]
+        rows = [*rows[: _LEVELS - 1], ("other", pooled[0], pooled[1])]
+    left = 88.0
+    known = [one for _, *pair in rows for one in pair if math.isfinite(one)]
+    x = Scale(0, max([*known, 1e-12]), left, _WIDTH - 40)
+    pitch = min((_HEIGHT - 4) / max(len(rows), 3), 26)
+    thick = pitch * 0.36
+    parts: list[str] = []
+    for at, (level, real, made) in enumerate(rows):
+        y = 2 + at * pitch
+        said = f"{level}: real {share(real)}, synthetic {share(made)}"
+        parts.append(
+            label(left - 6, y + thick + 4, short(level, 13), "name", anchor="end", hint=level)
+        )
+        for value, kind, move in ((real, "real", 0.0), (made, "made", thick + 1)):
+            if math.isfinite(value):
+                wide = max(x(value) - left, 0.6)
+                parts.append(
+                    tag("rect", x=left, y=y + move, width=wide, height=thick, class_=f"{kind} bar")
+                )
+        if math.isfinite(real):
+            end = x(max(real, made if math.isfinite(made) else 0))
+            text = "<" + share(0.01, 0) if 0 < real < 0.005 else share(real, 0)
+            parts.append(label(end + 4, y + thick + 4, text, "tick"))
+        if hints:
+            parts.append(
+                tag("rect", tag("title", said), x=0, y=y, width=_WIDTH, height=pitch, class_="hit")
+            )
+    parts.append(line(left, 0, left, 2 + len(rows) * pitch - 3, "axis"))
+    says = (
+        "Shares of the commonest categories; upper bars are the real rows, lower ones the "
+        "synthetic. The figure is the real share."
+    )
+    return drawing(key, _WIDTH, 4 + len(rows) * pitch, f"Shares of {name}", says, parts)
+
+
+def weight_chart(key: str, picture: WeightPicture) -> Markup:
+    """Draw how the weights of a plan are distributed.
+
+    Parameters
+    ----------
+    key : str
+        Unique on the page.
+    picture : WeightPicture
+        Bins, shares and support.
+
+    Returns
+    -------
+    Markup
+        A histogram; [0, 1] is shaded, and what lies beyond it hatched.
+    """
+    wide, high = 420.0, 210.0
+    edges = list(picture.edges)
+    heights = _densities(picture.shares, edges)
+    low, top = picture.support
+    margin = 0.06 * max(top - low, 1.0)
+    x = Scale(min(low, 0.0) - margin, max(top, 1.0) + margin, 8, wide - 8)
+    y = Scale(0, max([*heights, 1e-12]), high - 46, 24)
+    base = y(0)
+    inside = x(1) - x(0)
+    parts: list[str] = [
+        tag("rect", x=x(0), y=20, width=inside, height=base - 20, class_="band"),
+        label((x(0) + x(1)) / 2, 14, "between the parents", "note", anchor="middle"),
+    ]
+    beyond: list[Markup] = []
+    for at, height in enumerate(heights):
+        left, right = edges[at], edges[at + 1]
+        if not height > 0:
+            continue
+        place = {
+            "x": x(left),
+            "y": y(height),
+            "width": max(x(right) - x(left) - 0.4, 0.4),
+            "height": base - y(height),
+        }
+        said = f"weight {amount(left)} to {amount(right)}: {share(picture.shares[at], 2)}"
+        parts.append(tag("rect", tag("title", said), class_="weight", **place))
+        if not 0 <= (left + right) / 2 <= 1:
+            beyond.append(tag("rect", **place))
+    if beyond:
+        # lines that are clipped, not a pattern: in print a pattern becomes a picture of megabytes
+        hatching = "".join(
+            path([(start, base), (start + base - 20, 20)])
+            for start in range(-int(base), int(wide), 6)
+        )
+        parts.append(tag("clipPath", *beyond, id=f"{key}-beyond"))
+        clip = f"url(#{key}-beyond)"
+        parts.append(tag("path", d=hatching, clip_path=clip, class_="hatching still"))
+    parts.append(line(8, base, wide - 8, base, "axis"))
+    for value in ticks(x.low, x.high, 6):
+        parts.append(line(x(value), base, x(value), base + 4, "axis"))
+        parts.append(label(x(value), base + 16, amount(value), "tick", anchor="middle"))
+    under = base + 26
+    parts += [
+        line(x(low), under, x(top), under, "support"),
+        line(x(low), under - 4, x(low), under + 4, "support"),
+        line(x(top), under - 4, x(top), under + 4, "support"),
+    ]
+    middle = min(max((x(low) + x(top)) / 2, 100), wide - 100)
+    said = f"support {amount(low)} to {amount(top)}"
+    parts.append(label(middle, under + 14, said, "note", anchor="middle"))
+    says = f"Histogram of the weights; {said}. Bars beyond 0 and 1 are hatched."
+    return drawing(key, wide, high, "The mixing weights", says, parts)

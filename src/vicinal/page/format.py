@@ -1,0 +1,81 @@
+"""Figures as words: how the page writes numbers, shares and long names."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from vicinal._stats import Estimate
+
+__all__ = ["NONE", "amount", "clean", "estimate", "interval", "number", "share", "short"]
+
+#: What stands where nothing was measured.
+NONE = "\N{EN DASH}"
+
+_MINUS = "\N{MINUS SIGN}"
+_NARROW = "\N{NARROW NO-BREAK SPACE}"
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a figure with a fixed number of decimals; a dash where it is not finite."""
+    if not math.isfinite(value):
+        return NONE
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", _MINUS)
+
+
+def share(value: float, digits: int = 1) -> str:
+    """Return a share in per cent; a dash where it is not finite."""
+    return NONE if not math.isfinite(value) else f"{number(100 * value, digits)}{_NARROW}%"
+
+
+def amount(value: float) -> str:
+    """Return a number of any size in about four figures."""
+    if not math.isfinite(value):
+        return NONE
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if 1e-4 <= size < 1e7:
+        places = max(0, 3 - math.floor(math.log10(size)))
+        text = f"{value:,.{places}f}"
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+    else:
+        text = f"{value:.3g}"
+    return text.replace("-", _MINUS)
+
+
+def interval(figure: Estimate, digits: int = 3) -> str:
+    """Return the interval of a figure in words, or nothing where it has none."""
+    if not (math.isfinite(figure.low) and math.isfinite(figure.high)):
+        return ""
+    return f"{number(figure.low, digits)} to {number(figure.high, digits)}"
+
+
+def estimate(figure: Estimate, digits: int = 3) -> str:
+    """Return a figure and its interval."""
+    if not math.isfinite(figure.value):
+        return NONE
+    ends = interval(figure, digits)
+    return number(figure.value, digits) + (f" ({ends})" if ends else "")
+
+
+def clean(text: str) -> str:
+    """Replace control characters, which HTML forbids or which would turn the text around."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def short(text: str, length: int) -> str:
+    """Return a name in one line of at most ``length`` characters.
+
+    It is cut in the middle: long names of one table often begin alike.
+    """
+    plain = " ".join(clean(text).split()) or "(empty)"
+    if len(plain) <= length:
+        return plain
+    tail = (length - 1) // 3
+    head = plain[: length - 1 - tail].rstrip()
+    return f"{head}…{plain[len(plain) - tail :].lstrip()}"

@@ -1,0 +1,142 @@
+"""Results as pages: one self-contained HTML file each.
+
+Pictures are inline SVG of our own, put into the page by Jinja2. A plotting library for the browser
+was weighed and left out: plotly's script alone takes 4.8 MB, nearly the whole budget of a page, its
+canvas does not follow the reader's dark or light theme, and it prints what happens to be on the
+screen. These pages hold no script at all. They open without a network, ask for nothing, follow the
+theme, print whole, and say what they show to a screen reader. Hints are ``<title>`` elements.
+
+All text of a page comes through escaping, since column names and categories are the user's data;
+a content security policy in the page forbids scripts and requests besides.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = ["Page", "Paged", "check_installed", "write_page"]
+
+
+class Page(NamedTuple):
+    """What a page is made of.
+
+    Parameters
+    ----------
+    template : str
+        Name of the template's file.
+    values : mapping of str to object
+        What the template needs.
+    templates : path, optional
+        Folder of the template, where it does not lie beside the frame.
+    """
+
+    template: str
+    values: Mapping[str, Any]
+    templates: Path | None = None
+
+
+class Paged(ABC):
+    """A result that can be read as a page."""
+
+    @abstractmethod
+    def _page(self) -> Page:
+        """Return what the page is made of."""
+
+    def to_html(self, path: str | PathLike[str]) -> None:
+        """Write the result as one self-contained HTML page.
+
+        Parameters
+        ----------
+        path : str or path
+            Where; replaced whole or not at all.
+
+        Raises
+        ------
+        ImportError
+            Where Jinja2 is not installed.
+        OSError
+            If the file cannot be written.
+        """
+        page = self._page()
+        write_page(page.template, page.values, path, templates=page.templates)
+
+
+def write_page(
+    template: str,
+    values: Mapping[str, Any],
+    path: str | PathLike[str],
+    *,
+    templates: str | PathLike[str] | None = None,
+) -> None:
+    """Write a page in the frame that all pages share.
+
+    Parameters
+    ----------
+    template : str
+        Name of the template's file; it extends ``base.html.j2`` and may take from
+        ``parts.html.j2``.
+    values : mapping of str to object
+        What the template needs, ``title`` at least. All text is escaped; a picture is
+        :class:`vicinal.page.svg.Markup`.
+    path : str or path
+        Where; replaced whole or not at all.
+    templates : str or path, optional
+        Folder of the template, where it does not lie beside the frame.
+
+    Raises
+    ------
+    ImportError
+        Where Jinja2 is not installed.
+    OSError
+        If the file cannot be written.
+    """
+    from vicinal import __version__
+    from vicinal.io import check_folder, replacing
+    from vicinal.page.format import clean
+
+    check_folder(path)
+    rendered = _environment(templates).get_template(template).render(version=__version__, **values)
+    page = clean(rendered)
+    with replacing(Path(path)) as sink:
+        sink.write(page.encode("utf-8", "replace"))
+
+
+def check_installed() -> None:
+    """Raise where pages cannot be written, before anything is measured for them.
+
+    Raises
+    ------
+    ImportError
+        Where Jinja2 is not installed.
+    """
+    try:
+        import jinja2  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "Writing a page needs Jinja2, which is not installed. Install it with: "
+            "pip install 'vicinal[report]'. The figures can be written without it, as JSON."
+        ) from error
+
+
+def _environment(templates: str | PathLike[str] | None) -> Any:
+    check_installed()
+    import jinja2
+
+    from vicinal.page.svg import Markup
+
+    frame = Path(__file__).parent / "templates"
+    folders = [frame] if templates is None else [Path(templates), frame]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals["style"] = Markup((frame / "style.css").read_text("utf-8"))
+    return environment

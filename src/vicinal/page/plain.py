@@ -1,0 +1,65 @@
+"""Results as plain values and JSON files."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+__all__ = ["to_plain", "write_json"]
+
+
+def to_plain(value: Any) -> Any:
+    """Return dataclasses as dicts and numbers that are not finite as None, all the way down.
+
+    Parameters
+    ----------
+    value : dataclass, mapping, sequence, str, number or None
+        What a report holds.
+
+    Returns
+    -------
+    dict, list, str, float, int, bool or None
+        What JSON can say.
+
+    Examples
+    --------
+    >>> to_plain({"shares": (0.5, float("nan"))})
+    {'shares': [0.5, None]}
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(one) for key, one in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [to_plain(one) for one in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def write_json(content: Any, path: str | PathLike[str]) -> None:
+    """Write a result to a JSON file, whole or not at all.
+
+    Parameters
+    ----------
+    content : dataclass or mapping
+        The result; see :func:`to_plain`.
+    path : str or path
+        Where.
+
+    Raises
+    ------
+    OSError
+        If the folder is not there or cannot be written.
+    """
+    from vicinal.io import check_folder, replacing
+
+    check_folder(path)
+    text = json.dumps(to_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
+    with replacing(Path(path)) as sink:
+        sink.write(f"{text}\n".encode())

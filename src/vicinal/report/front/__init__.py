@@ -1,5 +1,0 @@
-"""Settings of the synthesizer, tried on a table."""
-
-from vicinal.report.front.measure import Front, Setting, tune
-
-__all__ = ["Front", "Setting", "tune"]

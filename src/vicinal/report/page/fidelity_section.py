@@ -1,0 +1,257 @@
+"""The part of a report's page that shows fidelity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from vicinal.page import charts
+from vicinal.page.format import amount, estimate, number, share, short
+from vicinal.page.grids import grid_of
+from vicinal.page.times import moment_of, seconds_per_unit
+
+if TYPE_CHECKING:
+    from vicinal.report.fidelity import ColumnFidelity, Fidelity, Moment, Moments, TwoSample
+
+__all__ = ["columns_part", "moments_part", "together_part", "two_sample_part"]
+
+#: Columns that get a picture of their own; tables have more.
+SHOWN = 40
+#: With more columns than this, pictures of columns do without hints.
+HINTED = 24
+
+_KINDS = ("mean", "variance", "covariance", "skewness", "kurtosis")
+
+
+def _worst_first(items: Iterable[Any], score: Callable[[Any], float]) -> list[Any]:
+    return sorted(items, key=lambda one: score(one) if math.isfinite(score(one)) else 2.0)
+
+
+def columns_part(fidelity: Fidelity) -> dict[str, Any]:
+    """Return the pictures of columns, worst first, and their table."""
+    ordered = _worst_first(fidelity.columns, lambda one: float(one.score))
+    drawn = [one for one in ordered if one.marginal is not None][:SHOWN]
+    hints = len(drawn) <= HINTED
+    cards = []
+    for at, column in enumerate(drawn):
+        gone = ""
+        if max(column.missing) > 0:
+            gone = f"{number(100 * column.missing[0], 1)} → {share(column.missing[1])} missing"
+        chart = charts.marginal_chart(f"column-{at}", column.name, column.marginal, hints=hints)
+        cards.append(
+            {
+                "name": column.name,
+                "short": short(column.name, 24),
+                "kind": column.kind,
+                "score": number(column.score),
+                "missing": gone,
+                "chart": chart,
+            }
+        )
+    rows = [
+        (
+            one.name,
+            one.kind,
+            number(one.score),
+            number(one.coverage),
+            *(share(part) for part in one.missing),
+            *(_in_unit(part, one) for part in one.mean),
+            *(_in_unit(part, one, spread=True) for part in one.spread),
+        )
+        for one in ordered
+    ]
+    head = (
+        "column",
+        "kind",
+        "alike",
+        "coverage",
+        "missing, real",
+        "missing, synthetic",
+        "mean, real",
+        "mean, synthetic",
+        "spread, real",
+        "spread, synthetic",
+    )
+    return {
+        "score": number(fidelity.score),
+        "cards": cards,
+        "undrawn": len(ordered) - len(cards),
+        "grid": grid_of("Every column", head, rows, words=(0, 1)),
+    }
+
+
+def _in_unit(value: float, column: ColumnFidelity, *, spread: bool = False) -> str:
+    unit = column.marginal.unit if column.marginal is not None else ""
+    if spread and unit:
+        return moment_of(value * seconds_per_unit(unit), "duration[s]")
+    return moment_of(value, unit)
+
+
+def together_part(fidelity: Fidelity) -> dict[str, Any] | None:
+    """Return the maps of associations; None with fewer than two columns."""
+    found = fidelity.association
+    size = len(found.names)
+    if size < 2:
+        return None
+    gaps = [
+        [made - real for made, real in zip(ours, theirs, strict=True)]
+        for ours, theirs in zip(found.synthetic, found.real, strict=True)
+    ]
+    known = [
+        (abs(gaps[i][j]), i, j) for i in range(size) for j in range(i) if math.isfinite(gaps[i][j])
+    ]
+    worst = max(known, default=None)
+    # a scale that a small difference can be seen on, and that no difference goes beyond
+    reach = max(0.1, math.ceil(10 * worst[0] - 1e-9) / 10) if worst else 1.0
+    named = size <= charts.NAMED
+    rows = [
+        (
+            f"{one.first} and {one.second}",
+            one.measure,
+            number(one.real),
+            number(one.synthetic),
+            number(one.score),
+            "yes" if one.counted else "",
+        )
+        for one in _worst_first(fidelity.pairs, lambda one: float(one.score))
+    ]
+    said = ""
+    if worst is not None:
+        _, i, j = worst
+        names = " and ".join(short(found.names[at], 40) for at in (i, j))
+        said = (
+            f"The largest difference is {number(gaps[i][j], 2)}, between {names}: "
+            f"{number(found.real[i][j], 2)} in the real table, "
+            f"{number(found.synthetic[i][j], 2)} in the synthetic one."
+        )
+    return {
+        "named": named,
+        "real": charts.heat_map("map-real", "Real", found.names, found.real, named=named),
+        "made": charts.heat_map("map-made", "Synthetic", found.names, found.synthetic, named=named),
+        "gap": charts.heat_map(
+            "map-gap", "Difference", found.names, gaps, reach=reach, large=not named
+        ),
+        "bar": charts.scale_bar("bar-one", 1.0),
+        "gap_bar": charts.scale_bar("bar-gap", reach),
+        "largest": said,
+        "left_out": found.left_out,
+        "size": size,
+        "score": number(fidelity.pair_score),
+        "scored": math.isfinite(fidelity.pair_score),
+        "grid": grid_of(
+            "Every pair of columns, worst first",
+            ("pair", "measure", "real", "synthetic", "alike", "hangs together"),
+            rows,
+            words=(0, 1, 5),
+        ),
+    }
+
+
+def moments_part(moments: Moments) -> dict[str, Any] | None:
+    """Return the pictures of moments; None without numeric columns."""
+    if not moments.figures:
+        return None
+    spreads = {
+        one.columns[0]: math.sqrt(one.real)
+        for one in moments.figures
+        if one.kind == "variance" and one.real > 0
+    }
+    kinds: dict[str, list[Any]] = {kind: [] for kind in _KINDS}
+    for one in moments.figures:
+        unit = _unit(one, spreads)
+        wanted = one.predicted if math.isfinite(one.predicted) else one.real
+        errors = (one.synthetic - wanted) / one.error if one.error > 0 else math.nan
+        kinds.setdefault(one.kind, []).append(
+            charts.MomentDot(one.name, wanted / unit, one.synthetic / unit, errors, one.flagged)
+        )
+    there = [(kind, dots) for kind, dots in kinds.items() if dots]
+    flagged = [one for one in moments.figures if one.flagged]
+    known = [one for one in moments.figures if math.isfinite(one.error)]
+    predicted = any(math.isfinite(one.predicted) for one in moments.figures)
+    against = "predicted" if predicted else "real"
+    panels = [
+        {
+            "name": f"{kind[:1].upper()}{kind[1:]}",
+            "scale": _SCALES.get(kind, ""),
+            "chart": charts.moment_panel(
+                f"moments-{kind}",
+                f"Measured {kind}, against {against}",
+                dots,
+                bent=kind in {"mean", "skewness", "kurtosis"},
+                across=against,
+            ),
+        }
+        for kind, dots in there
+    ]
+    rows = [
+        (
+            one.name,
+            amount(one.real),
+            amount(one.predicted),
+            amount(one.synthetic),
+            amount(one.error),
+            "yes" if one.flagged else "",
+        )
+        for one in sorted(moments.figures, key=lambda one: not one.flagged)
+    ]
+    return {
+        "law": moments.law,
+        "predicted": predicted,
+        "left_out": moments.left_out,
+        "against": against,
+        "strip": charts.moment_strip("moment-strip", "Moments in standard errors", there),
+        "panels": panels,
+        "flagged": len(flagged),
+        "count": len(known),
+        "unsure": len(moments.figures) - len(known),
+        "grid": grid_of(
+            "Every moment, those that differ first",
+            ("moment", "real", "predicted", "synthetic", "standard error", "differs"),
+            rows,
+            words=(0, 5),
+        ),
+    }
+
+
+_SCALES = {
+    "mean": "in standard deviations",
+    "variance": "the real one is 1",
+    "covariance": "as a correlation",
+}
+
+
+def _unit(moment: Moment, spreads: dict[str, float]) -> float:
+    """Return what to divide by, so that columns of any size share a picture."""
+    known = [spreads.get(name, math.nan) for name in moment.columns]
+    if moment.kind == "mean":
+        return known[0]
+    if moment.kind == "variance":
+        return known[0] * known[0]
+    if moment.kind == "covariance":
+        return known[0] * known[1]
+    return 1.0
+
+
+def two_sample_part(found: TwoSample | None) -> dict[str, Any] | None:
+    """Return how well a model tells the tables apart; None where it was not measured."""
+    from vicinal.report.fidelity.twosample import FOLLOWS
+
+    if found is None or not math.isfinite(found.auc.value):
+        return None
+    row = charts.IntervalRow("", "AUC", found.auc)
+    low = min(0.5, found.auc.value, found.auc.low if math.isfinite(found.auc.low) else 0.5)
+    low = 0.5 if low == 0.5 else math.floor(10 * low) / 10
+    return {
+        "chart": charts.interval_rows(
+            "two-sample",
+            "Telling synthetic from real",
+            [row],
+            low=low,
+            high=1.0,
+            marks=((0.5, "cannot be told apart"), (1.0, "always told apart")),
+        ),
+        "rows": found.rows,
+        "figure": estimate(found.auc),
+        "follows": FOLLOWS if found.follows else "",
+    }

@@ -1,0 +1,396 @@
+"""How often a sentence that was made is not what its label says."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import isnan, nan, sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._checks import check_count, check_number
+from vicinal.text.augment.augmented import Augmented
+from vicinal.text.augment.label_check import (
+    AGREES,
+    CONTRADICTS,
+    NEITHER,
+    Model,
+    ModelCheck,
+    NeighborCheck,
+    compare,
+    joined_classes,
+)
+from vicinal.text.augment.pairs import as_labels, text_key
+from vicinal.text.augment.writing import InverterLike
+from vicinal.text.encoder import check_texts
+
+__all__ = ["Intrusion", "IntrusionBin", "Rate", "measure_intrusion", "wilson"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+#: Standard normal quantile of a two-sided 95 % interval.
+Z = 1.959963984540054
+_BY_EMBEDDING = "predict_proba_embeddings"
+#: Edges of the heavier parent's weight, 0.5 to 1.
+WEIGHT_EDGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share; (0, 1) where nothing was counted.
+
+    References
+    ----------
+    Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+
+    Examples
+    --------
+    >>> low, high = wilson(0, 20)
+    >>> round(low, 3), round(high, 3)
+    (0.0, 0.161)
+    """
+    if not total:
+        return 0.0, 1.0
+    share, square = count / total, Z * Z / total
+    middle = (share + square / 2) / (1 + square)
+    half = Z / (1 + square) * sqrt(share * (1 - share) / total + square / total / 4)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share with its 95 % interval.
+
+    Attributes
+    ----------
+    count, total : int
+        How many of how many.
+    """
+
+    count: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        """``count / total``; NaN of nothing."""
+        return self.count / self.total if self.total else nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval by Wilson, as if rows were independent (they share parents)."""
+        return wilson(self.count, self.total)
+
+    def __str__(self) -> str:
+        if not self.total:
+            return "none"
+        low, high = self.interval
+        return f"{100 * self.share:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+@dataclass(frozen=True)
+class IntrusionBin:
+    """Intrusion among the rows of one bin.
+
+    Attributes
+    ----------
+    low, high : float
+        Edges of the bin.
+    sentences, embeddings, base : Rate
+        Of sentences, of mixed embeddings (none where the judge takes sentences only), and of the
+        heavier parents in their place.
+    """
+
+    low: float
+    high: float
+    sentences: Rate
+    embeddings: Rate | None
+    base: Rate
+
+
+@dataclass(frozen=True, eq=False)
+class Intrusion:
+    """How often sentences are not what their labels say, beside what the judge gets wrong anyhow.
+
+    A row intrudes if the judge's likeliest class has no weight in its label, which is that of
+    neither parent, or if one class has a weight of at least ``label_threshold`` and it is another.
+    Between two classes of two the first cannot be: cross-class rows can only contradict their
+    ratio.
+
+    Attributes
+    ----------
+    rate : Rate
+        Rows that intrude.
+    neither : Rate
+        Rows judged to be of neither parent's class.
+    neither_across, neither_within : Rate
+        The same among rows whose parents are of two classes, and of one.
+    contradicted : Rate
+        Lopsided rows across classes judged to be of the lighter parent's class.
+    base : Rate
+        Rows that would intrude had the heavier parent, a real sentence, stood in place of the
+        sentence: what the judge gets wrong anyhow.
+    base_neither, base_contradicted : Rate
+        The same, apart.
+    embeddings : Rate or None
+        Rows whose mixed embedding, before it was written out, already intrudes: what mixing does,
+        without the inverter. None where the judge takes sentences only.
+    excess : tuple of float
+        ``rate - base``, and half of its 95 % interval from the paired differences.
+    by_weight : tuple of IntrusionBin
+        Against the heavier parent's weight.
+    by_distance : tuple of IntrusionBin
+        Against the parents' distance, in quantiles.
+    intruded : ndarray of bool, shape (n,)
+        Which rows intrude.
+    judged : ndarray of shape (n,)
+        The judge's likeliest class of each row.
+    n_classes : int
+        Number of classes.
+    judge : str
+        Who judged.
+    """
+
+    rate: Rate
+    neither: Rate
+    neither_across: Rate
+    neither_within: Rate
+    contradicted: Rate
+    base: Rate
+    base_neither: Rate
+    base_contradicted: Rate
+    embeddings: Rate | None
+    excess: tuple[float, float]
+    by_weight: tuple[IntrusionBin, ...]
+    by_distance: tuple[IntrusionBin, ...]
+    intruded: BoolArray
+    judged: npt.NDArray[Any]
+    n_classes: int
+    judge: str
+
+    def summary(self) -> str:
+        """Return the figures in a few lines."""
+        half = "" if isnan(self.excess[1]) else f" ± {100 * self.excess[1]:.1f}"
+        lines = [
+            f"Intrusion, judged by {self.judge}: {self.rate} of {self.rate.total} rows.",
+            f"The heavier parents themselves: {self.base}; more than they: "
+            f"{100 * self.excess[0]:+.1f}{half} points.",
+        ]
+        if self.embeddings is not None:
+            lines.append(f"Mixed embeddings before they are written out: {self.embeddings}.")
+        lines += [
+            f"Of neither parent's class: {self.neither} (across classes {self.neither_across}, "
+            f"within {self.neither_within}).",
+            f"Against a lopsided ratio: {self.contradicted} (parents {self.base_contradicted}).",
+        ]
+        if self.n_classes == 2:
+            lines.append(
+                "With two classes, rows across classes are always of a parent's class: they can "
+                "only contradict their ratio."
+            )
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.summary()
+
+
+def measure_intrusion(
+    inverter: InverterLike,
+    augmented: Augmented,
+    texts: Sequence[str] | None = None,
+    labels: Iterable[Any] | None = None,
+    *,
+    judge: Model | None = None,
+    neighbors: int | None = None,
+    label_threshold: float = 0.7,
+    quantiles: int = 4,
+) -> Intrusion:
+    """Measure how often sentences that were made are not what their labels say.
+
+    Judge by texts that the guard has never seen: a guard is blind to what it lets pass.
+
+    Parameters
+    ----------
+    inverter : Inverter or TaskInverter
+        Whose embeddings the nearest real texts are sought in.
+    augmented : Augmented
+        The rows; made with ``guard="none"`` they show intrusion as it is.
+    texts : sequence of str, optional
+        Real texts whose nearest judge; those that the rows were made from where left out. A row's
+        own parents, and texts equal to them, do not judge it.
+    labels : sequence, optional
+        Labels of these texts.
+    judge : object, optional
+        A trained classifier with ``classes_`` and ``predict_proba(texts)`` that judges in place
+        of neighbors. Where it also has ``predict_proba_embeddings``, of the inverter's
+        embeddings, mixed embeddings are judged too.
+    neighbors : int, optional
+        Real texts that vote; up to ten, half the mean size of a class, where left out.
+    label_threshold : float, default 0.7
+        Label weight from which on a row has to be of that class, above 0.5 and up to 1.
+    quantiles : int, default 4
+        Bins of the parents' distance.
+
+    Returns
+    -------
+    Intrusion
+        Shares with intervals, beside those of real sentences judged alike. Sentences are held
+        against their labels, which a guard may have changed; parents and mixed embeddings against
+        the mixed ones.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, texts come without labels, or a class has no texts to judge by.
+
+    References
+    ----------
+    Guo, Mao and Zhang, "MixUp as Locally Linear Out-of-Manifold Regularization", AAAI 2019.
+    Kong et al., "inversedMixup", 2026.
+
+    Examples
+    --------
+    >>> made = augment(nano, texts, labels, 500, guard="none")  # doctest: +SKIP
+    >>> print(measure_intrusion(nano, made, other_texts, other_labels))  # doctest: +SKIP
+    """
+    from vicinal.plan import MixPlan
+
+    check_number("label_threshold", label_threshold, low=0.5, high=1, open_low=True)
+    check_count("quantiles", quantiles)
+    if not len(augmented):
+        raise ValueError("augmented has no rows, so there is nothing to judge. Make some first.")
+    if (texts is None) != (labels is None):
+        raise ValueError("Give texts and labels together, or neither.")
+    rows = _Rows.of(augmented, inverter)
+    own: IntArray | None
+    if judge is not None:
+        classes = joined_classes(augmented.classes, judge.classes_)
+        check: Any = ModelCheck(judge, classes, embeds=hasattr(judge, _BY_EMBEDDING))
+        name, own = "a classifier", None
+    else:
+        real, keys, given = _real(inverter, augmented, texts, labels)
+        classes = np.union1d(augmented.classes, np.unique(given))
+        missing = np.setdiff1d(np.unique(augmented.source_labels), given)
+        if len(missing):
+            raise ValueError(
+                f"labels hold no text of class {missing.tolist()[0]!r}, so nothing could be judged "
+                "to be of it. Give texts of all classes."
+            )
+        k = neighbors or max(1, min(10, len(given) // (2 * len(classes))))
+        check = NeighborCheck(real, np.searchsorted(classes, given), len(classes), k)
+        name = f"the {k} nearest real texts"
+        row_of = {key: at for at, key in enumerate(keys)}
+        place = np.array([row_of.get(text_key(one), -1) for one in augmented.source], np.int64)
+        # a parent would vote for its own label
+        own = np.stack([place[augmented.left], place[augmented.right]], axis=1)
+
+    codes = np.searchsorted(classes, augmented.source_labels)
+    left, right = codes[augmented.left], codes[augmented.right]
+    plan = MixPlan(augmented.left, augmented.right, augmented.lam)
+    mixed_labels = plan.mix_labels(codes, np.arange(len(classes)), clip=True)
+    weights = np.zeros_like(mixed_labels)
+    weights[:, np.searchsorted(classes, augmented.classes)] = augmented.label_weights
+    heavy = np.where(augmented.lam >= 0.5, augmented.left, augmented.right)
+
+    found = check(augmented.texts, rows.written, own)
+    # each heavier parent is judged without its partner, as the sentence is
+    parents = check([augmented.source[at] for at in heavy], rows.parents(heavy), own)
+    findings = compare(found, weights, label_threshold)
+    base = compare(parents, mixed_labels, label_threshold)
+    mixed = None
+    if judge is None or hasattr(judge, _BY_EMBEDDING):
+        mixed = compare(check([], rows.mixed(plan), own), mixed_labels, label_threshold)
+    across = left != right
+    tilted = across & (mixed_labels.max(axis=1) >= label_threshold - 1e-12)
+    heaviest = np.maximum(augmented.lam, 1 - augmented.lam).clip(0.5, 1.0)
+    edges = np.unique(np.quantile(augmented.distance, np.linspace(0, 1, quantiles + 1)))
+    difference = (findings != AGREES).astype(float) - (base != AGREES)
+    half = Z * difference.std(ddof=1) / sqrt(len(difference)) if len(difference) > 1 else nan
+
+    def binned(values: FloatArray, at: Any) -> tuple[IntrusionBin, ...]:
+        made = []
+        for number, (low, high) in enumerate(itertools.pairwise(at)):
+            last = number == len(at) - 2
+            inside = (values >= low) & ((values <= high) if last else (values < high))
+            made.append(
+                IntrusionBin(
+                    float(low),
+                    float(high),
+                    _rate(findings != AGREES, inside),
+                    None if mixed is None else _rate(mixed != AGREES, inside),
+                    _rate(base != AGREES, inside),
+                )
+            )
+        return tuple(made)
+
+    every = np.ones(len(findings), bool)
+    return Intrusion(
+        rate=_rate(findings != AGREES, every),
+        neither=_rate(findings == NEITHER, every),
+        neither_across=_rate(findings == NEITHER, across),
+        neither_within=_rate(findings == NEITHER, ~across),
+        contradicted=_rate(findings == CONTRADICTS, tilted),
+        base=_rate(base != AGREES, every),
+        base_neither=_rate(base == NEITHER, every),
+        base_contradicted=_rate(base == CONTRADICTS, tilted),
+        embeddings=None if mixed is None else _rate(mixed != AGREES, every),
+        excess=(float(difference.mean()), float(half)),
+        by_weight=binned(heaviest, np.array(WEIGHT_EDGES)),
+        by_distance=binned(augmented.distance, edges) if len(edges) > 1 else (),
+        intruded=findings != AGREES,
+        judged=classes[found.argmax(axis=1)],
+        n_classes=len(classes),
+        judge=name,
+    )
+
+
+def _rate(hit: BoolArray, among: BoolArray) -> Rate:
+    return Rate(int((hit & among).sum()), int(among.sum()))
+
+
+class _Rows:
+    """Embeddings of sentences, of their parents, and of the mixtures."""
+
+    def __init__(self, written: Any, embeddings: Any, place: dict[int, int]) -> None:
+        self.written, self._embeddings, self._place = written, embeddings, place
+
+    @classmethod
+    def of(cls, augmented: Augmented, inverter: InverterLike) -> _Rows:
+        used = np.union1d(augmented.left, augmented.right)
+        found = np.asarray(inverter.encode([augmented.source[at] for at in used]))
+        place = {int(row): at for at, row in enumerate(used)}
+        return cls(np.asarray(inverter.encode(augmented.texts)), found, place)
+
+    def parents(self, rows: IntArray) -> Any:
+        return self._embeddings[[self._place[at] for at in rows.tolist()]]
+
+    def mixed(self, plan: Any) -> Any:
+        lam = plan.lam[:, None]
+        return lam * self.parents(plan.left) + (1 - lam) * self.parents(plan.right)
+
+
+def _real(
+    inverter: InverterLike,
+    augmented: Augmented,
+    texts: Sequence[str] | None,
+    labels: Iterable[Any] | None,
+) -> tuple[Any, list[str], npt.NDArray[Any]]:
+    """Return embeddings, keys and labels of distinct real texts."""
+    listed = augmented.source if texts is None else check_texts(texts)
+    given = augmented.source_labels if labels is None else as_labels(labels)
+    if len(listed) != len(given):
+        raise ValueError(
+            f"labels must be one for each text: got {len(given)} labels for {len(listed)} texts."
+        )
+    first: dict[str, int] = {}
+    for at, text in enumerate(listed):
+        first.setdefault(text_key(text), at)
+    first.pop("", None)
+    if not first:
+        raise ValueError("texts hold nothing to judge by. Give real texts with their labels.")
+    kept = list(first.values())
+    embeddings = np.asarray(inverter.encode([listed[at] for at in kept]))
+    return embeddings, list(first), given[kept]

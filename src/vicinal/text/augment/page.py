@@ -1,0 +1,192 @@
+"""Made sentences as pages: one self-contained HTML file each, without script or request."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal.page.format import number, share, short
+from vicinal.page.frame import Page
+from vicinal.text.augment.pictures import DRAWN, ratio_chart, ratio_histogram, ruler
+
+if TYPE_CHECKING:
+    from vicinal.text.augment.augmented import Augmented
+    from vicinal.text.augment.interpolate import Morph
+
+__all__ = ["augmented_page", "morph_page"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+#: Rows shown of each kind.
+SHOWN = 10
+#: Letters of a text that are shown; longer ones are cut in the middle.
+LETTERS = 600
+#: Classes named in a row, the heaviest first.
+NAMED = 4
+#: Classes in the table of labels, the commonest first.
+TABLED = 60
+
+
+def morph_page(morph: Morph) -> Page:
+    """Return what the page of a way from one sentence to another is made of.
+
+    Parameters
+    ----------
+    morph : Morph
+        What :func:`vicinal.text.morph` wrote.
+
+    Returns
+    -------
+    Page
+        Template and values.
+    """
+    lam, measured = np.asarray(morph.lam, float), np.asarray(morph.lam_measured, float)
+    closeness = np.asarray(morph.closeness, float)
+    steps = [
+        {
+            "sentence": _shown(sentence),
+            "lam": number(lam[at], 2),
+            "measured": number(measured[at], 2),
+            "closeness": number(closeness[at], 2),
+            "ruler": ruler(f"step-{at}", float(lam[at]), float(measured[at])),
+        }
+        for at, sentence in enumerate(morph.sentences)
+    ]
+    values = {
+        "title": "From one sentence to another",
+        "headline": f"{len(steps)} {'step' if len(steps) == 1 else 'steps'} from one sentence "
+        "to another",
+        "facts": [
+            f"closeness {number(_mean(closeness), 2)} on average",
+            f"measured ratio off by {number(_mean(np.abs(measured - lam)), 2)} on average",
+        ],
+        "left": _shown(morph.left),
+        "right": _shown(morph.right),
+        "steps": steps,
+        "chart": ratio_chart("ratios", lam, measured, joined=True),
+    }
+    return Page("morph.html.j2", values, TEMPLATES)
+
+
+def augmented_page(augmented: Augmented) -> Page:
+    """Return what the page of made sentences is made of.
+
+    Parameters
+    ----------
+    augmented : Augmented
+        What :func:`vicinal.text.augment` made.
+
+    Returns
+    -------
+    Page
+        Template and values.
+    """
+    n = len(augmented.texts)
+    lam, measured = np.asarray(augmented.lam, float), np.asarray(augmented.lam_measured, float)
+    trust = np.nan_to_num(np.asarray(augmented.score, float), nan=-math.inf)
+    order = np.argsort(-trust, kind="stable").tolist()
+    most = order[: min(SHOWN, n - n // 2)]
+    least = order[::-1][: min(SHOWN, n // 2)]
+    counts = augmented.verdicts
+    total = sum(counts.values())
+    values = {
+        "title": "Sentences made by mixing",
+        "headline": f"{n:,} {'sentence' if n == 1 else 'sentences'} made from "
+        f"{len(augmented.source):,} texts",
+        "facts": [
+            f"{augmented.made:,} written",
+            f"guard {augmented.guard}",
+            f"{len(augmented.classes):,} {'class' if len(augmented.classes) == 1 else 'classes'}",
+            f"{augmented.copies:,} equal to a parent",
+            f"{augmented.repeats:,} repeat another",
+        ],
+        "cards": _cards(augmented) if n else [],
+        "verdicts": [
+            (name, f"{count:,}", share(count / total))
+            for name, count in sorted(counts.items(), key=lambda one: -one[1])
+        ],
+        "rejected": [
+            (_shown(text), why)
+            for text, why in zip(augmented.rejected, augmented.rejections, strict=False)
+        ][:SHOWN],
+        "labels": _labels(augmented),
+        "more_labels": max(len(augmented.classes) - TABLED, 0),
+        "histogram": ratio_histogram("ratio-shares", lam, measured) if n else "",
+        "chart": ratio_chart("ratios", lam, measured) if n else "",
+        "thinned": n > DRAWN,
+        "most": [_row(augmented, at) for at in most],
+        "least": [_row(augmented, at) for at in least],
+    }
+    return Page("augmented.html.j2", values, TEMPLATES)
+
+
+def _cards(augmented: Augmented) -> list[tuple[str, str, str]]:
+    closeness = np.asarray(augmented.closeness, float)
+    return [
+        ("sentences kept", share(augmented.kept, 0), "of those written passed the guard."),
+        (
+            "closeness",
+            number(_mean(closeness), 2),
+            "cosine of the sentence and the mixed embedding that it was written for, on average; "
+            "1 is perfect.",
+        ),
+        (
+            "ratio",
+            number(augmented.ratio_fidelity, 2),
+            "rank correlation (Spearman) of asked and measured ratio; 1 is perfect.",
+        ),
+    ]
+
+
+def _labels(augmented: Augmented) -> list[tuple[str, str, str, str]]:
+    """Return a line for each class: name, texts given, sentences made, sum of label weights."""
+    weights = np.asarray(augmented.label_weights, float).reshape(-1, len(augmented.classes))
+    lines = []
+    for at, name in enumerate(augmented.classes.tolist()):
+        given = int(np.sum(np.asarray(augmented.source_labels) == augmented.classes[at]))
+        made = int(np.sum(np.asarray(augmented.labels) == augmented.classes[at]))
+        lines.append((given, short(str(name), 60), made, float(weights[:, at].sum())))
+    lines.sort(key=lambda one: -one[0])
+    return [
+        (name, f"{given:,}", f"{made:,}", number(weight, 1))
+        for given, name, made, weight in lines[:TABLED]
+    ]
+
+
+def _row(augmented: Augmented, at: int) -> dict[str, Any]:
+    """Return what the page shows of a row."""
+    lam, measured = float(augmented.lam[at]), float(augmented.lam_measured[at])
+    left, right = int(augmented.left[at]), int(augmented.right[at])
+    return {
+        "sentence": _shown(augmented.texts[at]),
+        "weights": _weights(augmented.classes, np.asarray(augmented.label_weights[at], float)),
+        "ruler": ruler(f"row-{at}", lam, measured),
+        "parents": [
+            (number(weight, 2), _shown(augmented.source[one]), str(augmented.source_labels[one]))
+            for weight, one in ((lam, left), (1 - lam, right))
+        ],
+        "figures": [
+            ("trust", number(float(augmented.score[at]), 2)),
+            ("closeness", number(float(augmented.closeness[at]), 2)),
+            ("asked", number(lam, 2)),
+            ("measured", number(measured, 2)),
+        ],
+        "verdict": augmented.verdict[at],
+    }
+
+
+def _weights(classes: npt.NDArray[Any], weights: npt.NDArray[np.float64]) -> list[tuple[str, str]]:
+    heavy = np.argsort(-weights, kind="stable")[:NAMED]
+    return [(short(str(classes[at]), 40), number(weights[at], 2)) for at in heavy if weights[at]]
+
+
+def _mean(values: npt.NDArray[np.float64]) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else math.nan
+
+
+def _shown(text: str) -> str:
+    return short(text, LETTERS)

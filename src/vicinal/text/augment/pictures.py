@@ -1,0 +1,166 @@
+"""Pictures of ratios: what was asked for, and what is in the sentence."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal.page.format import amount, number, share
+from vicinal.page.svg import Markup, Scale, drawing, label, line, path, tag, ticks
+
+__all__ = ["DRAWN", "ratio_chart", "ratio_histogram", "ruler"]
+
+FloatArray = npt.NDArray[np.float64]
+
+#: Dots of a chart; more rows are thinned out evenly.
+DRAWN = 600
+#: Measured ratios are drawn as far as this beyond the parents; those farther off at the rim.
+BEYOND = 0.5
+#: Bins of a histogram between one parent and the other.
+BINS = 20
+
+
+def ruler(key: str, lam: float, lam_measured: float) -> Markup:
+    """Draw one ratio between two parents, the left one on the left.
+
+    Parameters
+    ----------
+    key : str
+        Unique on the page.
+    lam, lam_measured : float
+        Weight of the left parent: asked, a stroke, and measured, a dot; NaN leaves the dot out.
+
+    Returns
+    -------
+    Markup
+        A line as long as the way from the left parent to the right one.
+    """
+    width, height, middle = 220.0, 20.0, 10.0
+    x = Scale(0.0, 1.0, width - 26, 26)
+    parts: list[str] = [
+        line(x(1), middle, x(0), middle, "axis"),
+        *(line(x(end), middle - 4, x(end), middle + 4, "axis") for end in (1.0, 0.0)),
+        line(_on(x, lam), middle - 8, _on(x, lam), middle + 8, "asked"),
+    ]
+    if math.isfinite(lam_measured):
+        dot = tag("circle", cx=_on(x, lam_measured), cy=middle, r=5, class_="made dot")
+        parts.append(dot)
+    said = f"asked {number(lam, 2)}, measured {number(lam_measured, 2)}"
+    return drawing(key, width, height, "Weight of the left sentence", f"{said}.", parts)
+
+
+def _on(x: Scale, value: float) -> float:
+    """Return the pixel of a ratio; beyond a parent only as far as the picture reaches."""
+    return x(min(max(value, -0.12), 1.12))
+
+
+def ratio_chart(
+    key: str, lam: FloatArray, lam_measured: FloatArray, *, joined: bool = False
+) -> Markup:
+    """Draw the measured ratio against the one asked for.
+
+    Parameters
+    ----------
+    key : str
+        Unique on the page.
+    lam, lam_measured : ndarray of shape (n,)
+        Weights of the left parent; rows with NaN are left out.
+    joined : bool, default False
+        Whether a line joins the dots, in the order of the rows.
+
+    Returns
+    -------
+    Markup
+        Dots beside the diagonal on which measured and asked agree.
+    """
+    width, height = 420.0, 300.0
+    known = np.isfinite(lam) & np.isfinite(lam_measured)
+    asked, measured = lam[known], lam_measured[known]
+    low, high = _reach(np.concatenate([asked, measured]))
+    x, y = Scale(low, high, 44, width - 14), Scale(low, high, height - 44, 22)
+    parts: list[str] = []
+    for at in ticks(low, high, 5):
+        parts.append(line(44, y(at), width - 14, y(at), "grid"))
+        parts.append(label(38, y(at) + 4, amount(at), "tick", anchor="end"))
+        parts.append(label(x(at), height - 28, amount(at), "tick", anchor="middle"))
+    parts.append(line(x(low), y(low), x(high), y(high), "diagonal"))
+    parts.append(label(44, 12, "↑ measured", "note"))
+    parts.append(label(width - 14, height - 8, "asked →", "note", anchor="end"))
+    step = max(1, -(-len(asked) // DRAWN))
+    points = [
+        (x.clip(float(a)), y.clip(float(m)))
+        for a, m in zip(asked[::step], measured[::step], strict=True)
+    ]
+    if joined and len(points) > 1:
+        parts.append(tag("path", d=path(points), class_="made line"))
+    kind = "made dot" if joined or len(points) <= 60 else "made soft dot"
+    size = 4.5 if len(points) <= 60 else 2.5
+    parts += [tag("circle", cx=a, cy=b, r=size, class_=kind) for a, b in points]
+    off = float(np.abs(asked - measured).mean()) if len(asked) else math.nan
+    said = f"{len(asked):,} sentences; measured and asked differ by {number(off, 2)} on average."
+    return drawing(key, width, height, "Measured against asked ratio", said, parts)
+
+
+def ratio_histogram(key: str, lam: FloatArray, lam_measured: FloatArray) -> Markup:
+    """Draw how asked and measured ratios are distributed.
+
+    Parameters
+    ----------
+    key : str
+        Unique on the page.
+    lam, lam_measured : ndarray of shape (n,)
+        Weights of the left parent; NaN does not count.
+
+    Returns
+    -------
+    Markup
+        Asked as an area, measured as a line; what lies beyond the rim is in the last bins.
+    """
+    width, height = 420.0, 230.0
+    low, high = _reach(np.concatenate([lam, lam_measured]))
+    low, high = math.floor(low * BINS) / BINS, math.ceil(high * BINS) / BINS
+    edges = np.linspace(low, high, round((high - low) * BINS) + 1)
+    shares = [_shares(values, edges) for values in (lam, lam_measured)]
+    x = Scale(low, high, 10, width - 10)
+    y = Scale(0.0, max(*(float(one.max()) for one in shares), 1e-12), height - 34, 30)
+    base = y(0)
+    parts: list[str] = [
+        tag("rect", x=x(0), y=24, width=x(1) - x(0), height=base - 24, class_="band"),
+        label((x(0) + x(1)) / 2, 14, "between the parents", "note", anchor="middle"),
+        tag("path", d=path(_steps(edges, shares[0], x, y), closed=True), class_="real area"),
+        tag("path", d=path(_steps(edges, shares[1], x, y)), class_="made line"),
+        line(10, base, width - 10, base, "axis"),
+    ]
+    for at, (start, end) in enumerate(pairwise(edges)):
+        said = (
+            f"{number(start, 2)} to {number(end, 2)}: asked {share(shares[0][at])}, "
+            f"measured {share(shares[1][at])}"
+        )
+        place = {"x": x(start), "y": 24, "width": x(end) - x(start), "height": base - 24}
+        parts.append(tag("rect", tag("title", said), class_="hit", **place))
+    for value in ticks(low, high, 6):
+        parts.append(line(x(value), base, x(value), base + 4, "axis"))
+        parts.append(label(x(value), base + 16, amount(value), "tick", anchor="middle"))
+    said = "Histograms of the ratios: asked as an area, measured as a line."
+    return drawing(key, width, height, "Asked and measured ratios", said, parts)
+
+
+def _reach(values: FloatArray) -> tuple[float, float]:
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+    return max(min(low, 0.0), -BEYOND), min(max(high, 1.0), 1 + BEYOND)
+
+
+def _shares(values: FloatArray, edges: FloatArray) -> FloatArray:
+    known = values[np.isfinite(values)].clip(edges[0], edges[-1])
+    return np.histogram(known, edges)[0] / max(len(known), 1)
+
+
+def _steps(edges: FloatArray, heights: FloatArray, x: Scale, y: Scale) -> list[tuple[float, float]]:
+    points = [(x(float(edges[0])), y(0.0))]
+    for (start, end), top in zip(pairwise(edges), heights, strict=True):
+        points += [(x(float(start)), y(float(top))), (x(float(end)), y(float(top)))]
+    return [*points, (x(float(edges[-1])), y(0.0))]

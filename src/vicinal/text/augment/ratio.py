@@ -1,0 +1,148 @@
+"""How much of each parent is in a sentence."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["coincide", "measure_ratio", "project", "rank_correlation"]
+
+FloatArray = npt.NDArray[np.float64]
+
+#: Parents whose embeddings differ by less than this share of their length are one point.
+COINCIDENT = 1e-5
+
+
+def measure_ratio(
+    embeddings: npt.ArrayLike, left: npt.ArrayLike, right: npt.ArrayLike
+) -> FloatArray:
+    """Measure the weight of the left parent in what was made of two parents.
+
+    The embedding is projected on the line through its parents. What is beside that line does not
+    count, so read the ratio together with a closeness.
+
+    Parameters
+    ----------
+    embeddings : array_like of shape (n_rows, n_features)
+        Of the sentences that were made, embedded again.
+    left, right : array_like of shape (n_rows, n_features)
+        Embeddings of their parents.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        ``lam = <e - right, left - right> / |left - right|^2``: 1 at the left parent, 0 at the
+        right one, and not cut to [0, 1]: a sentence may lie beyond a parent. NaN where the two
+        parents are one point, with a warning.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or a number is NaN or infinite.
+
+    Warns
+    -----
+    UserWarning
+        Where parents are one point, so that there is no ratio.
+
+    References
+    ----------
+    Kong et al., "inversedMixup", 2026.
+
+    Examples
+    --------
+    >>> from vicinal.text.augment import measure_ratio
+    >>> measure_ratio([[3.0, 1.0], [-1.0, 0.0]], left=[[4.0, 0.0]] * 2, right=[[0.0, 0.0]] * 2)
+    array([ 0.75, -0.25])
+    """
+    e, a, b = (
+        _matrix(name, values)
+        for name, values in (("embeddings", embeddings), ("left", left), ("right", right))
+    )
+    if not e.shape == a.shape == b.shape:
+        raise ValueError(
+            "embeddings, left and right must be of one shape, one row for each sentence, got "
+            f"{e.shape}, {a.shape} and {b.shape}."
+        )
+    same = coincide(a, b)
+    if same.any():
+        warnings.warn(
+            f"{int(same.sum())} pair(s) of parents are one point, the first of them pair "
+            f"{int(same.argmax())}: no ratio can be measured, it is NaN. Pair different texts.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return project(e, a, b)
+
+
+def project(embeddings: Any, left: Any, right: Any) -> FloatArray:
+    """Return the unclipped ratio; leading axes are broadcast, and NaN stands for no ratio."""
+    a, b = np.asarray(left, float), np.asarray(right, float)
+    along = a - b
+    square = np.einsum("...i,...i->...", along, along)
+    beyond = np.asarray(embeddings, float) - b
+    inner = np.einsum("...i,...i->...", beyond, np.broadcast_to(along, beyond.shape))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.where(coincide(a, b), np.nan, inner / square)
+    return np.asarray(found, float)
+
+
+def coincide(left: Any, right: Any) -> npt.NDArray[np.bool_]:
+    """Tell which parents are one point, to rounding."""
+    a, b = np.asarray(left, float), np.asarray(right, float)
+    gap = np.linalg.norm(a - b, axis=-1)
+    length = np.maximum(np.linalg.norm(a, axis=-1), np.linalg.norm(b, axis=-1))
+    return np.asarray(gap <= COINCIDENT * length)
+
+
+def rank_correlation(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
+    """Return Spearman's rank correlation, ties ranked by their mean.
+
+    Parameters
+    ----------
+    x, y : array_like of shape (n,)
+        Numbers; pairs with NaN do not count.
+
+    Returns
+    -------
+    float
+        NaN where there are fewer than two pairs, or one of the two does not vary.
+
+    Examples
+    --------
+    >>> rank_correlation([1, 2, 3, 4], [10, 20, 40, 30])
+    0.8
+    """
+    pairs = np.stack([np.asarray(x, float), np.asarray(y, float)])
+    pairs = pairs[:, ~np.isnan(pairs).any(axis=0)]
+    if pairs.shape[1] < 2:
+        return float("nan")
+    a, b = (_mean_ranks(row) for row in pairs)
+    spread = np.sqrt((a @ a) * (b @ b))
+    return float(np.round(a @ b / spread, 12)) if spread else float("nan")
+
+
+def _mean_ranks(values: FloatArray) -> FloatArray:
+    """Return ranks about their mean."""
+    _, back, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    ranks: FloatArray = (ends - (counts - 1) / 2)[back] - (len(values) + 1) / 2
+    return ranks
+
+
+def _matrix(name: str, values: npt.ArrayLike) -> FloatArray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}.")
+    if array.ndim != 2:
+        raise ValueError(
+            f"{name} must have shape (n_rows, n_features), got {array.shape}. "
+            "Give a single sentence as [embedding]."
+        )
+    wide = array.astype(np.float64, copy=False)
+    if not np.isfinite(wide).all():
+        raise ValueError(f"{name} holds NaN or infinity. Embed those sentences again.")
+    return wide

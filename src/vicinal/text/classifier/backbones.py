@@ -1,0 +1,232 @@
+"""What a classifier reads with: tokens, batches, and a network to train."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from logging import ERROR
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vicinal.text.classifier.saving import refuse_saved
+from vicinal.text.classifier.words import PIECES, hash_words
+from vicinal.text.encoder import check_texts
+from vicinal.text.models import resolve_model, unavailable
+
+__all__ = ["CHAR", "Backbone", "backbone_for", "load_backbone"]
+
+#: Name of the small encoder that is trained from nothing.
+CHAR = "char"
+Row = dict[str, Any]
+
+
+class Backbone(ABC):
+    """A tokenizer and a network that go together."""
+
+    kind: str
+    max_tokens: int
+
+    @abstractmethod
+    def rows(self, texts: Sequence[str]) -> list[Row]:
+        """Return the tokens of each text, at most ``max_tokens``."""
+
+    @abstractmethod
+    def collate(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+        """Return a padded batch of rows, with their labels where they have any."""
+
+    @abstractmethod
+    def build(self, n_classes: int) -> torch.nn.Module:
+        """Return a network to be trained."""
+
+    @abstractmethod
+    def empty(self, n_classes: int) -> torch.nn.Module:
+        """Return a network of the same shape, whose weights are about to be filled in."""
+
+    @abstractmethod
+    def save(self, folder: Path, net: torch.nn.Module) -> None:
+        """Write what is needed beside the weights."""
+
+
+def backbone_for(model: str, max_tokens: int, pooling: str) -> Backbone:
+    """Return what a model's name stands for."""
+    if model == CHAR:
+        return Hashed(max_tokens)
+    return Pretrained.from_source(model, max_tokens, pooling)
+
+
+def load_backbone(folder: Path, kind: str, max_tokens: int, pooling: str) -> Backbone:
+    """Return a backbone as :meth:`Backbone.save` wrote it."""
+    if kind == Hashed.kind:
+        return Hashed(max_tokens)
+    return Pretrained(str(folder), max_tokens, pooling)
+
+
+class Hashed(Backbone):
+    """Words as hashed pieces, and a small network trained from nothing."""
+
+    kind = "hashed"
+
+    def __init__(self, max_tokens: int) -> None:
+        self.max_tokens = max_tokens
+
+    def rows(self, texts: Sequence[str]) -> list[Row]:
+        return [{"input_ids": hash_words(text, self.max_tokens)} for text in texts]
+
+    def collate(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+        longest = max(len(row["input_ids"]) for row in rows)
+        ids = np.zeros((len(rows), longest, PIECES), np.int64)
+        mask = np.zeros((len(rows), longest), np.int64)
+        for at, row in enumerate(rows):
+            words = row["input_ids"]
+            mask[at, : len(words)] = 1
+            for place, pieces in enumerate(words):
+                ids[at, place, : len(pieces)] = pieces
+        batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+        return _with_labels(batch, rows)
+
+    def build(self, n_classes: int) -> torch.nn.Module:
+        from vicinal.text.classifier.nets import HashedBert, Pooled, small_config
+
+        return Pooled(HashedBert(small_config(self.max_tokens)), n_classes)
+
+    empty = build
+
+    def save(self, folder: Path, net: torch.nn.Module) -> None:
+        (folder / "config.json").write_text(
+            json.dumps(net.encoder.config.to_dict(), indent=1),
+            "utf-8",
+        )
+
+
+class Pretrained(Backbone):
+    """A Hugging Face model with its tokenizer."""
+
+    kind = "pretrained"
+
+    def __init__(self, source: str, max_tokens: int, pooling: str, name: str | None = None) -> None:
+        from transformers import AutoConfig, AutoTokenizer
+
+        self.source, self.name, self.pooling = source, name or source, pooling
+        with quiet(), _named_errors(self.name):
+            self.config = AutoConfig.from_pretrained(source)
+            self.tokenizer = AutoTokenizer.from_pretrained(source)
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
+        if reads_last_token(self.config):  # last tokens of two parents have to meet
+            self.tokenizer.padding_side = "left"
+        limit = getattr(self.config, "max_position_embeddings", None)
+        own = int(getattr(self.tokenizer, "model_max_length", 0) or 0)
+        limits = [n for n in (limit, own) if n and n < 1 << 20]
+        self.max_tokens = min([max_tokens, *limits])
+
+    @classmethod
+    def from_source(cls, model: str, max_tokens: int, pooling: str) -> Pretrained:
+        """Return the backbone of a folder, a hub name or "offline"."""
+        source = resolve_model(model)
+        refuse_saved(source)
+        if pooling == "auto":
+            # a sentence encoder was trained to be averaged; its head for one token was not
+            averaged = (Path(source) / "modules.json").is_file() or "sentence-transformers" in model
+            pooling = "mean" if averaged else "model"
+        return cls(source, max_tokens, pooling, model)
+
+    def rows(self, texts: Sequence[str]) -> list[Row]:
+        if not texts:
+            return []
+        # tokenizing a book for the sake of its first page takes minutes
+        heads = check_texts([text[: self.max_tokens * 64] for text in texts])
+        found = self.tokenizer(heads, truncation=True, max_length=self.max_tokens)
+        return [{name: found[name][at] for name in found} for at in range(len(texts))]
+
+    def collate(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+        bare = [{k: v for k, v in row.items() if k != "labels"} for row in rows]
+        batch = dict(self.tokenizer.pad(bare, return_tensors="pt"))
+        return _with_labels(batch, rows)
+
+    def build(self, n_classes: int) -> torch.nn.Module:
+        from transformers import AutoModel, AutoModelForSequenceClassification
+
+        with quiet(), _named_errors(self.name):
+            if self.pooling == "mean":
+                made = self._pooled(AutoModel.from_pretrained(self.source), n_classes)
+            else:
+                made = AutoModelForSequenceClassification.from_pretrained(
+                    self.source, num_labels=n_classes, ignore_mismatched_sizes=True
+                )
+        return self._padded(made).float()
+
+    def empty(self, n_classes: int) -> torch.nn.Module:
+        from transformers import AutoModel, AutoModelForSequenceClassification
+
+        self.config.num_labels = n_classes
+        with quiet():
+            if self.pooling == "mean":
+                return self._pooled(AutoModel.from_config(self.config), n_classes)
+            return self._padded(AutoModelForSequenceClassification.from_config(self.config))
+
+    def _padded(self, net: Any) -> torch.nn.Module:
+        config = getattr(net, "config", None)
+        if config is not None and getattr(config, "pad_token_id", None) is None:
+            config.pad_token_id = self.tokenizer.pad_token_id
+        made: torch.nn.Module = net
+        return made
+
+    def _pooled(self, encoder: Any, n_classes: int) -> torch.nn.Module:
+        from vicinal.text.classifier.nets import Pooled
+
+        if getattr(encoder, "pooler", None) is not None:
+            encoder.pooler = None  # never used, so it would neither be trained nor averaged
+        return Pooled(encoder, n_classes)
+
+    def save(self, folder: Path, net: torch.nn.Module) -> None:
+        inner = net.encoder if self.pooling == "mean" else net
+        inner.config.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+def reads_last_token(config: Any) -> bool:
+    """Tell whether a model's classifier reads the last token of a row, as decoders' do."""
+    from transformers.models.auto import modeling_auto as auto
+
+    kind = config.model_type
+    causal = kind in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    return causal and kind not in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep loading reports and bars of transformers off the screen."""
+    from huggingface_hub.utils import logging as hub
+    from transformers.utils import logging
+
+    level, hub_level = logging.get_verbosity(), hub.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    hub.set_verbosity(ERROR)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        hub.set_verbosity(hub_level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def _named_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        raise unavailable(name, error) from error
+
+
+def _with_labels(batch: dict[str, Any], rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+    if rows and "labels" in rows[0]:
+        batch["labels"] = torch.tensor([row["labels"] for row in rows])
+    return batch

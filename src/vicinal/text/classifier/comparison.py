@@ -1,0 +1,416 @@
+"""Methods of training side by side: macro-F1 over seeds, compared in pairs."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._checks import check_choice, check_count, check_number
+from vicinal._random import RandomState, Seeds
+from vicinal.text.classifier.recipes import METHODS
+from vicinal.text.classifier.running import warn_of_empty
+from vicinal.text.encoder import check_texts
+from vicinal.text.labels import class_numbers, listed_labels
+
+if TYPE_CHECKING:
+    from vicinal.text.classifier.classifier import MixupTextClassifier
+
+__all__ = ["Comparison", "MethodScore", "compare_methods", "split_texts"]
+
+_SPLIT, _RUN = 41, 42
+#: Whatever else is compared, gains are over this.
+BASELINE = "none"
+#: Differences between figures that are nearer than this are equal.
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class MethodScore:
+    """What a method reached.
+
+    Attributes
+    ----------
+    method : str
+        Its name.
+    f1, accuracy : tuple of float
+        One figure for each seed.
+    train_accuracy : tuple of float
+        Share of the texts learned from that were told right in the end, as they are, unmixed.
+    mean : float
+        Mean macro-F1.
+    half : float
+        Half of its 95 % t-interval; NaN with one seed.
+    gain : float
+        Mean difference to no mixing, seed by seed; NaN where that was not run.
+    gain_half : float
+        Half of its 95 % t-interval.
+    p : float
+        Of a paired t-test against no mixing, corrected by Holm's method for the number of methods;
+        NaN where there is none, or the difference is the same for all seeds, and not 0.
+    """
+
+    method: str
+    f1: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    train_accuracy: tuple[float, ...]
+    mean: float
+    half: float
+    gain: float
+    gain_half: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Methods compared on one set of texts.
+
+    Attributes
+    ----------
+    scores : tuple of MethodScore
+        In the order they were named.
+    n_seeds : int
+        Runs of each method.
+    n_train, n_test : int
+        Texts learned from and measured on in each run.
+    n_classes : int
+        Labels.
+    fixed_test : bool
+        Whether all seeds were measured on the same texts.
+    settings : dict
+        What all methods share.
+    """
+
+    scores: tuple[MethodScore, ...]
+    n_seeds: int
+    n_train: int
+    n_test: int
+    n_classes: int
+    fixed_test: bool
+    settings: Mapping[str, Any]
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """What the columns of :attr:`rows` are."""
+        return ("method", "macro-F1", "accuracy", "in training", "against none", "p (Holm)")
+
+    @property
+    def rows(self) -> tuple[tuple[str, ...], ...]:
+        """Each method's figures in words, F1 and accuracies in points."""
+        return tuple(
+            (
+                f"{one.method} ({METHODS[one.method]})",
+                _points(one.mean, one.half),
+                _points(float(np.mean(one.accuracy)), math.nan),
+                _points(float(np.mean(one.train_accuracy)), math.nan),
+                "" if math.isnan(one.gain) else _points(one.gain, one.gain_half, "+"),
+                "" if math.isnan(one.p) else f"{one.p:.2g}",
+            )
+            for one in self.scores
+        )
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What was measured, in words."""
+        drawn = "" if self.fixed_test else ", put aside anew for each seed"
+        if self.n_seeds == 1 and drawn:
+            drawn = ", put aside"
+        return (
+            f"{self.n_seeds} seed{'s' if self.n_seeds > 1 else ''}",
+            f"{self.n_train:,} texts learned from",
+            f"{self.n_test:,} texts measured on{drawn}",
+            f"{self.n_classes} classes",
+        )
+
+    def summary(self) -> str:
+        """Return the comparison as Markdown.
+
+        Returns
+        -------
+        str
+            Facts, a table, and how to read it.
+        """
+        lines = [self.header, ("---", *["---:"] * (len(self.header) - 1)), *self.rows]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"{', '.join(self.facts)}.\n\n{table}\n\n{self.reading}"
+
+    @property
+    def reading(self) -> str:
+        """How to read the figures."""
+        if self.n_seeds < 2:
+            return "One seed: there is no telling a gain from chance. Use more seeds."
+        said = "Points, with 95 % t-intervals over seeds. "
+        found = [one for one in self.scores if one.p < 0.05]
+        if all(math.isnan(one.gain) for one in self.scores):
+            return f"{said}Name none among the methods to compare with no mixing."
+        if not found:
+            return f"{said}No method differs from no mixing by more than chance allows."
+        words = [f"{one.method} {'gains' if one.gain > 0 else 'loses'}" for one in found]
+        return f"{said}Against no mixing: {', '.join(words)}; the others are within chance."
+
+
+def compare_methods(
+    texts: Sequence[str],
+    labels: Iterable[Any],
+    methods: Sequence[str] = tuple(METHODS),
+    *,
+    test: tuple[Sequence[str], Iterable[Any]] | None = None,
+    test_share: float = 0.2,
+    seeds: int = 5,
+    random_state: RandomState = None,
+    progress: Callable[[str, int, float], None] | None = None,
+    keep: Callable[[MixupTextClassifier], None] | None = None,
+    **settings: Any,
+) -> Comparison:
+    """Train a classifier by several methods, and compare them on texts it has not seen.
+
+    Methods of one seed learn from the same texts, begin with the same weights and are measured
+    on the same texts, so that they are compared in pairs.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Texts to learn from.
+    labels : sequence of str, int or bool
+        Their classes.
+    methods : sequence of str, default all
+        As of :class:`MixupTextClassifier`.
+    test : tuple of (texts, labels), optional
+        What to measure on. Left out, each seed puts aside a share of the texts.
+    test_share : float, default 0.2
+        That share, in the proportions of the classes.
+    seeds : int, default 5
+        Runs of each method.
+    random_state : int, numpy.random.Generator or None
+        Seed of the seeds.
+    progress : callable, optional
+        Gets method, number of the seed and macro-F1 after each run.
+    keep : callable, optional
+        Gets each classifier that was trained.
+    **settings : object
+        As of :class:`MixupTextClassifier`.
+
+    Returns
+    -------
+    Comparison
+        Figures, and how sure they are.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If texts, labels or settings are not what they should be, or the test has a label that
+        was not trained on.
+
+    Examples
+    --------
+    >>> found = compare_methods(texts, labels, ["none", "dmix"], seeds=10)  # doctest: +SKIP
+    >>> print(found.summary())  # doctest: +SKIP
+    """
+    from sklearn.metrics import f1_score
+
+    from vicinal.text.classifier.classifier import MixupTextClassifier
+
+    names = list(dict.fromkeys(check_choice("methods", one, METHODS) for one in methods))
+    if not names:
+        raise ValueError("methods is empty. Name at least one, such as 'dmix'.")
+    check_count("seeds", seeds)
+    texts, listed = check_texts(texts, utf8=False), listed_labels(labels)
+    warn_of_empty(texts)
+    held = None
+    if test is not None:
+        held = check_texts(test[0], "test texts", utf8=False), listed_labels(test[1], "test labels")
+        class_numbers(held[1], np.array(sorted(set(listed))), "test labels")
+    figures: dict[str, _Figures] = {name: _Figures() for name in names}
+    roots = Seeds(random_state)
+    n_train, n_test = len(texts), 0 if held is None else len(held[0])
+    for seed in range(seeds):
+        train, measured = (texts, listed), held
+        if measured is None:
+            train, measured = split_texts(
+                texts, listed, test_share, random_state=roots.generator(_SPLIT, seed)
+            )
+        n_train, n_test = len(train[0]), len(measured[0])
+        number = int(roots.generator(_RUN, seed).integers(2**31))
+        for name in names:
+            model = MixupTextClassifier(method=name, random_state=number, **settings)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", r"\d+ of \d+ texts are empty")  # said above
+                model.fit(*train)
+            found = model.predict(measured[0])
+            truth = np.array(measured[1])
+            score = f1_score(
+                truth, found, average="macro", labels=model.classes_, zero_division=0.0
+            )
+            figures[name].f1.append(float(score))
+            figures[name].accuracy.append(float(np.mean(found == truth)))
+            figures[name].train_accuracy.append(model.history_[-1]["train_accuracy"])
+            if keep is not None:
+                keep(model)
+            if progress is not None:
+                progress(name, seed, float(score))
+    return Comparison(
+        scores=_scores(figures),
+        n_seeds=seeds,
+        n_train=n_train,
+        n_test=n_test,
+        n_classes=len(set(listed)),
+        fixed_test=held is not None,
+        settings={key: str(value) for key, value in settings.items() if value is not None},
+    )
+
+
+def split_texts(
+    texts: Sequence[str],
+    labels: Sequence[Any],
+    share: float = 0.2,
+    *,
+    random_state: RandomState = None,
+) -> tuple[tuple[list[str], list[Any]], tuple[list[str], list[Any]]]:
+    """Put a share of the texts aside, in the proportions of the classes.
+
+    Equal texts stay on one side, so that nothing is measured on what was learned: of each class as
+    many rows are put aside as its share, or fewer where a whole group of equal texts would be too
+    many, and at least one group. A class whose texts are all equal is learned from.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        All texts.
+    labels : sequence of str, int or bool
+        Their classes.
+    share : float, default 0.2
+        Share to put aside, between 0 and 1.
+    random_state : int, numpy.random.Generator or None
+        Seed.
+
+    Returns
+    -------
+    tuple of (texts, labels), twice
+        What is left, and what was put aside.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label for each text, or too few different texts to put any aside.
+
+    Examples
+    --------
+    >>> train, test = split_texts(list("abcdefghij"), [0, 1] * 5, random_state=0)
+    >>> len(train[0]), sorted(test[1])
+    (8, [0, 1])
+    """
+    check_number("share", share, low=0.0, high=1.0, open_low=True, open_high=True)
+    if len(texts) != len(labels):
+        raise ValueError(
+            f"labels must be one for each text: got {len(labels)} labels for {len(texts)} texts."
+        )
+    rng = Seeds(random_state).generator(_SPLIT)
+    copies: dict[str, list[int]] = defaultdict(list)
+    for at, text in enumerate(texts):
+        copies[text].append(at)
+    groups = [copies[text] for text in copies]
+    by_class: dict[Any, list[list[int]]] = defaultdict(list)
+    for at in rng.permutation(len(groups)):
+        by_class[labels[groups[at][0]]].append(groups[at])
+    aside: set[int] = set()
+    for members in by_class.values():
+        if len(members) > 1:
+            aside.update(_fitting(members, share))
+    if not aside:
+        raise ValueError(
+            f"{len(texts)} texts, of which {len(groups)} distinct, in "
+            f"{len(set(map(str, labels)))} classes, are too few to put some aside: equal texts "
+            "stay together. Give a test set."
+        )
+    left = [at for at in range(len(texts)) if at not in aside]
+    put = sorted(aside)
+    return (
+        ([texts[at] for at in left], [labels[at] for at in left]),
+        ([texts[at] for at in put], [labels[at] for at in put]),
+    )
+
+
+def _fitting(members: Sequence[list[int]], share: float) -> list[int]:
+    """Return rows of whole groups, as many as fit into a share; the smallest where none does."""
+    room = max(1, round(share * sum(map(len, members))))
+    taken: list[int] = []
+    for group in members[:-1]:
+        if len(taken) + len(group) <= room:
+            taken += group
+    return taken or min(members, key=len)
+
+
+@dataclass
+class _Figures:
+    """What a method reaches, seed by seed."""
+
+    f1: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    train_accuracy: list[float] = field(default_factory=list)
+
+
+def _scores(figures: Mapping[str, _Figures]) -> tuple[MethodScore, ...]:
+    gains = {
+        name: np.array(found.f1) - figures[BASELINE].f1
+        for name, found in figures.items()
+        if name != BASELINE and BASELINE in figures
+    }
+    corrected = dict(zip(gains, holm([paired_p(one) for one in gains.values()]), strict=True))
+    scores = []
+    for name, found in figures.items():
+        mean, half = mean_interval(found.f1)
+        gain, gain_half = mean_interval(gains[name]) if name in gains else (math.nan, math.nan)
+        p = corrected.get(name, math.nan)
+        each = tuple(found.f1), tuple(found.accuracy), tuple(found.train_accuracy)
+        scores.append(MethodScore(name, *each, mean, half, gain, gain_half, p))
+    return tuple(scores)
+
+
+def mean_interval(values: npt.ArrayLike) -> tuple[float, float]:
+    """Return a mean, and half of its 95 % t-interval (NaN for a single value)."""
+    from scipy.special import stdtrit
+
+    x = np.asarray(values, float)
+    if len(x) < 2:
+        return float(x.mean()), math.nan
+    return float(x.mean()), float(stdtrit(len(x) - 1, 0.975) * x.std(ddof=1) / math.sqrt(len(x)))
+
+
+def paired_p(differences: npt.ArrayLike) -> float:
+    """Return the p-value of a paired t-test.
+
+    NaN for a single pair, and where all differences are equal and not 0: the test takes their
+    spread, and none among a few seeds says that figures are coarse, not that chance has no part.
+    """
+    from scipy.special import stdtr
+
+    x = np.asarray(differences, float)
+    if len(x) < 2:
+        return math.nan
+    if np.ptp(x) < _ROUNDING:
+        return math.nan if abs(x[0]) > _ROUNDING else 1.0
+    error = x.std(ddof=1) / math.sqrt(len(x))
+    return float(2 * stdtr(len(x) - 1, -abs(x.mean()) / error))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected by Holm's method for being so many."""
+    corrected = [math.nan] * len(p_values)
+    highest = 0.0
+    for rank, at in enumerate(np.argsort(p_values)):
+        if math.isnan(p_values[at]):
+            break  # sorted last
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[at]))
+        corrected[at] = highest
+    return corrected
+
+
+def _points(mean: float, half: float, sign: str = "") -> str:
+    text = f"{100 * mean:{sign}.1f}"
+    return text if math.isnan(half) else f"{text} ± {100 * half:.1f}"

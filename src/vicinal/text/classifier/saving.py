@@ -1,0 +1,119 @@
+"""A trained classifier as a folder: what it is (JSON), its weights (safetensors), its tokens."""
+
+from __future__ import annotations
+
+import json
+import os
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vicinal.io.folders import check_folder, read_card, replacing_folder
+
+if TYPE_CHECKING:
+    from vicinal.text.classifier.backbones import Backbone
+    from vicinal.text.classifier.classifier import MixupTextClassifier
+
+__all__ = ["check_target", "load", "refuse_saved", "save"]
+
+_FORMAT, _VERSION = "vicinal-text-classifier", 1
+_CARD, _WEIGHTS = "classifier.json", "weights.safetensors"
+
+
+def check_target(folder: Path) -> None:
+    """Refuse a folder that a classifier cannot be written to, before it is trained.
+
+    Raises
+    ------
+    FileExistsError
+        If it holds something that is no classifier.
+    FileNotFoundError
+        If the folder above it does not exist.
+    """
+    check_folder(folder, _CARD, _FORMAT, "a classifier")
+
+
+def refuse_saved(model: str) -> None:
+    """Refuse a folder of a trained classifier as a model to train from.
+
+    Raises
+    ------
+    ValueError
+        With how to read it.
+    """
+    if (Path(model) / _CARD).is_file():
+        raise ValueError(
+            f"model={model!r} is a text classifier that was trained and saved. Read it with "
+            f"MixupTextClassifier.load({model!r}); to train one, name the model it was made from."
+        )
+
+
+def save(model: MixupTextClassifier, backbone: Backbone, net: Any, folder: Path) -> None:
+    """Write a classifier beside its place, then put it there."""
+    from safetensors.torch import save as to_bytes
+
+    from vicinal import __version__
+
+    check_target(folder)
+    settings = dict(model.get_params(deep=False))
+    for name, value in settings.items():
+        if isinstance(value, PathLike):
+            settings[name] = os.fspath(value)
+        elif not isinstance(value, (str, int, float, bool, type(None))):
+            settings[name] = None  # laws, recipes and generators
+    card = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "vicinal": __version__,
+        "kind": backbone.kind,
+        "pooling": getattr(backbone, "pooling", "mean"),
+        "max_tokens": backbone.max_tokens,
+        "classes": model.classes_.tolist(),
+        "settings": settings,
+        "recipe": repr(model.mixup_),
+        "history": model.history_,
+    }
+    with replacing_folder(folder) as beside:
+        backbone.save(beside, net)
+        weights = {name: one.detach().cpu().contiguous() for name, one in _weights(net).items()}
+        # not save_file, whose files are for the owner's eyes only
+        (beside / _WEIGHTS).write_bytes(to_bytes(weights))
+        (beside / _CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False), "utf-8")
+
+
+def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Backbone, Any]:
+    """Return settings, state, backbone and network of a saved classifier."""
+    from safetensors.torch import load_file
+
+    from vicinal.text.classifier.backbones import load_backbone
+
+    card = read_card(folder, _CARD, _FORMAT, _VERSION, "a text classifier")
+    try:
+        weights = load_file(folder / _WEIGHTS)
+    except Exception as error:
+        raise ValueError(
+            f"The weights in {str(folder)!r} cannot be read ({error}). Save the classifier again."
+        ) from error
+    backbone = load_backbone(folder, card["kind"], card["max_tokens"], card["pooling"])
+    net = backbone.empty(len(card["classes"]))
+    wanted = {name: tuple(one.shape) for name, one in _weights(net).items()}
+    there = {name: tuple(one.shape) for name, one in weights.items()}
+    if wanted != there:
+        odd = sorted(set(wanted.items()) ^ set(there.items()))
+        raise ValueError(
+            f"The weights in {str(folder)!r} do not fit what {_CARD} says, such as {odd[0][0]!r}. "
+            "Files of two classifiers were mixed up, or one was changed; save it again."
+        )
+    net.load_state_dict(weights, strict=False)  # what is shared is there once
+    return card["settings"], card, backbone, net
+
+
+def _weights(net: Any) -> dict[str, Any]:
+    """Return the weights of a network; what it shares between two places, once."""
+    seen: set[int] = set()
+    kept = {}
+    for name, one in net.state_dict().items():
+        if one.data_ptr() not in seen or not one.numel():
+            kept[name] = one
+        seen.add(one.data_ptr())
+    return kept

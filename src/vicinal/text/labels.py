@@ -1,0 +1,153 @@
+"""Labels as class numbers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._checks import did_you_mean
+
+__all__ = ["check_classes", "class_numbers", "listed_labels"]
+
+
+def listed_labels(
+    labels: Iterable[Any],
+    name: str = "labels",
+    place: Callable[[int], str] = "at position {}".format,
+) -> list[Any]:
+    """Return labels as a list of str, int or bool.
+
+    Parameters
+    ----------
+    labels : iterable of str, int or bool
+        Labels.
+    name : str, default "labels"
+        What they are, for messages.
+    place : callable
+        From a position to where that is, in words: people find rows of a file by other numbers.
+
+    Returns
+    -------
+    list of str, int or bool
+        All of one kind.
+
+    Raises
+    ------
+    TypeError
+        If they are one string, or something among them is neither.
+    ValueError
+        If some are missing, or of more than one kind.
+    """
+    if isinstance(labels, (str, set, frozenset)):
+        kind = "one string" if isinstance(labels, str) else "a set, which has no order"
+        raise TypeError(f"{name} must be one label for each text, got {kind}.")
+    listed = [one.item() if isinstance(one, np.generic) else one for one in labels]
+    for at, one in enumerate(listed):
+        if isinstance(one, (np.ndarray, list, tuple, set, dict)):
+            raise TypeError(_no_name(name, one, place(at)))
+        if one is None or one != one or type(one).__name__ in ("NAType", "NaTType"):
+            raise ValueError(
+                f"{name} has a missing value {place(at)}. Drop the rows without a label."
+            )
+        if isinstance(one, float):
+            raise TypeError(_no_number(name, listed, at, place))
+        if not isinstance(one, (str, int)):
+            raise TypeError(_no_name(name, one, place(at)))
+    kinds = {type(one) for one in listed}
+    if len(kinds) > 1:
+        names = " and ".join(sorted(kind.__name__ for kind in kinds))
+        raise ValueError(f"{name} are of several kinds, {names}. Convert them to str.")
+    return listed
+
+
+def _no_number(name: str, listed: list[Any], first: int, place: Callable[[int], str]) -> str:
+    parts = (at for at, one in enumerate(listed) if isinstance(one, float) and one % 1 > 0)
+    at = next(parts, first)
+    remedy = "Cut the numbers into named classes." if listed[at] % 1 else "Convert them to int."
+    return (
+        f"{name} must be class names (str, int or bool), got the float {listed[at]!r} {place(at)}. "
+        f"{remedy}"
+    )
+
+
+def _no_name(name: str, one: object, where: str) -> str:
+    several = isinstance(one, (np.ndarray, list, tuple, set, dict))
+    remedy = (
+        "Each text has one label; several for one text are not mixed."
+        if several
+        else "Convert them to str."
+    )
+    return (
+        f"{name} must be class names (str, int or bool), got {type(one).__name__} {where}. {remedy}"
+    )
+
+
+def check_classes(labels: Iterable[Any], n_texts: int) -> tuple[npt.NDArray[Any], list[int]]:
+    """Return the classes, sorted, and the number of each label's class.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label for each text, or fewer than two classes.
+    """
+    listed = listed_labels(labels)
+    if len(listed) != n_texts:
+        raise ValueError(
+            f"labels must be one for each text: got {len(listed)} labels for {n_texts} texts."
+        )
+    classes = sorted(set(listed))
+    if len(classes) < 2:
+        said = f"only {classes[0]!r}" if classes else "none"
+        raise ValueError(
+            f"labels must name at least two classes, got {said}. There is nothing to tell apart."
+        )
+    number = {one: at for at, one in enumerate(classes)}
+    numbers = [number[one] for one in listed]
+    single = [classes[at] for at, n in enumerate(np.bincount(numbers)) if n == 1]
+    if single:
+        warnings.warn(
+            f"{len(single)} of {len(classes)} classes have one text only, such as {single[0]!r}. "
+            "It will hardly be learned; add texts, or leave the class out.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return np.array(classes), numbers
+
+
+def class_numbers(
+    labels: Iterable[Any],
+    classes: npt.NDArray[Any],
+    name: str,
+    place: Callable[[int], str] = "at position {}".format,
+) -> list[int]:
+    """Return the numbers of labels among known classes.
+
+    Raises
+    ------
+    ValueError
+        If a label was not trained on, or is of another kind than those that were.
+    """
+    known = {one.item() if isinstance(one, np.generic) else one: n for n, one in enumerate(classes)}
+    listed = listed_labels(labels, name, place)
+    for at, one in enumerate(listed):
+        if one not in known:
+            raise ValueError(_stranger(name, one, place(at), list(known)))
+    return [known[one] for one in listed]
+
+
+def _stranger(name: str, one: Any, where: str, known: list[Any]) -> str:
+    kind, wanted = type(one).__name__, type(known[0]).__name__
+    if kind != wanted:
+        return (
+            f"{name} holds {one!r} {where}, of type {kind}; the classes trained on are of type "
+            f"{wanted}, such as {known[0]!r}. Convert both to str."
+        )
+    near = did_you_mean(one, known) if isinstance(one, str) else ""
+    return (
+        f"{name} holds {one!r} {where}, which was not among the {len(known)} classes trained on."
+        f"{near} Train on rows of it, or drop those rows."
+    )

@@ -1,0 +1,335 @@
+"""Files are read with their types, and bad ones refused in one clear sentence."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import gzip
+import json
+import os
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from vicinal.io import SUFFIXES, check_output, output_format, read_table, write_table
+
+UTC = dt.timezone.utc
+
+
+def saved(folder: Path, content: str | bytes, name: str = "people.csv") -> Path:
+    path = folder / name
+    data = content.encode() if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+def column(folder: Path, *values: str) -> pa.ChunkedArray:
+    """Read the values as the first of two CSV columns."""
+    text = "value,other\n" + "".join(f"{value},x\n" for value in values)
+    return read_table(saved(folder, text))["value"]
+
+
+# Suffixes
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_known_suffixes(suffix: str) -> None:
+    assert output_format(f"a.b{suffix}") == SUFFIXES[suffix]
+    assert output_format(f"A.B{suffix.upper()}") == SUFFIXES[suffix]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.parqet", r"'.parqet' is not known. Did you mean '.parquet'\? Known: .csv, .csv.gz"),
+        ("a.cvs", "Did you mean '.csv'"),
+        ("a.csv.bz2", "'.bz2' is not known"),
+        ("a.parquet.gz", "'.parquet.gz' is not known"),
+        ("a.xlsx", "'.xlsx' is not known"),
+        ("people", "the name has no suffix"),
+        ("csv", "the name has no suffix"),
+    ],
+)
+def test_unknown_suffixes(tmp_path: Path, name: str, message: str) -> None:
+    for call in (
+        lambda: output_format(name),
+        lambda: read_table(tmp_path / name),
+        lambda: write_table(pa.table({"a": [1]}), tmp_path / name),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert not list(tmp_path.iterdir())
+
+
+# Types of CSV columns
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        (["1", "-2", "0"], pa.int64(), [1, -2, 0]),
+        (["1", "", "3"], pa.int64(), [1, None, 3]),
+        (["1", "NA", "?"], pa.int64(), [1, None, None]),
+        ([" 1", "22 ", "3"], pa.int64(), [1, 22, 3]),
+        (['"1"', '"2"'], pa.int64(), [1, 2]),
+        ([str(2**64 - 1), "1"], pa.uint64(), [2**64 - 1, 1]),
+        (["9" * 30, "-1"], pa.decimal128(38, 0), [Decimal("9" * 30), Decimal(-1)]),
+        (["9" * 45, "1"], pa.string(), ["9" * 45, "1"]),
+        (["00123", "99999"], pa.string(), ["00123", "99999"]),
+        (["-01", "1"], pa.string(), ["-01", "1"]),
+        (["007.5", "1.5"], pa.string(), ["007.5", "1.5"]),
+        (["+491701234567", "+4930123456"], pa.string(), ["+491701234567", "+4930123456"]),
+        (["0x1F", "0x20"], pa.string(), ["0x1F", "0x20"]),
+        (["1.0", "2"], pa.float64(), [1.0, 2.0]),
+        (["0.1", "-1e-300", ".5", "5."], pa.float64(), [0.1, -1e-300, 0.5, 5.0]),
+        (["0.1", "nan", "null", "NaN"], pa.float64(), [0.1, None, None, None]),
+        (["0.1", "inf", "-inf"], pa.float64(), [0.1, float("inf"), float("-inf")]),
+        (["a", "NA", "?", "null", ""], pa.string(), ["a", "NA", "?", "null", None]),
+        (["NA", "", "NA"], pa.string(), ["NA", None, "NA"]),
+        (["", '""'], pa.null(), [None, None]),
+        (["1", "a"], pa.string(), ["1", "a"]),
+        ([" a", "b "], pa.string(), [" a", "b "]),
+        (["true", "false", ""], pa.bool_(), [True, False, None]),
+        (["True", "NA"], pa.bool_(), [True, None]),
+        (["TRUE", "FALSE"], pa.bool_(), [True, False]),
+        (["True", "false"], pa.string(), ["True", "false"]),
+        (["yes", "no"], pa.string(), ["yes", "no"]),
+        (["2020-02-29", ""], pa.date32(), [dt.date(2020, 2, 29), None]),
+        (["2020-02-30"], pa.string(), ["2020-02-30"]),
+        (["01/02/2020"], pa.string(), ["01/02/2020"]),
+        (["12:30", "NA"], pa.time32("s"), [dt.time(12, 30), None]),
+        (["12:30:01.25"], pa.time32("ms"), [dt.time(12, 30, 1, 250_000)]),
+        (["25:00:00"], pa.string(), ["25:00:00"]),
+        (["2020-01-01 10:00"], pa.timestamp("s"), [dt.datetime(2020, 1, 1, 10)]),
+        (
+            ["2020-01-01T10:00:00.5", "2020-01-01"],
+            pa.timestamp("ms"),
+            [dt.datetime(2020, 1, 1, 10, 0, 0, 500_000), dt.datetime(2020, 1, 1)],
+        ),
+        (
+            ["2020-01-01T10:00:00Z", "2020-01-01T10:00:00+02:00"],
+            pa.timestamp("s", "UTC"),
+            [dt.datetime(2020, 1, 1, 10, tzinfo=UTC), dt.datetime(2020, 1, 1, 8, tzinfo=UTC)],
+        ),
+        (["2020-01-01T10:00:00Z", "2020-01-01T10:00:00"], pa.string(), None),
+    ],
+)
+def test_csv_types(tmp_path: Path, values: list[str], kind: pa.DataType, expected: object) -> None:
+    got = column(tmp_path, *values)
+    assert got.type == kind
+    assert got.to_pylist() == (values if expected is None else expected)
+
+
+@pytest.mark.parametrize(
+    ("late", "kind"),
+    [
+        ("1.5", pa.float64()),
+        ("abc", pa.string()),
+        ("007", pa.string()),
+        ("?", pa.int64()),
+        (" 7", pa.int64()),
+        (str(2**63), pa.uint64()),
+        ("-0", pa.float64()),
+    ],
+)
+def test_a_late_value_changes_the_type(tmp_path: Path, late: str, kind: pa.DataType) -> None:
+    # 3 MB: well past the first block that is parsed
+    values = [str(10**11 + i) for i in range(200_000)]
+    got = column(tmp_path, *values, late)
+    assert got.type == kind
+    assert len(got) == 200_001
+    if kind == pa.string():
+        assert got[-1].as_py() == late
+
+
+def test_booleans_come_back_in_their_own_spelling(tmp_path: Path) -> None:
+    path = saved(tmp_path, "a,b,c\nTrue,false,TRUE\nFalse,true,\n")
+    write_table(read_table(path), tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b\n1,x\n2,y\n",
+        "a,b\r\n1,x\r\n2,y\r\n",
+        "a,b\n1,x\n2,y",
+        "\ufeffa,b\n1,x\n2,y\n",
+        '"a","b"\n"1","x"\n"2","y"\n',
+        "a,b\n\n1,x\n\n2,y\n\n",
+        "a;b\n1;x\n2;y\n",
+    ],
+)
+def test_spellings_of_csv(tmp_path: Path, text: str) -> None:
+    for name in ("a.csv", "a.csv.gz", "B.CSV"):
+        assert read_table(saved(tmp_path, text, name)).to_pydict() == {"a": [1, 2], "b": ["x", "y"]}
+
+
+def test_tsv(tmp_path: Path) -> None:
+    table = read_table(saved(tmp_path, "a\tb\n1\tx,y\n", "a.tsv"))
+    assert table.to_pydict() == {"a": [1], "b": ["x,y"]}
+
+
+def test_quoted_newlines_commas_and_quotes(tmp_path: Path) -> None:
+    text = 'id,"a ""b"""\n1,"x\ny,\r\n""z"""\n2,w\n'
+    table = read_table(saved(tmp_path, text))
+    assert table.to_pydict() == {"id": [1, 2], 'a "b"': ['x\ny,\r\n"z"', "w"]}
+    write_table(table, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == text.encode()
+
+
+def test_a_row_longer_than_a_block(tmp_path: Path) -> None:
+    long = "x" * 3_000_000
+    assert column(tmp_path, long, "y").to_pylist() == [long, "y"]
+    line = json.dumps({"a": long}) + "\n"
+    assert read_table(saved(tmp_path, line * 2, "a.jsonl"))["a"].to_pylist() == [long, long]
+
+
+def test_non_ascii_names_and_values(tmp_path: Path) -> None:
+    table = pa.table({"größe": [1, 2], "名": ["ğ", "ıİ"]})
+    for suffix in SUFFIXES:
+        path = tmp_path / f"größe{suffix}"
+        write_table(table, path)
+        assert read_table(path).equals(table)
+
+
+def test_a_lone_quote_inside_a_field_is_text(tmp_path: Path) -> None:
+    assert column(tmp_path, '5" pipe', "x").to_pylist() == ['5" pipe', "x"]
+
+
+def test_the_limit_of_the_csv_module_is_left_alone(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    column(tmp_path, "1", '5"')
+    with pytest.raises(ValueError, match="line 2"):
+        read_table(saved(tmp_path, "a,b\n1\n2,3\n"))
+    assert csv.field_size_limit() == before
+
+
+# Bad files
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "people.csv is empty"),
+        ("\n\n", "people.csv is empty"),
+        ("\ufeff", "people.csv is empty|no rows"),
+        ("a,b\n", "people.csv has a header but no rows"),
+        ("a,b", "people.csv has a header but no rows"),
+        ("a,b,a\n1,2,3\n", "must be unique; 'a' comes more than once"),
+        ("a,,\n1,2,3\n", "'' comes more than once"),
+        ("a,b\n1,2\n\n3\n", "line 4 has 1 field, but the header has 2"),
+        ('a,b\n"x\ny",2\n3,4,5\n', "line 4 has 3 fields, but the header has 2"),
+        ('a,b\n1,2\n1,"2\n3,4\n5,6\n', "a quote is opened but not closed, after line 2"),
+        ('a,"b\n1,2\n' + "x" * 200_000, "a quote is opened but not closed, after line 1"),
+        ("a\n1,2\n", "line 2 has 2 fields, but the header has 1"),
+        (b"a,b\n1,x\n2,caf\xe9\n", r"not UTF-8: byte 14 \(line 3\) is wrong. Save it as UTF-8"),
+        (b"caf\xe9,b\n1,x\n", r"byte 4 \(line 1\)"),
+        ("a,b\n1,x\n".encode("utf-16"), "looks like UTF-16"),
+    ],
+)
+def test_bad_csv(tmp_path: Path, content: str | bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_table(saved(tmp_path, content))
+
+
+def test_ragged_line_far_into_a_file(tmp_path: Path) -> None:
+    text = "a,b\n" + "123456789,123456789\n" * 100_000 + "1,2,3\n" + "1,2\n" * 10
+    with pytest.raises(ValueError, match="line 100002 has 3 fields"):
+        read_table(saved(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is empty"),
+        (" \n", "is empty"),
+        ('{"a": 1}\n{"a": \n', "line 2 is not valid JSON"),
+        ('{"a": 1}\n[1]\n', "line 2 is a list, not an object"),
+        ('[{"a": 1}, {"a": 2}]', "line 1 is a list"),
+        ('{"a": 1}\n\n{"a": "x"}\n', "line 3 holds text in 'a', but lines before a number"),
+        ('{"a": 1}\n{"a": true}\n', "line 2 holds a truth value in 'a'"),
+        ('{"a": 1, "a": 2}\n', "specified twice"),
+        ("{}\n{}\n", "has no columns"),
+        (b'{"a": "caf\xe9"}\n', r"byte 11 \(line 1\)"),
+    ],
+)
+def test_bad_json_lines(tmp_path: Path, content: str | bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_table(saved(tmp_path, content, "people.jsonl"))
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".jsonl.gz", ".parquet", ".arrow", ".feather"])
+def test_files_cut_short_or_of_another_kind(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"people{suffix}"
+    write_table(pa.table({"a": range(1000), "b": [str(i) for i in range(1000)]}), path)
+    whole = path.read_bytes()
+    for broken in (whole[: len(whole) // 2], whole[:-1], b"something else\n", whole[:5]):
+        path.write_bytes(broken)
+        with pytest.raises(ValueError, match=f"people{suffix} is cut short or is no "):
+            read_table(path)
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match="is empty"):
+        read_table(path)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_bad_binary_tables(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"people{suffix}"
+    for table, message in [
+        (pa.table({"a": pa.array([], pa.int64())}), "no rows"),
+        (pa.table([[1], [2]], names=["a", "a"]), "'a' comes more than once"),
+        (pa.table({}), "no columns"),
+    ]:
+        with open(path, "wb") as sink:
+            if suffix == ".parquet":
+                pq.write_table(table, sink)
+            else:
+                with pa.ipc.new_file(sink, table.schema) as writer:
+                    writer.write_table(table)
+        with pytest.raises(ValueError, match=message):
+            read_table(path)
+
+
+def test_missing_file_suggests_a_name(tmp_path: Path) -> None:
+    saved(tmp_path, "a\n1\n", "people.csv")
+    with pytest.raises(FileNotFoundError, match=r"no file .*poeple.csv. Did you mean 'people.csv'"):
+        read_table(tmp_path / "poeple.csv")
+    with pytest.raises(FileNotFoundError, match=r"Folder .*nowhere does not exist"):
+        read_table(tmp_path / "nowhere" / "people.csv")
+
+
+def test_folders_are_no_files(tmp_path: Path) -> None:
+    folder = tmp_path / "people.csv"
+    folder.mkdir()
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        read_table(folder)
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        write_table(pa.table({"a": [1]}), folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may do anything")
+def test_permissions(tmp_path: Path) -> None:
+    path = saved(tmp_path, "a\n1\n")
+    path.chmod(0)
+    with pytest.raises(PermissionError, match="may not be read"):
+        read_table(path)
+    with pytest.raises(PermissionError, match="write-protected"):
+        check_output(path)
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError, match="cannot be written to"):
+        write_table(pa.table({"a": [1]}), tmp_path / "out.csv")
+    tmp_path.chmod(0o700)
+
+
+def test_permission_errors_are_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path, "a\n1\n")
+    monkeypatch.setattr(os, "access", lambda target, mode: Path(target) != tmp_path)
+    with pytest.raises(PermissionError, match=r"Folder .* cannot be written to"):
+        check_output(path)
+    monkeypatch.setattr(os, "access", lambda target, mode: Path(target) == tmp_path)
+    with pytest.raises(PermissionError, match="write-protected"):
+        check_output(path)

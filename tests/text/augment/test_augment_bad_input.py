@@ -1,0 +1,230 @@
+"""What people give by mistake."""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from vicinal import Nearest, Random, WithinGroup
+from vicinal.text._readers import cut_to_pieces, rank_pieces
+from vicinal.text.augment import augment, morph
+from vicinal.text.augment.pairs import check_sentences, gather_parents
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"n": -1}, ValueError, "n must be at least 0"),
+        ({"n": 2.5}, TypeError, "n must be a whole number"),
+        ({"keep": 0}, ValueError, "keep must be"),
+        ({"keep": 1.5}, ValueError, "keep must be"),
+        ({"keep": 0.5, "guard": "none"}, ValueError, "keep=0.5 goes with the guard 'filter'"),
+        ({"texts": ["a b", "c \udcff", "e"]}, ValueError, "texts at position 1 must be text that"),
+        ({"recheck": "neighbors"}, ValueError, "recheck must be one of.*'neighbors'"),
+        ({"guard": "filtr"}, ValueError, "guard must be one of.*Did you mean 'filter'"),
+        ({"rank": "close"}, ValueError, "rank must be one of"),
+        ({"candidates": 0}, ValueError, "candidates must be at least 1"),
+        ({"label_threshold": 0.5}, ValueError, "label_threshold must be"),
+        ({"max_attempts": 0.5}, ValueError, "max_attempts must be"),
+        ({"neighbors": 0}, ValueError, "neighbors must be at least 1"),
+        ({"pairing": "farthest"}, TypeError, "pairing must be a Pairing"),
+        ({"weights": 0.5}, TypeError, "weights must be a WeightLaw"),
+        ({"recheck": object()}, TypeError, "recheck must be .* a trained classifier"),
+        ({"texts": "one string"}, TypeError, "texts must be a list"),
+        ({"texts": ["a b", None, "c d"]}, TypeError, "position 1"),
+        ({"labels": ["a", "b"]}, ValueError, "labels must be one for each text: got 2"),
+        ({"labels": [0.5, 1.5, 2.5]}, TypeError, "named classes"),
+        ({"labels": ["a", None, "b"]}, ValueError, "missing value at position 1"),
+        ({"texts": ["a b", "A  b ", "a b"], "labels": ["a"] * 3}, ValueError, "two different"),
+        ({"texts": [], "labels": []}, ValueError, "two different"),
+        ({"pairing": WithinGroup([0, 1])}, ValueError, "groups must be one for each text"),
+        ({"pairing": Nearest(k=9)}, ValueError, "k must be at most 2"),
+        ({"random_state": "x"}, TypeError, "random_state"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_refused(fake, changes, error, words):
+    given = {"texts": ["a b", "c d", "e f"], "labels": ["x", "y", "x"], "n": 3} | changes
+    with pytest.raises(error, match=words):
+        augment(fake, given.pop("texts"), given.pop("labels"), **given)
+    assert fake.calls == 0
+
+
+def test_one_class_is_told(fake, topics):
+    texts, _ = topics(6)
+    with pytest.warns(UserWarning, match="one class only, 'a'"):
+        made = augment(fake, texts, ["a"] * len(texts), 10, random_state=0)
+    assert set(made.labels) == {"a"}
+    assert (made.label_weights == 1).all()
+
+
+def test_text_under_two_labels_is_left_out(fake, topics):
+    texts, labels = topics(6)
+    twice = [*texts, texts[0].upper()]
+    with pytest.warns(UserWarning, match=r"1 text\(s\) occur under more than one label"):
+        made = augment(
+            fake, twice, [*labels, "war"], 40, pairing=Random(), guard="none", random_state=0
+        )
+    assert not {0, len(texts)} & {*made.left.tolist(), *made.right.tolist()}
+
+
+def test_within_class_refuses_groups_and_lonely_classes(fake, topics):
+    texts, labels = topics(4)
+    with pytest.raises(ValueError, match="brings groups of its own"):
+        augment(fake, texts, labels, 5, guard="within-class", pairing=WithinGroup(labels))
+    with pytest.raises(ValueError, match="needs a class with two different texts"):
+        augment(fake, ["a b", "c d"], ["x", "y"], 5, guard="within-class")
+    with pytest.warns(UserWarning, match=r"1 class\(es\) have a single text, such as 'war'"):
+        made = augment(
+            fake, [*texts, "guns"], [*labels, "war"], 20, guard="within-class", random_state=0
+        )
+    assert "war" not in made.labels
+
+
+def test_recheck_that_does_not_know_a_class(fake, topics, says):
+    with pytest.raises(ValueError, match="'sky', which the model that re-checks does not know"):
+        augment(fake, *topics(4), 5, recheck=says(["food", "sport"], lambda text: [1, 0]))
+
+
+def test_sentences_of_nothing_are_written_again(fake, topics):
+    texts, labels = topics()
+    write, count = fake._write, iter(range(10**6))
+    fake._write = lambda target: "" if next(count) % 4 == 0 else write(target)
+    made = augment(fake, texts, labels, 30, candidates=1, guard="none", random_state=0)
+    assert len(made) == 30
+    assert "" not in made.texts
+    assert "rejected: nothing was written" in made.rejections
+
+
+def test_long_texts_are_cut(fake):
+    with pytest.warns(UserWarning, match=r"1 text\(s\) have more than the 50 words"):
+        found = check_sentences(fake, ["word " * 10_000, "two words"])
+    assert found == [" ".join(["word"] * 50), "two words"]
+
+
+def test_single_words_are_told(fake):
+    with pytest.warns(UserWarning, match=r"1 text\(s\) are a single word"):
+        check_sentences(fake, ["word", "two words"])
+
+
+def test_repeated_texts_are_told(fake):
+    texts = ["soup bread", "Soup  bread", "moon star", "moon star", "goal match", ""]
+    with pytest.warns(UserWarning, match=r"repeats.*: 2 of 6; 3 distinct texts"):
+        gather_parents(fake, texts, ["a"] * len(texts))
+
+
+class Pieces:
+    """A tokenizer that knows a few words."""
+
+    unk_token = "[UNK]"
+
+    def __init__(self, known: str) -> None:
+        self.order = known.split()
+        self._known = set(self.order)
+
+    def tokenize(self, text):
+        pieces = []
+        for word in text.lower().strip(".").split():
+            pieces += [word] if word in self._known else [word[0], *(f"##{x}" for x in word[1:])]
+        return pieces
+
+    def convert_tokens_to_ids(self, pieces):
+        return [self.order.index(one) if one in self.order else 0 for one in pieces]
+
+    def __len__(self):
+        return 60
+
+
+def speaking(tokenizer):
+    """Return what has an encoder with this tokenizer."""
+    reader = SimpleNamespace(tokenizer=tokenizer)
+    ways = {"pieces": cut_to_pieces, "ranks": rank_pieces}
+    return SimpleNamespace(
+        encoder=SimpleNamespace(**{name: partial(way, reader) for name, way in ways.items()})
+    )
+
+
+def speaks(known):
+    tokenizer = Pieces(known)
+    return speaking(tokenizer)
+
+
+def test_foreign_texts_are_told():
+    english = speaks("the film was a delight from start to finish")
+    with pytest.warns(UserWarning, match=r"1 of 2 text\(s\).*'Der Film war gut.'.*scraps"):
+        check_sentences(english, ["The film was a delight.", "Der Film war gut."])
+
+
+def test_texts_of_rare_words_are_foreign():
+    rare = "le film etait un grand plaisir"
+    english = speaks(f"the film was a delight from start to finish {rare}")
+    with pytest.warns(UserWarning, match=r"1 of 2 text\(s\).*'Le film etait.*rare ones"):
+        check_sentences(english, ["The film was a delight.", "Le film etait un grand plaisir."])
+
+
+def test_foreign_texts_are_told_by_a_compiled_tokenizer():
+    tokenizers = pytest.importorskip("tokenizers")
+    known = {"[UNK]": 0, "the": 1, "film": 2, "was": 3, "good": 4, ".": 5, "d": 6, "##er": 7}
+    known |= {f"[unused{at}]": at for at in range(8, 60)}
+    made = tokenizers.Tokenizer(tokenizers.models.WordPiece(known, unk_token="[UNK]"))
+    made.normalizer = tokenizers.normalizers.Lowercase()
+    made.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    reads = speaking(made)
+    with pytest.warns(UserWarning, match=r"1 of 2 text\(s\).*'Der Film war gut.'"):
+        check_sentences(reads, ["The film was good.", "Der Film war gut."])
+
+
+def test_pieces_of_words_count_for_the_length():
+    english = speaks("the film was a delight from start to finish")
+    english.encoder.max_tokens = 12
+    texts = ["The film was a delight.", "The film was quite a nuisance."]
+    with pytest.warns(UserWarning, match=r"1 text\(s\) have more than the 12 words or pieces"):
+        assert check_sentences(english, texts) == texts
+
+
+def test_a_language_without_blanks_is_foreign_not_a_single_word():
+    english = speaks("the film was a delight from start to finish")
+    english.encoder.pieces = list  # each sign by itself, as in a vocabulary of English
+    with pytest.warns(UserWarning, match="scraps of words") as told:
+        check_sentences(english, ["这部电影从头到尾都很精彩"])
+    assert len(told) == 1
+
+
+def test_a_strange_name_now_and_then_is_not_foreign():
+    english = speaks("the film was a delight from start to finish")
+    texts = ["The film was a delight."] * 19 + ["Qwrtz xyzzy plugh was a film."]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert check_sentences(english, texts) == texts
+
+
+def test_an_encoder_without_tokenizer_is_not_asked(fake):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_sentences(fake, ["Der Film war gut.", "Фильм был прекрасен."])
+
+
+@pytest.mark.parametrize("kind", [set, frozenset])
+def test_texts_without_an_order_are_refused(fake, topics, kind):
+    texts, labels = topics(4)
+    with pytest.raises(TypeError, match=f"texts must be in an order, got a {kind.__name__}"):
+        augment(fake, kind(texts), labels, 5)
+
+
+def test_nan_in_embeddings_goes_no_further(fake, topics):
+    encode = fake.encode
+    fake.encode = lambda texts: encode(texts) * np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        augment(fake, *topics(4), 5, random_state=0)
+
+
+@pytest.mark.parametrize("inverter", [None, 3])
+def test_what_is_no_inverter_is_refused(topics, inverter):
+    with pytest.raises(TypeError, match=r"inverter must be an Inverter.*or the name of one"):
+        augment(inverter, *topics(), 4)
+    with pytest.raises(TypeError, match="inverter must be an Inverter"):
+        morph("one text", "another text", inverter=inverter)
