@@ -53,12 +53,13 @@ clean:
 # one stamp for each set of extras: demo needs least
 $(VENV)/.demo: EXTRAS := [report]
 $(VENV)/.text: EXTRAS := [offline,report]
+$(VENV)/.text $(VENV)/.test $(VENV)/.dev $(VENV)/.bench: WEIGHTS := -e packages/nano
 $(VENV)/.test: EXTRAS := [test]
 $(VENV)/.dev: EXTRAS := [dev]
 $(VENV)/.bench: EXTRAS := [bench]
-$(VENV)/.%: pyproject.toml constraints.txt
+$(VENV)/.%: pyproject.toml constraints.txt packages/nano/pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(EXTRAS)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(EXTRAS)" $(WEIGHTS)
 	touch $@
 
 $(PEERS)/.peers: pyproject.toml

@@ -269,9 +269,7 @@ def test_plans_that_do_not_fit():
         moments(x, x[:60], plan)
     found = moments(x[:50], plan.apply(x), plan)
     assert "names rows that the real table has not" in found.law
-    uneven = MixPlan.from_parents(
-        np.zeros((100, 3), int), np.tile([0.8, 0.1, 0.1], (100, 1))
-    )
+    uneven = MixPlan.from_parents(np.zeros((100, 3), int), np.tile([0.8, 0.1, 0.1], (100, 1)))
     assert "by their place" in moments(x, x, uneven).law
 
 

@@ -149,11 +149,11 @@ def test_nano_keeps_the_meaning(nano):
 
 
 def test_nano_is_light_enough_to_ship(nano):
-    from vicinal.text.invert.folder import NANO
+    from vicinal.text.invert.folder import nano_folder
 
-    files = {path.name: path.stat().st_size for path in NANO.iterdir() if path.is_file()}
-    assert set(files) == {"README.md", "config.json", "model.safetensors", "vocab.txt"}
+    files = {path.name: path.stat().st_size for path in nano_folder().iterdir() if path.is_file()}
+    assert set(files) >= {"README.md", "config.json", "model.safetensors", "vocab.txt"}
     assert sum(files.values()) <= 40_000_000
-    card = (NANO / "README.md").read_text("utf-8")
+    card = (nano_folder() / "README.md").read_text("utf-8")
     assert "## Data" in card
     assert nano.encoder.fingerprint in card

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from os import PathLike
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,18 +23,17 @@ if TYPE_CHECKING:
 __all__ = [
     "CARD",
     "FORMAT",
-    "NANO",
     "README",
     "TASK",
     "check_fit",
     "find_folder",
+    "nano_folder",
     "load",
     "push",
     "save",
 ]
 
 #: Where the inverter that comes with the package lies.
-NANO = Path(__file__).parents[1] / "nano"
 CARD = "config.json"
 #: The file by which an inverter with a task is known.
 TASK = "task.json"
@@ -163,6 +163,17 @@ def check_fit(said: Mapping[str, Any], encoder: Encoder, folder: Path) -> None:
         )
 
 
+def nano_folder() -> Path:
+    """Return the folder of nano's weights, which are a distribution of their own."""
+    found = find_spec("vicinal_nano")
+    if found is None or not found.submodule_search_locations:
+        raise ImportError(
+            "nano, the small English inverter, is not installed. Install it with: "
+            "pip install 'vicinal[offline]' (in a checkout: pip install ./packages/nano)."
+        )
+    return Path(found.submodule_search_locations[0])
+
+
 def find_folder(source: str | PathLike[str]) -> Path:
     """Return the folder of a source: "nano", a folder, or a hub name.
 
@@ -176,7 +187,7 @@ def find_folder(source: str | PathLike[str]) -> Path:
     from vicinal.text.models import resolve_model
 
     if source == "nano":
-        return NANO
+        return nano_folder()
     found = resolve_model(source)
     if Path(found).is_dir():
         return Path(found)
