@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from vicinal import Estimate
+from vicinal._stats import spearman
 
 
 @pytest.mark.parametrize(("hits", "total"), [(0, 10), (3, 10), (10, 10), (55, 100), (4999, 10_000)])
@@ -33,3 +34,28 @@ def test_what_cannot_be_measured():
     assert math.isnan(Estimate.of_repeats([2.0]).low)
     assert str(Estimate.of_repeats([])) == "not measured"
     assert str(Estimate(0.5)) == "0.500"
+
+
+def test_bootstraps_have_the_interval_of_one_of_them_within_limits():
+    values = [0.9, 0.95, 0.99, math.nan]
+    found = Estimate.of_bootstraps(values, 0.0, 1.0)
+    assert found.low == pytest.approx(
+        np.mean(values[:3]) - stats.t.ppf(0.975, 2) * np.std(values[:3], ddof=1)
+    )
+    assert found.high == 1.0
+    assert math.isnan(Estimate.of_bootstraps([0.5]).low)
+    assert math.isnan(Estimate.of_bootstraps([math.nan]).value)
+
+
+@pytest.mark.parametrize("rows", [2, 10, 1000])
+def test_spearman_is_scipys(rows):
+    rng = np.random.default_rng(rows)
+    x = rng.normal(size=rows).round(1)
+    y = (x + rng.normal(size=rows)).round(1)
+    assert spearman(x, y) == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-9)
+
+
+def test_spearman_without_variation_or_rows():
+    assert math.isnan(spearman([1, 1], [1, 2]))
+    assert math.isnan(spearman([1], [1]))
+    assert spearman([1, 2, 3], [1, np.nan, 3]) == 1.0

@@ -1,4 +1,4 @@
-"""A measured figure and how sure it is."""
+"""Statistics used in every room: figures with intervals, and rank correlation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Estimate"]
+__all__ = ["Z95", "Estimate", "auc_estimate", "spearman"]
+
+#: Standard errors on each side of a normal 95 % interval.
+Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,10 @@ class Estimate:
         """
         if total < 1:
             return cls(math.nan)
-        z = 1.959963984540054
         share = hits / total
-        middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-        half = z / (1 + z**2 / total)
-        half *= math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
+        middle = (share + Z95**2 / (2 * total)) / (1 + Z95**2 / total)
+        half = Z95 / (1 + Z95**2 / total)
+        half *= math.sqrt(share * (1 - share) / total + Z95**2 / (4 * total**2))
         return cls(share, max(middle - half, 0.0), min(middle + half, 1.0))
 
     @classmethod
@@ -72,6 +74,38 @@ class Estimate:
         Estimate
             Without an interval where there are fewer than two; NaN without any.
         """
+        return cls._of_sample(values, len(values) ** 0.5)
+
+    @classmethod
+    def of_bootstraps(
+        cls, values: Sequence[float], low: float = -math.inf, high: float = math.inf
+    ) -> Estimate:
+        """Return the mean of bootstrap repeats with the interval of a single one.
+
+        The standard deviation of bootstrap repeats is the standard error already: the rows at hand
+        limit it, and drawing from them more often adds none.
+
+        Parameters
+        ----------
+        values : sequence of float
+            One figure for each repeat; NaN where it could not be measured.
+        low, high : float
+            Ends of what the figure can be; the interval is cut there.
+
+        Returns
+        -------
+        Estimate
+            Without an interval where there are fewer than two; NaN without any.
+        """
+        found = cls._of_sample([value for value in values if not math.isnan(value)], 1.0)
+        if math.isnan(found.low):
+            return found
+        return cls(found.value, max(found.low, low), min(found.high, high))
+
+    @classmethod
+    def _of_sample(
+        cls, values: Sequence[float] | npt.NDArray[np.float64], divisor: float
+    ) -> Estimate:
         from scipy.stats import t
 
         if not len(values):
@@ -79,7 +113,7 @@ class Estimate:
         mean = float(np.mean(values))
         if len(values) == 1:
             return cls(mean)
-        half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
+        half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / divisor)
         return cls(mean, mean - half, mean + half)
 
     def __str__(self) -> str:
@@ -88,3 +122,49 @@ class Estimate:
         if math.isnan(self.low):
             return f"{self.value:.3f}"
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
+    """Return Spearman's rank correlation, ties ranked by their mean.
+
+    Pairs with NaN are left out. NaN where fewer than two are left, or one side does not vary.
+    """
+    pairs = np.stack([np.asarray(a, float), np.asarray(b, float)])
+    pairs = pairs[:, ~np.isnan(pairs).any(axis=0)]
+    if pairs.shape[1] < 2:
+        return float("nan")
+    first, second = (_mean_ranks(row) for row in pairs)
+    norm = np.sqrt((first @ first) * (second @ second))
+    return float(np.round(first @ second / norm, 12)) if norm else float("nan")
+
+
+def _mean_ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return ranks minus their mean."""
+    _, back, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    ranks: npt.NDArray[np.float64] = (ends - (counts - 1) / 2)[back] - (len(values) + 1) / 2
+    return ranks
+
+
+def auc_estimate(negative: npt.ArrayLike, positive: npt.ArrayLike) -> Estimate:
+    """Return the area under the ROC curve of scores, with DeLong's 95 % interval.
+
+    Ties count one half. Where all pairs are in one order, DeLong's variance is 0 and the interval
+    is Wilson's for the smaller class. Neither class may be empty.
+    Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988.
+    """
+    low, high = np.sort(np.asarray(negative, float)), np.sort(np.asarray(positive, float))
+    # share of the other class that lies below (positives) or above (negatives), ties half
+    below = [np.searchsorted(low, high, side) for side in ("left", "right")]
+    above = [len(high) - np.searchsorted(high, low, side) for side in ("left", "right")]
+    placed = [
+        (one[0] + one[1]) / (2.0 * size) for one, size in ((below, len(low)), (above, len(high)))
+    ]
+    auc = float(placed[0].mean())
+    smaller = min(len(low), len(high))
+    variance = sum(float(one.var(ddof=1)) / len(one) if len(one) > 1 else 0.0 for one in placed)
+    if variance <= 0.0:
+        wide = Estimate.of_share(auc * smaller, smaller)
+        return Estimate(auc, wide.low, wide.high)
+    half = Z95 * math.sqrt(variance)
+    return Estimate(auc, max(auc - half, 0.0), min(auc + half, 1.0))

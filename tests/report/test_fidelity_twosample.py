@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from vicinal._stats import Estimate
-from vicinal.report.fidelity import auc_estimate
+from vicinal._stats import Estimate, auc_estimate
 from vicinal.report.fidelity.twosample import TwoSample, _folds, two_sample_test
 from vicinal.report.tables import align
 

@@ -14,49 +14,22 @@ __all__ = ["to_plain", "write_json"]
 
 
 def to_plain(value: Any) -> Any:
-    """Return dataclasses as dicts and numbers that are not finite as None, all the way down.
-
-    Parameters
-    ----------
-    value : dataclass, mapping, sequence, str, number or None
-        What a report holds.
-
-    Returns
-    -------
-    dict, list, str, float, int, bool or None
-        What JSON can say.
-
-    Examples
-    --------
-    >>> to_plain({"shares": (0.5, float("nan"))})
-    {'shares': [0.5, None]}
-    """
+    """Return dataclasses as dicts, arrays as lists and non-finite numbers as None, all through."""
     if is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): to_plain(one) for key, one in value.items()}
     if isinstance(value, (tuple, list)):
         return [to_plain(one) for one in value]
+    if hasattr(value, "tolist"):  # of NumPy
+        return to_plain(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value
 
 
 def write_json(content: Any, path: str | PathLike[str]) -> None:
-    """Write a result to a JSON file, whole or not at all.
-
-    Parameters
-    ----------
-    content : dataclass or mapping
-        The result; see :func:`to_plain`.
-    path : str or path
-        Where.
-
-    Raises
-    ------
-    OSError
-        If the folder is not there or cannot be written.
-    """
+    """Write :func:`to_plain` of a result to a JSON file, whole or not at all."""
     from vicinal.io import check_folder, replacing
 
     check_folder(path)

@@ -1,21 +1,38 @@
-"""What all results have in common: they can be kept as figures, and read as a page."""
+"""The one base of all results: read as text, kept as figures, shown as a page."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from os import PathLike
 from typing import Any
 
-from vicinal.page.frame import Paged
+from vicinal.page.frame import Page, write_page
 from vicinal.page.plain import to_plain, write_json
 
-__all__ = ["Result"]
+__all__ = ["Result", "RowsResult"]
 
 
-class Result(Paged):
-    """A dataclass of figures."""
+class Result(ABC):
+    """What a job found: a dataclass that can be read, written and shown.
+
+    A subclass writes :meth:`summary`, and may give its page a template of its own.
+    """
+
+    @abstractmethod
+    def summary(self) -> str:
+        """Return the result as a text of a few lines."""
+
+    def __str__(self) -> str:
+        return self.summary()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every figure as plain JSON values; what was not measured is None."""
+        """Return every figure as plain JSON values.
+
+        Returns
+        -------
+        dict
+            By name of the attribute; None where nothing was measured.
+        """
         plain: dict[str, Any] = {"version": 1} | to_plain(self)
         return plain
 
@@ -26,5 +43,63 @@ class Result(Paged):
         ----------
         path : str or path
             Where; replaced whole or not at all.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
         """
         write_json(self.to_dict(), path)
+
+    def to_html(self, path: str | PathLike[str]) -> None:
+        """Write the result as one self-contained HTML page.
+
+        Parameters
+        ----------
+        path : str or path
+            Where; replaced whole or not at all.
+
+        Raises
+        ------
+        ImportError
+            If Jinja2 is not installed.
+        OSError
+            If the file cannot be written.
+        """
+        page = self._page()
+        write_page(page.template, page.values, path, templates=page.templates)
+
+    def _page(self) -> Page:
+        """Return the template and its values; the summary as it is, unless a subclass has more."""
+        title = type(self).__name__
+        return Page("summary.html.j2", {"title": title, "summary": self.summary()})
+
+
+class RowsResult(Result):
+    """A result that has rows."""
+
+    @abstractmethod
+    def _columns(self) -> dict[str, Any]:
+        """Return the rows as columns of equal length, by name."""
+
+    def to_frame(self) -> Any:
+        """Return the rows as a pandas data frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each entry of the result.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError(
+                "to_frame() needs pandas, which is not installed. Install it with: pip install "
+                "pandas. to_dict() and to_json() have the same figures without it."
+            ) from error
+        return pandas.DataFrame(self._columns())

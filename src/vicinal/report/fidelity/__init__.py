@@ -4,7 +4,7 @@ from vicinal.report.fidelity.columns import ColumnFidelity, Marginal, ks_distanc
 from vicinal.report.fidelity.measure import Fidelity, compare, measure_fidelity
 from vicinal.report.fidelity.moments import Moment, Moments
 from vicinal.report.fidelity.pairs import Association, PairFidelity
-from vicinal.report.fidelity.twosample import TwoSample, auc_estimate
+from vicinal.report.fidelity.twosample import TwoSample
 
 __all__ = [
     "Association",
@@ -15,7 +15,6 @@ __all__ = [
     "Moments",
     "PairFidelity",
     "TwoSample",
-    "auc_estimate",
     "compare",
     "ks_distance",
     "measure_fidelity",

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._stats import Estimate
+from vicinal._stats import Estimate, auc_estimate
 from vicinal.report.tables import Part, Tables
 from vicinal.report.utility.learners import fit_side_by_side
 
-__all__ = ["TwoSample", "auc_estimate", "two_sample_test"]
+__all__ = ["TwoSample", "two_sample_test"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -128,44 +127,3 @@ def _folds(features: Floats, rng: np.random.Generator) -> npt.NDArray[np.intp]:
     order = rng.permutation(int(group.max()) + 1)
     dealt: npt.NDArray[np.intp] = (order % FOLDS)[group]
     return dealt
-
-
-def auc_estimate(negative: Any, positive: Any) -> Estimate:
-    """Return the area under the ROC curve with DeLong's 95 % interval.
-
-    Parameters
-    ----------
-    negative, positive : array_like of shape (n,)
-        Scores of the two classes, not empty; the higher, the more positive.
-
-    Returns
-    -------
-    Estimate
-        Ties count one half. Where all pairs are in one order, DeLong's variance is 0 and the
-        interval is Wilson's for the smaller class.
-
-    References
-    ----------
-    DeLong, DeLong and Clarke-Pearson, "Comparing the Areas under Two or More Correlated Receiver
-    Operating Characteristic Curves", Biometrics, 1988.
-
-    Examples
-    --------
-    >>> auc_estimate([0.1, 0.2, 0.3], [0.2, 0.3, 0.4]).value
-    0.777...
-    """
-    low, high = np.sort(np.asarray(negative, float)), np.sort(np.asarray(positive, float))
-    # share of the other class that lies below (positives) or above (negatives), ties half
-    below = [np.searchsorted(low, high, side) for side in ("left", "right")]
-    above = [len(high) - np.searchsorted(high, low, side) for side in ("left", "right")]
-    placed = [
-        (one[0] + one[1]) / (2.0 * size) for one, size in ((below, len(low)), (above, len(high)))
-    ]
-    auc = float(placed[0].mean())
-    smaller = min(len(low), len(high))
-    variance = sum(float(one.var(ddof=1)) / len(one) if len(one) > 1 else 0.0 for one in placed)
-    if variance <= 0.0:
-        wide = Estimate.of_share(auc * smaller, smaller)
-        return Estimate(auc, wide.low, wide.high)
-    half = 1.959963984540054 * math.sqrt(variance)
-    return Estimate(auc, max(auc - half, 0.0), min(auc + half, 1.0))

@@ -7,8 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._stats import Estimate
-from vicinal.report.fidelity.twosample import auc_estimate
+from vicinal._stats import Estimate, auc_estimate
 
 __all__ = ["attack_auc"]
 

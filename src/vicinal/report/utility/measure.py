@@ -153,7 +153,7 @@ class Utility:
             Synthetic minus real, repeat by repeat: both are tested on the same rows.
         """
         ours, real = (self.score(one, model, metric) for one in (trained_on, "real"))
-        return _of_bootstraps(np.subtract(ours.repeats, real.repeats).tolist())
+        return Estimate.of_bootstraps(np.subtract(ours.repeats, real.repeats).tolist())
 
     def summary(self) -> str:
         """Return the scores as a text of one line for each model and measure."""
@@ -267,7 +267,7 @@ def measure_utility(
         train_rows=n_train,
         test_rows=len(problem.test),
         scores=tuple(
-            UtilityScore(*key, _of_bootstraps(values, *LIMITS[key[2]]), values)
+            UtilityScore(*key, Estimate.of_bootstraps(values, *LIMITS[key[2]]), values)
             for key, values in found.items()
         ),
         sampled=_sampling(whole, n_train, len(problem.test), repeats),
@@ -346,24 +346,6 @@ def measures(problem: Problem, guess: npt.NDArray[np.float64]) -> dict[str, floa
     if problem.task == "number":
         return {"R2": r_squared(guess, truth)}
     return {"AUC": macro_auc(guess, truth), "F1": macro_f1(guess, truth)}
-
-
-def _of_bootstraps(
-    values: Sequence[float], low: float = -math.inf, high: float = math.inf
-) -> Estimate:
-    """Return the mean of bootstrap repeats, with the interval of a single one, within limits.
-
-    Their standard deviation is the standard error already: the rows at hand are what limits it,
-    and drawing from them more often adds none.
-    """
-    from scipy.stats import t
-
-    known = [value for value in values if not math.isnan(value)]  # few rows may lack a class
-    if len(known) < 2:
-        return Estimate(known[0] if known else math.nan)
-    mean = float(np.mean(known))
-    half = float(t.ppf(0.975, len(known) - 1) * np.std(known, ddof=1))
-    return Estimate(mean, max(mean - half, low), min(mean + half, high))
 
 
 def _sampling(rows: tuple[int, int, int], n_train: int, n_test: int, repeats: int) -> str:
