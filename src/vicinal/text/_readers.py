@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from vicinal.nn.pooling import masked_mean
 from vicinal.text._blocks import NEVER, Block
 from vicinal.text._cores import cores_of, on_cores, spans
 from vicinal.text.models import loading, resolve_model, unavailable
@@ -130,9 +131,7 @@ class BertEncoder(nn.Module):  # type: ignore[misc]  # torch is Any here
         bias = None if bool(mask.all()) else torch.where(mask, 0.0, NEVER)[:, None, None, :]
         for block in self.blocks:
             x, _ = block(x, bias)
-        real = mask[..., None].float()
-        pooled: Tensor = (x.float() * real).sum(1) / real.sum(1).clamp(min=1)
-        return pooled
+        return masked_mean(x, mask)
 
 
 class PlainReader:

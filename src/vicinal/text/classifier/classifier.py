@@ -302,8 +302,8 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Any:
         from transformers import PrinterCallback, TrainingArguments
 
-        from vicinal.text.classifier.progress import progress_bar
         from vicinal.nn.trainer import MixupTrainer
+        from vicinal.text.classifier.progress import progress_bar
 
         rate = self.learning_rate
         if rate is None:

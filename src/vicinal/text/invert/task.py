@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vicinal._checks import first_line
+from vicinal.nn.pooling import masked_mean
 from vicinal.text.encoder import Encoder
 from vicinal.text.invert.inverter import Inverter
 from vicinal.text.models import check_device
@@ -69,9 +70,8 @@ class _TaskReader:
                 places = order[at : at + batch_size]
                 batch = self.backbone.collate([rows[i] for i in places])
                 on_device = {name: value.to(device) for name, value in batch.items()}
-                states = self.model(**on_device)[0].float()
-                counts = on_device["attention_mask"].float()[..., None]
-                found[places] = ((states * counts).sum(1) / counts.sum(1).clamp(min=1)).cpu()
+                states = self.model(**on_device)[0]
+                found[places] = masked_mean(states, on_device["attention_mask"]).cpu()
         return torch.nn.functional.normalize(found, dim=1) if normalize else found
 
 
