@@ -10,7 +10,7 @@ counts once, PSS); whether the folder has the same bytes as that of the local en
 of log seconds against log rows.
 
 With ``--pairing 1e5 2e5 4e5`` partitions of 65,536 embeddings each are paired with a reference
-sample of 4,096 (``vicinal.pairing.cluster``), on one core.
+sample of 4,096 (``reference_pairs.py``), on one core.
 
 Files lie in a temporary folder (``--folder``) that is removed in the end. Results are kept in
 ``benchmarks/results/scale_ray.json`` as they come; runs that are there are not repeated
@@ -117,8 +117,8 @@ def pair(n_rows: int) -> dict[str, float]:
     """Pair partitions that are made one after the other; time the pairing alone."""
     from threadpoolctl import threadpool_limits
 
+    from reference_pairs import Reference, pair_with_reference, reference_rows
     from vicinal.pairing import Farthest
-    from vicinal.pairing.cluster import Reference, pair_with_reference, reference_rows
 
     def part(number: int, rows: int) -> Any:
         rng = np.random.default_rng([2, number])

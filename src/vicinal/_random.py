@@ -8,6 +8,7 @@ depend on how many threads, processes or machines share the work.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import TypeAlias
 
 import numpy as np
@@ -16,6 +17,23 @@ RandomState: TypeAlias = int | np.random.Generator | None
 
 #: Rows per chunk. Part of the file format of nothing, but of every seeded result: do not change.
 CHUNK_ROWS = 1 << 16
+
+
+class PlanKey(IntEnum):
+    """What the seeds of a plan are spawned for."""
+
+    WEIGHTS = 1
+    LAST_PASS = 2
+    PARTNERS = 3
+    TREES = 4
+    GROUPS = 5
+    REFERENCE = 6
+
+
+class LearnKey(IntEnum):
+    """What the seeds of an over-sampler are spawned for."""
+
+    PLAN = 5
 
 
 def as_generator(random_state: RandomState) -> np.random.Generator:

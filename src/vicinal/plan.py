@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_count
-from vicinal._random import CHUNK_ROWS, RandomState, Seeds
+from vicinal._random import CHUNK_ROWS, PlanKey, RandomState, Seeds
 from vicinal._threads import for_chunks
 
 if TYPE_CHECKING:
@@ -519,7 +519,7 @@ def draw_chunk(
 ) -> tuple[IndexArray, npt.NDArray[np.float64]]:
     """Draw parents and weights of the output rows ``start`` to ``stop`` of one chunk."""
     chunk = start // CHUNK_ROWS
-    drawn = law.sample(stop - start, seeds.generator(1, chunk))
+    drawn = law.sample(stop - start, seeds.generator(PlanKey.WEIGHTS, chunk))
     if drawn.ndim == 1:
         pair = np.empty((len(drawn), 2), order="F")
         pair[:, 0] = drawn

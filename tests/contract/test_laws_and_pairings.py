@@ -33,9 +33,13 @@ PAIRINGS = {
         {"groups": [f"g{g}" for g in GROUPS]},
         {"groups": GROUPS, "pairing": vicinal.Permutation()},
     ],
-    "Neighborhood": [{}, {"k": 3}],
     "Farthest": [{"tau": 0.1}, {"tau": 1}, {"tau": 0.2, "metric": "cosine", "balanced": True}],
-    "Nearest": [{"k": 4}, {"tau": 0.05, "metric": "hyperbolic"}],
+    "Nearest": [
+        {"k": 4},
+        {"tau": 0.05, "metric": "hyperbolic"},
+        {"k": 20, "balanced": True},
+        {"tau": 0.01, "balanced": True},
+    ],
     "AcrossGroup": [{"groups": GROUPS}, {"groups": GROUPS, "pairing": vicinal.Farthest(0.3)}],
 }
 
@@ -53,7 +57,7 @@ def exported(base):
     return {
         one.__name__
         for one in public
-        if inspect.isclass(one) and issubclass(one, base) and not inspect.isabstract(one)
+        if inspect.isclass(one) and issubclass(one, base) and one is not base
     }
 
 

@@ -16,7 +16,7 @@ from vicinal import (
     Beta,
     LocalPermutation,
     MixPlan,
-    Neighborhood,
+    Nearest,
     Permutation,
     Random,
     SphereWeights,
@@ -35,7 +35,7 @@ PAIRINGS = [
     Permutation(blocks=True),
     LocalPermutation(),
     WithinGroup(np.arange(N_ROWS) % 5),
-    Neighborhood(4),
+    Nearest(4, balanced=True),
 ]
 N_SAMPLES = 3 * CHUNK_ROWS + 17
 
@@ -117,7 +117,7 @@ from vicinal import *
 X = np.random.default_rng(0).normal(size=(3001, 4)).astype(np.float32)
 total = hashlib.sha256()
 for pairing in (Permutation(), Permutation(blocks=True), Random(), LocalPermutation(),
-                WithinGroup(np.arange(3001) % 3), Neighborhood(5)):
+                WithinGroup(np.arange(3001) % 3), Nearest(5, balanced=True)):
     for law in (EpBeta(), Uniform(), SphereWeights(3)):
         plan = make_plan(X, 150_000, pairing=pairing, weights=law, random_state=5)
         total.update(plan.parents.tobytes() + plan.weights.tobytes() + plan.apply(X).tobytes())

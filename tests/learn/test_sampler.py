@@ -24,7 +24,18 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import StandardScaler
 
-from vicinal import EpBeta, LocalPermutation, MixPlan, Neighborhood, Random, SphereWeights, Uniform
+from vicinal import (
+    AcrossGroup,
+    EpBeta,
+    Farthest,
+    LocalPermutation,
+    MixPlan,
+    Nearest,
+    Random,
+    SphereWeights,
+    Uniform,
+    WithinGroup,
+)
 from vicinal.learn import MixupAugmenter, MixupSampler
 
 
@@ -289,7 +300,7 @@ def test_a_class_of_one_row_is_copied_with_a_warning():
     [
         (Uniform(), Random()),
         (SphereWeights(3), LocalPermutation(8)),
-        (EpBeta(0.3, 0.1), Neighborhood(5)),
+        (EpBeta(0.3, 0.1), Nearest(5, balanced=True)),
     ],
 )
 def test_other_laws_and_pairings(data, weights, pairing):
@@ -400,3 +411,44 @@ def test_rounding_of_small_whole_targets_warns():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         MixupAugmenter(random_state=0).fit_resample(X, y.astype(float))
+
+
+def test_an_augmenter_takes_pairings_by_group_and_distance(data):
+    X, _ = data
+    groups = np.arange(len(X)) % 4
+    for pairing, same in (
+        (WithinGroup(groups, Farthest(0.1)), True),
+        (AcrossGroup(groups, Farthest(0.1)), False),
+        (WithinGroup(groups), True),
+    ):
+        augmenter = MixupAugmenter(pairing=pairing, random_state=0)
+        X_res, _ = augmenter.fit_resample(X, X[:, 0])
+        assert X_res.shape == (2 * len(X), X.shape[1])
+        plan = augmenter.plan_
+        assert ((groups[plan.left] == groups[plan.right]) == same).all()
+    far, near = (
+        MixupAugmenter(pairing=WithinGroup(groups, one), random_state=0)
+        for one in (Farthest(0.1, "euclidean"), Nearest(tau=0.1))
+    )
+    scaled = (X - X.mean(axis=0)) / X.std(axis=0)
+    apart = []
+    for augmenter in (far, near):
+        augmenter.fit_resample(X, X[:, 0])
+        plan = augmenter.plan_
+        apart.append(np.linalg.norm(scaled[plan.left] - scaled[plan.right], axis=1).min())
+    assert apart[0] > apart[1]
+
+
+def test_sparse_rows_take_pairings_that_need_no_points(data):
+    X, y = data
+    groups = np.arange(len(X)) % 4
+    augmenter = MixupAugmenter(pairing=AcrossGroup(groups), random_state=0)
+    X_res, _ = augmenter.fit_resample(sparse.csr_array(X), X[:, 0])
+    assert sparse.issparse(X_res)
+    assert (groups[augmenter.plan_.left] != groups[augmenter.plan_.right]).all()
+    for pairing, same in ((AcrossGroup(groups), False), (WithinGroup(groups), True)):
+        sampler = MixupSampler(pairing=pairing, random_state=0)
+        sampler.fit_resample(sparse.csr_array(X), y)
+        plan = sampler.plan_
+        assert (y[plan.left] == y[plan.right]).all()
+        assert ((groups[plan.left] == groups[plan.right]) == same).all()

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from scipy import sparse
 
-from vicinal import Neighborhood, WithinGroup
+from vicinal import Nearest, WithinGroup
 from vicinal.learn import MixupAugmenter, MixupSampler
 
 X4 = np.arange(8.0).reshape(4, 2)
@@ -64,8 +64,8 @@ def test_bad_data_is_refused(X, y, message):
         ({"sampling_strategy": {1: -2}}, ValueError, "at least 0"),
         ({"sampling_strategy": {1: 4.5}}, TypeError, "whole number"),
         ({"weights": 0.5}, TypeError, "weights must be a law"),
-        ({"pairing": "near"}, TypeError, "pairing must be a pairing"),
-        ({"pairing": WithinGroup([0, 0, 1, 1])}, TypeError, "within a class"),
+        ({"pairing": "near"}, TypeError, "pairing must be a Pairing"),
+        ({"pairing": WithinGroup([])}, ValueError, "groups must have one label for each row"),
         ({"categorical_features": "all"}, ValueError, "must be one of 'auto'"),
         ({"categorical_features": [2]}, ValueError, "column numbers below 2"),
         ({"categorical_features": ["age"]}, ValueError, "for a table, column names"),
@@ -84,7 +84,7 @@ def test_more_refusals():
     with pytest.raises(ValueError, match="Did you mean 'city'"):
         MixupSampler(categorical_features=["citty"]).fit_resample(FRAME, Y4)
     with pytest.raises(ValueError, match="needs a dense X"):
-        MixupSampler(pairing=Neighborhood(2)).fit_resample(sparse.eye_array(5), [0, 0, 1, 1, 1])
+        MixupSampler(pairing=Nearest(2)).fit_resample(sparse.eye_array(5), [0, 0, 1, 1, 1])
     with pytest.raises(TypeError, match="lazy"):
         MixupSampler().fit_resample(pl.DataFrame(X4).lazy(), Y4)
     with pytest.raises(TypeError, match="either numbers or text"):

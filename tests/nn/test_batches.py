@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 import vicinal  # noqa: E402
 from vicinal.nn import MixedTarget, MixupCollator, PairBatchSampler  # noqa: E402
-from vicinal.nn.batches import looks_at_rows  # noqa: E402
 
 
 @given(
@@ -95,11 +94,11 @@ def test_bad_batches():
 
 def test_which_pairings_look_at_rows():
     groups = ["a", "b", "a", "b", "b"]
-    assert not looks_at_rows(vicinal.Random())
-    assert not looks_at_rows(vicinal.Permutation())
-    assert not looks_at_rows(vicinal.WithinGroup(groups))
-    assert looks_at_rows(vicinal.Neighborhood(2))
-    assert looks_at_rows(vicinal.LocalPermutation())
+    assert not vicinal.Random().needs_points
+    assert not vicinal.Permutation().needs_points
+    assert not vicinal.WithinGroup(groups).needs_points
+    assert vicinal.Nearest(2).needs_points
+    assert vicinal.LocalPermutation().needs_points
 
 
 # the collate function

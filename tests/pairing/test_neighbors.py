@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from vicinal import LocalPermutation, Neighborhood, make_plan
+from vicinal import LocalPermutation, Nearest, make_plan
 from vicinal.pairing.neighbors import _by_leaves, kd_leaves, nearest_rows
 
 
@@ -105,7 +105,7 @@ def test_neighborhood_draws_neighbors_or_the_row_itself_fairly():
     X = clusters(400, 3, 8)
     near = nearest_rows(X, 6)
     passes = 600
-    plan = make_plan(X, 400 * passes, pairing=Neighborhood(6), random_state=0)
+    plan = make_plan(X, 400 * passes, pairing=Nearest(6, balanced=True), random_state=0)
     known = (near[plan.left] == plan.right[:, None]).any(axis=1) | (plan.left == plan.right)
     assert known.all()
     drawn = np.bincount(plan.right, minlength=400) / passes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vicinal import Farthest, LocalPermutation, Nearest, Neighborhood
+from vicinal import Farthest, LocalPermutation, Nearest
 
 LOOKING = [
     Farthest(0.2),
@@ -14,7 +14,7 @@ LOOKING = [
     Farthest(0.2, balanced=True),
     Nearest(3),
     Nearest(3, metric="hyperbolic", median_radius=0.5),
-    Neighborhood(3),
+    Nearest(3, balanced=True),
 ]
 X = np.random.default_rng(0).normal(size=(60, 3)) * 4  # partly outside the ball, and so rescaled
 

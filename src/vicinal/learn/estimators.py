@@ -33,7 +33,7 @@ from vicinal.learn.rows import (
     copied_columns,
     take_rows,
 )
-from vicinal.pairing import LocalPermutation, Pairing, Permutation, Random, WithinGroup
+from vicinal.pairing import LocalPermutation, Pairing, Permutation
 from vicinal.plan import MixPlan, make_plan
 from vicinal.weights import EpBeta, WeightLaw
 
@@ -217,12 +217,9 @@ class MixupSampler(_Mixer):
         return self
 
     def _check(self, X: Any, y: Any) -> tuple[Rows, Array]:
-        if self.pairing is not None and (
-            not isinstance(self.pairing, Pairing) or isinstance(self.pairing, WithinGroup)
-        ):
+        if self.pairing is not None and not isinstance(self.pairing, Pairing):
             raise TypeError(
-                "pairing must be a pairing of rows within a class, such as Permutation() or "
-                f"LocalPermutation(), got {self.pairing!r}."
+                f"pairing must be a Pairing such as vicinal.Permutation(), got {self.pairing!r}."
             )
         rows = self._read(X, y)
         labels = read_labels(y)
@@ -278,7 +275,7 @@ class MixupSampler(_Mixer):
         return rows.extend(self.plan_), take_rows(y, order)
 
     def _within(self, rows: Rows, members: Array, n_new: int, rng: Any, label: Any) -> MixPlan:
-        pairing = self.pairing or Permutation()
+        pairing = (self.pairing or Permutation()).take(members)
         if len(members) == 1:
             warnings.warn(
                 f"Class {label!r} has a single row, which can only be copied ({n_new} times). "
@@ -288,7 +285,7 @@ class MixupSampler(_Mixer):
             )
             weights = np.eye(1, (self.weights or EpBeta()).parents).repeat(n_new, axis=0)
             return MixPlan.from_parents(np.zeros(weights.shape, int), weights)
-        points = _points(rows)[members] if _looks_at_rows(pairing) else len(members)
+        points = _points(rows)[members] if pairing.needs_points else len(members)
         return self._draw(points, n_new, pairing, rng)
 
 
@@ -426,7 +423,7 @@ class MixupAugmenter(_Mixer):
         points: int | Array = len(targets.numbers)
         if isinstance(self.pairing, Pairing):
             pairing = self.pairing
-            if _looks_at_rows(pairing):
+            if pairing.needs_points:
                 points = _points(rows)
         elif self.pairing == "near-target":
             pairing = LocalPermutation(max(2, round(len(targets.numbers) ** 0.5)))
@@ -435,10 +432,6 @@ class MixupAugmenter(_Mixer):
             pairing = Permutation()
         self.plan_ = self._draw(points, n_new, pairing, Seeds(self.random_state).generator(5))
         return rows.extend(self.plan_), targets.extend(self.plan_)
-
-
-def _looks_at_rows(pairing: Pairing) -> bool:
-    return not isinstance(pairing, (Permutation, Random, WithinGroup))
 
 
 def _points(rows: Rows) -> Array:

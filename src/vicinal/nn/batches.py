@@ -14,10 +14,10 @@ from vicinal._checks import check_count, check_number
 from vicinal._random import RandomState, Seeds, as_generator
 from vicinal.nn._rows import mix_rows
 from vicinal.nn.loss import MixedTarget
-from vicinal.pairing import AcrossGroup, Pairing, Permutation, Random
+from vicinal.pairing import AcrossGroup, Pairing, Permutation
 from vicinal.weights import Beta, WeightLaw
 
-__all__ = ["MixupCollator", "PairBatchSampler", "looks_at_rows", "partners_of"]
+__all__ = ["MixupCollator", "PairBatchSampler", "partners_of"]
 
 _ANCHORS, _PAIRS = 11, 12
 
@@ -218,7 +218,7 @@ class MixupCollator:
                 "pairing must be a Pairing such as vicinal.Permutation(), or a function that "
                 f"makes one of a batch's labels such as vicinal.WithinGroup, got {pairing!r}."
             )
-        if hasattr(self.pairing, "groups"):
+        if isinstance(self.pairing, Pairing) and self.pairing.grouped:
             kind = type(self.pairing).__name__
             raise ValueError(
                 f"pairing is a {kind} of given rows, and batches have other rows each time. Pass "
@@ -305,7 +305,7 @@ class MixupCollator:
             return partners_of(pairing, self._points(x, pairing), rng)
 
     def _points(self, x: torch.Tensor, pairing: Pairing) -> int | npt.NDArray[Any]:
-        if not looks_at_rows(pairing):
+        if not pairing.needs_points:
             return len(x)
         points = x if self.embed is None else torch.as_tensor(self.embed(x))
         flat: npt.NDArray[Any] = points.detach().reshape(len(x), -1).float().cpu().numpy()
@@ -317,20 +317,6 @@ class MixupCollator:
         key = (self._calls,) if worker is None else (self._calls, int(worker.seed) % 2**63)
         self._calls += 1
         return Seeds.from_entropy(self._entropy).generator(*key)
-
-
-def looks_at_rows(pairing: Pairing) -> bool:
-    """Tell whether a pairing needs the rows, not their number alone."""
-    if isinstance(pairing, (Random, Permutation)):
-        return False
-    if hasattr(pairing, "groups"):
-        inner = getattr(pairing, "pairing", None)
-        return inner is not None and looks_at_rows(inner)
-    try:
-        pairing.pair(2, random_state=0)
-    except (TypeError, ValueError):
-        return True
-    return False
 
 
 def partners_of(

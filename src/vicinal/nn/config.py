@@ -137,13 +137,8 @@ class MixupConfig:
         int
             The ``refresh`` of the pairing, or of one that it wraps; else of the recipe.
         """
-        pairing: Any = self.pairing
-        while pairing is not None:
-            own = getattr(pairing, "refresh", None)
-            if own is not None:
-                return int(own)
-            pairing = getattr(pairing, "pairing", None)
-        return self.refresh
+        own = self.pairing.refresh
+        return self.refresh if own is None else own
 
     def draw(
         self, epoch: int, n_layers: int, n_pairs: int, rng: np.random.Generator

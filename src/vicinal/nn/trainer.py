@@ -15,12 +15,12 @@ from transformers.trainer_utils import get_last_checkpoint
 from vicinal._checks import check_count
 from vicinal._points import which_rows
 from vicinal._random import Seeds
-from vicinal.geometry import rowwise_distance
 from vicinal.nn._embeddings import Embeddings
-from vicinal.nn.batches import PairBatchSampler, looks_at_rows
+from vicinal.nn.batches import PairBatchSampler
 from vicinal.nn.config import MixupConfig
 from vicinal.nn.hidden import HiddenMixup
 from vicinal.nn.loss import soft_cross_entropy
+from vicinal.pairing import Pairing
 
 __all__ = ["MixupTrainer"]
 
@@ -121,7 +121,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         )
         self.mixup.choices(self._mixer.n_layers)  # says now if a layer does not exist
         self._seeds = Seeds(self.args.seed)
-        self._by_rows = looks_at_rows(self.mixup.pairing)
+        self._by_rows = self.mixup.pairing.needs_points
         self._embeddings = Embeddings(embeddings, self.mixup.embeds_every())
         rows = self._count() if self.train_dataset is not None else None
         self._check_embeddings(rows)
@@ -445,16 +445,11 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
 
 
 def _mean_distance(
-    pairing: Any, points: npt.NDArray[Any], partners: npt.NDArray[Any]
+    pairing: Pairing, points: npt.NDArray[Any], partners: npt.NDArray[Any]
 ) -> float | None:
     """Return how far partners are apart, by the pairing's own distance where it has one."""
-    measure = None
-    while measure is None and pairing is not None:
-        measure = getattr(pairing, "distances", None)
-        pairing = getattr(pairing, "pairing", None)
-    measure = measure or (lambda rows, others: rowwise_distance(rows, rows[others]))
     try:
-        return float(measure(points, partners).mean())
+        return float(pairing.distances(points, partners).mean())
     except ValueError:  # a pairing that had no need to measure takes rows that cannot be
         return None
 

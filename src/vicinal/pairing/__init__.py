@@ -6,30 +6,6 @@ the partners of a round, taken together, distributed exactly as the data: with a
 preserves covariance, any of them keeps it, near or far (see ``docs/theory.md``).
 """
 
-from vicinal.pairing.distant import AcrossGroup, Farthest, Nearest
-from vicinal.pairing.permutations import (
-    LocalPermutation,
-    Neighborhood,
-    Pairing,
-    ParentSource,
-    Permutation,
-    Random,
-    WithinGroup,
-    compact_codes,
-    grouped_source,
-)
+import lazy_loader
 
-__all__ = [
-    "AcrossGroup",
-    "Farthest",
-    "LocalPermutation",
-    "Nearest",
-    "Neighborhood",
-    "Pairing",
-    "ParentSource",
-    "Permutation",
-    "Random",
-    "WithinGroup",
-    "compact_codes",
-    "grouped_source",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

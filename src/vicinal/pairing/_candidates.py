@@ -8,15 +8,15 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._random import CHUNK_ROWS, Seeds
+from vicinal._random import CHUNK_ROWS, PlanKey, Seeds
 from vicinal._threads import for_chunks
 from vicinal.pairing._ranks import Scores, draw_beyond, exact_partners, sketch_thresholds
-from vicinal.pairing._rounds import PARTNERS, IndexArray, Maps, ParentSource, Rounds, tabled_source
+from vicinal.pairing.base import IndexArray, ParentSource, Rounds, tabled_source
 
 __all__ = [
     "REFERENCE_ROWS",
-    "Assigned",
     "Outside",
+    "assign",
     "even_source",
     "exact_source",
     "sketch_source",
@@ -27,8 +27,6 @@ __all__ = [
 REFERENCE_ROWS = 4096
 #: Rows of a block within which balanced partners are assigned.
 ASSIGNED_ROWS = 512
-
-_REFERENCE = 6  # first word of the seeds of reference rows
 
 
 class Outside:
@@ -50,9 +48,8 @@ def even_source(rounds: Rounds, outside: Outside, n_parents: int, seeds: Seeds) 
     """Return the source of partners drawn evenly from all candidates."""
 
     def source(start: int, stop: int) -> IndexArray:
-        rng = seeds.generator(PARTNERS, start // CHUNK_ROWS)
-        parents = np.empty((stop - start, n_parents), rounds.index, order="F")
-        parents[:, 0] = rounds.left(start, stop)
+        rng = seeds.generator(PlanKey.PARTNERS, start // CHUNK_ROWS)
+        parents = rounds.parents(start, stop, n_parents)
         place = outside.place[parents[:, 0]]
         first, width = outside.starts[place], (outside.stops - outside.starts)[place]
         for partner in range(1, n_parents):
@@ -92,7 +89,7 @@ def sketch_source(
 ) -> ParentSource:
     """Estimate a threshold for every row, then draw until one lies beyond it."""
     n_rows = rounds.n_rows
-    rng = seeds.generator(_REFERENCE)
+    rng = seeds.generator(PlanKey.REFERENCE)
     limits = np.empty(n_rows, np.float32)
     single = bool((outside.stops - outside.starts == 1).all())
     # one reference for all rows, or one for each group from outside of it
@@ -106,8 +103,7 @@ def sketch_source(
         limits[begin:end] = sketch_thresholds(scores, slice(begin, end), chosen, part)
 
     def source(start: int, stop: int) -> IndexArray:
-        parents = np.empty((stop - start, n_parents), rounds.index, order="F")
-        parents[:, 0] = rounds.left(start, stop)
+        parents = rounds.parents(start, stop, n_parents)
         place = outside.place[parents[:, 0]]
         drawn = draw_beyond(
             scores,
@@ -117,7 +113,7 @@ def sketch_source(
             limits[place],
             share[place],
             n_parents - 1,
-            seeds.generator(PARTNERS, start // CHUNK_ROWS),
+            seeds.generator(PlanKey.PARTNERS, start // CHUNK_ROWS),
         )
         parents[:, 1:] = outside.order[drawn]
         return parents
@@ -125,24 +121,7 @@ def sketch_source(
     return source
 
 
-class Assigned(Maps):
-    """Permutations inside random blocks, by linear assignment."""
-
-    def __init__(
-        self,
-        scores: Scores,
-        share: float,
-        rounds: Rounds,
-        n_parents: int,
-        rng: np.random.Generator,
-    ) -> None:
-        self._maps = [_assign(scores, share, rounds, rng) for _ in range(1, n_parents)]
-
-    def partners(self, turn: int, rows: IndexArray, number: int) -> IndexArray:
-        return self._maps[number - 1][rows]
-
-
-def _assign(scores: Scores, share: float, rounds: Rounds, rng: np.random.Generator) -> IndexArray:
+def assign(scores: Scores, share: float, rounds: Rounds, rng: np.random.Generator) -> IndexArray:
     """Return a permutation whose partners are among the wanted, as far as one can be."""
     n_rows = rounds.n_rows
     partners = np.empty(n_rows, rounds.index)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._compiled import compiled
 
-__all__ = ["block_partners", "link_cycles"]
-
-IndexArray = npt.NDArray[np.integer[Any]]
+__all__ = ["link_cycles", "move_blocks"]
 
 
 @compiled()
-def _link(order: Any, starts: Any, draws: Any, following: Any) -> None:
+def link_cycles(order: Any, starts: Any, draws: Any, following: Any) -> None:
+    """Link the rows of each group, ``order[starts[g]:starts[g + 1]]``, in one random cycle."""
     place = np.empty(np.diff(starts).max(), order.dtype)
     for turn in range(len(draws)):
         for group in range(len(starts) - 1):
@@ -30,36 +28,11 @@ def _link(order: Any, starts: Any, draws: Any, following: Any) -> None:
                 following[turn, order[first + i]] = order[first + place[i]]
 
 
-def link_cycles(
-    order: IndexArray, starts: IndexArray, passes: int, rng: np.random.Generator
-) -> IndexArray:
-    """Link the rows of each group in one random cycle, anew for each pass.
-
-    Parameters
-    ----------
-    order : ndarray of int, shape (n_rows,)
-        Row numbers, group after group.
-    starts : ndarray of int64, shape (n_groups + 1,)
-        Where groups start in ``order``, and its length.
-    passes : int
-        Number of independent draws.
-    rng : numpy.random.Generator
-        Source of random numbers.
-
-    Returns
-    -------
-    ndarray of int, shape (passes, n_rows)
-        The row that follows each row. A row alone in its group follows itself.
-    """
-    following = np.empty((passes, len(order)), order.dtype)
-    _link(order, starts, rng.random((passes, len(order))), following)
-    return following
-
-
 @compiled()
-def _block(
+def move_blocks(
     rows: Any, partners: Any, to_block: Any, step: Any, shift: Any, offset: int, n_rows: int
 ) -> None:
+    """Send rows through a permutation of blocks of 64 rows, and of rows within each block."""
     n_blocks = len(to_block)
     for i in range(len(rows)):
         row = np.int64(rows[i])
@@ -69,37 +42,3 @@ def _block(
             row = (np.int64(to_block[block]) << 6) | within
         row += offset
         partners[i] = row - n_rows if row >= n_rows else row
-
-
-def block_partners(
-    rows: IndexArray,
-    to_block: IndexArray,
-    step: IndexArray,
-    shift: IndexArray,
-    offset: int,
-    n_rows: int,
-) -> IndexArray:
-    """Send rows through a two-level permutation of ``n_rows`` rows, in blocks of 64.
-
-    Parameters
-    ----------
-    rows : ndarray of int, shape (n,)
-        Row numbers.
-    to_block : ndarray of int, shape (n_blocks,)
-        A permutation of the complete blocks; rows behind them stay where they are.
-    step, shift : ndarray of int, shape (n_blocks,)
-        Row ``i`` of a block goes to row ``step * i + shift`` modulo 64 of its new block; an odd
-        step makes that a permutation.
-    offset : int
-        Added to every row at the end, modulo ``n_rows``.
-    n_rows : int
-        Number of rows.
-
-    Returns
-    -------
-    ndarray of int, shape (n,)
-        Row numbers of the type of ``rows``.
-    """
-    partners = np.empty_like(rows)
-    _block(rows, partners, to_block, step, shift, offset, n_rows)
-    return partners

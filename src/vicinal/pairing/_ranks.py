@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from vicinal._compiled import compiled
-from vicinal._random import Seeds
+from vicinal._compiled import GOLDEN, compiled, mix64
+from vicinal._random import PlanKey, Seeds
 from vicinal._threads import for_chunks
-from vicinal.pairing._rounds import PARTNERS, IndexArray
+from vicinal.pairing.base import IndexArray
 
 __all__ = ["Scores", "draw_beyond", "exact_partners", "rank_error", "sketch_thresholds"]
 
@@ -61,14 +61,6 @@ def rank_error(n_reference: int, failure: float) -> float:
 
 
 @compiled()
-def _mix(state: Any) -> Any:
-    """Return a random word for a counter (the output function of splitmix64)."""
-    z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@compiled()
 def _below(word: Any, limit: Any) -> Any:
     """Return a number below ``limit`` < 2^32, even but for a part in 2^32 / limit."""
     return np.int64(((word >> np.uint64(32)) * np.uint64(limit)) >> np.uint64(32))
@@ -97,7 +89,7 @@ def _pick(
     are in, all up to ``low`` are out. Where few are left above ``low`` they move to a pool, and
     the search goes on there.
     """
-    step = np.uint64(0x9E3779B97F4A7C15)
+    step = np.uint64(GOLDEN)
     n = scores.shape[1]
     pool = np.empty(n // 4 + 1, np.float32)
     where = np.empty(n // 4 + 1, np.int32)
@@ -113,7 +105,7 @@ def _pick(
         for draw in range(out.shape[1]):
             while True:
                 state += step
-                at = _below(_mix(state), size)
+                at = _below(mix64(state), size)
                 if pooled:
                     chosen = np.int64(where[at])
                     value = pool[at]
@@ -177,7 +169,7 @@ def exact_partners(
         Row numbers.
     """
     n_rows = len(scores)
-    words = seeds.generator(PARTNERS).integers(0, 2**64, n_rows, dtype=np.uint64)
+    words = seeds.generator(PlanKey.PARTNERS).integers(0, 2**64, n_rows, dtype=np.uint64)
     out = np.empty((n_rows, draws), np.int32)
     step = max(CHUNK_ANCHORS, min(BLOCK_SCORES // n_rows, 1024))
     block = np.empty((min(step, n_rows), n_rows), np.float32)
@@ -248,7 +240,7 @@ def _draw(
     out: Any,
 ) -> None:
     """Draw candidates until one scores above the limit, or take the best of ``max_attempts``."""
-    step = np.uint64(0x9E3779B97F4A7C15)
+    step = np.uint64(GOLDEN)
     n = len(right)
     for i in range(len(words)):
         start, stop = starts[i], stops[i]
@@ -258,7 +250,7 @@ def _draw(
             best, best_at = np.float32(-np.inf), np.int64(-1)
             for _ in range(max_attempts[i]):
                 state += step
-                at = _below(_mix(state), size)
+                at = _below(mix64(state), size)
                 j = at if at < start else at + (stop - start)
                 score = _dot(left[i], right[j])
                 if best_at < 0 or score > best:

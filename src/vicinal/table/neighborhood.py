@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from vicinal._compiled import compiled
 from vicinal._random import CHUNK_ROWS, Seeds
-from vicinal.pairing._rounds import Rounds
 from vicinal.pairing.balance import FairNeighbors
+from vicinal.pairing.base import Rounds
 from vicinal.weights import SphereWeights, WeightLaw
 
 __all__ = ["Draft", "Guard", "NearRows"]

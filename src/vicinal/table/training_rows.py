@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 from vicinal._random import CHUNK_ROWS, Seeds
 from vicinal._threads import for_chunks
 from vicinal.kernels import mix_rows
-from vicinal.pairing import Permutation, compact_codes, grouped_source
 from vicinal.pairing.balance import FairNeighbors
+from vicinal.pairing.groups import compact_codes
 from vicinal.pairing.neighbors import nearest_rows
+from vicinal.pairing.permutation import Permutation, grouped_source
 from vicinal.plan import draw_chunk
 from vicinal.table.association import (
     Codes,

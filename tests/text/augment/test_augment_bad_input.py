@@ -41,7 +41,7 @@ from vicinal.text.augment.pairs import check_sentences, gather_parents
         ({"labels": ["a", None, "b"]}, ValueError, "missing value at position 1"),
         ({"texts": ["a b", "A  b ", "a b"], "labels": ["a"] * 3}, ValueError, "two different"),
         ({"texts": [], "labels": []}, ValueError, "two different"),
-        ({"pairing": WithinGroup([0, 1])}, ValueError, "groups must be one for each text"),
+        ({"pairing": WithinGroup([0, 1])}, ValueError, "groups must have one label for each row"),
         ({"pairing": Nearest(k=9)}, ValueError, "k must be at most 2"),
         ({"random_state": "x"}, TypeError, "random_state"),
     ],

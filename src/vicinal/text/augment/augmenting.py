@@ -316,23 +316,14 @@ def _recheck(
 def _pool(parents: Parents, pairing: Pairing, guard: str) -> tuple[npt.NDArray[np.int64], Pairing]:
     """Return the rows that take part, and the pairing fitted to them."""
     pool = np.arange(len(parents))
-    own: Any = pairing
     if guard != "within-class":
-        if hasattr(own, "groups"):  # of all texts given; some were left out
-            groups = np.asarray(own.groups)
-            if groups.ndim != 1 or len(groups) <= parents.rows.max():
-                raise ValueError(
-                    "pairing: its groups must be one for each text, got shape "
-                    f"{groups.shape}. Group the texts that you give."
-                )
-            own = replace(own, groups=groups[parents.rows])
-        return pool, own
+        return pool, pairing.take(parents.rows)  # some of the texts given were left out
     from vicinal.pairing import WithinGroup
 
-    if hasattr(own, "groups"):
+    if pairing.grouped:
         raise ValueError(
-            f"guard='within-class' groups by class, and pairing={type(own).__name__}(...) brings "
-            "groups of its own. Give its inner pairing, or guard='none'."
+            f"guard='within-class' groups by class, and pairing={type(pairing).__name__}(...) "
+            "brings groups of its own. Give its inner pairing, or guard='none'."
         )
     sizes = np.bincount(parents.codes, minlength=len(parents.classes))
     alone = [one for one, size in zip(parents.classes.tolist(), sizes, strict=True) if size == 1]
@@ -349,7 +340,7 @@ def _pool(parents: Parents, pairing: Pairing, guard: str) -> tuple[npt.NDArray[n
             UserWarning,
             stacklevel=3,
         )
-    return pool, WithinGroup(parents.codes[pool], own)
+    return pool, WithinGroup(parents.codes[pool], pairing)
 
 
 def _warn_short(maker: Maker, n: int, guard: str) -> None:

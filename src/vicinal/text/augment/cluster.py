@@ -182,7 +182,7 @@ def augment_parts(
     check_engine(engine, address, workers, gpus)
     check_keep(keep, guard)
     target, remote = check_target(output, resume)
-    if hasattr(pairing, "groups"):
+    if pairing is not None and pairing.grouped:
         raise ValueError(
             f"pairing={type(pairing).__name__}(...) brings groups of its own, which are not cut "
             "into blocks. Use guard='within-class', or a pairing without groups."

@@ -62,8 +62,7 @@ def recipe(
         If the method is not known, or a setting is not what it should be.
     """
     from vicinal.nn.config import MixupConfig
-    from vicinal.pairing import Permutation
-    from vicinal.pairing.distant import Farthest
+    from vicinal.pairing import Farthest, Permutation
 
     check_choice("method", method, METHODS)
     far = Farthest(tau, metric=metric)  # checks both, whatever the method

@@ -1,4 +1,4 @@
-"""Pairings by distance: the farthest, the nearest, and rows of another group."""
+"""Pairings by distance: the farthest and the nearest rows."""
 
 from __future__ import annotations
 
@@ -13,44 +13,60 @@ import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal._points import row_norms
-from vicinal._random import Seeds
+from vicinal._random import CHUNK_ROWS, PlanKey, Seeds
 from vicinal.geometry import EDGE, check_metric, rescale_to_ball, rowwise_distance
-from vicinal.pairing._rounds import (
+from vicinal.pairing.base import (
     IndexArray,
     Maps,
+    Pairing,
     ParentSource,
     Rounds,
     Rows,
+    Tables,
     as_points,
-    count_rows,
     permuting_source,
     tabled_source,
 )
-from vicinal.pairing.permutations import Pairing, Random, group_codes
+from vicinal.pairing.neighbors import EXACT_ROWS, nearest_rows
 
 if TYPE_CHECKING:
     from vicinal.pairing._ranks import Scores
 
-__all__ = ["AcrossGroup", "Farthest", "Nearest"]
+__all__ = ["ByDistance", "Farthest", "Nearest"]
 
-#: Up to this many rows ``method="auto"`` is exact.
-EXACT_ROWS = 50_000
 METHODS = ("auto", "exact", "sketch")
 
 
-class _ByDistance(Pairing):
+class ByDistance(Pairing):
     """Partners drawn evenly among the first of the others, in the order of a distance."""
 
     metric: str
     curvature: float
     median_radius: float | None
     method: str
+    balanced: bool
     nearest: bool
-    balanced: bool = False
+    needs_points = True
 
     @abstractmethod
     def wanted(self, others: int) -> int:
-        """Return how many of the other rows may be partners."""
+        """Return how many of ``others`` rows may be partners.
+
+        Parameters
+        ----------
+        others : int
+            Number of candidates.
+
+        Returns
+        -------
+        int
+            At least 1, at most ``others``.
+        """
+
+    @abstractmethod
+    def _balanced_source(
+        self, X: npt.NDArray[np.floating[Any]], n_samples: int, n_parents: int, seeds: Seeds
+    ) -> ParentSource: ...
 
     def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions."""
@@ -77,30 +93,7 @@ class _ByDistance(Pairing):
     def distances(
         self, rows: npt.ArrayLike, partners: npt.ArrayLike
     ) -> npt.NDArray[np.floating[Any]]:
-        """Return how far rows are from their partners, by the distance that is paired by.
-
-        Parameters
-        ----------
-        rows : array_like of shape (n_rows, n_features)
-            All rows.
-        partners : array_like of int, shape (n_rows,)
-            Number of each row's partner.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,)
-            Distances; of rows scaled into the ball where the pairing scales them.
-
-        Raises
-        ------
-        ValueError
-            If a row is zero and the metric is the cosine, or there is no norm to scale by.
-
-        Examples
-        --------
-        >>> Farthest(1.0, metric="euclidean").distances([[0.0], [3.0]], [1, 0])
-        array([3., 3.])
-        """
+        """Return how far rows are from their partners; scaled into the ball as for pairing."""
         X = as_points(type(self).__name__, np.asarray(rows))
         k = check_metric(self.metric, self.curvature)
         if k < 0:
@@ -138,38 +131,25 @@ class _ByDistance(Pairing):
             return even_source(rounds, outside, n_parents, seeds)
         # rows of a group side by side, so that what is no candidate is one range
         scores = self.scores(X if codes is None else X[outside.order])
-        exact = self.method == "exact" or (self.method == "auto" and len(X) <= EXACT_ROWS)
-        if exact or int(others.max()) <= REFERENCE_ROWS:
+        if self._is_exact(len(X)) or int(others.max()) <= REFERENCE_ROWS:
             return exact_source(scores, wanted, rounds, outside, n_samples, n_parents, seeds)
         return sketch_source(scores, wanted / others, rounds, outside, n_parents, seeds)
 
-    def _balanced_source(
-        self, X: npt.NDArray[np.floating[Any]], n_samples: int, n_parents: int, seeds: Seeds
-    ) -> ParentSource:
-        from vicinal.pairing._candidates import Assigned
+    def _is_exact(self, n_rows: int) -> bool:
+        return self.method == "exact" or (self.method == "auto" and n_rows <= EXACT_ROWS)
 
-        rounds = Rounds(len(X), n_samples, seeds)
-        share = self.wanted(len(X) - 1) / (len(X) - 1)
-        scores = self.scores(X)
-
-        def draw(_passes: int, rng: np.random.Generator) -> Maps:
-            return Assigned(scores, share, rounds, n_parents, rng)
-
-        return permuting_source(rounds, n_parents, seeds, draw)
-
-
-def _check_distance(pairing: _ByDistance) -> None:
-    """Check the parameters that pairings by distance share."""
-    k = check_metric(pairing.metric, pairing.curvature)
-    check_choice("method", pairing.method, METHODS)
-    if pairing.median_radius is not None:
+    def _check_distance(self) -> None:
+        k = check_metric(self.metric, self.curvature)
+        check_choice("method", self.method, METHODS)
+        if self.median_radius is None:
+            return
         check_number(
-            "median_radius", pairing.median_radius, low=0, high=1, open_low=True, open_high=True
+            "median_radius", self.median_radius, low=0, high=1, open_low=True, open_high=True
         )
         if k >= 0:
             raise ValueError(
                 "median_radius goes with a negative curvature only, got metric="
-                f"{pairing.metric!r} and curvature {pairing.curvature!r}. Leave it out."
+                f"{self.metric!r} and curvature {self.curvature!r}. Leave it out."
             )
 
 
@@ -178,7 +158,7 @@ def _share_of(tau: float, others: int) -> int:
 
 
 @dataclass(frozen=True)
-class Farthest(_ByDistance):
+class Farthest(ByDistance):
     """Partners drawn evenly among the farthest rows.
 
     Parameters
@@ -247,21 +227,10 @@ class Farthest(_ByDistance):
         check_number("tau", self.tau, low=0, high=1, open_low=True, hint=_TAU)
         if self.refresh is not None:
             check_count("refresh", self.refresh, hint="It counts epochs.")
-        _check_distance(self)
+        self._check_distance()
 
     def wanted(self, others: int) -> int:
-        """Return how many of ``others`` rows may be partners.
-
-        Parameters
-        ----------
-        others : int
-            Number of candidates.
-
-        Returns
-        -------
-        int
-            ``ceil(tau others)``.
-        """
+        """Return ``ceil(tau others)``, how many of ``others`` rows may be partners."""
         return _share_of(self.tau, others)
 
     def rank_error(self, n_rows: int, failure: float = 1e-6) -> float:
@@ -304,28 +273,37 @@ class Farthest(_ByDistance):
             )
         check_count("n_rows", n_rows)
         check_number("failure", failure, low=0, high=1, open_low=True)
-        exact = self.method == "exact" or (self.method == "auto" and n_rows <= EXACT_ROWS)
-        if exact or self.tau == 1 or n_rows - 1 <= REFERENCE_ROWS:
+        if self._is_exact(n_rows) or self.tau == 1 or n_rows - 1 <= REFERENCE_ROWS:
             return 0.0
         return rank_error(REFERENCE_ROWS, failure / n_rows)
+
+    def _balanced_source(
+        self, X: npt.NDArray[np.floating[Any]], n_samples: int, n_parents: int, seeds: Seeds
+    ) -> ParentSource:
+        from vicinal.pairing._candidates import assign
+
+        rounds = Rounds(len(X), n_samples, seeds)
+        share = self.wanted(len(X) - 1) / (len(X) - 1)
+        scores = self.scores(X)
+
+        def draw(_passes: int, rng: np.random.Generator) -> Maps:
+            return Tables([assign(scores, share, rounds, rng) for _ in range(1, n_parents)])
+
+        return permuting_source(rounds, n_parents, seeds, draw)
 
 
 _TAU = "It is a share of ranks: 0.1 draws among the tenth of the rows that are farthest."
 
 
 @dataclass(frozen=True)
-class Nearest(_ByDistance):
-    """Partners drawn evenly among the nearest rows, by any distance.
-
-    Rows in the middle are partners of many and rows at the edge of few, so no law keeps the
-    covariance; :class:`vicinal.Neighborhood` and :class:`vicinal.LocalPermutation` see to that.
+class Nearest(ByDistance):
+    """Partners drawn among the nearest rows: evenly, or so that every row is drawn equally often.
 
     Parameters
     ----------
     k : int, optional
-        Number of nearest other rows to draw from; fewer than there are rows. All pairs are
-        compared, in float32: in clusters that are thousands of times narrower than they are
-        apart, neighbors within a cluster are told apart badly.
+        Number of nearest other rows to draw from; all of them, with a warning, where there are
+        fewer.
     tau : float, optional
         In place of ``k``: share of the other rows, in (0, 1].
     metric : {"euclidean", "cosine", "hyperbolic", "stereographic"}, default "euclidean"
@@ -333,19 +311,40 @@ class Nearest(_ByDistance):
     curvature : float, default -1.0
         As for :class:`Farthest`.
     method : {"auto", "exact", "sketch"}, default "auto"
-        As for :class:`Farthest`; with ``k`` all pairs are compared whatever it says.
+        As for :class:`Farthest`; with ``k`` and without ``balanced`` all pairs are compared
+        whatever it says. With ``balanced`` "sketch" seeks neighbors within the leaves of a few
+        random trees.
     median_radius : float, optional
         As for :class:`Farthest`.
+    balanced : bool, default False
+        Whether neighbors are drawn with chances under which every row is drawn as often as every
+        other (to 1 %). Without it rows in the middle are partners of many and rows at the edge of
+        few, so no law keeps the covariance; with it partners, taken together, are distributed as
+        the data, and a preserving law keeps it. A row may now and then be its own partner.
+        Euclidean only.
 
     Warns
     -----
     UserWarning
-        As :class:`Farthest`.
+        Where ``k`` is more than the other rows; and as :class:`Farthest`.
+
+    Notes
+    -----
+    Distances are compared in float32: in clusters that are thousands of times narrower than they
+    are apart, neighbors within a cluster are told apart badly.
+
+    References
+    ----------
+    Sinkhorn and Knopp, "Concerning nonnegative matrices and doubly stochastic matrices", Pacific
+    Journal of Mathematics, 1967 (for ``balanced``).
 
     Examples
     --------
     >>> Nearest(k=1).pair([[0.0], [0.1], [0.8], [0.9]], random_state=0)
     array([1, 0, 3, 2], dtype=int32)
+    >>> partners = Nearest(k=1, balanced=True).pair([[0.0], [0.1], [5.0], [5.1]], random_state=0)
+    >>> (partners // 2).tolist()
+    [0, 0, 1, 1]
     """
 
     k: int | None = None
@@ -354,6 +353,7 @@ class Nearest(_ByDistance):
     curvature: float = -1.0
     method: str = "auto"
     median_radius: float | None = None
+    balanced: bool = False
     nearest = True
 
     def __post_init__(self) -> None:
@@ -364,92 +364,45 @@ class Nearest(_ByDistance):
             )
         if self.tau is not None:
             check_number("tau", self.tau, low=0, high=1, open_low=True)
-        _check_distance(self)
         if self.k is not None:
             check_count("k", self.k)
-            object.__setattr__(self, "method", "exact")
+        self._check_distance()
+        if self.balanced and self.metric != "euclidean":
+            raise ValueError(
+                f"balanced=True needs metric='euclidean', got {self.metric!r}. For the cosine "
+                "divide each row by its norm."
+            )
 
     def wanted(self, others: int) -> int:
-        """Return how many of ``others`` rows may be partners.
-
-        Parameters
-        ----------
-        others : int
-            Number of candidates.
-
-        Returns
-        -------
-        int
-            ``k``, or ``ceil(tau others)``.
-
-        Raises
-        ------
-        ValueError
-            If there are fewer than ``k``.
-        """
+        """Return ``k`` or ``ceil(tau others)``, how many of ``others`` rows may be partners."""
         if self.k is None:
             return _share_of(self.tau or 1.0, others)
         if self.k > others:
-            raise ValueError(
-                f"k must be at most {others}, the number of rows to choose from, got {self.k}. "
-                "Choose a smaller k, or a share of them with tau."
+            warnings.warn(
+                f"k={self.k} is more than the {others} row(s) to choose from; all of them are "
+                "used. Choose a smaller k, or a share of them with tau.",
+                UserWarning,
+                stacklevel=4,
             )
-        return self.k
+        return min(self.k, others)
 
+    def _is_exact(self, n_rows: int) -> bool:
+        return self.k is not None or super()._is_exact(n_rows)
 
-@dataclass(frozen=True, eq=False)
-class AcrossGroup(Pairing):
-    """Partners from other groups, any of them or as a pairing by distance says.
+    def _balanced_source(
+        self, X: npt.NDArray[np.floating[Any]], n_samples: int, n_parents: int, seeds: Seeds
+    ) -> ParentSource:
+        from vicinal.pairing.balance import FairNeighbors
 
-    Parameters
-    ----------
-    groups : array_like of shape (n_rows,)
-        Group of each row, for instance its class label: any sortable labels.
-    pairing : Farthest, Nearest or Random, optional
-        Chooses among the rows of other groups: with ``Farthest(0.1)`` the partner is drawn from
-        the tenth of them that is farthest. Left out, any of them.
+        exact_rows = {"auto": EXACT_ROWS, "exact": len(X), "sketch": 0}[self.method]
+        k, rng = self.wanted(len(X) - 1), seeds.generator(PlanKey.TREES)
+        near = FairNeighbors(nearest_rows(X, k, exact_rows=exact_rows, rng=rng))
+        rounds = Rounds(len(X), n_samples, seeds)
 
-    Raises
-    ------
-    ValueError
-        If all rows are of one group. Balanced pairings are refused: where a group holds more
-        than half of the rows, no permutation takes every row to another group.
+        def source(start: int, stop: int) -> IndexArray:
+            rng = seeds.generator(PlanKey.PARTNERS, start // CHUNK_ROWS)
+            parents = rounds.parents(start, stop, n_parents)
+            parents[:, 1:] = near.draw(parents[:, 0], n_parents - 1, rng)
+            return parents
 
-    Examples
-    --------
-    >>> AcrossGroup(["a", "b", "b"]).pair(3, random_state=0)[1:]
-    array([0, 0], dtype=int32)
-    """
-
-    groups: npt.ArrayLike
-    pairing: Pairing | None = None
-
-    def __post_init__(self) -> None:
-        if self.pairing is None or isinstance(self.pairing, Random):
-            return
-        if not isinstance(self.pairing, _ByDistance):
-            raise TypeError(
-                f"pairing must be a Farthest, a Nearest or a Random pairing, got {self.pairing!r}."
-            )
-        if self.pairing.balanced:
-            raise ValueError(
-                "balanced=True does not go with AcrossGroup: where a group holds more than half "
-                "of the rows, no permutation takes every row to another one. Leave it out."
-            )
-
-    def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
-        """Return the function that gives the parents of output positions."""
-        n_rows = count_rows(rows)
-        codes = group_codes(self.groups, n_rows)
-        if int(codes.max()) == 0:
-            raise ValueError(
-                f"groups must name at least two groups, got one for all {n_rows} rows: nobody "
-                "has a partner in another group."
-            )
-        if isinstance(self.pairing, _ByDistance):
-            X = as_points(type(self.pairing).__name__, rows)
-            return self.pairing.source_outside(X, codes, n_samples, n_parents, seeds)
-        from vicinal.pairing._candidates import Outside, even_source
-
-        rounds = Rounds(n_rows, n_samples, seeds)
-        return even_source(rounds, Outside(n_rows, codes), n_parents, seeds)
+        return source

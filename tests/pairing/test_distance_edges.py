@@ -63,13 +63,6 @@ def test_bad_rows(embeddings, drawn):
             Farthest(0.1, balanced=balanced).pair(20)
     Farthest(0.1).pair(zero, random_state=0)  # the origin of the ball is a point like others
     Farthest(0.1, "euclidean").pair(np.zeros((5, 2)), random_state=0)
-    with pytest.raises(ValueError, match="k must be at most 19"):
-        Nearest(k=20).pair(X)
-    assert sorted(set(drawn(Nearest(k=19), X, 100)[:, 0])) == list(range(1, 20))
-    with pytest.raises(ValueError, match=r"Among the 10 rows of one group: k must be at most 9"):
-        WithinGroup(np.arange(20) % 2, Nearest(k=10)).pair(X)
-    with pytest.raises(ValueError, match="k must be at most 10"):
-        AcrossGroup(np.arange(20) % 2, Nearest(k=11)).pair(X)
     for wrapper in (WithinGroup, AcrossGroup):
         with pytest.raises(ValueError, match="one label for each of the 20 rows"):
             wrapper(np.arange(19), Farthest(0.1)).pair(X)
@@ -163,3 +156,21 @@ def test_a_small_minority_is_sketched():
 def test_a_balanced_pairing_has_no_bound():
     with pytest.raises(ValueError, match="balanced"):
         Farthest(0.1, balanced=True).rank_error(100)
+
+
+def test_more_neighbors_than_rows_are_all_of_them_with_a_warning(drawn):
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    groups = np.arange(20) % 2
+    for balanced in (False, True):
+        with pytest.warns(UserWarning, match=r"k=20 is more than the 19 row\(s\).*smaller k"):
+            found = drawn(Nearest(k=20, balanced=balanced), X, 100)
+        assert set(found[:, 0]) - {0} == set(range(1, 20))
+        with pytest.warns(UserWarning, match="k=10 is more than the 9 row"):
+            found = drawn(WithinGroup(groups, Nearest(k=10, balanced=balanced)), X, 100)
+        assert set(found[:, 0]) - {0} == set(range(2, 20, 2))
+    with pytest.warns(UserWarning, match="k=11 is more than the 10 row"):
+        found = drawn(AcrossGroup(groups, Nearest(k=11)), X, 100)
+    assert set(found[:, 0]) == set(range(1, 20, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert set(drawn(Nearest(k=19), X, 100)[:, 0]) == set(range(1, 20))

@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_count
+from vicinal._compiled import GOLDEN, mix64
 from vicinal._points import safe_unit
 from vicinal._random import RandomState, Seeds
 from vicinal.geometry import EDGE, ball_scale, check_metric, scaled_curvature, warn_equal_norms
+from vicinal.pairing import Farthest, Nearest
 from vicinal.pairing._candidates import REFERENCE_ROWS
 from vicinal.pairing._ranks import _pick
-from vicinal.pairing._rounds import as_points
-from vicinal.pairing.distant import Farthest, Nearest
+from vicinal.pairing.base import as_points
 
 __all__ = ["Reference", "pair_with_reference", "reference_rows"]
 
@@ -166,13 +167,11 @@ def pair_with_reference(
 
 
 def _words(numbers: npt.NDArray[np.int64], random_state: RandomState) -> npt.NDArray[np.uint64]:
-    """Return a random word for each row number (the output function of splitmix64)."""
+    """Return a random word for each row number."""
     root = Seeds(random_state).generator(_WORD).integers(0, 2**64, dtype=np.uint64)
     with np.errstate(over="ignore"):
-        z = root + numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return np.asarray(z ^ (z >> np.uint64(31)), np.uint64)
+        counters = root + numbers.astype(np.uint64) * np.uint64(GOLDEN)
+    return np.asarray(mix64(counters), np.uint64)
 
 
 class _Space:

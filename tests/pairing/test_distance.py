@@ -19,7 +19,6 @@ from vicinal import (
     EpBeta,
     Farthest,
     Nearest,
-    Neighborhood,
     Permutation,
     Random,
     Uniform,
@@ -438,7 +437,7 @@ def test_within_groups_by_distance(embeddings, drawn):
             assert ranks_of(X[rows], inside).max() < math.ceil(0.1 * 49)
 
 
-@pytest.mark.parametrize("pairing", [Random(), Permutation(), Neighborhood(3)])
+@pytest.mark.parametrize("pairing", [Random(), Permutation(), Nearest(3, balanced=True)])
 def test_within_groups_takes_any_pairing(pairing, embeddings):
     X = embeddings(90, seed=21)
     groups = np.arange(90) % 3

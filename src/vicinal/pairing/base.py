@@ -1,0 +1,387 @@
+"""The base class of pairings, and what its subclasses share: passes over the rows.
+
+A *pass* visits every row once as left parent. Complete passes go in order; the last incomplete
+one takes a random subset.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import lru_cache
+from threading import Lock
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._checks import check_count
+from vicinal._points import plain, which_rows
+from vicinal._random import CHUNK_ROWS, PlanKey, RandomState, Seeds
+from vicinal.geometry import rowwise_distance
+
+__all__ = [
+    "TWO_LEVEL_ROWS",
+    "IndexArray",
+    "Maps",
+    "Pairing",
+    "ParentSource",
+    "Rounds",
+    "Rows",
+    "Tables",
+    "as_points",
+    "count_rows",
+    "permuting_source",
+    "tabled_source",
+]
+
+IndexArray = npt.NDArray[np.integer[Any]]
+Rows: TypeAlias = int | npt.NDArray[Any]
+
+#: Called with output positions ``start`` and ``stop`` inside one chunk; returns the row numbers
+#: of all parents, shape (stop - start, n_parents), left parent first. Chunks may be asked for in
+#: any order and from several threads.
+ParentSource: TypeAlias = Callable[[int, int], IndexArray]
+
+#: From this many rows on a permutation is drawn in two levels, blocks and rows within blocks.
+TWO_LEVEL_ROWS = 1 << 18
+
+
+class Pairing:
+    """Who mixes with whom: the base class of all pairings.
+
+    A pairing of your own is one method, :meth:`partners`. It goes wherever a pairing is asked
+    for: :func:`vicinal.make_plan`, :class:`vicinal.WithinGroup`, the estimators of
+    :mod:`vicinal.learn`, training and texts.
+
+    Attributes
+    ----------
+    needs_points : bool
+        Whether :meth:`partners` reads the rows, not their number alone. A subclass that does
+        sets ``needs_points = True``.
+    grouped : bool
+        Whether the pairing holds labels of given rows, so that it fits those rows alone.
+    refresh : int or None
+        In training: embed the rows anew after so many epochs; None leaves it to
+        :attr:`vicinal.nn.MixupConfig.refresh`.
+
+    Examples
+    --------
+    Rows that follow one another, as in a time series:
+
+    >>> class NextRow(Pairing):
+    ...     def partners(self, rows, rng):
+    ...         return (np.arange(rows) + 1) % rows
+    >>> NextRow().pair(4)
+    array([1, 2, 3, 0], dtype=int32)
+
+    A row with about the same first column:
+
+    >>> class SimilarAge(Pairing):
+    ...     needs_points = True
+    ...
+    ...     def partners(self, rows, rng):
+    ...         order = np.argsort(rows[:, 0])
+    ...         partner = np.empty(len(rows), int)
+    ...         partner[order] = np.roll(order, 1)
+    ...         return partner
+    >>> SimilarAge().pair([[30.0], [60.0], [31.0], [58.0]])
+    array([1, 3, 0, 2], dtype=int32)
+    """
+
+    @property
+    def needs_points(self) -> bool:
+        """Whether the pairing reads the rows, not their number alone."""
+        return False
+
+    @property
+    def grouped(self) -> bool:
+        """Whether the pairing holds labels of given rows."""
+        return False
+
+    @property
+    def refresh(self) -> int | None:
+        """In training: embed the rows anew after so many epochs."""
+        return None
+
+    def partners(self, rows: Rows, rng: np.random.Generator) -> npt.ArrayLike:
+        """Draw one partner for every row; called once for each pass and each further parent.
+
+        Parameters
+        ----------
+        rows : int or ndarray of shape (n_rows, n_features)
+            Number of rows; with ``needs_points`` the rows, finite floats.
+        rng : numpy.random.Generator
+            Where random numbers come from. Other sources would break the seeds.
+
+        Returns
+        -------
+        array_like of int, shape (n_rows,)
+            Row numbers from 0.
+
+        Raises
+        ------
+        NotImplementedError
+            If a subclass has neither this method nor :meth:`source`.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no method partners(rows, rng) that returns one partner "
+            "for each row. Write it, see vicinal.Pairing."
+        )
+
+    def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
+        """Return the function that gives the parents of output positions.
+
+        Pairings that draw chunk by chunk, or all passes at once, have this method in place of
+        :meth:`partners`.
+
+        Parameters
+        ----------
+        rows : int or ndarray of shape (n_rows, n_features)
+            Number of rows, or the rows.
+        n_samples : int
+            Length of the plan.
+        n_parents : int
+            Parents of a mixed row.
+        seeds : Seeds
+            Where random numbers come from.
+
+        Returns
+        -------
+        callable
+            ``source(start, stop)`` returns row numbers of shape (stop - start, n_parents).
+        """
+        data = as_points(type(self).__name__, rows) if self.needs_points else count_rows(rows)
+        rounds = Rounds(count_rows(rows), n_samples, seeds)
+
+        def draw(_passes: int, rng: np.random.Generator) -> Maps:
+            drawn = (self.partners(data, rng) for _ in range(1, n_parents))
+            return Tables([self._checked(one, rounds) for one in drawn])
+
+        return permuting_source(rounds, n_parents, seeds, draw)
+
+    def pair(self, rows: int | npt.ArrayLike, random_state: RandomState = None) -> IndexArray:
+        """Return one partner for every row.
+
+        Parameters
+        ----------
+        rows : int or array_like of shape (n_rows, n_features)
+            Number of rows, or the rows for a pairing that needs them.
+        random_state : int, numpy.random.Generator or None
+            Seed.
+
+        Returns
+        -------
+        ndarray of int, shape (n_rows,)
+            Row numbers.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the rows are not what the pairing needs.
+        """
+        data: Rows = int(rows) if isinstance(rows, (int, np.integer)) else _as_array(rows)
+        n_rows = check_count("rows", count_rows(data))
+        source = self.source(data, n_rows, 2, Seeds(random_state))
+        starts = range(0, n_rows, CHUNK_ROWS)
+        return np.concatenate([source(at, min(at + CHUNK_ROWS, n_rows))[:, 1] for at in starts])
+
+    def distances(
+        self, rows: npt.ArrayLike, partners: npt.ArrayLike
+    ) -> npt.NDArray[np.floating[Any]]:
+        """Return how far rows are from their partners, by the distance that is paired by.
+
+        Parameters
+        ----------
+        rows : array_like of shape (n_rows, n_features)
+            All rows.
+        partners : array_like of int, shape (n_rows,)
+            Number of each row's partner.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Distances; Euclidean unless the pairing has a distance of its own.
+
+        Raises
+        ------
+        ValueError
+            If rows are not finite, or the distance is not defined for one of them.
+
+        Examples
+        --------
+        >>> from vicinal import Permutation
+        >>> Permutation().distances([[0.0], [3.0]], [1, 0])
+        array([3., 3.])
+        """
+        X = as_points(type(self).__name__, np.asarray(rows))
+        found: npt.NDArray[np.floating[Any]] = rowwise_distance(X, X[np.asarray(partners)])
+        return found
+
+    def take(self, rows: IndexArray) -> Pairing:
+        """Return the pairing for some of the rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n,)
+            Numbers of the rows that are left, among those that a grouped pairing has labels of.
+
+        Returns
+        -------
+        Pairing
+            The same, with the labels of these rows where it is grouped.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer labels than rows.
+        """
+        return self
+
+    def _checked(self, drawn: npt.ArrayLike, rounds: Rounds) -> IndexArray:
+        partners, name = np.asarray(drawn), type(self).__name__
+        if partners.shape != (rounds.n_rows,) or partners.dtype.kind not in "iu":
+            raise ValueError(
+                f"{name}.partners must return one row number for each of the {rounds.n_rows} "
+                f"rows, got {partners.dtype} of shape {partners.shape}."
+            )
+        if int(partners.min()) < 0 or int(partners.max()) >= rounds.n_rows:
+            raise ValueError(
+                f"{name}.partners must return numbers from 0 to {rounds.n_rows - 1}, got "
+                f"{partners.min()} to {partners.max()}."
+            )
+        return partners.astype(rounds.index)
+
+
+def _as_array(rows: npt.ArrayLike) -> npt.NDArray[Any]:
+    if type(rows).__module__.startswith("torch"):
+        return plain(rows)
+    try:
+        return np.asarray(rows)
+    except ValueError:
+        raise ValueError("rows must all have the same number of features.") from None
+
+
+def count_rows(rows: Rows) -> int:
+    """Return the number of rows, given as such or as an array."""
+    return rows if isinstance(rows, int) else len(rows)
+
+
+class Rounds:
+    """Left rows of output positions, and the pass that each belongs to."""
+
+    def __init__(self, n_rows: int, n_samples: int, seeds: Seeds) -> None:
+        self.n_rows = n_rows
+        self.index = np.dtype(np.int32 if n_rows < 2**31 else np.int64)
+        self._complete = n_samples - n_samples % n_rows
+        rng = seeds.generator(PlanKey.LAST_PASS)
+        last = rng.choice(n_rows, n_samples - self._complete, replace=False, shuffle=False)
+        self._last = np.sort(last).astype(self.index)
+
+    def left(self, start: int, stop: int) -> IndexArray:
+        """Return left rows of output positions."""
+        if start >= self._complete:
+            return self._last[start - self._complete : stop - self._complete]
+        row = start % self.n_rows
+        rows = np.arange(row, row + stop - start)
+        if row + stop - start > self.n_rows:
+            rows %= self.n_rows
+        rows = rows.astype(self.index)
+        if stop > self._complete:
+            rows[self._complete - start :] = self._last[: stop - self._complete]
+        return rows
+
+    def parents(self, start: int, stop: int, n_parents: int) -> IndexArray:
+        """Return room for parents, shape (stop - start, n_parents), the left ones filled in."""
+        parents = np.empty((stop - start, n_parents), self.index, order="F")
+        parents[:, 0] = self.left(start, stop)
+        return parents
+
+
+class Maps(ABC):
+    """Partner maps of a few passes in a row."""
+
+    @abstractmethod
+    def partners(self, turn: int, rows: IndexArray, number: int) -> IndexArray:
+        """Return partner ``number`` (from 1) of rows in pass ``turn`` of these passes."""
+
+
+class Tables(Maps):
+    """One pass, with a table of the partner of every row for each further parent."""
+
+    def __init__(self, tables: list[IndexArray]) -> None:
+        self._tables = tables
+
+    def partners(self, turn: int, rows: IndexArray, number: int) -> IndexArray:
+        """Look the partners up."""
+        return self._tables[number - 1][rows]
+
+
+def permuting_source(
+    rounds: Rounds,
+    n_parents: int,
+    seeds: Seeds,
+    draw: Callable[[int, np.random.Generator], Maps],
+    together: int = 1,
+) -> ParentSource:
+    """Join passes to a source; the maps of ``together`` passes are drawn at once."""
+    n_rows = rounds.n_rows
+    lock = Lock()
+
+    @lru_cache(maxsize=2 if n_rows > TWO_LEVEL_ROWS else 8)
+    def drawn(number: int) -> Maps:
+        return draw(together, seeds.generator(PlanKey.PARTNERS, number))
+
+    def source(start: int, stop: int) -> IndexArray:
+        parents = rounds.parents(start, stop, n_parents)
+        for number in range(start // n_rows, (stop - 1) // n_rows + 1):
+            begin, end = max(number * n_rows, start), min((number + 1) * n_rows, stop)
+            here = slice(begin - start, end - start)
+            with lock:
+                maps = drawn(number // together)
+            for partner in range(1, n_parents):
+                parents[here, partner] = maps.partners(number % together, parents[here, 0], partner)
+        return parents
+
+    return source
+
+
+def tabled_source(rounds: Rounds, table: IndexArray) -> ParentSource:
+    """Look partners up in a table of shape (n_passes, n_rows, n_parents - 1)."""
+    n_parents = table.shape[2] + 1
+
+    def source(start: int, stop: int) -> IndexArray:
+        parents = rounds.parents(start, stop, n_parents)
+        turn = np.arange(start, stop) // rounds.n_rows
+        parents[:, 1:] = table[turn, parents[:, 0]]
+        return parents
+
+    return source
+
+
+def as_points(name: str, rows: Rows) -> npt.NDArray[np.floating[Any]]:
+    """Return the rows as a finite float matrix, or say that this pairing needs one."""
+    if isinstance(rows, int):
+        raise ValueError(
+            f"{name} looks at the rows: pass an array of shape (n_rows, n_features), "
+            f"got only their number {rows}."
+        )
+    if rows.dtype.kind not in "fiubO":
+        raise TypeError(
+            f"{name} looks at the rows, which must be numbers, got dtype {rows.dtype}. Embed texts "
+            "and encode categories first."
+        )
+    try:
+        X = np.asarray(rows, dtype=None if rows.dtype in (np.float32, np.float64) else np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name} looks at the rows, which must be real numbers, all of one width ({error})."
+        ) from None
+    if X.ndim != 2 or X.shape[1] == 0:
+        raise ValueError(f"{name} needs an array of shape (n_rows, n_features), got {X.shape}.")
+    if not np.isfinite(X).all():
+        raise ValueError(
+            f"{name} needs finite numbers, got NaN or infinity in {which_rows(~np.isfinite(X))}. "
+            "Fill them first."
+        )
+    return X

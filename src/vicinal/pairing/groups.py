@@ -1,0 +1,210 @@
+"""Partners of the same group, and of other groups."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._random import CHUNK_ROWS, PlanKey, Seeds
+from vicinal.pairing.base import (
+    IndexArray,
+    Pairing,
+    ParentSource,
+    Rounds,
+    Rows,
+    as_points,
+    count_rows,
+    tabled_source,
+)
+from vicinal.pairing.distance import ByDistance
+from vicinal.pairing.permutation import Random, grouped_source
+
+__all__ = ["AcrossGroup", "WithinGroup", "compact_codes"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Grouped(Pairing):
+    """Labels of the rows, and a pairing that chooses among the rows they leave."""
+
+    groups: npt.ArrayLike
+    pairing: Pairing | None = None
+    grouped = True
+
+    @property
+    def needs_points(self) -> bool:
+        """Whether the pairing within reads the rows."""
+        return self.pairing is not None and self.pairing.needs_points
+
+    @property
+    def refresh(self) -> int | None:
+        """That of the pairing within."""
+        return None if self.pairing is None else self.pairing.refresh
+
+    def distances(
+        self, rows: npt.ArrayLike, partners: npt.ArrayLike
+    ) -> npt.NDArray[np.floating[Any]]:
+        inner = super() if self.pairing is None else self.pairing
+        return inner.distances(rows, partners)
+
+    def take(self, rows: IndexArray) -> Pairing:
+        labels = np.asarray(self.groups)
+        if labels.ndim != 1 or len(labels) <= rows.max(initial=-1):
+            raise ValueError(
+                f"groups must have one label for each row, got shape {labels.shape} and row "
+                f"{rows.max()}."
+            )
+        return replace(self, groups=labels[rows])
+
+    def _codes(self, n_rows: int) -> IndexArray:
+        labels = np.asarray(self.groups)
+        if labels.shape != (n_rows,):
+            raise ValueError(
+                f"groups must have one label for each of the {n_rows} rows, got shape "
+                f"{labels.shape}."
+            )
+        return compact_codes(labels)
+
+
+@dataclass(frozen=True, eq=False)
+class WithinGroup(_Grouped):
+    """Partners from the same group: a random permutation of each group, or as a pairing says.
+
+    Conditional on the group, mean and covariance are kept as they are without groups over all
+    rows. Partners of one row are distinct where its group is large enough.
+
+    Parameters
+    ----------
+    groups : array_like of shape (n_rows,)
+        Group of each row: any sortable labels.
+    pairing : Pairing, optional
+        Chooses among the rows of a group as if there were no others, for instance
+        ``Farthest(0.1)``. Its partners are drawn for the whole plan at once.
+
+    Warns
+    -----
+    UserWarning
+        Where a group has one row: it can only be mixed with itself, that is, copied.
+
+    Examples
+    --------
+    >>> WithinGroup(["a", "b", "a", "b"]).pair(4, random_state=0)
+    array([2, 3, 0, 1], dtype=int32)
+    """
+
+    def __post_init__(self) -> None:
+        if self.pairing is not None and not isinstance(self.pairing, Pairing):
+            raise TypeError(
+                f"pairing must be a Pairing such as vicinal.Random(), got {self.pairing!r}."
+            )
+
+    def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
+        """Return the function that gives the parents of output positions."""
+        codes = self._codes(count_rows(rows))
+        alone = int((np.bincount(codes) == 1).sum())
+        if alone:
+            warnings.warn(
+                f"{alone} group(s) have a single row, which can only be copied. Merge rare "
+                "groups, or group by fewer columns.",
+                UserWarning,
+                stacklevel=3,
+            )
+        if self.pairing is None:
+            return grouped_source(codes, n_samples, n_parents, seeds)
+        return _inner_source(self.pairing, rows, codes, n_samples, n_parents, seeds)
+
+
+def _inner_source(
+    pairing: Pairing, rows: Rows, codes: IndexArray, n_samples: int, n_parents: int, seeds: Seeds
+) -> ParentSource:
+    """Let a pairing choose within each group, for all passes at once."""
+    rounds = Rounds(len(codes), n_samples, seeds)
+    passes = -(-n_samples // len(codes))
+    table = np.empty((passes, len(codes), n_parents - 1), rounds.index)
+    order = np.argsort(codes, kind="stable").astype(rounds.index)
+    for group, members in enumerate(np.split(order, np.cumsum(np.bincount(codes))[:-1])):
+        if len(members) == 1:
+            table[:, members] = members[0]
+            continue
+        total = passes * len(members)
+        inside: Rows = len(members) if isinstance(rows, int) else rows[members]
+        own = Seeds(seeds.generator(PlanKey.GROUPS, group))
+        try:
+            source = pairing.take(members).source(inside, total, n_parents, own)
+        except ValueError as error:
+            raise ValueError(f"Among the {len(members)} rows of one group: {error}") from error
+        starts = range(0, total, CHUNK_ROWS)
+        drawn = [source(at, min(at + CHUNK_ROWS, total))[:, 1:] for at in starts]
+        table[:, members] = members[np.concatenate(drawn)].reshape(passes, len(members), -1)
+    return tabled_source(rounds, table)
+
+
+@dataclass(frozen=True, eq=False)
+class AcrossGroup(_Grouped):
+    """Partners from other groups, any of them or as a pairing by distance says.
+
+    Parameters
+    ----------
+    groups : array_like of shape (n_rows,)
+        Group of each row, for instance its class label: any sortable labels.
+    pairing : Farthest, Nearest or Random, optional
+        Chooses among the rows of other groups: with ``Farthest(0.1)`` the partner is drawn from
+        the tenth of them that is farthest. Left out, any of them.
+
+    Raises
+    ------
+    ValueError
+        If all rows are of one group. Balanced pairings are refused: where a group holds more
+        than half of the rows, no permutation takes every row to another group.
+
+    Examples
+    --------
+    >>> AcrossGroup(["a", "b", "b"]).pair(3, random_state=0)[1:]
+    array([0, 0], dtype=int32)
+    """
+
+    def __post_init__(self) -> None:
+        if self.pairing is None or isinstance(self.pairing, Random):
+            return
+        if not isinstance(self.pairing, ByDistance):
+            raise TypeError(
+                f"pairing must be a Farthest, a Nearest or a Random pairing, got {self.pairing!r}."
+            )
+        if self.pairing.balanced:
+            raise ValueError(
+                "balanced=True does not go with AcrossGroup: where a group holds more than half "
+                "of the rows, no permutation takes every row to another one. Leave it out."
+            )
+
+    def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
+        """Return the function that gives the parents of output positions."""
+        n_rows = count_rows(rows)
+        codes = self._codes(n_rows)
+        if int(codes.max()) == 0:
+            raise ValueError(
+                f"groups must name at least two groups, got one for all {n_rows} rows: no row "
+                "has a partner in another group."
+            )
+        if isinstance(self.pairing, ByDistance):
+            X = as_points(type(self.pairing).__name__, rows)
+            return self.pairing.source_outside(X, codes, n_samples, n_parents, seeds)
+        from vicinal.pairing._candidates import Outside, even_source
+
+        rounds = Rounds(n_rows, n_samples, seeds)
+        return even_source(rounds, Outside(n_rows, codes), n_parents, seeds)
+
+
+def compact_codes(labels: npt.NDArray[Any]) -> IndexArray:
+    """Return codes of the distinct labels from 0, in the narrowest type: it sorts fastest."""
+    try:
+        distinct, codes = np.unique(labels, return_inverse=True)
+    except TypeError:
+        kinds = sorted({type(label).__name__ for label in labels})
+        raise TypeError(
+            f"groups must hold labels that can be sorted, got a mixture of {', '.join(kinds)}. "
+            "Turn them into strings, or give missing ones a label of their own."
+        ) from None
+    return codes.astype(np.min_scalar_type(max(len(distinct) - 1, 0)))

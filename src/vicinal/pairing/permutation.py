@@ -1,0 +1,183 @@
+"""Partners drawn from all rows: independently, or as permutations of rows or of places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vicinal._checks import check_count
+from vicinal._random import CHUNK_ROWS, PlanKey, Seeds
+from vicinal.pairing.base import (
+    TWO_LEVEL_ROWS,
+    IndexArray,
+    Maps,
+    Pairing,
+    ParentSource,
+    Rounds,
+    Rows,
+    as_points,
+    count_rows,
+    permuting_source,
+)
+from vicinal.pairing.neighbors import kd_leaves
+
+__all__ = ["LocalPermutation", "Permutation", "Random", "grouped_source"]
+
+#: Partner maps of small tables are drawn for as many passes at once as make this many rows.
+ROUND_ROWS = 4096
+BLOCK_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Random(Pairing):
+    """Partners drawn independently and uniformly from all rows.
+
+    Examples
+    --------
+    >>> Random().pair(5, random_state=0).shape
+    (5,)
+    """
+
+    def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
+        """Return the function that gives the parents of output positions."""
+        rounds = Rounds(count_rows(rows), n_samples, seeds)
+
+        def source(start: int, stop: int) -> IndexArray:
+            rng = seeds.generator(PlanKey.PARTNERS, start // CHUNK_ROWS)
+            parents = rounds.parents(start, stop, n_parents)
+            for partner in range(1, n_parents):
+                parents[:, partner] = rng.integers(
+                    0, rounds.n_rows, stop - start, dtype=rounds.index
+                )
+            return parents
+
+        return source
+
+
+@dataclass(frozen=True)
+class Permutation(Pairing):
+    """Partners are a random permutation of the rows, a new one for each pass.
+
+    Every row is a partner as often as it is a left parent, so the partners, taken together, are
+    distributed exactly as the data.
+
+    Parameters
+    ----------
+    blocks : bool, optional
+        Whether to draw the permutation in two levels: blocks of 64 neighboring rows, then rows
+        within each block, then a random offset. A processor fetches such partners several times
+        faster. The partner of a row is still uniform over all rows, but the 64 rows of a block
+        share a partner block, so on data sorted by some column the cross moments of pairs vary as
+        if there were 64 times fewer pairs. Left out, it is used from 262,144 rows on.
+
+    Examples
+    --------
+    >>> sorted(Permutation().pair(5, random_state=0).tolist())
+    [0, 1, 2, 3, 4]
+    """
+
+    blocks: bool | None = None
+
+    def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
+        """Return the function that gives the parents of output positions."""
+        n_rows = count_rows(rows)
+        large = n_rows >= TWO_LEVEL_ROWS if self.blocks is None else self.blocks
+        if not (large and n_rows >= 2 * BLOCK_ROWS):
+            return grouped_source(np.zeros(n_rows, np.uint8), n_samples, n_parents, seeds)
+        rounds = Rounds(n_rows, n_samples, seeds)
+
+        def draw(_passes: int, rng: np.random.Generator) -> Maps:
+            return _Blocks(rounds, n_parents, rng)
+
+        return permuting_source(rounds, n_parents, seeds, draw)
+
+
+@dataclass(frozen=True)
+class LocalPermutation(Pairing):
+    """Partners from the same k-d tree leaf, a random permutation of each leaf.
+
+    Mean and covariance are kept as with :class:`Permutation`; shapes with bends and several modes
+    survive too, and mixed rows stay near their parents.
+
+    Parameters
+    ----------
+    leaf_rows : int, default 64
+        Most rows in a leaf. Fewer is more local.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> sorted(LocalPermutation(8).pair(X, random_state=0)) == list(range(100))
+    True
+    """
+
+    leaf_rows: int = 64
+    needs_points = True
+
+    def __post_init__(self) -> None:
+        check_count("leaf_rows", self.leaf_rows, low=3, hint="A leaf of one row only copies it.")
+
+    def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
+        """Return the function that gives the parents of output positions."""
+        X = as_points("LocalPermutation", rows)
+        codes = kd_leaves(X, self.leaf_rows, seeds.generator(PlanKey.TREES))
+        return grouped_source(codes, n_samples, n_parents, seeds)
+
+
+def grouped_source(codes: IndexArray, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
+    """Permute rows within groups, given as codes from 0."""
+    rounds = Rounds(len(codes), n_samples, seeds)
+    order = np.argsort(codes, kind="stable").astype(rounds.index)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(codes))])
+
+    def draw(passes: int, rng: np.random.Generator) -> Maps:
+        return _Cycles(order, starts, passes, rng)
+
+    together = max(1, ROUND_ROWS // len(codes))
+    return permuting_source(rounds, n_parents, seeds, draw, together)
+
+
+class _Cycles(Maps):
+    """The rows of each group form one random cycle; partner p is p links away."""
+
+    def __init__(self, order: IndexArray, starts: IndexArray, passes: int, rng: Any) -> None:
+        from vicinal.pairing._permute import link_cycles
+
+        self._following = np.empty((passes, len(order)), order.dtype)
+        link_cycles(order, starts, rng.random((passes, len(order))), self._following)
+
+    def partners(self, turn: int, rows: IndexArray, number: int) -> IndexArray:
+        for _ in range(number):
+            rows = self._following[turn].take(rows)
+        return rows
+
+
+class _Blocks(Maps):
+    """Permute blocks of rows, and rows within blocks, and turn the whole by a random offset.
+
+    The offset alone makes the partner of a row uniform; the levels take apart what it leaves.
+    """
+
+    def __init__(self, rounds: Rounds, n_parents: int, rng: np.random.Generator) -> None:
+        n_rows = rounds.n_rows
+        n_blocks = n_rows // BLOCK_ROWS  # rows behind the last complete block stay where they are
+        self._n_rows = n_rows
+        self._maps = [
+            (
+                rng.permutation(n_blocks).astype(rounds.index),
+                # row i of a block goes to row step * i + shift modulo 64: odd steps permute
+                rng.integers(0, BLOCK_ROWS // 2, n_blocks, dtype=np.uint8) * 2 + 1,
+                rng.integers(0, BLOCK_ROWS, n_blocks, dtype=np.uint8),
+                int(rng.integers(n_rows)),
+            )
+            for _ in range(1, n_parents)
+        ]
+
+    def partners(self, turn: int, rows: IndexArray, number: int) -> IndexArray:
+        from vicinal.pairing._permute import move_blocks
+
+        partners = np.empty_like(rows)
+        move_blocks(rows, partners, *self._maps[number - 1], self._n_rows)
+        return partners
