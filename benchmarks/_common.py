@@ -261,17 +261,18 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def write(name: str, text: str, data: dict[str, Any]) -> None:
-    """Write a result under ``benchmarks/results`` as Markdown and JSON."""
+def write(name: str, text: str, kept: dict[str, Any] | None = None) -> None:
+    """Write a table under ``benchmarks/results``, and as JSON what a later run goes on from."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text + "\n", encoding="utf-8")
-    (RESULTS / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    if kept is not None:
+        (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
-def publish(name: str, text: str, data: dict[str, Any]) -> None:
-    """Print a result, and write it."""
+def publish(name: str, text: str) -> None:
+    """Print a table, and write it."""
     print(text)
-    write(name, text, data)
+    write(name, text)
 
 
 def parser(doc: str, sets: Sequence[str] | None = None) -> argparse.ArgumentParser:

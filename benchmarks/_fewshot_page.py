@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType
@@ -27,6 +25,7 @@ from _fewshot import (
     data,
     settings_of,
 )
+from _jobs import read_lines
 from _texts import hash_of, load, points, signed
 from vicinal.text.classifier.comparison import holm, mean_interval, paired_p
 
@@ -40,11 +39,7 @@ def gather(path: Path, grid: str) -> tuple[Found, str]:
 
     Of runs with several weights, those of the weights that ran last.
     """
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        with suppress(json.JSONDecodeError):  # cut short
-            lines.append(json.loads(line))
-    lines = [one for one in lines if one["grid"] == grid and one["part"] == "test"]
+    lines = [one for one in read_lines(path) if one["grid"] == grid and one["part"] == "test"]
     weights = next((one["weights"] for one in reversed(lines) if one["weights"]), "")
     found: Found = defaultdict(dict)
     for one in lines:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import gzip
 import json
 import multiprocessing
 import os
@@ -20,16 +21,29 @@ from _common import peak_memory
 Record = dict[str, Any]
 
 
+def _open(path: Path, mode: str) -> Any:
+    return (gzip.open if path.suffix == ".gz" else open)(path, mode, encoding="utf-8")
+
+
+def read_lines(path: Path) -> list[Record]:
+    """Return the records of a file of JSON lines, also compressed; none where it is not there."""
+    found: list[Record] = []
+    if path.exists():
+        with _open(path, "rt") as file:
+            for line in file:
+                with suppress(json.JSONDecodeError):  # a line that was cut short
+                    found.append(json.loads(line))
+    return found
+
+
 class Store:
-    """Records in a file of JSON lines; the last one of a key counts."""
+    """Records in a file of JSON lines (.gz too); the last one of a key counts."""
 
     def __init__(self, path: Path, keys: Sequence[str]) -> None:
         self._path, self._keys = path, tuple(keys)
         self._records: dict[tuple[Any, ...], Record] = {}
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                with suppress(json.JSONDecodeError):  # a line that was cut short
-                    self._keep(json.loads(line))
+        for record in read_lines(path):
+            self._keep(record)
 
     def _key(self, record: Record) -> tuple[Any, ...]:
         return tuple(record[key] for key in self._keys)
@@ -45,7 +59,7 @@ class Store:
         """Keep a record, here and in the file."""
         self._keep(record)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
+        with _open(self._path, "at") as file:
             file.write(json.dumps(record) + "\n")
 
 

@@ -2,7 +2,7 @@
 
 Run with ``python benchmarks/dmix_table1.py --seeds 5 --budget-minutes 75``. Each run trains on a
 few hundred texts that its seed draws, and is measured by macro-F1 on test rows that are the same
-for all. Every run is a line of ``benchmarks/results/dmix_table1.jsonl``; started again, the
+for all. Every run is a line of ``benchmarks/results/dmix_table1.jsonl.gz``; started again, the
 script goes on where it ended, and ``--render`` writes the table from the lines there are. Runs go
 seed by seed, so that what there is of a table is balanced.
 
@@ -33,7 +33,7 @@ import numpy as np
 
 import _texts
 from _common import machine, markdown
-from _jobs import Store, prepare
+from _jobs import Store, prepare, read_lines
 from _jobs import run as run_jobs
 from _texts import METHODS, REFERENCE, RESULTS, SETS, Record
 from vicinal.text.classifier.comparison import holm, mean_interval, paired_p
@@ -138,13 +138,7 @@ def select(store: Store, budget: Budget) -> None:
 def gather(store_path: Path) -> dict[str, dict[str, dict[int, Record]]]:
     """Return runs on test rows with the settings of now, by set, method and seed."""
     found: dict[str, dict[str, dict[int, Record]]] = defaultdict(lambda: defaultdict(dict))
-    if not store_path.exists():
-        return found
-    for line in store_path.read_text(encoding="utf-8").splitlines():
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            continue  # cut short
+    for record in read_lines(store_path):
         name, method = record["set"], record["method"]
         if name not in SETS or method not in METHODS | REFERENCE or record["part"] != "test":
             continue
@@ -271,7 +265,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.model is not None:
         os.environ["DMIX_MODEL"] = args.model  # the processes that run look there too
-    path = RESULTS / f"{_texts.file_name(NAME)}.jsonl"
+    path = RESULTS / f"{_texts.file_name(NAME)}.jsonl.gz"
     if not args.render:
         budget = Budget(args.budget_minutes, args.workers)
         store = Store(path, KEYS)
@@ -286,7 +280,7 @@ def main() -> None:
             work(store, jobs, budget)
     text = render(path)
     print(text)
-    path.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
+    path.with_suffix("").with_suffix(".md").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

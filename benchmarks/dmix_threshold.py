@@ -11,7 +11,6 @@ Matplotlib is installed.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections import defaultdict
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy as np
 
 import dmix_table1
 from _common import machine, markdown, skip
-from _jobs import Store
+from _jobs import Store, read_lines
 from _texts import RESULTS, SETS, hash_of, settings_of
 from vicinal.text.classifier.comparison import holm, mean_interval, paired_p
 
@@ -33,13 +32,7 @@ _METHOD = "hyperbolic"
 def gather(path: Path) -> dict[str, dict[float, dict[int, float]]]:
     """Return macro-F1 by set, tau and seed, of runs with the settings of now."""
     found: dict[str, dict[float, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
-    if not path.exists():
-        return found
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            continue  # cut short
+    for record in read_lines(path):
         for tau in TAUS:
             if record["settings"] == hash_of(settings_of(record["set"], _METHOD, {"tau": tau})):
                 found[record["set"]][tau][record["seed"]] = record["f1"]
@@ -114,10 +107,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--render", action="store_true", help="write the table, run nothing")
     args = parser.parse_args()
-    path = RESULTS / f"{NAME}.jsonl"
+    path = RESULTS / f"{NAME}.jsonl.gz"
     if not args.render:
         budget = dmix_table1.Budget(args.budget_minutes, args.workers)
-        dmix_table1.select(Store(RESULTS / "dmix_table1.jsonl", dmix_table1.KEYS), budget)
+        dmix_table1.select(Store(RESULTS / "dmix_table1.jsonl.gz", dmix_table1.KEYS), budget)
         jobs = [
             (name, _METHOD, seed, "test", {"tau": tau})
             for seed in range(args.seeds)
@@ -127,7 +120,7 @@ def main() -> None:
         dmix_table1.work(Store(path, dmix_table1.KEYS), jobs, budget)
     text = render(path)
     print(text)
-    path.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
+    path.with_suffix("").with_suffix(".md").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

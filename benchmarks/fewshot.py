@@ -4,7 +4,7 @@ Run with ``python benchmarks/fewshot.py --seeds 10 --budget-minutes 20``. Six se
 arms are no augmentation, word edits, mixup, DMIX, and inversedMixup with each guard and with DMIX
 pairs. All read with all-MiniLM-L6-v2, frozen, and learn a linear head by the same number of steps;
 test rows are the same for all, training rows are drawn by the seed, and arms are compared in
-pairs. Every run is a line of ``benchmarks/results/fewshot.jsonl``; started again, the script goes
+pairs. Every run is a line of ``benchmarks/results/fewshot.jsonl.gz``; started again, the script goes
 on where it ended, and ``--render`` writes the table from the lines there are, and the picture where
 Matplotlib is installed. Runs of inversedMixup are kept by the hash of the inverter's weights: with
 other weights they are run again. Sentences, once written, are kept under ``.cache/fewshot``.
@@ -35,7 +35,7 @@ from _jobs import Store
 from _texts import RESULTS, hash_of
 
 KEYS = ("grid", "set", "size", "arm", "seed", "part", "settings", "weights")
-PATH = RESULTS / "fewshot.jsonl"
+PATH = RESULTS / "fewshot.jsonl.gz"
 #: Settings of the head, chosen by "none" one after the other; the first value wins a tie.
 HEAD_SEARCH = (
     ("learning_rate", [0.01, 0.003, 0.03, 0.1]),
@@ -199,7 +199,7 @@ def main() -> None:
         return
     text = _fewshot_page.render(PATH)
     print(text)
-    PATH.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
+    PATH.with_suffix("").with_suffix(".md").write_text(text + "\n", encoding="utf-8")
 
 
 def run(args: argparse.Namespace) -> None:

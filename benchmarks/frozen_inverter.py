@@ -7,7 +7,7 @@ the same sentences of the open corpus in the same order.
 
 Each arm trains for the minutes given (of this process's processor time, measured in a short run
 beforehand) and goes on where it was interrupted. What is measured is a line of
-``benchmarks/results/frozen_inverter.jsonl``; ``--render`` writes the table from those lines.
+``benchmarks/results/frozen_inverter.jsonl.gz``; ``--render`` writes the table from those lines.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from _common import machine, markdown
-from _jobs import Record, Store
+from _jobs import Record, Store, read_lines
 from _perplexity import LM, scorer
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
@@ -157,9 +157,8 @@ def work(store: Store, args: argparse.Namespace) -> None:
                     store.add({**key, **found, "machine": machine("torch", "transformers")})
 
 
-def render(path: Path) -> str:
+def render(records: list[Record]) -> str:
     """Return the page of the lines there are; the newest weights of each arm count."""
-    records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     newest = {record["arm"]: record["weights"] for record in records}
     kept = [record for record in records if newest[record["arm"]] == record["weights"]]
     judge, reason = scorer()
@@ -222,7 +221,7 @@ def main() -> None:
     made.add_argument("--name", default="frozen_inverter", help="of the files of results")
     made.add_argument("--render", action="store_true", help="train and measure nothing")
     args = made.parse_args()
-    path = RESULTS / f"{args.name}.jsonl"
+    path = RESULTS / f"{args.name}.jsonl.gz"
     if not args.render:
         if not CORPUS.is_dir():
             raise SystemExit(f"skipped: the corpus is not at {CORPUS}")
@@ -232,8 +231,8 @@ def main() -> None:
         work(Store(path, KEYS), args)
     if not path.is_file():
         raise SystemExit(f"Nothing was measured yet: {path} is not there.")
-    text = render(path)
-    path.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
+    text = render(read_lines(path))
+    (RESULTS / f"{args.name}.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 
 

@@ -193,7 +193,7 @@ def main() -> None:
     else:
         where = f"{machine('torch', 'transformers')}, {torch.get_num_threads()} threads"
     text = f"{markdown(header, rows)}\n\n{what}{where}."
-    publish(args.name, text, {"settings": vars(args), "rows": data})
+    publish(args.name, text)
 
 
 if __name__ == "__main__":

@@ -274,7 +274,7 @@ def main() -> None:
     if not records:
         skip("there are no runs yet with these weights")
         return
-    publish(args.name, report(records, key, args), {"weights": key, "runs": records})
+    publish(args.name, report(records, key, args))
     if args.name == NAME:
         picture(records)
 

@@ -114,7 +114,7 @@ def main() -> None:
         f"{busy:.1f} s of processor time, median of {args.rounds}.\n"
     )
     data |= {"load": load, "threads": args.threads, "lines": len(lines)}
-    publish(args.name or "inversion_speed", text, data)
+    publish(args.name or "inversion_speed", text)
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ def main() -> None:
         tables.append(measure(n, d, dtype, asked.rounds))
     about = f"{machine('numpy', 'numba', 'torch')}. Least of {asked.rounds} rounds."
     text = "\n\n".join([about, *(markdown(head, rows) for head, rows in tables)])
-    publish("kernel", text, {"machine": about, "tables": tables})
+    publish("kernel", text)
 
 
 if __name__ == "__main__":

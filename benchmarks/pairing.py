@@ -245,7 +245,7 @@ def main() -> None:
                 *(markdown([name, *heads], lines) for name, lines in far.items()),
             ]
         )
-        write(asked.name or "pairing", text, data)
+        write(asked.name or "pairing", text)
         return text
 
     for n in sizes:

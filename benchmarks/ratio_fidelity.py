@@ -14,7 +14,6 @@ short goes on where it stood.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from typing import Any
 
@@ -384,8 +383,8 @@ def main() -> None:
     if not any(records for (name, _), records in found.items() if name != "ends"):
         skip("no mixtures were written yet with these weights")
         return
-    text, data = report(found, key, args)
-    publish(args.name, text, json.loads(json.dumps(data)))
+    text, _ = report(found, key, args)
+    publish(args.name, text)
 
 
 if __name__ == "__main__":

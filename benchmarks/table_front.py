@@ -249,7 +249,7 @@ def main() -> None:
     about = machine("vicinal", "numpy", "numba", "pandas", "scikit-learn", "sdmetrics")
     about += f". Seeds {', '.join(map(str, asked.seeds))}; at most {asked.rows:,} rows learned."
     name = asked.name or f"table_front{suffix}"
-    publish(name, render(results, about), results | {"machine": about})
+    publish(name, render(results, about))
 
 
 if __name__ == "__main__":

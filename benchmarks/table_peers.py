@@ -271,7 +271,7 @@ def main() -> int:
         "--neural-rows",
         type=int,
         default=3_000,
-        help="sets of more training rows have one seed of CTGAN and TVAE, unless --neural-seeds says",
+        help="sets of more training rows have one seed of CTGAN and TVAE",
     )
     options.add_argument("--no-neural", action="store_true", help="run no CTGAN, no TVAE")
     options.add_argument("--fast", action="store_true", help="one seed, one epoch, no large draw")
@@ -300,7 +300,7 @@ def main() -> int:
     packages = ("vicinal", "numpy", "numba", "pandas", "scikit-learn", "imbalanced-learn")
     about = machine(*packages, "sdv", "sdmetrics", "torch") + "."
     name = asked.name or ("table_peers_fast" if asked.fast else "table_peers")
-    publish(name, render(found, sets, about, asked), {"machine": about, "runs": records})
+    publish(name, render(found, sets, about, asked))
     picture = asked.picture or (PICTURE if name == "table_peers" else None)
     if picture is not None:
         draw(found, sets, picture)

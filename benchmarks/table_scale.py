@@ -121,7 +121,7 @@ def main() -> None:
             kept[title] = cases  # written as it goes: a run cut short keeps what it has
             parts = [render(name, by, kept[name]) for name, by, *_ in runs if name in kept]
             text = "\n\n".join([about, *parts])
-            write(asked.name or "table_scale", text, {"machine": about, "runs": kept})
+            write(asked.name or "table_scale", text)
     print(text)
 
 
