@@ -9,7 +9,7 @@ without (where the bounds allow), so that only the way of sharing out is compare
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,11 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._compiled import compiled
-from vicinal._random import Seeds
 from vicinal.pairing import balance
 from vicinal.pairing.neighbors import nearest_rows
-from vicinal.table import pool
-from vicinal.table.association import Codes, row_space
+from vicinal.table import neighborhood, training_rows
 
 #: Fewest neighbors, where the even size is not smaller itself.
 LEAST = 20
@@ -32,35 +30,39 @@ Sizes = npt.NDArray[Any]
 @contextmanager
 def following(density: str | None) -> Iterator[None]:
     """Size neighborhoods by density, "dense" or "sparse", while a block runs; None for evenly."""
-    plain = pool.Pool._find_near
+    plain = training_rows.neighbors_in_groups, training_rows.FairNeighbors
+    counted: dict[int, Sizes] = {}
 
-    def find(self: pool.Pool, codes: Mapping[str, Codes], seeds: Seeds) -> balance.FairNeighbors:
-        rng = seeds.generator(pool._NEAR)
-        names = [name for name in codes if name not in self.recipe.within]
-        stretch = self._stretch(codes, names)
-        space = row_space(self._scores, [codes[name] for name in names], rng, stretch)
-        groups = np.zeros(len(self), np.uint8) if self._groups is None else self._groups
-        return _Uneven(*_neighbors(space, groups, self.recipe, density == "dense", rng))
+    def find(
+        space: Sizes, groups: Sizes | None, most: int, share: float, rng: np.random.Generator
+    ) -> npt.NDArray[np.int32]:
+        near, counts = _neighbors(space, groups, (most, share), density == "dense", rng)
+        counted[id(near)] = counts
+        return near
+
+    def fair(near: npt.NDArray[np.int32]) -> balance.FairNeighbors:
+        return _Uneven(near, counted[id(near)])
 
     if density is not None:
-        pool.Pool._find_near = find  # type: ignore[method-assign]
+        training_rows.neighbors_in_groups, training_rows.FairNeighbors = find, fair  # type: ignore[misc, assignment]
     try:
         yield
     finally:
-        pool.Pool._find_near = plain  # type: ignore[method-assign]
+        training_rows.neighbors_in_groups, training_rows.FairNeighbors = plain  # type: ignore[misc]
 
 
 def _neighbors(
     space: npt.NDArray[Any],
-    groups: npt.NDArray[Any],
-    recipe: pool.Recipe,
+    groups: Sizes | None,
+    size: tuple[int, float],
     dense: bool,
     rng: np.random.Generator,
 ) -> tuple[npt.NDArray[np.int32], Sizes]:
     """Return neighbors, nearest first, and how many of them count."""
+    groups = np.zeros(len(space), np.uint8) if groups is None else groups
     sizes = np.bincount(groups)
-    even = np.maximum(np.ceil(sizes * recipe.share), pool.NEAR_LEAST).astype(int)
-    even = np.minimum(even, recipe.neighbors)
+    even = np.maximum(np.ceil(sizes * size[1]), neighborhood.NEAR_LEAST).astype(int)
+    even = np.minimum(even, size[0])
     most = np.minimum(2 * even, np.maximum(sizes - 1, 1))
     near = np.zeros((len(space), int(most.max())), np.int32)
     counts = np.ones(len(space), np.int64)

@@ -114,7 +114,7 @@ def streamed(folder: str, target: str, privacy: str, memory: str) -> dict[str, f
         "peak_mb": peak(),
         "read_s": seen["last Reading"],
         "draw_s": taken - seen["last Reading"],
-        "pool": len(done.model._pool) if done.model else 0,
+        "pool": len(done.model._training) if done.model else 0,
     }
 
 

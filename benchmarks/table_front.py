@@ -115,16 +115,16 @@ def variants() -> dict[str, dict[str, Any]]:
 
 def draw(setting: dict[str, Any], train: pd.DataFrame, target: str, seed: int) -> pd.DataFrame:
     """Learn and draw with a setting that the dial need not have."""
-    from vicinal.table import PRIVACY, TableSynthesizer, partners
+    from vicinal.table import PRIVACY, TableSynthesizer, mixing
 
-    PRIVACY["trial"], attempts = setting, partners.ATTEMPTS
-    partners.ATTEMPTS = setting.get("attempts", attempts)
+    PRIVACY["trial"], attempts = setting, mixing.ATTEMPTS
+    mixing.ATTEMPTS = setting.get("attempts", attempts)
     try:
         with following(setting.get("density")):
             model = TableSynthesizer("trial", target=target, random_state=seed).fit(train)
     finally:
         del PRIVACY["trial"]
-        partners.ATTEMPTS = attempts
+        mixing.ATTEMPTS = attempts
     drawn: pd.DataFrame = model.sample()
     return drawn
 

@@ -17,7 +17,8 @@ from vicinal import EpBeta, SphereWeights
 from vicinal.report.fidelity import ks_distance
 from vicinal.table import PRIVACY, TableSynthesizer
 from vicinal.table.marginals import LEVELS
-from vicinal.table.training_rows import CALIBRATION_ROWS, FEW_VALUES
+from vicinal.table.presets import FEW_VALUES
+from vicinal.table.training_rows import CALIBRATION_ROWS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:(identifier|text) column:UserWarning"),
@@ -76,17 +77,17 @@ def test_raw_values_keep_mean_and_covariance(numbers, told, z_limit):
     error = made.std(axis=0) / np.sqrt(N)
     assert (np.abs(made.mean(axis=0) - real.mean(axis=0)) < z_limit(3) * error).all()
     # partners in a neighborhood are drawn evenly to 1 %
-    slack = 1.0 if synthesizer.recipe_.method == "rows" else 1.5
+    slack = 1.0 if synthesizer.settings_.method == "rows" else 1.5
     assert covariance_ratio(real, made, z_limit(9)) < slack
 
 
 @pytest.mark.parametrize("privacy", PRIVACY)
 def test_normal_scores_keep_their_covariance(numbers, privacy, z_limit):
-    pool = fit(numbers, privacy=privacy)._pool
+    training = fit(numbers, privacy=privacy)._training
     from vicinal._random import Seeds
 
-    mixed = pool._scores_of(pool.drawer(60_000, Seeds(1)), 60_000).astype(float)
-    scores = pool.scores.astype(float)
+    mixed = training.scores_of(training.drawer(60_000, Seeds(1)), 60_000).astype(float)
+    scores = training.scores.astype(float)
     slack = 1.0 if privacy == "off" else 1.5
     assert covariance_ratio(scores, mixed, z_limit(16)) < slack
 

@@ -47,7 +47,7 @@ def test_saved_and_loaded_draws_the_same(table, tmp_path, told):
     assert second.sample(500).equals(first.sample(500))
     assert second.sample(50, where="c=b").equals(first.sample(50, where="c=b"))
     assert second.columns_ == first.columns_
-    assert second.recipe_ == first.recipe_
+    assert second.settings_ == first.settings_
     assert second.n_rows_ == first.n_rows_
     second.save(tmp_path / "n.vicinal")
     assert (tmp_path / "n.vicinal").read_bytes() == (tmp_path / "m.vicinal").read_bytes()

@@ -1,154 +1,46 @@
-"""Near parents drawn, weighted and mixed in one pass."""
+"""Columns that tell of the target count for more where nearness is measured."""
 
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from vicinal import EpBeta, SphereWeights
-from vicinal._random import CHUNK_ROWS, Seeds
-from vicinal.pairing.balance import FairNeighbors
-from vicinal.pairing.neighbors import nearest_rows
-from vicinal.table import TableSynthesizer
-from vicinal.table.neighborhood import MISMATCH, Guard, NearRows, _differing_bytes, _spacing
-
-N, K = 400, 12
+from vicinal.table.neighborhood import relevance, row_space
 
 
-def rows(spacing=0.0, columnwise=True, gaps=None, effects=True):
+@pytest.mark.parametrize("kind", ["class", "number"])
+def test_the_column_that_decides_has_most_of_the_share(kind):
     rng = np.random.default_rng(0)
-    scores = rng.normal(size=(N, 3)).astype(np.float32)
-    codes = rng.integers(0, 4, (2, N)).astype(np.int32)
-    tables = [rng.normal(size=(4, 3)).astype(np.float32) for _ in range(2)] if effects else []
-    residual = scores - sum(table[code] for table, code in zip(tables, codes, strict=False))
-    near = FairNeighbors(nearest_rows(scores, K, rng=rng))
-    guard = Guard(scores, np.ascontiguousarray(codes.T), near.near, spacing)
-    gaps = np.zeros((2, N), np.int32) if gaps is None else gaps
-    made = NearRows(
-        near, residual, codes, tables, gaps, guard, np.arange(2, dtype=np.int32), columnwise
-    )
-    return made, scores, residual, codes, tables, near
+    scores = rng.normal(size=(3000, 3))
+    codes = rng.integers(0, 4, 3000)
+    target = scores[:, 1] + 0.1 * rng.normal(size=3000)
+    if kind == "class":
+        target = (target > 0).astype(np.int64)
+    shares = relevance(scores, [codes], target)
+    assert shares.shape == (4,)
+    np.testing.assert_allclose(shares.sum(), 1.0)
+    assert shares[1] > 0.8
+    np.testing.assert_array_equal(relevance(scores, [codes], target), shares)
 
 
-@pytest.mark.parametrize("law", [SphereWeights(5), EpBeta(0.2)], ids=repr)
-@pytest.mark.parametrize("effects", [True, False])
-def test_scores_are_what_the_plan_says(law, effects):
-    made, _, residual, codes, tables, near = rows(effects=effects)
-    draft = made.source(law, 3 * N, Seeds(1))(0, 3 * N, True)
-    np.testing.assert_array_equal(draft.parents[:, 0], np.tile(np.arange(N), 3))
-    wanted = np.einsum("ijk,ij->ik", residual[draft.parents], draft.weights)
-    for table, code, giver in zip(tables, codes, draft.givers, strict=False):
-        wanted += table[code[giver]]
-    np.testing.assert_allclose(draft.scores, wanted, atol=1e-4)
-    heavy = draft.parents[np.arange(3 * N), draft.weights.argmax(axis=1)]
-    np.testing.assert_array_equal(draft.main, heavy)
-    assert (draft.givers[:, :, None] == draft.parents[None]).any(axis=2).all()
-    known = (near.near[draft.parents[:, :1]][:, 0, :, None] == draft.parents[:, None]).any(axis=1)
-    assert (known | (draft.parents == draft.parents[:, :1])).all()
-    np.testing.assert_allclose(draft.weights.sum(axis=1), 1.0)
-
-
-def test_all_from_the_heaviest_parent():
-    made, *_ = rows(columnwise=False)
-    draft = made.source(SphereWeights(4), N, Seeds(1))(0, N)
-    assert (draft.givers == draft.main).all()
-    assert draft.parents is draft.weights is None
-
-
-def test_givers_have_the_gaps_of_the_heaviest_parent():
-    gaps = np.random.default_rng(3).integers(0, 3, (2, N)).astype(np.int32)
-    made, *_ = rows(gaps=gaps)
-    draft = made.source(SphereWeights(6), 5 * N, Seeds(1))(0, 5 * N)
-    for at in range(2):
-        np.testing.assert_array_equal(gaps[at, draft.givers[at]], gaps[at, draft.main])
-    assert (draft.givers != draft.main).any()
-
-
-def distance(draft, scores, codes):
-    """Squared distance to the nearest parent, the slow way."""
-    scale = 1.0 / scores.std(axis=0)
-    gap = ((draft.scores[:, None] - scores[draft.parents]) * scale) ** 2
-    total = gap.sum(axis=2)
-    for code, giver in zip(codes, draft.givers, strict=True):
-        total += MISMATCH * (code[draft.parents] != code[giver][:, None])
-    return total.min(axis=1)
-
-
-def test_spacing_by_hand():
-    scores = np.array([[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]], np.float32)
-    codes = np.array([[0], [1], [1]], np.int32)
-    near = np.array([[1, 2], [0, 2], [1, 0]], np.int32)
-    found = _spacing(scores, np.ones(2, np.float32), codes, near, MISMATCH)
-    assert found.tolist() == [9 + MISMATCH, 9 + MISMATCH, 16]
-
-
-def test_a_guard_keeps_rows_away_from_their_parents():
-    plain, scores, _, codes, *_ = rows(spacing=0.0)
-    guarded, *_ = rows(spacing=0.7)
-    least = guarded._guard.least
-    shares = []
-    for made in (plain, guarded):
-        draft = made.source(SphereWeights(4), 20 * N, Seeds(2))(0, 20 * N, True)
-        shares.append(np.mean(distance(draft, scores, codes) < least[draft.parents[:, 0]] - 1e-4))
-    # attempts fail independently, with a chance that differs between rows: at the same chance for
-    # all, four failures in a row would have the fourth power
-    assert 0.05 < shares[0] < 0.9
-    assert shares[1] < 0.5 * shares[0]
-
-
-def test_chunks_do_not_depend_on_each_other():
-    made, *_ = rows(spacing=0.5)
-    n = CHUNK_ROWS + 100
-    draw = made.source(SphereWeights(4), n, Seeds(5))
-    late = draw(CHUNK_ROWS, n)
-    again = made.source(SphereWeights(4), n, Seeds(5))
-    again(0, CHUNK_ROWS)
-    np.testing.assert_array_equal(again(CHUNK_ROWS, n).scores, late.scores)
-
-
-def test_bits_are_those_of_xoshiro():
-    from vicinal.table.neighborhood import _next
-
-    # against the published recurrence in Python's own whole numbers
-    state = np.array([1, 2, 3, 4], np.uint64)
-    mask = 2**64 - 1
-    s = [1, 2, 3, 4]
-
-    def step():
-        total = (s[0] + s[3]) & mask
-        result = (((total << 23) | (total >> 41)) + s[0]) & mask
-        t = (s[1] << 17) & mask
-        s[2] ^= s[0]
-        s[3] ^= s[1]
-        s[1] ^= s[2]
-        s[0] ^= s[3]
-        s[2] ^= t
-        s[3] = ((s[3] << 45) | (s[3] >> 19)) & mask
-        return result
-
-    assert int(_next(state)) == step() == (5 << 23) + 1
-    for _ in range(1000):
-        assert int(_next(state)) == step()
-
-
-@given(st.lists(st.integers(0, 255), min_size=8, max_size=8))
-def test_differing_bytes(values):
-    word = np.array(values, np.uint8).view(np.uint64)[0]
-    assert _differing_bytes(word) == np.count_nonzero(values)
-
-
-def test_numbers_with_a_spike_come_from_a_parent():
+def test_a_category_can_decide():
     rng = np.random.default_rng(0)
-    n = 2000
-    x = rng.normal(size=n)
-    fee = np.where(rng.random(n) < 0.6, 0, rng.integers(1, 60, n) * 10)
-    rare = np.where(rng.random(n) < 0.6, 0.0, rng.normal(size=n))  # its values are nearly unique
-    table = pa.table({"x": x, "fee": fee, "rare": rare})
-    mixed = [c.name for c in TableSynthesizer(random_state=0).fit(table)._pool._mixed]
-    assert mixed == ["x", "rare"]
-    for told in ({"target": "fee"}, {"marginals": "raw"}):
-        mixed = [c.name for c in TableSynthesizer(random_state=0, **told).fit(table)._pool._mixed]
-        assert "fee" in mixed
+    codes = rng.integers(0, 2, 2000)
+    assert relevance(rng.normal(size=(2000, 2)), [codes], codes + 0.0)[2] > 0.9
+
+
+def test_nothing_is_said_of_a_constant_target():
+    shares = relevance(np.random.default_rng(0).normal(size=(50, 2)), [], np.zeros(50, np.int64))
+    np.testing.assert_allclose(shares, 0.5)
+
+
+def test_row_space_is_stretched():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(500, 2))
+    codes = rng.integers(0, 2, 500)
+    plain = row_space(scores, [codes], np.random.default_rng(1))
+    wide = row_space(scores, [codes], np.random.default_rng(1), [1.0, 3.0, 2.0])
+    noise = 0.02  # of ties, on every axis
+    np.testing.assert_allclose(wide[:, 0], plain[:, 0], atol=noise)
+    np.testing.assert_allclose(wide[:, 1], 3 * plain[:, 1], atol=noise)
+    np.testing.assert_allclose(wide[:, 2:], 2 * plain[:, 2:], atol=noise)

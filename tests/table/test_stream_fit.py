@@ -71,7 +71,7 @@ def test_kinds_are_those_of_all_rows(rows, pooled):
     kinds = [(c.name, c.kind, c.n_missing, c.type) for c in detect_columns(rows)]
     assert [(c.name, c.kind, c.n_missing, c.type) for c in pooled.columns_] == kinds
     assert pooled.n_rows_ == 60_000
-    assert pooled._learned.rows.num_rows == 8000
+    assert pooled._state.rows.num_rows == 8000
 
 
 def test_parts_merge_to_the_same_model_however_they_are_read(folder, tmp_path, monkeypatch):
@@ -98,16 +98,16 @@ def test_parts_merge_to_the_same_model_however_they_are_read(folder, tmp_path, m
 def test_another_cut_gives_the_same_pool_and_counts(folder, pooled, monkeypatch):
     monkeypatch.setattr(sources, "PART_ROWS", 7000)
     other = fit_stream(quiet(), folder, pool_rows=8000)
-    assert other._learned.rows.equals(pooled._learned.rows)
+    assert other._state.rows.equals(pooled._state.rows)
     assert other.columns_ == pooled.columns_
-    for name, marginal in pooled._learned.whole.marginals.items():
-        same = other._learned.whole.marginals[name]
+    for name, marginal in pooled._state.population.marginals.items():
+        same = other._state.population.marginals[name]
         assert np.array_equal(marginal.low, same.low)
         assert np.array_equal(marginal.levels, same.levels)
 
 
 def test_the_pool_knows_its_places(rows, pooled):
-    learned = pooled._learned
+    learned = pooled._state
     assert learned.rows["x"].equals(rows["x"].take(learned.order))
     assert len(np.unique(learned.order)) == 8000
 
@@ -134,7 +134,7 @@ def test_quantiles_agree_with_an_independent_sketch(rows, pooled):
     for name in ("x", "y"):
         sketch = datasketches.kll_doubles_sketch(1000)
         sketch.update(rows[name].to_numpy().astype(np.float64))
-        marginal = pooled._learned.whole.marginals[name]
+        marginal = pooled._state.population.marginals[name]
         at = np.linspace(0.02, 0.98, 49)
         ours = marginal.high[np.searchsorted(marginal.levels, at)]
         ranks = np.array([sketch.get_rank(float(value)) for value in ours])
@@ -144,12 +144,12 @@ def test_quantiles_agree_with_an_independent_sketch(rows, pooled):
 
 def test_raw_mixing_has_mean_and_variance_of_all_rows(folder, rows, z_limit):
     model = fit_stream(quiet(marginals="raw"), folder, pool_rows=2000)
-    scores = model._pool.scores
-    for at, column in enumerate(model._pool._mixed):
+    scores = model._training.scores
+    for at, column in enumerate(model._training._mixed):
         name = column.name
         if name not in ("x", "y"):
             continue
-        decoded = model._pool._scales[at].decode(scores[:, at])
+        decoded = column.scale.decode(scores[:, at])
         real = rows[name].to_numpy().astype(float)
         assert decoded.mean() == pytest.approx(real.mean(), rel=1e-4)
         assert decoded.std() == pytest.approx(real.std(), rel=1e-4)
@@ -178,7 +178,7 @@ def test_placeholders_avoid_real_names(tmp_path):
     names = [f"user-{i}" for i in range(n)]
     pq.write_table(pa.table({"x": np.arange(n) % 777, "user": names}), tmp_path / "a.parquet")
     model = fit_stream(quiet(), tmp_path, pool_rows=500)
-    assert model._learned.whole.prefixes == {"user": "user-new-"}
+    assert model._state.population.prefixes == {"user": "user-new-"}
 
 
 def test_saved_and_loaded_it_draws_the_same(pooled, tmp_path):
@@ -194,14 +194,14 @@ def test_settings_hold(folder):
         folder,
         pool_rows=3000,
     )
-    assert model.recipe_.within == ("group",)
+    assert model.settings_.within == ("group",)
     assert {c.name: c.kind for c in model.columns_}["count"] == "category"
     assert model.sample(10).column_names == ["x", "y", "count", "price", "gap", "group"]
 
 
 def test_neighborhoods_and_groups_of_a_pool(folder):
     model = fit_stream(quiet("balanced", target="group"), folder, pool_rows=2000)
-    assert model.recipe_.method == "neighborhood"
+    assert model.settings_.method == "neighborhood"
     assert model.sample(100).num_rows == 100
 
 
@@ -214,7 +214,7 @@ def test_csv_files(rows, tmp_path):
         )
     streamed = fit_stream(quiet(), tmp_path / "*.csv", pool_rows=300)
     assert streamed.n_rows_ == 1500
-    assert sorted(streamed._learned.order // 500)[::299] == [0, 2]
+    assert sorted(streamed._state.order // 500)[::299] == [0, 2]
 
 
 # Bad input
@@ -246,7 +246,7 @@ def test_columns_in_another_order_are_the_same_columns(tmp_path):
     pq.write_table(pa.table({"x": [1.0], "y": ["a"]}), tmp_path / "1.parquet")
     pq.write_table(pa.table({"y": ["b"], "x": [2.0]}), tmp_path / "2.parquet")
     model = fit_stream(quiet(kinds={"x": "numeric"}), tmp_path)
-    assert model._learned.rows.column_names == ["x", "y"]
+    assert model._state.rows.column_names == ["x", "y"]
 
 
 def test_a_part_that_cannot_be_read_is_named(folder, tmp_path):

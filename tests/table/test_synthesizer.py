@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 
 from vicinal import EpBeta, SphereWeights
 from vicinal._random import CHUNK_ROWS
@@ -362,9 +363,13 @@ def test_same_bytes_in_every_process_and_on_any_number_of_threads():
 @pytest.mark.parametrize("n", [CHUNK_ROWS - 1, CHUNK_ROWS, CHUNK_ROWS + 1, 2 * CHUNK_ROWS + 1])
 def test_around_the_size_of_a_chunk(people, n):
     synthesizer = fit(people, text="replace")
-    done = []
-    out, plan = synthesizer.sample(n, return_plan=True, progress=done.append)
-    assert out.num_rows == len(plan) == sum(done) == n
+    told = []
+    out, plan = synthesizer.sample(n, return_plan=True, progress=lambda *news: told.append(news))
+    assert out.num_rows == len(plan) == n
+    stages, done, totals = zip(*told, strict=True)
+    assert (set(stages), set(totals)) == ({"Drawing rows"}, {n})
+    assert list(done) == sorted(done)
+    assert done[-1] == n
     assert len(set(plain(out["id"]))) == n
     np.testing.assert_array_equal(out["pay"].is_null(), out["bonus"].is_null())
     dominant = plan.parents[np.arange(n), plan.weights.argmax(axis=1)]
@@ -384,6 +389,36 @@ def test_the_plan_says_where_rows_come_from(people):
 # settings
 
 
+def test_parameters_are_stored_untouched():
+    within, kinds, law = ["city"], {"age": "integer"}, EpBeta(0.2)
+    synthesizer = TableSynthesizer("high", within=within, kinds=kinds, weights=law, neighbors=7)
+    stored = synthesizer.get_params()
+    assert stored["within"] is within
+    assert stored["kinds"] is kinds
+    assert stored["weights"] is law
+    assert TableSynthesizer(**stored).get_params() == stored
+    assert repr(TableSynthesizer("off", random_state=3)) == (
+        "TableSynthesizer(privacy='off', random_state=3)"
+    )
+
+
+def test_parameters_are_set_and_cloned(people):
+    synthesizer = fit(people, privacy="off")
+    wanted = fit(people).sample(50)
+    synthesizer.set_params(privacy="balanced")
+    assert synthesizer.fit(people).sample(50).equals(wanted)
+    copy = clone(synthesizer)
+    assert copy.get_params() == synthesizer.get_params()
+    with pytest.raises(RuntimeError, match="learned nothing yet"):
+        copy.sample()
+    assert copy.fit(people).sample(50).equals(wanted)
+    with pytest.raises(ValueError, match="Invalid parameter 'neighbours'"):
+        synthesizer.set_params(neighbours=3)
+    synthesizer.set_params(privacy="low")  # refused when it is used
+    with pytest.raises(ValueError, match="privacy must be one of 'off'"):
+        synthesizer.fit(people)
+
+
 @pytest.mark.parametrize(
     ("told", "method", "neighbors", "categories"),
     [
@@ -398,14 +433,14 @@ def test_the_plan_says_where_rows_come_from(people):
     ],
 )
 def test_the_dial_and_its_parts(people, told, method, neighbors, categories):
-    recipe = fit(people, **told).recipe_
-    assert (recipe.method, recipe.neighbors, recipe.categories) == (method, neighbors, categories)
+    found = fit(people, **told).settings_
+    assert (found.method, found.neighbors, found.categories) == (method, neighbors, categories)
 
 
 def test_target_and_within(people):
-    assert fit(people, target="sex").recipe_.within == ("sex",)
-    assert fit(people, target="pay").recipe_.within == ()
-    assert fit(people, target="kids", within=["sex", "sex"]).recipe_.within == ("sex", "kids")
+    assert fit(people, target="sex").settings_.within == ("sex",)
+    assert fit(people, target="pay").settings_.within == ()
+    assert fit(people, target="kids", within=["sex", "sex"]).settings_.within == ("sex", "kids")
     out, plan = fit(people, within=["sex", "kids", "city"]).sample(3000, return_plan=True)
     frame = people.to_pandas()
     for name in ("sex", "kids", "city"):

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:(identifier|text) column:UserWar
 @pytest.mark.parametrize(
     ("told", "message"),
     [
-        ({"privacy": "hihg"}, r"privacy must be one of 'low', .*got 'hihg'. Did you mean 'high'\?"),
+        ({"privacy": "hihg"}, r"privacy must be one of 'off', .*got 'hihg'. Did you mean 'high'\?"),
         ({"marginals": "rwa"}, r"marginals must be one of .*got 'rwa'.*'raw'"),
         ({"method": "row"}, r"method must be one of .*got 'row'. Did you mean 'rows'"),
         ({"categories": "all"}, "categories must be one of 'parent', 'columnwise', got 'all'"),
@@ -26,13 +26,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:(identifier|text) column:UserWar
     ],
 )
 def test_bad_settings(told, message):
+    synthesizer = TableSynthesizer(**told)
     with pytest.raises(ValueError, match=message):
-        TableSynthesizer(**told)
+        synthesizer.fit(pa.table({"x": [1.0, 2.0, 3.0]}))
 
 
 def test_bad_weights():
     with pytest.raises(TypeError, match=r"weights must be a law such as EpBeta\(0.1\), got 0.5"):
-        TableSynthesizer(weights=0.5)
+        TableSynthesizer(weights=0.5).fit(pa.table({"x": [1.0, 2.0, 3.0]}))
 
 
 @pytest.mark.parametrize(
@@ -77,9 +78,9 @@ def test_duplicated_names_are_refused():
 @pytest.mark.parametrize(
     ("told", "error", "message"),
     [
-        ({"n_rows": 0}, ValueError, "n_rows must be at least 1, got 0"),
-        ({"n_rows": -3}, ValueError, "n_rows must be at least 1, got -3"),
-        ({"n_rows": 2.5}, TypeError, "n_rows must be a whole number, got 2.5"),
+        ({"n_samples": 0}, ValueError, "n_samples must be at least 1, got 0"),
+        ({"n_samples": -3}, ValueError, "n_samples must be at least 1, got -3"),
+        ({"n_samples": 2.5}, TypeError, "n_samples must be a whole number, got 2.5"),
         (
             {"where": "city=Boon"},
             ValueError,

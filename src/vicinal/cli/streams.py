@@ -208,7 +208,7 @@ def _summary(done: Streamed) -> str:
     model = done.model
     if model is None:
         return ""
-    pool = model._learned.rows
+    pool = model._state.rows
     with open_parquet(f"{done.output}/{part_name(0)}") as file:
         first = next(file.iter_batches(COMPARED))
     import pyarrow as pa

@@ -108,6 +108,7 @@ def table(
     from vicinal.io import check_folder, check_output, write_table
     from vicinal.io.remote import is_remote, local_path
     from vicinal.table import TableSynthesizer
+    from vicinal.table.presets import check_parameters
 
     output = local_path(output)
     pieces = asks_for_stream(
@@ -144,6 +145,7 @@ def table(
         text=text,
         random_state=seed,
     )
+    check_parameters(synthesizer)
     if pieces:
         stream(
             synthesizer,
@@ -198,20 +200,9 @@ def _sample(
     synthesizer: TableSynthesizer, rows: int | None, where: list[str] | None
 ) -> tuple[pa.Table, Any]:
     total = rows or synthesizer.n_rows_
+    progress = total >= PROGRESS_ROWS and sys.stderr.isatty()
     drawn: tuple[pa.Table, Any]
-    if total < PROGRESS_ROWS or not sys.stderr.isatty():
-        drawn = synthesizer.sample(total, where=where, return_plan=True)
-        return drawn
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("Drawing rows", total=total)
-
-        def advance(done: int) -> None:
-            bar.advance(task, done)
-
-        drawn = synthesizer.sample(total, where=where, return_plan=True, progress=advance)
+    drawn = synthesizer.sample(total, where=where, return_plan=True, progress=progress)
     return drawn
 
 
@@ -223,10 +214,10 @@ def _summary(
 
     if where:
         real = real.filter(rows_matching(real, parse_where(where)))
-    recipe = synthesizer.recipe_
-    how = f"method {recipe.method}, weights {recipe.weights}, marginals {recipe.marginals}"
-    if recipe.method == "neighborhood":
-        how += f", neighbors {recipe.neighbors}"
-    if recipe.within:
-        how += f", within {', '.join(recipe.within)}"
+    settings = synthesizer.settings_
+    how = f"method {settings.method}, weights {settings.weights}, marginals {settings.marginals}"
+    if settings.method == "neighborhood":
+        how += f", neighbors {settings.neighbors}"
+    if settings.within:
+        how += f", within {', '.join(settings.within)}"
     return f"{how}\n\n{compare(real, synthetic, synthesizer.columns_).summary()}"

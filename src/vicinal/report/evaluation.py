@@ -337,7 +337,7 @@ def audit(
         report = _measure(tables, None, seeds)
     picture = None
     if plan is not None:
-        picture = WeightPicture.of_plan(plan, str(synthesizer.recipe_.weights))
+        picture = WeightPicture.of_plan(plan, str(synthesizer.settings_.weights))
     note = (
         f"Privacy and utility are those of a twin: the same settings learned {learned.num_rows:,} "
         f"of the rows, and the other {unseen.num_rows:,} stayed unseen."

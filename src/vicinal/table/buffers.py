@@ -16,14 +16,9 @@ __all__ = ["ColumnBuffer"]
 
 
 class ColumnBuffer:
-    """A column of a known length, filled by pieces of the same type.
+    """A column of ``n_rows``, filled by pieces of its type, of a fixed width or a dictionary.
 
-    Parameters
-    ----------
-    kind : pyarrow.DataType
-        Of a fixed width, or a dictionary; pieces of other types are kept and joined.
-    n_rows : int
-        Its length.
+    Pieces of other types are kept and joined.
     """
 
     def __init__(self, kind: pa.DataType, n_rows: int) -> None:

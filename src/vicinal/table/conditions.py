@@ -43,29 +43,9 @@ class Condition:
 
 
 def parse_where(where: Where) -> list[Condition]:
-    """Read conditions, all of which must hold.
+    """Read conditions, all of which must hold: ``"age>=40"``, several, or ``{"age": 40}``.
 
-    Parameters
-    ----------
-    where : str, sequence of str, or mapping of str to value
-        ``"age>=40"``, several such, or ``{"age": 40}`` for equality, with None for a missing
-        value. Signs are ``= == != < <= > >=``; the first one after a name counts, so
-        ``income=>50K`` asks for the value ``>50K``.
-
-    Returns
-    -------
-    list of Condition
-        At least one.
-
-    Raises
-    ------
-    ValueError
-        If a condition has no sign.
-
-    Examples
-    --------
-    >>> [str(c) for c in parse_where("income=>50K")], parse_where({"age": 40})[0].sign
-    (['income=>50K'], '=')
+    The first sign after a name counts, so ``income=>50K`` asks for the value ``>50K``.
     """
     if isinstance(where, Mapping):
         conditions = [Condition(str(name), "=", value) for name, value in where.items()]
@@ -87,25 +67,7 @@ def _parse(text: str) -> Condition:
 
 
 def rows_matching(table: pa.Table, conditions: Sequence[Condition]) -> pa.ChunkedArray:
-    """Tell which rows meet all conditions; a missing value meets none but ``{column: None}``.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        The rows.
-    conditions : sequence of Condition
-        From :func:`parse_where`.
-
-    Returns
-    -------
-    pyarrow.ChunkedArray of bool
-        One for each row, never null.
-
-    Raises
-    ------
-    ValueError
-        If a column is not there, or a value does not fit its column.
-    """
+    """Tell which rows meet all conditions; a missing value meets none but ``{column: None}``."""
     met = None
     for condition in conditions:
         check_column("where", condition.column, table.column_names)

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import base64
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from vicinal.table.numbers import MAX_DECIMALS, Mask, Numbers
-from vicinal.table.population import Marginal
+from vicinal._compiled import compiled
+from vicinal.table.numbers import (
+    MAX_DECIMALS,
+    Mask,
+    Numbers,
+    from_numbers,
+    number_limits,
+    to_numbers,
+)
+from vicinal.table.schema import Column
 
-__all__ = ["NormalScores", "RawValues", "Scale", "fill_missing", "marginal_of"]
+__all__ = [
+    "Marginal",
+    "MixedColumn",
+    "NormalScores",
+    "RawValues",
+    "Scale",
+    "fill_missing",
+    "marginal_of",
+]
 
 Scores = npt.NDArray[np.floating[Any]]
 
@@ -30,22 +49,308 @@ FILL_ROWS = 20_000
 FILL_COLUMNS = 64
 
 
+class MixedColumn:
+    """A column of numbers that are mixed: its scores, and mixed scores as a column again."""
+
+    def __init__(
+        self, column: Column, values: pa.ChunkedArray, raw: bool, rng: np.random.Generator
+    ) -> None:
+        numbers, missing = to_numbers(values, column.name)
+        rounded = column.kind == "integer" and numbers.dtype.kind == "f"
+        self.name, self.type = column.name, values.type
+        self.scale: Scale
+        if raw:
+            self.scale = RawValues(numbers, missing, number_limits(values.type, numbers), rounded)
+        else:
+            self.scale = NormalScores(np.rint(numbers) if rounded else numbers, missing, rng)
+        self.missing = missing if missing.any() else None
+        nan = np.count_nonzero(missing) > values.null_count
+        #: Where a value is missing by being NaN, not null.
+        self._nan = missing & ~values.is_null().to_numpy() if nan else None
+
+    def decode(self, scores: Scores, main: npt.NDArray[np.integer[Any]]) -> pa.Array:
+        """Return mixed scores as values, missing where they are in the rows ``main``."""
+        gone = None if self.missing is None else self.missing[main]
+        nan = None if self._nan is None else self._nan[main]
+        if gone is not None and nan is not None:
+            gone &= ~nan
+        numbers = self.scale.decode(np.ascontiguousarray(scores))
+        return from_numbers(numbers, gone, self.type, nan)
+
+
+class Scale(ABC):
+    """How the numbers of one column become scores, and mixed scores become numbers.
+
+    ``scores`` are the column in the space where rows are mixed; 0 where missing.
+    """
+
+    scores: Scores
+
+    @abstractmethod
+    def calibrate(self, mixed: Scores) -> None:
+        """Learn how mixed scores are distributed, from a sample of them."""
+
+    @abstractmethod
+    def decode(self, scores: Scores) -> Numbers:
+        """Return the numbers that belong to mixed scores."""
+
+
+class RawValues(Scale):
+    """Values are mixed as they are: mean, variance and covariance are kept.
+
+    Mixed values are clipped to ``limits``, and rounded where ``whole`` says so.
+    """
+
+    def __init__(
+        self, numbers: Numbers, missing: Mask, limits: tuple[Any, Any], whole: bool = False
+    ) -> None:
+        seen = numbers[~missing]
+        self._limits, self._whole = limits, whole
+        # centered in the column's own type: large integers and timestamps keep their last digits
+        half = len(seen) // 2
+        self._center = np.partition(seen, half)[half] if len(seen) else numbers.dtype.type(0)
+        if len(seen) and int(seen.max()) - int(seen.min()) >= 2**63:  # would not fit in int64
+            self.scores = numbers.astype(np.float64) - float(self._center)
+        else:
+            self.scores = np.where(missing, 0, numbers - self._center).astype(np.float64)
+        self.scores[missing] = 0.0
+        self._factor, self._shift = 1.0, 0.0
+
+    def fit_moments(self, pivot: Any, offset: float, variance: float, missing: Mask | None) -> None:
+        """Give mixed values the variance, and the mean ``pivot + offset``, of more rows."""
+        seen = self.scores if missing is None else self.scores[~missing]
+        spread = float(seen.std()) if len(seen) else 0.0
+        factor = float(np.sqrt(variance)) / spread if spread > 0 else 1.0
+        above = float(pivot - self._center.item()) + offset  # exact before it is a float
+        shift = above - factor * float(seen.mean()) if len(seen) else 0.0
+        if np.isfinite(factor) and np.isfinite(shift):
+            self._factor, self._shift = factor, shift
+
+    def calibrate(self, mixed: Scores) -> None:
+        """Nothing to learn."""
+
+    def decode(self, scores: Scores) -> Numbers:
+        """Return centered values moved back, rounded where the column holds integers."""
+        low, high = self._limits
+        if self._factor != 1.0 or self._shift != 0.0:
+            scores = self._factor * scores + self._shift
+        if self._center.dtype.kind == "f":
+            moved = self._center + scores
+            clipped: Numbers = np.clip(np.rint(moved) if self._whole else moved, low, high)
+            return clipped
+        center, far = int(self._center), 2**62
+        steps = np.clip(np.rint(scores), -float(far), float(far)).astype(np.int64)
+        whole = center + np.clip(steps, max(low - center, -far), min(high - center, far))
+        beyond = np.abs(scores) >= far
+        if beyond.any():
+            top = np.nextafter(float(high), 0.0) if float(high) > high else float(high)
+            whole[beyond] = np.clip(center + scores[beyond], float(low), top).astype(np.int64)
+        return whole
+
+
+class NormalScores(Scale):
+    """Values are mixed as Gaussian quantiles of their ranks: the marginal and its range are kept.
+
+    The distribution of the *mixed* scores is learned from a sample, and a mixed score goes back to
+    the value of the same rank in ``marginal``, which may be replaced before :meth:`calibrate`.
+    """
+
+    def __init__(self, numbers: Numbers, missing: Mask, rng: np.random.Generator) -> None:
+        from scipy.special import ndtri
+
+        seen = numbers[~missing]
+        values, inverse, counts = np.unique(seen, return_inverse=True, return_counts=True)
+        ends = np.cumsum(counts) / max(len(seen), 1)  # share of values up to each one
+        middle = ndtri(np.clip(ends - counts / (2 * max(len(seen), 1)), 1e-12, 1 - 1e-12))
+        scores = middle[inverse]
+        if len(values) < len(seen):
+            order = np.lexsort([rng.random(len(seen)), inverse])
+            rank = np.empty(len(seen))
+            rank[order] = np.arange(len(seen)) + 0.5
+            scores += TIE_SPREAD * (ndtri(rank / len(seen)) - scores)
+        self.scores = np.zeros(len(numbers), np.float32)
+        self.scores[~missing] = scores
+        self.marginal = marginal_of(values, ends, _decimals(values))
+
+    def calibrate(self, mixed: Scores) -> None:
+        """Learn the quantiles of mixed scores."""
+        ordered = np.sort(mixed).astype(np.float64)
+        to = self.marginal
+        inner = np.interp(to.levels * len(ordered), np.arange(len(ordered)) + 0.5, ordered)
+        self._edges = np.concatenate([ordered[:1], inner, ordered[-1:]])
+        finite = inner if len(inner) else np.zeros(1)
+        self._start = float(finite[0])
+        size = GUIDE * len(finite)
+        self._per_cell = size / (float(finite[-1] - finite[0]) or 1.0)
+        grid = self._start + np.arange(size + 1) / self._per_cell
+        self._guide = np.searchsorted(inner, grid, side="left").astype(np.int32)
+
+    def decode(self, scores: Scores) -> Numbers:
+        """Return the values of the same rank: in range, with the column's decimal places."""
+        to = self.marginal
+        out = np.empty(len(scores), to.low.dtype)
+        places = 0.0 if to.decimals is None else 10.0**to.decimals
+        _look_up(
+            scores,
+            self._edges,
+            self._guide,
+            self._start,
+            self._per_cell,
+            to.low,
+            to.high,
+            places,
+            to.low.dtype.kind == "i",
+            out,
+        )
+        return out
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """The distribution of a column, as a table of quantiles.
+
+    Between ``levels[i - 1]`` and ``levels[i]`` values run from ``low[i]`` to ``high[i]``.
+
+    Attributes
+    ----------
+    levels : ndarray of float64, shape (n_cells - 1,)
+        Inner levels, rising.
+    low, high : ndarray of int64 or float64, shape (n_cells,)
+        Where values of a cell begin and end, in terms of ``to_numbers``.
+    decimals : int, optional
+        Decimal places; None for as many as there are.
+    """
+
+    levels: npt.NDArray[np.float64]
+    low: Numbers
+    high: Numbers
+    decimals: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        packed = {name: _pack(getattr(self, name)) for name in ("levels", "low", "high")}
+        return {**packed, "decimals": self.decimals}
+
+    @classmethod
+    def from_dict(cls, facts: dict[str, Any]) -> Marginal:
+        """Return what :meth:`as_dict` was made from."""
+        arrays = {name: _unpack(facts[name]) for name in ("levels", "low", "high")}
+        return cls(**arrays, decimals=facts["decimals"])
+
+
+def _pack(values: npt.NDArray[Any]) -> list[str]:
+    plain = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    return [plain.dtype.str, base64.b64encode(plain.tobytes()).decode()]
+
+
+def _unpack(packed: list[str]) -> npt.NDArray[Any]:
+    values = np.frombuffer(base64.b64decode(packed[1]), np.dtype(packed[0]))
+    return values.astype(values.dtype.newbyteorder("="))
+
+
+def marginal_of(
+    values: Numbers,
+    ends: npt.NDArray[np.float64],
+    decimals: int | None,
+    extra: npt.NDArray[np.float64] | None = None,
+) -> Marginal:
+    """Return the distribution of distinct rising ``values``.
+
+    ``ends`` is the share of rows up to each value, 1 at the last; ``extra`` are levels to add to
+    the evenly spaced ones.
+    """
+    if not len(values):  # nothing but gaps
+        values, ends = np.zeros(1, values.dtype), np.ones(1)
+    if len(values) <= STEP_VALUES:
+        return Marginal(ends[:-1], values, values, decimals)
+    return Marginal(*_interpolated(values, ends, extra), decimals)
+
+
+def _interpolated(
+    values: Numbers, ends: npt.NDArray[np.float64], extra: npt.NDArray[np.float64] | None
+) -> tuple[npt.NDArray[np.float64], Numbers, Numbers]:
+    # Levels are equally spaced, with frequent values (more than one level wide) given a cell of
+    # their own, so that they neither smear nor fade.
+    starts = np.concatenate([[0.0], ends[:-1]])
+    wide = np.flatnonzero(ends - starts > 1.0 / LEVELS)
+    more = np.empty(0) if extra is None else extra
+    spaced = np.linspace(0, 1, LEVELS + 1)
+    level = np.unique(np.concatenate([spaced, starts[wide], ends[wide], more]))
+    at = np.searchsorted(ends, level, side="right").clip(max=len(values) - 1)
+    # the cell's upper end is the value just below the next level, not the one at it
+    end = np.searchsorted(ends, level[1:], side="left").clip(max=len(values) - 1)
+    return level[1:-1], values[at[:-1]], values[end]
+
+
+def _decimals(values: Numbers) -> int | None:
+    """Return how many decimal places the values have, if that is a few."""
+    if values.dtype.kind == "i":
+        return None
+    with np.errstate(over="ignore"):  # huge numbers have no decimal places to keep
+        for places in range(MAX_DECIMALS + 1):
+            if np.array_equal(np.round(values, places), values):
+                return places
+    return None
+
+
+@compiled()
+def _look_up(
+    scores: Any,
+    edges: Any,
+    guide: Any,
+    start: float,
+    per_cell: float,
+    low: Any,
+    high: Any,
+    scale: float,
+    whole: bool,
+    out: Any,
+) -> None:
+    """Write the value between ``low[c]`` and ``high[c]`` for the cell ``c`` of each score.
+
+    ``edges[c] <= score < edges[c + 1]``; scores beyond the outer edges belong to the outer cells.
+    ``guide`` tells, for equal steps along the scores, the first cell worth a look.
+    """
+    last = len(low) - 1
+    for i in range(len(scores)):
+        score = scores[i]
+        step = (score - start) * per_cell
+        place = int(min(max(step, 0.0), len(guide) - 1.0))
+        cell = min(guide[place], last) if step >= 0.0 else 0
+        while cell < last and score >= edges[cell + 1]:
+            cell += 1
+        while cell > 0 and score < edges[cell]:
+            cell -= 1
+        bottom, top = low[cell], high[cell]
+        if bottom == top:
+            out[i] = bottom
+            continue
+        width = edges[cell + 1] - edges[cell]
+        share = (score - edges[cell]) / width if width > 0.0 else 0.5
+        share = min(max(share, 0.0), 1.0)
+        if whole:
+            # counted from the nearer end: neither overflow nor a rounding error past an end
+            gap = float(top) - float(bottom)
+            rise = min(min(share, 1.0 - share) * gap, 2.0**62)
+            moved = bottom + int(np.rint(rise)) if share <= 0.5 else top - int(np.rint(rise))
+            out[i] = min(max(moved, bottom), top)
+        else:
+            value = bottom * (1.0 - share) + top * share
+            if scale > 0.0:
+                value = np.rint(value * scale) / scale
+            out[i] = min(max(value, bottom), top)
+
+
+# gaps
+
+
 def fill_missing(scores: Scores, missing: Mask, rng: np.random.Generator) -> None:
-    """Fill missing scores so that they can be mixed without harm, in place.
+    """Fill missing scores, in place, so that they can be mixed without harm.
 
     Each column is regressed on the others and filled by the prediction plus the residual of a
     random observed row. Filled values never show in a synthetic table, where the place stays
     missing, unless a partner's value is mixed with one; then they carry the right mean, variance
     and correlation.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n_rows, n_columns)
-        Changed where ``missing`` is True.
-    missing : ndarray of bool, same shape
-        Which scores to fill.
-    rng : numpy.random.Generator
-        Picks the residuals.
     """
     holed = np.flatnonzero(missing.any(axis=0))
     if not len(holed):
@@ -85,268 +390,3 @@ def _design(
     design = np.ones((len(rows), len(columns) + 1))
     design[:, 1:] = scores[np.ix_(rows, columns)]
     return design
-
-
-class Scale(ABC):
-    """How one column becomes scores and scores become values.
-
-    Attributes
-    ----------
-    scores : ndarray of shape (n_rows,)
-        The column in the space where rows are mixed; 0 where missing.
-    """
-
-    scores: Scores
-
-    @abstractmethod
-    def calibrate(self, mixed: Scores) -> None:
-        """Learn how mixed scores are distributed, from a sample of them."""
-
-    @abstractmethod
-    def decode(self, scores: Scores) -> Numbers:
-        """Return the values that belong to mixed scores."""
-
-
-class RawValues(Scale):
-    """Values are mixed as they are: mean, variance and covariance are kept.
-
-    Parameters
-    ----------
-    numbers : ndarray of int64 or float64, shape (n_rows,)
-        The column.
-    missing : ndarray of bool, shape (n_rows,)
-        Places without a value.
-    limits : tuple of two numbers
-        What the column's type can hold; mixed values are clipped to it.
-    whole : bool, default False
-        Whether to round floats to whole numbers.
-    """
-
-    def __init__(
-        self, numbers: Numbers, missing: Mask, limits: tuple[Any, Any], whole: bool = False
-    ) -> None:
-        seen = numbers[~missing]
-        self._limits, self._whole = limits, whole
-        # Centerd in the column's own type: large integers and timestamps keep their last digits.
-        half = len(seen) // 2
-        self._center = np.partition(seen, half)[half] if len(seen) else numbers.dtype.type(0)
-        if len(seen) and int(seen.max()) - int(seen.min()) >= 2**63:  # would not fit in int64
-            self.scores = numbers.astype(np.float64) - float(self._center)
-        else:
-            self.scores = np.where(missing, 0, numbers - self._center).astype(np.float64)
-        self.scores[missing] = 0.0
-        self._factor, self._shift = 1.0, 0.0
-
-    def fit_moments(self, pivot: Any, offset: float, variance: float, missing: Mask) -> None:
-        """Give mixed values the mean and variance of a column that these are a sample of.
-
-        Parameters
-        ----------
-        pivot : int or float
-            A number near the mean.
-        offset : float
-            How far the mean lies above it.
-        variance : float
-            Of the whole column.
-        missing : ndarray of bool, shape (n_rows,)
-            Places without a value.
-        """
-        seen = self.scores[~missing]
-        spread = float(seen.std()) if len(seen) else 0.0
-        factor = float(np.sqrt(variance)) / spread if spread > 0 else 1.0
-        above = float(pivot - self._center.item()) + offset  # exact before it is a float
-        shift = above - factor * float(seen.mean()) if len(seen) else 0.0
-        if np.isfinite(factor) and np.isfinite(shift):
-            self._factor, self._shift = factor, shift
-
-    def calibrate(self, mixed: Scores) -> None:
-        """Nothing to learn."""
-
-    def decode(self, scores: Scores) -> Numbers:
-        """Return centerd values moved back, rounded where the column holds integers."""
-        low, high = self._limits
-        if self._factor != 1.0 or self._shift != 0.0:
-            scores = self._factor * scores + self._shift
-        if self._center.dtype.kind == "f":
-            moved = self._center + scores
-            clipped: Numbers = np.clip(np.rint(moved) if self._whole else moved, low, high)
-            return clipped
-        center, far = int(self._center), 2**62
-        steps = np.clip(np.rint(scores), -float(far), float(far)).astype(np.int64)
-        whole = center + np.clip(steps, max(low - center, -far), min(high - center, far))
-        beyond = np.abs(scores) >= far
-        if beyond.any():
-            top = np.nextafter(float(high), 0.0) if float(high) > high else float(high)
-            whole[beyond] = np.clip(center + scores[beyond], float(low), top).astype(np.int64)
-        return whole
-
-
-class NormalScores(Scale):
-    """Values are mixed as Gaussian quantiles of their ranks: the marginal and its range are kept.
-
-    Ranks become normal scores; the distribution of the *mixed* scores is learned from a sample
-    (:meth:`calibrate`), and a mixed score goes back to the value of the same rank in the column.
-
-    Parameters
-    ----------
-    numbers : ndarray of int64 or float64, shape (n_rows,)
-        The column.
-    missing : ndarray of bool, shape (n_rows,)
-        Places without a value.
-    rng : numpy.random.Generator
-        Breaks ties.
-
-    Attributes
-    ----------
-    marginal : Marginal
-        The column's distribution; another one may be put in its place before :meth:`calibrate`.
-    """
-
-    def __init__(self, numbers: Numbers, missing: Mask, rng: np.random.Generator) -> None:
-        from scipy.special import ndtri
-
-        seen = numbers[~missing]
-        values, inverse, counts = np.unique(seen, return_inverse=True, return_counts=True)
-        ends = np.cumsum(counts) / max(len(seen), 1)  # share of values up to each one
-        middle = ndtri(np.clip(ends - counts / (2 * max(len(seen), 1)), 1e-12, 1 - 1e-12))
-        scores = middle[inverse]
-        if len(values) < len(seen):
-            order = np.lexsort([rng.random(len(seen)), inverse])
-            rank = np.empty(len(seen))
-            rank[order] = np.arange(len(seen)) + 0.5
-            scores += TIE_SPREAD * (ndtri(rank / len(seen)) - scores)
-        self.scores = np.zeros(len(numbers), np.float32)
-        self.scores[~missing] = scores
-        self.marginal = marginal_of(values, ends, _decimals(values))
-
-    def calibrate(self, mixed: Scores) -> None:
-        """Learn the quantiles of mixed scores.
-
-        Parameters
-        ----------
-        mixed : ndarray of shape (n_sample,)
-            Scores of mixed rows, mixed as they will be when sampling.
-        """
-        ordered = np.sort(mixed).astype(np.float64)
-        to = self.marginal
-        edges = np.interp(to.levels * len(ordered), np.arange(len(ordered)) + 0.5, ordered)
-        outer = (ordered[0], ordered[-1])
-        self._lookup = _Lookup(edges, outer, to.low, to.high, to.decimals)
-
-    def decode(self, scores: Scores) -> Numbers:
-        """Return the values of the same rank.
-
-        Parameters
-        ----------
-        scores : ndarray of shape (n_rows,)
-            Mixed scores.
-
-        Returns
-        -------
-        ndarray of int64 or float64, shape (n_rows,)
-            Inside the column's range; with its number of decimal places.
-        """
-        return self._lookup(scores)
-
-
-def marginal_of(
-    values: Numbers,
-    ends: npt.NDArray[np.float64],
-    decimals: int | None,
-    extra: npt.NDArray[np.float64] | None = None,
-) -> Marginal:
-    """Return the distribution of a column as a table.
-
-    Parameters
-    ----------
-    values : ndarray of int64 or float64, shape (n_distinct,)
-        Different values, rising.
-    ends : ndarray of float64, shape (n_distinct,)
-        Share of values up to each one.
-    decimals : int, optional
-        Decimal places of the values.
-    extra : ndarray of float64, optional
-        Levels beside those that are equally spaced.
-
-    Returns
-    -------
-    Marginal
-        Every value of few, or quantiles of many.
-    """
-    if not len(values):  # nothing but gaps
-        values, ends = np.zeros(1, values.dtype), np.ones(1)
-    if len(values) <= STEP_VALUES:
-        return Marginal(ends[:-1], values, values, decimals)
-    return Marginal(*_interpolated(values, ends, extra), decimals)
-
-
-def _interpolated(
-    values: Numbers, ends: npt.NDArray[np.float64], extra: npt.NDArray[np.float64] | None
-) -> tuple[npt.NDArray[np.float64], Numbers, Numbers]:
-    """Return inner levels, and the values that the cells between levels begin and end with.
-
-    Levels are equally spaced, with frequent values (more than one level wide) given a cell of
-    their own, so that they neither smear nor fade.
-    """
-    starts = np.concatenate([[0.0], ends[:-1]])
-    wide = np.flatnonzero(ends - starts > 1.0 / LEVELS)
-    more = np.empty(0) if extra is None else extra
-    spaced = np.linspace(0, 1, LEVELS + 1)
-    level = np.unique(np.concatenate([spaced, starts[wide], ends[wide], more]))
-    at = np.searchsorted(ends, level, side="right").clip(max=len(values) - 1)
-    # the cell's upper end is the value just below the next level, not the one at it
-    end = np.searchsorted(ends, level[1:], side="left").clip(max=len(values) - 1)
-    return level[1:-1], values[at[:-1]], values[end]
-
-
-def _decimals(values: Numbers) -> int | None:
-    """Return how many decimal places the values have, if that is a few."""
-    if values.dtype.kind == "i":
-        return None
-    with np.errstate(over="ignore"):  # huge numbers have no decimal places to keep
-        for places in range(MAX_DECIMALS + 1):
-            if np.array_equal(np.round(values, places), values):
-                return places
-    return None
-
-
-class _Lookup:
-    """A piecewise linear function with jumps, found through a table of where to start looking."""
-
-    def __init__(
-        self,
-        edges: Scores,
-        outer: tuple[float, float],
-        low: Numbers,
-        high: Numbers,
-        decimals: int | None,
-    ) -> None:
-        from vicinal.table import _lookup
-
-        self._function = _lookup.look_up
-        self._edges = np.concatenate([[outer[0]], edges, [outer[1]]])
-        self._low, self._high = low, high
-        self._scale = 0.0 if decimals is None else 10.0**decimals
-        finite = edges if len(edges) else np.zeros(1)
-        self._start = float(finite[0])
-        span = float(finite[-1] - finite[0]) or 1.0
-        size = GUIDE * len(finite)
-        self._per_cell = size / span
-        grid = self._start + np.arange(size + 1) / self._per_cell
-        self._guide = np.searchsorted(edges, grid, side="left").astype(np.int32)
-
-    def __call__(self, scores: Scores) -> Numbers:
-        out = np.empty(len(scores), self._low.dtype)
-        self._function(
-            scores,
-            self._edges,
-            self._guide,
-            self._start,
-            self._per_cell,
-            self._low,
-            self._high,
-            self._scale,
-            self._low.dtype.kind == "i",
-            out,
-        )
-        return out

@@ -1,4 +1,4 @@
-"""A learned synthesizer in one file: Arrow for the rows, JSON for the rest."""
+"""A fitted synthesizer in one file: Arrow for the rows, JSON for the rest."""
 
 from __future__ import annotations
 
@@ -16,75 +16,65 @@ import pyarrow as pa
 from vicinal import __version__
 from vicinal._random import Seeds
 from vicinal.io import check_folder, replacing
-from vicinal.table.population import Whole
+from vicinal.table.population import Population
+from vicinal.table.presets import MixingSettings
 from vicinal.table.schema import Column
-from vicinal.table.training_rows import Recipe
 from vicinal.weights import law_from_spec
 
-__all__ = ["FORMAT", "Learned", "load", "plain_settings", "save"]
+__all__ = ["FORMAT", "FittedState", "load", "plain_settings", "save"]
 
 #: Raised when files of an earlier format can no longer be read as they are.
-FORMAT = 2
+FORMAT = 3
 
 _KEY = b"vicinal-model"
-_ORDER = "vicinal:row"  # column with the row numbers of the learned table
+_ORDER = "vicinal:row"  # column with the row numbers of the training table
 
 
 @dataclass(frozen=True)
-class Learned:
+class FittedState:
     """All that a synthesizer knows of a table.
 
     Attributes
     ----------
     rows : pyarrow.Table
-        The learned rows, shuffled, without text.
+        The training rows, shuffled, without text.
     order : ndarray of int, shape (n_rows,)
         Row number in the table as it was given.
     columns : list of Column
         What the columns are, those left out of ``rows`` too.
-    recipe : Recipe
+    settings : MixingSettings
         How rows are mixed.
     schema : pyarrow.Schema
         Of the table as it was given, with how to make it native again.
     seeds : Seeds
         Root of the random numbers.
-    whole : Whole, optional
+    population : Population, optional
         What is known of all rows, where ``rows`` are a sample of them.
     """
 
     rows: pa.Table
     order: npt.NDArray[np.int64]
     columns: list[Column]
-    recipe: Recipe
+    settings: MixingSettings
     schema: pa.Schema
     seeds: Seeds
-    whole: Whole | None = None
+    population: Population | None = None
 
 
-def save(path: str | PathLike[str], settings: dict[str, Any], learned: Learned) -> None:
-    """Write what was learned, whole or not at all.
-
-    Parameters
-    ----------
-    path : str or path
-        Where.
-    settings : dict
-        Arguments of the synthesizer.
-    learned : Learned
-        What it learned.
-    """
+def save(path: str | PathLike[str], parameters: dict[str, Any], state: FittedState) -> None:
+    """Write parameters and fitted state of a synthesizer, whole or not at all."""
     check_folder(path)
     facts = {
         "format": FORMAT,
         "vicinal": __version__,
-        "settings": plain_settings(settings),
-        "seed": learned.seeds.entropy,
-        "recipe": vars(learned.recipe) | {"weights": learned.recipe.weights.spec()},
-        "columns": [column.as_dict() for column in learned.columns],
-        "schema": base64.b64encode(learned.schema.serialize()).decode(),
-        "whole": None if learned.whole is None else learned.whole.as_dict(),
+        "parameters": plain_settings(parameters),
+        "seed": state.seeds.entropy,
+        "settings": state.settings.as_dict(),
+        "columns": [column.as_dict() for column in state.columns],
+        "schema": base64.b64encode(state.schema.serialize()).decode(),
+        "population": None if state.population is None else state.population.as_dict(),
     }
-    table = learned.rows.append_column(_ORDER, pa.array(learned.order))  # the last one
+    table = state.rows.append_column(_ORDER, pa.array(state.order))  # the last one
     table = table.replace_schema_metadata({_KEY: json.dumps(facts).encode()})
     options = pa.ipc.IpcWriteOptions(compression="zstd", unify_dictionaries=True)
     with (
@@ -94,88 +84,59 @@ def save(path: str | PathLike[str], settings: dict[str, Any], learned: Learned) 
         writer.write_table(table)
 
 
-def plain_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings of a synthesizer as JSON values. A Generator becomes None.
-
-    Parameters
-    ----------
-    settings : dict
-        From ``get_params``.
-
-    Returns
-    -------
-    dict
-        The same names.
-    """
-    weights, seed, within = (settings[name] for name in ("weights", "random_state", "within"))
-    kinds, neighbors = settings["kinds"], settings["neighbors"]
-    return settings | {
+def plain_settings(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters of a synthesizer as JSON values. A Generator becomes None."""
+    weights, seed, within = (parameters[name] for name in ("weights", "random_state", "within"))
+    kinds, neighbors = parameters["kinds"], parameters["neighbors"]
+    return parameters | {
         "weights": None if weights is None else weights.spec(),
         "random_state": int(seed) if isinstance(seed, (int, np.integer)) else None,
         "within": within if within is None or isinstance(within, str) else list(within),
         "kinds": None if kinds is None else dict(kinds),
         "neighbors": None if neighbors is None else int(neighbors),
-        "exact_moments": bool(settings["exact_moments"]),
+        "exact_moments": bool(parameters["exact_moments"]),
     }
 
 
-def load(path: str | PathLike[str]) -> tuple[dict[str, Any], Learned]:
-    """Read back what was learned.
+def load(path: str | PathLike[str]) -> tuple[dict[str, Any], FittedState]:
+    """Read parameters and fitted state back; ValueError where the file is damaged or no model."""
+    table, facts = _read(path)
+    if facts.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} has model format {facts.get('format')} (written by vicinal "
+            f"{facts.get('vicinal')}); this vicinal {__version__} reads format {FORMAT}. Fit and "
+            "save again."
+        )
+    parameters = facts["parameters"]
+    if parameters["weights"] is not None:
+        parameters["weights"] = law_from_spec(parameters["weights"])
+    last = table.num_columns - 1  # by place: a column of the table may have its name
+    rows = table.select(list(range(last))).replace_schema_metadata(None).combine_chunks()
+    return parameters, FittedState(
+        rows=rows,
+        order=table.column(last).to_numpy(),
+        columns=[Column(**column) for column in facts["columns"]],
+        settings=MixingSettings.from_dict(facts["settings"]),
+        schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(facts["schema"]))),
+        seeds=Seeds.from_entropy(facts["seed"]),
+        population=Population.from_dict(facts["population"]) if facts["population"] else None,
+    )
 
-    Parameters
-    ----------
-    path : str or path
-        The file.
 
-    Returns
-    -------
-    settings : dict
-        Arguments of the synthesizer.
-    learned : Learned
-        What it learned.
-
-    Raises
-    ------
-    ValueError
-        If the file is no model, cut short, or of another version.
-    FileNotFoundError
-        If there is no such file.
-    """
+def _read(path: str | PathLike[str]) -> tuple[pa.Table, dict[str, Any]]:
+    remedy = "TableSynthesizer.save or `vicinal table --save-model`."
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no model file {path}.")
     try:
         with pa.OSFile(str(path)) as source:
             table = pa.ipc.open_file(source).read_all()
         table.validate(full=True)
-    except (pa.ArrowException, OSError) as error:
+        text = (table.schema.metadata or {}).get(_KEY)
+        facts = None if text is None else json.loads(text)
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise ValueError(
-            f"{path} is cut short or is no vicinal model. Save it again with "
-            "TableSynthesizer.save or `vicinal table --save-model`."
+            f"{path} is cut short or is no vicinal model. Save it again with {remedy}"
         ) from error
-    text = (table.schema.metadata or {}).get(_KEY)
-    if text is None:
-        raise ValueError(
-            f"{path} is an Arrow file but no vicinal model. Models come from "
-            "TableSynthesizer.save or `vicinal table --save-model`."
-        )
-    facts: dict[str, Any] = json.loads(text)
-    if facts["format"] != FORMAT:
-        raise ValueError(
-            f"{path} has model format {facts['format']} (written by vicinal {facts['vicinal']}); "
-            f"this vicinal {__version__} reads format {FORMAT}. Fit and save again."
-        )
-    settings, recipe = facts["settings"], facts["recipe"]
-    if settings["weights"] is not None:
-        settings["weights"] = law_from_spec(settings["weights"])
-    recipe |= {"weights": law_from_spec(recipe["weights"]), "within": tuple(recipe["within"])}
-    last = table.num_columns - 1  # by place: a column of the table may have its name
-    rows = table.select(list(range(last))).replace_schema_metadata(None).combine_chunks()
-    return settings, Learned(
-        rows=rows,
-        order=table.column(last).to_numpy(),
-        columns=[Column(**column) for column in facts["columns"]],
-        recipe=Recipe(**recipe),
-        schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(facts["schema"]))),
-        seeds=Seeds.from_entropy(facts["seed"]),
-        whole=Whole.from_dict(facts["whole"]) if facts.get("whole") else None,
-    )
+    if facts is None:
+        raise ValueError(f"{path} is an Arrow file but no vicinal model. Models come from {remedy}")
+    return table, facts

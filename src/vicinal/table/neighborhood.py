@@ -1,414 +1,171 @@
-"""Near parents, drawn, weighted and mixed in one pass over the rows.
-
-For every synthetic row: parents out of the neighborhood of its first one, weights, a giver for
-each bundle of categories, and the mixed scores. A row that comes out too near to one of its
-parents is drawn again, a few times, and the farthest of the attempts is kept. "Too near" is
-relative: nearer than a share of the distance from the first parent to *its* nearest other row.
-Where real rows lie close together synthetic ones may; where a real row stands alone nothing
-stays beside it.
-"""
+"""Which rows lie near each other."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._compiled import compiled
-from vicinal._random import CHUNK_ROWS, Seeds
-from vicinal.pairing.balance import FairNeighbors
-from vicinal.pairing.base import Rounds
-from vicinal.weights import SphereWeights, WeightLaw
+from vicinal.pairing.neighbors import nearest_rows
+from vicinal.table.categories import Codes, common_levels
 
-__all__ = ["Draft", "Guard", "NearRows"]
+__all__ = ["neighbors_in_groups", "relevance", "row_space", "stretches"]
 
-#: How often a row that comes out too near is drawn again.
-ATTEMPTS = 3
-#: Neighbors among which the nearest is sought.
-NEAREST = 8
-#: Squared distance of two rows in a category that differs: that of two indicators.
-MISMATCH = 2.0
-#: Sphere weights are drawn this many at a time and used in random order, again and again. The
-#: sums that matter (1, and 1 for squares) hold in every draw.
-WEIGHTS = 1 << 13
+#: Neighbors are not fewer than this where they are a share of the rows that may mix.
+NEAR_LEAST = 5
+#: Levels of a category that get an axis of their own where nearness is measured, and such axes
+#: of all categories together.
+NEAR_LEVELS = 40
+NEAR_LEVELS_IN_ALL = 256
+#: Axes that nearness is measured along, at most; more are projected on the widest ...
+NEAR_AXES = 32
+#: ... found from about this many rows.
+AXES_ROWS = 20_000
+#: Noise on every axis. It decides between rows that are equally near at random, and not by the
+#: order of rows or the last bit of a sum, which another number of threads may change.
+JITTER = 1e-3
 
-# keys of seeds
-_DRAW, _WEIGHTS = 15, 16
+#: Trees that find what tells of the target, rows that they learn from, and least rows in a leaf.
+TREES = 30
+TREE_ROWS = 5_000
+LEAF_ROWS = 5
 
 
-@dataclass
-class Draft:
-    """A chunk of synthetic rows before scores become values.
+def neighbors_in_groups(
+    space: npt.NDArray[np.float32],
+    groups: npt.NDArray[np.integer[Any]] | None,
+    most: int,
+    share: float,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.int32]:
+    """Return neighbors of each row in its own group: a share of it, ``NEAR_LEAST`` to ``most``."""
+    groups = np.zeros(len(space), np.uint8) if groups is None else groups
+    counts = np.maximum(np.ceil(np.bincount(groups) * share), NEAR_LEAST).astype(int)
+    counts = np.minimum(counts, most)
+    near = np.empty((len(space), int(counts.max())), np.int32)
+    # groups of one count are searched at once; fewer neighbors are repeated to fill the row
+    for count in np.unique(counts):
+        rows = np.flatnonzero(counts[groups] == count)
+        found = nearest_rows(space[rows], int(count), groups=groups[rows], rng=rng)
+        near[rows] = rows[found[:, np.arange(near.shape[1]) % count]]
+    return near
 
-    Attributes
-    ----------
-    scores : ndarray of shape (n_samples, n_mixed)
-        Mixed.
-    main : ndarray of int, shape (n_samples,)
-        The heaviest parent, which decides what is missing.
-    givers : ndarray of int, shape (n_bundles, n_samples)
-        The parent that each bundle of categories comes from.
-    parents, weights : ndarray of shape (n_samples, n_parents) or None
-        The plan, where it is kept.
+
+def row_space(
+    scores: npt.NDArray[np.floating[Any]],
+    categories: Sequence[Codes],
+    rng: np.random.Generator,
+    stretch: Sequence[float] | None = None,
+) -> npt.NDArray[np.float32]:
+    """Return rows as points: standardized scores, and an axis for each common level.
+
+    ``stretch`` says by how much to stretch the axes of each score and then of each category. At
+    most ``NEAR_AXES`` axes; more are projected on their widest directions. Memory for the level
+    axes is never taken for all rows at once.
     """
+    n_rows = len(scores)
+    largest = np.abs(scores).max(axis=0, initial=0.0).astype(np.float64)
+    largest[largest == 0] = 1.0
+    spread = (scores / largest).std(axis=0)  # squares of huge numbers would overflow
+    scale = 1.0 / np.where(spread > 0, spread, 1.0) / largest
+    share = max(1, min(NEAR_LEVELS, NEAR_LEVELS_IN_ALL // max(len(categories), 1)))
+    # place of each level among the axes of its column; -1 for none
+    kept = [codes for codes in categories if codes.max() > 0]
+    places = [common_levels(codes, share) for codes in kept]
+    sizes = [scores.shape[1], *(int(place.max()) + 1 for place in places)]
+    starts = np.cumsum([0, *sizes])
+    factors = np.ones(len(kept))
+    if stretch is not None:
+        scale *= np.asarray(stretch[: scores.shape[1]], float)
+        pairs = zip(categories, stretch[scores.shape[1] :], strict=True)
+        factors = np.array([factor for codes, factor in pairs if codes.max() > 0])
+    axes = _widest(scores, scale, kept, factors, places, starts)
+    space = np.zeros((n_rows, axes.shape[1]), np.float32)
+    # summed column by column: no sum depends on how a matrix product is cut up
+    for at in range(scores.shape[1]):
+        weighted = np.flatnonzero(axes[at])
+        column = (scale[at] * scores[:, at]).astype(np.float32)
+        space[:, weighted] += column[:, None] * axes[at, weighted]
+    for codes, factor, place, start in zip(kept, factors, places, starts[1:], strict=False):
+        rows = np.zeros((len(place), axes.shape[1]), np.float32)
+        rows[place >= 0] = np.float32(factor) * axes[start + place[place >= 0]]
+        space += rows[codes]
+    space += JITTER * rng.standard_normal(space.shape, np.float32)
+    return space
 
-    scores: npt.NDArray[Any]
-    main: npt.NDArray[np.integer[Any]]
-    givers: npt.NDArray[np.integer[Any]]
-    parents: npt.NDArray[np.integer[Any]] | None
-    weights: npt.NDArray[np.float64] | None
+
+def _widest(
+    scores: npt.NDArray[np.floating[Any]],
+    scale: npt.NDArray[np.float64],
+    categories: Sequence[Codes],
+    factors: npt.NDArray[np.float64],
+    places: Sequence[npt.NDArray[np.int64]],
+    starts: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float32]:
+    """Return the directions of largest variance, shape (n_columns, at most NEAR_AXES)."""
+    total = int(starts[-1])
+    if total <= NEAR_AXES:
+        return np.eye(total, dtype=np.float32)
+    sample = slice(None, None, max(1, len(scores) // AXES_ROWS))
+    points = np.zeros((len(scores[sample]), total), np.float32)
+    points[:, : scores.shape[1]] = scores[sample] * scale
+    rows = np.arange(len(points))
+    for codes, factor, place, start in zip(categories, factors, places, starts[1:], strict=False):
+        at = place[codes[sample]]
+        points[rows[at >= 0], start + at[at >= 0]] = factor
+    points -= points.mean(axis=0)
+    _, axes = np.linalg.eigh(points.T.astype(np.float64) @ points)
+    # rounded, so that the last bits of a matrix product decide nothing
+    return np.round(axes[:, : -NEAR_AXES - 1 : -1], 6).astype(np.float32)
 
 
-class Guard:
-    """How near a synthetic row may come to its parents.
+# what tells of the target counts more
 
-    Parameters
-    ----------
-    scores : ndarray of shape (n_rows, n_mixed)
-        Numbers.
-    codes : ndarray of int32, shape (n_rows, n_categories)
-        Levels.
-    near : ndarray of int32, shape (n_rows, k)
-        Neighbors.
-    share : float
-        Least distance to a parent as a share of the distance of real rows; 0 for any.
+
+def stretches(
+    scores: npt.NDArray[Any],
+    names: Sequence[str],
+    categories: Mapping[str, Codes],
+    target: npt.NDArray[Any],
+    target_name: str,
+    focus: float,
+) -> list[float] | None:
+    """Return by how much to stretch each number and category, for :func:`row_space`.
+
+    ``names`` are those of the scores. None where there is nothing but the target.
     """
-
-    def __init__(
-        self,
-        scores: npt.NDArray[Any],
-        codes: npt.NDArray[np.int32],
-        near: npt.NDArray[np.int32],
-        share: float,
-    ) -> None:
-        spread = scores.std(axis=0, dtype=np.float64)
-        self.scale = np.where(spread > 0, 1.0 / np.where(spread > 0, spread, 1.0), 0.0).astype(
-            scores.dtype
-        )
-        self.scores = scores
-        # one byte for each level, eight of which are compared at once. Levels 256 apart pass for
-        # the same, and a row for nearer than it is: it is drawn again once too often.
-        columns = -(-codes.shape[1] // 8) * 8
-        self.levels = np.zeros((len(codes), columns), np.uint8)
-        self.levels[:, : codes.shape[1]] = codes & 255
-        self.attempts = ATTEMPTS if share > 0 else 0
-        if self.attempts:
-            self.least = _spacing(scores, self.scale, codes, near[:, :NEAREST], MISMATCH)
-            self.least *= np.float32(share * share)
-        else:
-            self.least = np.zeros(len(scores), np.float32)
+    numbers = [at for at, name in enumerate(names) if name != target_name]
+    others = [name for name in categories if name != target_name]
+    if not numbers and not others:
+        return None
+    shares = relevance(scores[:, numbers], [categories[name] for name in others], target)
+    told = dict(zip([*(names[at] for at in numbers), *others], shares, strict=True))
+    return [
+        float(np.sqrt(1.0 + focus * len(told) * told[name])) if name in told else 1.0
+        for name in (*names, *categories)
+    ]
 
 
-class NearRows:
-    """Draws rows out of neighborhoods.
+def relevance(
+    scores: npt.NDArray[Any], categories: Sequence[Codes], target: npt.NDArray[Any]
+) -> npt.NDArray[np.float64]:
+    """Return the share of each number and category in a forest's prediction of the target.
 
-    Parameters
-    ----------
-    near : FairNeighbors
-        Who may be whose partner, and how likely.
-    residual : ndarray of shape (n_rows, n_mixed)
-        What is mixed.
-    codes : ndarray of int32, shape (n_bundles, n_rows)
-        Combination of levels of each bundle.
-    tables : list of ndarray of shape (n_combinations, n_mixed)
-        What each combination adds to the mixed scores; empty for nothing.
-    gaps : ndarray of int32, shape (n_bundles, n_rows)
-        Which columns of a bundle are missing, as a number. A giver with other gaps than the
-        heaviest parent gives nothing; that parent does.
-    guard : Guard
-        How near rows may come.
-    column_bundle : sequence of int
-        Bundle of each column of ``guard.codes``.
-    columnwise : bool
-        Whether bundles come from any parent or all from the heaviest.
+    The target are classes, or numbers if the type is a float. Shares add up to 1 and are all alike
+    where nothing is said of the target. They depend neither on threads nor on global state.
     """
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
-    def __init__(
-        self,
-        near: FairNeighbors,
-        residual: npt.NDArray[Any],
-        codes: npt.NDArray[np.int32],
-        tables: list[npt.NDArray[Any]],
-        gaps: npt.NDArray[np.int32],
-        guard: Guard,
-        column_bundle: npt.NDArray[np.int32],
-        columnwise: bool,
-    ) -> None:
-        self._near, self._residual, self._guard = near, residual, guard
-        self._chance, self._other = near.alias()
-        starts = np.cumsum([0, *(len(table) for table in tables)])
-        self._starts = starts[:-1].astype(np.int64)
-        blank = np.zeros((0, residual.shape[1]), residual.dtype)
-        self._table = np.concatenate([blank, *tables])
-        # what belongs to one row lies together
-        self._codes, self._gaps = np.ascontiguousarray(codes.T), np.ascontiguousarray(gaps.T)
-        self._holed = bool(gaps.any())
-        self._column_bundle, self._columnwise = column_bundle, columnwise
-
-    def source(self, law: WeightLaw, n_samples: int, seeds: Seeds) -> NearDrawer:
-        """Return what draws the chunks of one sample."""
-        return NearDrawer(self, law, n_samples, seeds)
-
-    def draw(
-        self,
-        first: npt.NDArray[np.integer[Any]],
-        weights: npt.NDArray[np.float64],
-        shuffled: bool,
-        rng: np.random.Generator,
-        keep: bool,
-    ) -> Draft:
-        """Draw rows.
-
-        Parameters
-        ----------
-        first : ndarray of int, shape (n_samples,)
-            First parents.
-        weights : ndarray of shape (n_weights, n_parents)
-            One for each row, or, shuffled, to be picked from.
-        shuffled : bool
-            Whether to pick.
-        rng : numpy.random.Generator
-            Seeds the draws.
-        keep : bool
-            Whether to keep the plan.
-
-        Returns
-        -------
-        Draft
-            The rows.
-        """
-        n, p = len(first), weights.shape[1]
-        scores = np.empty((n, self._residual.shape[1]), self._residual.dtype)
-        main = np.empty(n, np.int32)
-        givers = np.empty((self._codes.shape[1], n), np.int32)
-        parents = np.empty((n if keep else 0, p), np.int32)
-        shares = np.empty((n if keep else 0, p))
-        _draw(
-            rng.integers(0, 2**64, 4, np.uint64),
-            first,
-            self._near.near,
-            self._chance,
-            self._other,
-            weights,
-            shuffled,
-            self._residual,
-            self._codes,
-            self._starts,
-            self._table,
-            self._gaps,
-            self._holed,
-            self._columnwise,
-            self._guard.scores,
-            self._guard.scale,
-            self._guard.levels,
-            self._guard.levels.view(np.uint64),
-            self._column_bundle,
-            self._guard.least,
-            self._guard.attempts,
-            MISMATCH,
-            scores,
-            main,
-            givers,
-            parents,
-            shares,
-        )
-        return Draft(scores, main, givers, parents if keep else None, shares if keep else None)
-
-
-class NearDrawer:
-    """Draws the chunks of one sample, in any order.
-
-    Parameters
-    ----------
-    rows : NearRows
-        Where from.
-    law : WeightLaw
-        Of the weights.
-    n_samples : int
-        Rows in all.
-    seeds : Seeds
-        Where random numbers come from.
-    """
-
-    def __init__(self, rows: NearRows, law: WeightLaw, n_samples: int, seeds: Seeds) -> None:
-        self._rows, self._law, self._seeds = rows, law, seeds
-        self._rounds = Rounds(len(rows._residual), n_samples, seeds)
-        self._bank = None
-        if isinstance(law, SphereWeights):
-            self._bank = law.sample(WEIGHTS, seeds.generator(_WEIGHTS))
-
-    def __call__(self, start: int, stop: int, keep: bool = False) -> Draft:
-        """Return the rows of one chunk, with the plan if it is to be kept."""
-        chunk = start // CHUNK_ROWS
-        weights = self._bank
-        if weights is None:
-            weights = self._law.sample(stop - start, self._seeds.generator(_WEIGHTS, chunk))
-            if weights.ndim == 1:
-                weights = np.column_stack([weights, 1.0 - weights])
-        rng = self._seeds.generator(_DRAW, chunk)
-        first = self._rounds.left(start, stop)
-        return self._rows.draw(first, weights, self._bank is not None, rng, keep)
-
-
-@compiled()
-def _spacing(scores: Any, scale: Any, codes: Any, near: Any, mismatch: float) -> Any:
-    """Return the squared distance of each row to the nearest of a few others."""
-    least = np.full(len(scores), np.inf, np.float32)
-    for i in range(len(scores)):
-        for place in range(near.shape[1]):
-            j = near[i, place]
-            if j == i:
-                continue
-            total = 0.0
-            for c in range(codes.shape[1]):
-                if codes[i, c] != codes[j, c]:
-                    total += mismatch
-            for c in range(scores.shape[1]):
-                gap = (scores[i, c] - scores[j, c]) * scale[c]
-                total += gap * gap
-            least[i] = min(least[i], total)
-        if np.isinf(least[i]):
-            least[i] = 0.0
-    return least
-
-
-@compiled()
-def _next(state: Any) -> Any:
-    """Return 64 random bits: xoshiro256++ by Blackman and Vigna (2019)."""
-    total = state[0] + state[3]
-    result = ((total << np.uint64(23)) | (total >> np.uint64(41))) + state[0]
-    shifted = state[1] << np.uint64(17)
-    state[2] ^= state[0]
-    state[3] ^= state[1]
-    state[1] ^= state[2]
-    state[0] ^= state[3]
-    state[2] ^= shifted
-    state[3] = (state[3] << np.uint64(45)) | (state[3] >> np.uint64(19))
-    return result
-
-
-@compiled()
-def _differing_bytes(x: Any) -> Any:
-    """Return how many of eight bytes are not 0."""
-    x |= x >> np.uint64(4)
-    x |= x >> np.uint64(2)
-    x |= x >> np.uint64(1)
-    ones = np.uint64(0x0101010101010101)
-    return ((x & ones) * ones) >> np.uint64(56)
-
-
-@compiled()
-def _draw(
-    state: Any,
-    first: Any,
-    near: Any,
-    chance: Any,
-    other: Any,
-    weights: Any,
-    shuffled: bool,
-    residual: Any,
-    codes: Any,
-    starts: Any,
-    table: Any,
-    gaps: Any,
-    holed: bool,
-    columnwise: bool,
-    real: Any,
-    scale: Any,
-    levels: Any,
-    words: Any,
-    column_bundle: Any,
-    least: Any,
-    attempts: int,
-    mismatch: float,
-    out: Any,
-    main: Any,
-    givers: Any,
-    parents: Any,
-    shares: Any,
-) -> None:
-    n, width = out.shape
-    k = near.shape[1]
-    p = weights.shape[1]
-    n_bundles = codes.shape[1]
-    n_columns = len(column_bundle)
-    low, high = np.uint64(0xFFFFFFFF), np.uint64(32)
-    few, short = np.uint64(0xFFFF), np.uint64(16)
-    bits = np.uint64(0)
-    unit = np.float32(2.0**-32)
-    chosen = np.empty(p, np.int32)
-    share = np.empty(p, residual.dtype)
-    giver = np.empty(n_bundles, np.int32)
-    mixed = np.empty(width, residual.dtype)
-    level = np.zeros(levels.shape[1], np.uint8)
-    word = level.view(np.uint64)
-    for i in range(n):
-        row = first[i]
-        farthest = -1.0
-        for _ in range(attempts + 1):
-            chosen[0] = row
-            for q in range(1, p):
-                bits = _next(state)
-                place = np.int64(((bits >> high) * np.uint64(k + 1)) >> high)
-                if np.float32(bits & low) * unit >= chance[row, place]:
-                    place = np.int64(other[row, place])
-                chosen[q] = near[row, place] if place < k else row
-            at: Any = i
-            if shuffled:
-                at = np.int64(((_next(state) >> high) * np.uint64(len(weights))) >> high)
-            heavy = 0
-            for q in range(p):
-                share[q] = weights[at, q]
-                if weights[at, q] > weights[at, heavy]:
-                    heavy = q
-            mixed[:] = 0.0
-            for q in range(p):
-                j = chosen[q]
-                for c in range(width):
-                    mixed[c] += share[q] * residual[j, c]
-            for b in range(n_bundles):
-                giver[b] = chosen[heavy]
-                if columnwise:
-                    if b % 4 == 0:  # 16 bits for each pick
-                        bits = _next(state)
-                    pick = chosen[np.int64(((bits & few) * np.uint64(p)) >> short)]
-                    bits >>= short
-                    if not holed or gaps[pick, b] == gaps[chosen[heavy], b]:
-                        giver[b] = pick
-                if len(starts):
-                    line = starts[b] + codes[giver[b], b]
-                    for c in range(width):
-                        mixed[c] += table[line, c]
-            nearest = np.inf
-            if attempts > 0:
-                # categories are looked at only where they decide: a distance above both the least
-                # allowed and the nearest so far changes nothing
-                floor = least[row]
-                for c in range(n_columns):
-                    level[c] = levels[giver[column_bundle[c]], c]
-                for q in range(p):
-                    j = chosen[q]
-                    total = 0.0
-                    for c in range(width):
-                        gap = (mixed[c] - real[j, c]) * scale[c]
-                        total += gap * gap
-                    if total < min(nearest, floor):
-                        differ = np.uint64(0)
-                        for at_word in range(len(word)):
-                            differ += _differing_bytes(words[j, at_word] ^ word[at_word])
-                        total += mismatch * np.int64(differ)
-                    nearest = min(nearest, total)
-            if nearest > farthest:
-                farthest = nearest
-                out[i] = mixed
-                main[i] = chosen[heavy]
-                for b in range(n_bundles):
-                    givers[b, i] = giver[b]
-                if len(parents):
-                    for q in range(p):
-                        parents[i, q] = chosen[q]
-                        shares[i, q] = weights[at, q]
-            if attempts == 0 or nearest >= least[row]:
-                break
+    few = slice(None, None, max(1, -(-len(target) // TREE_ROWS)))
+    design = np.column_stack(
+        [scores[few].astype(np.float32), *(codes[few] for codes in categories)]
+    )
+    numeric = target.dtype.kind == "f"
+    forest = (ExtraTreesRegressor if numeric else ExtraTreesClassifier)(
+        n_estimators=TREES, min_samples_leaf=LEAF_ROWS, max_features=0.7, random_state=0
+    )
+    shares: npt.NDArray[np.float64] = forest.fit(design, target[few]).feature_importances_
+    total = shares.sum()
+    return shares / total if total > 0 else np.full(len(shares), 1.0 / max(len(shares), 1))

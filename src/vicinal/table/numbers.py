@@ -1,7 +1,8 @@
 """The numbers behind a column, exact to the last digit, and the column behind numbers.
 
 Whole numbers, dates, times and decimals become int64 and stay exact; only what does not fit into
-int64 becomes float64, as floats of any width do.
+int64 becomes float64, as floats of any width do. Times count units since the epoch, dates days,
+decimals units of their last place; uint64 is moved down by 2**63. Missing places hold 0.
 """
 
 from __future__ import annotations
@@ -37,28 +38,7 @@ _CALENDAR = (-719_162, 2_932_896)
 
 
 def to_numbers(values: pa.ChunkedArray, name: str) -> tuple[Numbers, Mask]:
-    """Return the numbers behind a column, and where it has none.
-
-    Parameters
-    ----------
-    values : pyarrow.ChunkedArray
-        Numbers, dates, times or durations.
-    name : str
-        Column, for error messages.
-
-    Returns
-    -------
-    numbers : ndarray of int64 or float64, shape (n_rows,)
-        In the order of the values. Times count units since the epoch, dates days, decimals units
-        of their last place; uint64 is moved down by 2**63. Missing places hold 0.
-    missing : ndarray of bool, shape (n_rows,)
-        True where the value is null or NaN.
-
-    Raises
-    ------
-    ValueError
-        If a value is infinite.
-    """
+    """Return the numbers behind a column, and where it has none."""
     check_finite(values, name)
     kind = values.type
     missing = values.is_null(nan_is_null=True).to_numpy()
@@ -80,20 +60,7 @@ def to_numbers(values: pa.ChunkedArray, name: str) -> tuple[Numbers, Mask]:
 
 
 def check_finite(values: pa.ChunkedArray, name: str) -> None:
-    """Refuse a column that holds infinity.
-
-    Parameters
-    ----------
-    values : pyarrow.ChunkedArray
-        Of any type.
-    name : str
-        Column, for the message.
-
-    Raises
-    ------
-    ValueError
-        If a value is infinite.
-    """
+    """Refuse a column that holds infinity."""
     if not pa.types.is_floating(values.type):
         return
     row = pc.index(pc.is_inf(values), True).as_py()
@@ -140,23 +107,7 @@ def _as_floats(values: pa.ChunkedArray) -> npt.NDArray[np.float64]:
 
 
 def to_floats(values: pa.ChunkedArray, name: str) -> tuple[npt.NDArray[np.float64], Mask]:
-    """Return what :func:`to_numbers` does, as floats of the values' own size.
-
-    Parameters
-    ----------
-    values : pyarrow.ChunkedArray
-        Numbers, dates, times or durations.
-    name : str
-        Column, for error messages.
-
-    Returns
-    -------
-    floats : ndarray of float64, shape (n_rows,)
-        Times count units since the epoch, dates days. Missing places hold 0, or what it stands
-        for.
-    missing : ndarray of bool, shape (n_rows,)
-        True where the value is null or NaN.
-    """
+    """Return what :func:`to_numbers` does, as floats: decimals and uint64 in their own size."""
     numbers, missing = to_numbers(values, name)
     floats = numbers.astype(np.float64)
     if values.type == pa.uint64():
@@ -169,24 +120,7 @@ def to_floats(values: pa.ChunkedArray, name: str) -> tuple[npt.NDArray[np.float6
 def from_numbers(
     numbers: Numbers, missing: Mask | None, kind: pa.DataType, nan: Mask | None = None
 ) -> pa.Array:
-    """Return numbers as an Arrow array of the column's own type.
-
-    Parameters
-    ----------
-    numbers : ndarray of int64 or float64, shape (n_rows,)
-        As :func:`to_numbers` gives them, inside :func:`number_limits`.
-    missing : ndarray of bool, shape (n_rows,), or None
-        Where to leave the value out.
-    kind : pyarrow.DataType
-        The column's type.
-    nan : ndarray of bool, shape (n_rows,), optional
-        Where to write NaN, in a column of floats.
-
-    Returns
-    -------
-    pyarrow.Array
-        Of that type.
-    """
+    """Return numbers as an Arrow array of the column's own type."""
     if pa.types.is_floating(kind):
         floats = numbers.astype(kind.to_pandas_dtype(), copy=False)
         if nan is not None and nan.any():
@@ -217,21 +151,9 @@ def _to_decimals(numbers: Numbers, missing: Mask | None, kind: pa.DataType) -> p
 
 
 def number_limits(kind: pa.DataType, numbers: Numbers) -> tuple[Any, Any]:
-    """Return the least and the largest number that a type can show.
+    """Return the least and the largest number that a type can show, as :func:`to_numbers` has it.
 
     Dates and times keep to the years 1 to 9999, and times to one day, unless the data do not.
-
-    Parameters
-    ----------
-    kind : pyarrow.DataType
-        The column's type.
-    numbers : ndarray of int64 or float64, shape (n_rows,)
-        The column, from :func:`to_numbers`.
-
-    Returns
-    -------
-    tuple of int or float
-        Least and largest, in terms of :func:`to_numbers`.
     """
     if numbers.dtype.kind == "f":
         if pa.types.is_decimal(kind):

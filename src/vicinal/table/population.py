@@ -1,52 +1,17 @@
-"""What is known of a whole table of which only some rows are held."""
+"""What is known of all rows of a table of which only some are held."""
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from vicinal.table.marginals import Marginal, MixedColumn, NormalScores, RawValues
 
-__all__ = ["Marginal", "Whole"]
-
-
-@dataclass(frozen=True)
-class Marginal:
-    """The distribution of a column, as a table of quantiles.
-
-    Between ``levels[i - 1]`` and ``levels[i]`` values run from ``low[i]`` to ``high[i]``.
-
-    Attributes
-    ----------
-    levels : ndarray of float64, shape (n_cells - 1,)
-        Inner levels, rising.
-    low, high : ndarray of int64 or float64, shape (n_cells,)
-        Where values of a cell begin and end, in terms of ``to_numbers``.
-    decimals : int, optional
-        Decimal places; None for as many as there are.
-    """
-
-    levels: npt.NDArray[np.float64]
-    low: npt.NDArray[Any]
-    high: npt.NDArray[Any]
-    decimals: int | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        packed = {name: _pack(getattr(self, name)) for name in ("levels", "low", "high")}
-        return {**packed, "decimals": self.decimals}
-
-    @classmethod
-    def from_dict(cls, facts: dict[str, Any]) -> Marginal:
-        """Return what :meth:`as_dict` was made from."""
-        arrays = {name: _unpack(facts[name]) for name in ("levels", "low", "high")}
-        return cls(**arrays, decimals=facts["decimals"])
+__all__ = ["Population"]
 
 
 @dataclass(frozen=True)
-class Whole:
+class Population:
     """Facts about all rows, where a synthesizer holds a sample of them.
 
     Attributes
@@ -69,13 +34,20 @@ class Whole:
     spans: dict[str, tuple[int, int]] = field(default_factory=dict)
     prefixes: dict[str, str] = field(default_factory=dict)
 
+    def correct(self, column: MixedColumn) -> None:
+        """Give a column of the sample the distribution of all rows, where it is known."""
+        if isinstance(column.scale, NormalScores) and column.name in self.marginals:
+            column.scale.marginal = self.marginals[column.name]
+        if isinstance(column.scale, RawValues) and column.name in self.moments:
+            column.scale.fit_moments(*self.moments[column.name], column.missing)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
         marginals = {name: one.as_dict() for name, one in self.marginals.items()}
         return {**vars(self), "marginals": marginals}
 
     @classmethod
-    def from_dict(cls, facts: dict[str, Any]) -> Whole:
+    def from_dict(cls, facts: dict[str, Any]) -> Population:
         """Return what :meth:`as_dict` was made from."""
         marginals = {name: Marginal.from_dict(one) for name, one in facts["marginals"].items()}
         pairs = {
@@ -83,13 +55,3 @@ class Whole:
             for key in ("moments", "spans")
         }
         return cls(**{**facts, "marginals": marginals, **pairs})
-
-
-def _pack(values: npt.NDArray[Any]) -> list[str]:
-    plain = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
-    return [plain.dtype.str, base64.b64encode(plain.tobytes()).decode()]
-
-
-def _unpack(packed: list[str]) -> npt.NDArray[Any]:
-    values = np.frombuffer(base64.b64decode(packed[1]), np.dtype(packed[0]))
-    return values.astype(values.dtype.newbyteorder("="))

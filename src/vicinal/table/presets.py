@@ -1,14 +1,33 @@
-"""The privacy dial: what each of its settings stands for."""
+"""Parameters of a synthesizer: what may be given, the privacy presets, and what is in force."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from vicinal.weights import EpBeta, SphereWeights
+from vicinal._checks import check_choice, check_column, check_count
+from vicinal.table.schema import Column
+from vicinal.weights import EpBeta, SphereWeights, WeightLaw, law_from_spec
 
-__all__ = ["PARTS", "PRIVACY"]
+if TYPE_CHECKING:
+    from vicinal.table.synthesizer import TableSynthesizer
 
-#: What each setting of the privacy dial stands for; parts given by name win over it.
+__all__ = [
+    "FEW_VALUES",
+    "PRIVACY",
+    "MixingSettings",
+    "check_parameters",
+    "method_of",
+    "mixing_settings",
+    "neighbors_of",
+]
+
+#: Numbers with this few distinct values or fewer are taken from a parent under normal scores:
+#: codes and counts have no useful ranks between them.
+FEW_VALUES = 20
+
+#: What each setting of ``privacy`` stands for; parameters given by name win over it.
 PRIVACY: dict[str, dict[str, Any]] = {
     "off": {"method": "rows", "weights": EpBeta(delta=0.1, eps=0.3)},
     "balanced": {
@@ -36,5 +55,148 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "spacing": 0.7,
     },
 }
-#: Parts of a setting that have no parameter of their own, and what they are where it names none.
-PARTS = {"focus": 0.0, "spacing": 0.0, "spike": 0.3, "effects": True}
+
+
+@dataclass(frozen=True)
+class MixingSettings:
+    """How rows are mixed.
+
+    Attributes
+    ----------
+    method : str
+        "rows" mixes over all rows (of a group), "neighborhood" near ones only.
+    weights : WeightLaw
+        Law of the weights.
+    marginals : str
+        "normal-score" or "raw".
+    categories : str
+        "parent" takes all categories of a row from its heaviest parent, "columnwise" each one
+        from any of its parents.
+    within : tuple of str
+        Columns whose groups are never mixed.
+    neighbors : int
+        Size of a neighborhood, at most.
+    share : float
+        The same as a share of the rows that may mix (at least five rows all the same).
+    target : str, optional
+        The column that a model will predict.
+    focus : float
+        How much more nearness counts in columns that tell of the target; 0 for not at all.
+    spacing : float
+        Least distance of a mixed row to its parents, as a share of the distance between the
+        first of them and its nearest other row; 0 for any.
+    spike : float
+        Numbers one value of which makes up this share of the rows or more are taken from a
+        parent, like categories. Not with raw values.
+    effects : bool
+        Whether what categories say of numbers follows the categories. Not with raw values.
+    """
+
+    method: str
+    weights: WeightLaw
+    marginals: str
+    categories: str
+    within: tuple[str, ...]
+    neighbors: int
+    share: float = 1.0
+    target: str | None = None
+    focus: float = 0.0
+    spacing: float = 0.0
+    spike: float = 0.3
+    effects: bool = True
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return vars(self) | {"weights": self.weights.spec()}
+
+    @classmethod
+    def from_dict(cls, facts: dict[str, Any]) -> MixingSettings:
+        """Return what :meth:`as_dict` was made from."""
+        law, within = law_from_spec(facts["weights"]), tuple(facts["within"])
+        return cls(**facts | {"weights": law, "within": within})
+
+
+def check_parameters(synthesizer: TableSynthesizer) -> None:
+    """Refuse parameters that are wrong whatever the table."""
+    check_choice("privacy", synthesizer.privacy, PRIVACY)
+    check_choice("marginals", synthesizer.marginals, ["normal-score", "raw"])
+    for name, choices in (
+        ("method", ["rows", "neighborhood"]),
+        ("categories", ["parent", "columnwise"]),
+        ("identifiers", ["replace", "drop"]),
+        ("text", ["drop", "replace"]),
+    ):
+        value = getattr(synthesizer, name)
+        if value is not None:
+            check_choice(name, value, choices)
+    weights, neighbors = synthesizer.weights, synthesizer.neighbors
+    if weights is not None and not isinstance(weights, WeightLaw):
+        raise TypeError(f"weights must be a law such as EpBeta(0.1), got {weights!r}.")
+    if neighbors is not None:
+        check_count("neighbors", neighbors, low=2)
+        if synthesizer.method == "rows":
+            raise ValueError(
+                f'neighbors={neighbors} means nothing with method="rows". Leave one of them out.'
+            )
+    if synthesizer.exact_moments and synthesizer.marginals != "raw":
+        raise ValueError('exact_moments=True needs marginals="raw".')
+
+
+def method_of(synthesizer: TableSynthesizer) -> str:
+    """Return the method in force, "rows" or "neighborhood"."""
+    if synthesizer.method is not None:
+        return synthesizer.method
+    if synthesizer.neighbors is not None:
+        return "neighborhood"
+    if synthesizer.weights is not None and synthesizer.weights.parents == 2:
+        return "rows"
+    return str(PRIVACY[synthesizer.privacy]["method"])
+
+
+def neighbors_of(synthesizer: TableSynthesizer) -> int:
+    """Return the size of a neighborhood, where there are any."""
+    return int(synthesizer.neighbors or PRIVACY[synthesizer.privacy].get("neighbors", 20))
+
+
+def mixing_settings(synthesizer: TableSynthesizer, columns: Sequence[Column]) -> MixingSettings:
+    """Return what parameters and preset come to for a table."""
+    preset = PRIVACY[synthesizer.privacy]
+    method = method_of(synthesizer)
+    own = ("focus", "spacing", "spike", "effects")  # have no parameter of their own
+    return MixingSettings(
+        method=method,
+        weights=preset["weights"] if synthesizer.weights is None else synthesizer.weights,
+        marginals=synthesizer.marginals,
+        categories=synthesizer.categories or ("parent" if method == "rows" else "columnwise"),
+        within=_grouping(synthesizer, columns),
+        neighbors=neighbors_of(synthesizer),
+        share=preset.get("share", 0.4) if synthesizer.neighbors is None else 1.0,
+        target=synthesizer.target,
+        **{name: preset[name] for name in own if name in preset},
+    )
+
+
+def _grouping(synthesizer: TableSynthesizer, columns: Sequence[Column]) -> tuple[str, ...]:
+    """Return the columns whose groups are never mixed: those asked for, and a target of classes."""
+    of = {column.name: column for column in columns}
+    within = [synthesizer.within] if isinstance(synthesizer.within, str) else synthesizer.within
+    names = list(within or ())
+    for name in names:
+        _check_kept("within", name, of)
+    target = synthesizer.target
+    if target is not None:
+        _check_kept("target", target, of)
+        if of[target].kind in {"category", "boolean"} or of[target].n_distinct <= FEW_VALUES:
+            names.append(target)
+    return tuple(dict.fromkeys(names))
+
+
+def _check_kept(parameter: str, name: str, columns: dict[str, Column]) -> None:
+    """Refuse to group by a column whose values do not stay."""
+    check_column(parameter, name, columns)
+    kind = columns[name].kind
+    if kind in {"identifier", "text"}:
+        raise ValueError(
+            f"{parameter}: column {name!r} is {kind}, whose values are not kept. If it is "
+            f"something else, say so with kinds={{{name!r}: 'category'}}."
+        )

@@ -159,31 +159,7 @@ class Values:
 
 
 def column_of(name: str, type_: str, n_missing: int, seen: Values, said: str | None) -> Column:
-    """Say what a column is.
-
-    Parameters
-    ----------
-    name : str
-        Its name.
-    type_ : str
-        Its Arrow type.
-    n_missing : int
-        Rows without a value.
-    seen : Values
-        What is known of the others.
-    said : str, optional
-        The kind, where the user knows better.
-
-    Returns
-    -------
-    Column
-        With the reason, where it is not obvious.
-
-    Raises
-    ------
-    ValueError
-        If the values do not allow the kind that was said.
-    """
+    """Say what a column is."""
     found, note = _guess(name, seen)
     if said is not None:
         _check_possible(name, said, seen.type)

@@ -24,21 +24,10 @@ class Surrogates:
     """Makes identifiers that look like a column's own but were not in it.
 
     Integers count on from the largest. Strings take the shape of a frequent one (letters for
-    letters, digits for digits, everything else kept) filled at random.
-
-    Parameters
-    ----------
-    values : pyarrow.ChunkedArray
-        The column: integers or strings.
-    name : str
-        Its name.
-    kind : str
-        "identifier", or "text", which becomes ``"<name> 1"``, ``"<name> 2"``, ....
-    span : tuple of two int, optional
-        The least and the largest integer, where ``values`` do not hold all of them.
-    prefix : str, optional
-        Makes identifiers ``"<prefix>1"``, ``"<prefix>2"``, ... where there are too many real
-        ones to hold, none of which begins so.
+    letters, digits for digits, everything else kept) filled at random. Text becomes
+    ``"<name> 1"``, ``"<name> 2"``, .... Where ``values`` are only a sample, ``span`` holds the
+    least and the largest integer of all, and strings become ``"<prefix>1"``, ``"<prefix>2"``, ...,
+    with a prefix that no real one begins with.
     """
 
     def __init__(
@@ -50,7 +39,7 @@ class Surrogates:
         span: tuple[int, int] | None = None,
         prefix: str | None = None,
     ) -> None:
-        self._type, self._name, self._kind = values.type, name, kind
+        self._type, self._name = values.type, name
         self._prefix = f"{name} " if kind == "text" else prefix
         plain = pc.drop_null(values)
         if pa.types.is_dictionary(plain.type):
@@ -72,32 +61,7 @@ class Surrogates:
         first: int = 0,
         total: int | None = None,
     ) -> pa.Array:
-        """Return ``n`` surrogates of the column's type.
-
-        Parameters
-        ----------
-        n : int
-            How many.
-        rng : numpy.random.Generator
-            Fills the shapes.
-        missing : ndarray of bool, shape (n,), optional
-            Where to leave the value out.
-        first : int, default 0
-            How many were made before, of integers or with a prefix.
-        total : int, optional
-            How many are made in all; ``first + n`` where left out.
-
-        Returns
-        -------
-        pyarrow.Array of length n
-            No two alike and none of the column's own. Of a dictionary type with wider codes where
-            the column's own cannot count so many.
-
-        Raises
-        ------
-        ValueError
-            If the column's integer type has no room for so many new numbers.
-        """
+        """Return ``n`` surrogates of the column's type."""
         total = first + n if total is None else total
         plain = self._type.value_type if pa.types.is_dictionary(self._type) else self._type
         if pa.types.is_integer(plain):
@@ -115,18 +79,7 @@ class Surrogates:
         return array.cast(self._type)
 
     def check(self, total: int) -> None:
-        """Refuse to make more than the column's type has room for.
-
-        Parameters
-        ----------
-        total : int
-            How many are wanted in all.
-
-        Raises
-        ------
-        ValueError
-            If they do not fit.
-        """
+        """Refuse to make more than the column's type has room for."""
         plain = self._type.value_type if pa.types.is_dictionary(self._type) else self._type
         if pa.types.is_integer(plain):
             self._count_on(0, 0, total, plain)

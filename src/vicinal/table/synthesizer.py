@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
+from sklearn.base import BaseEstimator
 
-from vicinal._checks import check_choice, check_count
+from vicinal._checks import check_count
+from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import RandomState, Seeds
 from vicinal.plan import MixPlan
 from vicinal.table import modelfile
 from vicinal.table.buffers import ColumnBuffer
 from vicinal.table.conditions import Condition, Where, parse_where, rows_matching
 from vicinal.table.frames import to_arrow, to_native
-from vicinal.table.modelfile import Learned
-from vicinal.table.moments import MomentMatch
+from vicinal.table.mixing import MomentMatch
+from vicinal.table.modelfile import FittedState
 from vicinal.table.numbers import check_finite
-from vicinal.table.population import Whole
-from vicinal.table.precautions import (
-    check_kept,
-    warn_of_dropped,
-    warn_of_single_groups,
-    without_text,
-)
-from vicinal.table.presets import PARTS, PRIVACY
+from vicinal.table.population import Population
+from vicinal.table.presets import PRIVACY, check_parameters, mixing_settings
 from vicinal.table.schema import Column, detect_columns
 from vicinal.table.surrogates import Surrogates
-from vicinal.table.training_rows import FEW_VALUES, Pool, Recipe
+from vicinal.table.training_rows import TrainingRows
 from vicinal.weights import WeightLaw
 
 __all__ = ["PRIVACY", "TableSynthesizer"]
@@ -39,7 +36,7 @@ __all__ = ["PRIVACY", "TableSynthesizer"]
 _SURROGATE = 20  # key of seeds
 
 
-class TableSynthesizer:
+class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
     """Learn a table and draw synthetic tables of the same structure.
 
     Rows are mixed, not modelled: a synthetic row is a weighted mix of a few real ones, with
@@ -51,7 +48,7 @@ class TableSynthesizer:
     Parameters
     ----------
     privacy : {"balanced", "off", "high", "max"}, default "balanced"
-        One dial for method, weights, categories and neighbors together. "off" mixes two rows
+        One setting for method, weights, categories and neighbors together. "off" mixes two rows
         and keeps most structure. The others mix 8 near rows and take each category from any of
         them, so that few synthetic rows stay close to one real row: out of a neighborhood of 60
         ("balanced"), 150 ("high") or 300 ("max"). A row that comes out nearer to one of its
@@ -92,7 +89,7 @@ class TableSynthesizer:
         the mixed columns equal those of the table to rounding error, not only on average. It
         holds for floats without gaps; rounding integers and leaving out missing values come
         later. The mixed numbers of the whole sample are held in memory at once.
-    random_state : int, numpy.random.Generator or None
+    random_state : int, numpy.random.Generator or None, default None
         Seed. With an int, every ``sample`` of one size returns the same rows; with a Generator
         or None every call draws others.
 
@@ -101,13 +98,14 @@ class TableSynthesizer:
     columns_ : list of Column
         What each column was taken for.
     n_rows_ : int
-        Rows learned from.
-    recipe_ : Recipe
-        Method and parts in force.
+        Training rows.
+    settings_ : MixingSettings
+        Method, weights and the other settings in force.
 
     Notes
     -----
-    The learned synthesizer, saved or not, holds the rows it learned from. Treat it like the data.
+    A scikit-learn estimator: parameters are stored as they are given and checked by :meth:`fit`.
+    The fitted synthesizer, saved or not, holds the training rows. Treat it like the data.
 
     References
     ----------
@@ -141,27 +139,6 @@ class TableSynthesizer:
         exact_moments: bool = False,
         random_state: RandomState = None,
     ) -> None:
-        check_choice("privacy", privacy, PRIVACY)
-        check_choice("marginals", marginals, ["normal-score", "raw"])
-        for name, value, choices in (
-            ("method", method, ["rows", "neighborhood"]),
-            ("categories", categories, ["parent", "columnwise"]),
-            ("identifiers", identifiers, ["replace", "drop"]),
-            ("text", text, ["drop", "replace"]),
-        ):
-            if value is not None:
-                check_choice(name, value, choices)
-        if weights is not None and not isinstance(weights, WeightLaw):
-            raise TypeError(f"weights must be a law such as EpBeta(0.1), got {weights!r}.")
-        if neighbors is not None:
-            check_count("neighbors", neighbors, low=2)
-            if method == "rows":
-                raise ValueError(
-                    f'neighbors={neighbors} means nothing with method="rows". Leave one of them '
-                    "out."
-                )
-        if exact_moments and marginals != "raw":
-            raise ValueError('exact_moments=True needs marginals="raw".')
         self.privacy = privacy
         self.method = method
         self.weights = weights
@@ -175,31 +152,6 @@ class TableSynthesizer:
         self.text = text
         self.exact_moments = exact_moments
         self.random_state = random_state
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the settings, as they were given.
-
-        Parameters
-        ----------
-        deep : bool, default True
-            Makes no difference; scikit-learn asks for it.
-
-        Returns
-        -------
-        dict
-            Parameter to value: ``TableSynthesizer(**params)`` is an unfitted twin.
-        """
-        defaults = TableSynthesizer.__init__.__kwdefaults__ or {}
-        return {name: getattr(self, name) for name in ("privacy", *defaults)}
-
-    def __repr__(self) -> str:
-        defaults = {"privacy": "balanced", **(TableSynthesizer.__init__.__kwdefaults__ or {})}
-        changed = (
-            f"{name}={value!r}"
-            for name, value in self.get_params().items()
-            if repr(value) != repr(defaults[name])
-        )
-        return f"TableSynthesizer({', '.join(changed)})"
 
     def fit(self, table: Any) -> TableSynthesizer:
         """Learn a table.
@@ -217,9 +169,11 @@ class TableSynthesizer:
         Raises
         ------
         ValueError
-            If the table has fewer than two rows, or nothing in it can be mixed or inherited, or a
-            number is infinite, or a column named in ``within``, ``target`` or ``kinds`` is not
-            there.
+            If a parameter is not possible, the table has fewer than two rows, nothing in it can
+            be mixed or inherited, a number is infinite, or a column named in ``within``,
+            ``target`` or ``kinds`` is not there.
+        TypeError
+            If ``table`` is no table, or ``weights`` no law.
 
         Warns
         -----
@@ -227,6 +181,7 @@ class TableSynthesizer:
             Where identifiers are replaced or text is dropped without your word, or a group has
             one row.
         """
+        check_parameters(self)
         arrow = to_arrow(table)
         if arrow.num_rows < 2:
             raise ValueError(
@@ -240,105 +195,66 @@ class TableSynthesizer:
         arrow: pa.Table,
         columns: list[Column],
         seeds: Seeds,
-        whole: Whole | None = None,
+        population: Population | None = None,
         places: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        """Learn rows, all there are or a sample of them, given by their places in the whole."""
-        recipe = self._recipe(columns)
-        used = [column for column in columns if column.mixed or column.inherited]
-        if all(column.kind in {"missing", "constant"} for column in used):
-            kinds = ", ".join(f"{c.name} ({c.kind})" for c in columns) or "none"
-            raise ValueError(
-                f"The table has no usable column. Columns: {kinds}. Say what a column is with "
-                "kinds={'name': 'category'}."
-            )
-        for column in columns:
-            if column.mixed:
-                check_finite(arrow[column.name], column.name)
-        warn_of_dropped(columns, self.identifiers, self.text, 4)
+        """Learn all rows of a table, or a sample of them with their places in it."""
+        check_parameters(self)
+        settings = mixing_settings(self, columns)
+        _check_usable(arrow, columns)
+        _warn_of_dropped(columns, self.identifiers, self.text)
         order = seeds.generator(0).permutation(arrow.num_rows)
         kept = [column.name for column in columns if self._is_kept(column)]
-        rows = without_text(arrow.select(kept), columns).take(order).combine_chunks()
+        rows = _without_text(arrow.select(kept), columns).take(order).combine_chunks()
         order = order if places is None else places[order]
-        self._learn(Learned(rows, order, columns, recipe, arrow.schema, seeds, whole))
-        warn_of_single_groups(self._pool, 4)
+        self._restore(FittedState(rows, order, columns, settings, arrow.schema, seeds, population))
+        _warn_of_single_groups(self._training, 4)
 
     def _is_kept(self, column: Column) -> bool:
         if column.kind == "identifier":
             return self.identifiers != "drop"
         return column.kind != "text" or self.text == "replace"
 
-    def _learn(self, learned: Learned) -> None:
-        whole = learned.whole
-        pool = Pool(learned.rows, learned.columns, learned.recipe, learned.seeds, whole=whole)
-        known = Whole(0) if whole is None else whole
+    def _restore(self, state: FittedState) -> None:
+        population = state.population
+        training = TrainingRows(
+            state.rows, state.columns, state.settings, state.seeds, population=population
+        )
+        known = Population(0) if population is None else population
         surrogates = {
             column.name: Surrogates(
-                learned.rows[column.name],
+                state.rows[column.name],
                 column.name,
                 column.kind,
                 span=known.spans.get(column.name),
                 prefix=known.prefixes.get(column.name),
             )
-            for column in learned.columns
-            if column.kind in {"identifier", "text"} and column.name in learned.rows.column_names
+            for column in state.columns
+            if column.kind in {"identifier", "text"} and column.name in state.rows.column_names
         }
         # all or nothing: a table that is refused leaves what was learned before
-        self._learned, self._pool, self._surrogates = learned, pool, surrogates
-        self.columns_, self.recipe_ = learned.columns, learned.recipe
-        self.n_rows_ = int(learned.rows.num_rows) if whole is None else whole.n_rows
+        self._state, self._training, self._surrogates = state, training, surrogates
+        self.columns_, self.settings_ = state.columns, state.settings
+        self.n_rows_ = int(state.rows.num_rows) if population is None else population.n_rows
 
-    def _recipe(self, columns: Sequence[Column]) -> Recipe:
-        preset = PRIVACY[self.privacy]
-        kind_of = {column.name: column.kind for column in columns}
-        within = [self.within] if isinstance(self.within, str) else list(self.within or ())
-        for name in within:
-            check_kept("within", name, kind_of)
-        if self.target is not None:
-            check_kept("target", self.target, kind_of)
-            few = next(c.n_distinct for c in columns if c.name == self.target) <= FEW_VALUES
-            if kind_of[self.target] in {"category", "boolean"} or few:
-                within.append(self.target)
-        method = self._method()
-        return Recipe(
-            method=method,
-            weights=preset["weights"] if self.weights is None else self.weights,
-            marginals=self.marginals,
-            categories=self.categories or ("parent" if method == "rows" else "columnwise"),
-            within=tuple(dict.fromkeys(within)),
-            neighbors=self._neighbors(),
-            share=preset.get("share", 0.4) if self.neighbors is None else 1.0,
-            target=self.target,
-            **{name: preset.get(name, plain) for name, plain in PARTS.items()},
-        )
-
-    def _method(self) -> str:
-        if self.method is not None:
-            return self.method
-        if self.neighbors is not None:
-            return "neighborhood"
-        if self.weights is not None and self.weights.parents == 2:
-            return "rows"
-        return str(PRIVACY[self.privacy]["method"])
-
-    def _neighbors(self) -> int:
-        return int(self.neighbors or PRIVACY[self.privacy].get("neighbors", 20))
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_training")
 
     def sample(
         self,
-        n_rows: int | None = None,
+        n_samples: int | None = None,
         *,
         where: Where | None = None,
         return_plan: bool = False,
         random_state: RandomState = None,
-        progress: Callable[[int], None] | None = None,
+        progress: bool | ProgressCallback = False,
     ) -> Any:
         """Draw a synthetic table.
 
         Parameters
         ----------
-        n_rows : int, optional
-            Rows to draw; as many as were learned where left out.
+        n_samples : int, optional
+            Rows to draw; as many as there are training rows where left out.
         where : str, sequence of str or mapping, optional
             Conditions that every row must meet, such as ``"income=>50K"`` or ``{"age": 40}``
             (None for a missing value). Nothing is rejected: only rows that meet them are mixed.
@@ -346,25 +262,25 @@ class TableSynthesizer:
             ``marginals="raw"``; where the condition is ``!=`` they are taken from a parent.
         return_plan : bool, default False
             Whether to return, too, which rows were mixed and by how much.
-        random_state : int, numpy.random.Generator or None
-            Seed; the synthesizer's own where left out. Rows depend on ``n_rows``: fewer rows are
-            not the first ones of more.
-        progress : callable, optional
-            Called with the number of rows finished since the last call, from any thread but by
-            one at a time.
+        random_state : int, numpy.random.Generator or None, default None
+            Seed; the synthesizer's own where left out. Rows depend on ``n_samples``: fewer rows
+            are not the first ones of more.
+        progress : bool or ProgressCallback, default False
+            Whether to show a bar on standard error, or what to call with stage, rows drawn and
+            rows in all, from any thread but by one at a time.
 
         Returns
         -------
         table
-            Same kind, columns and types as the learned one, in the same order; text columns are
-            left out unless replaced.
+            Same kind, columns and types as the training table, in the same order; text columns
+            are left out unless replaced.
         plan : MixPlan
-            Only with ``return_plan``: parents, as row numbers of the learned table.
+            Only with ``return_plan``: parents, as row numbers of the training table.
 
         Raises
         ------
         ValueError
-            If ``n_rows`` is below 1, or no row meets ``where``, or it cannot be read.
+            If ``n_samples`` is below 1, or no row meets ``where``, or it cannot be read.
         RuntimeError
             Before :meth:`fit`.
 
@@ -373,30 +289,35 @@ class TableSynthesizer:
         UserWarning
             Where a single row meets ``where``, or is alone in its group among those that do.
         """
-        if not hasattr(self, "_pool"):
+        if not hasattr(self, "_training"):
             raise RuntimeError("This TableSynthesizer has learned nothing yet: call fit(table).")
-        total = self.n_rows_ if n_rows is None else check_count("n_rows", n_rows)
-        seeds = self._learned.seeds
+        total = self.n_rows_ if n_samples is None else check_count("n_samples", n_samples)
+        seeds = self._state.seeds
         if random_state is not None or not isinstance(self.random_state, (int, np.integer)):
             seeds = Seeds(random_state if random_state is not None else self.random_state)
-        pool, order = self._pool, self._learned.order
+        training, order = self._training, self._state.order
         if where is not None:
-            pool, order = self._subset(where)
-            if len(pool) > 1:
-                warn_of_single_groups(pool, 3)
-        adjust = MomentMatch(pool.scores) if self.exact_moments else None
-        drawn, plan = pool.sample(
-            total, seeds, adjust=adjust, return_plan=return_plan, progress=progress
-        )
+            training, order = self._subset(where)
+            if len(training) > 1:
+                _warn_of_single_groups(training, 3)
+        with reporting(progress) as tell:
+            drawn, plan = training.sample(
+                total,
+                seeds,
+                adjust=MomentMatch(training.scores) if self.exact_moments else None,
+                return_plan=return_plan,
+                progress=lambda done: tell("Drawing rows", done, total),
+            )
         # handed on, not kept: a column is freed as soon as it is converted
-        out = to_native(self._assemble(drawn, total, seeds, self._surrogates), self._learned.schema)
+        out = to_native(self._assemble(drawn, total, seeds, self._surrogates), self._state.schema)
         if plan is None:
             return out
         return out, MixPlan.from_parents(order[plan[0]], plan[1])
 
-    def _subset(self, where: Where) -> tuple[Pool, np.ndarray[Any, Any]]:
+    def _subset(self, where: Where) -> tuple[TrainingRows, np.ndarray[Any, Any]]:
+        """Return the training rows that meet conditions, and their places in the table."""
         conditions = parse_where(where)
-        learned = self._learned
+        state = self._state
         for condition in conditions:
             kind = next((c.kind for c in self.columns_ if c.name == condition.column), None)
             if kind == "text":
@@ -404,11 +325,10 @@ class TableSynthesizer:
                     f"where: column {condition.column!r} is free text, which is not kept. Say "
                     f"kinds={{{condition.column!r}: 'category'}} before fit to ask for its values."
                 )
-        met = rows_matching(learned.rows, conditions).to_numpy()
-        if not met.any():
+        rows = np.flatnonzero(rows_matching(state.rows, conditions).to_numpy())
+        if not len(rows):
             asked = " and ".join(map(str, conditions))
             raise ValueError(f"where: no row meets {asked}.{self._values_hint(conditions)}")
-        rows = np.flatnonzero(met)
         if len(rows) == 1:
             warnings.warn(
                 "where: a single row meets the conditions; every synthetic row copies it.",
@@ -418,13 +338,13 @@ class TableSynthesizer:
         held: dict[str, bool] = {}
         for condition in conditions:
             held[condition.column] = held.get(condition.column, False) or condition.sign == "!="
-        chosen = learned.rows.take(rows).combine_chunks()
-        pool = Pool(chosen, self.columns_, self.recipe_, learned.seeds, held)
-        return pool, learned.order[rows]
+        chosen = state.rows.take(rows).combine_chunks()
+        training = TrainingRows(chosen, self.columns_, self.settings_, state.seeds, held)
+        return training, state.order[rows]
 
     def _values_hint(self, conditions: Sequence[Condition]) -> str:
         column = conditions[0].column
-        values = self._learned.rows[column].unique().to_pylist()
+        values = self._state.rows[column].unique().to_pylist()
         if len(conditions) > 1 or len(values) > 40:
             return ""
         shown = ", ".join(repr(value) for value in values[:12])
@@ -441,7 +361,7 @@ class TableSynthesizer:
     ) -> pa.Table:
         """Put columns together: rows from ``first`` on, ``count`` of them, out of ``total``."""
         arrays, fields = [], []
-        for number, field in enumerate(self._learned.schema):
+        for number, field in enumerate(self._state.schema):
             made = drawn[field.name].finish() if field.name in drawn else None
             if field.name in surrogates:
                 gaps = None if made is None else made.to_numpy(zero_copy_only=False)
@@ -455,15 +375,15 @@ class TableSynthesizer:
             else:
                 continue
             fields.append(field.with_type(arrays[-1].type))
-        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self._learned.schema.metadata))
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self._state.schema.metadata))
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the learned synthesizer to one file (Arrow and JSON, no pickle).
+        """Write the fitted synthesizer to one file (Arrow and JSON, no pickle).
 
         Parameters
         ----------
         path : str or path
-            Where; replaced whole or not at all. The file holds the learned rows.
+            Where; replaced whole or not at all. The file holds the training rows.
 
         Raises
         ------
@@ -472,9 +392,9 @@ class TableSynthesizer:
         OSError
             If the folder cannot be written.
         """
-        if not hasattr(self, "_pool"):
+        if not hasattr(self, "_training"):
             raise RuntimeError("There is nothing to save yet: call fit(table) first.")
-        modelfile.save(path, self.get_params(), self._learned)
+        modelfile.save(path, self.get_params(), self._state)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> TableSynthesizer:
@@ -497,7 +417,58 @@ class TableSynthesizer:
         FileNotFoundError
             If there is no such file.
         """
-        settings, learned = modelfile.load(path)
-        synthesizer = cls(**settings)
-        synthesizer._learn(learned)
+        parameters, state = modelfile.load(path)
+        synthesizer = cls(**parameters)
+        synthesizer._restore(state)
         return synthesizer
+
+
+def _check_usable(arrow: pa.Table, columns: Sequence[Column]) -> None:
+    used = [column for column in columns if column.mixed or column.inherited]
+    if all(column.kind in {"missing", "constant"} for column in used):
+        kinds = ", ".join(f"{c.name} ({c.kind})" for c in columns) or "none"
+        raise ValueError(
+            f"The table has no usable column. Columns: {kinds}. Say what a column is with "
+            "kinds={'name': 'category'}."
+        )
+    for column in columns:
+        if column.mixed:
+            check_finite(arrow[column.name], column.name)
+
+
+def _warn_of_dropped(columns: Sequence[Column], identifiers: str | None, text: str | None) -> None:
+    """Say what becomes of identifiers and text where the user has not said it."""
+    for kind, said, what in (
+        ("identifier", identifiers, "replaced by fresh surrogates; identifiers='drop'"),
+        ("text", text, "left out; text='replace'"),
+    ):
+        names = [column.name for column in columns if column.kind == kind]
+        if names and said is None:
+            warnings.warn(
+                f"{kind} column(s) {', '.join(names)}: {what} changes that, "
+                "kinds={'name': 'category'} keeps real values.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+
+def _warn_of_single_groups(training: TrainingRows, level: int) -> None:
+    if training.single_groups:
+        warnings.warn(
+            f"within={list(training.settings.within)}: {training.single_groups} group(s) have a "
+            "single row, which can only be copied. Group by fewer columns, or merge rare groups.",
+            UserWarning,
+            stacklevel=level,
+        )
+
+
+def _without_text(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
+    """Empty the text columns, which are never looked at, but for where they are missing."""
+    for column in columns:
+        if column.kind == "text" and column.name in table.column_names:
+            at = table.column_names.index(column.name)
+            kind = table.schema.field(at).type
+            plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+            blank = pc.if_else(pc.is_valid(table[at]), pa.scalar("", plain), pa.scalar(None, plain))
+            table = table.set_column(at, column.name, blank.cast(kind))
+    return table

@@ -44,8 +44,7 @@ def default_settings(
     list of dict
         Parameters of the synthesizer, each setting once.
     """
-    from vicinal.table.synthesizer import PRIVACY
-    from vicinal.table.training_rows import FEW_VALUES
+    from vicinal.table.presets import FEW_VALUES, PRIVACY
 
     grouped: dict[str, Any] = {} if target is None else {"target": target}
     found: list[dict[str, Any]] = [grouped | {"privacy": name} for name in PRIVACY]
@@ -91,6 +90,7 @@ def synthesizer_of(options: Mapping[str, Any], **more: Any) -> TableSynthesizer:
     ValueError
         If an option is not known, or its value not possible.
     """
+    from vicinal.table.presets import check_parameters
     from vicinal.table.synthesizer import TableSynthesizer
 
     for name in options:
@@ -98,7 +98,9 @@ def synthesizer_of(options: Mapping[str, Any], **more: Any) -> TableSynthesizer:
     given = dict(options)
     if isinstance(given.get("weights"), str):
         given["weights"] = parse_law(given["weights"])
-    return TableSynthesizer(**given, **more)
+    synthesizer = TableSynthesizer(**given, **more)
+    check_parameters(synthesizer)
+    return synthesizer
 
 
 def command_of(

@@ -177,10 +177,7 @@ def _missing_marker(value: Any) -> str:
 def to_pandas(
     arrays: list[pa.ChunkedArray], names: list[str], n_rows: int, native: dict[str, Any]
 ) -> Any:
-    """Return Arrow columns as a DataFrame with the dtypes noted in ``native``.
-
-    The list is emptied on the way, so that a column can be freed before the next is converted.
-    """
+    """Return Arrow columns as a DataFrame with the dtypes noted in ``native``."""
     import pandas as pd
 
     columns = {

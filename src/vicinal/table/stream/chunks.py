@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from vicinal._checks import check_count
 from vicinal._random import RandomState, Seeds
 from vicinal.table.frames import METADATA_KEY, to_native
+from vicinal.table.presets import check_parameters
 from vicinal.table.stream.column_stats import ValueLook
 from vicinal.table.stream.fit import free_prefix
 from vicinal.table.stream.memory import chunk_size
@@ -147,7 +148,7 @@ def make_chunk(model: TableSynthesizer, chunk: Chunk) -> pa.Table:
     learned = _learned(model)
     check_drawable(model)
     seeds = Seeds.from_entropy(chunk.seed)
-    drawn, _ = model._pool.sample(chunk.rows, seeds, threads=1)
+    drawn, _ = model._training.sample(chunk.rows, seeds, threads=1)
     surrogates = _numbered(model)
     made = model._assemble(drawn, chunk.rows, seeds, surrogates, chunk.first, chunk.total)
     metadata = dict(made.schema.metadata or {})
@@ -174,6 +175,7 @@ def check_drawable(synthesizer: TableSynthesizer) -> None:
     ValueError
         If it is to give exact moments.
     """
+    check_parameters(synthesizer)
     if synthesizer.exact_moments:
         raise ValueError(
             "exact_moments=True needs the whole sample in memory at once, so it cannot be drawn "
@@ -200,30 +202,30 @@ def output_schema(model: TableSynthesizer) -> pa.Schema:
 
 
 def _learned(model: TableSynthesizer) -> Any:
-    if not hasattr(model, "_pool"):
+    if not hasattr(model, "_training"):
         raise RuntimeError("This TableSynthesizer has learned nothing yet: fit it first.")
-    return model._learned
+    return model._state
 
 
 def _numbered(model: TableSynthesizer) -> dict[str, Surrogates]:
     """Return what makes identifiers by their number, so that no two chunks make the same."""
     kept = getattr(model, "_numbered", None)
-    if kept is None or kept[0] is not model._learned:  # made once, until it learns again
-        kept = model._learned, _make_numbered(model)
+    if kept is None or kept[0] is not model._state:  # made once, until it learns again
+        kept = model._state, _make_numbered(model)
         model._numbered = kept  # type: ignore[attr-defined]
     numbered: dict[str, Surrogates] = kept[1]
     return numbered
 
 
 def _make_numbered(model: TableSynthesizer) -> dict[str, Surrogates]:
-    learned, made = model._learned, {}
+    learned, made = model._state, {}
     for column in model.columns_:
         if column.name not in model._surrogates:
             continue
         values = learned.rows[column.name]
         plain = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
         surrogates = model._surrogates[column.name]
-        known = learned.whole is not None and column.name in learned.whole.prefixes
+        known = learned.population is not None and column.name in learned.population.prefixes
         if column.kind == "identifier" and not pa.types.is_integer(plain) and not known:
             look = ValueLook(column.name)
             look.add(pc.drop_null(values), column.name, "")

@@ -25,9 +25,10 @@ from vicinal._checks import check_choice, check_column, check_count
 from vicinal._random import Seeds
 from vicinal._threads import for_chunks, n_threads
 from vicinal.table.frames import to_arrow
-from vicinal.table.marginals import marginal_of
+from vicinal.table.marginals import Marginal, marginal_of
 from vicinal.table.numbers import to_numbers
-from vicinal.table.population import Marginal, Whole
+from vicinal.table.population import Population
+from vicinal.table.presets import check_parameters
 from vicinal.table.schema import (
     KINDS,
     MIXED_KINDS,
@@ -305,8 +306,8 @@ def _columns(summary: Summary, pool: pa.Table, kinds: Any) -> list[Column]:
     return found
 
 
-def _whole(summary: Summary, columns: Sequence[Column]) -> Whole:
-    whole = Whole(summary.n_rows)
+def _whole(summary: Summary, columns: Sequence[Column]) -> Population:
+    whole = Population(summary.n_rows)
     mixed = [column for column in columns if column.mixed and summary.looks[column.name].n_values]
     if mixed:
         sample = summary.numbers.rows()[0]
@@ -427,6 +428,7 @@ def fit_stream(
     """
     found = source if isinstance(source, Source) else find_source(source)
     limit = parse_memory(memory)
+    check_parameters(synthesizer)
     check_names(synthesizer, found.schema.names)
     if pool_rows is None:
         rows = pool_size(synthesizer, found, limit)

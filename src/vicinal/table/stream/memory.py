@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vicinal._checks import check_count
+from vicinal.table.presets import method_of, neighbors_of
 
 if TYPE_CHECKING:
     from vicinal.table.stream.source import Source
@@ -108,7 +109,7 @@ def row_cost(synthesizer: TableSynthesizer, width: int, row_bytes: float) -> flo
     float
         About, while it is learned.
     """
-    near = synthesizer._neighbors() if synthesizer._method() == "neighborhood" else 0
+    near = neighbors_of(synthesizer) if method_of(synthesizer) == "neighborhood" else 0
     return ROW_FACTOR * row_bytes + SCORE_BYTES * width + NEAR_BYTES * near
 
 
@@ -146,7 +147,7 @@ def pool_size(synthesizer: TableSynthesizer, source: Source, limit: int | None) 
     UserWarning
         Where memory is short.
     """
-    wanted = POOL_ROWS[synthesizer._method()]
+    wanted = POOL_ROWS[method_of(synthesizer)]
     if limit is None:
         return wanted
     needed = wanted if source.n_rows is None else min(wanted, source.n_rows)

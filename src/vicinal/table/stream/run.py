@@ -218,7 +218,7 @@ def _draw(
 ) -> Streamed:
     chunks = plan_chunks(model, n_rows, chunk_rows=chunk_rows) if plan is None else plan
     left = staging.begin(chunks)
-    rows = model._learned.rows
+    rows = model._state.rows
     row_bytes = rows.nbytes / max(rows.num_rows, 1)
     held = rows.num_rows * row_cost(model, rows.num_columns, row_bytes)
     threads = workers_within(limit, held, chunks[0].rows * row_bytes, n_threads())

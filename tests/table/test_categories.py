@@ -9,8 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal.table import PRIVACY, TableSynthesizer
-from vicinal.table.association import bundles, common_levels, indicator_sets, joint_codes
-from vicinal.table.effects import EFFECT_LEVELS, RIDGE, take_effects
+from vicinal.table.categories import (
+    EFFECT_LEVELS,
+    RIDGE,
+    bundles,
+    common_levels,
+    indicator_sets,
+    joint_codes,
+    take_effects,
+)
+
+
+def taken(scores, bundles, columns):
+    """Residuals, and for each bundle its codes and what each of them adds."""
+    shape = (len(bundles), len(scores))
+    codes = [joint_codes([columns[name] for name in bundle]) for bundle in bundles]
+    codes = np.array(codes, np.int32).reshape(shape)
+    residual, effects = take_effects(scores, bundles, codes, columns)
+    return residual, list(zip(codes, effects, strict=True))
 
 
 @given(st.integers(2, 200), st.integers(1, 5), st.integers(1, 6), st.integers(0, 2**32 - 1))
@@ -19,22 +35,22 @@ def test_residuals_and_effects_add_up_to_the_scores(n, width, levels, seed):
     scores = rng.normal(size=(n, width)).astype(np.float32)
     columns = {name: rng.integers(0, levels, n) for name in "abc"}
     before = scores.copy()
-    residual, effects = take_effects(scores, [["a", "c"], ["b"]], columns)
+    residual, effects = taken(scores, [["a", "c"], ["b"]], columns)
     np.testing.assert_array_equal(scores, before)
-    given_back = sum(effect.table[effect.code] for effect in effects)
+    given_back = sum(effect[code] for code, effect in effects)
     np.testing.assert_allclose(residual + given_back, scores, atol=1e-5)
     assert residual.dtype == scores.dtype
 
 
 def test_one_category_by_hand():
-    # two levels of 50 rows, means -1 and 1. Centerd indicators have sums of squares 25 and sums
+    # two levels of 50 rows, means -1 and 1. Centered indicators have sums of squares 25 and sums
     # of products -25; the moments are -50 and 50. Ridge r: slopes -50 / (50 + r) and the same
     # with the other sign.
     code = np.repeat([0, 1], 50)
     scores = np.where(code, 1.0, -1.0)[:, None]
-    _, (effect,) = take_effects(scores, [["c"]], {"c": code})
+    _, ((code, effect),) = taken(scores, [["c"]], {"c": code})
     slope = 50.0 / (50.0 + RIDGE)
-    np.testing.assert_allclose(effect.table[:, 0], [-slope, slope], atol=1e-6)
+    np.testing.assert_allclose(effect[:, 0], [-slope, slope], atol=1e-6)
 
 
 def test_effects_of_two_categories_are_told_apart():
@@ -44,9 +60,11 @@ def test_effects_of_two_categories_are_told_apart():
     b = np.where(rng.random(n) < 0.7, a, rng.integers(0, 3, n))  # depends on a
     scores = (np.array([0.0, 1.0, 5.0])[a] - np.array([0.0, 2.0, 3.0])[b])[:, None]
     scores += 0.1 * rng.normal(size=scores.shape)
-    _, effects = take_effects(scores, [["a"], ["b"]], {"a": a, "b": b})
-    for effect, code, wanted in zip(effects, (a, b), ([0, 1, 5], [0, -2, -3]), strict=True):
-        of_level = np.array([effect.table[effect.code[code == level][0], 0] for level in range(3)])
+    _, effects = taken(scores, [["a"], ["b"]], {"a": a, "b": b})
+    for (code, effect), level_of, wanted in zip(
+        effects, (a, b), ([0, 1, 5], [0, -2, -3]), strict=True
+    ):
+        of_level = np.array([effect[code[level_of == level][0], 0] for level in range(3)])
         # a ridge of 10 rows beside some 10,000 in each level takes a thousandth or so
         np.testing.assert_allclose(of_level - of_level[0], wanted, atol=0.05)
 
@@ -55,14 +73,14 @@ def test_rare_levels_have_no_effect():
     n = 3000
     code = np.concatenate([np.arange(n // 2) % EFFECT_LEVELS, EFFECT_LEVELS + np.arange(n // 2)])
     scores = np.random.default_rng(0).normal(size=(n, 1))
-    _, (effect,) = take_effects(scores, [["c"]], {"c": code})
-    assert (effect.table[effect.code[n // 2 :]] == 0).all()
-    assert (effect.table[effect.code[: n // 2]] != 0).any()
+    _, ((code, effect),) = taken(scores, [["c"]], {"c": code})
+    assert (effect[code[n // 2 :]] == 0).all()
+    assert (effect[code[: n // 2]] != 0).any()
 
 
 def test_no_category_and_no_number():
     scores = np.ones((5, 2))
-    residual, effects = take_effects(scores, [], {})
+    residual, effects = taken(scores, [], {})
     np.testing.assert_array_equal(residual, scores)
     assert effects == []
 
