@@ -38,14 +38,14 @@ ARMS = {
     "eda": "word edits (EDA)",
     "mixup": "mixup of embeddings",
     "dmix": "DMIX (far pairs)",
-    "inversed": "inversedMixup, no guard",
+    "inversed": "inversedMixup, no label check",
     "inversed-filter": "inversedMixup, filter",
     "inversed-relabel": "inversedMixup, relabel",
     "inversed-within": "inversedMixup, within class",
     "inversed-dmix": "inversedMixup, DMIX pairs, filter",
     "twin": "the mixes of inversedMixup, not put into words",
 }
-#: Arms that write sentences: the pool they take them from, and the guard.
+#: Arms that write sentences: the pool they take them from, and the label check.
 WRITTEN = {
     "inversed": ("random", "none"),
     "inversed-filter": ("random", "filter"),

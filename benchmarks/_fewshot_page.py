@@ -136,7 +136,8 @@ def _conditions(grid: Grid, weights: str) -> str:
         said += (
             " inversedMixup writes each as the best of four candidates, recombined as by default, "
             "with Beta(1) weights. "
-            "Guards look at the same candidates; what a guard takes out is not replaced. Weights "
+            "Label checks look at the same candidates; what a label check takes out is not "
+            "replaced. Weights "
             f"of the inverter: {weights}."
         )
     return said
@@ -232,7 +233,7 @@ def _without_best(grid: Grid, size: str, arm: str) -> str:
 
 
 def _kept(grid: Grid, arm: str) -> str:
-    """Return the share of written sentences that a guard left."""
+    """Return the share of written sentences that a label check left."""
     if arm not in WRITTEN or arm == "twin":
         return ""
     runs = [

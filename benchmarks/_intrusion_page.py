@@ -25,7 +25,7 @@ SETS = {
     "SST-2": ("sst2.csv.gz", 20),
     "Banking77": ("banking77.csv.gz", 5),
 }
-#: Ways to guard: the guard, who re-checks, and the share of a class that it keeps at most, where
+#: Label checks: the method, the judge, and the share of a class that it keeps at most, where
 #: it is not the default.
 WAYS = {
     "none": ("none", "both", None),
@@ -39,7 +39,7 @@ WAYS = {
 }
 #: Fewer runs say nothing of how much runs differ.
 FEWEST_RUNS = 4
-#: Guards that may halve intrusion, and the share of rows that they have to keep.
+#: Label checks that may halve intrusion, and the share of rows that they have to keep.
 FILTERS, LEAST_KEPT = [way for way in WAYS if way.startswith("filter")], 0.6
 #: Rows that judge, and rows to test on.
 JUDGES, TESTED = 2500, 1000
@@ -59,7 +59,7 @@ def gain(record: Record) -> float:
 
 
 def evidence(records: list[Record], judge: str) -> list[list[object]]:
-    """Return a line for each set and pairing, no guard."""
+    """Return a line for each set and pairing, no label check."""
     rows = []
     for name in SETS:
         for pairing in ("farthest", "random"):
@@ -76,7 +76,7 @@ def evidence(records: list[Record], judge: str) -> list[list[object]]:
 
 
 def compared(records: list[Record]) -> tuple[list[list[object]], list[list[object]]]:
-    """Return a line for each set and guard, and one for each guard over the sets."""
+    """Return a line for each set and label check, and one for each label check over the sets."""
     rows: list[list[object]] = []
     left, beyond, keep, gains = (defaultdict(list) for _ in range(4))
     for name in SETS:
@@ -154,7 +154,7 @@ def halved(records: list[Record]) -> list[str]:
             ]
         if not runs:
             continue
-        found = np.array(runs)  # (runs, without and with the guard, rate and excess and kept)
+        found = np.array(runs)  # (runs, without and with the label check, rate and excess and kept)
         draws = np.random.default_rng(0).integers(0, len(found), (4000, len(found)))
         said = []
         for at, what in ((0, "raw"), (1, "beyond the base")):
@@ -187,7 +187,7 @@ def halved(records: list[Record]) -> list[str]:
 
 
 def picture(records: list[Record]) -> None:
-    """Draw intrusion against the heavier weight and the parents' distance, without guard."""
+    """Draw intrusion against the heavier weight and the parents' distance, without label check."""
     try:
         import matplotlib
     except ImportError:
@@ -270,7 +270,8 @@ def report(records: list[Record], key: str, args: argparse.Namespace) -> str:
     seeds = sorted({r["seed"] for r in records})
     return "\n\n".join(
         [
-            "No guard, judged by a classifier that learned from other rows. Shares with Wilson's "
+            "No label check, judged by a classifier that learned from other rows. Shares with "
+            "Wilson's "
             "95 % intervals.",
             markdown(head, evidence(records, "linear")),
             "The same rows, judged by the votes of the ten nearest of these other rows.",
@@ -280,50 +281,55 @@ def report(records: list[Record], key: str, args: argparse.Namespace) -> str:
             "in place of the mixed one: what the judge gets wrong anyhow. *Mixed embeddings*: "
             "before they are written out. *Neither*: of neither parent's class, among rows across "
             "classes and within one; between two classes of two that cannot be. *Against the "
-            "ratio*: lopsided rows across classes that are of the lighter parent's class.",
-            "Guards, farthest pairs. A guard re-checks by the few rows that sentences are made "
+            "ratio*: rows across classes that have a label weight from the threshold on and are "
+            "of the lighter parent's class.",
+            "Label checks, farthest pairs. A label check judges by the few rows that sentences "
+            "are made "
             "from; the judge learned from others. By default neighbors and a linear classifier are "
             "asked together, both without the parents of the sentence, each candidate counts, and "
             "at most 70 % of the sentences of a class stay.",
-            "Does a guard halve intrusion and keep 60 % of the rows? Means over sets and seeds; "
+            "Does a label check halve intrusion and keep 60 % of the rows? Means over sets and "
+            "seeds; "
             "beyond the base in points, against the heavier parents of the rows that were kept:",
             "\n".join(halved(records)),
             markdown(
                 [
                     "set",
-                    "guard",
+                    "label check",
                     "intrusion left",
-                    "of no guard's",
+                    "of none's",
                     "beyond the base",
                     "kept",
                     "accuracy without",
                     "gain",
-                    "AUC of score",
+                    "AUC of confidence",
                 ],
                 rows,
             ),
             markdown(
                 [
-                    "guard, mean over sets",
+                    "label check, mean over sets",
                     "sets",
-                    "of no guard's",
+                    "of none's",
                     "beyond the base",
                     "kept",
                     "gain",
                 ],
                 short,
             ),
-            "Of no guard's: intrusion left, as a share of that without a guard. Beyond the base: "
+            "Of none's: intrusion left, as a share of that without a label check. Beyond the base: "
             "points above what the judge finds wrong with the heavier parents of the same rows, "
-            "those that were kept, so that a guard that only picks easy parents gains nothing. "
+            "those that were kept, so that a label check that only picks easy parents gains "
+            "nothing. "
             "*What is contradicted*: the same, and all that is not contradicted stays. "
             "*Neighbors*: these alone. *Saw the parents*: a classifier that learned from them, "
             "which finds their labels again in what is near them. *Within-class* changes what is "
             "mixed, and *relabel* the labels. "
             "Gain: accuracy points of logistic regression on frozen embeddings, real and made rows "
             "over real rows alone, mean and 95 % t-interval over seeds (over sets and seeds below; "
-            "runs of one set are not independent). AUC of score: how often an intruding row has a "
-            "lower score than another.",
+            "runs of one set are not independent). AUC of confidence: how often an intruding row "
+            "has a "
+            "lower confidence than another.",
             f"{per} Up to {JUDGES:,} rows judge. {args.inverter}, weights {key}, "
             f"{args.rows} sentences asked for each time, {CANDIDATES} candidates, Beta(1), seeds "
             f"{', '.join(map(str, seeds))}; {cpu:.0f} s of a processor. "

@@ -1,4 +1,4 @@
-"""Sentences written by inversedMixup for the few-shot benchmark, and what guards make of them.
+"""Sentences written by inversedMixup for the few-shot benchmark, after each label check.
 
 Sentences are written once for a set, size, seed and pairing; each guard of
 :func:`vicinal.text.augment` then does with the same candidates what it does, but that what it drops
@@ -31,7 +31,7 @@ from _fewshot import (
 from _sentences import Remembers
 from vicinal import Beta, Farthest, Random
 from vicinal.io import replacing
-from vicinal.text.augment.augmenting import augment
+from vicinal.text.augment import SelectionConfig, augment
 
 #: What is kept of a pool, by what is kept in it.
 VERSION = 4
@@ -69,20 +69,18 @@ def pool(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # fewer rows than asked for: that is measured
             made = augment(
-                remembers,
                 part.texts,
                 codes,
-                n,
+                inverter=remembers,
+                n_samples=n,
                 pairing=Farthest(0.2) if kind == "farthest" else Random(),
                 weights=Beta(1.0),
-                guard=guard,
-                candidates=candidates,
-                recombine=RECOMBINED,
                 max_attempts=1,
-                progress=False,
                 random_state=int(
                     np.random.default_rng(key_of(name, size, seed, kind)).integers(2**31)
                 ),
+                label_check=guard,
+                selection=SelectionConfig(candidates=candidates, crossover=RECOMBINED),
             )
         labels = np.zeros((len(made), len(data(name).classes)))
         labels[:, made.classes.astype(int)] = made.label_weights

@@ -1,14 +1,13 @@
 """Does it help? Added sentences and mixed embeddings with 5 to 50 texts a class, and with many.
 
 Run with ``python benchmarks/fewshot.py --seeds 10 --budget-minutes 20``. Six sets of English texts;
-arms are no augmentation, word edits, mixup, DMIX, and inversedMixup with each guard and with DMIX
-pairs. All read with all-MiniLM-L6-v2, frozen, and learn a linear head by the same number of steps;
-test rows are the same for all, training rows are drawn by the seed, and arms are compared in
-pairs. Every run is a line of ``benchmarks/results/fewshot.jsonl.gz``; started again, the script goes
-on where it ended, and ``--render`` writes the table from the lines there are, and the picture where
-Matplotlib is installed. Runs of inversedMixup are kept by the hash of the inverter's weights: with
-other weights they are run again. Sentences, once written, are kept under ``.cache/fewshot``.
-
+arms are no augmentation, word edits, mixup, DMIX, and inversedMixup with each label check and with
+DMIX pairs. All read with all-MiniLM-L6-v2, frozen, and learn a linear head by the same number of
+steps; test rows are the same for all, training rows are drawn by the seed, and arms are compared in
+pairs. Every run is a line of ``benchmarks/results/fewshot.jsonl.gz``; started again, the script
+goes on where it ended, and ``--render`` writes the table from the lines there are, and the picture
+where Matplotlib is installed. Runs of inversedMixup are kept by the hash of the inverter's weights:
+with other weights they are run again. Sentences, once written, are kept under ``.cache/fewshot``.
 Settings are chosen once, on validation rows and with seeds that the table does not use: those of
 the head by training without augmentation; then those of each arm by the arm itself. ``--select``
 does that part alone. One process has one thread (``OMP_NUM_THREADS`` sets more); once settings are

@@ -1,19 +1,21 @@
-"""Manifold intrusion: how often a mixed sentence is not what its label says, and what guards do.
+"""Manifold intrusion: how often a mixed sentence is not what its label says.
 
 Run with ``python benchmarks/intrusion.py``. From each set a few rows of a class are drawn, as a
-person with few labels has them; sentences are made from them with each guard. The judge is a
-classifier on embeddings that learned from other rows, up to 2,500, which neither the guard nor the
-mixing has seen; next to it the votes of the nearest of these rows. What the judge says of the
+person with few labels has them; sentences are made from them with each label check. The judge is a
+classifier on embeddings that learned from other rows, up to 2,500, which neither the label check
+nor the mixing has seen; next to it the votes of the nearest of these rows. What the judge says of
+the
 heavier parent, a real sentence, in place of the mixed one is the base rate: intrusion counts
 beyond it. Mixed embeddings are judged before they are written out as well, which tells what mixing
 does from what the inverter does.
 
-Guards are compared by intrusion left, rows kept, and what a classifier gains from the rows that
-are made: logistic regression on frozen embeddings, real rows alone against real and made rows, on
+Label checks are compared by intrusion left, rows kept, and what a classifier gains from the rows
+that are made: logistic regression on frozen embeddings, real rows alone against real and made
+rows, on
 test rows, over seeds.
 
-Runs are kept in ``.cache/intrusion.jsonl`` by the weights' fingerprint. Within a seed guards share
-what is written, so that they differ by what they do with it. The picture goes to
+Runs are kept in ``.cache/intrusion.jsonl`` by the weights' fingerprint. Within a seed label checks
+share what is written, so that they differ by what they do with it. The picture goes to
 ``docs/pictures/intrusion.png`` where Matplotlib is installed.
 """
 
@@ -37,7 +39,7 @@ from _jobs import Record, Store
 from _sentences import CACHE, Remembers, inverter_key
 from _texts import DATA, Rows, stratified
 from vicinal import Farthest, Random
-from vicinal.text.augment import Augmented, Intrusion, augment, measure_intrusion
+from vicinal.text.augment import Augmented, Intrusion, LabelCheck, augment, measure_intrusion
 from vicinal.text.augment.intrusion import Rate
 from vicinal.text.augment.pairs import text_key
 
@@ -156,9 +158,9 @@ def figures(prefix: str, found: Intrusion) -> Record:
     return {f"{prefix}_{name}": value for name, value in counts.items()}
 
 
-def area(score: Any, intruded: Any) -> float:
-    """Return how often an intruding row has a lower score than another one; a half by chance."""
-    bad, good = score[intruded], score[~intruded]
+def area(confidence: Any, intruded: Any) -> float:
+    """Return how often an intruding row has less confidence than another; a half by chance."""
+    bad, good = confidence[intruded], confidence[~intruded]
     if not len(bad) or not len(good):
         return math.nan
     less = (bad[:, None] < good[None]).mean() + 0.5 * (bad[:, None] == good[None]).mean()
@@ -184,33 +186,34 @@ def run_seed(
     judging = [text for text, _ in others], [label for _, label in others]
     judge = Linear(kept).fit(kept.encode(judging[0]), judging[1])
     tested = kept.encode([text for text, _ in test]), [label for _, label in test]
-    own = learn(kept, few, None)  # of what the guard may know
+    own = learn(kept, few, None)  # of what the label check may know
     plain = own.accuracy(*tested)
     for one in missing:
         begin = time.process_time()
-        guard, recheck, keep = WAYS[one["way"]]
+        method, judge_of, keep = WAYS[one["way"]]
         pairing: Any = Farthest(0.2) if one["pairing"] == "farthest" else Random()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # fewer rows than asked for: counted below
             made = augment(
-                kept,
                 texts,
                 labels,
-                n,
+                inverter=kept,
+                n_samples=n,
                 pairing=pairing,
-                guard=guard,
-                recheck=own if recheck == "classifier" else recheck,
-                candidates=CANDIDATES,
                 max_attempts=3,
-                progress=False,
                 random_state=seed,
-                **({} if keep is None else {"keep": keep}),
+                label_check=LabelCheck(
+                    method,
+                    judge=own if judge_of == "classifier" else judge_of,
+                    **({} if keep is None else {"keep": keep}),
+                ),
+                selection=CANDIDATES,
             )
         record = one | {
             "few": len(few),
             "judges": len(others),
             "rows": len(made),
-            "made": made.made,
+            "made": made.n_written,
             "kept": made.kept,
             "closeness": float(made.closeness.mean()) if len(made) else math.nan,
             "plain": plain,
@@ -218,9 +221,11 @@ def run_seed(
             "judge_accuracy": judge.accuracy(*tested),
         }
         if len(made):
-            found = measure_intrusion(kept, made, judge=judge, quantiles=QUANTILES)
-            record |= figures("linear", found) | {"auc": area(made.score, found.intruded)}
-            near = measure_intrusion(kept, made, *judging, neighbors=10, quantiles=QUANTILES)
+            found = measure_intrusion(made, inverter=kept, judge=judge, quantiles=QUANTILES)
+            record |= figures("linear", found) | {"auc": area(made.confidence, found.intruded)}
+            near = measure_intrusion(
+                made, *judging, inverter=kept, neighbors=10, quantiles=QUANTILES
+            )
             record |= figures("near", near)
         store.add(record | {"cpu_seconds": round(time.process_time() - begin, 1)})
         progress(f"{name}, seed {seed}, {one['pairing']}, {one['way']}: {len(made)} rows")

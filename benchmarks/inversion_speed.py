@@ -75,7 +75,7 @@ def main() -> None:
 
     import torch
 
-    from vicinal.text.augment.writing import RECOMBINE
+    from vicinal.text import SelectionConfig
     from vicinal.text.invert import Inverter
 
     torch.set_num_threads(args.threads)
@@ -87,7 +87,7 @@ def main() -> None:
         "greedy": lambda: inverter.generate(embeddings),
         "four candidates": lambda: inverter.invert(embeddings, 4, random_state=0),
         "four, recombined": lambda: inverter.invert(
-            embeddings, 4, recombine=RECOMBINE, random_state=0
+            embeddings, 4, recombine=SelectionConfig().crossover, random_state=0
         ),
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}

@@ -39,7 +39,7 @@ def main() -> None:
             lines[right],
             args.steps,
             inverter=inverter,
-            candidates=args.candidates,
+            selection=args.candidates,
             random_state=0,
         )
         found.append(one)

@@ -23,9 +23,10 @@ from _common import machine, markdown, progress, publish, skip
 from _jobs import Record, Store
 from _sentences import CACHE, CORPUS, Remembers, distinct, held_out_lines, inverter_key, overlap
 from vicinal import Farthest, Nearest, make_plan
+from vicinal._stats import spearman
 from vicinal.text.augment.pairs import text_key
-from vicinal.text.augment.ratio import project, rank_correlation
-from vicinal.text.augment.writing import SelectionConfig, score_candidates, write_sentences
+from vicinal.text.augment.ratio import project
+from vicinal.text.augment.selection import SelectionConfig, score_candidates, select_sentences
 
 NAME = "ratio_fidelity"
 RATIOS = tuple(round(0.1 * step, 1) for step in range(9, 0, -1))
@@ -67,7 +68,7 @@ def write(
     target = (asked[:, None] * left + (1 - asked[:, None]) * right).astype(np.float32)
     found = given.candidates(target, count, random_state=np.random.default_rng(seed))
     seconds, busy = time.perf_counter() - begin[0], time.process_time() - begin[1]
-    better = write_sentences(
+    better = select_sentences(
         given,
         target,
         left,
@@ -85,7 +86,7 @@ def write(
         "measured": np.nan_to_num(measured).round(4).tolist(),
         "likelihood": np.asarray(found.log_likelihood, float).round(3).tolist(),
         "recombined": {
-            "sentences": better.sentences,
+            "sentences": better.texts,
             "closeness": better.closeness.round(4).tolist(),
             "measured": np.nan_to_num(better.lam_measured).round(4).tolist(),
         },
@@ -181,9 +182,9 @@ class Chosen:
         rng = np.random.default_rng(SEED)
         groups = np.arange(len(self.asked)).reshape(-1, each)
         drawn = [groups[rng.integers(0, len(groups), len(groups))].ravel() for _ in range(200)]
-        spread = [rank_correlation(self.asked[rows], self.measured[rows]) for rows in drawn]
-        low, high = np.percentile(spread, [2.5, 97.5])
-        return rank_correlation(self.asked, self.measured), float(low), float(high)
+        repeats = [spearman(self.asked[rows], self.measured[rows]) for rows in drawn]
+        low, high = np.percentile(repeats, [2.5, 97.5])
+        return spearman(self.asked, self.measured), float(low), float(high)
 
     def copies(self, lines: list[str]) -> tuple[float, float]:
         """Return the share of rows equal to a parent, and the mean share of parents' words."""

@@ -31,10 +31,10 @@ def few_questions(each: int, seed: int) -> tuple[list[str], list[str], list[str]
 
 
 def show(made: Augmented, count: int = 3) -> None:
-    """Print the sentences that are to be trusted most, and least, with their parents."""
-    order = np.argsort(-made.score)
+    """Print the sentences of the highest and the lowest confidence, with their parents."""
+    order = np.argsort(-made.confidence)
     for at in [*order[:count], *order[-count:]]:
-        print(f"{made.score[at]:.2f}  {made.texts[at]}  ({made.labels[at]})")
+        print(f"{made.confidence[at]:.2f}  {made.texts[at]}  ({made.labels[at]})")
         for share, row in ((made.lam[at], made.left[at]), (1 - made.lam[at], made.right[at])):
             print(f"      {share:4.0%}  {made.source[row]}  ({made.source_labels[row]})")
 
@@ -60,7 +60,13 @@ def main(each: int = 5, n: int = 100, seeds: int = 3) -> dict[str, list[float]]:
     for seed in range(seeds):
         texts, labels, others, true = few_questions(each, seed)
         made = augment(
-            nano, texts, labels, n, pairing=Farthest(0.5), weights=Beta(1.0), random_state=seed
+            texts,
+            labels,
+            inverter=nano,
+            n_samples=n,
+            pairing=Farthest(0.5),
+            weights=Beta(1.0),
+            random_state=seed,
         )
         if seed == 0:
             show(made)

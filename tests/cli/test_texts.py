@@ -136,14 +136,16 @@ def test_two_equal_sentences_have_no_ratio(parrot, run):
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet", ".csv.gz"])
 def test_rows_are_made_and_written(parrot, run, reviews, suffix):
     output = reviews.with_name(f"made{suffix}")
-    code, out, err = run("text", reviews, "-n", 30, "-o", output, "--seed", 7, "--guard", "none")
+    code, out, err = run(
+        "text", reviews, "-n", 30, "-o", output, "--seed", 7, "--label-check", "none"
+    )
     assert (code, out) == (0, "")
     table = read_table(output)
     assert table.num_rows == 30
     assert table.column_names == [
         "text", "label", "weight_no", "weight_yes", "lam", "lam_measured", "closeness",
-        "log_likelihood", "distance", "left", "right", "left_text", "right_text", "verdict",
-        "score",
+        "log_likelihood", "distance", "left", "right", "left_text", "right_text", "check",
+        "check_score", "confidence",
     ]  # fmt: skip
     shares = np.array([table["weight_no"].to_pylist(), table["weight_yes"].to_pylist()])
     np.testing.assert_allclose(shares.sum(axis=0), 1)
@@ -157,7 +159,7 @@ def test_rows_are_made_and_written(parrot, run, reviews, suffix):
 def test_as_many_rows_as_read_and_the_same_for_the_same_seed(parrot, run, reviews):
     files = [reviews.with_name(f"{name}.csv") for name in "abc"]
     for path, seed in zip(files, (7, 7, 8), strict=True):
-        words = ("--guard", "none", "--pairing", "random", "--seed", seed)
+        words = ("--label-check", "none", "--pairing", "random", "--seed", seed)
         assert run("text", reviews, "-o", path, *words)[0] == 0
     first, second, third = (path.read_bytes() for path in files)
     assert first == second != third
@@ -165,8 +167,9 @@ def test_as_many_rows_as_read_and_the_same_for_the_same_seed(parrot, run, review
 
 
 def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
-    import vicinal.text.augment.augmenting as room
     from vicinal import Beta, Nearest
+    from vicinal.text import LabelCheck, SelectionConfig
+    from vicinal.text.augment import augmenting as room
 
     asked = {}
 
@@ -176,20 +179,19 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
 
     monkeypatch.setattr(room, "augment", spy)
     words = (
-        "--pairing", "nearest", "--tau", 0.3, "--metric", "cosine", "--alpha", 0.4, "--guard",
-        "filter", "--candidates", 6, "--rank", "ratio", "--label_threshold", 0.9, "--seed", 3,
-        "--keep", 0.4, "--recombine", 2,
+        "--pairing", "nearest", "--tau", 0.3, "--metric", "cosine", "--alpha", 0.4, "--label-check",
+        "filter", "--candidates", 6, "--rank", "ratio", "--label-threshold", 0.9, "--seed", 3,
+        "--keep", 0.4, "--crossover", 2,
     )  # fmt: skip
     assert run("text", reviews, "-o", reviews.with_name("made.csv"), *words)[0] == 2
+    assert {"inverter", "n_samples", "progress"} <= asked.keys()
+    for name in ("inverter", "n_samples", "progress"):
+        del asked[name]
     assert asked == {
         "pairing": Nearest(tau=0.3, metric="cosine"),
         "weights": Beta(0.4),
-        "guard": "filter",
-        "keep": 0.4,
-        "candidates": 6,
-        "rank": "ratio",
-        "recombine": 2,
-        "label_threshold": 0.9,
+        "label_check": LabelCheck("filter", threshold=0.9, keep=0.4),
+        "selection": SelectionConfig(6, "ratio", 2),
         "random_state": 3,
     }
 
@@ -219,23 +221,23 @@ def test_demo_says_what_to_install_before_it_writes(run, tmp_path, monkeypatch):
 
 def test_what_is_left_out_is_what_the_library_takes():
     pytest.importorskip("torch")
-    from vicinal.text import augment, morph
+    from vicinal.text import LabelCheck, SelectionConfig, augment, morph
 
-    shared = ("candidates", "rank", "recombine")
-    for command, function, more in (
-        (commands.morph, morph, ("steps",)),
-        (commands.text, augment, ("guard", "label_threshold", "keep")),
-    ):
-        ours, theirs = signature(command).parameters, signature(function).parameters
-        for name in (*shared, *more):
-            assert ours[name].default == theirs[name].default, name
+    check = LabelCheck(signature(augment).parameters["label_check"].default)
+    for command, function in ((commands.morph, morph), (commands.text, augment)):
+        ours = {name: one.default for name, one in signature(command).parameters.items()}
+        selection = SelectionConfig(signature(function).parameters["selection"].default)
+        assert SelectionConfig(ours["candidates"], ours["rank"], ours["crossover"]) == selection
+    assert LabelCheck(ours["label_check"], ours["label_threshold"], ours["keep"]) == check
+    steps = signature(commands.morph).parameters["steps"].default
+    assert steps == signature(morph).parameters["n_samples"].default
 
 
 def test_partners_are_from_the_other_end_or_the_neighborhood(parrot, run, reviews):
     distances = {}
     for pairing in ("farthest", "nearest"):
         path = reviews.with_name(f"{pairing}.csv")
-        words = ("--pairing", pairing, "--metric", "euclidean", "--guard", "none", "-n", 60)
+        words = ("--pairing", pairing, "--metric", "euclidean", "--label-check", "none", "-n", 60)
         assert run("text", reviews, "-o", path, *words)[0] == 0
         distances[pairing] = np.mean(read_table(path)["distance"].to_pylist())
     assert distances["farthest"] > 1.5 * distances["nearest"]
@@ -243,7 +245,7 @@ def test_partners_are_from_the_other_end_or_the_neighborhood(parrot, run, review
 
 def test_a_law_beyond_0_and_1_is_noted(parrot, run, reviews):
     output = reviews.with_name("made.csv")
-    code, _, err = run("text", reviews, "-o", output, "--law", "epbeta", "--guard", "none")
+    code, _, err = run("text", reviews, "-o", output, "--law", "epbeta", "--label-check", "none")
     assert code == 0
     assert "weights lie beyond [0, 1]" in err
     shares = read_table(output)["weight_no"].to_pylist()
@@ -254,11 +256,11 @@ def test_a_law_beyond_0_and_1_is_noted(parrot, run, reviews):
 def test_a_report_beside_the_rows(parrot, run, reviews, suffix):
     report = reviews.with_name(f"report.{suffix}")
     output = reviews.with_name("made.csv")
-    code, _, err = run("text", reviews, "-o", output, "--report", report, "--guard", "none")
+    code, _, err = run("text", reviews, "-o", output, "--report", report, "--label-check", "none")
     assert code == 0
     assert f"Report: {report}." in err
     said = report.read_text(encoding="utf-8")
-    assert ("The least trusted rows" if suffix == "html" else "Spearman") in said
+    assert ("Rows of the lowest confidence" if suffix == "html" else "Spearman") in said
 
 
 def test_numeric_and_boolean_labels_keep_their_type(parrot, run, tmp_path):
@@ -266,7 +268,7 @@ def test_numeric_and_boolean_labels_keep_their_type(parrot, run, tmp_path):
         path, output = tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet"
         pairs = [f"{one},{values[i % 2]}\n" for i, one in enumerate(GOOD + BAD)]
         path.write_text("text,label\n" + "".join(pairs))
-        assert run("text", path, "-o", output, "--guard", "none")[0] == 0
+        assert run("text", path, "-o", output, "--label-check", "none")[0] == 0
         found = read_table(output)
         assert str(found.schema.field("label").type) == {"whole": "int64", "truth": "bool"}[name]
         assert f"weight_{'3' if name == 'whole' else 'False'}" in found.column_names
@@ -286,7 +288,7 @@ def test_numeric_and_boolean_labels_keep_their_type(parrot, run, tmp_path):
 def test_odd_texts_are_noted(parrot, run, tmp_path, rows, said):
     path = tmp_path / "odd.csv"
     path.write_text("text,label\n" + rows)
-    code, _, err = run("text", path, "-o", tmp_path / "made.csv", "--guard", "none")
+    code, _, err = run("text", path, "-o", tmp_path / "made.csv", "--label-check", "none")
     assert code == 0
     assert said in err
     assert all(line.startswith("Note: ") for line in err.splitlines() if said in line)
@@ -299,7 +301,7 @@ def test_odd_texts_are_noted(parrot, run, tmp_path, rows, said):
         (None, ("--text", "txt"), "no column 'txt' in the table. Did you mean 'text'?"),
         (None, ("-n", 0), "rows must be at least 1, got 0"),
         (None, ("-n", -4), "rows must be at least 1"),
-        (None, ("--guard", "filtre"), "Did you mean 'filter'?"),
+        (None, ("--label-check", "filtre"), "Did you mean 'filter'?"),
         (None, ("--pairing", "furthest"), "Did you mean 'farthest'?"),
         (None, ("--pairing", "random", "--tau", 0.1), "tau goes with farthest or nearest"),
         (None, ("--tau", 0), "tau must be a finite number in (0, 1]"),
@@ -307,11 +309,15 @@ def test_odd_texts_are_noted(parrot, run, tmp_path, rows, said):
         (None, ("--law", "gamma"), "law must be one of"),
         (None, ("--alpha", 0), "alpha must be"),
         (None, ("--law", "epbeta", "--alpha", 0.2), "alpha=0.2 goes with the law beta"),
-        (None, ("--guard", "none", "--keep", 0.2), "keep=0.2 goes with the guard 'filter'"),
+        (
+            None,
+            ("--label-check", "none", "--keep", 0.2),
+            "keep=0.2 goes with the label check 'filter'",
+        ),
         (None, ("--label", "text"), "text and label are one column, 'text'"),
         (None, ("--rank", "all"), "rank must be one of"),
         (None, ("--candidates", 0), "candidates must be at least 1"),
-        (None, ("--label_threshold", 0.3), "label_threshold must be"),
+        (None, ("--label-threshold", 0.3), "label_threshold must be"),
         (None, ("--seed", -1), "seed must be at least 0"),
         (None, ("--report", "page.pdf"), "report is written as"),
         (None, ("--report", "page.json"), "name the output .jsonl"),
@@ -491,7 +497,7 @@ def test_what_refining_keeps_and_whether_it_matters(parrot, run, reviews, tmp_pa
         return taught
 
     monkeypatch.setattr(stage, "refine", refine)
-    words = ("-o", tmp_path / "made.csv", "-n", 4, "--guard", "none", "--refine")
+    words = ("-o", tmp_path / "made.csv", "-n", 4, "--label-check", "none", "--refine")
     code, _, err = run("text", reviews, *words, "--checkpoint", tmp_path / "ck", "--seed", 3)
     assert (code, asked) == (0, [(24, tmp_path / "ck", 3)])
     assert "--refine taught a head on 24 texts, and left the encoder as it is" in err
@@ -506,7 +512,7 @@ def test_nothing_is_written_where_nothing_is_left(parrot, run, tmp_path):
     source = tmp_path / "alone.csv"
     lines = [f"{one},c{at}\n" for at, one in enumerate(GOOD)]
     source.write_text("text,label\n" + "".join(lines))
-    words = ("--keep", 0.01, "--label_threshold", 0.51)
+    words = ("--keep", 0.01, "--label-threshold", 0.51)
     code, _, err = run("text", source, "-o", there, "-n", 2, *words)
     assert code == 2
     assert "No sentence was left to write" in err

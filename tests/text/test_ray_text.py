@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from vicinal import Random, WithinGroup
 from vicinal.io.remote import RemoteFolder
 from vicinal.table.stream.output import MANIFEST, Staging
+from vicinal.text.augment import LabelCheck
 from vicinal.text.augment.chunks import TextPlan
 from vicinal.text.augment.cluster import _maker, augment_parts
 from vicinal.text.augment.packed import Packed
@@ -76,7 +77,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 def make(folder: Path, n: int = 90, texts: int = 60, **asked) -> Path:
     data = labelled(texts)
-    asked = {"guard": "none", "chunk_rows": 20, "random_state": 5, "candidates": 2} | asked
+    asked = {"label_check": "none", "chunk_rows": 20, "random_state": 5, "selection": 2} | asked
     augment_parts(Fake(), *data, n, folder, **asked)
     return folder
 
@@ -121,8 +122,8 @@ def test_rows_say_where_they_come_from(tmp_path):
             60,
             tmp_path / "out",
             pairing=Random(),
-            guard="none",
-            candidates=1,
+            label_check="none",
+            selection=1,
             chunk_rows=20,
             random_state=0,
         )
@@ -146,7 +147,14 @@ def test_integer_labels_stay_integers_and_every_part_has_every_class(tmp_path):
     labels[:2] = 7  # not in every block
     with pytest.warns(UserWarning, match="one class only"):
         augment_parts(
-            Fake(), texts, labels, 60, tmp_path / "out", guard="none", chunk_rows=20, random_state=0
+            Fake(),
+            texts,
+            labels,
+            60,
+            tmp_path / "out",
+            label_check="none",
+            chunk_rows=20,
+            random_state=0,
         )
     schemas = [pq.read_schema(path) for path in (tmp_path / "out").glob("*.parquet")]
     assert all(one.names == schemas[0].names and one.types == schemas[0].types for one in schemas)
@@ -180,7 +188,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path):
 def test_notes_of_chunks_are_told_once(tmp_path):
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        make(tmp_path / "out", guard="filter", label_threshold=0.55, max_attempts=1.0)
+        make(tmp_path / "out", label_check=LabelCheck(threshold=0.55), max_attempts=1.0)
     short = [str(one.message) for one in told if "asked for" in str(one.message)]
     rows = pq.read_table(tmp_path / "out").num_rows
     assert rows < 90
@@ -190,7 +198,7 @@ def test_notes_of_chunks_are_told_once(tmp_path):
 
 def test_the_manifest_says_how_many_rows_there_are(tmp_path):
     with pytest.warns(UserWarning, match="fewer than the 90 asked for"):
-        folder = make(tmp_path / "out", guard="filter", label_threshold=0.55, max_attempts=1.0)
+        folder = make(tmp_path / "out", label_check=LabelCheck(threshold=0.55), max_attempts=1.0)
     said = json.loads((folder / MANIFEST).read_text())
     rows = [pq.read_metadata(path).num_rows for path in sorted(folder.glob("*.parquet"))]
     assert [part["rows"] for part in said["parts"]] == rows
@@ -203,7 +211,7 @@ def test_a_part_that_somebody_else_wrote_counts(tmp_path):
     texts, labels = labelled(20)
     plan = TextPlan(20, 20, (1, 2))
     rows = pa.table({"text": texts, "label": labels, "origin": np.arange(20)})
-    work = _maker(Fake(), rows, plan, {"guard": "none", "pairing": Random()}, place, 1)
+    work = _maker(Fake(), rows, plan, {"label_check": "none", "pairing": Random()}, place, 1)
     task = json.dumps(asdict(plan.chunks(7)[0]))
     first, again = work(task), work(task)
     assert first == again
@@ -260,7 +268,7 @@ def test_a_block_without_pairs_is_passed_over(tmp_path):
     with pytest.warns(UserWarning, match="no class has two") as told:
         augment_parts(
             Fake(), texts, labels, 80, tmp_path / "out",
-            guard="within-class", chunk_rows=8, candidates=1, random_state=0,
+            label_check="within-class", chunk_rows=8, selection=1, random_state=0,
         )  # fmt: skip
     assert 0 < pq.read_table(tmp_path / "out").num_rows < 80
     assert sum("asked for" in str(one.message) for one in told) == 1
@@ -275,7 +283,7 @@ def test_a_task_inverter_of_other_classes_only_writes(tmp_path):
 
     texts, _ = labelled(20)
     labels = [at % 2 for at in range(20)]
-    augment_parts(Taught(), texts, labels, 6, tmp_path / "out", guard="none", random_state=0)
+    augment_parts(Taught(), texts, labels, 6, tmp_path / "out", label_check="none", random_state=0)
     schema = pq.read_schema(next((tmp_path / "out").glob("*.parquet")))
     assert schema.field("label").type == pa.int64()
     assert [name for name in schema.names if name.startswith("weight_")] == ["weight_0", "weight_1"]
@@ -345,8 +353,8 @@ def nano(folder: Path, **asked) -> dict[str, bytes]:
         24,
         folder,
         pairing=Random(),
-        guard="none",
-        candidates=2,
+        label_check="none",
+        selection=2,
         cores=1,  # whatever earlier tests left torch with: likelihoods, in bfloat16, show it
         chunk_rows=4,
         random_state=1,

@@ -63,19 +63,19 @@ def _mix_texts(output: Path) -> None:
     morph(LEFT, RIGHT, html=path)
     typer.echo(f"\n$ vicinal text {real} -n {ROWS} -o {made} --seed 7 --report {report}\n")
     text(real, str(made), rows=str(ROWS), seed=7, report=report)
-    typer.echo("\nThe rows to be trusted most, and least:\n")
+    typer.echo("\nThe rows of the highest and the lowest confidence:\n")
     _show_rows(made)
 
 
 def _show_rows(made: Path) -> None:
-    """Show three rows of the highest and three of the lowest scores."""
+    """Show three rows of the highest and three of the lowest confidence."""
     from vicinal.io import read_table
 
-    rows = sorted(read_table(made).to_pylist(), key=lambda row: -row["score"])
+    rows = sorted(read_table(made).to_pylist(), key=lambda row: -row["confidence"])
     for at, row in enumerate([*rows[:3], *rows[-3:]]):
         if at == 3:
             typer.echo("...")
-        typer.echo(f"{row['score']:.2f}  {row['text']}")
+        typer.echo(f"{row['confidence']:.2f}  {row['text']}")
         share = 100 * row["lam"]
         for parent, name in ((share, "left"), (100 - share, "right")):
             typer.echo(f"      {parent:3.0f} %  {row[f'{name}_text']}")

@@ -146,7 +146,9 @@ def write_parts(
 @contextmanager
 def _showing(total: int) -> Iterator[Callable[[int, int], None]]:
     """Give a function that shows how far the work is, where somebody is watching."""
-    from vicinal.text.augment.showing import counting
+    import sys
 
-    with counting("Writing", total, None) as tell:
-        yield lambda done, _total: tell(done)
+    from vicinal._progress import reporting
+
+    with reporting(sys.stderr.isatty()) as tell:
+        yield lambda done, _total: tell("Writing", done, total)

@@ -35,7 +35,7 @@ from vicinal.cli.textparts import asks_for_parts, check_alone, check_parts, writ
 
 if TYPE_CHECKING:
     from vicinal.pairing import Pairing
-    from vicinal.text.augment import Augmented, Morph
+    from vicinal.text.augment import Augmented, Morph, SelectionConfig
 
 __all__ = ["morph", "text"]
 
@@ -45,7 +45,7 @@ REPORTS = (".html", ".txt", ".md")
 
 Device = Annotated[str | None, typer.Option(help="Where networks run, such as cuda.")]
 Rank = Annotated[str, typer.Option(help="Best candidate by both, closeness or ratio.")]
-Recombine = Annotated[
+Crossover = Annotated[
     int, typer.Option(help="How often the best takes over words from another; 0 is quicker.")
 ]
 Seed = Annotated[int, typer.Option(help="The same seed, the same sentences.")]
@@ -60,7 +60,7 @@ def morph(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     candidates: Annotated[int, typer.Option(help="Sentences tried for each step.")] = 8,
     rank: Rank = "both",
-    recombine: Recombine = 3,
+    crossover: Crossover = 3,
     inverter: Written = None,
     llm: Model = None,
     encoder: Reader = None,
@@ -74,7 +74,7 @@ def morph(
 ) -> None:
     """Write the sentences between two sentences."""
     check_count("steps", steps, low=2, hint="Both ends count.")
-    _check_common(candidates, rank, recombine, seed)
+    config = _selection(candidates, rank, crossover, seed)
     if html is not None:
         check_report("html", html)
     learning = Learning(align_on, align_epochs, soft_tokens)
@@ -94,9 +94,7 @@ def morph(
         right,
         steps,
         inverter=writer,
-        candidates=candidates,
-        rank=rank,
-        recombine=recombine,
+        selection=config,
         random_state=seed,
     )
     if html is not None:
@@ -136,7 +134,7 @@ def text(
     ] = None,
     law: Annotated[str, typer.Option(help="Law of weights: beta or epbeta.")] = "beta",
     alpha: Annotated[float, typer.Option(help="Of the Beta law.")] = 1.0,
-    guard: Annotated[
+    label_check: Annotated[
         str,
         typer.Option(
             help="What becomes of sentences that are not what their label says: filter, relabel, "
@@ -151,7 +149,7 @@ def text(
     ] = 0.7,
     candidates: Annotated[int, typer.Option(help="Sentences tried for each row.")] = 4,
     rank: Rank = "both",
-    recombine: Recombine = 3,
+    crossover: Crossover = 3,
     refine: Annotated[
         bool,
         typer.Option(
@@ -190,7 +188,7 @@ def text(
     files.
     """
     from vicinal.io import check_output, write_table
-    from vicinal.text.augment.label_check import GUARDS, check_keep
+    from vicinal.text.augment.label_check import LabelCheck, as_label_check
 
     on_ray = {"ray": engine != "local", "address": address, "workers": workers, "gpus": gpus}
     parts = asks_for_parts(output, resume=resume, **on_ray)
@@ -204,10 +202,10 @@ def text(
     check_apart(source, output=output, report=report)
     if report is not None:
         _check_report(report)
-    check_choice("guard", guard, GUARDS)
+    as_label_check(label_check)
     check_number("label_threshold", label_threshold, low=0.5, high=1, open_low=True)
-    check_keep(keep, guard)
-    _check_common(candidates, rank, recombine, seed)
+    check = LabelCheck(label_check, label_threshold, keep)
+    config = _selection(candidates, rank, crossover, seed)
     chosen = _pairing(pairing, tau, metric)
     weights = weight_law(law, alpha)
     learning = Learning(align_on, align_epochs, soft_tokens)
@@ -221,12 +219,8 @@ def text(
     settings: dict[str, Any] = {
         "pairing": chosen,
         "weights": weights,
-        "guard": guard,
-        "label_threshold": label_threshold,
-        "keep": keep,
-        "candidates": candidates,
-        "rank": rank,
-        "recombine": recombine,
+        "label_check": check,
+        "selection": config,
         "random_state": seed,
     }
     n = len(texts) if count is None else count
@@ -239,7 +233,10 @@ def text(
         settings |= {"gpus": gpus or 0.0, "resume": resume}
         write_parts(writer, texts, labels, n, output, settings)
         return
-    made: Augmented = augment(writer, texts, labels, n, **settings)
+    show = sys.stderr.isatty()
+    made: Augmented = augment(
+        texts, labels, inverter=writer, n_samples=n, progress=show, **settings
+    )
     if not len(made):
         raise ValueError(f"No sentence was left to write. {made.summary()} {output} is as it was.")
     write_table(pa.table(made.columns()), output)
@@ -250,11 +247,11 @@ def text(
         typer.echo(f"Report: {report}.", err=True)
 
 
-def _check_common(candidates: int, rank: str, recombine: int, seed: int) -> None:
-    from vicinal.text.augment.writing import SelectionConfig
+def _selection(candidates: int, rank: str, crossover: int, seed: int) -> SelectionConfig:
+    from vicinal.text.augment.selection import SelectionConfig
 
-    SelectionConfig(candidates, rank, recombine).check()
     check_count("seed", seed, low=0)
+    return SelectionConfig(candidates, rank, crossover)
 
 
 def _check_report(path: Path) -> None:

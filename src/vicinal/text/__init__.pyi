@@ -6,7 +6,9 @@ from .augment.interpolate import Morph as Morph
 from .augment.interpolate import morph as morph
 from .augment.intrusion import Intrusion as Intrusion
 from .augment.intrusion import measure_intrusion as measure_intrusion
+from .augment.label_check import LabelCheck as LabelCheck
 from .augment.ratio import measure_ratio as measure_ratio
+from .augment.selection import SelectionConfig as SelectionConfig
 from .classifier.classifier import MixupTextClassifier as MixupTextClassifier
 from .classifier.comparison import Comparison as Comparison
 from .classifier.comparison import compare_methods as compare_methods

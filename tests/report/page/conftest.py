@@ -342,7 +342,7 @@ def make_morph(steps=5, *, left=SENTENCES[0], right=SENTENCES[1], sentences=None
     )
 
 
-def make_augmented(n=300, *, source=None, classes=("negative", "positive"), guard="filter"):
+def make_augmented(n=300, *, source=None, classes=("negative", "positive"), label_check="filter"):
     """Return rows made of texts; names and texts as given."""
     rng = np.random.default_rng(4)
     source = (
@@ -357,7 +357,7 @@ def make_augmented(n=300, *, source=None, classes=("negative", "positive"), guar
     np.add.at(shares, (np.arange(n), numbers[right]), 1 - lam)
     names = np.array(classes)
     why = f"the nearest real texts say {classes[0]!r} (80%), but {classes[-1]!r} has weight 0.91"
-    verdicts = ["kept" if i % 7 else f"relabelled: {why}" for i in range(n)]
+    checks = ["kept" if i % 7 else f"relabeled: {why}" for i in range(n)]
     return Augmented(
         texts=[source[one] for one in left],
         labels=names[shares.argmax(1)] if n else names[:0],
@@ -370,10 +370,11 @@ def make_augmented(n=300, *, source=None, classes=("negative", "positive"), guar
         left=left,
         right=right,
         distance=rng.uniform(1, 2, n),
-        verdict=verdicts,
-        score=rng.uniform(0.2, 0.9, n),
-        made=n + 12 if n else 0,
-        guard=guard,
+        check=checks,
+        check_score=rng.uniform(0.2, 0.9, n),
+        confidence=rng.uniform(0.2, 0.9, n),
+        n_written=n + 12 if n else 0,
+        label_check=label_check,
         source=list(source),
         source_labels=names[numbers],
         rejected=[source[0]] * 12 if n else [],

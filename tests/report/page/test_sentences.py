@@ -34,13 +34,13 @@ def test_every_step_of_a_morph_is_there(makers, tmp_path):
         assert f"{sentence} asked {lam} measured {shown} closeness {close:.2f}" in said
 
 
-def test_rows_are_ranked_by_trust(makers, tmp_path):
+def test_rows_are_ranked_by_confidence(makers, tmp_path):
     made = makers.augmented(40)
     made = replace(made, texts=[f"Sentence {i}." for i in range(40)])
     made.to_html(tmp_path / "a.html")
     most, _, least = body(tmp_path / "a.html").partition('id="least"')
     rows = [[int(i) for i in re.findall(r"Sentence (\d+)\.", part)] for part in (most, least)]
-    order = np.argsort(-made.score, kind="stable").tolist()
+    order = np.argsort(-made.confidence, kind="stable").tolist()
     assert rows == [order[:10], order[::-1][:10]]
 
 
@@ -48,13 +48,13 @@ def test_the_augmented_page_counts_what_there_is(makers, tmp_path):
     made = makers.augmented(50)
     made.to_html(tmp_path / "a.html")
     said = words(body(tmp_path / "a.html"))
-    # 12 of 62 were rejected, and every seventh of 50 relabelled
+    # 12 of 62 were rejected, and every seventh of 50 relabeled
     for part in (
         "50 sentences made from 60 texts",
         "62 written",
-        "guard filter",
+        "label check filter",
         f"kept {50 - 8} {100 * 42 / 62:.1f}\N{NARROW NO-BREAK SPACE}%",
-        "relabelled 8",
+        "relabeled 8",
         "rejected 12",
     ):
         assert " ".join(part.split()) in said, part
@@ -76,8 +76,8 @@ def test_few_rows(makers, tmp_path, n):
 def test_nothing_that_a_text_says_becomes_markup(makers, tmp_path):
     nasty = makers.nasty
     makers.morph(2, left=nasty, right="x", sentences=[nasty, ""]).to_html(tmp_path / "m.html")
-    made = makers.augmented(6, source=[nasty, nasty + "2"], classes=(nasty, "b"), guard=nasty)
-    made = replace(made, verdict=[f"relabelled: {nasty}"] * 6)
+    made = makers.augmented(6, source=[nasty, nasty + "2"], classes=(nasty, "b"), label_check=nasty)
+    made = replace(made, check=[f"relabeled: {nasty}"] * 6)
     made.to_html(tmp_path / "a.html")
     for name in ("m.html", "a.html"):
         text = (tmp_path / name).read_text("utf-8")
@@ -92,7 +92,9 @@ def test_nothing_that_a_text_says_becomes_markup(makers, tmp_path):
 def test_what_could_not_be_measured_is_a_dash(makers, tmp_path):
     found = replace(makers.morph(3), lam_measured=np.full(3, np.nan))
     found.to_html(tmp_path / "m.html")
-    made = replace(makers.augmented(9), lam_measured=np.full(9, np.nan), score=np.full(9, np.nan))
+    made = replace(
+        makers.augmented(9), lam_measured=np.full(9, np.nan), confidence=np.full(9, np.nan)
+    )
     made.to_html(tmp_path / "a.html")
     for name in ("m.html", "a.html"):
         text = body(tmp_path / name)

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal import Beta, EpBeta, Farthest, Fixed, Nearest, Random, SphereWeights, WithinGroup
-from vicinal.text.augment import augment, augmenting, measure_ratio
+from vicinal.text.augment import LabelCheck, augment, augmenting, measure_ratio
 from vicinal.text.augment.label_check import (
     AGREES,
     CONTRADICTS,
     NEITHER,
-    NeighborCheck,
+    NeighborJudge,
     Shortlist,
     compare,
+    confidence,
     preference,
-    trust,
 )
 
 TOPICS = ["food", "sky", "sport"]
@@ -28,13 +28,21 @@ TOPICS = ["food", "sky", "sport"]
 @pytest.fixture
 def made(fake, topics):
     texts, labels = topics()
-    return augment(fake, texts, labels, 40, pairing=Random(), guard="none", random_state=3)
+    return augment(
+        texts,
+        labels,
+        inverter=fake,
+        n_samples=40,
+        pairing=Random(),
+        random_state=3,
+        label_check="none",
+    )
 
 
 def test_same_seed_same_rows(fake, topics):
     texts, labels = topics()
     one, two, other = (
-        augment(fake, texts, labels, 30, random_state=seed, progress=False) for seed in (1, 1, 2)
+        augment(texts, labels, inverter=fake, n_samples=30, random_state=seed) for seed in (1, 1, 2)
     )
     assert one.columns() == two.columns()
     assert one.texts != other.texts
@@ -64,7 +72,14 @@ def test_labels_are_mixed_by_the_ratio(made):
 def test_even_ratio_takes_the_left_label(fake, topics):
     texts, labels = topics()
     made = augment(
-        fake, texts, labels, 30, pairing=Random(), weights=Fixed(0.5), guard="none", random_state=0
+        texts,
+        labels,
+        inverter=fake,
+        n_samples=30,
+        pairing=Random(),
+        weights=Fixed(0.5),
+        random_state=0,
+        label_check="none",
     )
     assert made.labels.tolist() == [labels[at] for at in made.left]
 
@@ -73,7 +88,15 @@ def test_even_ratio_takes_the_left_label(fake, topics):
 def test_nobody_mixes_with_itself(fake, topics, pairing):
     texts, labels = topics(8)
     texts, labels = texts + [one.upper() + " " for one in texts], labels * 2
-    made = augment(fake, texts, labels, 100, pairing=pairing, guard="none", random_state=0)
+    made = augment(
+        texts,
+        labels,
+        inverter=fake,
+        n_samples=100,
+        pairing=pairing,
+        random_state=0,
+        label_check="none",
+    )
     assert len(made) == 100
     assert (made.left < len(texts) // 2).all()  # the first of equal texts stands for all
     assert (made.left != made.right).all()
@@ -84,7 +107,7 @@ def test_columns_fit_together(made):
     assert {len(column) for column in columns.values()} == {40}
     assert list(columns)[:6] == ["text", "label", *(f"weight_{one}" for one in TOPICS), "lam"]
     assert columns["left_text"] == [made.source[at] for at in columns["left"]]
-    assert all(type(one) is float for one in columns["score"])
+    assert all(type(one) is float for one in columns["confidence"])
 
 
 def test_summary_says_what_was_made(made):
@@ -92,17 +115,17 @@ def test_summary_says_what_was_made(made):
     assert str(made) == made.summary()
     assert made.ratio_fidelity > 0.8
     assert 0 <= made.copies <= 40
-    more = replace(made, made=44, rejected=["x"] * 3, rejections=["rejected: y"] * 3)
-    said = "40 sentences of 44 written; 3 did not pass the guard, 1 more than asked for.\n"
+    more = replace(made, n_written=44, rejected=["x"] * 3, rejections=["rejected: y"] * 3)
+    said = "40 sentences of 44 written; 3 did not pass the label check, 1 more than asked for.\n"
     assert said in more.summary()
-    assert "; 4 more than asked for.\n" in replace(made, made=44).summary()
+    assert "; 4 more than asked for.\n" in replace(made, n_written=44).summary()
 
 
-# guards
+# label checks
 
 
 def weights_of(made):
-    """Return labels as they are mixed before any guard."""
+    """Return labels as they are mixed before any label check."""
     codes = np.searchsorted(made.classes, made.source_labels)
     each = np.eye(len(made.classes))[codes]
     lam = made.lam[:, None]
@@ -110,7 +133,7 @@ def weights_of(made):
 
 
 def always(says, share=0.8):
-    """Return a re-check to which everything is food."""
+    """Return a judge to which everything is food."""
     rest = (1 - share) / 2
     return says(TOPICS, lambda text: [share, rest, rest])
 
@@ -118,38 +141,48 @@ def always(says, share=0.8):
 def test_filter_drops_what_is_contradicted_and_makes_others(fake, topics, says):
     texts, labels = topics()
     made = augment(
-        fake,
         texts,
         labels,
-        60,
+        inverter=fake,
+        n_samples=60,
         pairing=Random(),
-        recheck=always(says),
         random_state=0,
         max_attempts=9,
+        label_check=LabelCheck(judge=always(says)),
     )
     assert len(made) == 60
-    assert made.made > 60
-    assert set(made.verdict) == {"kept"}
+    assert made.n_written > 60
+    assert set(made.check) == {"kept"}
     weights = weights_of(made)
     assert (weights[:, 0] > 0.3).all()  # food is a parent, and nothing label_threshold denies it
     assert len(made.rejected) == len(made.rejections) > 0
     neither = [why for why in made.rejections if "its label" in why]
     against = [why for why in made.rejections if "has weight" in why]
     assert len(neither) + len(against) == len(made.rejections)
-    assert all(why.startswith("rejected: the task model says 'food' (80%)") for why in neither)
+    assert all(
+        why.startswith("rejected: the given classifier says 'food' (80%)") for why in neither
+    )
 
 
 def test_filter_writes_no_sentence_under_two_labels(fake, topics):
     texts, labels = topics(each=3)
     settings = {"pairing": Random(), "weights": Beta(9.0), "random_state": 0}
-    both = augment(fake, texts, labels, 120, guard="none", **settings)
+    both = augment(texts, labels, inverter=fake, n_samples=120, **settings, label_check="none")
     under = {one: set() for one in both.texts}
     for text, label in zip(both.texts, both.labels, strict=True):
         under[text].add(str(label))
     assert max(map(len, under.values())) == 2
     assert both.repeats == 120 - len(under)
     assert f"repeats of another sentence: {both.repeats}." in both.summary()
-    made = augment(fake, texts, labels, 120, keep=1.0, max_attempts=9, **settings)
+    made = augment(
+        texts,
+        labels,
+        inverter=fake,
+        n_samples=120,
+        max_attempts=9,
+        **settings,
+        label_check=LabelCheck(keep=1.0),
+    )
     known = dict(zip(texts, labels, strict=True))
     assert all(
         known.setdefault(*one) == one[1] for one in zip(made.texts, made.labels, strict=True)
@@ -160,13 +193,20 @@ def test_filter_writes_no_sentence_under_two_labels(fake, topics):
 def test_filter_that_lets_nothing_pass_stops_and_says_so(fake, topics, says):
     texts, labels = topics()
     strange = says([*TOPICS, "warfare"], lambda text: [0, 0, 0, 1])
-    said = r"0 rows, fewer than the 20 asked for: the guard 'filter' dropped 40 of 40"
+    said = r"0 rows, fewer than the 20 asked for: the label check 'filter' dropped 40 of 40"
     with pytest.warns(UserWarning, match=said):
         made = augment(
-            fake, texts, labels, 20, recheck=strange, max_attempts=2, random_state=0, candidates=1
+            texts,
+            labels,
+            inverter=fake,
+            n_samples=20,
+            max_attempts=2,
+            random_state=0,
+            label_check=LabelCheck(judge=strange),
+            selection=1,
         )
     assert len(made) == 0
-    assert made.made == 40
+    assert made.n_written == 40
     assert made.kept == 0
     assert made.columns()["text"] == []
     assert made.classes.tolist() == ["food", "sky", "sport", "warfare"]
@@ -176,48 +216,65 @@ def test_filter_that_lets_nothing_pass_stops_and_says_so(fake, topics, says):
 def test_a_strict_filter_writes_as_many_as_it_needs(fake, topics, says, keep, most):
     strange = says([*TOPICS, "warfare"], lambda text: [0, 0, 0, 1])
     with pytest.warns(UserWarning, match=f"dropped {most} of {most} sentences") as told:
-        augment(fake, *topics(), 20, recheck=strange, keep=keep, random_state=0, candidates=1)
+        augment(
+            *topics(),
+            inverter=fake,
+            n_samples=20,
+            random_state=0,
+            label_check=LabelCheck(judge=strange, keep=keep),
+            selection=1,
+        )
     assert not any("max_attempts" in str(one.message) for one in told)  # no option of commands
 
 
-def test_relabel_takes_what_the_recheck_says_of_what_it_contradicts(fake, topics, says):
+def test_relabel_takes_what_the_judge_says_of_what_it_contradicts(fake, topics, says):
     texts, labels = topics()
     made = augment(
-        fake,
         texts,
         labels,
-        60,
-        guard="relabel",
+        inverter=fake,
+        n_samples=60,
         pairing=Random(),
-        recheck=always(says),
         random_state=0,
+        label_check=LabelCheck("relabel", judge=always(says)),
     )
-    assert len(made) == made.made == 60
-    before, changed = weights_of(made), np.array([v.startswith("relabelled") for v in made.verdict])
+    assert len(made) == made.n_written == 60
+    before, changed = weights_of(made), np.array([v.startswith("relabeled") for v in made.check])
     assert 0 < changed.sum() < 60
     np.testing.assert_allclose(made.label_weights[changed], [[0.8, 0.1, 0.1]] * changed.sum())
     np.testing.assert_allclose(made.label_weights[~changed], before[~changed])
     assert set(made.labels[changed]) == {"food"}
-    assert made.verdicts == {"kept": int((~changed).sum()), "relabelled": int(changed.sum())}
+    assert made.check_counts == {"kept": int((~changed).sum()), "relabeled": int(changed.sum())}
 
 
 def test_within_class_never_crosses(fake, topics):
     texts, labels = topics()
-    made = augment(fake, texts, labels, 60, guard="within-class", random_state=0)
+    made = augment(
+        texts, labels, inverter=fake, n_samples=60, random_state=0, label_check="within-class"
+    )
     assert (made.source_labels[made.left] == made.source_labels[made.right]).all()
     assert (made.label_weights.max(axis=1) == 1).all()
 
 
-def test_none_keeps_all_and_tells_what_a_guard_would_have_said(fake, topics, says):
+def test_none_keeps_all_and_tells_what_the_judge_says(fake, topics, says):
     texts, labels = topics()
-    made = augment(fake, texts, labels, 60, guard="none", recheck=always(says), random_state=0)
-    assert len(made) == made.made == 60
-    assert any(one.startswith("kept, though the task model says 'food'") for one in made.verdict)
-    assert made.verdicts["kept, though the re-check differs"] > 0
+    made = augment(
+        texts,
+        labels,
+        inverter=fake,
+        n_samples=60,
+        random_state=0,
+        label_check=LabelCheck("none", judge=always(says)),
+    )
+    assert len(made) == made.n_written == 60
+    assert any(
+        one.startswith("kept, though the given classifier says 'food'") for one in made.check
+    )
+    assert made.check_counts["kept, though the judge differs"] > 0
     np.testing.assert_allclose(made.label_weights, weights_of(made))
 
 
-def test_task_inverter_that_is_asked_rechecks_by_its_own_embeddings(fake, topics):
+def test_task_inverter_that_is_asked_judges_by_its_own_embeddings(fake, topics):
     texts, labels = topics()
     asked = []
     fake.classes_ = np.array(TOPICS)
@@ -225,13 +282,20 @@ def test_task_inverter_that_is_asked_rechecks_by_its_own_embeddings(fake, topics
     fake.predict_proba_embeddings = lambda rows: (
         asked.append(len(rows)) or np.eye(3)[np.zeros(len(rows), int)]
     )
-    made = augment(fake, texts, labels, 20, guard="none", recheck=fake, random_state=0)
-    assert sum(asked) == made.made
-    augment(fake, texts, labels, 20, guard="none", random_state=0)
-    assert sum(asked) == made.made  # it learned from the parents: the other texts are asked
+    made = augment(
+        texts,
+        labels,
+        inverter=fake,
+        n_samples=20,
+        random_state=0,
+        label_check=LabelCheck("none", judge=fake),
+    )
+    assert sum(asked) == made.n_written
+    augment(texts, labels, inverter=fake, n_samples=20, random_state=0, label_check="none")
+    assert sum(asked) == made.n_written  # it learned from the parents: the other texts are asked
 
 
-def test_filter_takes_candidates_that_the_recheck_prefers(fake, topics, says):
+def test_filter_takes_candidates_that_the_judge_prefers(fake, topics, says):
     texts, labels = topics()
     seen = []
 
@@ -239,11 +303,27 @@ def test_filter_takes_candidates_that_the_recheck_prefers(fake, topics, says):
         seen.append(text)
         return [0.8, 0.1, 0.1] if text.split()[0] in ["soup", "bread", "salt"] else [0, 0.5, 0.5]
 
-    given = {"pairing": Random(), "recheck": says(TOPICS, of_text), "random_state": 0}
-    first = augment(fake, texts, labels, 40, guard="none", **given)
-    assert len(seen) == first.made  # each sentence once
+    given = {"pairing": Random(), "random_state": 0}
+    judge = says(TOPICS, of_text)
+    first = augment(
+        texts,
+        labels,
+        inverter=fake,
+        n_samples=40,
+        **given,
+        label_check=LabelCheck("none", judge=judge),
+    )
+    assert len(seen) == first.n_written  # each sentence once
     liked = np.mean([of_text(one)[0] for one in first.texts])
-    made = augment(fake, texts, labels, 40, keep=1, max_attempts=20, **given)
+    made = augment(
+        texts,
+        labels,
+        inverter=fake,
+        n_samples=40,
+        max_attempts=20,
+        **given,
+        label_check=LabelCheck(keep=1, judge=judge),
+    )
     assert len(made) == 40
     assert np.mean([of_text(one)[0] for one in made.texts]) > liked
     assert made.closeness.mean() > 0.5
@@ -253,8 +333,9 @@ def test_filter_is_stricter_where_less_is_kept(fake, topics):
     texts, labels = topics()
     shares = []
     for keep in (0.3, 0.7, 1.0):
-        given = {"pairing": Random(), "keep": keep, "max_attempts": 20, "random_state": 0}
-        made = augment(fake, texts, labels, 40, **given)
+        given = {"pairing": Random(), "max_attempts": 20, "random_state": 0}
+        given["label_check"] = LabelCheck(keep=keep)
+        made = augment(texts, labels, inverter=fake, n_samples=40, **given)
         assert len(made) == 40
         doubted = [why for why in made.rejections if "less surely than of others" in why]
         assert bool(doubted) == (keep < 1)
@@ -298,19 +379,19 @@ def test_neighbors_agree_with_sklearn(fake, topics):
     texts, labels = topics()
     real, codes = fake.encode(texts), np.searchsorted(TOPICS, labels)
     asked = fake.encode(topics(10, seed=5)[0]) + np.random.default_rng(0).normal(size=(30, 24))
-    ours = NeighborCheck(real, codes, 3, 7)([], asked, None)
+    ours = NeighborJudge(real, codes, 3, 7)([], asked, None)
     theirs = KNeighborsClassifier(7, metric="cosine").fit(real, codes).predict_proba(asked)
     np.testing.assert_allclose(ours, theirs, atol=0.01)  # ours: the nearer count a little more
 
 
 def test_neighbors_leave_parents_out_and_nearer_ones_decide_ties():
     real = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]])
-    check = NeighborCheck(real, np.array([0, 1, 2, 2]), 3, 2)
+    check = NeighborJudge(real, np.array([0, 1, 2, 2]), 3, 2)
     asked = np.array([[1.0, 0.0]])
     assert check([], asked, None).argmax() == 0  # one vote each; the nearer
     assert check([], asked, np.array([[0, -1]])).argmax() == 1
     assert check([], asked, np.array([[0, 1]])).argmax() == 2
-    two = NeighborCheck(real[:2], np.array([0, 1]), 2, 5)
+    two = NeighborJudge(real[:2], np.array([0, 1]), 2, 5)
     assert two([], asked, np.array([[0, 1]])).tolist() == [[0.5, 0.5]]
 
 
@@ -327,8 +408,8 @@ unit = st.floats(0, 1)
 
 
 @given(st.floats(-1, 1), st.floats(-1, 2), st.floats(-3, 3), unit, unit)
-def test_trust_lies_between_0_and_1(closeness, lam, measured, weight, probability):
-    found = trust(
+def test_confidence_lies_between_0_and_1(closeness, lam, measured, weight, probability):
+    found = confidence(
         np.array([closeness]),
         np.array([lam]),
         np.array([measured]),
@@ -338,11 +419,11 @@ def test_trust_lies_between_0_and_1(closeness, lam, measured, weight, probabilit
     assert 0 <= found[0] <= 1
 
 
-def test_trust_by_hand():
+def test_confidence_by_hand():
     pair = np.array([[0.75, 0.25]])
-    found = trust(*(np.array([x]) for x in (0.8, 0.75, 0.65)), pair, np.array([[0.5, 0.5]]))
+    found = confidence(*(np.array([x]) for x in (0.8, 0.75, 0.65)), pair, np.array([[0.5, 0.5]]))
     assert found[0] == pytest.approx((0.8 * 0.9 * 0.75) ** (1 / 3))
-    perfect = trust(*(np.array([x]) for x in (1.0, 0.75, 0.75)), pair, pair)
+    perfect = confidence(*(np.array([x]) for x in (1.0, 0.75, 0.75)), pair, pair)
     assert perfect[0] == pytest.approx(1.0)
 
 
@@ -352,7 +433,15 @@ def test_trust_by_hand():
 def test_law_beyond_0_and_1_mixes_as_drawn_and_clips_labels(fake, topics):
     texts, labels = topics()
     with pytest.warns(UserWarning, match=r"weights lie beyond \[0, 1\].*cut to \[0, 1\]"):
-        made = augment(fake, texts, labels, 40, weights=EpBeta(0.3), guard="none", random_state=0)
+        made = augment(
+            texts,
+            labels,
+            inverter=fake,
+            n_samples=40,
+            weights=EpBeta(0.3),
+            random_state=0,
+            label_check="none",
+        )
     assert made.lam.max() > 1
     assert made.label_weights.min() >= 0
     np.testing.assert_allclose(made.label_weights.sum(axis=1), 1)
@@ -361,7 +450,15 @@ def test_law_beyond_0_and_1_mixes_as_drawn_and_clips_labels(fake, topics):
 def test_more_rows_than_a_batch(fake, topics, monkeypatch):
     monkeypatch.setattr(augmenting, "BATCH", 16)
     texts, labels = topics(6)
-    made = augment(fake, texts, labels, 50, pairing=Random(), guard="none", random_state=0)
+    made = augment(
+        texts,
+        labels,
+        inverter=fake,
+        n_samples=50,
+        pairing=Random(),
+        random_state=0,
+        label_check="none",
+    )
     assert len(made) == 50
     assert fake.calls >= 4
     assert np.bincount(made.left, minlength=18).min() >= 2  # every text is a left parent in turn
@@ -373,21 +470,29 @@ def test_groups_of_a_pairing_are_those_of_all_texts(fake, topics):
     groups = np.arange(len(texts)) % 2
     with pytest.warns(UserWarning, match="empty texts"):
         made = augment(
-            fake, texts, labels, 40, pairing=WithinGroup(groups), guard="none", random_state=0
+            texts,
+            labels,
+            inverter=fake,
+            n_samples=40,
+            pairing=WithinGroup(groups),
+            random_state=0,
+            label_check="none",
         )
     assert (groups[made.left] == groups[made.right]).all()
 
 
 def test_texts_and_labels_that_can_be_read_once_only(fake, topics):
     texts, labels = topics(6)
-    made = augment(fake, (t for t in texts), (one for one in labels), 10, random_state=0)
-    again = augment(fake, texts, labels, 10, random_state=0)
+    made = augment(
+        (t for t in texts), (one for one in labels), inverter=fake, n_samples=10, random_state=0
+    )
+    again = augment(texts, labels, inverter=fake, n_samples=10, random_state=0)
     assert made.columns() == again.columns()
 
 
 def test_nothing_asked_nothing_made(fake, topics):
-    made = augment(fake, *topics(4), 0)
-    assert len(made) == made.made == fake.calls == 0
+    made = augment(*topics(4), inverter=fake, n_samples=0)
+    assert len(made) == made.n_written == fake.calls == 0
     assert made.label_weights.shape == (0, 3)
     assert made.columns()["text"] == []
     assert "0 sentences" in made.summary()
@@ -397,7 +502,7 @@ def test_nothing_asked_nothing_made(fake, topics):
 def test_numeric_labels_keep_their_type(fake, topics, dtype):
     texts, labels = topics(6)
     numbers = np.array([one == "food" for one in labels]).astype(dtype)
-    made = augment(fake, texts, numbers, 20, guard="none", random_state=0)
+    made = augment(texts, numbers, inverter=fake, n_samples=20, random_state=0, label_check="none")
     assert made.labels.dtype == made.classes.dtype == dtype
     assert set(made.columns()) >= {f"weight_{one}" for one in np.unique(numbers).tolist()}
 
@@ -405,7 +510,15 @@ def test_numeric_labels_keep_their_type(fake, topics, dtype):
 def test_beta_is_the_default_law(fake, topics):
     texts, labels = topics()
     plain, named = (
-        augment(fake, texts, labels, 20, weights=law, pairing=Farthest(0.2), random_state=0)
+        augment(
+            texts,
+            labels,
+            inverter=fake,
+            n_samples=20,
+            weights=law,
+            pairing=Farthest(0.2),
+            random_state=0,
+        )
         for law in (None, Beta(1.0))
     )
     assert plain.columns() == named.columns()
@@ -413,4 +526,4 @@ def test_beta_is_the_default_law(fake, topics):
 
 def test_more_than_two_parents_are_refused(fake, topics):
     with pytest.raises(ValueError, match="weights must be a law of two parents"):
-        augment(fake, *topics(4), 5, weights=SphereWeights())
+        augment(*topics(4), inverter=fake, n_samples=5, weights=SphereWeights())

@@ -11,29 +11,42 @@ import pytest
 
 from vicinal import Nearest, Random, WithinGroup
 from vicinal.text._readers import cut_to_pieces, rank_pieces
-from vicinal.text.augment import augment, morph
+from vicinal.text.augment import LabelCheck, SelectionConfig, augment, morph
 from vicinal.text.augment.pairs import check_sentences, gather_parents
+
+
+@pytest.mark.parametrize(
+    ("config", "settings", "error", "words"),
+    [
+        (LabelCheck, {"keep": 0}, ValueError, "keep must be"),
+        (LabelCheck, {"keep": 1.5}, ValueError, "keep must be"),
+        (LabelCheck, {"keep": 0.5, "method": "none"}, ValueError, "keep=0.5 goes with .* 'filter'"),
+        (LabelCheck, {"judge": "nieghbors"}, ValueError, "judge must be one of.*'neighbors'"),
+        (LabelCheck, {"judge": object()}, TypeError, "judge must be .* a trained classifier"),
+        (LabelCheck, {"threshold": 0.5}, ValueError, "threshold must be"),
+        (LabelCheck, {"neighbors": 0}, ValueError, "neighbors must be at least 1"),
+        (LabelCheck, {"method": "filtr"}, ValueError, "method must be one of.*'filter'"),
+        (SelectionConfig, {"rank": "close"}, ValueError, "rank must be one of"),
+        (SelectionConfig, {"candidates": 0}, ValueError, "candidates must be at least 1"),
+        (SelectionConfig, {"crossover": -1}, ValueError, "crossover must be at least 0"),
+    ],
+)
+def test_configurations_are_checked(config, settings, error, words):
+    with pytest.raises(error, match=words):
+        config(**settings)
 
 
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
-        ({"n": -1}, ValueError, "n must be at least 0"),
-        ({"n": 2.5}, TypeError, "n must be a whole number"),
-        ({"keep": 0}, ValueError, "keep must be"),
-        ({"keep": 1.5}, ValueError, "keep must be"),
-        ({"keep": 0.5, "guard": "none"}, ValueError, "keep=0.5 goes with the guard 'filter'"),
+        ({"n_samples": -1}, ValueError, "n_samples must be at least 0"),
+        ({"n_samples": 2.5}, TypeError, "n_samples must be a whole number"),
         ({"texts": ["a b", "c \udcff", "e"]}, ValueError, "texts at position 1 must be text that"),
-        ({"recheck": "neighbors"}, ValueError, "recheck must be one of.*'neighbors'"),
-        ({"guard": "filtr"}, ValueError, "guard must be one of.*Did you mean 'filter'"),
-        ({"rank": "close"}, ValueError, "rank must be one of"),
-        ({"candidates": 0}, ValueError, "candidates must be at least 1"),
-        ({"label_threshold": 0.5}, ValueError, "label_threshold must be"),
+        ({"label_check": "filtr"}, ValueError, "label_check must be one of.*Did you mean 'filter'"),
+        ({"selection": 0}, ValueError, "candidates must be at least 1"),
         ({"max_attempts": 0.5}, ValueError, "max_attempts must be"),
-        ({"neighbors": 0}, ValueError, "neighbors must be at least 1"),
         ({"pairing": "farthest"}, TypeError, "pairing must be a Pairing"),
         ({"weights": 0.5}, TypeError, "weights must be a WeightLaw"),
-        ({"recheck": object()}, TypeError, "recheck must be .* a trained classifier"),
         ({"texts": "one string"}, TypeError, "texts must be a list"),
         ({"texts": ["a b", None, "c d"]}, TypeError, "position 1"),
         ({"labels": ["a", "b"]}, ValueError, "labels must be one for each text: got 2"),
@@ -42,22 +55,34 @@ from vicinal.text.augment.pairs import check_sentences, gather_parents
         ({"texts": ["a b", "A  b ", "a b"], "labels": ["a"] * 3}, ValueError, "two different"),
         ({"texts": [], "labels": []}, ValueError, "two different"),
         ({"pairing": WithinGroup([0, 1])}, ValueError, "groups must have one label for each row"),
-        ({"pairing": Nearest(k=9)}, ValueError, "k must be at most 2"),
         ({"random_state": "x"}, TypeError, "random_state"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
 )
 def test_refused(fake, changes, error, words):
-    given = {"texts": ["a b", "c d", "e f"], "labels": ["x", "y", "x"], "n": 3} | changes
+    given = {"texts": ["a b", "c d", "e f"], "labels": ["x", "y", "x"], "n_samples": 3} | changes
     with pytest.raises(error, match=words):
-        augment(fake, given.pop("texts"), given.pop("labels"), **given)
+        augment(given.pop("texts"), given.pop("labels"), inverter=fake, **given)
     assert fake.calls == 0
+
+
+def test_more_neighbors_than_texts_are_told(fake):
+    with pytest.warns(UserWarning, match="k=9 is more than the 2"):
+        made = augment(
+            ["a b", "c d", "e f"],
+            ["x", "y", "x"],
+            inverter=fake,
+            n_samples=3,
+            pairing=Nearest(k=9),
+            label_check="none",
+        )
+    assert len(made) == 3
 
 
 def test_one_class_is_told(fake, topics):
     texts, _ = topics(6)
     with pytest.warns(UserWarning, match="one class only, 'a'"):
-        made = augment(fake, texts, ["a"] * len(texts), 10, random_state=0)
+        made = augment(texts, ["a"] * len(texts), inverter=fake, n_samples=10, random_state=0)
     assert set(made.labels) == {"a"}
     assert (made.label_weights == 1).all()
 
@@ -67,7 +92,13 @@ def test_text_under_two_labels_is_left_out(fake, topics):
     twice = [*texts, texts[0].upper()]
     with pytest.warns(UserWarning, match=r"1 text\(s\) occur under more than one label"):
         made = augment(
-            fake, twice, [*labels, "war"], 40, pairing=Random(), guard="none", random_state=0
+            twice,
+            [*labels, "war"],
+            inverter=fake,
+            n_samples=40,
+            pairing=Random(),
+            random_state=0,
+            label_check="none",
         )
     assert not {0, len(texts)} & {*made.left.tolist(), *made.right.tolist()}
 
@@ -75,26 +106,45 @@ def test_text_under_two_labels_is_left_out(fake, topics):
 def test_within_class_refuses_groups_and_lonely_classes(fake, topics):
     texts, labels = topics(4)
     with pytest.raises(ValueError, match="brings groups of its own"):
-        augment(fake, texts, labels, 5, guard="within-class", pairing=WithinGroup(labels))
+        augment(
+            texts,
+            labels,
+            inverter=fake,
+            n_samples=5,
+            pairing=WithinGroup(labels),
+            label_check="within-class",
+        )
     with pytest.raises(ValueError, match="needs a class with two different texts"):
-        augment(fake, ["a b", "c d"], ["x", "y"], 5, guard="within-class")
+        augment(["a b", "c d"], ["x", "y"], inverter=fake, n_samples=5, label_check="within-class")
     with pytest.warns(UserWarning, match=r"1 class\(es\) have a single text, such as 'war'"):
         made = augment(
-            fake, [*texts, "guns"], [*labels, "war"], 20, guard="within-class", random_state=0
+            [*texts, "guns"],
+            [*labels, "war"],
+            inverter=fake,
+            n_samples=20,
+            random_state=0,
+            label_check="within-class",
         )
     assert "war" not in made.labels
 
 
-def test_recheck_that_does_not_know_a_class(fake, topics, says):
-    with pytest.raises(ValueError, match="'sky', which the model that re-checks does not know"):
-        augment(fake, *topics(4), 5, recheck=says(["food", "sport"], lambda text: [1, 0]))
+def test_judge_that_does_not_know_a_class(fake, topics, says):
+    with pytest.raises(ValueError, match="'sky', which the judge does not know"):
+        augment(
+            *topics(4),
+            inverter=fake,
+            n_samples=5,
+            label_check=LabelCheck(judge=says(["food", "sport"], lambda text: [1, 0])),
+        )
 
 
 def test_sentences_of_nothing_are_written_again(fake, topics):
     texts, labels = topics()
     write, count = fake._write, iter(range(10**6))
     fake._write = lambda target: "" if next(count) % 4 == 0 else write(target)
-    made = augment(fake, texts, labels, 30, candidates=1, guard="none", random_state=0)
+    made = augment(
+        texts, labels, inverter=fake, n_samples=30, random_state=0, label_check="none", selection=1
+    )
     assert len(made) == 30
     assert "" not in made.texts
     assert "rejected: nothing was written" in made.rejections
@@ -212,19 +262,19 @@ def test_an_encoder_without_tokenizer_is_not_asked(fake):
 def test_texts_without_an_order_are_refused(fake, topics, kind):
     texts, labels = topics(4)
     with pytest.raises(TypeError, match=f"texts must be in an order, got a {kind.__name__}"):
-        augment(fake, kind(texts), labels, 5)
+        augment(kind(texts), labels, inverter=fake, n_samples=5)
 
 
 def test_nan_in_embeddings_goes_no_further(fake, topics):
     encode = fake.encode
     fake.encode = lambda texts: encode(texts) * np.nan
     with pytest.raises(ValueError, match="NaN"):
-        augment(fake, *topics(4), 5, random_state=0)
+        augment(*topics(4), inverter=fake, n_samples=5, random_state=0)
 
 
 @pytest.mark.parametrize("inverter", [None, 3])
 def test_what_is_no_inverter_is_refused(topics, inverter):
     with pytest.raises(TypeError, match=r"inverter must be an Inverter.*or the name of one"):
-        augment(inverter, *topics(), 4)
+        augment(*topics(), inverter=inverter, n_samples=4)
     with pytest.raises(TypeError, match="inverter must be an Inverter"):
         morph("one text", "another text", inverter=inverter)

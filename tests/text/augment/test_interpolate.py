@@ -48,12 +48,11 @@ def test_same_sentence_twice_is_told(fake):
         ("  ", {}, ValueError, "left is empty"),
         (None, {}, TypeError, "left must be a sentence"),
         ("a \udcff b", {}, ValueError, r"left must be text .* got '\\udcff' as character 3"),
-        (LEFT, {"steps": 1}, ValueError, "steps must be at least 2.*Both ends"),
-        (LEFT, {"steps": 2.0}, TypeError, "steps must be a whole number"),
-        (LEFT, {"candidates": 0}, ValueError, "candidates must be at least 1"),
-        (LEFT, {"rank": "best"}, ValueError, "rank must be one of"),
+        (LEFT, {"n_samples": 1}, ValueError, "n_samples must be at least 2.*Both ends"),
+        (LEFT, {"n_samples": 2.0}, TypeError, "n_samples must be a whole number"),
+        (LEFT, {"selection": 0}, ValueError, "candidates must be at least 1"),
     ],
-    ids=["empty", "blank", "none", "half", "one step", "steps", "candidates", "rank"],
+    ids=["empty", "blank", "none", "half", "one step", "steps", "candidates"],
 )
 def test_refused(fake, left, changes, error, words):
     with pytest.raises(error, match=words):
@@ -63,5 +62,5 @@ def test_refused(fake, left, changes, error, words):
 
 def test_ten_thousand_words(fake):
     with pytest.warns(UserWarning, match="more than the 50 words"):
-        found = morph("soup " * 10_000, RIGHT, 2, inverter=fake)
+        found = morph("soup " * 10000, RIGHT, 2, inverter=fake)
     assert len(found) == 2

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vicinal.text.augment.label_check import NeighborCheck
-from vicinal.text.augment.leave_parents_out import RIDGES, BothChecks, LinearCheck
+from vicinal.text.augment.label_check import NeighborJudge
+from vicinal.text.augment.leave_parents_out import RIDGES, LinearJudge, MeanJudge
 
 
 def points(seed, n=30, d=6, n_classes=3):
@@ -34,7 +34,7 @@ def fitted_without(check, real, codes, n_classes, asked, left_out, ridge):
 @given(st.integers(0, 10_000), st.sampled_from([(30, 6), (12, 40)]))
 def test_scores_are_those_of_a_fit_without_the_parents(seed, shape):
     real, codes, rng = points(seed, *shape)
-    check = LinearCheck(real, codes, 3)
+    check = LinearJudge(real, codes, 3)
     ridge = next(one for one in RIDGES if np.array_equal(check._shrink(one)[0], check._shrunk[0]))
     asked = rng.normal(size=(6, shape[1]))
     parents = rng.integers(-1, len(real), (6, 2))
@@ -49,7 +49,7 @@ def test_scores_are_those_of_a_fit_without_the_parents(seed, shape):
 def test_probabilities_tell_classes_apart():
     real, codes, _ = points(0, 90)
     other, theirs, _ = points(0, 90)
-    found = LinearCheck(real, codes, 3)([], other, None)
+    found = LinearJudge(real, codes, 3)([], other, None)
     np.testing.assert_allclose(found.sum(axis=1), 1)
     assert np.mean(found.argmax(axis=1) == theirs) > 0.9
 
@@ -60,7 +60,7 @@ def test_a_label_does_not_confirm_itself():
     codes = np.repeat([0, 1], 20)
     real = rng.normal(size=(40, 60)) + 4 * codes[:, None] / np.sqrt(60)
     real[0] = real[codes == 1].mean(axis=0) + rng.normal(size=60)
-    check = LinearCheck(real, codes, 2)
+    check = LinearJudge(real, codes, 2)
     at = real[[0]]
     assert check([], at, np.array([[0, 5]]))[0, 1] > check([], at, np.array([[5, 6]]))[0, 1]
 
@@ -68,9 +68,9 @@ def test_a_label_does_not_confirm_itself():
 def test_both_is_the_mean():
     real, codes, rng = points(3)
     asked, parents = rng.normal(size=(5, 6)), rng.integers(0, 30, (5, 2))
-    near = NeighborCheck(real, codes, 3, 4)([], asked, parents)
-    linear = LinearCheck(real, codes, 3)([], asked, parents)
-    both = BothChecks(real, codes, 3, 4)([], asked, parents)
+    near = NeighborJudge(real, codes, 3, 4)([], asked, parents)
+    linear = LinearJudge(real, codes, 3)([], asked, parents)
+    both = MeanJudge(real, codes, 3, 4)([], asked, parents)
     np.testing.assert_allclose(both, (near + linear) / 2)
 
 
@@ -86,7 +86,7 @@ def test_both_is_the_mean():
     ids=["two texts", "one point", "no length", "one class", "classes without texts"],
 )
 def test_small_and_degenerate(real, codes, n_classes):
-    check = BothChecks(real, np.array(codes), n_classes, 3)
+    check = MeanJudge(real, np.array(codes), n_classes, 3)
     found = check([], real, np.array([[0, 1]] * len(real)))
     assert found.shape == (len(real), n_classes)
     assert np.isfinite(found).all()

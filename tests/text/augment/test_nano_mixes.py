@@ -23,12 +23,12 @@ def nano():
 def test_morph_goes_from_one_to_the_other(nano):
     from vicinal.text.augment import morph
 
-    found = morph(FILM, BATTERY, 3, inverter=nano, candidates=4)
+    found = morph(FILM, BATTERY, 3, inverter=nano, selection=4)
     assert all(one.strip() for one in found.sentences)
     assert found.lam_measured[0] > 0.6
     assert found.lam_measured[2] < 0.4
     assert found.closeness[[0, 2]].min() > 0.5
-    again = morph(FILM, BATTERY, 3, inverter=nano, candidates=4)
+    again = morph(FILM, BATTERY, 3, inverter=nano, selection=4)
     assert found.sentences == again.sentences
 
 
@@ -40,14 +40,14 @@ def test_augment_makes_rows_and_foreign_texts_are_told(nano):
     texts = [FILM, BATTERY, "The acting was wonderful.", "Das Ladegerät ging sofort kaputt."]
     with pytest.warns(UserWarning, match=r"1 of 4 text\(s\).*Das Ladegerät"):
         made = augment(
-            nano,
             texts,
             np.array([1, 0, 1, 0], np.int8),
-            6,
+            inverter=nano,
+            n_samples=6,
             pairing=Random(),
-            guard="none",
-            candidates=2,
             random_state=0,
+            label_check="none",
+            selection=2,
         )
     assert len(made) == 6
     assert made.labels.dtype == np.int8

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vicinal.text.augment.ratio import measure_ratio, rank_correlation
-from vicinal.text.augment.writing import score_candidates
+from vicinal.text.augment.ratio import measure_ratio
+from vicinal.text.augment.selection import score_candidates
 
 points = arrays(np.float64, (3, 4), elements=st.floats(-100, 100).map(lambda x: round(x, 3)))
 
@@ -64,24 +64,6 @@ def test_different_parents_do_not_warn():
 def test_bad_input(made, left, error, words):
     with pytest.raises(error, match=words):
         measure_ratio(made, left, [[0.0]])
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=30).filter(
-        lambda rows: len({a for a, _ in rows}) > 1 and len({b for _, b in rows}) > 1
-    )
-)
-def test_rank_correlation_is_scipys(rows):
-    from scipy.stats import spearmanr
-
-    x, y = zip(*rows, strict=True)
-    assert rank_correlation(x, y) == pytest.approx(spearmanr(x, y).statistic, abs=1e-9)
-
-
-def test_rank_correlation_without_variation_or_rows():
-    assert np.isnan(rank_correlation([1, 1], [1, 2]))
-    assert np.isnan(rank_correlation([1], [1]))
-    assert rank_correlation([1, 2, 3], [1, np.nan, 3]) == 1.0
 
 
 CLOSE = np.array([[0.90, 0.80, 0.85]])

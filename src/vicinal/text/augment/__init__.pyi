@@ -5,4 +5,6 @@ from .interpolate import morph as morph
 from .intrusion import Intrusion as Intrusion
 from .intrusion import Rate as Rate
 from .intrusion import measure_intrusion as measure_intrusion
+from .label_check import LabelCheck as LabelCheck
 from .ratio import measure_ratio as measure_ratio
+from .selection import SelectionConfig as SelectionConfig

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vicinal.page.frame import Page, Paged
+from vicinal._stats import spearman
+from vicinal.page.frame import Page
+from vicinal.page.result import RowsResult
 from vicinal.text.augment.pairs import text_key
-from vicinal.text.augment.ratio import rank_correlation
 
 __all__ = ["Augmented"]
 
@@ -19,7 +20,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Augmented(Paged):
+class Augmented(RowsResult):
     """Sentences made by mixing, with mixed labels and where each comes from.
 
     Rows are in the order in which they were made. :func:`vicinal.text.augment` returns it.
@@ -46,21 +47,25 @@ class Augmented(Paged):
         Row numbers of the parents among the texts given.
     distance : ndarray of shape (n,)
         Euclidean distance of the parents' embeddings.
-    verdict : list of str
-        "kept", "kept, though ..." (the guard did not look), or "relabelled: ...".
-    score : ndarray of shape (n,)
-        Trust in a row, from 0 to 1; it ranks rows, it is no probability.
-    rejected, rejections : list of str
-        Sentences that the guard dropped, and why.
-    made : int
-        How many sentences were written for these; of those that passed the guard, the last ones
-        may be more than were asked for.
-    guard : str
-        The guard.
+    check : list of str
+        What the label check found: "kept", "kept, though ..." or "relabeled: ...".
+    check_score : ndarray of shape (n,)
+        Probability that the judge gives to the likeliest class that the label allows, divided by
+        its sum with that of the likeliest other class; above 0.5 the judge agrees.
+    confidence : ndarray of shape (n,)
+        Geometric mean of closeness, agreement of the ratios and agreement of label and judge,
+        from 0 to 1. It ranks rows and is no probability.
+    n_written : int
+        How many sentences were written for these; of those that passed the label check, the last
+        ones may be more than were asked for.
+    label_check : str
+        The method of the label check.
     source : list of str
         The texts that were given.
     source_labels : ndarray
         Their labels.
+    rejected, rejections : list of str
+        Sentences that the label check dropped, and why.
     """
 
     texts: list[str]
@@ -74,10 +79,11 @@ class Augmented(Paged):
     left: npt.NDArray[np.int64]
     right: npt.NDArray[np.int64]
     distance: FloatArray
-    verdict: list[str]
-    score: FloatArray
-    made: int
-    guard: str
+    check: list[str]
+    check_score: FloatArray
+    confidence: FloatArray
+    n_written: int
+    label_check: str
     source: list[str]
     source_labels: npt.NDArray[Any]
     rejected: list[str] = field(default_factory=list)
@@ -88,22 +94,20 @@ class Augmented(Paged):
 
     @property
     def kept(self) -> float:
-        """Share of the sentences written that the guard let pass; 1 where none were."""
-        return 1 - len(self.rejected) / self.made if self.made else 1.0
+        """Share of the sentences written that passed the label check; 1 where none were."""
+        return 1 - len(self.rejected) / self.n_written if self.n_written else 1.0
 
     @property
     def ratio_fidelity(self) -> float:
-        """Rank correlation (Spearman) of asked and measured ratio; NaN for under two rows."""
-        return rank_correlation(self.lam, self.lam_measured)
+        """Spearman's correlation of asked and measured ratio; NaN for under two rows."""
+        return spearman(self.lam, self.lam_measured)
 
     @property
-    def verdicts(self) -> dict[str, int]:
-        """How many rows were kept, kept though the re-check differs, relabelled, rejected."""
+    def check_counts(self) -> dict[str, int]:
+        """How many rows were kept, kept though the judge differs, relabeled, rejected."""
         heads = Counter(
-            "kept, though the re-check differs"
-            if one.startswith("kept,")
-            else one.partition(":")[0]
-            for one in self.verdict
+            "kept, though the judge differs" if one.startswith("kept,") else one.partition(":")[0]
+            for one in self.check
         )
         return dict(heads) | ({"rejected": len(self.rejected)} if self.rejected else {})
 
@@ -127,56 +131,55 @@ class Augmented(Paged):
         Returns
         -------
         dict of str to list
-            ``text``, ``label``, ``weight_<class>`` for each class, ``lam``, ``lam_measured``,
-            ``closeness``, ``log_likelihood``, ``distance``, ``left``, ``right`` (row numbers),
-            ``left_text``, ``right_text``, ``verdict`` and ``score``.
+            ``text``, ``label``, ``weight_<class>`` for each class, the figures of a row by their
+            names here, ``left``, ``right`` (row numbers), ``left_text`` and ``right_text``.
         """
         weights = {
             f"weight_{name}": self.label_weights[:, at].tolist()
             for at, name in enumerate(self.classes.tolist())
         }
+        figures = ("lam", "lam_measured", "closeness", "log_likelihood", "distance")
         return {
             "text": list(self.texts),
             "label": self.labels.tolist(),
             **weights,
-            "lam": self.lam.tolist(),
-            "lam_measured": self.lam_measured.tolist(),
-            "closeness": self.closeness.tolist(),
-            "log_likelihood": self.log_likelihood.tolist(),
-            "distance": self.distance.tolist(),
-            "left": self.left.tolist(),
-            "right": self.right.tolist(),
+            **{name: getattr(self, name).tolist() for name in (*figures, "left", "right")},
             "left_text": [self.source[at] for at in self.left.tolist()],
             "right_text": [self.source[at] for at in self.right.tolist()],
-            "verdict": list(self.verdict),
-            "score": self.score.tolist(),
+            "check": list(self.check),
+            "check_score": self.check_score.tolist(),
+            "confidence": self.confidence.tolist(),
         }
 
     def summary(self) -> str:
         """Return what was made, in a few lines."""
+        written, check = self.n_written, f"label check {self.label_check!r}"
         if not len(self):
-            return f"0 sentences ({self.made} written, guard {self.guard!r})."
-        counts = ", ".join(f"{name} {count}" for name, count in self.verdicts.items())
-        dropped, spare = len(self.rejected), self.made - len(self) - len(self.rejected)
-        others = [f"{dropped} did not pass the guard"] if dropped else []
+            return f"0 sentences ({written} written, {check})."
+        counts = ", ".join(f"{name} {count}" for name, count in self.check_counts.items())
+        dropped, spare = len(self.rejected), written - len(self) - len(self.rejected)
+        others = [f"{dropped} did not pass the label check"] if dropped else []
         others += [f"{spare} more than asked for"] if spare else []
+        names, tally = np.unique(self.labels, return_counts=True)
+        shares = ", ".join(f"{name} {n}" for name, n in zip(names.tolist(), tally, strict=True))
         lines = [
-            f"{len(self)} sentences of {self.made} written"
-            + (f"; {', '.join(others)}." if others else "."),
-            f"Guard {self.guard!r}: {counts}.",
+            f"{len(self)} sentences of {written} written{'; ' * bool(others)}{', '.join(others)}.",
+            f"{check.capitalize()}: {counts}.",
             f"Closeness to the mixed embedding: mean {self.closeness.mean():.3f}.",
             f"Asked and measured ratio: Spearman {self.ratio_fidelity:.3f}.",
             f"Equal to a parent: {self.copies}; repeats of another sentence: {self.repeats}.",
+            f"Labels: {shares}.",
         ]
-        names, tally = np.unique(self.labels, return_counts=True)
-        shares = ", ".join(f"{name} {n}" for name, n in zip(names.tolist(), tally, strict=True))
-        return "\n".join([*lines, f"Labels: {shares}."])
+        return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"Augmented({len(self)} sentences of {self.made} written, guard={self.guard!r})"
+        return (
+            f"Augmented({len(self)} sentences of {self.n_written} written, "
+            f"label_check={self.label_check!r})"
+        )
 
-    def __str__(self) -> str:
-        return self.summary()
+    def _columns(self) -> dict[str, Any]:
+        return self.columns()
 
     def _page(self) -> Page:
         from vicinal.text.augment.page import augmented_page

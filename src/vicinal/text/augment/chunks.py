@@ -147,7 +147,7 @@ def make_text_chunk(
     -------
     pyarrow.Table
         As :meth:`Augmented.columns`, with a weight for each class that there is. Fewer rows than
-        asked for where the guard drops too many.
+        asked for where the label check drops too many.
     """
     rows = plan.rows_of(chunk.number)
     with warnings.catch_warnings(record=True) as notes, _threads(cores):
@@ -169,7 +169,12 @@ def _augmented(
     seed = Seeds.from_entropy(chunk.seed).generator(_DRAWS)
     try:
         return augment(
-            inverter, texts, labels, chunk.rows, **settings, progress=False, random_state=seed
+            texts,
+            labels,
+            inverter=inverter,
+            n_samples=chunk.rows,
+            **settings,
+            random_state=seed,
         )
     except NoPairsError:
         warnings.warn(
@@ -177,7 +182,8 @@ def _augmented(
             UserWarning,
             stacklevel=2,
         )
-        return augment(inverter, texts, labels, 0, **{**settings, "guard": "none"}, progress=False)
+        none = {**settings, "label_check": "none"}
+        return augment(texts, labels, inverter=inverter, n_samples=0, **none)
 
 
 def _is_ours(note: warnings.WarningMessage) -> bool:
@@ -194,12 +200,12 @@ def _as_table(
     weights |= {name: columns[name] for name in weights if name in columns}
     columns["left"] = rows[made.left].tolist()
     columns["right"] = rows[made.right].tolist()
-    words = {"text", "left_text", "right_text", "verdict"}
+    words = {"text", "left_text", "right_text", "check"}
     kinds = {"label": pa.array(names).type, "left": pa.int64(), "right": pa.int64()}
     kinds |= dict.fromkeys(words, pa.string())
     order = ["text", "label", *weights]
     order += [name for name in columns if name not in order and not name.startswith("weight_")]
-    facts = {"made": made.made, "rejected": len(made.rejected), "notes": notes}
+    facts = {"made": made.n_written, "rejected": len(made.rejected), "notes": notes}
     schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in order])
     return pa.table({**columns, **weights}, schema).replace_schema_metadata(
         {FACTS: json.dumps(facts)}

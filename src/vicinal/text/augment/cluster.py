@@ -26,10 +26,10 @@ from vicinal._random import RandomState, Seeds
 from vicinal.table.stream.output import MODEL
 from vicinal.text.augment.chunks import CHUNK_ROWS, FACTS, TextPlan, make_text_chunk
 from vicinal.text.augment.engines import check_engine, check_target
-from vicinal.text.augment.label_check import check_keep
+from vicinal.text.augment.label_check import LabelCheck, as_label_check
 from vicinal.text.augment.packed import Packed
 from vicinal.text.augment.pairs import as_labels, gather_parents
-from vicinal.text.augment.writing import RECOMBINE, SelectionConfig
+from vicinal.text.augment.selection import SelectionConfig, as_selection
 
 if TYPE_CHECKING:
     from vicinal.pairing import Pairing
@@ -50,7 +50,7 @@ class AugmentedParts:
     asked, rows : int
         Sentences asked for, and those that are there.
     made, rejected : int
-        How many were written for these, and how many of them the guard dropped.
+        How many were written for these, and how many of them the label check dropped.
     closeness : float
         Mean cosine of a sentence's embedding and the mixed one; NaN of none.
     parts, kept : int
@@ -72,7 +72,7 @@ class AugmentedParts:
         more = f", {spare:,} more than asked for" if spare else ""
         return (
             f"{self.rows:,} sentences of {self.made:,} written; {self.rejected:,} did not pass the "
-            f"guard{more}.\n"
+            f"label check{more}.\n"
             f"Closeness to the mixed embedding: mean {self.closeness:.3f}."
         )
 
@@ -86,13 +86,8 @@ def augment_parts(
     *,
     pairing: Pairing | None = None,
     weights: WeightLaw | None = None,
-    guard: str = "filter",
-    candidates: int = 4,
-    rank: str = "both",
-    recombine: int = RECOMBINE,
-    label_threshold: float = 0.7,
-    keep: float = 0.7,
-    neighbors: int | None = None,
+    label_check: LabelCheck | str = "filter",
+    selection: SelectionConfig | int = 4,
     max_attempts: float | None = None,
     engine: str = "local",
     address: str | None = None,
@@ -124,9 +119,9 @@ def augment_parts(
     output : str or path
         Folder to make; for Ray on a disk that all workers see, or an address such as
         ``"s3://bucket/texts"``.
-    pairing, weights, guard, candidates, rank, recombine, label_threshold, keep : object
-    neighbors, max_attempts : object
-        As for :func:`vicinal.text.augment`. Pairings by groups of their own are refused.
+    pairing, weights, label_check, selection, max_attempts : object
+        As for :func:`vicinal.text.augment`. Pairings by groups of their own and judges that are
+        classifiers are refused.
     engine : {"local", "ray"}, default "local"
         Where chunks are made: one after the other in this process, or by workers on a cluster.
     address : str, optional
@@ -178,25 +173,24 @@ def augment_parts(
     check_count("chunk_rows", chunk_rows, low=2)
     if cores is not None:
         check_count("cores", cores)
-    SelectionConfig(candidates, rank, recombine).check()
+    check, config = as_label_check(label_check), as_selection(selection)
+    if not isinstance(check.judge, str):
+        raise ValueError(
+            "judge must be 'both' or 'neighbors' where sentences are made in chunks, got "
+            f"{check.judge!r}."
+        )
     check_engine(engine, address, workers, gpus)
-    check_keep(keep, guard)
     target, remote = check_target(output, resume)
     if pairing is not None and pairing.grouped:
         raise ValueError(
             f"pairing={type(pairing).__name__}(...) brings groups of its own, which are not cut "
-            "into blocks. Use guard='within-class', or a pairing without groups."
+            "into blocks. Use label_check='within-class', or a pairing without groups."
         )
     settings = {
         "pairing": pairing,
         "weights": weights,
-        "guard": guard,
-        "candidates": candidates,
-        "rank": rank,
-        "recombine": recombine,
-        "label_threshold": label_threshold,
-        "keep": keep,
-        "neighbors": neighbors,
+        "label_check": check,
+        "selection": config,
         "max_attempts": max_attempts,
     }
     given = as_labels(labels)
@@ -272,10 +266,10 @@ def _result(
         warnings.warn(note + more, UserWarning, stacklevel=3)
     if total["rows"] < asked:
         warnings.warn(
-            f"There are {total['rows']:,} rows, fewer than the {asked:,} asked for: the guard "
-            f"dropped {total['rejected']:,} of {total['made']:,} sentences written, or no two "
-            "different texts were paired. The guard 'relabel' drops none; with more candidates "
-            "fewer are dropped.",
+            f"There are {total['rows']:,} rows, fewer than the {asked:,} asked for: the label "
+            f"check dropped {total['rejected']:,} of {total['made']:,} sentences written, or no "
+            "two different texts were paired. The label check 'relabel' drops none; with more "
+            "candidates fewer are dropped.",
             UserWarning,
             stacklevel=3,
         )

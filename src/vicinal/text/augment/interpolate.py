@@ -5,21 +5,23 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from os import PathLike
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_count
 from vicinal._random import RandomState, Seeds
-from vicinal.page.frame import Page, Paged
+from vicinal.page.frame import Page
+from vicinal.page.result import RowsResult
 from vicinal.text.augment.pairs import check_sentences
 from vicinal.text.augment.ratio import coincide
-from vicinal.text.augment.writing import (
-    RECOMBINE,
+from vicinal.text.augment.selection import (
     InverterLike,
     SelectionConfig,
     as_inverter,
-    write_sentences,
+    as_selection,
+    select_sentences,
 )
 from vicinal.text.encoder import check_utf8
 
@@ -29,23 +31,23 @@ FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Morph(Paged):
+class Morph(RowsResult):
     """Sentences on the way from one to another.
 
     Attributes
     ----------
     left, right : str
         The two sentences.
-    lam : ndarray of shape (steps,)
+    lam : ndarray of shape (n_samples,)
         Weight of the left one, from 1 down to 0.
     sentences : list of str
         What was written for each ratio; at 1 and 0 too it is the inverter that writes.
-    lam_measured : ndarray of shape (steps,)
+    lam_measured : ndarray of shape (n_samples,)
         The ratio measured on each sentence, see :func:`vicinal.text.measure_ratio`; NaN where the
         two sentences are one point.
-    closeness : ndarray of shape (steps,)
+    closeness : ndarray of shape (n_samples,)
         Cosine of each sentence's embedding and the mixed one.
-    log_likelihood : ndarray of shape (steps,)
+    log_likelihood : ndarray of shape (n_samples,)
         The decoder's mean log-probability of a token.
     """
 
@@ -60,13 +62,18 @@ class Morph(Paged):
     def __len__(self) -> int:
         return len(self.sentences)
 
-    def __str__(self) -> str:
+    def summary(self) -> str:
+        """Return the sentences as a table of text."""
         lines = ["lam   measured  close  sentence"]
         rows = zip(self.lam, self.lam_measured, self.closeness, self.sentences, strict=True)
         for lam, measured, close, sentence in rows:
             shown = "-" if np.isnan(measured) else f"{measured:.2f}"
             lines.append(f"{lam:.2f}  {shown:>8}  {close:5.2f}  {sentence}")
         return "\n".join(lines)
+
+    def _columns(self) -> dict[str, Any]:
+        names = ("lam", "lam_measured", "closeness", "log_likelihood")
+        return {name: getattr(self, name) for name in names} | {"sentence": self.sentences}
 
     def _page(self) -> Page:
         from vicinal.text.augment.page import morph_page
@@ -77,13 +84,11 @@ class Morph(Paged):
 def morph(
     left: str,
     right: str,
-    steps: int = 5,
+    n_samples: int = 5,
     *,
     inverter: InverterLike | str | PathLike[str] = "nano",
-    candidates: int = 8,
-    rank: str = "both",
-    recombine: int = RECOMBINE,
-    random_state: RandomState = 0,
+    selection: SelectionConfig | int = 8,
+    random_state: RandomState = None,
 ) -> Morph:
     """Write the sentences between two.
 
@@ -91,18 +96,14 @@ def morph(
     ----------
     left, right : str
         Two sentences.
-    steps : int, default 5
-        How many to write, both ends included; 2 or more.
+    n_samples : int, default 5
+        Sentences to write, both ends included; 2 or more.
     inverter : Inverter, TaskInverter, str or path, default "nano"
-        What embeds and writes, or the name or folder of it; "nano", the embedded one, knows
-        English.
-    candidates : int, default 8
-        Sentences written for each ratio, of which the best is taken.
-    rank : {"both", "closeness", "ratio"}, default "both"
-        What makes a candidate the best, as for :func:`vicinal.text.augment`.
-    recombine : int, default 3
-        How often the best candidate takes over words from another, as there.
-    random_state : int, numpy.random.Generator or None, default 0
+        What embeds and writes, or its name or folder; "nano", the bundled one, knows English.
+    selection : SelectionConfig or int, default 8
+        How a sentence is selected from candidates, or how many candidates are written for each
+        ratio, as for :func:`vicinal.text.augment`.
+    random_state : int, numpy.random.Generator or None
         Seed of the candidates.
 
     Returns
@@ -128,8 +129,8 @@ def morph(
     >>> from vicinal.text import morph  # doctest: +SKIP
     >>> print(morph("The film was a delight.", "The battery died."))  # doctest: +SKIP
     """
-    steps = check_count("steps", steps, low=2, hint="Both ends count.")
-    choosing = SelectionConfig(candidates, rank, recombine).check()
+    n_samples = check_count("n_samples", n_samples, low=2, hint="Both ends count.")
+    config = as_selection(selection)
     for name, text in (("left", left), ("right", right)):
         if not isinstance(text, str):
             raise TypeError(f"{name} must be a sentence (str), got {type(text).__name__}.")
@@ -139,7 +140,7 @@ def morph(
     seeds = Seeds(random_state)
     inverter = as_inverter(inverter)
     ends = np.asarray(inverter.encode(check_sentences(inverter, [left, right])))
-    lam = np.linspace(1.0, 0.0, steps)
+    lam = np.linspace(1.0, 0.0, n_samples)
     if coincide(*ends):
         warnings.warn(
             "left and right are one point to the encoder, so that nothing lies between them and "
@@ -149,20 +150,20 @@ def morph(
         )
     mixed = lam[:, None] * ends[0] + (1 - lam[:, None]) * ends[1]
     a, b = (np.broadcast_to(one, mixed.shape) for one in ends)
-    written = write_sentences(
+    written = select_sentences(
         inverter,
         mixed.astype(np.float32),
         a,
         b,
         lam,
-        choosing,
+        config,
         random_state=seeds.generator(0),
     )
     return Morph(
         left,
         right,
         lam,
-        written.sentences,
+        written.texts,
         written.lam_measured,
         written.closeness,
         written.log_likelihood,

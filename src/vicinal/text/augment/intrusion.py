@@ -6,59 +6,41 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isnan, nan, sqrt
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_count, check_number
+from vicinal._stats import Z95, Estimate
+from vicinal.page.result import Result
 from vicinal.text.augment.augmented import Augmented
 from vicinal.text.augment.label_check import (
     AGREES,
     CONTRADICTS,
     NEITHER,
-    Model,
-    ModelCheck,
-    NeighborCheck,
+    ClassifierLike,
+    Judge,
+    ModelJudge,
+    NeighborJudge,
     compare,
+    default_neighbors,
     joined_classes,
 )
-from vicinal.text.augment.pairs import as_labels, text_key
-from vicinal.text.augment.writing import InverterLike
+from vicinal.text.augment.pairs import as_labels, check_one_label_each, text_key
+from vicinal.text.augment.selection import InverterLike, as_inverter
 from vicinal.text.encoder import check_texts
 
-__all__ = ["Intrusion", "IntrusionBin", "Rate", "measure_intrusion", "wilson"]
+__all__ = ["Intrusion", "IntrusionBin", "Rate", "measure_intrusion"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-#: Standard normal quantile of a two-sided 95 % interval.
-Z = 1.959963984540054
 _BY_EMBEDDING = "predict_proba_embeddings"
 #: Edges of the heavier parent's weight, 0.5 to 1.
 WEIGHT_EDGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-
-
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share; (0, 1) where nothing was counted.
-
-    References
-    ----------
-    Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
-
-    Examples
-    --------
-    >>> low, high = wilson(0, 20)
-    >>> round(low, 3), round(high, 3)
-    (0.0, 0.161)
-    """
-    if not total:
-        return 0.0, 1.0
-    share, square = count / total, Z * Z / total
-    middle = (share + square / 2) / (1 + square)
-    half = Z / (1 + square) * sqrt(share * (1 - share) / total + square / total / 4)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True)
@@ -82,7 +64,10 @@ class Rate:
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval by Wilson, as if rows were independent (they share parents)."""
-        return wilson(self.count, self.total)
+        if not self.total:
+            return 0.0, 1.0
+        found = Estimate.of_share(self.count, self.total)
+        return found.low, found.high
 
     def __str__(self) -> str:
         if not self.total:
@@ -93,16 +78,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class IntrusionBin:
-    """Intrusion among the rows of one bin.
-
-    Attributes
-    ----------
-    low, high : float
-        Edges of the bin.
-    sentences, embeddings, base : Rate
-        Of sentences, of mixed embeddings (none where the judge takes sentences only), and of the
-        heavier parents in their place.
-    """
+    """Intrusion among the rows between two edges: of sentences, mixed embeddings and parents."""
 
     low: float
     high: float
@@ -112,8 +88,8 @@ class IntrusionBin:
 
 
 @dataclass(frozen=True, eq=False)
-class Intrusion:
-    """How often sentences are not what their labels say, beside what the judge gets wrong anyhow.
+class Intrusion(Result):
+    """How often sentences are not what their labels say, beside how often the judge errs anyhow.
 
     A row intrudes if the judge's likeliest class has no weight in its label, which is that of
     neither parent, or if one class has a weight of at least ``label_threshold`` and it is another.
@@ -129,7 +105,8 @@ class Intrusion:
     neither_across, neither_within : Rate
         The same among rows whose parents are of two classes, and of one.
     contradicted : Rate
-        Lopsided rows across classes judged to be of the lighter parent's class.
+        Rows across classes that are judged to be of the lighter parent's class, of those where one
+        class has at least the label threshold.
     base : Rate
         Rows that would intrude had the heavier parent, a real sentence, stood in place of the
         sentence: what the judge gets wrong anyhow.
@@ -184,7 +161,8 @@ class Intrusion:
         lines += [
             f"Of neither parent's class: {self.neither} (across classes {self.neither_across}, "
             f"within {self.neither_within}).",
-            f"Against a lopsided ratio: {self.contradicted} (parents {self.base_contradicted}).",
+            f"Of the lighter parent's class, though the other has at least the label threshold: "
+            f"{self.contradicted} (parents {self.base_contradicted}).",
         ]
         if self.n_classes == 2:
             lines.append(
@@ -193,36 +171,33 @@ class Intrusion:
             )
         return "\n".join(lines)
 
-    def __str__(self) -> str:
-        return self.summary()
-
 
 def measure_intrusion(
-    inverter: InverterLike,
     augmented: Augmented,
     texts: Sequence[str] | None = None,
     labels: Iterable[Any] | None = None,
     *,
-    judge: Model | None = None,
+    inverter: InverterLike | str | PathLike[str] = "nano",
+    judge: ClassifierLike | None = None,
     neighbors: int | None = None,
     label_threshold: float = 0.7,
     quantiles: int = 4,
 ) -> Intrusion:
     """Measure how often sentences that were made are not what their labels say.
 
-    Judge by texts that the guard has never seen: a guard is blind to what it lets pass.
+    Judge by texts that the label check has never seen: it is blind to what it lets pass.
 
     Parameters
     ----------
-    inverter : Inverter or TaskInverter
-        Whose embeddings the nearest real texts are sought in.
     augmented : Augmented
-        The rows; made with ``guard="none"`` they show intrusion as it is.
+        The rows; made with ``label_check="none"`` they show intrusion as it is.
     texts : sequence of str, optional
         Real texts whose nearest judge; those that the rows were made from where left out. A row's
         own parents, and texts equal to them, do not judge it.
     labels : sequence, optional
         Labels of these texts.
+    inverter : Inverter, TaskInverter, str or path, default "nano"
+        Whose embeddings the nearest real texts are sought in.
     judge : object, optional
         A trained classifier with ``classes_`` and ``predict_proba(texts)`` that judges in place
         of neighbors. Where it also has ``predict_proba_embeddings``, of the inverter's
@@ -238,8 +213,8 @@ def measure_intrusion(
     -------
     Intrusion
         Shares with intervals, beside those of real sentences judged alike. Sentences are held
-        against their labels, which a guard may have changed; parents and mixed embeddings against
-        the mixed ones.
+        against their labels, which a label check may have changed; parents and mixed embeddings
+        against the mixed ones.
 
     Raises
     ------
@@ -253,8 +228,8 @@ def measure_intrusion(
 
     Examples
     --------
-    >>> made = augment(nano, texts, labels, 500, guard="none")  # doctest: +SKIP
-    >>> print(measure_intrusion(nano, made, other_texts, other_labels))  # doctest: +SKIP
+    >>> made = augment(texts, labels, label_check="none")  # doctest: +SKIP
+    >>> print(measure_intrusion(made, other_texts, other_labels))  # doctest: +SKIP
     """
     from vicinal.plan import MixPlan
 
@@ -264,51 +239,38 @@ def measure_intrusion(
         raise ValueError("augmented has no rows, so there is nothing to judge. Make some first.")
     if (texts is None) != (labels is None):
         raise ValueError("Give texts and labels together, or neither.")
+    inverter = as_inverter(inverter)
     rows = _Rows.of(augmented, inverter)
-    own: IntArray | None
+    own: IntArray | None = None
     if judge is not None:
         classes = joined_classes(augmented.classes, judge.classes_)
-        check: Any = ModelCheck(judge, classes, embeds=hasattr(judge, _BY_EMBEDDING))
-        name, own = "a classifier", None
+        asked: Judge = ModelJudge(judge, classes, embeds=hasattr(judge, _BY_EMBEDDING))
+        name = "a classifier"
     else:
-        real, keys, given = _real(inverter, augmented, texts, labels)
-        classes = np.union1d(augmented.classes, np.unique(given))
-        missing = np.setdiff1d(np.unique(augmented.source_labels), given)
-        if len(missing):
-            raise ValueError(
-                f"labels hold no text of class {missing.tolist()[0]!r}, so nothing could be judged "
-                "to be of it. Give texts of all classes."
-            )
-        k = neighbors or max(1, min(10, len(given) // (2 * len(classes))))
-        check = NeighborCheck(real, np.searchsorted(classes, given), len(classes), k)
+        asked, classes, own, k = _neighbors(inverter, augmented, texts, labels, neighbors)
         name = f"the {k} nearest real texts"
-        row_of = {key: at for at, key in enumerate(keys)}
-        place = np.array([row_of.get(text_key(one), -1) for one in augmented.source], np.int64)
-        # a parent would vote for its own label
-        own = np.stack([place[augmented.left], place[augmented.right]], axis=1)
 
     codes = np.searchsorted(classes, augmented.source_labels)
-    left, right = codes[augmented.left], codes[augmented.right]
     plan = MixPlan(augmented.left, augmented.right, augmented.lam)
     mixed_labels = plan.mix_labels(codes, np.arange(len(classes)), clip=True)
     weights = np.zeros_like(mixed_labels)
     weights[:, np.searchsorted(classes, augmented.classes)] = augmented.label_weights
     heavy = np.where(augmented.lam >= 0.5, augmented.left, augmented.right)
 
-    found = check(augmented.texts, rows.written, own)
+    found = asked(augmented.texts, rows.written, own)
     # each heavier parent is judged without its partner, as the sentence is
-    parents = check([augmented.source[at] for at in heavy], rows.parents(heavy), own)
+    parents = asked([augmented.source[at] for at in heavy], rows.parents(heavy), own)
     findings = compare(found, weights, label_threshold)
     base = compare(parents, mixed_labels, label_threshold)
     mixed = None
     if judge is None or hasattr(judge, _BY_EMBEDDING):
-        mixed = compare(check([], rows.mixed(plan), own), mixed_labels, label_threshold)
-    across = left != right
+        mixed = compare(asked([], rows.mixed(plan), own), mixed_labels, label_threshold)
+    across = codes[augmented.left] != codes[augmented.right]
     tilted = across & (mixed_labels.max(axis=1) >= label_threshold - 1e-12)
     heaviest = np.maximum(augmented.lam, 1 - augmented.lam).clip(0.5, 1.0)
     edges = np.unique(np.quantile(augmented.distance, np.linspace(0, 1, quantiles + 1)))
     difference = (findings != AGREES).astype(float) - (base != AGREES)
-    half = Z * difference.std(ddof=1) / sqrt(len(difference)) if len(difference) > 1 else nan
+    half = Z95 * difference.std(ddof=1) / sqrt(len(difference)) if len(difference) > 1 else nan
 
     def binned(values: FloatArray, at: Any) -> tuple[IntrusionBin, ...]:
         made = []
@@ -351,11 +313,13 @@ def _rate(hit: BoolArray, among: BoolArray) -> Rate:
     return Rate(int((hit & among).sum()), int(among.sum()))
 
 
+@dataclass(frozen=True)
 class _Rows:
     """Embeddings of sentences, of their parents, and of the mixtures."""
 
-    def __init__(self, written: Any, embeddings: Any, place: dict[int, int]) -> None:
-        self.written, self._embeddings, self._place = written, embeddings, place
+    written: Any
+    embeddings: Any
+    place: dict[int, int]  # of a text among the embeddings
 
     @classmethod
     def of(cls, augmented: Augmented, inverter: InverterLike) -> _Rows:
@@ -365,26 +329,24 @@ class _Rows:
         return cls(np.asarray(inverter.encode(augmented.texts)), found, place)
 
     def parents(self, rows: IntArray) -> Any:
-        return self._embeddings[[self._place[at] for at in rows.tolist()]]
+        return self.embeddings[[self.place[at] for at in rows.tolist()]]
 
     def mixed(self, plan: Any) -> Any:
         lam = plan.lam[:, None]
         return lam * self.parents(plan.left) + (1 - lam) * self.parents(plan.right)
 
 
-def _real(
+def _neighbors(
     inverter: InverterLike,
     augmented: Augmented,
     texts: Sequence[str] | None,
     labels: Iterable[Any] | None,
-) -> tuple[Any, list[str], npt.NDArray[Any]]:
-    """Return embeddings, keys and labels of distinct real texts."""
+    neighbors: int | None,
+) -> tuple[NeighborJudge, npt.NDArray[Any], IntArray, int]:
+    """Return a judge of distinct real texts, its classes, each row's parents in it, and its k."""
     listed = augmented.source if texts is None else check_texts(texts)
     given = augmented.source_labels if labels is None else as_labels(labels)
-    if len(listed) != len(given):
-        raise ValueError(
-            f"labels must be one for each text: got {len(given)} labels for {len(listed)} texts."
-        )
+    check_one_label_each(listed, given)
     first: dict[str, int] = {}
     for at, text in enumerate(listed):
         first.setdefault(text_key(text), at)
@@ -392,5 +354,18 @@ def _real(
     if not first:
         raise ValueError("texts hold nothing to judge by. Give real texts with their labels.")
     kept = list(first.values())
-    embeddings = np.asarray(inverter.encode([listed[at] for at in kept]))
-    return embeddings, list(first), given[kept]
+    given = given[kept]
+    classes = np.union1d(augmented.classes, np.unique(given))
+    missing = np.setdiff1d(np.unique(augmented.source_labels), given)
+    if len(missing):
+        raise ValueError(
+            f"labels hold no text of class {missing.tolist()[0]!r}, so nothing could be judged "
+            "to be of it. Give texts of all classes."
+        )
+    real = np.asarray(inverter.encode([listed[at] for at in kept]))
+    k = neighbors or default_neighbors(len(given), len(classes))
+    judge = NeighborJudge(real, np.searchsorted(classes, given), len(classes), k)
+    row_of = {key: at for at, key in enumerate(first)}
+    place = np.array([row_of.get(text_key(one), -1) for one in augmented.source], np.int64)
+    # a parent would vote for its own label
+    return judge, classes, np.stack([place[augmented.left], place[augmented.right]], axis=1), k

@@ -1,40 +1,44 @@
-"""What a sentence is by a second look, and whether that agrees with its label."""
+"""What a sentence is to a judge, and whether that agrees with its label."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._checks import check_count, check_number
+from vicinal._checks import check_choice, check_count, check_number
 
 __all__ = [
     "AGREES",
     "CONTRADICTS",
     "DOUBTS",
-    "GUARDS",
-    "KEEP",
+    "METHODS",
     "NEITHER",
-    "Model",
-    "ModelCheck",
-    "NeighborCheck",
-    "Recheck",
+    "ClassifierLike",
+    "Judge",
+    "LabelCheck",
+    "ModelJudge",
+    "NeighborJudge",
     "Shortlist",
-    "check_keep",
+    "as_label_check",
     "compare",
+    "confidence",
+    "default_neighbors",
     "joined_classes",
     "preference",
-    "say",
-    "trust",
+    "reason",
 ]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 #: What can be done about sentences that are not what their label says.
-GUARDS = ("filter", "relabel", "within-class", "none")
+METHODS = ("filter", "relabel", "within-class", "none")
+#: Judges that are built from the texts themselves.
+JUDGES = ("both", "neighbors")
 #: Share of a class's sentences that "filter" keeps at most, where nothing else is said.
 KEEP = 0.7
 #: Findings of a comparison, and of :class:`Shortlist`.
@@ -45,8 +49,8 @@ BLOCK_SIMILARITIES = 1 << 22
 RANK_DISCOUNT = 0.02
 
 
-class Model(Protocol):
-    """A classifier of texts, trained."""
+class ClassifierLike(Protocol):
+    """A trained classifier of texts."""
 
     classes_: Any
 
@@ -54,15 +58,100 @@ class Model(Protocol):
         """Return class probabilities of shape (n, n_classes)."""
 
 
-class Recheck(Protocol):
-    """A second look at sentences."""
+class Judge(Protocol):
+    """Says what sentences are, without knowing their labels."""
 
     said_by: str
 
     def __call__(
         self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
     ) -> FloatArray:
-        """Return class probabilities, shape (n, n_classes)."""
+        """Return class probabilities (n, n_classes); rows of ``parents`` (n, k) have no say."""
+
+
+@dataclass(frozen=True)
+class LabelCheck:
+    """How the labels of written sentences are checked, and what follows from it.
+
+    A judge says what each sentence is. It contradicts a label where its likeliest class is that
+    of neither parent (*manifold intrusion*), or where one class has a label weight of at least
+    ``threshold`` and it is another. Every method reports what the judge says.
+
+    Parameters
+    ----------
+    method : {"filter", "relabel", "within-class", "none"}, default "filter"
+        "filter" takes the candidate that the judge prefers, as far as closeness and ratio allow;
+        it drops sentences that the judge contradicts or is least sure of (``keep``), or that exist
+        with another label, and writes others. "relabel" gives those that are contradicted the
+        judge's probabilities as label weights. "within-class" pairs texts of one class only.
+        "none" changes nothing.
+    threshold : float, default 0.7
+        Label weight from which on a sentence has to be of that class, above 0.5 and up to 1.
+    keep : float, default 0.7
+        For "filter": of the sentences of each class at most this share stays, those that the judge
+        prefers most; above 0, and 1 keeps all that it does not contradict. Class by class, so that
+        classes that are hard to tell are not starved.
+    judge : {"both", "neighbors"} or classifier, default "both"
+        The nearest real texts ("neighbors"); the mean of these and of a linear classifier of all
+        real texts ("both"); or a trained classifier with ``classes_`` and ``predict_proba(texts)``.
+        The first two are asked as if the parents of the sentence were not there; a classifier that
+        learned from the parents finds their labels again in what is near them, and contradicts too
+        seldom.
+    neighbors : int, optional
+        Real texts that vote; up to ten, half the mean size of a class, where left out.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is out of range, or ``keep`` is given for another method than "filter".
+
+    Examples
+    --------
+    >>> LabelCheck("filter", keep=0.5).keep
+    0.5
+    """
+
+    method: str = "filter"
+    threshold: float = 0.7
+    keep: float = KEEP
+    judge: ClassifierLike | str = "both"
+    neighbors: int | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("method", self.method, METHODS)
+        check_number("threshold", self.threshold, low=0.5, high=1, open_low=True)
+        check_number("keep", self.keep, low=0, high=1, open_low=True)
+        if self.method != "filter" and self.keep != KEEP:
+            raise ValueError(
+                f"keep={self.keep!r} goes with the label check 'filter', got {self.method!r}. "
+                "Leave it out."
+            )
+        if isinstance(self.judge, str):
+            check_choice("judge", self.judge, JUDGES)
+        elif not (hasattr(self.judge, "predict_proba") and hasattr(self.judge, "classes_")):
+            raise TypeError(
+                "judge must be 'both', 'neighbors' or a trained classifier with classes_ and "
+                f"predict_proba(texts), got {self.judge!r}."
+            )
+        if self.neighbors is not None:
+            check_count("neighbors", self.neighbors)
+
+    @property
+    def expected_share(self) -> float:
+        """Share of the sentences that is expected to pass."""
+        return self.keep if self.method == "filter" else 1.0
+
+
+def as_label_check(label_check: LabelCheck | str) -> LabelCheck:
+    """Return a configuration; a string is its method."""
+    if isinstance(label_check, LabelCheck):
+        return label_check
+    return LabelCheck(check_choice("label_check", label_check, METHODS))
+
+
+def default_neighbors(n_texts: int, n_classes: int) -> int:
+    """Return how many neighbors vote: half the mean size of a class, from 1 to 10."""
+    return max(1, min(10, n_texts // (2 * n_classes)))
 
 
 def joined_classes(classes: npt.NDArray[Any], known: Any) -> npt.NDArray[Any]:
@@ -73,20 +162,8 @@ def joined_classes(classes: npt.NDArray[Any], known: Any) -> npt.NDArray[Any]:
     return np.union1d(classes, more)
 
 
-class NeighborCheck:
-    """Labels of the nearest real texts.
-
-    Parameters
-    ----------
-    embeddings : ndarray of shape (n_texts, d)
-        Of real texts; neighbors are those of the highest cosine.
-    codes : ndarray of int, shape (n_texts,)
-        Their class numbers.
-    n_classes : int
-        Number of classes.
-    k : int
-        Neighbors that vote; as many as there are where there are fewer.
-    """
+class NeighborJudge:
+    """Votes of the k real texts with the highest cosine."""
 
     said_by = "the nearest real texts say"
 
@@ -98,10 +175,7 @@ class NeighborCheck:
     def __call__(
         self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
     ) -> FloatArray:
-        """Return the share of votes, rows numbered in ``parents`` (-1: none) left out.
-
-        A parent is next to what was made of it, and would vote for its own label.
-        """
+        """Return shares of votes; a parent (-1: none) would vote for its own label, so has none."""
         found = _units(embeddings)
         out = np.empty((len(found), self._votes.shape[1]))
         wide = max(len(self._real), self._k * self._votes.shape[1], 1)
@@ -131,35 +205,25 @@ class NeighborCheck:
         return found
 
 
-class ModelCheck:
-    """Class probabilities of a trained model.
+class ModelJudge:
+    """Class probabilities of a trained model, in the order of ``classes``.
 
-    Parameters
-    ----------
-    model : object
-        With ``classes_`` and ``predict_proba(texts)``. Where it also has
-        ``predict_proba_embeddings`` and ``embeds`` is set, sentences are not embedded again.
-    classes : ndarray of shape (n_classes,)
-        Classes in the order of the columns wanted; the model must know them all.
-    embeds : bool, default False
-        Whether the embeddings are the model's own.
-
-    Raises
-    ------
-    ValueError
-        If the model does not know a class.
+    Where ``embeds`` is set and the model has ``predict_proba_embeddings``, sentences are not
+    embedded again.
     """
 
-    said_by = "the task model says"
+    said_by = "the given classifier says"
 
-    def __init__(self, model: Model, classes: npt.NDArray[Any], embeds: bool = False) -> None:
+    def __init__(
+        self, model: ClassifierLike, classes: npt.NDArray[Any], embeds: bool = False
+    ) -> None:
         self._model = model
         known = {_plain(one): at for at, one in enumerate(np.asarray(model.classes_))}
         unknown = [one for one in map(_plain, classes) if one not in known]
         if unknown:
             raise ValueError(
-                f"labels hold {unknown[0]!r}, which the model that re-checks does not know "
-                f"(it knows {', '.join(map(repr, list(known)[:10]))}). Train it on these labels."
+                f"labels hold {unknown[0]!r}, which the judge does not know (it knows "
+                f"{', '.join(map(repr, list(known)[:10]))}). Train it on these labels."
             )
         self._columns = [known[_plain(one)] for one in classes]
         self._embeds = embeds and hasattr(model, "predict_proba_embeddings")
@@ -177,29 +241,15 @@ class ModelCheck:
         return np.asarray(found, float)[:, self._columns]
 
 
-def preference(
-    probabilities: FloatArray, weights: FloatArray, label_threshold: float
-) -> FloatArray:
-    """Return by how much a re-check prefers what a sentence may be to what it may not.
+def preference(probabilities: FloatArray, weights: FloatArray, threshold: float) -> FloatArray:
+    """Return by how much a judge prefers what a sentence may be to what it may not.
 
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n, ..., n_classes)
-        What the re-check says, of one sentence for each label or of several.
-    weights : ndarray of shape (n, n_classes)
-        Labels.
-    label_threshold : float
-        From this label weight on a sentence has to be of that class; below, it may be of any class
-        that has weight.
-
-    Returns
-    -------
-    ndarray of shape (n, ...)
-        ``p / (p + q)`` of the likeliest class that it may be, and the likeliest that it may not.
-        Above a half :func:`compare` agrees. It does not depend on how many classes there are.
+    ``p / (p + q)`` of the likeliest class that it may be, and the likeliest that it may not: above
+    a half :func:`compare` agrees, however many classes there are. ``probabilities`` have shape
+    (n, ..., n_classes), label ``weights`` (n, n_classes).
     """
     may = weights > 0
-    heavy = weights.max(axis=1) >= label_threshold - 1e-12
+    heavy = weights.max(axis=1) >= threshold - 1e-12
     may[heavy] = np.eye(weights.shape[1], dtype=bool)[weights[heavy].argmax(axis=1)]
     may = may.reshape(len(may), *([1] * (probabilities.ndim - 2)), -1)
     for_it = np.where(may, probabilities, 0.0).max(axis=-1)
@@ -208,68 +258,25 @@ def preference(
     return np.asarray(np.divide(for_it, both, out=np.full_like(both, 0.5), where=both > 0))
 
 
-def compare(probabilities: FloatArray, weights: FloatArray, label_threshold: float) -> IntArray:
-    """Compare what a re-check says with the labels.
+def compare(probabilities: FloatArray, weights: FloatArray, threshold: float) -> IntArray:
+    """Compare what a judge says (n, n_classes) with label weights (n, n_classes).
 
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n, n_classes)
-        What the re-check says.
-    weights : ndarray of shape (n, n_classes)
-        Labels; of a mixed one only the parents' classes have weight.
-    label_threshold : float
-        From this label weight on a sentence has to be of that class.
-
-    Returns
-    -------
-    ndarray of int, shape (n,)
-        ``NEITHER`` where the likeliest class has no weight, that is, neither parent is of it;
-        ``CONTRADICTS`` where the label is label_threshold and it is the lighter class; ``AGREES``
-        elsewhere.
+    ``NEITHER`` where the likeliest class has no weight, ``CONTRADICTS`` where another class has
+    at least the threshold, ``AGREES`` elsewhere.
     """
     top = probabilities.argmax(axis=1)
     heaviest = weights.argmax(axis=1)
     found = np.full(len(top), AGREES)
-    found[(weights.max(axis=1) >= label_threshold - 1e-12) & (top != heaviest)] = CONTRADICTS
+    found[(weights.max(axis=1) >= threshold - 1e-12) & (top != heaviest)] = CONTRADICTS
     found[weights[np.arange(len(top)), top] <= 0] = NEITHER
     return found
 
 
-def check_keep(keep: float, guard: str) -> float:
-    """Return the share that a guard keeps at most; refuse one that it would not heed.
-
-    Parameters
-    ----------
-    keep : float
-        Share.
-    guard : str
-        One of :data:`GUARDS`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If it is no share, or is another than :data:`KEEP` and the guard is not "filter".
-    """
-    share = check_number("keep", keep, low=0, high=1, open_low=True)
-    if guard != "filter" and share != KEEP:
-        raise ValueError(
-            f"keep={keep!r} goes with the guard 'filter', and guard is {guard!r}. Leave it out."
-        )
-    return share
-
-
 class Shortlist:
-    """Of the sentences of each class, those that a re-check prefers most.
+    """Of the sentences of each class, the share ``keep`` that a judge prefers most.
 
-    Class by class, for a re-check is surer of some classes than of others, and one limit for all
+    Class by class, for a judge is surer of some classes than of others, and one limit for all
     would starve the rest.
-
-    Parameters
-    ----------
-    keep : float
-        Share of the sentences of a class that stays.
-    n_classes : int
-        Number of classes.
     """
 
     def __init__(self, keep: float, n_classes: int) -> None:
@@ -277,20 +284,7 @@ class Shortlist:
         self._seen: list[list[float]] = [[] for _ in range(n_classes)]
 
     def doubts(self, prefers: FloatArray, weights: FloatArray) -> npt.NDArray[np.bool_]:
-        """Return which sentences are not among them.
-
-        Parameters
-        ----------
-        prefers : ndarray of shape (n,)
-            Of :func:`preference`.
-        weights : ndarray of shape (n, n_classes)
-            Labels; the heaviest class counts.
-
-        Returns
-        -------
-        ndarray of bool, shape (n,)
-            Held against all that were seen so far, these among them.
-        """
+        """Return which sentences (n,) are not on it, among all that were seen so far."""
         heaviest = weights.argmax(axis=1)
         found = np.zeros(len(prefers), bool)
         for code in np.unique(heaviest).tolist():
@@ -301,7 +295,7 @@ class Shortlist:
         return found
 
 
-def say(
+def reason(
     finding: int, probabilities: FloatArray, weights: FloatArray, classes: Any, said_by: str
 ) -> str:
     """Return why a sentence is not what its label says, in words."""
@@ -315,19 +309,18 @@ def say(
     return f"{claim}, but {_plain(classes[heavy])!r} has weight {weights[heavy]:.2f}"
 
 
-def trust(
+def confidence(
     closeness: FloatArray,
     lam: FloatArray,
     lam_measured: FloatArray,
     weights: FloatArray,
     probabilities: FloatArray,
 ) -> FloatArray:
-    """Return how far a row is to be trusted, from 0 to 1.
+    """Return the confidence in rows (n,), from 0 to 1.
 
     The geometric mean of three agreements, so that a row that fails in one of them is not saved
     by the others: closeness of the sentence to the mixed embedding; ``1 - |lam - lam_measured|``;
-    and how much of the mixed label the re-check shares, ``sum(min(label, re-check))``. Each is
-    cut to [0, 1].
+    and ``sum(min(label, judge))``. Each is cut to [0, 1].
     """
     ratio = 1 - np.nan_to_num(np.abs(lam - lam_measured), nan=0.0)
     shared = np.minimum(weights, probabilities).sum(axis=1)

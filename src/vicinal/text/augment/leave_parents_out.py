@@ -1,4 +1,4 @@
-"""Re-checks that know nothing of the parents of what they judge."""
+"""Judges that know nothing of the parents of what they judge."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vicinal.text.augment.label_check import NeighborCheck
+from vicinal.text.augment.label_check import NeighborJudge
 
-__all__ = ["BothChecks", "LinearCheck"]
+__all__ = ["LinearJudge", "MeanJudge"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -24,31 +24,15 @@ LEAST = 1e-9
 BLOCK_ROWS = 4096
 
 
-class LinearCheck:
-    r"""A linear classifier that was fitted without the parents of what it judges.
+class LinearJudge:
+    r"""A linear classifier, as if fitted without the parents of what it judges.
 
     Classes are regressed on embeddings, all classes of the same weight. With parents :math:`S`,
-    hat matrix :math:`H` and residuals :math:`R`, the scores of a sentence :math:`x` fitted without
-    them are exactly
-
-    .. math:: f_{-S}(x) = f(x) - k_S(x) (I - H_{SS})^{-1} R_S,
-
-    where :math:`k(x)` are the weights of the rows in :math:`f(x)`. So there is nothing to fit
-    again and nothing to draw. The ridge is chosen by the squared error of rows left out one by
-    one, and the steepness of the softmax by their log-loss.
-
-    Parameters
-    ----------
-    embeddings : ndarray of shape (n_texts, d)
-        Of real texts.
-    codes : ndarray of int, shape (n_texts,)
-        Their class numbers.
-    n_classes : int
-        Number of classes.
-
-    References
-    ----------
-    Cook, "Detection of influential observation in linear regression", Technometrics 1977.
+    hat matrix :math:`H`, residuals :math:`R` and weights :math:`k(x)` of the rows in :math:`f(x)`,
+    the scores of a sentence :math:`x` without them are exactly
+    :math:`f_{-S}(x) = f(x) - k_S(x) (I - H_{SS})^{-1} R_S`, so nothing is fitted again. The ridge
+    is chosen by the squared error of rows left out one by one, and the steepness of the softmax by
+    their log-loss. Cook, "Detection of influential observation in linear regression", 1977.
     """
 
     said_by = "a classifier of the other texts says"
@@ -56,8 +40,8 @@ class LinearCheck:
     def __init__(self, embeddings: Any, codes: IntArray, n_classes: int) -> None:
         real = np.asarray(embeddings, float)
         self._middle = real.mean(axis=0)
-        spread = np.sqrt(np.square(real - self._middle).sum(axis=1).mean())
-        self._scale = spread if spread > 0 else 1.0
+        scale = np.sqrt(np.square(real - self._middle).sum(axis=1).mean())
+        self._scale = scale if scale > 0 else 1.0
         sizes = np.bincount(codes, minlength=n_classes)
         root = np.sqrt(len(codes) / (n_classes * sizes[codes]))[:, None]  # (n, 1)
         wanted = np.eye(n_classes)[codes] * root
@@ -83,20 +67,7 @@ class LinearCheck:
         return np.asarray(np.exp(_log_softmax(self._steep * scores)), float)
 
     def scores(self, embeddings: Any, parents: IntArray | None = None) -> FloatArray:
-        """Return what the regression says of embeddings.
-
-        Parameters
-        ----------
-        embeddings : ndarray of shape (n, d)
-            Of sentences.
-        parents : ndarray of int, shape (n, k), optional
-            Rows that it is fitted without; -1 stands for none.
-
-        Returns
-        -------
-        ndarray of shape (n, n_classes)
-            About 1 for a class that a sentence is of, about 0 for others.
-        """
+        """Return regression scores (n, n_classes), fitted without ``parents`` (n, k; -1: none)."""
         found = np.asarray(embeddings, float)
         out = np.empty((len(found), self._known.shape[1]))
         for start in range(0, len(found), BLOCK_ROWS):
@@ -139,28 +110,17 @@ class LinearCheck:
         return error, wanted[rows] - error
 
 
-class BothChecks:
+class MeanJudge:
     """The mean of what the nearest real texts and a linear classifier say.
 
     They err in different places: neighbors where classes are scattered, a plane where they bend.
-
-    Parameters
-    ----------
-    embeddings : ndarray of shape (n_texts, d)
-        Of real texts.
-    codes : ndarray of int, shape (n_texts,)
-        Their class numbers.
-    n_classes : int
-        Number of classes.
-    k : int
-        Neighbors that vote.
     """
 
     said_by = "the other texts say"
 
     def __init__(self, embeddings: Any, codes: IntArray, n_classes: int, k: int) -> None:
-        self._neighbors = NeighborCheck(embeddings, codes, n_classes, k)
-        self._linear = LinearCheck(embeddings, codes, n_classes)
+        self._neighbors = NeighborJudge(embeddings, codes, n_classes, k)
+        self._linear = LinearJudge(embeddings, codes, n_classes)
 
     def __call__(
         self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None

@@ -31,18 +31,7 @@ TABLED = 60
 
 
 def morph_page(morph: Morph) -> Page:
-    """Return what the page of a way from one sentence to another is made of.
-
-    Parameters
-    ----------
-    morph : Morph
-        What :func:`vicinal.text.morph` wrote.
-
-    Returns
-    -------
-    Page
-        Template and values.
-    """
+    """Return the page of the sentences between two."""
     lam, measured = np.asarray(morph.lam, float), np.asarray(morph.lam_measured, float)
     closeness = np.asarray(morph.closeness, float)
     steps = [
@@ -72,39 +61,28 @@ def morph_page(morph: Morph) -> Page:
 
 
 def augmented_page(augmented: Augmented) -> Page:
-    """Return what the page of made sentences is made of.
-
-    Parameters
-    ----------
-    augmented : Augmented
-        What :func:`vicinal.text.augment` made.
-
-    Returns
-    -------
-    Page
-        Template and values.
-    """
+    """Return the page of made sentences."""
     n = len(augmented.texts)
     lam, measured = np.asarray(augmented.lam, float), np.asarray(augmented.lam_measured, float)
-    trust = np.nan_to_num(np.asarray(augmented.score, float), nan=-math.inf)
-    order = np.argsort(-trust, kind="stable").tolist()
+    confidence = np.nan_to_num(np.asarray(augmented.confidence, float), nan=-math.inf)
+    order = np.argsort(-confidence, kind="stable").tolist()
     most = order[: min(SHOWN, n - n // 2)]
     least = order[::-1][: min(SHOWN, n // 2)]
-    counts = augmented.verdicts
+    counts = augmented.check_counts
     total = sum(counts.values())
     values = {
         "title": "Sentences made by mixing",
         "headline": f"{n:,} {'sentence' if n == 1 else 'sentences'} made from "
         f"{len(augmented.source):,} texts",
         "facts": [
-            f"{augmented.made:,} written",
-            f"guard {augmented.guard}",
+            f"{augmented.n_written:,} written",
+            f"label check {augmented.label_check}",
             f"{len(augmented.classes):,} {'class' if len(augmented.classes) == 1 else 'classes'}",
             f"{augmented.copies:,} equal to a parent",
             f"{augmented.repeats:,} repeat another",
         ],
         "cards": _cards(augmented) if n else [],
-        "verdicts": [
+        "checks": [
             (name, f"{count:,}", share(count / total))
             for name, count in sorted(counts.items(), key=lambda one: -one[1])
         ],
@@ -126,17 +104,22 @@ def augmented_page(augmented: Augmented) -> Page:
 def _cards(augmented: Augmented) -> list[tuple[str, str, str]]:
     closeness = np.asarray(augmented.closeness, float)
     return [
-        ("sentences kept", share(augmented.kept, 0), "of those written passed the guard."),
+        (
+            "sentences kept",
+            share(augmented.kept, 0),
+            "of the sentences written passed the label check.",
+        ),
         (
             "closeness",
             number(_mean(closeness), 2),
-            "cosine of the sentence and the mixed embedding that it was written for, on average; "
-            "1 is perfect.",
+            "mean cosine of a sentence's embedding and the mixed embedding it was written for; "
+            "1 = identical.",
         ),
         (
-            "ratio",
+            "ratio fidelity",
             number(augmented.ratio_fidelity, 2),
-            "rank correlation (Spearman) of asked and measured ratio; 1 is perfect.",
+            "Spearman correlation of the asked and the measured ratio; 1 = sentences are in the "
+            "order asked for.",
         ),
     ]
 
@@ -169,12 +152,13 @@ def _row(augmented: Augmented, at: int) -> dict[str, Any]:
             for weight, one in ((lam, left), (1 - lam, right))
         ],
         "figures": [
-            ("trust", number(float(augmented.score[at]), 2)),
+            ("confidence", number(float(augmented.confidence[at]), 2)),
             ("closeness", number(float(augmented.closeness[at]), 2)),
+            ("check score", number(float(augmented.check_score[at]), 2)),
             ("asked", number(lam, 2)),
             ("measured", number(measured, 2)),
         ],
-        "verdict": augmented.verdict[at],
+        "check": augmented.check[at],
     }
 
 

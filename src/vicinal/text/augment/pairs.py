@@ -11,11 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vicinal.text.augment.writing import Embeddings, InverterLike
+from vicinal.text.augment.selection import Embeddings, InverterLike
 from vicinal.text.encoder import check_texts
 from vicinal.text.labels import listed_labels
 
-__all__ = ["Parents", "as_labels", "check_sentences", "gather_parents", "text_key"]
+__all__ = [
+    "Parents",
+    "as_labels",
+    "check_one_label_each",
+    "check_sentences",
+    "gather_parents",
+    "text_key",
+]
 
 
 #: Texts with more words than tokens that the encoder reads are cut, at so many words.
@@ -63,33 +70,10 @@ class Parents:
 def gather_parents(inverter: InverterLike, texts: Sequence[str], labels: Iterable[Any]) -> Parents:
     """Return the distinct texts with their embeddings; warn of what is left out.
 
-    Parameters
-    ----------
-    inverter : Inverter or TaskInverter
-        What embeds.
-    texts : sequence of str
-        Texts.
-    labels : iterable of str, int or bool
-        Their labels.
-
-    Returns
-    -------
-    Parents
-        The first of equal texts stands for all; empty ones, and those under two labels, are left
-        out.
-
-    Raises
-    ------
-    ValueError
-        If there is not one label for each text, or fewer than two texts are left.
-    TypeError
-        If a text is no string or a label no class.
+    The first of equal texts stands for all; empty ones, and those under two labels, are left out.
     """
     listed, given = check_texts(texts), as_labels(labels)
-    if len(listed) != len(given):
-        raise ValueError(
-            f"labels must be one for each text: got {len(given)} labels for {len(listed)} texts."
-        )
+    check_one_label_each(listed, given)
     classes, codes = np.unique(given, return_inverse=True)
     first: dict[str, int] = {}
     split: set[str] = set()
@@ -116,7 +100,7 @@ def gather_parents(inverter: InverterLike, texts: Sequence[str], labels: Iterabl
     if len(kept) < 2:
         raise ValueError(
             "texts must hold at least two different ones that are not empty and have one label, "
-            f"got {len(kept)}. There is nobody to mix with."
+            f"got {len(kept)}. Give more labeled texts."
         )
     used = {text_key(listed[at]) for at in kept}
     repeated = sum(text_key(text) in used for text in listed) - len(kept)
@@ -141,24 +125,7 @@ def check_sentences(
 ) -> list[str]:
     """Return texts cut to what the encoder reads; warn of what an inverter will do badly.
 
-    Parameters
-    ----------
-    inverter : Inverter or TaskInverter
-        Whose encoder has ``pieces`` and ``ranks``, which tell what it knows; others are not asked.
-    texts : sequence of str
-        Texts.
-    stacklevel : int, default 3
-        Where the warnings point.
-
-    Returns
-    -------
-    list of str
-        Texts, the long ones shortened.
-
-    Warns
-    -----
-    UserWarning
-        Where texts are cut, are of a single word, or are foreign to the encoder.
+    An encoder with ``pieces`` and ``ranks`` tells what it knows; others are not asked.
     """
     limit = int(getattr(inverter.encoder, "max_tokens", DEFAULT_WORDS) or DEFAULT_WORDS)
     spelling = _spelling(inverter.encoder)
@@ -202,6 +169,14 @@ def check_sentences(
             stacklevel=stacklevel,
         )
     return cut
+
+
+def check_one_label_each(texts: Sequence[str], labels: npt.NDArray[Any]) -> None:
+    """Refuse more or fewer labels than texts."""
+    if len(texts) != len(labels):
+        raise ValueError(
+            f"labels must be one for each text: got {len(labels)} labels for {len(texts)} texts."
+        )
 
 
 def as_labels(labels: Iterable[Any]) -> npt.NDArray[Any]:

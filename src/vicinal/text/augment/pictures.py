@@ -26,17 +26,7 @@ BINS = 20
 def ruler(key: str, lam: float, lam_measured: float) -> Markup:
     """Draw one ratio between two parents, the left one on the left.
 
-    Parameters
-    ----------
-    key : str
-        Unique on the page.
-    lam, lam_measured : float
-        Weight of the left parent: asked, a stroke, and measured, a dot; NaN leaves the dot out.
-
-    Returns
-    -------
-    Markup
-        A line as long as the way from the left parent to the right one.
+    A stroke is the weight asked for, a dot the weight measured; NaN leaves the dot out.
     """
     width, height, middle = 220.0, 20.0, 10.0
     x = Scale(0.0, 1.0, width - 26, 26)
@@ -60,21 +50,9 @@ def _on(x: Scale, value: float) -> float:
 def ratio_chart(
     key: str, lam: FloatArray, lam_measured: FloatArray, *, joined: bool = False
 ) -> Markup:
-    """Draw the measured ratio against the one asked for.
+    """Draw measured against asked ratios (n,) as dots, beside the diagonal on which they agree.
 
-    Parameters
-    ----------
-    key : str
-        Unique on the page.
-    lam, lam_measured : ndarray of shape (n,)
-        Weights of the left parent; rows with NaN are left out.
-    joined : bool, default False
-        Whether a line joins the dots, in the order of the rows.
-
-    Returns
-    -------
-    Markup
-        Dots beside the diagonal on which measured and asked agree.
+    ``joined`` draws a line through the dots in the order of the rows.
     """
     width, height = 420.0, 300.0
     known = np.isfinite(lam) & np.isfinite(lam_measured)
@@ -105,19 +83,9 @@ def ratio_chart(
 
 
 def ratio_histogram(key: str, lam: FloatArray, lam_measured: FloatArray) -> Markup:
-    """Draw how asked and measured ratios are distributed.
+    """Draw the histograms of asked and measured ratios (n,): an area and a line.
 
-    Parameters
-    ----------
-    key : str
-        Unique on the page.
-    lam, lam_measured : ndarray of shape (n,)
-        Weights of the left parent; NaN does not count.
-
-    Returns
-    -------
-    Markup
-        Asked as an area, measured as a line; what lies beyond the rim is in the last bins.
+    What lies beyond the rim is in the last bins.
     """
     width, height = 420.0, 230.0
     low, high = _reach(np.concatenate([lam, lam_measured]))

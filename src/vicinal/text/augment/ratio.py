@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["coincide", "measure_ratio", "project", "rank_correlation"]
+__all__ = ["coincide", "measure_ratio", "project"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -96,41 +96,6 @@ def coincide(left: Any, right: Any) -> npt.NDArray[np.bool_]:
     gap = np.linalg.norm(a - b, axis=-1)
     length = np.maximum(np.linalg.norm(a, axis=-1), np.linalg.norm(b, axis=-1))
     return np.asarray(gap <= COINCIDENT * length)
-
-
-def rank_correlation(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """Return Spearman's rank correlation, ties ranked by their mean.
-
-    Parameters
-    ----------
-    x, y : array_like of shape (n,)
-        Numbers; pairs with NaN do not count.
-
-    Returns
-    -------
-    float
-        NaN where there are fewer than two pairs, or one of the two does not vary.
-
-    Examples
-    --------
-    >>> rank_correlation([1, 2, 3, 4], [10, 20, 40, 30])
-    0.8
-    """
-    pairs = np.stack([np.asarray(x, float), np.asarray(y, float)])
-    pairs = pairs[:, ~np.isnan(pairs).any(axis=0)]
-    if pairs.shape[1] < 2:
-        return float("nan")
-    a, b = (_mean_ranks(row) for row in pairs)
-    spread = np.sqrt((a @ a) * (b @ b))
-    return float(np.round(a @ b / spread, 12)) if spread else float("nan")
-
-
-def _mean_ranks(values: FloatArray) -> FloatArray:
-    """Return ranks about their mean."""
-    _, back, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    ranks: FloatArray = (ends - (counts - 1) / 2)[back] - (len(values) + 1) / 2
-    return ranks
 
 
 def _matrix(name: str, values: npt.ArrayLike) -> FloatArray:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from os import PathLike
 from importlib.util import find_spec
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +27,8 @@ __all__ = [
     "TASK",
     "check_fit",
     "find_folder",
-    "nano_folder",
     "load",
+    "nano_folder",
     "push",
     "save",
 ]
