@@ -19,8 +19,12 @@ RandomState: TypeAlias = int | np.random.Generator | None
 CHUNK_ROWS = 1 << 16
 
 
+# Keys of spawned seeds: a key names what its numbers are for, among those of one root. Every
+# seeded result hangs on them, so none is changed.
+
+
 class PlanKey(IntEnum):
-    """What the seeds of a plan are spawned for."""
+    """Of :func:`vicinal.make_plan` and pairings."""
 
     WEIGHTS = 1
     LAST_PASS = 2
@@ -31,9 +35,139 @@ class PlanKey(IntEnum):
 
 
 class LearnKey(IntEnum):
-    """What the seeds of an over-sampler are spawned for."""
+    """Of over-sampling and augmentation."""
 
     PLAN = 5
+
+
+class TableKey(IntEnum):
+    """Of a synthesizer: fitting, and sampling."""
+
+    ORDER = 0
+    TIES = 10
+    FILL = 11
+    NEAR = 12
+    CALIBRATE = 13
+    PICK = 14
+    DRAW = 15
+    WEIGHTS = 16
+    SURROGATE = 20
+
+
+class StreamKey(IntEnum):
+    """Of a streamed table."""
+
+    SALT = 20
+    CHUNK = 21
+
+
+class EvaluationKey(IntEnum):
+    """Of a whole evaluation."""
+
+    SPLIT = 0
+    FIDELITY = 1
+    PRIVACY = 2
+    UTILITY = 3
+    TWIN = 4
+
+
+class FidelityKey(IntEnum):
+    """Of fidelity."""
+
+    PAIRS = 1
+    TWO_SAMPLE = 2
+
+
+class PrivacyKey(IntEnum):
+    """Of privacy."""
+
+    TRAINING = 0
+    SYNTHETIC = 1
+    HOLDOUT = 2
+    COMBINATIONS = 3
+    THEMSELVES = 4
+
+
+class UtilityKey(IntEnum):
+    """Of utility."""
+
+    CUT = 0
+    REPEAT = 1
+
+
+class CollapseKey(IntEnum):
+    """Of the measure of collapse."""
+
+    ROWS = 0
+    LAW = 1
+
+
+class TuneKey(IntEnum):
+    """Of the choice of settings."""
+
+    SPLIT = 0
+    SAMPLE = 1
+    MEASURE = 2
+
+
+class TrainKey(IntEnum):
+    """Of training with mixup."""
+
+    ANCHORS = 11
+    PAIRS = 12
+    STEPS = 21
+    PARTNERS = 22
+    WATCHED = 23
+
+
+class ClassifierKey(IntEnum):
+    """Of a text classifier."""
+
+    WEIGHTS = 31
+    TRAINING = 32
+
+
+class ComparisonKey(IntEnum):
+    """Of a comparison of classifiers."""
+
+    SPLIT = 41
+    RUN = 42
+
+
+class WriteKey(IntEnum):
+    """Of an inverter that is made, and that writes."""
+
+    TOKENS = 0
+    NEW_LAYERS = 1
+
+
+class FitKey(IntEnum):
+    """Of an inverter's two stages of training."""
+
+    ORDER = 41
+    NOISE = 42
+    HELD_OUT = 43
+    TUNED = 51
+    FOLLOWED = 52
+
+
+class FinetuneKey(IntEnum):
+    """Of a language model's fine-tuning."""
+
+    HELD_OUT = 61
+    ORDER = 62
+    DROPOUT = 63
+
+
+class AugmentKey(IntEnum):
+    """Of texts that are mixed."""
+
+    RATIOS = 0
+    PLANS = 1
+    CANDIDATES = 2
+    BLOCKS = 30
+    CHUNKS = 31
+    DRAWS = 32
 
 
 def as_generator(random_state: RandomState) -> np.random.Generator:

@@ -21,7 +21,7 @@ from sklearn.utils import InputTags, Tags, check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
 from vicinal._checks import check_choice, check_count, check_number
-from vicinal._random import RandomState, Seeds
+from vicinal._random import LearnKey, RandomState, Seeds
 from vicinal.learn.classes import read_labels, resolve_strategy
 from vicinal.learn.rows import (
     ArrayRows,
@@ -265,7 +265,9 @@ class MixupSampler(_Mixer):
             n_new = self.sampling_strategy_.get(label, 0)
             if n_new:
                 members = np.flatnonzero(codes == number)
-                plan = self._within(rows, members, n_new, seeds.generator(5, number), label)
+                plan = self._within(
+                    rows, members, n_new, seeds.generator(LearnKey.PLAN, number), label
+                )
                 plans.append((members[plan.parents], plan.weights))
         self.plan_ = MixPlan([], [], [])
         if plans:
@@ -430,7 +432,9 @@ class MixupAugmenter(_Mixer):
             points = targets.numbers
         else:
             pairing = Permutation()
-        self.plan_ = self._draw(points, n_new, pairing, Seeds(self.random_state).generator(5))
+        self.plan_ = self._draw(
+            points, n_new, pairing, Seeds(self.random_state).generator(LearnKey.PLAN)
+        )
         return rows.extend(self.plan_), targets.extend(self.plan_)
 
 

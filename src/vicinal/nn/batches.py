@@ -11,15 +11,13 @@ import numpy.typing as npt
 import torch
 
 from vicinal._checks import check_count, check_number
-from vicinal._random import RandomState, Seeds, as_generator
+from vicinal._random import RandomState, Seeds, TrainKey, as_generator
 from vicinal.nn._rows import mix_rows
 from vicinal.nn.loss import MixedTarget
 from vicinal.pairing import AcrossGroup, Pairing, Permutation
 from vicinal.weights import Beta, WeightLaw
 
 __all__ = ["MixupCollator", "PairBatchSampler", "partners_of"]
-
-_ANCHORS, _PAIRS = 11, 12
 
 
 class PairBatchSampler:
@@ -120,7 +118,7 @@ class PairBatchSampler:
         partners = self._partners(self.epoch)
         half, count = self.batch_size // 2, len(self)
         if partners is None:
-            order = self._seeds.generator(_ANCHORS, self.epoch, 1).permutation(self.n_rows)
+            order = self._seeds.generator(TrainKey.ANCHORS, self.epoch, 1).permutation(self.n_rows)
             if not self.symmetric:  # the first half of a batch is what counts
                 other = np.roll(order, self.n_rows // 2)
                 yield from self._packed(order, other, half, count)
@@ -129,7 +127,7 @@ class PairBatchSampler:
                 yield rows.tolist()
             return
         turn, late = divmod(self.epoch, 2) if self.symmetric else (self.epoch, 0)
-        anchors = self._seeds.generator(_ANCHORS, turn).permutation(self.n_rows)
+        anchors = self._seeds.generator(TrainKey.ANCHORS, turn).permutation(self.n_rows)
         if late:  # rows that were not anchors in the epoch before
             anchors = np.roll(anchors, -(self.n_rows // 2))
         yield from self._packed(anchors, partners[anchors], half, count)
@@ -145,7 +143,9 @@ class PairBatchSampler:
         if self._fixed is not None:
             return self._fixed
         if isinstance(self._given, Pairing):
-            return self._given.pair(self._rows, random_state=self._seeds.generator(_PAIRS, epoch))
+            return self._given.pair(
+                self._rows, random_state=self._seeds.generator(TrainKey.PAIRS, epoch)
+            )
         drawn = self._given(epoch) if self._given is not None else None
         return None if drawn is None else self._checked(np.asarray(drawn))
 

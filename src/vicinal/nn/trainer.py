@@ -14,7 +14,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from vicinal._checks import check_count
 from vicinal._points import which_rows
-from vicinal._random import Seeds
+from vicinal._random import Seeds, TrainKey
 from vicinal.nn._embeddings import Embeddings
 from vicinal.nn.batches import PairBatchSampler
 from vicinal.nn.config import MixupConfig
@@ -24,7 +24,6 @@ from vicinal.pairing import Pairing
 
 __all__ = ["MixupTrainer"]
 
-_STEPS, _PARTNERS, _WATCHED = 21, 22, 23
 #: Rows whose accuracy is taken after each epoch: an eighth of all, within these limits, so that
 #: it costs a twentieth of the time or so.
 _WATCHED_ROWS = 64, 512
@@ -212,7 +211,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
                 rows=self._count(),
                 symmetric=self.mixup.symmetric,
                 drop_last=self.args.dataloader_drop_last,
-                random_state=self._seeds.generator(_PARTNERS),
+                random_state=self._seeds.generator(TrainKey.PARTNERS),
             ),
             collate_fn=collate,
             num_workers=self.args.dataloader_num_workers,
@@ -331,7 +330,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         wanted = self._accuracy_rows
         if wanted is None:
             wanted = min(max(n_rows // 8, low), high)
-        drawn = self._seeds.generator(_WATCHED).permutation(n_rows)[:wanted]
+        drawn = self._seeds.generator(TrainKey.WATCHED).permutation(n_rows)[:wanted]
         return np.sort(drawn)
 
     def _accuracy(self, chosen: npt.NDArray[Any]) -> float:
@@ -352,7 +351,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         if self._by_rows:
             rows = self._refreshed(epoch)
         partners = self.mixup.pairing.pair(
-            rows, random_state=self._seeds.generator(_PARTNERS, epoch)
+            rows, random_state=self._seeds.generator(TrainKey.PARTNERS, epoch)
         )
         points = self._embeddings.rows
         if points is not None:
@@ -437,7 +436,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         """Return the numbers of this step, on this process: the same after resuming."""
         step = self.state.global_step
         self._turn = (step, self._turn[1] + 1 if self._turn[0] == step else 0)
-        return self._seeds.generator(_STEPS, *self._turn, self.args.process_index)
+        return self._seeds.generator(TrainKey.STEPS, *self._turn, self.args.process_index)
 
     def _note(self, **values: Any) -> None:
         for name, value in values.items():

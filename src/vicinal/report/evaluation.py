@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vicinal._random import RandomState, Seeds
+from vicinal._random import EvaluationKey, RandomState, Seeds
 from vicinal.page.frame import Page
 from vicinal.page.plain import to_plain
 from vicinal.page.result import Result
@@ -28,7 +28,6 @@ __all__ = ["Report", "WeightPicture", "audit", "evaluate"]
 
 _WEIGHT_BINS = 80
 # keys of seeds
-_SPLIT, _FIDELITY, _PRIVACY, _UTILITY, _TWIN = range(5)
 
 
 @dataclass(frozen=True)
@@ -202,22 +201,24 @@ def evaluate(
 
 
 def _measure(tables: Tables, plan: MixPlan | None, seeds: Seeds) -> Report:
-    fidelity = measure_fidelity(tables, plan=plan, random_state=seeds.generator(_FIDELITY))
+    fidelity = measure_fidelity(
+        tables, plan=plan, random_state=seeds.generator(EvaluationKey.FIDELITY)
+    )
     given = tables.holdout is not None
     if not given and len(tables.real) < 2:
         raise ValueError(
             "The real table has one row, and without a hold-out half of the real rows stand in "
             "for one. Give a hold-out, or more rows."
         )
-    apart = tables if given else tables.split(seeds.generator(_SPLIT))
+    apart = tables if given else tables.split(seeds.generator(EvaluationKey.SPLIT))
     privacy = measure_privacy(
         apart,
         holdout_is="given" if given else "split",
-        random_state=seeds.generator(_PRIVACY),
+        random_state=seeds.generator(EvaluationKey.PRIVACY),
     )
     utility = None
     if tables.target is not None:
-        utility = measure_utility(apart, random_state=seeds.generator(_UTILITY))
+        utility = measure_utility(apart, random_state=seeds.generator(EvaluationKey.UTILITY))
     notes: tuple[str, ...] = ()
     if not given:
         notes = (
@@ -305,7 +306,7 @@ def audit(
         raise ValueError(
             f"A report needs at least 4 real rows, got {kept.num_rows}: half of them stay unseen."
         )
-    order = seeds.generator(_SPLIT).permutation(rows.num_rows)
+    order = seeds.generator(EvaluationKey.SPLIT).permutation(rows.num_rows)
     half = (len(order) + 1) // 2
     halves = order[:half], order[half:]
     if met is not None:  # as many of the rows that meet it in each
@@ -319,12 +320,12 @@ def audit(
         fidelity = measure_fidelity(
             aligned,
             plan=plan if where is None else None,
-            random_state=seeds.generator(_FIDELITY),
+            random_state=seeds.generator(EvaluationKey.FIDELITY),
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # said of the whole table before
         twin = type(synthesizer)(**synthesizer.get_params()).fit(learned)
-        drawn = twin.sample(where=where, random_state=seeds.generator(_TWIN))
+        drawn = twin.sample(where=where, random_state=seeds.generator(EvaluationKey.TWIN))
     if where is not None:
         learned, unseen = (
             part.filter(rows_matching(part, parse_where(where))) for part in (learned, unseen)

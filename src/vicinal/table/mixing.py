@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._compiled import compiled
-from vicinal._random import CHUNK_ROWS, Seeds
+from vicinal._random import CHUNK_ROWS, Seeds, TableKey
 from vicinal.kernels import mix_rows
 from vicinal.pairing.balance import FairNeighbors
 from vicinal.pairing.base import Rounds
@@ -44,8 +44,6 @@ MISMATCH = 2.0
 #: sums that matter (1, and 1 for squares) hold in every draw.
 WEIGHTS = 1 << 13
 
-# keys of seeds
-_DRAW, _WEIGHTS = 15, 16
 
 Matrix = npt.NDArray[Any]
 
@@ -194,16 +192,16 @@ class NeighborhoodMixer:
         rounds = Rounds(self._n_rows, n_samples, seeds)
         bank = None
         if isinstance(law, SphereWeights):
-            bank = law.sample(WEIGHTS, seeds.generator(_WEIGHTS))
+            bank = law.sample(WEIGHTS, seeds.generator(TableKey.WEIGHTS))
 
         def draw(start: int, stop: int, keep: bool = False) -> Mixture:
             chunk = start // CHUNK_ROWS
             weights = bank
             if weights is None:
-                weights = law.sample(stop - start, seeds.generator(_WEIGHTS, chunk))
+                weights = law.sample(stop - start, seeds.generator(TableKey.WEIGHTS, chunk))
                 if weights.ndim == 1:
                     weights = np.column_stack([weights, 1.0 - weights])
-            rng = seeds.generator(_DRAW, chunk)
+            rng = seeds.generator(TableKey.DRAW, chunk)
             return self._draw(rounds.left(start, stop), weights, bank is not None, rng, keep)
 
         return draw

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 
 from vicinal._checks import check_count
 from vicinal._progress import ProgressCallback, reporting
-from vicinal._random import RandomState, Seeds
+from vicinal._random import RandomState, Seeds, TableKey
 from vicinal.plan import MixPlan
 from vicinal.table import modelfile
 from vicinal.table.buffers import ColumnBuffer
@@ -32,8 +32,6 @@ from vicinal.table.training_rows import TrainingRows
 from vicinal.weights import WeightLaw
 
 __all__ = ["PRIVACY", "TableSynthesizer"]
-
-_SURROGATE = 20  # key of seeds
 
 
 class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
@@ -203,7 +201,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         settings = mixing_settings(self, columns)
         _check_usable(arrow, columns)
         _warn_of_dropped(columns, self.identifiers, self.text)
-        order = seeds.generator(0).permutation(arrow.num_rows)
+        order = seeds.generator(TableKey.ORDER).permutation(arrow.num_rows)
         kept = [column.name for column in columns if self._is_kept(column)]
         rows = _without_text(arrow.select(kept), columns).take(order).combine_chunks()
         order = order if places is None else places[order]
@@ -365,7 +363,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             made = drawn[field.name].finish() if field.name in drawn else None
             if field.name in surrogates:
                 gaps = None if made is None else made.to_numpy(zero_copy_only=False)
-                rng = seeds.generator(_SURROGATE, number)
+                rng = seeds.generator(TableKey.SURROGATE, number)
                 surrogate = surrogates[field.name]
                 arrays.append(surrogate.make(count, rng, gaps, first=first, total=total))
                 if pa.types.is_dictionary(field.type):

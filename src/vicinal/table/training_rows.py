@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vicinal._random import CHUNK_ROWS, Seeds
+from vicinal._random import CHUNK_ROWS, Seeds, TableKey
 from vicinal._threads import for_chunks
 from vicinal.pairing.balance import FairNeighbors
 from vicinal.pairing.groups import compact_codes
@@ -52,8 +52,6 @@ SPIKE_ROWS = 2
 #: Rows mixed to learn how mixed scores are distributed.
 CALIBRATION_ROWS = 2 * CHUNK_ROWS
 
-# keys of seeds, apart from those that plans use
-_TIES, _FILL, _NEAR, _CALIBRATE, _PICK = 10, 11, 12, 13, 14
 
 Plan = tuple[npt.NDArray[Any], npt.NDArray[Any]]  # parents and weights
 Adjust = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
@@ -98,8 +96,8 @@ class TrainingRows:
         self._rows = self._rows_to_mix()
         self._neighborhoods = None
         if settings.method == "neighborhood":
-            self._neighborhoods = self._find_neighborhoods(seeds.generator(_NEAR))
-        self._calibrate(Seeds(seeds.generator(_CALIBRATE)))
+            self._neighborhoods = self._find_neighborhoods(seeds.generator(TableKey.NEAR))
+        self._calibrate(Seeds(seeds.generator(TableKey.CALIBRATE)))
 
     def __len__(self) -> int:
         return self._n_rows
@@ -140,7 +138,7 @@ class TrainingRows:
         found: dict[int, MixedColumn] = {}
 
         def work(at: int, _: int) -> None:
-            column, rng = columns[at], seeds.generator(_TIES, at)
+            column, rng = columns[at], seeds.generator(TableKey.TIES, at)
             made = MixedColumn(column, table[column.name], self._is_raw(column), rng)
             if population is not None:
                 population.correct(made)
@@ -152,7 +150,7 @@ class TrainingRows:
 
         for_chunks(work, len(columns), 1)  # sorting lets go of the interpreter's lock
         self._mixed = [found[at] for at in range(len(columns))]
-        fill_missing(self.scores, missing, seeds.generator(_FILL))
+        fill_missing(self.scores, missing, seeds.generator(TableKey.FILL))
 
     def _encode_others(self, table: pa.Table, columns: list[Column]) -> None:
         self._inherited: dict[str, _InheritedColumn] = {}
@@ -252,7 +250,7 @@ class TrainingRows:
 
         def draw(start: int, stop: int, keep: bool = False) -> Mixture:
             plan = draw_chunk(source, law, seeds, start, stop)
-            return mix_plan(self._rows, *plan, seeds.generator(_PICK, start // CHUNK_ROWS))
+            return mix_plan(self._rows, *plan, seeds.generator(TableKey.PICK, start // CHUNK_ROWS))
 
         return draw
 

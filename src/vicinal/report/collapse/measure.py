@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
 from vicinal._law_syntax import dominance, law_text
-from vicinal._random import RandomState, Seeds
+from vicinal._random import CollapseKey, RandomState, Seeds
 from vicinal.page.frame import Page
 from vicinal.page.result import Result
 from vicinal.weights import WeightLaw
@@ -29,7 +29,6 @@ __all__ = ["Collapse", "CollapseCurve", "measure_collapse"]
 MOST_ROWS = 20_000
 
 # keys of seeds
-_ROWS, _LAW = 0, 1
 
 Progress = Callable[[int, int], None]
 
@@ -279,7 +278,7 @@ def measure_collapse(
         kinds=kinds,
         rows=rows,
         utility=utility,
-        rng=seeds.generator(_ROWS),
+        rng=seeds.generator(CollapseKey.ROWS),
     )
     total, done = generations * len(laws), 0
     curves = []
@@ -289,7 +288,7 @@ def measure_collapse(
             measures = begun.follow()
             current = begun.learned
             for generation in range(1, generations + 1):
-                rng = seeds.generator(_LAW, number, generation)
+                rng = seeds.generator(CollapseKey.LAW, number, generation)
                 current = _next(current, law, marginals, groups, begun, rng)
                 measures.add(current, closely=generation in milestones(generations))
                 done += 1

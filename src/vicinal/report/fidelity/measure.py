@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vicinal._random import RandomState, Seeds
+from vicinal._random import FidelityKey, RandomState, Seeds
 from vicinal.report.fidelity.columns import ColumnFidelity, compare_columns
 from vicinal.report.fidelity.moments import Moments, measure_moments
 from vicinal.report.fidelity.pairs import (
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from vicinal.plan import MixPlan
 
 __all__ = ["Fidelity", "compare", "measure_fidelity"]
-
-_PAIRS, _TWO_SAMPLE = 1, 2  # keys of seeds
 
 
 @dataclass(frozen=True)
@@ -221,12 +219,12 @@ def measure_fidelity(
     """
     seeds = Seeds(random_state)
     columns, ranked = compare_columns(tables)
-    pairs, links, sampled = compare_pairs(tables, ranked, seeds.generator(_PAIRS))
+    pairs, links, sampled = compare_pairs(tables, ranked, seeds.generator(FidelityKey.PAIRS))
     names = [c.name for c in tables.columns if c.name in {*tables.numeric, *tables.categorical}]
     notes = [sampled] if sampled else []
     tested = None
     if two_sample:
-        tested = two_sample_test(tables, seeds.generator(_TWO_SAMPLE))
+        tested = two_sample_test(tables, seeds.generator(FidelityKey.TWO_SAMPLE))
         if FEWEST_ROWS <= tested.rows < max(len(tables.real), len(tables.synthetic)):
             notes.append(f"the model's test on {tested.rows:,} rows drawn from each table")
     return Fidelity(

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._compiled import GOLDEN, mix64
 from vicinal.report.tables import Part
 
 __all__ = ["row_keys", "singled_out"]
@@ -17,7 +18,7 @@ MOST_COLUMNS = 3
 #: At most so many combinations of columns are looked at, fewer where there are very many rows.
 MOST_COMBINATIONS, LEAST_COMBINATIONS, CELLS = 400, 60, 4 * 10**8
 
-_WEYL, _NAN = 0x9E3779B97F4A7C15, 0x7FF8000000000000
+_NAN = 0x7FF8000000000000
 
 
 def row_keys(part: Part) -> npt.NDArray[np.uint64]:
@@ -43,7 +44,7 @@ def row_keys(part: Part) -> npt.NDArray[np.uint64]:
     >>> bool(keys[0] == keys[2]), bool(keys[0] == keys[1])
     (True, False)
     """
-    keys = np.full(len(part), _WEYL, np.uint64)
+    keys = np.full(len(part), GOLDEN, np.uint64)
     for at in range(part.numbers.shape[1]):
         bits = (part.numbers[:, at] + 0.0).view(np.uint64)
         bits[np.isnan(part.numbers[:, at])] = _NAN
@@ -55,11 +56,9 @@ def row_keys(part: Part) -> npt.NDArray[np.uint64]:
 
 def _stir(keys: npt.NDArray[np.uint64], bits: npt.NDArray[np.uint64]) -> None:
     """Mix the bits into the keys, in place; for given keys, one to one in the bits."""
-    keys *= np.uint64(_WEYL)
+    keys *= np.uint64(GOLDEN)
     keys ^= bits
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
-        keys ^= keys >> np.uint64(shift)
-        keys *= np.uint64(factor)
+    keys[:] = mix64(keys)
 
 
 def singled_out(

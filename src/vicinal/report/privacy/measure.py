@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_choice
-from vicinal._random import RandomState, Seeds
+from vicinal._random import PrivacyKey, RandomState, Seeds
 from vicinal._stats import Estimate
 from vicinal.report.privacy.attack import attack_auc
 from vicinal.report.privacy.copies import row_keys, singled_out
@@ -309,7 +309,10 @@ def measure_privacy(
     parts = tables.real, tables.synthetic, holdout
     space, plain = Space(tables), Space(tables, "euclidean")
     train, made, hold = (Index(space, space.points(part)) for part in parts)
-    orders = [seeds.generator(at).permutation(len(part)) for at, part in enumerate(parts)]
+    orders = [
+        seeds.generator(key).permutation(len(part))
+        for key, part in zip(PrivacyKey, parts, strict=False)
+    ]
     pilot = _drawn((train, made, hold), orders, PILOT)
     straight = [Index(plain, plain.points(part)) for part in (tables.real, holdout)]
     unbent = plain.points(tables.synthetic)
@@ -333,7 +336,7 @@ def measure_privacy(
     itself = np.full((len(kept.rows), 1), -1, np.int64)
     if not known:
         near = whole.search(asked.points, second=True)
-        itself = _drawn_rows(seeds.generator(4), len(whole), count)[:, None]
+        itself = _drawn_rows(seeds.generator(PrivacyKey.THEMSELVES), len(whole), count)[:, None]
         base = whole.search(whole.points.take(itself[:, 0]), skip=itself, second=True)
     euclidean = [index.search(unbent.take(asked.rows)) for index in straight]
     to_made = [made.search(queries.points).distance for queries in (own, kept)]
@@ -371,7 +374,7 @@ def measure_privacy(
         ),
         tables.synthetic,
         tuple(len(levels) for levels in tables.levels),
-        seeds.generator(3),
+        seeds.generator(PrivacyKey.COMBINATIONS),
     )
     of_train, of_hold = (
         Estimate.of_share(int(turned_up[which].sum()), int(rare[which].sum()))

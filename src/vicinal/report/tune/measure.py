@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vicinal._checks import check_count, check_number
-from vicinal._random import RandomState, Seeds
+from vicinal._random import RandomState, Seeds, TuneKey
 from vicinal._stats import Estimate
 from vicinal.page.frame import Page
 from vicinal.page.result import Result
@@ -36,7 +36,6 @@ NEAREST_ROWS = 5_000
 SLACK = 0.2
 
 # keys of seeds
-_SPLIT, _SAMPLE, _MEASURE = 0, 1, 2
 
 Progress = Callable[[int, int, str], None]
 
@@ -320,7 +319,7 @@ class _Trial:
         seeds: Seeds,
         number: int,
     ) -> None:
-        order = seeds.generator(_SPLIT, number).permutation(arrow.num_rows)
+        order = seeds.generator(TuneKey.SPLIT, number).permutation(arrow.num_rows)
         self._learned = arrow.take(np.sort(order[:half]))
         self._held = arrow.take(np.sort(order[half : 2 * half]))
         # what was found on all rows holds for a part of them
@@ -334,12 +333,12 @@ class _Trial:
         from vicinal.report.fidelity import measure_fidelity
         from vicinal.report.privacy.nearest import share_closer
 
-        rng = self._seeds.generator(_SAMPLE, self._number, at)
+        rng = self._seeds.generator(TuneKey.SAMPLE, self._number, at)
         model = synthesizer_of(
             options, kinds=self._kinds, identifiers="drop", text="drop", random_state=rng
         )
         tables = self._align(model.fit(self._learned).sample())
-        measure = self._seeds.generator(_MEASURE, self._number, at)
+        measure = self._seeds.generator(TuneKey.MEASURE, self._number, at)
         fidelity = measure_fidelity(tables, random_state=measure, two_sample=False).quality
         closer = share_closer(tables, metrics=("gower",), rows=NEAREST_ROWS, rng=measure)["gower"]
         utility, metric = self._utility(tables, "synthetic")
@@ -366,7 +365,7 @@ class _Trial:
             repeats=1,
             models=["boosted trees"],
             sources=[trained_on],
-            random_state=self._seeds.generator(_MEASURE, self._number),
+            random_state=self._seeds.generator(TuneKey.MEASURE, self._number),
         )
         return found.score(trained_on).figure.value, found.metric
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
-from vicinal._random import RandomState, Seeds
+from vicinal._random import RandomState, Seeds, UtilityKey
 from vicinal._stats import Estimate
 from vicinal.report.tables import Tables
 from vicinal.report.utility.learners import (
@@ -35,7 +35,6 @@ LIMITS = {"AUC": (0.0, 1.0), "F1": (0.0, 1.0), "R2": (-math.inf, 1.0)}
 TEST_ROWS = 20_000
 
 # keys of seeds
-_CUT, _REPEAT = 0, 1
 
 
 @dataclass(frozen=True)
@@ -249,12 +248,12 @@ def measure_utility(
     seeds = Seeds(random_state)
     whole = len(problem.real), len(problem.synthetic), len(problem.test)
     n_train = min(*whole[:2], train_rows)
-    cut = seeds.generator(_CUT).permutation(whole[2])[:TEST_ROWS]
+    cut = seeds.generator(UtilityKey.CUT).permutation(whole[2])[:TEST_ROWS]
     problem = replace(problem, test=problem.test.take(np.sort(cut)))
     done: list[dict[tuple[str, str, str], float]] = [{} for _ in range(repeats)]
 
     def work(repeat: int) -> None:
-        rng = seeds.generator(_REPEAT, repeat)
+        rng = seeds.generator(UtilityKey.REPEAT, repeat)
         done[repeat] = _fitted(_resampled(problem, n_train, rng), models, sources, rng)
 
     fit_side_by_side(work, repeats)

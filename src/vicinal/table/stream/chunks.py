@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import check_count
-from vicinal._random import RandomState, Seeds
+from vicinal._random import RandomState, Seeds, StreamKey
 from vicinal.table.frames import METADATA_KEY, to_native
 from vicinal.table.presets import check_parameters
 from vicinal.table.stream.column_stats import ValueLook
@@ -25,8 +25,6 @@ from vicinal.table.surrogates import Surrogates
 from vicinal.table.synthesizer import TableSynthesizer
 
 __all__ = ["Chunk", "check_drawable", "make_chunk", "output_schema", "plan_chunks"]
-
-_CHUNK = 21  # key of seeds
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,9 @@ def plan_chunks(
     entropy = learned.seeds.entropy if random_state is None else Seeds(random_state).entropy
     chunks = []
     for number, first in enumerate(range(0, total, chunk_rows)):
-        child = np.random.SeedSequence(entropy, spawn_key=(_CHUNK, number)).generate_state(8)
+        child = np.random.SeedSequence(entropy, spawn_key=(StreamKey.CHUNK, number)).generate_state(
+            8
+        )
         seed = tuple(int(word) for word in child)
         chunks.append(Chunk(number, first, min(chunk_rows, total - first), total, seed))
     return chunks

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import check_choice, check_column, check_count
-from vicinal._random import Seeds
+from vicinal._random import Seeds, StreamKey
 from vicinal._threads import for_chunks, n_threads
 from vicinal.table.frames import to_arrow
 from vicinal.table.marginals import Marginal, marginal_of
@@ -48,8 +48,6 @@ __all__ = ["Asked", "Summary", "fit_stream", "learn", "plan_fit", "summarize"]
 
 #: Rows of the pool in which different numbers are counted, where there are more than 1024.
 FEW_ROWS = 1 << 15
-
-_SALT = 20  # key of seeds
 
 
 @dataclass(frozen=True)
@@ -161,7 +159,7 @@ def plan_fit(source: Source, seeds: Seeds, pool_rows: int) -> Asked:
     number_rows = max(NUMBER_ROWS, pool_rows)
     return Asked(
         source.schema,
-        int(seeds.generator(_SALT).integers(0, 2**64, dtype=np.uint64)),
+        int(seeds.generator(StreamKey.SALT).integers(0, 2**64, dtype=np.uint64)),
         pool_rows,
         number_rows,
         key_limit(pool_rows, source.n_rows),

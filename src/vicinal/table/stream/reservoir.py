@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vicinal._compiled import compiled
+from vicinal._compiled import GOLDEN, compiled, mix64
 
 __all__ = ["Reservoir", "key_limit", "row_ids", "row_keys"]
 
@@ -37,15 +37,9 @@ def place_of(ids: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], npt.ND
 
 @compiled()
 def _keys(ids: Any, salt: Any, keys: Any) -> None:
-    # SplitMix64's finaliser (Steele, Lea and Flood 2014) over a Weyl sequence, twice, so that
-    # neither the seed nor the row number shows through
+    # twice over a Weyl sequence, so that neither the seed nor the row number shows through
     for i in range(len(ids)):
-        z = (ids[i] + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + salt
-        for _ in range(2):
-            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            z = z ^ (z >> np.uint64(31))
-        keys[i] = z
+        keys[i] = mix64(mix64((ids[i] + np.uint64(1)) * np.uint64(GOLDEN) + salt))
 
 
 def row_keys(ids: npt.NDArray[np.uint64], salt: int) -> npt.NDArray[np.uint64]:

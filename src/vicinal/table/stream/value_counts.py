@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vicinal._compiled import compiled
+from vicinal._compiled import GOLDEN, compiled, mix64
 
 __all__ = ["EXACT_LEVELS", "Distinct", "Levels", "hash_numbers", "hash_values"]
 
@@ -218,23 +218,15 @@ def hash_numbers(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
 
 
 @compiled()
-def _mix(z: Any) -> Any:
-    """Spread 64 bits: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014)."""
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@compiled()
 def _hash_text(offsets: Any, data: Any, hashes: Any) -> None:
     for i in range(len(hashes)):
         z = np.uint64(0xCBF29CE484222325)  # FNV-1a, and its bits spread
         for at in range(offsets[i], offsets[i + 1]):
             z = (z ^ np.uint64(data[at])) * np.uint64(0x100000001B3)
-        hashes[i] = _mix(z)
+        hashes[i] = mix64(z)
 
 
 @compiled()
 def _hash_whole(numbers: Any, hashes: Any) -> None:
     for i in range(len(numbers)):
-        hashes[i] = _mix(np.uint64(numbers[i]) + np.uint64(0x9E3779B97F4A7C15))
+        hashes[i] = mix64(np.uint64(numbers[i]) + np.uint64(GOLDEN))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vicinal._checks import check_count, check_number
 from vicinal._progress import ProgressCallback, reporting
-from vicinal._random import RandomState, Seeds
+from vicinal._random import AugmentKey, RandomState, Seeds
 from vicinal.text.augment.augmented import Augmented
 from vicinal.text.augment.generator import SentenceGenerator
 from vicinal.text.augment.label_check import (
@@ -51,8 +51,6 @@ EMPTY_PLANS = 3
 #: How many times the rows asked for are written at most: a number, and a multiple of what "filter"
 #: needs even if the judge contradicts nothing.
 ATTEMPTS, SPARE = 4.0, 1.5
-#: First words of the seeds of plans and of candidates.
-_PLANS, _CANDIDATES = 1, 2
 
 
 class NoPairsError(ValueError):
@@ -169,7 +167,7 @@ def augment(
             for chunk in plan.chunks(BATCH):
                 if generator.n_kept >= n:
                     break
-                generator.write(chunk, seeds.generator(_CANDIDATES, number))
+                generator.write(chunk, seeds.generator(AugmentKey.CANDIDATES, number))
                 number += 1
                 tell("Writing", min(generator.n_kept, n), n)
     if generator.n_kept < n:
@@ -221,7 +219,9 @@ class _Pairs:
             share = generator.n_kept / written if written else expected
             missing = n - generator.n_kept
             wanted = missing if share == 1 else ceil(1.1 * missing / max(share, 1 / most))
-            plan = self._draw(min(wanted, most - written), self.seeds.generator(_PLANS, number))
+            plan = self._draw(
+                min(wanted, most - written), self.seeds.generator(AugmentKey.PLANS, number)
+            )
             number += 1
             empty = 0 if len(plan) else empty + 1
             yield plan

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vicinal._random import Seeds
+from vicinal._random import AugmentKey, Seeds
 from vicinal.text.augment.augmenting import NoPairsError, augment
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ __all__ = ["CHUNK_ROWS", "FACTS", "TextPlan", "make_text_chunk"]
 CHUNK_ROWS = 4096
 #: Under which a table keeps what is known of its making.
 FACTS = b"vicinal.text"
-_BLOCKS, _CHUNKS, _DRAWS = 30, 31, 32  # first words of seeds
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,11 @@ class TextPlan:
         if self.blocks == 1:
             return np.arange(self.n_texts)
         turn, block = divmod(number, self.blocks)
-        order = Seeds.from_entropy(self.entropy).generator(_BLOCKS, turn).permutation(self.n_texts)
+        order = (
+            Seeds.from_entropy(self.entropy)
+            .generator(AugmentKey.BLOCKS, turn)
+            .permutation(self.n_texts)
+        )
         return np.sort(np.array_split(order, self.blocks)[block])
 
     def chunks(self, n: int) -> list[Chunk]:
@@ -106,7 +109,7 @@ class TextPlan:
         while first < n:
             number = len(found)
             rows = min(sizes[number % len(sizes)], n - first)
-            child = np.random.SeedSequence(self.entropy, spawn_key=(_CHUNKS, number))
+            child = np.random.SeedSequence(self.entropy, spawn_key=(AugmentKey.CHUNKS, number))
             seed = tuple(int(word) for word in child.generate_state(8))
             found.append(Chunk(number, first, rows, n, seed))
             first += rows
@@ -166,7 +169,7 @@ def _augmented(
     settings: Mapping[str, Any],
 ) -> Augmented:
     """Return the sentences of a chunk; none, with a note, where its block holds no pairs."""
-    seed = Seeds.from_entropy(chunk.seed).generator(_DRAWS)
+    seed = Seeds.from_entropy(chunk.seed).generator(AugmentKey.DRAWS)
     try:
         return augment(
             texts,

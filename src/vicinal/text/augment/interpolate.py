@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_count
-from vicinal._random import RandomState, Seeds
+from vicinal._random import AugmentKey, RandomState, Seeds
 from vicinal.page.frame import Page
 from vicinal.page.result import RowsResult
 from vicinal.text.augment.pairs import check_sentences
@@ -157,7 +157,7 @@ def morph(
         b,
         lam,
         config,
-        random_state=seeds.generator(0),
+        random_state=seeds.generator(AugmentKey.RATIOS),
     )
     return Morph(
         left,

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from vicinal._checks import check_choice, check_count, check_number
-from vicinal._random import RandomState, Seeds
+from vicinal._random import ClassifierKey, RandomState, Seeds
 from vicinal.text.classifier.recipes import recipe
 from vicinal.text.classifier.running import by_epoch, device_for, own_randomness, warn_of_empty
 from vicinal.text.encoder import check_texts, has_bfloat16
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MixupTextClassifier"]
 
-_WEIGHTS, _TRAINING = 31, 32
 #: Rows of a batch that nothing is learned from.
 _READ = 64
 
@@ -211,7 +210,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         seeds = Seeds(self.random_state)
         backbone = backbone_for(str(self.model), self.max_tokens, self.pooling)
         embeddings = self._embeddings(texts)
-        with own_randomness(int(seeds.generator(_WEIGHTS).integers(2**31))):
+        with own_randomness(int(seeds.generator(ClassifierKey.WEIGHTS).integers(2**31))):
             net = backbone.build(len(classes))
             rows = [
                 {**row, "labels": number}
@@ -322,7 +321,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 learning_rate=rate,
                 warmup_steps=int(self.warmup_share * steps),
                 weight_decay=self.weight_decay,
-                seed=int(seeds.generator(_TRAINING).integers(2**31)),
+                seed=int(seeds.generator(ClassifierKey.TRAINING).integers(2**31)),
                 logging_strategy="epoch",
                 save_strategy="no",
                 report_to=[],

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count, check_number
-from vicinal._random import RandomState, Seeds
+from vicinal._random import ComparisonKey, RandomState, Seeds
 from vicinal.text.classifier.recipes import METHODS
 from vicinal.text.classifier.running import warn_of_empty
 from vicinal.text.encoder import check_texts
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "MethodScore", "compare_methods", "split_texts"]
 
-_SPLIT, _RUN = 41, 42
 #: Whatever else is compared, gains are over this.
 BASELINE = "none"
 #: Differences between figures that are nearer than this are equal.
@@ -233,10 +232,10 @@ def compare_methods(
         train, measured = (texts, listed), held
         if measured is None:
             train, measured = split_texts(
-                texts, listed, test_share, random_state=roots.generator(_SPLIT, seed)
+                texts, listed, test_share, random_state=roots.generator(ComparisonKey.SPLIT, seed)
             )
         n_train, n_test = len(train[0]), len(measured[0])
-        number = int(roots.generator(_RUN, seed).integers(2**31))
+        number = int(roots.generator(ComparisonKey.RUN, seed).integers(2**31))
         for name in names:
             model = MixupTextClassifier(method=name, random_state=number, **settings)
             with warnings.catch_warnings():
@@ -310,7 +309,7 @@ def split_texts(
         raise ValueError(
             f"labels must be one for each text: got {len(labels)} labels for {len(texts)} texts."
         )
-    rng = Seeds(random_state).generator(_SPLIT)
+    rng = Seeds(random_state).generator(ComparisonKey.SPLIT)
     copies: dict[str, list[int]] = defaultdict(list)
     for at, text in enumerate(texts):
         copies[text].append(at)

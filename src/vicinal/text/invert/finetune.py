@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vicinal._random import Seeds
+from vicinal._random import FinetuneKey, Seeds
 from vicinal.text.encoder import Encoder, has_bfloat16
 from vicinal.text.invert.candidates import cosine
 from vicinal.text.invert.task import Head, TaskEncoder
@@ -20,7 +20,6 @@ from vicinal.text.invert.task import Head, TaskEncoder
 __all__ = ["can_be_tuned", "fit_head", "warm_up"]
 
 Floats = npt.NDArray[np.float32]
-_HELD_OUT, _ORDER, _DROPOUT = 61, 62, 63
 _BATCH, _WARMUP = 16, 0.1
 #: From so many labelled texts on, a tenth is held out to choose the epoch by.
 _HOLDS_OUT = 100
@@ -198,7 +197,7 @@ class _Tuning:
             self.linear.bias.copy_(torch.from_numpy(head.intercepts))
         self.learning = [*self.net.parameters(), *self.linear.parameters()]
         self.half = dtype == "bfloat16" or (dtype == "auto" and has_bfloat16(self.device.type))
-        order = seeds.generator(_HELD_OUT).permutation(len(texts))
+        order = seeds.generator(FinetuneKey.HELD_OUT).permutation(len(texts))
         held = len(texts) // 10 if len(texts) >= _HOLDS_OUT else 0
         self.held_out, self.learned = order[:held], order[held:]
 
@@ -210,14 +209,14 @@ class _Tuning:
         lowest, best = self._held_out_loss(), [one.detach().clone() for one in self.learning]
         devices = [] if self.device.type == "cpu" else [self.device]
         for epoch in range(self.epochs):
-            order = self.seeds.generator(_ORDER, epoch).permutation(self.learned)
+            order = self.seeds.generator(FinetuneKey.ORDER, epoch).permutation(self.learned)
             self.net.train()
             for at in range(0, len(order), _BATCH):
                 share = min((done + 1) / max(1.0, _WARMUP * steps), 1 - done / steps)
                 for group in optimizer.param_groups:
                     group["lr"] = self.rate * share
                 with torch.random.fork_rng(devices):
-                    seed = self.seeds.generator(_DROPOUT, done).integers(2**31)
+                    seed = self.seeds.generator(FinetuneKey.DROPOUT, done).integers(2**31)
                     torch.manual_seed(int(seed))
                     loss = self._loss(order[at : at + _BATCH])
                 optimizer.zero_grad(set_to_none=True)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vicinal._random import Seeds
+from vicinal._random import FitKey, Seeds
 from vicinal.text.encoder import Encoder, has_bfloat16
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.checkpoint import Workplace
@@ -35,7 +35,6 @@ __all__ = [
 Floats = npt.NDArray[np.float32]
 History = list[dict[str, float]]
 
-_ORDER, _NOISE, _HELD_OUT = 41, 42, 43
 #: Texts embedded, and kept, at once.
 _EMBEDDED = 8192
 #: Batches whose texts are sorted by length together.
@@ -111,12 +110,12 @@ class Examples:
         self.lengths = np.array([len(row) for row in rows], np.int64)
         n = len(rows)
         held = min(_MOST_HELD_OUT, max(1, round(validation * n))) if validation and n >= 20 else 0
-        order = seeds.generator(_HELD_OUT).permutation(n)
+        order = seeds.generator(FitKey.HELD_OUT).permutation(n)
         self.held_out, self.learned = np.sort(order[:held]), np.sort(order[held:])
 
     def epoch(self, number: int, size: int) -> list[npt.NDArray[np.int64]]:
         """Return batches of like length, in an order that depends on seeds and number alone."""
-        rng = self.seeds.generator(_ORDER, number)
+        rng = self.seeds.generator(FitKey.ORDER, number)
         order = rng.permutation(self.learned)
         batches = []
         for at in range(0, len(order), size * _POOL):
@@ -216,7 +215,7 @@ class Fitting:
             return self.decoder.loss(soft, [self.examples.rows[at] for at in places]).float()
 
     def _learn(self, places: npt.NDArray[np.int64]) -> None:
-        rng = self.examples.seeds.generator(_NOISE, self.step)
+        rng = self.examples.seeds.generator(FitKey.NOISE, self.step)
         self.adaptor.train()
         self.decoder.train(self.recipe.decoder)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from vicinal._checks import check_choice, check_count
-from vicinal._random import RandomState, Seeds
+from vicinal._random import RandomState, Seeds, WriteKey
 from vicinal.text.encoder import Encoder
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.writer import Writer
@@ -165,7 +165,9 @@ class Inverter(Writer):
         check_count("hidden", hidden)
         reader = Encoder(encoder) if isinstance(encoder, (str, PathLike)) else encoder
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(Seeds(random_state).generator(1).integers(1 << 31)))
+            torch.manual_seed(
+                int(Seeds(random_state).generator(WriteKey.NEW_LAYERS).integers(1 << 31))
+            )
             decoder = HuggingFaceDecoder.from_source(
                 llm, prompt=PROMPT if prompt is None else prompt, freeze=freeze_llm, lora=lora
             )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from vicinal._checks import check_choice, check_count, check_number
-from vicinal._random import RandomState, Seeds
+from vicinal._random import FitKey, RandomState, Seeds
 from vicinal.text.encoder import check_texts
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.alignment import (
@@ -38,7 +38,6 @@ from vicinal.text.invert.task import TaskInverter
 __all__ = ["follow", "refine"]
 
 Floats = npt.NDArray[np.float32]
-_TUNED, _FOLLOWED = 51, 52
 #: With "auto", the encoder is tuned where there are so many labelled texts, all classes together:
 #: a rule of thumb that nothing was measured for.
 FROM_ROWS = 400
@@ -195,14 +194,14 @@ def refine(
     else:
         encoder, head = warm_up(
             inverter.encoder, listed, numbers, classes, epochs=task_epochs, rate=task_rate,
-            dtype=dtype, seeds=Seeds(seeds.generator(_TUNED)), folder=workplace.part("task"),
+            dtype=dtype, seeds=Seeds(seeds.generator(FitKey.TUNED)), folder=workplace.part("task"),
         )  # fmt: skip
         embeddings = embed(encoder, short, workplace.part("embeddings"), show)
         before = embed(inverter.encoder, short, workplace.part("before"), show)
         about["undone"] = follow(adaptor, embeddings, before)
     history = []
     if epochs and (tune == "encoder" or len(short) >= _ENOUGH):
-        examples = Examples(embeddings, rows, validation, Seeds(seeds.generator(_FOLLOWED)))
+        examples = Examples(embeddings, rows, validation, Seeds(seeds.generator(FitKey.FOLLOWED)))
         history = fit(adaptor, decoder, examples, recipe, workplace, progress=show)
     notes = {**inherited_notes(inverter), "task": about, "history": history}
     return TaskInverter(encoder, adaptor, decoder, head, notes=notes)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from vicinal._checks import check_count, check_number
-from vicinal._random import RandomState, Seeds
+from vicinal._random import RandomState, Seeds, WriteKey
 from vicinal.text.encoder import Encoder, check_texts
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.candidates import Candidates, Inversion, cosine
@@ -121,7 +121,7 @@ class Writer:
                 f"beams must be 1 where tokens are drawn (temperature={temperature:g}), got "
                 f"{beams}. Set temperature=0."
             )
-        rng = Seeds(random_state).generator(0)
+        rng = Seeds(random_state).generator(WriteKey.TOKENS)
         lines: list[str] = []
         likely = np.empty(len(rows), np.float32)
         size = max(1, self.decoder.batch // beams)
@@ -176,7 +176,7 @@ class Writer:
         """
         rows, n = self._check(embeddings), check_count("n", n)
         parts = np.array_split(np.arange(n), min(check_count("rounds", rounds), n))
-        rng = Seeds(random_state).generator(0)
+        rng = Seeds(random_state).generator(WriteKey.TOKENS)
         lines: list[list[str]] = [[] for _ in rows]
         likely = np.empty((len(rows), n), np.float32)
         there = np.empty((len(rows), n, self.encoder.dim), np.float32)
