@@ -94,13 +94,13 @@ def trained(arm: str, minutes: float, lines: list[str]) -> tuple[Any, Record]:
     """Return the inverter of an arm, trained now or before, and how it was trained."""
     from vicinal.text.invert import Inverter
     from vicinal.text.invert.alignment import align
-    from vicinal.text.invert.folder import nano_folder
+    from vicinal.text.invert.folder import find_folder
 
     if arm == "nano":
         inverter = Inverter.from_pretrained("nano", encoder=encoder())
-        said = json.loads((nano_folder() / "config.json").read_text("utf-8"))
+        said = json.loads((find_folder("nano") / "config.json").read_text("utf-8"))
         notes = said.get("notes") or said.get("training") or {}
-        return inverter, {"weights": hash_of(nano_folder()), "sentences": notes.get("sentences")}
+        return inverter, {"weights": hash_of(find_folder("nano")), "sentences": notes.get("sentences")}
     steps = steps_for(minutes, lines, arm)
     weights = f"{hash_of(LM)}-{steps}"
     about: Record = {"weights": weights, "sentences": steps * BATCH, "minutes": minutes}

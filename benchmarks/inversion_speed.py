@@ -87,7 +87,7 @@ def main() -> None:
         "greedy": lambda: inverter.generate(embeddings),
         "four candidates": lambda: inverter.invert(embeddings, 4, random_state=0),
         "four, recombined": lambda: inverter.invert(
-            embeddings, 4, recombine=SelectionConfig().crossover, random_state=0
+            embeddings, 4, crossover=SelectionConfig().crossover, random_state=0
         ),
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}

@@ -103,11 +103,11 @@ def arguments() -> argparse.Namespace:
         "--candidates", type=int, nargs="+", default=[1, 4, 8], help="candidates for --evaluate"
     )
     parser.add_argument(
-        "--recombine",
+        "--crossover",
         type=int,
         default=3,
         metavar="STEPS",
-        help="for --evaluate: measure several candidates recombined as well; 0 leaves that out",
+        help="for --evaluate: measure several candidates with crossover as well; 0 leaves that out",
     )
     parser.add_argument(
         "--export", type=Path, metavar="DIR", help="write the model as it ships, train nothing"
@@ -164,7 +164,7 @@ def measure(args: argparse.Namespace, encoder: Encoder) -> None:
     if (args.corpus / FOREIGN).exists():
         sets["research (out of domain)"] = held_out(read_lines(args.corpus / FOREIGN), args.lines)
     for name, chosen in sets.items():
-        figures = evaluate(inverter, chosen, args.candidates, name, args.recombine)
+        figures = evaluate(inverter, chosen, args.candidates, name, args.crossover)
         figures |= {
             "checkpoint": notes["checkpoint"],
             "weights": args.weights,

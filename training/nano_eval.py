@@ -44,20 +44,20 @@ def evaluate(
     lines: Sequence[str],
     candidates: Sequence[int] = (1,),
     name: str = "open",
-    recombine: int = 0,
+    crossover: int = 0,
 ) -> dict[str, object]:
     """Measure closeness (mean, share below 0.7), BLEU and pace, for some numbers of candidates.
 
-    Where `recombine` is above 0, several candidates are also recombined in so many steps.
+    Where `crossover` is above 0, candidates also exchange spans, so often.
     """
     target = inverter.encode(lines)
     figures: dict[str, object] = {"set": name, "lines": len(lines)}
     ways = [(count, 0) for count in candidates]
-    ways += [(count, recombine) for count in candidates if recombine and count > 1]
+    ways += [(count, crossover) for count in candidates if crossover and count > 1]
     for count, steps in sorted(ways):
         begun = time.monotonic()
-        written, scores = inverter.invert(target, count, recombine=steps, random_state=0)
-        way = f"{count}_recombined" if steps else f"{count}"
+        written, scores = inverter.invert(target, count, crossover=steps, random_state=0)
+        way = f"{count}_crossover" if steps else f"{count}"
         figures[f"closeness_{way}"] = round(float(scores.mean()), 4)
         figures[f"below_0.7_{way}"] = round(float((scores < 0.7).mean()), 4)
         figures[f"bleu_{way}"] = _bleu(written, lines)

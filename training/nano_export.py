@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vicinal.text.invert import Inverter
 from vicinal.text.invert.card import read_preface
-from vicinal.text.invert.folder import nano_folder
+from vicinal.text.invert.folder import find_folder
 
 __all__ = ["export"]
 
@@ -30,7 +30,7 @@ def export(
     training, figures : dict, list of dict
         What to say about the training and the measurements.
     """
-    card = folder if (folder / "README.md").is_file() else nano_folder()
+    card = folder if (folder / "README.md").is_file() else find_folder("nano")
     inverter.preface = read_preface(card / "README.md")
     inverter.notes = {"training": training, "figures": figures}
     inverter.save_pretrained(folder, half=True)

@@ -25,7 +25,7 @@ from torch.nn import functional
 from vicinal.text.augment.ratio import project
 from vicinal.text.invert.candidates import cosine
 from vicinal.text.invert.codec import EOS, FORMAL, INFORMAL, PAD
-from vicinal.text.invert.writing import Rules, write
+from vicinal.text.invert.decoding import Rules, decode
 
 __all__ = ["Game", "Polisher", "advantages"]
 
@@ -172,7 +172,7 @@ class Polisher(Trainer):
             for mine, theirs in zip(self.writer.parameters(), self.parameters, strict=True):
                 mine.copy_(theirs)
             soft = self.writer.soft(targets.to(torch.bfloat16))
-        ids, _ = write(self.writer, soft, heat, numbers, self.RULES)
+        ids, _ = decode(self.writer, soft, heat, numbers, self.RULES)
         lines = [self.corpus.codec.decode(row) for row in ids]
         there = self.corpus.encoder.encode(lines).reshape(game.rows, game.each, -1)
         close = cosine(there, mixed[:, None])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["NEVER", "Block", "attend"]
+__all__ = ["NEVER", "Block", "HalfCopy", "attend"]
+
+Net = TypeVar("Net", bound=nn.Module)
 
 #: Added to a score that must not count.
 NEVER = -1e9
@@ -25,11 +29,8 @@ _PARTS = ("query", "key", "value")
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """Scaled dot-product attention with an additive mask; q, k and v are (B, H, T, D).
-
-    On a CPU plain batched products are used: for sentences they run, forward and backward, five
-    times as fast as the fused kernel.
-    """
+    """Scaled dot-product attention with an additive mask; q, k and v are (B, H, T, D)."""
+    # On a CPU plain batched products are, for sentences, five times as fast as the fused kernel.
     if q.device.type != "cpu":
         return functional.scaled_dot_product_attention(
             q, k, v, attn_mask=None if mask is None else mask.to(q.dtype)
@@ -105,3 +106,23 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is Any here
             for part, rows in zip(_PARTS, getattr(self.qkv, kind).chunk(3), strict=True):
                 found[f"{at}attention.self.{part}.{kind}"] = rows
         return found
+
+
+class HalfCopy(Generic[Net]):
+    """A copy of a network in bfloat16, made anew when the weights have changed."""
+
+    def __init__(self, network: Net) -> None:
+        self.network = network
+        self._made: tuple[object, Net] | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> HalfCopy[Net]:
+        # the copied network's weights change on their own, by the same count of steps
+        return HalfCopy(copy.deepcopy(self.network, memo))
+
+    def get(self) -> Net:
+        """Return the copy."""
+        one = next(self.network.parameters())
+        state = (one.device, sum(each._version for each in self.network.parameters()))
+        if self._made is None or self._made[0] != state:
+            self._made = state, copy.deepcopy(self.network).to(torch.bfloat16).eval()
+        return self._made[1]

@@ -18,25 +18,12 @@ Found = TypeVar("Found")
 def on_cores(
     work: Callable[[Part], Found], parts: Sequence[Part], device: torch.device
 ) -> Iterator[Found]:
-    """Do every part, without gradients, and yield what is found, in order.
+    """Do every part without gradients, best the larger ones first; yield what is found, in order.
 
-    Sentences are short: cores that each do parts of their own are quicker than cores that share
-    every product of matrices.
-
-    Parameters
-    ----------
-    work : callable
-        What is done with a part; it changes nothing that another part looks at.
-    parts : sequence
-        Any number; the larger ones best come first.
-    device : torch.device
-        Where the network is; see :func:`cores_of`.
-
-    Yields
-    ------
-    object
-        What ``work`` returned, part by part.
+    ``work`` must not change what another part looks at.
     """
+    # Sentences are short: cores that each do parts of their own are quicker than cores that share
+    # every product of matrices.
 
     def alone(part: Part) -> Found:
         with torch.inference_mode():

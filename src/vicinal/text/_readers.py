@@ -1,92 +1,103 @@
-"""What an encoder reads with: a plain BERT of our own, or anything sentence-transformers loads."""
+"""What an encoder reads with: one interface, and three ways behind it.
+
+A plain BERT of our own (the quick way), a Hugging Face network that learned a task, and anything
+that sentence-transformers loads.
+"""
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from vicinal._progress import ProgressCallback, reporting
 from vicinal.nn.pooling import masked_mean
-from vicinal.text._blocks import NEVER, Block
+from vicinal.text._blocks import NEVER, Block, HalfCopy
 from vicinal.text._cores import cores_of, on_cores, spans
 from vicinal.text.models import loading, resolve_model, unavailable
 
-__all__ = ["BertEncoder", "HalfCopy", "Reader", "cut_to_pieces", "open_reader", "rank_pieces"]
+if TYPE_CHECKING:
+    from vicinal.text.classifier.backbones import Pretrained
 
-Net = TypeVar("Net", bound=nn.Module)
+__all__ = ["BertEncoder", "NetworkReader", "Reader", "cut_to_pieces", "open_reader", "rank_pieces"]
+
 Named = Iterable[tuple[str, Tensor]]
 
 #: Texts that a core reads at once, at least.
 LEAST = 8
 
 
-class Reader(Protocol):
+class Reader(ABC):
     """A tokenizer and a network that make embeddings."""
 
+    name: str
     model: Any
     max_tokens: int
+    pooling = "mean"
 
     @property
+    @abstractmethod
     def dim(self) -> int:
         """Length of an embedding."""
 
-    @property
-    def pooling(self) -> str:
-        """How the states of tokens become one embedding."""
-
+    @abstractmethod
     def cut(self, max_tokens: int) -> None:
         """Cut texts at this many tokens from now on."""
 
+    @abstractmethod
     def ids(self, text: str) -> list[int]:
         """Return the tokens of a text."""
 
+    @abstractmethod
     def weights(self) -> Named:
         """Return the weights that embeddings depend on, by the names of the published model."""
 
+    @abstractmethod
     def embed(
-        self, texts: Sequence[str], *, batch_size: int, half: bool, normalize: bool, progress: bool
+        self,
+        texts: Sequence[str],
+        *,
+        batch_size: int,
+        half: bool,
+        normalize: bool,
+        progress: bool | ProgressCallback,
     ) -> Tensor:
         """Return embeddings (N, D), in float32."""
 
 
-class HalfCopy(Generic[Net]):
-    """A copy of a network in bfloat16, made anew when the weights have changed."""
+def _embed_rows(
+    read: Callable[[list[int]], Tensor],
+    lengths: Sequence[int],
+    device: torch.device,
+    batch_size: int,
+    normalize: bool,
+    progress: bool | ProgressCallback,
+) -> Tensor:
+    """Return embeddings (N, D) of rows of tokens, which ``read`` embeds by their places.
 
-    def __init__(self, network: Net) -> None:
-        self.network = network
-        self._made: tuple[object, Net] | None = None
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> HalfCopy[Net]:
-        # the copied network's weights change on their own, by the same count of steps
-        return HalfCopy(copy.deepcopy(self.network, memo))
-
-    def get(self) -> Net:
-        """Return the copy."""
-        one = next(self.network.parameters())
-        state = (one.device, sum(each._version for each in self.network.parameters()))
-        if self._made is None or self._made[0] != state:
-            self._made = state, copy.deepcopy(self.network).to(torch.bfloat16).eval()
-        return self._made[1]
+    The longest are read first, on all cores, which together hold a batch.
+    """
+    order = sorted(range(len(lengths)), key=lambda at: -lengths[at])
+    size = max(LEAST, -(-min(batch_size, len(order)) // cores_of(device)))
+    batches = [order[span] for span in spans(len(order), min(size, batch_size))]
+    parts, done = [], 0
+    with reporting(progress) as report:
+        for part in on_cores(read, batches, device):
+            parts.append(part.float().cpu())
+            done += len(part)
+            report("Encoding", done, len(order))
+    found = torch.cat(parts)[torch.argsort(torch.tensor(order))]
+    return nn.functional.normalize(found, dim=1) if normalize else found
 
 
 class BertEncoder(nn.Module):  # type: ignore[misc]  # torch is Any here
-    """Token ids to mean-pooled embeddings, as BERT makes them.
-
-    Parameters
-    ----------
-    weights : mapping of str to Tensor
-        By the names of a published checkpoint.
-    heads : int, default 12
-        Attention heads.
-    eps : float, default 1e-12
-        Of layer normalization.
-    """
+    """Token ids to mean-pooled embeddings, from the weights of a published BERT checkpoint."""
 
     def __init__(self, weights: Mapping[str, Tensor], heads: int = 12, eps: float = 1e-12) -> None:
         super().__init__()
@@ -134,23 +145,14 @@ class BertEncoder(nn.Module):  # type: ignore[misc]  # torch is Any here
         return masked_mean(x, mask)
 
 
-class PlainReader:
-    """A mean-pooled BERT, read without sentence-transformers, whose import takes seconds.
+class PlainReader(Reader):
+    """A mean-pooled BERT, read without sentence-transformers, whose import takes seconds."""
 
-    Parameters
-    ----------
-    folder : path
-        A model that :meth:`fits`.
-    device : str
-        Where it computes.
-    """
-
-    pooling = "mean"
-
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, name: str, folder: Path, device: str) -> None:
         from safetensors.torch import load_file
         from tokenizers import Tokenizer
 
+        self.name = name
         said = _json(folder / "config.json")
         self.model = BertEncoder(
             load_file(folder / "model.safetensors"),
@@ -196,68 +198,93 @@ class PlainReader:
 
     @property
     def dim(self) -> int:
-        """Length of an embedding."""
         return int(self.model.words.embedding_dim)
 
     def cut(self, max_tokens: int) -> None:
-        """Cut texts at this many tokens from now on."""
         self.max_tokens = min(int(max_tokens), self.model.positions.num_embeddings)
         self.tokenizer.enable_truncation(self.max_tokens)
 
     def ids(self, text: str) -> list[int]:
-        """Return the tokens of a text."""
         found: list[int] = self.tokenizer.encode(text).ids
         return found
 
     def weights(self) -> Named:
-        """Return the weights that embeddings depend on."""
         return self.model.as_bert().items()
 
     def embed(
-        self, texts: Sequence[str], *, batch_size: int, half: bool, normalize: bool, progress: bool
+        self,
+        texts: Sequence[str],
+        *,
+        batch_size: int,
+        half: bool,
+        normalize: bool,
+        progress: bool | ProgressCallback,
     ) -> Tensor:
-        """Return embeddings (N, D), in float32."""
         rows = [one.ids for one in self.tokenizer.encode_batch(list(texts))]
-        order = sorted(range(len(rows)), key=lambda at: -len(rows[at]))
         network = self._half.get() if half else self.model
         device = self.model.words.weight.device
 
-        def read(chosen: list[int]) -> Tensor:
-            lengths = torch.tensor([len(rows[at]) for at in chosen])
-            ids = torch.zeros(len(chosen), int(lengths[0]), dtype=torch.long)
-            for place, at in enumerate(chosen):
-                ids[place, : len(rows[at])] = torch.tensor(rows[at])
+        def read(places: list[int]) -> Tensor:
+            lengths = torch.tensor([len(rows[at]) for at in places])
+            ids = torch.zeros(len(places), int(lengths[0]), dtype=torch.long)  # (B, T)
+            for row, at in enumerate(places):
+                ids[row, : len(rows[at])] = torch.tensor(rows[at])
             mask = torch.arange(ids.shape[1]) < lengths[:, None]
-            return network(ids.to(device), mask.to(device)).float().cpu()
+            found: Tensor = network(ids.to(device), mask.to(device))
+            return found
 
-        # all cores together hold a batch
-        size = max(LEAST, -(-min(batch_size, len(order)) // cores_of(device)))
-        batches = [order[span] for span in spans(len(order), min(size, batch_size))]
-        parts: Iterable[Tensor] = on_cores(read, batches, device)
-        if progress:
-            from rich.console import Console
-            from rich.progress import track
-
-            console = Console(stderr=True)
-            parts = track(parts, "Encoding", len(batches), console=console, transient=True)
-        found = torch.empty(len(rows), self.dim)
-        for chosen, part in zip(batches, parts, strict=True):
-            found[chosen] = part
-        return nn.functional.normalize(found, dim=1) if normalize else found
+        lengths = [len(row) for row in rows]
+        return _embed_rows(read, lengths, device, batch_size, normalize, progress)
 
 
-class GeneralReader:
-    """Any model of sentence-transformers.
+class NetworkReader(Reader):
+    """A tokenizer and a network of Hugging Face's, whose last states are averaged."""
 
-    Parameters
-    ----------
-    name : str
-        What was asked for, for messages.
-    device : str, optional
-        Where it computes; the fastest there is where left out.
-    """
+    def __init__(self, name: str, backbone: Pretrained, network: Any) -> None:
+        self.name, self.backbone, self.model = name, backbone, network.eval()
+        self.max_tokens = backbone.max_tokens
+
+    @property
+    def dim(self) -> int:
+        return int(self.model.config.hidden_size)
+
+    def cut(self, max_tokens: int) -> None:
+        self.max_tokens = self.backbone.max_tokens = max_tokens
+
+    def ids(self, text: str) -> list[int]:
+        return [int(one) for one in self.backbone.rows([text])[0]["input_ids"]]
+
+    def weights(self) -> Named:
+        yield from self.model.named_parameters()
+
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        batch_size: int,
+        half: bool,
+        normalize: bool,
+        progress: bool | ProgressCallback,
+    ) -> Tensor:
+        rows = self.backbone.rows(texts)
+        device = next(self.model.parameters()).device
+
+        def read(places: list[int]) -> Tensor:
+            batch = self.backbone.collate([rows[at] for at in places])
+            batch = {name: value.to(device) for name, value in batch.items()}
+            with _arithmetic(device, half):  # of the thread that reads
+                states = self.model(**batch)[0]  # (B, T, C)
+            return masked_mean(states, batch["attention_mask"])
+
+        lengths = [len(row["input_ids"]) for row in rows]
+        return _embed_rows(read, lengths, device, batch_size, normalize, progress)
+
+
+class GeneralReader(Reader):
+    """Any model of sentence-transformers, on the fastest device where none is named."""
 
     def __init__(self, name: str, device: str | None) -> None:
+        self.name = name
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError:
@@ -273,28 +300,20 @@ class GeneralReader:
         _check_padding(name, getattr(model, "tokenizer", None))
         self.model: Any = model.eval()
         self.max_tokens = int(self.model.max_seq_length or 512)
+        kinds = [getattr(part, "pooling_mode", None) for part in self.model]
+        self.pooling = " ".join(str(kind) for kind in kinds if kind is not None)
 
     @property
     def dim(self) -> int:
-        """Length of an embedding."""
         return int(self.model.get_embedding_dimension())
 
-    @property
-    def pooling(self) -> str:
-        """How the states of tokens become one embedding."""
-        kinds = [getattr(part, "pooling_mode", None) for part in self.model]
-        return " ".join(str(kind) for kind in kinds if kind is not None)
-
     def cut(self, max_tokens: int) -> None:
-        """Cut texts at this many tokens from now on."""
         self.model.max_seq_length = self.max_tokens = max_tokens
 
     def ids(self, text: str) -> list[int]:
-        """Return the tokens of a text."""
         return [int(one) for one in self.model.tokenizer(text)["input_ids"]]
 
     def weights(self) -> Named:
-        """Return the weights that embeddings depend on."""
         inner = getattr(self.model[0], "auto_model", None) or getattr(self.model[0], "model", None)
         if not isinstance(inner, nn.Module):
             yield from self.model.named_parameters()
@@ -305,30 +324,38 @@ class GeneralReader:
                 yield f"{index}.{name}", one
 
     def embed(
-        self, texts: Sequence[str], *, batch_size: int, half: bool, normalize: bool, progress: bool
+        self,
+        texts: Sequence[str],
+        *,
+        batch_size: int,
+        half: bool,
+        normalize: bool,
+        progress: bool | ProgressCallback,
     ) -> Tensor:
-        """Return embeddings (N, D), in float32."""
-        with self._arithmetic(half), _last_layer(self.model, normalize):
+        with _arithmetic(self.model.device, half), _last_layer(self.model, normalize):
             found: Tensor = self.model.encode(
                 list(texts),
                 batch_size=batch_size,
-                show_progress_bar=progress,
+                show_progress_bar=progress is True,
                 convert_to_numpy=False,
                 convert_to_tensor=True,
                 normalize_embeddings=normalize,
             )
+        if not isinstance(progress, bool):  # sentence-transformers has a bar, and tells nobody
+            progress("Encoding", len(texts), len(texts))
         return found.float().cpu()
 
-    def _arithmetic(self, half: bool) -> AbstractContextManager[Any]:
-        return torch.autocast(self.model.device.type, torch.bfloat16) if half else nullcontext()
+
+def _arithmetic(device: torch.device, half: bool) -> AbstractContextManager[Any]:
+    return torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
 
 
-def open_reader(name: str, device: str | None) -> PlainReader | GeneralReader:
+def open_reader(name: str, device: str | None) -> Reader:
     """Return what reads a model: the quick way where it is a plain BERT, else the general one."""
     folder = Path(resolve_model(name))
     try:
         plain = folder.is_dir() and PlainReader.fits(folder)
-        reader = PlainReader(folder, device or _fastest()) if plain else None
+        reader = PlainReader(name, folder, device or _fastest()) if plain else None
     except Exception as error:  # of whichever library finds a file damaged
         raise unavailable(name, error) from error
     if reader is None:
@@ -361,25 +388,7 @@ def _check_padding(name: str, tokenizer: Any) -> None:
 
 
 def cut_to_pieces(reader: Any, text: str) -> list[str]:
-    """Return the pieces that a reader's tokenizer cuts a text into.
-
-    Parameters
-    ----------
-    reader : Reader
-        Its tokenizer is its own, its network's, or that of what it prepares texts with.
-    text : str
-        Any.
-
-    Returns
-    -------
-    list of str
-        Without marks of beginning and end; an unknown piece is an empty string.
-
-    Raises
-    ------
-    TypeError
-        If it has no tokenizer that tells its pieces.
-    """
+    """Return the pieces that a text is cut into; what the tokenizer does not know is empty."""
     tokenizer = _tokenizer_of(reader)
     if hasattr(tokenizer, "tokenize"):  # of transformers
         pieces = tokenizer.tokenize(text)
@@ -391,23 +400,7 @@ def cut_to_pieces(reader: Any, text: str) -> list[str]:
 
 
 def rank_pieces(reader: Any, text: str) -> list[float]:
-    """Return how far down the vocabulary each piece of a text stands.
-
-    Parameters
-    ----------
-    reader, text : Reader, str
-        As of :func:`cut_to_pieces`.
-
-    Returns
-    -------
-    list of float
-        From 0 to 1.
-
-    Raises
-    ------
-    TypeError
-        If it has no tokenizer that tells its pieces.
-    """
+    """Return how far down the vocabulary each piece of a text stands, from 0 to 1."""
     tokenizer = _tokenizer_of(reader)
     if hasattr(tokenizer, "tokenize"):
         ids, size = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(text)), len(tokenizer)

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
-from vicinal.text._readers import cut_to_pieces, open_reader, rank_pieces
+from vicinal._progress import ProgressCallback
+from vicinal.text._readers import Reader, cut_to_pieces, open_reader, rank_pieces
 from vicinal.text.models import OFFLINE, check_device, fingerprint, lasting_name
 
 __all__ = ["Encoder"]
@@ -70,7 +71,7 @@ class Encoder:
 
     def __init__(
         self,
-        model: str | PathLike[str] = OFFLINE,
+        model: str | PathLike[str] | Reader = OFFLINE,
         *,
         normalize: bool = False,
         max_tokens: int | None = None,
@@ -85,8 +86,11 @@ class Encoder:
         self.cache = None if cache is None else _check_cache(Path(cache))
         if device is not None:
             check_device(device)
-        self.name = lasting_name(str(model))
-        self._reader = open_reader(self.name, device)
+        if isinstance(model, Reader):  # as a subclass hands it over
+            self._reader = model
+        else:
+            self._reader = open_reader(lasting_name(str(model)), device)
+        self.name = self._reader.name
         if max_tokens is not None:
             self._reader.cut(check_count("max_tokens", max_tokens, low=3))
         self.model: Any = self._reader.model
@@ -109,15 +113,17 @@ class Encoder:
             self._fingerprint = state, fingerprint(self._reader.weights(), made)
         return self._fingerprint[1]
 
-    def encode(self, texts: Sequence[str], *, progress: bool = False) -> Embeddings:
+    def encode(
+        self, texts: Sequence[str], *, progress: bool | ProgressCallback = False
+    ) -> Embeddings:
         """Return the embeddings of texts.
 
         Parameters
         ----------
         texts : sequence of str
             Any number; equal texts are encoded once.
-        progress : bool, default False
-            Whether to show a bar.
+        progress : bool or callable, default False
+            Whether to show a bar, or what to call with stage, done and total.
 
         Returns
         -------
@@ -226,7 +232,7 @@ class Encoder:
             raise TypeError(f"text must be a string, got {type(text).__name__}. Give one text.")
         return rank_pieces(self._reader, text)
 
-    def _encode(self, texts: list[str], progress: bool) -> Embeddings:
+    def _encode(self, texts: list[str], progress: bool | ProgressCallback) -> Embeddings:
         import torch
 
         with torch.inference_mode():
@@ -256,13 +262,7 @@ class Encoder:
 
 
 def _check_cache(folder: Path) -> Path:
-    """Refuse a folder for embeddings that cannot be one, before a model is read.
-
-    Raises
-    ------
-    FileExistsError
-        Naming the file.
-    """
+    """Refuse a folder for embeddings that cannot be one, before a model is read."""
     for one in (folder, *folder.parents):
         if one.exists() and not one.is_dir():
             raise FileExistsError(
@@ -282,29 +282,7 @@ def _read(path: Path, shape: tuple[int, int]) -> Embeddings | None:
 
 
 def check_texts(texts: Sequence[str], name: str = "texts", *, utf8: bool = True) -> list[str]:
-    """Return texts as a list.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        Not one string.
-    name : str, default "texts"
-        Parameter, for the message.
-    utf8 : bool, default True
-        Whether UTF-8 has to hold them, as compiled tokenizers ask.
-
-    Returns
-    -------
-    list of str
-        The same texts.
-
-    Raises
-    ------
-    TypeError
-        If it is one string, has no order, or something in it is no string.
-    ValueError
-        If a text holds half a character.
-    """
+    """Return texts as a list; compiled tokenizers ask for texts that UTF-8 can hold."""
     if isinstance(texts, str):
         raise TypeError(f"{name} must be a list of strings, got one string. Put it into a list.")
     if isinstance(texts, set | frozenset):
@@ -322,20 +300,7 @@ def check_texts(texts: Sequence[str], name: str = "texts", *, utf8: bool = True)
 
 
 def check_utf8(name: str, text: str) -> None:
-    """Refuse a text that UTF-8 cannot hold.
-
-    Parameters
-    ----------
-    name : str
-        Parameter, for the message.
-    text : str
-        Any.
-
-    Raises
-    ------
-    ValueError
-        If it holds half a character.
-    """
+    """Refuse a text that UTF-8 cannot hold."""
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -87,30 +87,13 @@ def resolve_model(model: str | PathLike[str]) -> str:
 
 
 def lasting_name(model: str | PathLike[str]) -> str:
-    """Return the name by which a model is found from any folder.
-
-    Parameters
-    ----------
-    model : str or path
-        As :func:`resolve_model` takes it.
-
-    Returns
-    -------
-    str
-        The absolute path of a folder, or the name unchanged.
-    """
+    """Return the name by which a model is found from any folder."""
     name = os.fspath(model)
     return str(Path(name).absolute()) if Path(name).is_dir() else name
 
 
 def check_installed() -> None:
-    """Raise where what trains a network is not installed, before anything is read for it.
-
-    Raises
-    ------
-    ImportError
-        With what to install.
-    """
+    """Raise where what trains a network is not installed, before anything is read for it."""
     for needed in ("torch", "transformers", "accelerate", "safetensors"):
         if find_spec(needed) is None:
             raise ImportError(
@@ -120,18 +103,7 @@ def check_installed() -> None:
 
 
 def check_device(device: str) -> None:
-    """Refuse a device that torch does not have here.
-
-    Parameters
-    ----------
-    device : str
-        Such as "cpu" or "cuda".
-
-    Raises
-    ------
-    ValueError
-        With what torch says.
-    """
+    """Refuse a device that torch does not have here."""
     import torch
 
     try:
@@ -144,39 +116,13 @@ def check_device(device: str) -> None:
 
 
 def unavailable(name: str, cause: BaseException, remedy: str = _REMEDY) -> OSError:
-    """Return the error to raise when a model could not be loaded from a hub.
-
-    Parameters
-    ----------
-    name : str
-        What was asked for.
-    cause : exception
-        What the loading library said.
-    remedy : str, optional
-        What to do; about an encoder where left out.
-
-    Returns
-    -------
-    OSError
-        With what to do in one line.
-    """
+    """Return the error to raise when a model could not be loaded from a hub."""
     return OSError(f"Model {name!r} could not be loaded ({first_line(cause)}). {remedy}")
 
 
 @contextmanager
 def loading(source: str) -> Iterator[bool]:
-    """Load a model without its library's remarks, and without waiting for a hub that is not there.
-
-    Parameters
-    ----------
-    source : str
-        A folder or hub name, as :func:`resolve_model` returns it. The library is imported already.
-
-    Yields
-    ------
-    bool
-        Whether only files that lie on this machine are to be taken.
-    """
+    """Load without remarks or a long wait for a hub; yield whether to take local files only."""
     loggers = [logging.getLogger(name) for name in _LIBRARIES]
     levels = [one.level for one in loggers]
     for one in loggers:
@@ -204,29 +150,7 @@ def _hub_answers(name: str) -> bool:
 
 @contextmanager
 def needed_by(owner: str, part: str, name: str, parameter: str) -> Iterator[None]:
-    """Say for whom a model was to be loaded, where it is not found under the name kept for it.
-
-    Parameters
-    ----------
-    owner : str
-        What needs it, as a sentence begins.
-    part : str
-        What it is there, with its article.
-    name : str
-        The name kept for it.
-    parameter : str
-        By which another place is given.
-
-    Yields
-    ------
-    None
-        While it is loaded.
-
-    Raises
-    ------
-    OSError
-        Naming all of them.
-    """
+    """Say for whom a model was to be loaded, where it is not found under the name kept for it."""
     try:
         yield
     except OSError as error:
@@ -238,20 +162,7 @@ def needed_by(owner: str, part: str, name: str, parameter: str) -> Iterator[None
 
 
 def fingerprint(weights: Iterable[tuple[str, Any]], said: Iterable[str] = ()) -> str:
-    """Return a hash of a model's weights.
-
-    Parameters
-    ----------
-    weights : iterable of (str, Tensor)
-        Each with its name, in any order. What only heads for other tasks use is left out.
-    said : iterable of str
-        What else tells models apart.
-
-    Returns
-    -------
-    str
-        Sixteen hexadecimal digits; equal weights, equal hashes, whatever file they came from.
-    """
+    """Return a hash of weights, by their names, but for a pooler, and of what else is said."""
     total = hashlib.sha256()
     for name, value in sorted(weights, key=lambda pair: pair[0]):
         if not name.startswith("pooler."):

@@ -186,13 +186,13 @@ LINES = [
 def test_inverting_recombines_where_it_is_asked_to(nano):
     targets = nano.encode(LINES)
     plain = nano.invert(targets, 6, random_state=0)
-    better = nano.invert(targets, 6, recombine=3, random_state=0)
+    better = nano.invert(targets, 6, crossover=3, random_state=0)
     assert (better.closeness >= plain.closeness - 1e-6).all()
     assert better.closeness.mean() > plain.closeness.mean()
     again = cosine(targets, nano.encode(better.sentences))
     assert better.closeness == pytest.approx(again, abs=0.01)  # bfloat16, other batches
-    with pytest.raises(ValueError, match="recombine must be"):
-        nano.invert(targets, 6, recombine=-1)
+    with pytest.raises(ValueError, match="crossover must be"):
+        nano.invert(targets, 6, crossover=-1)
 
 
 def test_likelihoods_are_those_of_what_was_written(nano):

@@ -11,13 +11,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from vicinal.text.invert import Adaptor, Inverter  # noqa: E402
+from vicinal.text.invert import Adaptor, Decoded, Inverter  # noqa: E402
 
 
 @pytest.fixture
 def saved(small, tmp_path):
     inverter = small
-    figures = {"set": "x", "closeness_4": 0.5, "closeness_4_recombined": 0.6}
+    figures = {"set": "x", "closeness_4": 0.5, "closeness_4_crossover": 0.6}
     inverter.notes = {"training": {"steps": 3}, "figures": [figures]}
     inverter.save_pretrained(tmp_path / "kept")
     return inverter, tmp_path / "kept"
@@ -51,7 +51,7 @@ def test_the_card_keeps_what_a_person_wrote(saved, bag):
     _, folder = saved
     card = (folder / "README.md").read_text("utf-8")
     assert "| x | | 4 | 0.5 | - | - | - |".replace("| |", "|  |") in card
-    assert "| x |  | 4, recombined | 0.6 | - | - | - |" in card
+    assert "| x |  | 4, crossover | 0.6 | - | - | - |" in card
     assert "`0123456789abcdef`" in card
     (folder / "README.md").write_text("# Mine\n\n" + card[card.index("<!--") :], "utf-8")
     again = Inverter.from_pretrained(folder, encoder=bag())
@@ -394,11 +394,23 @@ def test_a_prompt_that_leaves_no_room_is_refused_when_built(language_model, bag,
     Inverter.build(bag(), language_model, prompt="the {}", soft_tokens=61)
 
 
-def test_a_backend_that_is_not_there_is_named(saved, language_model, tmp_path, bag):
-    with pytest.raises(ValueError, match="backend must be one of 'torch', 'vllm', got 'vlm'"):
-        Inverter.from_pretrained(saved[1], encoder=bag(), backend="vlm")
-    with pytest.raises(ValueError, match="backend must be 'torch'"):
-        Inverter.from_pretrained(saved[1], encoder=bag(), backend="vllm")
-    Inverter.build(bag(), language_model).save_pretrained(tmp_path / "frozen")
-    with pytest.raises(ImportError, match="pip install vllm"):
-        Inverter.from_pretrained(tmp_path / "frozen", encoder=bag(), backend="vllm")
+def test_a_decoder_of_ones_own_runs_the_language_model(language_model, bag, texts):
+    inverter = Inverter.build(bag(), language_model, soft_tokens=2, hidden=4)
+    expected = inverter.generate(inverter.encode(texts))[0]
+
+    class Loud:
+        """Another engine, for which all but the writing is left to the decoder it runs."""
+
+        def __init__(self, source):
+            self.source = source
+
+        def __getattr__(self, name):
+            return getattr(self.source, name)
+
+        def decode(self, soft, *given, **settings):
+            found = self.source.decode(soft, *given, **settings)
+            return Decoded([[line.upper() for line in row] for row in found.sentences], found[1])
+
+    own = Inverter(inverter.encoder, inverter.adaptor, Loud(inverter.decoder))
+    assert own.generate(own.encode(texts))[0] == [line.upper() for line in expected]
+    assert own.log_likelihood(own.encode(texts), expected).shape == (len(texts),)

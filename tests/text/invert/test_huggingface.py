@@ -51,43 +51,42 @@ def test_the_loss_is_what_a_loop_over_prefixes_adds_up_to(decoder, tokenizer):
 def test_a_row_does_not_depend_on_its_neighbors(decoder):
     vectors, rows = soft(4), decoder.tokenize([*TEXTS, "the dog ran on the mat : a day"])
     together, _ = decoder._losses(vectors, rows)
-    lines, likely = decoder.generate(vectors, max_tokens=12)
-    beams, _ = decoder.generate(vectors, beams=3, max_tokens=12)
+    lines, likely = decoder.decode(vectors, max_tokens=12)
+    beams, _ = decoder.decode(vectors, beams=3, max_tokens=12)
     for at in range(4):
         alone, _ = decoder._losses(vectors[at : at + 1], rows[at : at + 1])
         assert torch.allclose(together[at, : len(rows[at])], alone[0], rtol=1e-4, atol=1e-5)
-        line, value = decoder.generate(vectors[at : at + 1], max_tokens=12)
+        line, value = decoder.decode(vectors[at : at + 1], max_tokens=12)
         assert line == [lines[at]]
         assert value[0] == pytest.approx(likely[at], rel=1e-3)
-        assert decoder.generate(vectors[at : at + 1], beams=3, max_tokens=12)[0] == [beams[at]]
+        assert decoder.decode(vectors[at : at + 1], beams=3, max_tokens=12)[0] == [beams[at]]
 
 
 def test_what_is_written_first_is_the_likeliest_token_after_the_prompt(decoder):
     vectors = soft(5)
     scores = decoder.model(inputs_embeds=decoder.prefix(vectors)).logits[:, -1]
     scores[:, decoder.end] = -torch.inf
-    for line, best in zip(decoder._write(vectors, 0.0, 1, 4, None), scores.argmax(-1), strict=True):
+    written = decoder._write(vectors, torch.zeros(5), 1, 4, None)
+    for line, best in zip(written, scores.argmax(-1), strict=True):
         assert line[0] == int(best)
 
 
 def test_drawing_follows_the_seed_alone(decoder):
     vectors, state = soft(3), torch.random.get_rng_state()
     one, two, other = (
-        decoder.generate(vectors, temperature=1.5, generator=np.random.default_rng(seed))[0]
+        decoder.decode(vectors, [1.5], generator=np.random.default_rng(seed))[0]
         for seed in (1, 1, 2)
     )
     assert one == two != other
     assert torch.equal(state, torch.random.get_rng_state())
-    lines, likely = decoder.candidates(
-        vectors, 3, temperature=1.5, generator=np.random.default_rng(1)
-    )
-    assert [row[0] for row in lines] == decoder.generate(vectors)[0]
+    lines, likely = decoder.decode(vectors, [0.0, 1.5, 1.5], generator=np.random.default_rng(1))
+    assert [row[:1] for row in lines] == decoder.decode(vectors)[0]
     assert likely.shape == (3, 3)
     assert all(len(row) == 3 for row in lines)
 
 
 def test_no_run_of_three_tokens_is_written_twice(decoder):
-    for row in decoder._write(soft(8), 0.0, 1, 30, None):
+    for row in decoder._write(soft(8), torch.zeros(8), 1, 30, None):
         runs = list(zip(row, row[1:], row[2:], strict=False))
         assert len(runs) == len(set(runs))
 
@@ -112,8 +111,8 @@ def test_low_rank_matrices_learn_alone(tokenizer, causal):
     assert lora.fingerprint == bare.fingerprint
     rows = bare.tokenize(TEXTS)
     assert torch.allclose(lora.loss(soft(3), rows), bare.loss(soft(3), rows), atol=1e-5)
-    before = lora.generate(soft(3))[0]
-    assert before == bare.generate(soft(3))[0]
+    before = lora.decode(soft(3))[0]
+    assert before == bare.decode(soft(3))[0]
 
 
 def test_a_model_trained_whole_learns_everywhere(tokenizer, causal):
@@ -129,7 +128,7 @@ def test_what_cannot_be_done_is_said(tokenizer, causal):
         with pytest.raises(ValueError, match=r"prompt must be a text with one '\{\}'"):
             HuggingFaceDecoder(model, tokenizer, prompt=prompt)
     with pytest.raises(ValueError, match=r"take 8 \+ 64 tokens"):
-        HuggingFaceDecoder(model, tokenizer).generate(torch.zeros(1, 64, SIZE))
+        HuggingFaceDecoder(model, tokenizer).decode(torch.zeros(1, 64, SIZE))
     other = transformers.BertModel(
         transformers.BertConfig(
             vocab_size=8,
@@ -161,13 +160,13 @@ def test_a_model_that_sees_what_comes_next_is_refused(tokenizer):
 
 def test_the_models_own_settings_of_generation_do_not_count(decoder):
     vectors = soft(4)
-    plain = decoder._write(vectors, 0.0, 1, 12, None)
+    plain = decoder._write(vectors, torch.zeros(4), 1, 12, None)
     own = transformers.GenerationConfig(
         do_sample=True, temperature=5.0, min_length=12, no_repeat_ngram_size=1,
         suppress_tokens=[row[0] for row in plain],
     )  # fmt: skip
     decoder.model.generation_config = own
-    assert decoder._write(vectors, 0.0, 1, 12, None) == plain
+    assert decoder._write(vectors, torch.zeros(4), 1, 12, None) == plain
     assert decoder.model.generation_config is own
 
 

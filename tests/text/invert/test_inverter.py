@@ -149,11 +149,13 @@ def test_nano_keeps_the_meaning(nano):
 
 
 def test_nano_is_light_enough_to_ship(nano):
-    from vicinal.text.invert.folder import nano_folder
+    from vicinal.text.invert.folder import find_folder
 
-    files = {path.name: path.stat().st_size for path in nano_folder().iterdir() if path.is_file()}
+    files = {
+        path.name: path.stat().st_size for path in find_folder("nano").iterdir() if path.is_file()
+    }
     assert set(files) >= {"README.md", "config.json", "model.safetensors", "vocab.txt"}
     assert sum(files.values()) <= 40_000_000
-    card = (nano_folder() / "README.md").read_text("utf-8")
+    card = (find_folder("nano") / "README.md").read_text("utf-8")
     assert "## Data" in card
     assert nano.encoder.fingerprint in card

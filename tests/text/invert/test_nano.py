@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from vicinal.text.invert.codec import EOS, FORMAL, INFORMAL, PAD, SPECIALS, Codec  # noqa: E402
 from vicinal.text.invert.nano import NanoDecoder  # noqa: E402
 from vicinal.text.invert.network import Memory, NanoNetwork, NanoShape  # noqa: E402
-from vicinal.text.invert.writing import Rules, beam_search, draw, repeats, write  # noqa: E402
+from vicinal.text.invert.decoding import Rules, beam_search, decode, draw, repeats  # noqa: E402
 
 PIECES = ["the", "cat", "dog", "sat", "ran", "on", "mat", "a", "fine", "day", ",", ".", "!", "?"]
 SHAPE = NanoShape(len(SPECIALS) + len(PIECES), width=24, inner=32, heads=4, layers=2, positions=16)
@@ -91,7 +91,7 @@ def greedy(network, vectors, rules):
 def test_writing_with_a_memory_equals_writing_without(network, no_repeat):
     rules = Rules(FORMAL, EOS, (PAD, FORMAL, INFORMAL), 14, no_repeat)
     vectors = soft(6)
-    ids, likely = write(network, vectors, torch.zeros(1), torch.zeros(6, 1, 14), rules)
+    ids, likely = decode(network, vectors, torch.zeros(1), torch.zeros(6, 1, 14), rules)
     for at in range(6):
         expected, value = greedy(network, vectors[at], rules)
         assert ids[at] == expected
@@ -102,10 +102,10 @@ def test_writing_with_a_memory_equals_writing_without(network, no_repeat):
 def test_a_row_depends_neither_on_its_neighbors_nor_on_its_siblings(network):
     vectors, heat = soft(5), torch.tensor([0.0, 1.0, 1.0])
     numbers = torch.rand(5, 3, 12, generator=torch.Generator().manual_seed(2))
-    together, _ = write(network, vectors, heat, numbers, RULES)
+    together, _ = decode(network, vectors, heat, numbers, RULES)
     for at in range(5):
         for which in range(3):
-            alone, _ = write(
+            alone, _ = decode(
                 network,
                 vectors[at : at + 1],
                 heat[which : which + 1],
@@ -140,7 +140,7 @@ def test_likelihoods_do_not_depend_on_how_many_are_judged_at_once(network, monke
 
 def test_a_beam_of_one_is_greedy_and_a_wide_one_finds_the_best(network):
     vectors = soft(4)
-    plain, value = write(network, vectors, torch.zeros(1), torch.zeros(4, 1, 12), RULES)
+    plain, value = decode(network, vectors, torch.zeros(1), torch.zeros(4, 1, 12), RULES)
     one, value_one = beam_search(network, vectors, 1, RULES)
     assert one == plain
     assert torch.allclose(value, value_one, atol=1e-4)
@@ -185,24 +185,25 @@ def test_tokens_that_would_repeat_a_run_are_found():
 
 def test_nothing_special_and_nothing_empty_is_written(network):
     decoder = NanoDecoder(network, Codec(PIECES))
-    lines, likely = decoder.generate(soft(20), temperature=3.0, generator=np.random.default_rng(0))
+    rows, likely = decoder.decode(soft(20), [3.0], generator=np.random.default_rng(0))
+    lines = [line for row in rows for line in row]
     assert all(line.strip() for line in lines if line)
     assert not any(special in line for line in lines for special in SPECIALS)
     assert bool((likely < 0).all())
-    ids, _ = write(network, soft(20), torch.zeros(1), torch.zeros(20, 1, 12), RULES)
+    ids, _ = decode(network, soft(20), torch.zeros(1), torch.zeros(20, 1, 12), RULES)
     assert all(len(row) > 1 and row[1] != EOS for row in ids)
-    short = decoder.generate(soft(20), max_tokens=1)[0]
-    assert all(len(line.split()) <= 1 for line in short)
+    short = decoder.decode(soft(20), max_tokens=1).sentences
+    assert all(len(line.split()) <= 1 for row in short for line in row)
 
 
 def test_a_seed_gives_the_same_candidates_and_the_first_is_greedy(network):
     decoder = NanoDecoder(network, Codec(PIECES))
     first, again, other = (
-        decoder.candidates(soft(4), 3, temperature=2.0, generator=np.random.default_rng(seed))[0]
+        decoder.decode(soft(4), [0.0, 2.0, 2.0], generator=np.random.default_rng(seed)).sentences
         for seed in (0, 0, 1)
     )
     assert first == again != other
-    assert [row[0] for row in first] == decoder.generate(soft(4))[0]
+    assert [row[:1] for row in first] == decoder.decode(soft(4)).sentences
 
 
 def test_words_without_pieces_are_left_out_and_long_lines_learned_as_far_as_they_fit(network):

@@ -2,6 +2,7 @@ from .adaptor import Adaptor as Adaptor
 from .alignment import align as align
 from .candidates import Candidates as Candidates
 from .candidates import Inversion as Inversion
+from .decoders import Decoded as Decoded
 from .decoders import Decoder as Decoder
 from .huggingface import HuggingFaceDecoder as HuggingFaceDecoder
 from .inverter import Inverter as Inverter
@@ -9,4 +10,3 @@ from .nano import NanoDecoder as NanoDecoder
 from .refinement import refine as refine
 from .task import TaskInverter as TaskInverter
 from .task import load_inverter as load_inverter
-from .vllm import VllmDecoder as VllmDecoder

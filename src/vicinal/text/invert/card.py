@@ -31,7 +31,7 @@ tags: [text-generation, text-classification, embedding-inversion, mixup]
 Turns sentence embeddings back into sentences, and tells classes apart: load it with
 `vicinal.text.TaskInverter.from_pretrained`. It was taught by its owner, who can say more about it
 here."""
-_MEASURED = re.compile(r"(closeness|below_0\.7|bleu|per_second)_(\d+)(_recombined)?")
+_MEASURED = re.compile(r"(closeness|below_0\.7|bleu|per_second)_(\d+)(_crossover)?")
 _HEADS = {
     "closeness": "closeness",
     "below_0.7": "below 0.7",
@@ -41,18 +41,7 @@ _HEADS = {
 
 
 def read_preface(path: Path) -> str:
-    """Return what a person wrote at the head of a card, or nothing.
-
-    Parameters
-    ----------
-    path : path
-        A card.
-
-    Returns
-    -------
-    str
-        Everything before what is written by itself.
-    """
+    """Return what a person wrote at the head of a card, or nothing."""
     if not path.is_file():
         return ""
     found = path.read_text("utf-8").partition(_LINE)[0].rstrip()
@@ -60,22 +49,7 @@ def read_preface(path: Path) -> str:
 
 
 def write_card(said: Mapping[str, Any], preface: str = "", classes: Sequence[Any] = ()) -> str:
-    """Return a card in Markdown.
-
-    Parameters
-    ----------
-    said : mapping
-        What the JSON file of a saved inverter says.
-    preface : str
-        What comes first, as a person wrote it.
-    classes : sequence, optional
-        What it tells apart, where it knows a task.
-
-    Returns
-    -------
-    str
-        The card.
-    """
+    """Return a card in Markdown, after what a person wrote; with classes, that of a task."""
     own = _TASK_PREFACE if len(classes) else _PREFACE
     parts = [preface or own, _LINE, _identity(said, classes)]
     notes = said.get("notes") or {}
@@ -120,15 +94,15 @@ def _figures(figures: Sequence[Mapping[str, Any]]) -> str:
         ways = {(int(m[2]), m[3] or "") for m in map(_MEASURED.fullmatch, one) if m}
         for count, way in sorted(ways):
             shown = [_number(one.get(f"{name}_{count}{way}")) for name in _HEADS]
-            said = f"{count}, recombined" if way else str(count)
+            said = f"{count}, crossover" if way else str(count)
             rows.append([str(one.get("set", "")), str(one.get("lines", "")), said, *shown])
     heads = ("held-out lines", "lines", "candidates", *_HEADS.values())
     return (
         "## Measured\n\n"
         "Closeness is the cosine between a sentence's embedding and that of what was written, on "
         "average; below 0.7 is the share of sentences that went astray. Of several candidates the "
-        "nearest counts; recombined, it then takes over words from the others. The pace is that of "
-        "the machine that measured.\n\n"
+        "nearest counts; with crossover it then takes over words from the others. The pace is that "
+        "of the machine that measured.\n\n"
     ) + _table(heads, rows)
 
 

@@ -29,27 +29,7 @@ _REMEDY = "Choose a causal language model, such as one of the Llama, Qwen or GPT
 
 
 def open_model(llm: Any) -> tuple[Any, Any, str | None]:
-    """Return model and tokenizer of what stands for them, and its name where it is one.
-
-    Parameters
-    ----------
-    llm : str, path, model, or (model, tokenizer)
-        The language model.
-
-    Returns
-    -------
-    tuple
-        Model, tokenizer, name.
-
-    Raises
-    ------
-    TypeError
-        If it is something else.
-    ValueError
-        If it is a model that writes no texts, or reads them with an encoder of its own.
-    OSError
-        If it is neither on this machine nor to be fetched.
-    """
+    """Return model and tokenizer of what stands for them, and its name where it is one."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     if isinstance(llm, tuple) and len(llm) == 2:
@@ -81,13 +61,7 @@ def open_model(llm: Any) -> tuple[Any, Any, str | None]:
 
 
 def check_model(model: Any, name: str) -> None:
-    """Refuse a model that cannot read soft tokens, or that reads what it has yet to write.
-
-    Raises
-    ------
-    ValueError
-        Naming the model.
-    """
+    """Refuse a model that cannot read soft tokens, or that reads what it has yet to write."""
     prepare = getattr(model, "prepare_inputs_for_generation", None)
     forward = inspect.signature(getattr(model, "forward", object)).parameters
     able = prepare is not None and "inputs_embeds" in inspect.signature(prepare).parameters

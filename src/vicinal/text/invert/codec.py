@@ -213,21 +213,8 @@ def choose_vocabulary(
 ) -> list[str]:
     """Choose the `size` commonest pieces, and every character seen at least `rare` times.
 
-    Parameters
-    ----------
-    counts : Counter
-        Lower-cased units of the training lines and how often they occur.
-    vocabulary : sequence of str
-        The encoder's whole WordPiece vocabulary.
-    size : int
-        How many pieces to keep, special tokens included.
-    rare : int
-        Characters seen less often are left out (a line that holds one is not trained on).
-
-    Returns
-    -------
-    list of str
-        Pieces, the commonest first, without special tokens.
+    Pieces of the encoder's whole vocabulary come back without special tokens, the commonest first;
+    a line that holds a rarer character is not trained on.
     """
     known = set(vocabulary)
     pieces: Counter[str] = Counter()
@@ -249,13 +236,7 @@ def choose_vocabulary(
 
 
 class Codec:
-    """Turns lines into ids and back, with a fixed vocabulary.
-
-    Parameters
-    ----------
-    pieces : sequence of str
-        WordPieces in id order, without the special tokens, which take the first ids.
-    """
+    """Turns lines into ids and back; special tokens take the first ids, pieces the next."""
 
     def __init__(self, pieces: Sequence[str]) -> None:
         self.tokens: list[str] = [*SPECIALS, *pieces]

@@ -57,30 +57,8 @@ def recombine(
 ) -> tuple[list[str], Floats, Floats]:
     """Climb from one candidate of each row, exchanging spans of words with the others.
 
-    Parameters
-    ----------
-    judge : Inverter
-        What embeds sentences and says how likely they are.
-    found : Candidates
-        Of n rows.
-    targets : ndarray of shape (n, dim)
-        What they were written for.
-    start : ndarray of shape (n,)
-        The candidate of each row to start from.
-    score : callable
-        Scores of sentences by their embeddings, and the rows that they are for.
-    likely : float
-        What is added to a score for each unit of the mean log-probability a token.
-    steps : int
-        Exchanges at most.
-    judged : bool, default True
-        Whether to ask for the likelihood of new sentences at the end where ``likely`` is 0; it is
-        NaN otherwise.
-
-    Returns
-    -------
-    tuple of list of str, ndarray of shape (n, dim) and ndarray of shape (n,)
-        Sentences, their embeddings, and their mean log-probabilities a token.
+    Returns sentences, embeddings (n, dim) and mean log-probabilities a token (n,): NaN where
+    neither ``likely``, the weight of the likelihood in a score, nor ``judged`` asks for them.
     """
     parts = []
     for at in range(0, max(1, len(targets)), ROWS):
@@ -146,28 +124,11 @@ def _climb(
 
 
 def edits(base: str, others: Sequence[str], most: int = MOST) -> dict[str, int]:
-    """Return what becomes of a sentence when one span of it is exchanged.
+    """Return what becomes of a sentence when it takes over one span, and whose: the other's place.
 
-    Wherever another sentence says something else between words that both have, the one becomes
-    the other there: words are replaced, left out or put in.
+    Where another sentence says something else between words that both have, the one becomes the
+    other there. None says more words twice than the sentence does.
 
-    Parameters
-    ----------
-    base : str
-        The sentence.
-    others : sequence of str
-        Where spans come from; the first ones first.
-    most : int, default 24
-        Sentences returned at most.
-
-    Returns
-    -------
-    dict of str to int
-        New sentences, and the place of the other that each has its span from; none says more words
-        twice than the sentence does.
-
-    Examples
-    --------
     >>> list(edits("A dog sat there.", ["The dog slept there, too."]))
     ['The dog sat there.', 'A dog slept there.', 'A dog sat there, too.']
     """

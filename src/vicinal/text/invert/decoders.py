@@ -4,26 +4,83 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
-__all__ = ["Decoder", "Written", "WrittenSeveral"]
+__all__ = ["Decoded", "Decoder", "pad_rows"]
 
-#: Sentences, and the mean log-probability a token of each.
-Written = tuple[list[str], npt.NDArray[np.float32]]
-#: The same for several sentences a row.
-WrittenSeveral = tuple[list[list[str]], npt.NDArray[np.float32]]
+Floats = npt.NDArray[np.float32]
+
+
+class Decoded(NamedTuple):
+    """Sentences that a language model wrote, and how likely it held each.
+
+    Parameters
+    ----------
+    sentences : list of list of str
+        A row for each embedding.
+    log_likelihood : ndarray of shape (n_embeddings, n_sentences)
+        Mean log-probability a token.
+    """
+
+    sentences: list[list[str]]
+    log_likelihood: Floats
 
 
 class Decoder(Protocol):
-    """A causal language model that reads soft tokens and writes sentences."""
+    """A causal language model that reads soft tokens and writes sentences.
+
+    ``Inverter(encoder, adaptor, decoder)`` takes anything that has these methods, so that a model
+    can be run by another engine. One that only writes has nothing ``trainable``, and need not give
+    a ``loss``; one without ``log_likelihood`` cannot be used with ``crossover``.
+
+    Attributes
+    ----------
+    kind : str
+        Which class of decoder it is, in a saved folder.
+    width : int
+        Length of a soft token.
+    batch : int
+        Sentences that are best written at once.
+
+    Examples
+    --------
+    A frozen language model, written with by vLLM (its ``enable_prompt_embeds``), where everything
+    but writing is left to the decoder that it was loaded with:
+
+    >>> class VllmDecoder:
+    ...     batch = 1024
+    ...
+    ...     def __init__(self, source, **settings):
+    ...         import vllm
+    ...
+    ...         self.source, self.vllm = source, vllm
+    ...         self.llm = vllm.LLM(source.name, enable_prompt_embeds=True, **settings)
+    ...
+    ...     def __getattr__(self, name):
+    ...         return getattr(self.source, name)
+    ...
+    ...     def decode(self, soft, temperatures=(0.0,), *, max_tokens=None, **others):
+    ...         prompts = [{"prompt_embeds": row.cpu()} for row in self.source.prefix(soft)]
+    ...         columns, likely = [], []
+    ...         for temperature in temperatures:
+    ...             how = self.vllm.SamplingParams(
+    ...                 temperature=temperature, max_tokens=max_tokens or 64, logprobs=0
+    ...             )
+    ...             found = [one.outputs[0] for one in self.llm.generate(prompts, how)]
+    ...             columns.append([one.text for one in found])
+    ...             likely.append([one.cumulative_logprob / len(one.token_ids) for one in found])
+    ...         return Decoded([list(row) for row in zip(*columns)], np.array(likely).T)
+    >>> inverter = Inverter.from_pretrained("mine")  # doctest: +SKIP
+    >>> inverter.decoder = VllmDecoder(inverter.decoder)  # doctest: +SKIP
+    """
 
     kind: str
     width: int
-    #: Sentences that are best written at once.
     batch: int
 
     @property
@@ -31,15 +88,28 @@ class Decoder(Protocol):
         """What learns; nothing where it is frozen."""
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each sentence, with its end token."""
+        """Return the ids of each sentence, which is not cut, with its end token."""
 
     def room(self, soft_tokens: int) -> int:
         """Return how many tokens a sentence may have beside so many soft tokens."""
 
     def loss(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Return the mean negative log-likelihood of the sentences' tokens, given soft tokens."""
+        """Return the mean negative log-likelihood of the sentences' tokens.
 
-    def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        Parameters
+        ----------
+        soft : Tensor of shape (B, S, C)
+            Soft tokens; gradients reach them also through a frozen model.
+        rows : sequence of sequence of int
+            Ids of B sentences; what lies beyond :meth:`room` is left out.
+
+        Returns
+        -------
+        Tensor
+            One number; what stands before the sentences, and padding, do not count.
+        """
+
+    def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> Floats:
         """Return the mean log-probability a token of given sentences.
 
         Parameters
@@ -55,23 +125,23 @@ class Decoder(Protocol):
             At temperature 1, the end included.
         """
 
-    def generate(
+    def decode(
         self,
         soft: Tensor,
+        temperatures: Sequence[float] = (0.0,),
         *,
-        temperature: float = 0.0,
         beams: int = 1,
         max_tokens: int | None = None,
         generator: np.random.Generator | None = None,
-    ) -> Written:
-        """Write one sentence for each row of soft tokens.
+    ) -> Decoded:
+        """Write sentences for each row of soft tokens, one at each temperature.
 
         Parameters
         ----------
         soft : Tensor of shape (B, S, C)
-            Soft tokens.
-        temperature : float, default 0.0
-            0 takes the likeliest token each time.
+            Soft tokens, read once for all sentences of a row where that is possible.
+        temperatures : sequence of float, default (0.0,)
+            0 takes the likeliest token each time; above, tokens are drawn.
         beams : int, default 1
             Sentences followed at once; with more than one, nothing is drawn.
         max_tokens : int, optional
@@ -81,45 +151,15 @@ class Decoder(Protocol):
 
         Returns
         -------
-        tuple of list of str and ndarray of shape (B,)
-            Sentences, and the mean log-probability a token of each.
-        """
-
-    def candidates(
-        self,
-        soft: Tensor,
-        n: int,
-        *,
-        temperature: float,
-        max_tokens: int | None = None,
-        generator: np.random.Generator,
-    ) -> WrittenSeveral:
-        """Write the likeliest sentence and n - 1 drawn ones for each row of soft tokens.
-
-        Parameters
-        ----------
-        soft : Tensor of shape (B, S, C)
-            Soft tokens, read once for all sentences of a row where that is possible.
-        n : int
-            Sentences a row.
-        temperature : float
-            Of the drawn ones.
-        max_tokens : int, optional
-            Longest sentence, markers included.
-        generator : numpy.random.Generator
-            What draws are made with.
-
-        Returns
-        -------
-        tuple of list of list of str and ndarray of shape (B, n)
-            Sentences, and the mean log-probability a token of each.
+        Decoded
+            B rows, with a sentence for each temperature.
         """
 
     def to(self, device: str) -> Any:
         """Move to a device."""
 
     def train(self, mode: bool = True) -> Any:
-        """Switch dropout on, or off."""
+        """Switch dropout on where the model learns, or off."""
 
     def describe(self) -> dict[str, Any]:
         """Return what a saved inverter has to say about it, as JSON."""
@@ -129,3 +169,15 @@ class Decoder(Protocol):
 
     def weights(self) -> Mapping[str, Tensor]:
         """Return the tensors to be kept beside the adaptor's."""
+
+
+def pad_rows(
+    rows: Sequence[Sequence[int]], room: int, pad: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return ids (B, T) of sentences, cut to the room there is, and their lengths (B,)."""
+    rows = [row[:room] for row in rows]
+    lengths = torch.tensor([len(row) for row in rows])
+    ids = torch.full((len(rows), int(lengths.max())), pad)
+    for at, row in enumerate(rows):
+        ids[at, : len(row)] = torch.tensor(row)
+    return ids.to(device), lengths.to(device)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CARD",
     "FORMAT",
+    "PACKAGED",
     "README",
     "TASK",
     "check_fit",
@@ -33,7 +34,8 @@ __all__ = [
     "save",
 ]
 
-#: Where the inverter that comes with the package lies.
+#: Inverters that are distributions of their own, and the package that each lies in.
+PACKAGED = {"nano": "vicinal_nano"}
 CARD = "config.json"
 #: The file by which an inverter with a task is known.
 TASK = "task.json"
@@ -112,7 +114,6 @@ def load(
     folder: Path,
     encoder: Encoder | str | PathLike[str] | None,
     llm: Any,
-    backend: str,
     device: str | None = None,
 ) -> tuple[Encoder, Adaptor, Decoder, dict[str, Any], str]:
     """Return encoder, adaptor, decoder, notes and the card's opening of a saved inverter."""
@@ -136,7 +137,7 @@ def load(
             hidden=shape["hidden"],
         )
         adaptor.load_state_dict(_part(weights, "adaptor."))
-        decoder = _decoder(folder, said["decoder"], _part(weights, "decoder."), llm, backend)
+        decoder = _decoder(folder, said["decoder"], _part(weights, "decoder."), llm)
     except (KeyError, TypeError, RuntimeError) as error:
         raise ValueError(
             f"{CARD} and {_WEIGHTS} in {str(folder)!r} do not fit together ({first_line(error)}). "
@@ -146,13 +147,7 @@ def load(
 
 
 def check_fit(said: Mapping[str, Any], encoder: Encoder, folder: Path) -> None:
-    """Refuse an encoder that an inverter was not made for.
-
-    Raises
-    ------
-    ValueError
-        Naming both.
-    """
+    """Refuse an encoder that an inverter was not made for."""
     there = (encoder.fingerprint, encoder.normalize)
     if there != (said["fingerprint"], said["normalize"]):
         raise ValueError(
@@ -163,31 +158,22 @@ def check_fit(said: Mapping[str, Any], encoder: Encoder, folder: Path) -> None:
         )
 
 
-def nano_folder() -> Path:
-    """Return the folder of nano's weights, which are a distribution of their own."""
-    found = find_spec("vicinal_nano")
+def _packaged_folder(name: str) -> Path:
+    found = find_spec(PACKAGED[name])
     if found is None or not found.submodule_search_locations:
         raise ImportError(
-            "nano, the small English inverter, is not installed. Install it with: "
-            "pip install 'vicinal[offline]' (in a checkout: pip install ./packages/nano)."
+            f"{name}, an English inverter of vicinal's, is not installed. Install it with: "
+            f"pip install 'vicinal[offline]' (in a checkout: pip install ./packages/{name})."
         )
     return Path(found.submodule_search_locations[0])
 
 
 def find_folder(source: str | PathLike[str]) -> Path:
-    """Return the folder of a source: "nano", a folder, or a hub name.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it looks like a folder and is none.
-    OSError
-        If the hub cannot be asked, or does not know it.
-    """
+    """Return the folder of a source: the name of a packaged inverter, a folder, or a hub name."""
     from vicinal.text.models import resolve_model
 
-    if source == "nano":
-        return nano_folder()
+    if source in PACKAGED:
+        return _packaged_folder(str(source))
     found = resolve_model(source)
     if Path(found).is_dir():
         return Path(found)
@@ -223,11 +209,9 @@ def _encoder(
 
 
 def _decoder(
-    folder: Path, said: Mapping[str, Any], weights: Mapping[str, Tensor], llm: Any, backend: str
+    folder: Path, said: Mapping[str, Any], weights: Mapping[str, Tensor], llm: Any
 ) -> Decoder:
     if said["kind"] == "nano":
-        if backend != "torch":
-            raise ValueError(f"backend must be 'torch' for {str(folder)!r}, got {backend!r}.")
         if llm is not None:
             raise ValueError(
                 f"llm goes with an inverter of another language model, {str(folder)!r} has its "
@@ -236,10 +220,6 @@ def _decoder(
         from vicinal.text.invert.nano import NanoDecoder
 
         return NanoDecoder.load(folder, said, weights)
-    if backend == "vllm":
-        from vicinal.text.invert.vllm import VllmDecoder
-
-        return VllmDecoder.load(folder, said, llm)
     from vicinal.text.invert.huggingface import HuggingFaceDecoder
 
     return HuggingFaceDecoder.load(folder, said, llm)

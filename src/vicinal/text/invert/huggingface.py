@@ -23,8 +23,8 @@ from vicinal.text.invert.causal import (
     opening,
     with_lora,
 )
-from vicinal.text.invert.decoders import Written, WrittenSeveral
-from vicinal.text.invert.writing import draw, repeats
+from vicinal.text.invert.decoders import Decoded, pad_rows
+from vicinal.text.invert.decoding import draw, repeats
 from vicinal.text.models import fingerprint, lasting_name, needed_by
 
 __all__ = ["PROMPT", "HuggingFaceDecoder"]
@@ -119,6 +119,15 @@ class HuggingFaceDecoder:
         -------
         HuggingFaceDecoder
             Ready to write.
+
+        Raises
+        ------
+        TypeError
+            If it is something else.
+        ValueError
+            If it is a model that writes no texts, or reads them with an encoder of its own.
+        OSError
+            If it is neither on this machine nor to be fetched.
         """
         model, tokenizer, name = open_model(llm)
         return cls(model, tokenizer, **{"name": name, **settings})
@@ -163,18 +172,7 @@ class HuggingFaceDecoder:
         return self
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each sentence, with its end token.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            Sentences, which are not cut.
-
-        Returns
-        -------
-        list of list of int
-            Rows of different lengths.
-        """
+        """Return the ids of each sentence, which is not cut, with its end token."""
         return [[*self._plain_ids(text), self.end] for text in texts]
 
     def room(self, soft_tokens: int) -> int:
@@ -182,13 +180,7 @@ class HuggingFaceDecoder:
         return self._limit() - len(self._before) - len(self._after) - soft_tokens
 
     def check_room(self, soft_tokens: int) -> None:
-        """Refuse so many soft tokens where no sentence has room beside them and the prompt.
-
-        Raises
-        ------
-        ValueError
-            With the prompt, its tokens and the model's positions.
-        """
+        """Refuse so many soft tokens where no sentence has room beside them and the prompt."""
         if self.room(soft_tokens) >= 2:  # a token and the end
             return
         tokens = len(self._before) + len(self._after)
@@ -199,31 +191,14 @@ class HuggingFaceDecoder:
         )
 
     def loss(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Return the mean negative log-likelihood of the sentences' tokens.
-
-        Parameters
-        ----------
-        soft : Tensor of shape (B, S, C)
-            Soft tokens; gradients reach them also through a frozen model.
-        rows : sequence of sequence of int
-            Ids of B sentences; what lies beyond :meth:`room` is left out.
-
-        Returns
-        -------
-        Tensor
-            One number; prompt, soft tokens and padding do not count.
-        """
+        """Return the mean negative log-likelihood of the sentences' tokens."""
         losses, real = self._losses(soft, rows)
         return losses.sum() / real.sum()
 
     def _losses(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Return the loss of each token (B, T), 0 at padding, and a mask of real tokens."""
         prefix = self.prefix(soft)
-        rows = [row[: self.room(soft.shape[1])] for row in rows]
-        lengths = torch.tensor([len(row) for row in rows], device=soft.device)
-        ids = torch.full((len(rows), int(lengths.max())), self.pad, device=soft.device)
-        for at, row in enumerate(rows):
-            ids[at, : len(row)] = torch.tensor(row, device=soft.device)
+        ids, lengths = pad_rows(rows, self.room(soft.shape[1]), self.pad, soft.device)
         real = torch.arange(ids.shape[1], device=soft.device) < lengths[:, None]  # (B, T)
         words = self.model.get_input_embeddings()(ids).to(prefix.dtype)
         mask = torch.cat((real.new_ones(prefix.shape[:2]), real), 1).long()
@@ -238,7 +213,7 @@ class HuggingFaceDecoder:
         return losses.view_as(ids) * real, real
 
     def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return the mean log-probability a token of sentences; see :class:`Decoder`."""
+        """Return the mean log-probability a token of given sentences."""
         return self._likely(soft, self.tokenize(texts))
 
     def _likely(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
@@ -247,63 +222,54 @@ class HuggingFaceDecoder:
         likely: npt.NDArray[np.float32] = -(losses.sum(1) / real.sum(1)).cpu().numpy()
         return likely.astype(np.float32)
 
-    def generate(
+    def decode(
         self,
         soft: Tensor,
+        temperatures: Sequence[float] = (0.0,),
         *,
-        temperature: float = 0.0,
         beams: int = 1,
         max_tokens: int | None = None,
         generator: np.random.Generator | None = None,
-    ) -> Written:
-        """Write one sentence for each row of soft tokens; see :class:`Decoder`."""
-        ids = self._write(soft, temperature, beams, max_tokens, generator)
-        return [self._text(row) for row in ids], self._likely(soft, ids)
-
-    def candidates(
-        self,
-        soft: Tensor,
-        n: int,
-        *,
-        temperature: float,
-        max_tokens: int | None = None,
-        generator: np.random.Generator,
-    ) -> WrittenSeveral:
-        """Write several sentences for each row of soft tokens; see :class:`Decoder`."""
-        first, likely = self.generate(soft, max_tokens=max_tokens)
-        rows, each = [[line] for line in first], likely[:, None]
-        if n > 1:
-            drawn, others = self.generate(
-                soft.repeat_interleave(n - 1, 0),
-                temperature=temperature,
-                max_tokens=max_tokens,
-                generator=generator,
-            )
-            for at, row in enumerate(rows):
-                row.extend(drawn[at * (n - 1) : (at + 1) * (n - 1)])
-            each = np.concatenate((each, others.reshape(-1, n - 1)), 1)
-        return rows, each
+    ) -> Decoded:
+        """Write sentences for each row of soft tokens, one at each temperature."""
+        heat = torch.tensor([check_number("temperature", one, low=0) for one in temperatures])
+        n, each = len(soft), len(heat)
+        found = Decoded([[""] * each for _ in range(n)], np.empty((n, each), np.float32))
+        for drawn in (False, True):
+            columns = ((heat > 0) == drawn).nonzero()[:, 0].tolist()
+            if columns:
+                many = soft.repeat_interleave(len(columns), 0)
+                ids = self._write(many, heat[columns].repeat(n), beams, max_tokens, generator)
+                likely = self._likely(many, ids).reshape(n, -1)
+                for place, column in enumerate(columns):
+                    found.log_likelihood[:, column] = likely[:, place]
+                    for row, written in zip(
+                        found.sentences, ids[place :: len(columns)], strict=True
+                    ):
+                        row[column] = self._text(written)
+        return found
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def _write(
         self,
         soft: Tensor,
-        temperature: float,
+        heat: Tensor,
         beams: int,
         max_tokens: int | None,
         generator: np.random.Generator | None,
     ) -> list[list[int]]:
+        """Write ids for each row of soft tokens (B, S, C), at the temperature of the row (B,)."""
         from transformers import GenerationConfig, LogitsProcessorList
 
         prefix = self.prefix(soft)
         longest = self.max_tokens if max_tokens is None else check_count("max_tokens", max_tokens)
         longest = min(longest, self.room(soft.shape[1]))
         uniforms = None
-        if check_number("temperature", temperature, low=0) > 0:
+        if bool((heat > 0).any()):
             rng = np.random.default_rng() if generator is None else generator
             drawn = rng.random((soft.shape[0], longest), np.float32)
             uniforms = torch.from_numpy(drawn).to(soft.device)
-        rules = _Rules(self.end, self.no_repeat, temperature, uniforms)
+        rules = _Rules(self.end, self.no_repeat, heat.to(soft.device), uniforms)
         settings = GenerationConfig(
             do_sample=False,
             num_beams=beams,
@@ -373,28 +339,7 @@ class HuggingFaceDecoder:
 
     @classmethod
     def load(cls, folder: Path, said: Mapping[str, Any], llm: Any = None) -> HuggingFaceDecoder:
-        """Return the decoder that was saved.
-
-        Parameters
-        ----------
-        folder : path
-            Where :meth:`save` wrote.
-        said : mapping
-            What :meth:`describe` said.
-        llm : str, path, model, or (model, tokenizer), optional
-            The language model, where it does not lie where it lay; none where it was trained
-            whole.
-
-        Returns
-        -------
-        HuggingFaceDecoder
-            Ready to write.
-
-        Raises
-        ------
-        ValueError
-            If the language model is another one.
-        """
+        """Return the decoder that was saved; ``llm`` where the model does not lie where it lay."""
         settings = {name: said[name] for name in ("prompt", "no_repeat", "max_tokens")}
         if said["tuning"] == "whole":
             if llm is not None:
@@ -427,11 +372,9 @@ class HuggingFaceDecoder:
 class _Rules:
     """What may be written, and what is drawn, for transformers' generation."""
 
-    def __init__(
-        self, end: int, no_repeat: int, temperature: float, uniforms: Tensor | None
-    ) -> None:
+    def __init__(self, end: int, no_repeat: int, heat: Tensor, uniforms: Tensor | None) -> None:
         self.end, self.no_repeat = end, no_repeat
-        self.temperature, self.uniforms = temperature, uniforms
+        self.heat, self.uniforms = heat, uniforms
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         scores = scores.float().clone()
@@ -443,7 +386,6 @@ class _Rules:
             scores[rows, tokens] = -torch.inf
         if self.uniforms is None:
             return scores
-        heat = scores.new_full((len(scores),), self.temperature)
-        chosen = draw(scores, heat, self.uniforms[:, length])
+        chosen = draw(scores, self.heat, self.uniforms[:, length])
         scores.fill_(-torch.inf)
         return scores.scatter(1, chosen[:, None], 0.0)

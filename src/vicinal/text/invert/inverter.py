@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
-from vicinal._checks import check_choice, check_count
+from vicinal._checks import check_count, check_number
 from vicinal._random import RandomState, Seeds, WriteKey
-from vicinal.text.encoder import Encoder
+from vicinal.text.encoder import Encoder, check_texts
 from vicinal.text.invert.adaptor import Adaptor
-from vicinal.text.invert.writer import Writer
+from vicinal.text.invert.candidates import Candidates, Inversion, cosine
+from vicinal.text.invert.crossover import recombine
+from vicinal.text.invert.decoders import Decoded, Decoder
 from vicinal.text.models import check_device
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Inverter"]
 
+Floats = npt.NDArray[np.float32]
 
-class Inverter(Writer):
+
+class Inverter:
     """Turns sentence embeddings back into sentences.
 
     An adaptor makes a few soft tokens of an embedding; a causal language model reads them, inside a
@@ -52,11 +62,271 @@ class Inverter(Writer):
     Inversion(sentences=['The battery died.'], closeness=array([1.], dtype=float32))
     """
 
+    #: Tokens of all candidates of a round but the first are drawn at this temperature.
+    TEMPERATURE = 0.6
+    #: How far a round aims past the target, as a share of what the nearest sentence missed it by.
+    STEP = 0.25
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        adaptor: Adaptor,
+        decoder: Decoder,
+        *,
+        notes: dict[str, Any] | None = None,
+    ) -> None:
+        if encoder.dim != adaptor.embedding:
+            raise ValueError(
+                f"adaptor must read embeddings of length {encoder.dim}, as the encoder "
+                f"{encoder.name!r} makes them, got {adaptor.embedding}."
+            )
+        if decoder.width != adaptor.width:
+            raise ValueError(
+                f"adaptor must make soft tokens of length {decoder.width}, as the language model "
+                f"reads them, got {adaptor.width}."
+            )
+        self.encoder, self.adaptor, self.decoder = encoder, adaptor.eval(), decoder
+        self.notes: dict[str, Any] = dict(notes or {})
+        self.preface = ""
+
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(encoder={self.encoder.name!r}, decoder={self.decoder.kind!r}, "
             f"soft_tokens={self.adaptor.soft_tokens})"
         )
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Return the embeddings of texts.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Any number.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_texts, dim)
+            As the encoder makes them.
+        """
+        return self.encoder.encode(texts)
+
+    def generate(
+        self,
+        embeddings: npt.ArrayLike,
+        *,
+        temperature: float = 0.0,
+        beams: int = 1,
+        max_tokens: int | None = None,
+        random_state: RandomState = None,
+    ) -> tuple[list[str], Floats]:
+        """Write one sentence for each embedding.
+
+        Parameters
+        ----------
+        embeddings : array of shape (n_embeddings, dim)
+            As :meth:`encode` makes them, or mixtures of such.
+        temperature : float, default 0.0
+            0 takes the likeliest token each time; above, tokens are drawn.
+        beams : int, default 1
+            Sentences followed at once. Only at temperature 0.
+        max_tokens : int, optional
+            Longest sentence, in tokens of the language model.
+        random_state : int, Generator or None
+            Seed of what is drawn.
+
+        Returns
+        -------
+        tuple of list of str and ndarray of shape (n_embeddings,)
+            Sentences, and the mean log-probability a token of each.
+
+        Raises
+        ------
+        ValueError
+            If embeddings have another shape, or hold what is not finite.
+        """
+        rows = self._check(embeddings)
+        check_number("temperature", temperature, low=0)
+        check_count("beams", beams)
+        if beams > 1 and temperature > 0:
+            raise ValueError(
+                f"beams must be 1 where tokens are drawn (temperature={temperature:g}), got "
+                f"{beams}. Set temperature=0."
+            )
+        rng = Seeds(random_state).generator(WriteKey.TOKENS)
+        lines, likely = self._decode(rows, [temperature], beams, max_tokens, rng)
+        return [row[0] for row in lines], likely[:, 0]
+
+    def candidates(
+        self,
+        embeddings: npt.ArrayLike,
+        n: int = 4,
+        *,
+        rounds: int = 2,
+        max_tokens: int | None = None,
+        random_state: RandomState = None,
+    ) -> Candidates:
+        """Write several sentences for each embedding, and encode them again.
+
+        Parameters
+        ----------
+        embeddings : array of shape (n_embeddings, dim)
+            As :meth:`encode` makes them, or mixtures of such.
+        n : int, default 4
+            Sentences for each.
+        rounds : int, default 2
+            They are written in so many rounds of about equal size, each the likeliest sentence and
+            drawn ones. The first is written for the embedding; the next for one that lies past it,
+            on the side away from the nearest sentence so far. In one round they come a little
+            quicker, and less near.
+        max_tokens : int, optional
+            Longest sentence, in tokens of the language model.
+        random_state : int, Generator or None
+            Seed of what is drawn.
+
+        Returns
+        -------
+        Candidates
+            Sentences, their embeddings and likelihoods, round by round.
+
+        Raises
+        ------
+        ValueError
+            If embeddings have another shape, or hold what is not finite.
+        """
+        rows, n = self._check(embeddings), check_count("n", n)
+        parts = np.array_split(np.arange(n), min(check_count("rounds", rounds), n))
+        rng = Seeds(random_state).generator(WriteKey.TOKENS)
+        lines: list[list[str]] = [[] for _ in rows]
+        likely = np.empty((len(rows), n), np.float32)
+        there = np.empty((len(rows), n, self.encoder.dim), np.float32)
+        aims = rows
+        for part in parts:
+            temperatures = [0.0] + [self.TEMPERATURE] * (len(part) - 1)
+            written, likely[:, part] = self._decode(aims, temperatures, 1, max_tokens, rng)
+            for line, more in zip(lines, written, strict=True):
+                line.extend(more)
+            embedded = self.encode([line for row in written for line in row])
+            there[:, part] = embedded.reshape(len(rows), len(part), self.encoder.dim)
+            so_far = there[:, : part[-1] + 1]
+            best = cosine(so_far, rows[:, None]).argmax(1)
+            nearest = np.take_along_axis(so_far, best[:, None, None], 1)[:, 0]
+            aims = rows + self.STEP * (rows - nearest)
+        return Candidates(lines, there, likely)
+
+    def log_likelihood(self, embeddings: npt.ArrayLike, texts: Sequence[str]) -> Floats:
+        """Return how likely it is that the language model writes a sentence for an embedding.
+
+        Parameters
+        ----------
+        embeddings : array of shape (n_embeddings, dim)
+            As :meth:`encode` makes them, or mixtures of such.
+        texts : sequence of str
+            One for each.
+
+        Returns
+        -------
+        ndarray of shape (n_embeddings,)
+            Mean log-probabilities a token.
+
+        Raises
+        ------
+        ValueError
+            If embeddings have another shape, or hold what is not finite; if there are more or
+            fewer texts.
+        TypeError
+            If texts are not a list of strings.
+        """
+        rows, texts = self._check(embeddings), check_texts(texts)
+        if len(texts) != len(rows):
+            raise ValueError(
+                f"texts must be one for each embedding, got {len(texts)} for {len(rows)}."
+            )
+        likely = np.empty(len(rows), np.float32)
+        order = np.argsort([-len(text) for text in texts], kind="stable")  # less to pad
+        for at in range(0, len(rows), self.decoder.batch):
+            some = order[at : at + self.decoder.batch]
+            said = [texts[place] for place in some]
+            likely[some] = self.decoder.log_likelihood(self._soft(rows[some]), said)
+        return likely
+
+    def _decode(
+        self,
+        rows: Floats,
+        temperatures: list[float],
+        beams: int,
+        max_tokens: int | None,
+        rng: np.random.Generator,
+    ) -> Decoded:
+        """Return a sentence at each temperature for each embedding."""
+        found = Decoded([], np.empty((len(rows), len(temperatures)), np.float32))
+        size = max(1, self.decoder.batch // max(beams, len(temperatures)))
+        for at in range(0, len(rows), size):
+            span = slice(at, at + size)
+            lines, found.log_likelihood[span] = self.decoder.decode(
+                self._soft(rows[span]),
+                temperatures,
+                beams=beams,
+                max_tokens=max_tokens,
+                generator=rng,
+            )
+            found.sentences.extend(lines)
+        return found
+
+    def invert(
+        self,
+        embeddings: npt.ArrayLike,
+        candidates: int = 1,
+        *,
+        rounds: int = 2,
+        crossover: int = 0,
+        random_state: RandomState = None,
+    ) -> Inversion:
+        """Write the sentence that comes nearest to each embedding.
+
+        Parameters
+        ----------
+        embeddings : array of shape (n_embeddings, dim)
+            As :meth:`encode` makes them, or mixtures of such.
+        candidates : int, default 1
+            Sentences written for each, of which the one nearest to the embedding stays.
+        rounds : int, default 2
+            Rounds in which they are written; see :meth:`candidates`.
+        crossover : int, default 0
+            How often the nearest of them then takes over a span of words from another, as long as
+            that brings it nearer. Three times bring most of the gain, and take as long as writing.
+        random_state : int, Generator or None
+            Seed of what is drawn.
+
+        Returns
+        -------
+        Inversion
+            Sentences, and how near they come (cosine).
+
+        Raises
+        ------
+        ValueError
+            If embeddings have another shape, or hold what is not finite.
+        """
+        rows, steps = self._check(embeddings), check_count("crossover", crossover, low=0)
+        found = self.candidates(
+            rows, check_count("candidates", candidates), rounds=rounds, random_state=random_state
+        )
+        if not steps:
+            closeness = found.closeness(rows)
+            at, best = np.arange(len(rows)), found.pick(closeness)
+            lines = [found.sentences[i][j] for i, j in zip(at, best, strict=True)]
+            return Inversion(lines, closeness[at, best])
+        lines, there, _ = recombine(
+            self,
+            found,
+            rows,
+            found.pick(found.closeness(rows)),
+            lambda embedded, of: cosine(embedded, rows[of]),
+            likely=0.0,
+            steps=steps,
+            judged=False,
+        )
+        return Inversion(lines, cosine(there, rows))
 
     @classmethod
     def from_pretrained(
@@ -66,8 +336,7 @@ class Inverter(Writer):
         encoder: Encoder | str | PathLike[str] | None = None,
         llm: Any = None,
         device: str | None = None,
-        backend: str = "torch",
-    ) -> Inverter:
+    ) -> Self:
         """Return a saved inverter.
 
         Parameters
@@ -76,14 +345,13 @@ class Inverter(Writer):
             "nano", the small English one that comes with the package; a folder that
             :meth:`save_pretrained` wrote; or a hub name.
         encoder : Encoder, str or path, optional
-            The encoder that it was made for, where it does not lie where it lay.
+            The encoder that it was made for, where it does not lie where it lay. One that learned a
+            task lies in the folder.
         llm : str, path or model, optional
             The language model that it was made for, where it does not lie where it lay.
         device : str, optional
-            Such as "cpu" or "cuda", for all its parts. Where left out, the encoder is on the
-            fastest there is, adaptor and language model are on the CPU.
-        backend : {"torch", "vllm"}, default "torch"
-            What runs the language model; "vllm" only writes, needs a GPU, and is untested on one.
+            Such as "cpu" or "cuda", for all its parts. Where left out, an encoder that learned no
+            task is on the fastest there is, the rest on the CPU.
 
         Returns
         -------
@@ -99,17 +367,21 @@ class Inverter(Writer):
         ValueError
             If what is there does not fit together: files, encoder, language model, version.
         """
-        from vicinal.text.invert.folder import find_folder, load
+        from vicinal.text.invert.folder import find_folder
 
-        check_choice("backend", backend, ["torch", "vllm"])
         if device is not None:
             check_device(device)  # before a large model is read
-        reader, adaptor, decoder, notes, preface = load(
-            find_folder(source), encoder, llm, backend, device
-        )
-        made = cls(reader, adaptor, decoder, notes=notes)
-        made.preface = preface
+        made = cls._load(find_folder(source), encoder, llm, device)
         return made if device is None else made.to(device)
+
+    @classmethod
+    def _load(cls, folder: Path, encoder: Any, llm: Any, device: str | None) -> Self:
+        from vicinal.text.invert.folder import load
+
+        *parts, notes, preface = load(folder, encoder, llm, device)
+        made = cls(*parts, notes=notes)
+        made.preface = preface
+        return made
 
     @classmethod
     def build(
@@ -201,6 +473,9 @@ class Inverter(Writer):
         FileNotFoundError
             If the folder above it does not exist.
         """
+        self._save(folder, half)
+
+    def _save(self, folder: str | PathLike[str], half: bool) -> None:
         from vicinal.text.invert.folder import save
 
         save(self, folder, half=half)
@@ -224,7 +499,7 @@ class Inverter(Writer):
 
         push(self, name, token)
 
-    def to(self, device: str) -> Inverter:
+    def to(self, device: str) -> Self:
         """Move encoder, adaptor and language model to a device.
 
         Parameters
@@ -252,3 +527,27 @@ class Inverter(Writer):
     def history_(self) -> list[dict[str, float]]:
         """Return the evaluations of the last training, as ``align`` and ``refine`` made them."""
         return list(self.notes.get("history", []))
+
+    def _check(self, embeddings: npt.ArrayLike) -> Floats:
+        try:
+            rows = np.asarray(embeddings, np.float32)
+        except (TypeError, ValueError):
+            raise TypeError(
+                "embeddings must be numbers, one row for each sentence, got "
+                f"{type(embeddings).__name__} of other things. Make them with encode."
+            ) from None
+        if rows.ndim != 2 or rows.shape[1] != self.adaptor.embedding:
+            raise ValueError(
+                f"embeddings must have shape (n_embeddings, {self.adaptor.embedding}), got "
+                f"{rows.shape}. Make them with encode."
+            )
+        if not np.isfinite(rows).all():
+            bad = int(np.flatnonzero(~np.isfinite(rows).all(1))[0])
+            raise ValueError(f"embeddings must be finite, row {bad} is not. Drop such rows.")
+        return rows
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def _soft(self, rows: Floats) -> torch.Tensor:
+        device = self.adaptor.mean.device
+        soft: torch.Tensor = self.adaptor(torch.from_numpy(np.ascontiguousarray(rows)).to(device))
+        return soft

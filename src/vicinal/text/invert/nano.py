@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from vicinal._checks import check_count, check_number
+from vicinal.text._blocks import HalfCopy
 from vicinal.text._cores import cores_of, on_cores, spans
-from vicinal.text._readers import HalfCopy
 from vicinal.text.encoder import has_bfloat16
 from vicinal.text.invert.codec import EOS, FORMAL, INFORMAL, PAD, SPECIALS, Codec
-from vicinal.text.invert.decoders import Written, WrittenSeveral
+from vicinal.text.invert.decoders import Decoded, pad_rows
+from vicinal.text.invert.decoding import Rules, beam_search, decode
 from vicinal.text.invert.network import NanoNetwork, NanoShape
-from vicinal.text.invert.writing import Rules, beam_search, write
 
 __all__ = ["NanoDecoder"]
 
@@ -75,18 +75,7 @@ class NanoDecoder:
         return self
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each sentence, its style token first and its end token last.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            Sentences, which are not cut; words that the vocabulary cannot spell are left out.
-
-        Returns
-        -------
-        list of list of int
-            Rows of different lengths.
-        """
+        """Return the ids of each sentence, without the words that the vocabulary cannot spell."""
         return [self.codec.spell(text) for text in texts]
 
     def room(self, soft_tokens: int) -> int:
@@ -94,24 +83,11 @@ class NanoDecoder:
         return int(self.network.config.positions)
 
     def loss(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Return the mean negative log-likelihood of the sentences' tokens.
-
-        Parameters
-        ----------
-        soft : Tensor of shape (B, S, C)
-            Soft tokens.
-        rows : sequence of sequence of int
-            Ids of B sentences; what lies beyond :meth:`room` is left out.
-
-        Returns
-        -------
-        Tensor
-            One number; soft tokens, style tokens and padding do not count.
-        """
+        """Return the mean negative log-likelihood of the sentences' tokens, but of the style."""
         return self.network.loss(soft, *self._padded(soft, rows))
 
     def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return the mean log-probability a token of sentences; see :class:`Decoder`."""
+        """Return the mean log-probability a token of sentences."""
         network, soft = self._ready(soft)
         rows = [[FORMAL, *row[1:]] for row in self.tokenize(texts)]  # as it would write them
 
@@ -124,69 +100,37 @@ class NanoDecoder:
         return likely
 
     def _padded(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Return the ids of sentences (B, T), cut to the room there is, and their lengths."""
-        rows = [row[: self.room(soft.shape[1])] for row in rows]
-        lengths = torch.tensor([len(row) for row in rows])
-        ids = torch.full((len(rows), int(lengths.max())), PAD)
-        for at, row in enumerate(rows):
-            ids[at, : len(row)] = torch.tensor(row)
-        return ids.to(soft.device), lengths.to(soft.device)
+        return pad_rows(rows, self.room(soft.shape[1]), PAD, soft.device)
 
-    def generate(
+    def decode(
         self,
         soft: Tensor,
+        temperatures: Sequence[float] = (0.0,),
         *,
-        temperature: float = 0.0,
         beams: int = 1,
         max_tokens: int | None = None,
         generator: np.random.Generator | None = None,
-    ) -> Written:
-        """Write one sentence for each row of soft tokens; see :class:`Decoder`."""
-        if beams > 1:
-            network, soft = self._ready(soft)
-            ids, likely = beam_search(network, soft, beams, self._rules(max_tokens))
-            return [self.codec.decode(row) for row in ids], likely.cpu().numpy()
-        lines, likely_each = self._write(soft, [temperature], max_tokens, generator)
-        return [row[0] for row in lines], likely_each[:, 0]
-
-    def candidates(
-        self,
-        soft: Tensor,
-        n: int,
-        *,
-        temperature: float,
-        max_tokens: int | None = None,
-        generator: np.random.Generator,
-    ) -> WrittenSeveral:
-        """Write several sentences for each row of soft tokens; see :class:`Decoder`."""
-        return self._write(soft, [0.0] + [temperature] * (n - 1), max_tokens, generator)
-
-    def _write(
-        self,
-        soft: Tensor,
-        temperatures: Sequence[float],
-        max_tokens: int | None,
-        generator: np.random.Generator | None,
-    ) -> WrittenSeveral:
+    ) -> Decoded:
+        """Write sentences for each row of soft tokens, one at each temperature."""
+        heat = torch.tensor([check_number("temperature", t, low=0) for t in temperatures])
         network, soft = self._ready(soft)
-        rules, shape = self._rules(max_tokens), (soft.shape[0], len(temperatures))
+        rules, shape = self._rules(max_tokens), (soft.shape[0], len(heat))
+        if beams > 1:
+            ids, likely = beam_search(network, soft, beams, rules)
+            return Decoded([[self.codec.decode(row)] for row in ids], likely[:, None].cpu().numpy())
         uniforms = torch.zeros(*shape, rules.max_tokens)
         if any(temperatures):
             rng = np.random.default_rng() if generator is None else generator
             uniforms = torch.from_numpy(rng.random(uniforms.shape, np.float32))
-        heat = torch.tensor([check_number("temperature", t, low=0) for t in temperatures])
 
-        def write_rows(span: slice) -> tuple[list[list[int]], Tensor]:
-            ids, likely = write(network, soft[span], heat, uniforms[span], rules)
-            return ids, likely
+        def write(span: slice) -> tuple[list[list[int]], Tensor]:
+            return decode(network, soft[span], heat, uniforms[span], rules)
 
         size = -(-len(soft) // cores_of(soft.device)) or 1
-        found = list(on_cores(write_rows, spans(len(soft), size), soft.device))
+        found = list(on_cores(write, spans(len(soft), size), soft.device))
         lines = [self.codec.decode(row) for ids, _ in found for row in ids]
-        likely = torch.cat([part for _, part in found])
-        each = shape[1]
-        rows = [lines[at : at + each] for at in range(0, len(lines), each)]
-        return rows, likely.view(shape).cpu().numpy()
+        rows = [lines[at : at + shape[1]] for at in range(0, len(lines), shape[1])]
+        return Decoded(rows, torch.cat([part for _, part in found]).view(shape).cpu().numpy())
 
     def _rules(self, max_tokens: int | None) -> Rules:
         longest = self.max_tokens if max_tokens is None else check_count("max_tokens", max_tokens)
@@ -222,27 +166,7 @@ class NanoDecoder:
     def load(
         cls, folder: Path, said: Mapping[str, Any], weights: Mapping[str, Tensor]
     ) -> NanoDecoder:
-        """Return the decoder that was saved.
-
-        Parameters
-        ----------
-        folder : path
-            Where :meth:`save` wrote.
-        said : mapping
-            What :meth:`describe` said.
-        weights : mapping of str to Tensor
-            What :meth:`weights` returned.
-
-        Returns
-        -------
-        NanoDecoder
-            In float32.
-
-        Raises
-        ------
-        ValueError
-            If vocabulary and weights do not fit together.
-        """
+        """Return the decoder that was saved, in float32."""
         shape = NanoShape(**said["shape"])
         path = folder / _VOCAB
         if not path.is_file():

@@ -26,17 +26,10 @@ class NanoShape:
 
 
 class Memory:
-    """Keys and values of all layers for the positions read so far, with room for more.
+    """Keys and values of all layers for the positions read so far, with room for more."""
 
-    Attention reads the room as well, under a mask: batched products of whole tensors are several
-    times as fast as those of slices.
-
-    Parameters
-    ----------
-    pairs : list of (Tensor, Tensor)
-        Keys and values (B, H, T, D) of each layer.
-    """
-
+    # Attention reads the room as well, under a mask: batched products of whole tensors are several
+    # times as fast as those of slices.
     ROOM = 32  # positions added at once
 
     def __init__(self, pairs: list[tuple[Tensor, Tensor]]) -> None:
@@ -63,10 +56,8 @@ class Memory:
         self.mask[: self.length] = 0.0
 
     def drop(self, going: Tensor) -> Tensor:
-        """Forget the rows that do not go on; return which rows are left, in their new order.
-
-        The last rows take the places of those that are gone: a small share is copied, not all.
-        """
+        """Forget the rows that do not go on; return which rows are left, in their new order."""
+        # the last rows take the places of those that are gone: a small share is copied, not all
         left = int(going.sum())
         order = torch.arange(left, device=going.device)
         holes = (~going[:left]).nonzero()[:, 0]
@@ -79,13 +70,7 @@ class Memory:
 
 
 class NanoNetwork(nn.Module):  # type: ignore[misc]  # torch is Any here
-    """A causal decoder of post-norm layers, with the output layer tied to the word vectors.
-
-    Parameters
-    ----------
-    shape : NanoShape
-        Its sizes.
-    """
+    """A causal decoder of post-norm layers, with the output layer tied to the word vectors."""
 
     def __init__(self, shape: NanoShape) -> None:
         super().__init__()
@@ -138,35 +123,26 @@ class NanoNetwork(nn.Module):  # type: ignore[misc]  # torch is Any here
         return functional.linear(states, self.words.weight, self.bias)
 
     def loss(self, soft: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Return the mean cross entropy over pieces, markers and the end token.
+        """Return the mean cross entropy of ids (B, T), given soft tokens (B, S, C).
 
         Soft, style and padding positions are never predicted.
-
-        Parameters
-        ----------
-        soft : Tensor of shape (B, S, C)
-            Soft tokens.
-        ids : Tensor of shape (B, T)
-            Style token, sentence, end token, padding.
-        lengths : Tensor of shape (B,)
-            Real tokens of each row.
-
-        Returns
-        -------
-        Tensor
-            One number.
         """
-        states = self.states(soft, ids[:, :-1])
-        targets = ids[:, 1:]
-        real = torch.arange(1, ids.shape[1], device=ids.device) < lengths[:, None]
-        scores = self.logits(states[real])
+        scores, targets, _ = self._predicted(soft, ids, lengths)
         # bfloat16 scores take a third of the time off the head on a CPU
         with torch.autocast(scores.device.type, enabled=False):
-            return functional.cross_entropy(scores, targets[real])
+            return functional.cross_entropy(scores, targets)
 
     def log_likelihood(self, soft: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the mean log-probability (B,) of the tokens of each row; see :meth:`loss`."""
-        real = torch.arange(1, ids.shape[1], device=ids.device) < lengths[:, None]
-        scores = self.logits(self.states(soft, ids[:, :-1])[real]).float()
-        likely = scores.gather(1, ids[:, 1:][real][:, None])[:, 0] - scores.logsumexp(1)
+        scores, targets, real = self._predicted(soft, ids, lengths)
+        scores = scores.float()
+        likely = scores.gather(1, targets[:, None])[:, 0] - scores.logsumexp(1)
         return likely.new_zeros(real.shape).masked_scatter(real, likely).sum(1) / real.sum(1)
+
+    def _predicted(
+        self, soft: Tensor, ids: Tensor, lengths: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return scores (N, V) of the N predicted tokens, these (N,), and where they stand."""
+        states = self.states(soft, ids[:, :-1])  # (B, T - 1, C)
+        real = torch.arange(1, ids.shape[1], device=ids.device) < lengths[:, None]
+        return self.logits(states[real]), ids[:, 1:][real], real

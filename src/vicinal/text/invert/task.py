@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from vicinal._checks import first_line
-from vicinal.nn.pooling import masked_mean
+from vicinal.text._readers import NetworkReader
 from vicinal.text.encoder import Encoder
 from vicinal.text.invert.inverter import Inverter
-from vicinal.text.models import check_device
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from vicinal.text.classifier.backbones import Pretrained
 
 __all__ = ["FORMAT", "Head", "TaskEncoder", "TaskInverter", "load_inverter"]
@@ -30,67 +28,8 @@ _WEIGHTS, _INVERTER, _ENCODER = "head.safetensors", "inverter", "encoder"
 FORMAT, _VERSION = "vicinal-task-inverter", 1
 
 
-class _TaskReader:
-    """A tokenizer and a network of Hugging Face's, whose last states are averaged."""
-
-    pooling = "mean"
-
-    def __init__(self, backbone: Pretrained, network: Any) -> None:
-        self.backbone, self.model = backbone, network.eval()
-        self.max_tokens = backbone.max_tokens
-
-    @property
-    def dim(self) -> int:
-        """Length of an embedding."""
-        return int(self.model.config.hidden_size)
-
-    def cut(self, max_tokens: int) -> None:
-        """Cut texts at this many tokens from now on."""
-        self.max_tokens = self.backbone.max_tokens = max_tokens
-
-    def ids(self, text: str) -> list[int]:
-        """Return the tokens of a text."""
-        return [int(one) for one in self.backbone.rows([text])[0]["input_ids"]]
-
-    def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Return the weights that embeddings depend on."""
-        yield from self.model.named_parameters()
-
-    def embed(
-        self, texts: Sequence[str], *, batch_size: int, half: bool, normalize: bool, progress: bool
-    ) -> Tensor:
-        """Return embeddings (N, D), in float32."""
-        rows = self.backbone.rows(texts)
-        order = sorted(range(len(rows)), key=lambda at: len(rows[at]["input_ids"]))
-        found = torch.empty(len(rows), self.dim)
-        device = next(self.model.parameters()).device
-        arithmetic = torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
-        with arithmetic:
-            for at in range(0, len(order), batch_size):
-                places = order[at : at + batch_size]
-                batch = self.backbone.collate([rows[i] for i in places])
-                on_device = {name: value.to(device) for name, value in batch.items()}
-                states = self.model(**on_device)[0]
-                found[places] = masked_mean(states, on_device["attention_mask"]).cpu()
-        return torch.nn.functional.normalize(found, dim=1) if normalize else found
-
-
 class TaskEncoder(Encoder):
-    """The encoder of a task model: the mean of a network's last states.
-
-    Parameters
-    ----------
-    backbone : Pretrained
-        Tokenizer and batches.
-    network : torch.nn.Module
-        The encoder in it.
-    name : str
-        What it was made from.
-    batch_size : int, default 64
-        Texts encoded at once.
-    dtype : {"auto", "float32", "bfloat16"}, default "auto"
-        Arithmetic.
-    """
+    """The encoder of a task model: the mean of a network's last states."""
 
     def __init__(
         self,
@@ -101,22 +40,11 @@ class TaskEncoder(Encoder):
         batch_size: int = 64,
         dtype: str = "auto",
     ) -> None:
-        # not the parent's, which loads a model by its name
-        self.name, self.batch_size, self.dtype = name, batch_size, dtype
-        self.normalize, self.cache = False, None
-        self.backbone, self.model = backbone, network
-        self._reader: Any = _TaskReader(backbone, network)
-        self.max_tokens = self._reader.max_tokens
-        self._fingerprint = None
+        super().__init__(NetworkReader(name, backbone, network), batch_size=batch_size, dtype=dtype)
+        self.backbone = backbone
 
     def save(self, folder: Path) -> None:
-        """Write an ordinary Hugging Face folder.
-
-        Parameters
-        ----------
-        folder : path
-            An empty one.
-        """
+        """Write an ordinary Hugging Face folder."""
         from vicinal.text.classifier.backbones import quiet
 
         with quiet():
@@ -134,28 +62,7 @@ class TaskEncoder(Encoder):
         dtype: str = "auto",
         device: Any = None,
     ) -> TaskEncoder:
-        """Return what :meth:`save` wrote.
-
-        Parameters
-        ----------
-        folder : path
-            Where it is.
-        name : str
-            What it was made from.
-        max_tokens : int
-            Longer texts are cut.
-        batch_size : int, default 64
-            Texts encoded at once.
-        dtype : {"auto", "float32", "bfloat16"}, default "auto"
-            Arithmetic.
-        device : str or torch.device, optional
-            Where it computes; the CPU where left out.
-
-        Returns
-        -------
-        TaskEncoder
-            With the same embeddings.
-        """
+        """Return what :meth:`save` wrote; it computes on the CPU where no device is named."""
         from transformers import AutoModel
 
         from vicinal.text.classifier.backbones import Pretrained, quiet
@@ -171,17 +78,7 @@ class TaskEncoder(Encoder):
 
 
 class Head:
-    """A linear classification head on embeddings.
-
-    Parameters
-    ----------
-    classes : ndarray of shape (n_classes,)
-        Labels, sorted.
-    coefficients : ndarray of shape (n_classes, dim)
-        One row for each.
-    intercepts : ndarray of shape (n_classes,)
-        One number for each.
-    """
+    """A linear classification head on embeddings: a row and a number for each class, sorted."""
 
     def __init__(self, classes: npt.NDArray[Any], coefficients: Floats, intercepts: Floats) -> None:
         self.classes = classes
@@ -301,23 +198,7 @@ class TaskInverter(Inverter):
         chosen: npt.NDArray[Any] = self.classes_[self.predict_proba(texts).argmax(axis=1)]
         return chosen
 
-    def save_pretrained(self, folder: str | PathLike[str], *, half: bool = False) -> None:
-        """Write a folder that :meth:`from_pretrained` reads.
-
-        Parameters
-        ----------
-        folder : str or path
-            A new folder, or that of a task inverter, which is replaced once all is written.
-        half : bool, default False
-            Whether weights of the inverter are kept in float16.
-
-        Raises
-        ------
-        FileExistsError
-            If it holds something else.
-        FileNotFoundError
-            If the folder above it does not exist.
-        """
+    def _save(self, folder: str | PathLike[str], half: bool) -> None:
         from safetensors.numpy import save as to_bytes
 
         from vicinal import __version__
@@ -343,7 +224,7 @@ class TaskInverter(Inverter):
         head = {"coefficients": self.head.coefficients, "intercepts": self.head.intercepts}
         with replacing_folder(target) as beside:
             inner = beside / _INVERTER
-            super().save_pretrained(inner, half=half)
+            super()._save(inner, half)
             (inner / README).unlink()  # one card is enough, and hubs show the outer one
             about = json.loads((inner / CARD).read_text("utf-8"))
             card = write_card(about, self.preface, classes.tolist())
@@ -355,57 +236,16 @@ class TaskInverter(Inverter):
             (beside / TASK).write_text(json.dumps(said, indent=1, ensure_ascii=False), "utf-8")
 
     @classmethod
-    def from_pretrained(
-        cls,
-        source: str | PathLike[str] = "nano",
-        *,
-        encoder: Encoder | str | PathLike[str] | None = None,
-        llm: Any = None,
-        device: str | None = None,
-        backend: str = "torch",
-    ) -> TaskInverter:
-        """Return a saved task inverter.
-
-        Parameters
-        ----------
-        source : str or path
-            A folder that :meth:`save_pretrained` wrote, or a hub name.
-        encoder : Encoder, str or path, optional
-            The encoder that it was made for, where it did not learn and does not lie where it lay.
-        llm : str, path or model, optional
-            The language model that it was made for, where it does not lie where it lay.
-        device : str, optional
-            Such as "cpu" or "cuda", for all its parts. Where left out, an encoder that did not
-            learn is on the fastest there is, the rest on the CPU.
-        backend : {"torch", "vllm"}, default "torch"
-            What runs the language model; "vllm" only writes, needs a GPU, and is untested on one.
-
-        Returns
-        -------
-        TaskInverter
-            Ready to write and to tell classes apart.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such folder.
-        OSError
-            If the hub could not be asked.
-        ValueError
-            If it is something else, or what is there does not fit together.
-        """
+    def _load(cls, folder: Path, encoder: Any, llm: Any, device: str | None) -> Self:
         from safetensors.numpy import load_file
 
         from vicinal.io.folders import read_card
         from vicinal.text.invert.card import read_preface
-        from vicinal.text.invert.folder import README, TASK, find_folder
+        from vicinal.text.invert.folder import README, TASK
 
-        if device is not None:
-            check_device(device)
-        folder = find_folder(source)
         if not (folder / TASK).is_file() and (folder / "config.json").is_file():
             raise ValueError(
-                f"{str(source)!r} is an inverter without a task. Load it with load_inverter, and "
+                f"{str(folder)!r} is an inverter without a task. Load it with load_inverter, and "
                 "give it one with refine."
             )
         said = read_card(folder, TASK, FORMAT, _VERSION, "an inverter with a task")
@@ -423,9 +263,7 @@ class TaskInverter(Inverter):
                 f"The task inverter in {str(folder)!r} cannot be read ({first_line(error)}). Save "
                 "it again."
             ) from error
-        inner = Inverter.from_pretrained(
-            folder / _INVERTER, encoder=encoder, llm=llm, device=device, backend=backend
-        )
+        inner = Inverter._load(folder / _INVERTER, encoder, llm, device)
         if coefficients.shape != (len(classes), inner.encoder.dim):
             raise ValueError(
                 f"The head in {str(folder)!r} has shape {coefficients.shape}, it should have "

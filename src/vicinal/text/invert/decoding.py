@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vicinal.text.invert.network import Memory, NanoNetwork
 
-__all__ = ["Rules", "beam_search", "draw", "repeats", "write"]
+__all__ = ["Rules", "beam_search", "decode", "draw", "repeats"]
 
 
 #: Rows that have ended are dropped once fewer than this share of a batch still goes on.
@@ -19,24 +19,16 @@ _WORTH = 0.9
 
 @dataclass(frozen=True)
 class Rules:
-    """What may be written.
+    """What may be written."""
 
-    Parameters
-    ----------
-    style, end : int
-        First token of every row, and the one that ends it.
-    banned : sequence of int
-        Tokens that are never written.
-    max_tokens : int
-        Tokens of a row, the style token included.
-    no_repeat : int
-        No run of so many tokens comes twice in a row; 0 allows everything.
-    """
-
+    #: First token of every row, and the one that ends it.
     style: int
     end: int
+    #: Never written.
     banned: Sequence[int] = ()
+    #: Of a row, the style token included.
     max_tokens: int = 64
+    #: No run of so many tokens comes twice in a row; 0 allows everything.
     no_repeat: int = 3
 
     def ban(self, scores: Tensor, ids: Tensor, length: int) -> None:
@@ -64,21 +56,9 @@ def repeats(ids: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def draw(scores: Tensor, temperature: Tensor, uniforms: Tensor) -> Tensor:
-    """Draw one token a row by inverting the cumulative distribution at a given number.
+    """Draw a token (B,) for each row of scores (B, V) by inverting its distribution at a number.
 
-    Parameters
-    ----------
-    scores : Tensor of shape (B, V)
-        Minus infinity where a token is not allowed.
-    temperature : Tensor of shape (B,)
-        Above 0.
-    uniforms : Tensor of shape (B,)
-        In [0, 1).
-
-    Returns
-    -------
-    Tensor of shape (B,)
-        Tokens; a row's depends on nothing but that row.
+    A row's token depends on nothing but that row: its temperature and its uniform number.
     """
     shares = torch.softmax(scores / temperature[:, None], -1).cumsum(-1)
     aims = (uniforms.clamp(max=1 - 2**-20) * shares[:, -1])[:, None]
@@ -86,29 +66,13 @@ def draw(scores: Tensor, temperature: Tensor, uniforms: Tensor) -> Tensor:
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
-def write(
+def decode(
     network: NanoNetwork, soft: Tensor, temperatures: Tensor, uniforms: Tensor, rules: Rules
 ) -> tuple[list[list[int]], Tensor]:
-    """Write several rows of ids for each embedding; what stands before them is read once.
+    """Write R rows of ids for each of B embeddings; what stands before them is read once.
 
-    Parameters
-    ----------
-    network : NanoNetwork
-        Which writes.
-    soft : Tensor of shape (B, S, C)
-        Soft tokens.
-    temperatures : Tensor of shape (R,)
-        One row is written for each; 0 takes the likeliest token.
-    uniforms : Tensor of shape (B, R, max_tokens)
-        What draws are made with.
-    rules : Rules
-        What may be written.
-
-    Returns
-    -------
-    tuple
-        B * R rows of ids, those of one embedding together, and their mean log-probability a token
-        (before any rule, at temperature 1).
+    One for each temperature (R,), by uniforms (B, R, T): the rows of one embedding together, and
+    their mean log-probabilities a token, before any rule and at temperature 1.
     """
     count, each = soft.shape[0], len(temperatures)
     x, memory = _begin(network, soft, rules.style)
@@ -152,24 +116,7 @@ def write(
 def beam_search(
     network: NanoNetwork, soft: Tensor, beams: int, rules: Rules
 ) -> tuple[list[list[int]], Tensor]:
-    """Write the row of ids with the highest mean log-probability that some beams find.
-
-    Parameters
-    ----------
-    network : NanoNetwork
-        Which writes.
-    soft : Tensor of shape (B, S, C)
-        Soft tokens.
-    beams : int
-        Rows kept at each position.
-    rules : Rules
-        What may be written.
-
-    Returns
-    -------
-    tuple
-        One row of ids for each embedding, and its mean log-probability a token.
-    """
+    """Write the row of ids with the highest mean log-probability that some beams find, and that."""
     count = soft.shape[0]
     x, memory = _begin(network, soft, rules.style)
     x = x.repeat_interleave(beams, 0)
