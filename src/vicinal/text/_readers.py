@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["BertEncoder", "NetworkReader", "Reader", "cut_to_pieces", "open_reader", "rank_pieces"]
 
 Named = Iterable[tuple[str, Tensor]]
+Progress = bool | ProgressCallback
 
 #: Texts that a core reads at once, at least.
 LEAST = 8
@@ -59,16 +60,8 @@ class Reader(ABC):
         """Return the weights that embeddings depend on, by the names of the published model."""
 
     @abstractmethod
-    def embed(
-        self,
-        texts: Sequence[str],
-        *,
-        batch_size: int,
-        half: bool,
-        normalize: bool,
-        progress: bool | ProgressCallback,
-    ) -> Tensor:
-        """Return embeddings (N, D), in float32."""
+    def embed(self, texts: Sequence[str], batch_size: int, half: bool, show: Progress) -> Tensor:
+        """Return embeddings (N, D), in float32 and not normalized."""
 
 
 def _embed_rows(
@@ -76,8 +69,7 @@ def _embed_rows(
     lengths: Sequence[int],
     device: torch.device,
     batch_size: int,
-    normalize: bool,
-    progress: bool | ProgressCallback,
+    show: Progress,
 ) -> Tensor:
     """Return embeddings (N, D) of rows of tokens, which ``read`` embeds by their places.
 
@@ -87,13 +79,12 @@ def _embed_rows(
     size = max(LEAST, -(-min(batch_size, len(order)) // cores_of(device)))
     batches = [order[span] for span in spans(len(order), min(size, batch_size))]
     parts, done = [], 0
-    with reporting(progress) as report:
+    with reporting(show) as report:
         for part in on_cores(read, batches, device):
             parts.append(part.float().cpu())
             done += len(part)
             report("Encoding", done, len(order))
-    found = torch.cat(parts)[torch.argsort(torch.tensor(order))]
-    return nn.functional.normalize(found, dim=1) if normalize else found
+    return torch.cat(parts)[torch.argsort(torch.tensor(order))]
 
 
 class BertEncoder(nn.Module):  # type: ignore[misc]  # torch is Any here
@@ -211,15 +202,7 @@ class PlainReader(Reader):
     def weights(self) -> Named:
         return self.model.as_bert().items()
 
-    def embed(
-        self,
-        texts: Sequence[str],
-        *,
-        batch_size: int,
-        half: bool,
-        normalize: bool,
-        progress: bool | ProgressCallback,
-    ) -> Tensor:
+    def embed(self, texts: Sequence[str], batch_size: int, half: bool, show: Progress) -> Tensor:
         rows = [one.ids for one in self.tokenizer.encode_batch(list(texts))]
         network = self._half.get() if half else self.model
         device = self.model.words.weight.device
@@ -234,7 +217,7 @@ class PlainReader(Reader):
             return found
 
         lengths = [len(row) for row in rows]
-        return _embed_rows(read, lengths, device, batch_size, normalize, progress)
+        return _embed_rows(read, lengths, device, batch_size, show)
 
 
 class NetworkReader(Reader):
@@ -257,15 +240,7 @@ class NetworkReader(Reader):
     def weights(self) -> Named:
         yield from self.model.named_parameters()
 
-    def embed(
-        self,
-        texts: Sequence[str],
-        *,
-        batch_size: int,
-        half: bool,
-        normalize: bool,
-        progress: bool | ProgressCallback,
-    ) -> Tensor:
+    def embed(self, texts: Sequence[str], batch_size: int, half: bool, show: Progress) -> Tensor:
         rows = self.backbone.rows(texts)
         device = next(self.model.parameters()).device
 
@@ -277,7 +252,7 @@ class NetworkReader(Reader):
             return masked_mean(states, batch["attention_mask"])
 
         lengths = [len(row["input_ids"]) for row in rows]
-        return _embed_rows(read, lengths, device, batch_size, normalize, progress)
+        return _embed_rows(read, lengths, device, batch_size, show)
 
 
 class GeneralReader(Reader):
@@ -323,26 +298,17 @@ class GeneralReader(Reader):
             for name, one in part.named_parameters():
                 yield f"{index}.{name}", one
 
-    def embed(
-        self,
-        texts: Sequence[str],
-        *,
-        batch_size: int,
-        half: bool,
-        normalize: bool,
-        progress: bool | ProgressCallback,
-    ) -> Tensor:
-        with _arithmetic(self.model.device, half), _last_layer(self.model, normalize):
+    def embed(self, texts: Sequence[str], batch_size: int, half: bool, show: Progress) -> Tensor:
+        with _arithmetic(self.model.device, half), _without_normalizing(self.model):
             found: Tensor = self.model.encode(
                 list(texts),
                 batch_size=batch_size,
-                show_progress_bar=progress is True,
+                show_progress_bar=show is True,
                 convert_to_numpy=False,
                 convert_to_tensor=True,
-                normalize_embeddings=normalize,
             )
-        if not isinstance(progress, bool):  # sentence-transformers has a bar, and tells nobody
-            progress("Encoding", len(texts), len(texts))
+        if not isinstance(show, bool):  # sentence-transformers has a bar, and tells nobody
+            show("Encoding", len(texts), len(texts))
         return found.float().cpu()
 
 
@@ -434,13 +400,12 @@ def _json_list(folder: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _last_layer(model: Any, normalize: bool) -> Iterator[None]:
-    """Leave out normalizing at the end of a model, unless it is wanted."""
+def _without_normalizing(model: Any) -> Iterator[None]:
+    """Leave out normalizing at the end of a model."""
     from sentence_transformers.models import Normalize
 
     ends = [name for name, part in model.named_children() if isinstance(part, Normalize)]
-    left_out = [] if normalize else ends
-    held = {name: model._modules.pop(name) for name in left_out}
+    held = {name: model._modules.pop(name) for name in ends}
     try:
         yield
     finally:

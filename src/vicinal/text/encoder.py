@@ -236,13 +236,9 @@ class Encoder:
         import torch
 
         with torch.inference_mode():
-            found = self._reader.embed(
-                texts,
-                batch_size=self.batch_size,
-                half=self._half,
-                normalize=self.normalize,
-                progress=progress,
-            )
+            found = self._reader.embed(texts, self.batch_size, self._half, progress)
+            if self.normalize:
+                found = torch.nn.functional.normalize(found, dim=1)
         return np.asarray(found.numpy(), np.float32)
 
     @property
