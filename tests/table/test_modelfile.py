@@ -1,4 +1,4 @@
-"""Learned synthesizers on disk."""
+"""Fitted synthesizers on disk."""
 
 from __future__ import annotations
 
@@ -99,6 +99,23 @@ def test_another_version(table, tmp_path, version):
         writer.write_table(rows)
     message = rf"model format {version} \(written by vicinal 9.9\).* reads format {FORMAT}. Fit and"
     with pytest.raises(ValueError, match=message):
+        TableSynthesizer.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("seed", None), ("columns", [{"name": "x"}]), ("settings", {}), ("schema", "AA")],
+)
+def test_damaged_facts(table, tmp_path, name, value):
+    path = tmp_path / "m.vicinal"
+    TableSynthesizer(random_state=0).fit(table).save(path)
+    with pa.ipc.open_file(path) as reader:
+        rows = reader.read_all()
+    facts = json.loads(rows.schema.metadata[b"vicinal-model"]) | {name: value}
+    rows = rows.replace_schema_metadata({b"vicinal-model": json.dumps(facts).encode()})
+    with pa.ipc.new_file(path, rows.schema) as writer:
+        writer.write_table(rows)
+    with pytest.raises(ValueError, match=r"m.vicinal is damaged .* Fit and save again"):
         TableSynthesizer.load(path)
 
 

@@ -210,21 +210,12 @@ class Marginal:
     """The distribution of a column, as a table of quantiles.
 
     Between ``levels[i - 1]`` and ``levels[i]`` values run from ``low[i]`` to ``high[i]``.
-
-    Attributes
-    ----------
-    levels : ndarray of float64, shape (n_cells - 1,)
-        Inner levels, rising.
-    low, high : ndarray of int64 or float64, shape (n_cells,)
-        Where values of a cell begin and end, in terms of ``to_numbers``.
-    decimals : int, optional
-        Decimal places; None for as many as there are.
     """
 
-    levels: npt.NDArray[np.float64]
-    low: Numbers
-    high: Numbers
-    decimals: int | None
+    levels: npt.NDArray[np.float64]  # (n_cells - 1,), inner levels, rising
+    low: Numbers  # (n_cells,), in terms of to_numbers
+    high: Numbers  # (n_cells,)
+    decimals: int | None  # decimal places; None for as many as there are
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

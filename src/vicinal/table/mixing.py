@@ -50,25 +50,15 @@ Matrix = npt.NDArray[Any]
 
 @dataclass
 class Mixture:
-    """Synthetic rows before scores become values.
+    """Synthetic rows before scores become values."""
 
-    Attributes
-    ----------
-    scores : ndarray of shape (n_samples, n_mixed)
-        Mixed numbers.
-    main : ndarray of int, shape (n_samples,)
-        The heaviest parent, which decides what is missing.
-    givers : ndarray of int, shape (n_bundles, n_samples)
-        The parent that each bundle of categories comes from.
-    parents, weights : ndarray of shape (n_samples, n_parents) or None
-        The plan, where it is kept.
-    """
-
-    scores: Matrix
+    scores: Matrix  # (n_samples, n_mixed)
+    # (n_samples,), the heaviest parent, which decides what is missing
     main: npt.NDArray[np.integer[Any]]
+    # (n_bundles, n_samples), the parent that each bundle of categories comes from
     givers: npt.NDArray[np.integer[Any]]
-    parents: npt.NDArray[np.integer[Any]] | None
-    weights: npt.NDArray[np.float64] | None
+    parents: npt.NDArray[np.integer[Any]] | None  # (n_samples, n_parents), where the plan is kept
+    weights: npt.NDArray[np.float64] | None  # the same
 
 
 #: Draws the rows from start to stop, with their plan where the third argument says so.
@@ -77,31 +67,18 @@ Drawer = Callable[[int, int, bool], Mixture]
 
 @dataclass(frozen=True)
 class RowsToMix:
-    """What is mixed and what is taken from a parent.
+    """What is mixed and what is taken from a parent."""
 
-    Attributes
-    ----------
-    residual : ndarray of shape (n_rows, n_mixed)
-        Numbers, without what categories say of them where ``effects`` holds that.
-    codes : ndarray of int32, shape (n_bundles, n_rows)
-        Combination of levels of each bundle of categories.
-    effects : list of ndarray of shape (n_combinations, n_mixed)
-        What each combination adds to the numbers; empty for nothing.
-    gaps : ndarray of int32, shape (n_bundles, n_rows)
-        Which columns of a bundle are missing, as a number. A giver with other gaps than the
-        heaviest parent gives nothing; that parent does.
-    columnwise : bool
-        Whether bundles come from any parent or all from the heaviest.
-    grouped : frozenset of int
-        Bundles that all parents of a row share.
-    """
-
-    residual: Matrix
+    residual: Matrix  # (n_rows, n_mixed), numbers without the effects
+    # (n_bundles, n_rows), combination of levels of each bundle of categories
     codes: npt.NDArray[np.int32]
+    # of each bundle (n_combinations, n_mixed), what to add to the numbers; empty for nothing
     effects: list[Matrix]
+    # (n_bundles, n_rows), which columns of a bundle are missing, as a number. A giver with other
+    # gaps than the heaviest parent gives nothing; that parent does.
     gaps: npt.NDArray[np.int32]
-    columnwise: bool
-    grouped: frozenset[int] = frozenset()
+    columnwise: bool  # whether bundles come from any parent or all from the heaviest
+    grouped: frozenset[int] = frozenset()  # bundles that all parents of a row share
 
 
 def mix_plan(

@@ -32,33 +32,15 @@ _ORDER = "vicinal:row"  # column with the row numbers of the training table
 
 @dataclass(frozen=True)
 class FittedState:
-    """All that a synthesizer knows of a table.
+    """All that a synthesizer knows of a table."""
 
-    Attributes
-    ----------
-    rows : pyarrow.Table
-        The training rows, shuffled, without text.
-    order : ndarray of int, shape (n_rows,)
-        Row number in the table as it was given.
-    columns : list of Column
-        What the columns are, those left out of ``rows`` too.
-    settings : MixingSettings
-        How rows are mixed.
-    schema : pyarrow.Schema
-        Of the table as it was given, with how to make it native again.
-    seeds : Seeds
-        Root of the random numbers.
-    population : Population, optional
-        What is known of all rows, where ``rows`` are a sample of them.
-    """
-
-    rows: pa.Table
-    order: npt.NDArray[np.int64]
-    columns: list[Column]
+    rows: pa.Table  # the training rows, shuffled, without text
+    order: npt.NDArray[np.int64]  # (n_rows,), row number in the table as it was given
+    columns: list[Column]  # those left out of rows too
     settings: MixingSettings
-    schema: pa.Schema
-    seeds: Seeds
-    population: Population | None = None
+    schema: pa.Schema  # of the table as it was given, with how to make it native again
+    seeds: Seeds  # root of the random numbers
+    population: Population | None = None  # of all rows, where these are a sample of them
 
 
 def save(path: str | PathLike[str], parameters: dict[str, Any], state: FittedState) -> None:
@@ -107,12 +89,19 @@ def load(path: str | PathLike[str]) -> tuple[dict[str, Any], FittedState]:
             f"{facts.get('vicinal')}); this vicinal {__version__} reads format {FORMAT}. Fit and "
             "save again."
         )
-    parameters = facts["parameters"]
-    if parameters["weights"] is not None:
-        parameters["weights"] = law_from_spec(parameters["weights"])
+    try:
+        parameters = facts["parameters"]
+        law = parameters["weights"]
+        parameters |= {"weights": None if law is None else law_from_spec(law)}
+        return parameters, _state(table, facts)
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        raise ValueError(f"{path} is damaged ({error!r}). Fit and save again.") from error
+
+
+def _state(table: pa.Table, facts: dict[str, Any]) -> FittedState:
     last = table.num_columns - 1  # by place: a column of the table may have its name
     rows = table.select(list(range(last))).replace_schema_metadata(None).combine_chunks()
-    return parameters, FittedState(
+    return FittedState(
         rows=rows,
         order=table.column(last).to_numpy(),
         columns=[Column(**column) for column in facts["columns"]],

@@ -12,26 +12,15 @@ __all__ = ["Population"]
 
 @dataclass(frozen=True)
 class Population:
-    """Facts about all rows, where a synthesizer holds a sample of them.
+    """Facts about all rows, where a synthesizer holds a sample of them."""
 
-    Attributes
-    ----------
-    n_rows : int
-        How many there are.
-    marginals : dict of str to Marginal
-        Distributions of numbers.
-    moments : dict of str to tuple of (number, float, float)
-        A number, how far the mean lies above it, and the variance.
-    spans : dict of str to tuple of two int
-        The least and the largest value of integer identifiers.
-    prefixes : dict of str to str
-        With what placeholders of string identifiers begin: no value does.
-    """
-
-    n_rows: int
-    marginals: dict[str, Marginal] = field(default_factory=dict)
+    n_rows: int  # how many there are
+    marginals: dict[str, Marginal] = field(default_factory=dict)  # distributions of numbers
+    # a number, how far the mean lies above it, and the variance
     moments: dict[str, tuple[Any, float, float]] = field(default_factory=dict)
+    # least and largest of integer identifiers
     spans: dict[str, tuple[int, int]] = field(default_factory=dict)
+    # with what placeholders of string identifiers begin: no value does
     prefixes: dict[str, str] = field(default_factory=dict)
 
     def correct(self, column: MixedColumn) -> None:

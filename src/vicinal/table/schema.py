@@ -137,25 +137,13 @@ def _detect(name: str, values: pa.ChunkedArray, said: str | None) -> Column:
 
 @dataclass(frozen=True)
 class Values:
-    """What tells of a column's kind.
+    """What tells of a column's kind."""
 
-    Attributes
-    ----------
-    type : pyarrow.DataType
-        Of the values themselves, where they are a dictionary's.
-    count, distinct : int
-        Values that are not missing, and different ones among them.
-    span : int
-        The largest integer minus the least one, where all are different.
-    words : float
-        Mean number of words of a string, where nearly all are different.
-    """
-
-    type: pa.DataType
-    count: int
-    distinct: int
-    span: int
-    words: float
+    type: pa.DataType  # of the values themselves, where they are those of a dictionary
+    count: int  # values that are not missing
+    distinct: int  # different ones among them
+    span: int  # largest integer minus the least one, where all are different
+    words: float  # mean number of words of a string, where nearly all are different
 
 
 def column_of(name: str, type_: str, n_missing: int, seen: Values, said: str | None) -> Column:

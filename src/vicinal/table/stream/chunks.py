@@ -212,7 +212,7 @@ def _numbered(model: TableSynthesizer) -> dict[str, Surrogates]:
     kept = getattr(model, "_numbered", None)
     if kept is None or kept[0] is not model._state:  # made once, until it learns again
         kept = model._state, _make_numbered(model)
-        model._numbered = kept  # type: ignore[attr-defined]
+        model._numbered = kept
     numbered: dict[str, Surrogates] = kept[1]
     return numbered
 
