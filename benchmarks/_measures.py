@@ -68,11 +68,11 @@ def closer(
     distance, ``closer`` by Euclidean distance over standardized numbers and one-hot categories, so
     that neither can be pleased alone. Intervals are those of one run.
     """
-    from vicinal.report.privacy.nearest import share_closer
+    from vicinal.report.privacy.dcr import dcr_shares
     from vicinal.report.tables import align
 
     kinds = dict.fromkeys(data.categories, "category")
-    found = share_closer(align(learn, synthetic, hold, kinds=kinds), rows=most)
+    found = dcr_shares(align(learn, synthetic, hold, kinds=kinds), max_rows=most)
     return {"closer_gower": found["gower"], "closer": found["euclidean"]}
 
 

@@ -267,7 +267,7 @@ def likeness(real: Any, drawn: Any) -> dict[str, float]:
     from vicinal.table import detect_columns
 
     tables = align(real, drawn, columns=detect_columns(real))
-    found = measure_fidelity(tables, two_sample=False)
+    found = measure_fidelity(tables, two_sample=False, random_state=0)
     return {"shapes": float(found.score), "pairs": float(found.pair_score)}
 
 

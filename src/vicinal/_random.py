@@ -68,7 +68,7 @@ class EvaluationKey(IntEnum):
     FIDELITY = 1
     PRIVACY = 2
     UTILITY = 3
-    TWIN = 4
+    AUDIT = 4
 
 
 class FidelityKey(IntEnum):

@@ -89,7 +89,7 @@ def compared(request, data_folder):
             synthetic = model.sample()
         real = real[list(synthetic.columns)]
     tables = align(real, synthetic)
-    found = measure_fidelity(tables, two_sample=False)
+    found = measure_fidelity(tables, two_sample=False, random_state=0)
     kinds = {"boolean": "boolean", "datetime": "datetime"}
     kinds = {
         c.name: kinds.get(c.kind, "numerical" if c.name in tables.numeric else "categorical")

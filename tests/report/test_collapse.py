@@ -113,7 +113,7 @@ def test_variance_after_ten_rounds_is_what_theory_says(law, left, z_limit):
     n_rows, columns = 4000, 5
     rng = np.random.default_rng(3)
     table = pa.table({f"x{at}": rng.normal(size=n_rows) * 10**at for at in range(columns)})
-    curve = measure_collapse(table, weights=[law], generations=10).curves[0]
+    curve = measure_collapse(table, weights=[law], generations=10, random_state=0).curves[0]
     error = left * variance_error(law, 10, n_rows, columns)
     assert curve.predicted_variance[10] == pytest.approx(left)
     assert abs(curve.variance[10] - left) < z_limit(3) * error
@@ -137,13 +137,15 @@ def grouped(n_rows, seed):
 def test_ties_fade_as_theory_says_unless_groups_are_kept_apart(law, z_limit):
     n_rows, rounds = 12_000, 3
     table = grouped(n_rows, 5)
-    curve = measure_collapse(table, weights=[law], generations=rounds).curves[0]
+    curve = measure_collapse(table, weights=[law], generations=rounds, random_state=0).curves[0]
     # each round draws group means anew, of variance 1 / n_group at most; half of the variance
     # lies between groups
     error = math.sqrt(2 * rounds / n_rows)
     assert curve.predicted_attenuation[rounds] == pytest.approx(dominance(law) ** rounds)
     assert abs(curve.attenuation[rounds] - dominance(law) ** rounds) < z_limit(6) * error
-    kept = measure_collapse(table, weights=[law], generations=rounds, within="group").curves[0]
+    kept = measure_collapse(
+        table, weights=[law], generations=rounds, within="group", random_state=0
+    ).curves[0]
     assert kept.predicted_attenuation[rounds] == 1
     assert abs(kept.attenuation[rounds] - 1) < z_limit(6) * error
     # half of the variance is between groups, the other half shrinks
@@ -156,13 +158,17 @@ def test_ties_fade_as_theory_says_unless_groups_are_kept_apart(law, z_limit):
 def test_whole_numbers_are_not_rounded_between_generations(z_limit):
     # rounding would add 1/12 in every round to a variance of 1/4
     table = pa.table({"n": np.random.default_rng(0).integers(0, 2, 4000)})
-    curve = measure_collapse(table, weights=[EpBeta(0.1, 0.3)], generations=8).curves[0]
+    curve = measure_collapse(
+        table, weights=[EpBeta(0.1, 0.3)], generations=8, random_state=0
+    ).curves[0]
     assert abs(curve.variance[8] - 1) < z_limit() * variance_error(EpBeta(0.1, 0.3), 8, 4000, 1)
 
 
 def test_normal_scores_keep_each_column(z_limit):
     table = grouped(3000, 1)
-    found = measure_collapse(table, weights=[Uniform()], generations=4, marginals="normal-score")
+    found = measure_collapse(
+        table, weights=[Uniform()], generations=4, marginals="normal-score", random_state=0
+    )
     curve = found.curves[0]
     assert curve.variance[4] == pytest.approx(1, abs=0.15)
     assert all(map(math.isnan, curve.predicted_variance + curve.predicted_attenuation))
@@ -177,7 +183,7 @@ def begun(table, **more):
         "target": None,
         "within": (),
         "kinds": None,
-        "rows": 10_000,
+        "max_rows": 10_000,
         "utility": False,
         "rng": np.random.default_rng(0),
     }
@@ -240,7 +246,9 @@ def people(n_rows=600):
 
 
 def test_utility_at_milestones_on_rows_that_are_held_out():
-    found = measure_collapse(people(), weights=[Uniform()], generations=4, target="flag")
+    found = measure_collapse(
+        people(), weights=[Uniform()], generations=4, target="flag", random_state=0
+    )
     assert (found.metric, found.rows) == ("AUC", 450)
     curve = found.curves[0]
     measured = [at for at, value in enumerate(curve.utility) if not math.isnan(value)]
@@ -253,17 +261,24 @@ def test_levels_that_only_rows_held_out_have():
     town = np.array(["n", "s"] * 300)
     town[::60] = [f"t{at}" for at in range(10)]
     table = people().set_column(3, "town", pa.array(town))
-    found = measure_collapse(table, weights=[Uniform()], generations=3, target="flag")
+    found = measure_collapse(
+        table, weights=[Uniform()], generations=3, target="flag", random_state=0
+    )
     assert all(0 <= value <= 1 for value in found.curves[0].coverage)
     assert found.curves[0].attenuation[0] == pytest.approx(1)
 
 
 def test_without_a_target_nothing_is_held_out():
-    found = measure_collapse(people(), weights=[Uniform()], generations=1)
+    found = measure_collapse(people(), weights=[Uniform()], generations=1, random_state=0)
     assert (found.metric, found.rows, found.target) == ("", 600, None)
     assert all(map(math.isnan, found.curves[0].utility))
     quiet = measure_collapse(
-        people(), weights=[Uniform()], generations=1, target="x", utility=False
+        people(),
+        weights=[Uniform()],
+        generations=1,
+        target="x",
+        utility=False,
+        random_state=0,
     )
     assert quiet.rows == 600
 
@@ -279,7 +294,9 @@ def test_same_seed_same_curves():
 
 
 def test_rows_are_capped_and_it_is_said():
-    found = measure_collapse(people(), weights=[Uniform()], generations=1, rows=100)
+    found = measure_collapse(
+        people(), weights=[Uniform()], generations=1, max_rows=100, random_state=0
+    )
     assert found.rows == 100
     assert "drawn from the 600" in found.sampled
 
@@ -290,13 +307,14 @@ def test_progress_counts_every_round():
         people(),
         weights=[Uniform(), Beta(1.0)],
         generations=2,
-        progress=lambda done, total: seen.append((done, total)),
+        progress=lambda stage, done, total: seen.append((done, total)),
+        random_state=0,
     )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_json_holds_every_figure(tmp_path):
-    found = measure_collapse(people(), weights=[Fixed(0.5)], generations=2)
+    found = measure_collapse(people(), weights=[Fixed(0.5)], generations=2, random_state=0)
     found.to_json(tmp_path / "collapse.json")
     read = json.loads((tmp_path / "collapse.json").read_text())
     assert read["curves"][0]["law"] == "fixed:0.5"
@@ -305,20 +323,20 @@ def test_json_holds_every_figure(tmp_path):
 
 
 def test_summary_has_a_line_for_each_milestone():
-    text = measure_collapse(people(), weights=[Uniform()], generations=3).summary()
+    text = measure_collapse(people(), weights=[Uniform()], generations=3, random_state=0).summary()
     assert text.splitlines()[1].startswith("uniform")
     assert [line.split()[0] for line in text.splitlines()[2:5]] == ["1", "2", "3"]
 
 
 def test_only_categories_or_only_numbers():
     words = pa.table({"c": ["a", "b", "c", "d"] * 50, "d": ["u", "v"] * 100})
-    curve = measure_collapse(words, weights=[Uniform()], generations=1).curves[0]
+    curve = measure_collapse(words, weights=[Uniform()], generations=1, random_state=0).curves[0]
     assert math.isnan(curve.variance[1])
     assert math.isnan(curve.attenuation[1])
     assert math.isnan(curve.predicted_variance[1])
     assert curve.coverage[1] == 1
     numbers = pa.table({"x": np.random.default_rng(0).normal(size=200)})
-    curve = measure_collapse(numbers, weights=[Uniform()], generations=1).curves[0]
+    curve = measure_collapse(numbers, weights=[Uniform()], generations=1, random_state=0).curves[0]
     assert math.isnan(curve.coverage[1])
     assert math.isnan(curve.correlation_error[1])
     assert math.isnan(curve.predicted_attenuation[1])
@@ -343,4 +361,4 @@ def test_bad_input(table, more, said):
 
 def test_weights_must_be_laws():
     with pytest.raises(TypeError, match="weights must be laws"):
-        measure_collapse(people(), weights=["uniform"], generations=1)
+        measure_collapse(people(), weights=["uniform"], generations=1, random_state=0)

@@ -11,15 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal._stats import Estimate
+from vicinal.report.privacy.dcr import dcr_share, dcr_shares, effective_rows
 from vicinal.report.privacy.nearest import (
     LEAF_ROWS,
     Found,
     Index,
     Points,
     Space,
-    closer_share,
-    effective_rows,
-    share_closer,
 )
 from vicinal.report.tables import Part, Tables, align
 
@@ -247,26 +245,26 @@ def test_effective_rows_by_hand():
     assert effective_rows(np.array([1, 1, 2]), total=4) == pytest.approx(0.25 / variance)
 
 
-def test_closer_share_by_hand():
+def test_dcr_share_by_hand():
     train, holdout = (
         found([1, 3, 2, 2], [0, 1, 2, 3], [1, 1, 1, 3]),
         found([2, 1, 2, 2], [0, 1, 2, 3]),
     )
-    # closer, farther, one of two, three of four
-    assert closer_share(train, holdout, 10, 10).value == pytest.approx((1 + 0 + 0.5 + 0.75) / 4)
+    # nearer, farther, one of two, three of four
+    assert dcr_share(train, holdout, 10, 10).value == pytest.approx((1 + 0 + 0.5 + 0.75) / 4)
     # with three training rows to one hold-out row, 0.75 is ideal; (2.25 / 4 = 0.5625) / 0.75 / 2
-    assert closer_share(train, holdout, 30, 10).value == pytest.approx(0.375)
+    assert dcr_share(train, holdout, 30, 10).value == pytest.approx(0.375)
     # with one to three, 0.25 is
     expected = 0.5 + 0.5 * (0.5625 - 0.25) / 0.75
-    assert closer_share(train, holdout, 10, 30).value == pytest.approx(expected)
+    assert dcr_share(train, holdout, 10, 30).value == pytest.approx(expected)
 
 
-def test_closer_share_of_many_queries_is_wilson_s():
+def test_dcr_share_of_many_queries_is_wilson_s():
     n = 100
     train = found([0] * 60 + [1] * 40, range(n))
     holdout = found([1] * 60 + [0] * 40, range(n))
     expected = Estimate.of_share(60, n)
-    got = closer_share(train, holdout, 500, 500)
+    got = dcr_share(train, holdout, 500, 500)
     assert (got.value, got.low, got.high) == pytest.approx((0.6, expected.low, expected.high))
 
 
@@ -288,7 +286,7 @@ def test_fresh_rows_are_as_near_to_either_part(sizes, kind, z_limit):
     rng = np.random.default_rng([*sizes, len(kind)])
     real, holdout, fresh = (drawn(rng, n, kind) for n in (*sizes, 5000))
     ideal = sizes[0] / sum(sizes)
-    for got in share_closer(align(real, fresh, holdout)).values():
+    for got in dcr_shares(align(real, fresh, holdout)).values():
         raw, low, high = (
             2 * ideal * p if p < 0.5 else ideal + (2 * p - 1) * (1 - ideal)
             for p in (got.value, got.low, got.high)
@@ -307,7 +305,7 @@ def test_the_interval_holds_as_often_as_it_says():
             Part(part, np.zeros((len(part), 0), np.int32)) for part in np.split(rows, [30, 60])
         ]
         tables = tables_of(parts[0], parts[2], parts[1])
-        got = share_closer(tables, metrics=["gower"])["gower"]
+        got = dcr_shares(tables, metrics=["gower"])["gower"]
         held += got.low <= 0.5 <= got.high
     # 95 % less five standard errors of a share of 400
     assert held / repeats > 0.95 - 5 * math.sqrt(0.95 * 0.05 / repeats)
@@ -320,7 +318,7 @@ def test_copies_and_noisy_copies_are_closer(sizes):
     for noise in (0.0, 0.01):
         made = real.take(rng.integers(0, len(real), 1000)).to_pandas()
         made["x0"] += noise * rng.normal(size=1000)
-        for got in share_closer(align(real, made, holdout)).values():
+        for got in dcr_shares(align(real, made, holdout)).values():
             assert got.low > 0.9
 
 
@@ -328,7 +326,7 @@ def test_rows_are_drawn_by_the_generator():
     rng = np.random.default_rng(9)
     tables = align(*(drawn(rng, n, "both") for n in (300, 800, 300)))
     one, two, other = (
-        share_closer(tables, rows=200, rng=np.random.default_rng(seed)) for seed in (1, 1, 2)
+        dcr_shares(tables, max_rows=200, rng=np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
     assert one == two != other
 
@@ -336,4 +334,4 @@ def test_rows_are_drawn_by_the_generator():
 def test_a_hold_out_is_needed():
     table = pa.table({"x": np.arange(60.0)})
     with pytest.raises(ValueError, match="no hold-out"):
-        share_closer(align(table, table))
+        dcr_shares(align(table, table))

@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vicinal.report.privacy import measure as privacy
-from vicinal.report.privacy.attack import attack_auc
-from vicinal.report.privacy.copies import row_keys, singled_out
+from vicinal.report.privacy.copies import row_keys
 from vicinal.report.privacy.measure import measure_privacy
+from vicinal.report.privacy.membership import attack_auc
+from vicinal.report.privacy.rare import rare_combinations
 from vicinal.report.tables import Part, align
 
 
@@ -41,7 +42,7 @@ def measured(real, synthetic, holdout, **options):
 
 def split(real, synthetic, seed=0):
     tables = align(real, synthetic).split(np.random.default_rng(seed))
-    return measure_privacy(tables, holdout_is="split")
+    return measure_privacy(tables, holdout_is="split", random_state=0)
 
 
 def few():
@@ -70,15 +71,15 @@ def test_everything_by_hand():
     assert curves.synthetic_holdout == pytest.approx(np.quantile(hold, curves.levels))
     # hold-out to training: from 0 and from 1; from 16
     assert curves.holdout_train == pytest.approx(np.quantile([0.5 / 32, 8 / 32], curves.levels))
-    assert found.closer.value == found.closer_euclidean.value == 1.0
+    assert found.dcr_share.value == found.dcr_share_euclidean.value == 1.0
     # second-nearest training rows: 1; 1; 1; 4, which is 11 and a category off
     ratios = [0 / 1, 0.5 / 3.5, 1.5 / 4.5, 1 / 27]
-    assert found.neighbor_ratio[0].value == pytest.approx(np.median(ratios))
+    assert found.nndr[0].value == pytest.approx(np.median(ratios))
     # hold-out: 0 and 1 are equally near; 16 is 8 off, 4 is 4 and a category off
-    assert found.neighbor_ratio[1].value == pytest.approx((1 + 8 / 20) / 2)
+    assert found.nndr[1].value == pytest.approx((1 + 8 / 20) / 2)
     assert [one.value for one in found.copies] == [0.25, 0.0]
     # nearest 1 % of two hold-out rows is the nearest, 0.5 off; two synthetic rows are as near
-    assert [one.value for one in found.near_copies] == [0.5, 0.5]
+    assert [one.value for one in found.near_duplicates] == [0.5, 0.5]
     # training rows 0, 4, 4 and 16 are 1, 3, 3 and 28 from their own nearest: no row is farther
     assert found.authenticity.value == 0.0
     assert found.authenticity_baseline.value == 0.0
@@ -86,7 +87,7 @@ def test_everything_by_hand():
     # 4 against 7, 1 against 0.5, and half of one that is equal
     assert found.membership.value == pytest.approx(5.5 / 8)
     # two real rows have "b", so it is not rare
-    assert math.isnan(found.singled_out[0].value)
+    assert math.isnan(found.rare_combinations[0].value)
 
 
 def test_an_authentic_row_by_hand():
@@ -96,7 +97,7 @@ def test_an_authentic_row_by_hand():
         found = measured(real, made, pa.table({"x": [2.5]}))
     assert found.authenticity.value == 0.25
     assert found.authenticity_baseline.value == 1.0  # 1.5 from 1, which is 1 from 0
-    assert math.isnan(found.singled_out[0].value)  # no category
+    assert math.isnan(found.rare_combinations[0].value)  # no category
 
 
 def test_singled_out_rows_by_hand():
@@ -107,8 +108,8 @@ def test_singled_out_rows_by_hand():
     with few():
         tables = align(real, made, holdout, kinds={"town": "category", "x": "numeric"})
     with pytest.warns(UserWarning, match="1 of 5 hold-out rows equal"):
-        found = measure_privacy(tables, holdout_is="given")
-    assert [one.value for one in found.singled_out] == [2 / 5, 1 / 4]
+        found = measure_privacy(tables, holdout_is="given", random_state=0)
+    assert [one.value for one in found.rare_combinations] == [2 / 5, 1 / 4]
 
 
 def test_a_split_hold_out_by_hand():
@@ -130,13 +131,13 @@ def test_rare_combinations_by_hand():
     codes = np.array([[0, 0, 0], [0, 0, 0], [0, 0, 1], [0, 1, -1], [0, 1, -1]], np.int32)
     made = np.array([[0, 2, 1], [2, 1, 0]], np.int32)
     real, synthetic = (Part(np.zeros((len(one), 0)), one) for one in (codes, made))
-    rare, found, all_seen = singled_out(real, synthetic, (3, 3, 2), np.random.default_rng(0))
+    rare, found, all_seen = rare_combinations(real, synthetic, (3, 3, 2), np.random.default_rng(0))
     # a 1 in the third column is rare, alone and with others; alone it turns up
     assert rare.tolist() == [False, False, True, False, False]
     assert found.tolist() == [False, False, True, False, False]
     assert all_seen
     synthetic = synthetic.take(slice(1, 2))
-    assert not singled_out(real, synthetic, (3, 3, 2), np.random.default_rng(0))[1].any()
+    assert not rare_combinations(real, synthetic, (3, 3, 2), np.random.default_rng(0))[1].any()
 
 
 @given(st.integers(1, 40), st.integers(1, 4), st.sampled_from([2, 60]), st.integers(0, 5))
@@ -144,7 +145,7 @@ def test_rare_combinations_by_counting(n, k, levels, seed):
     rng = np.random.default_rng(seed)
     real, made = rng.integers(-1, levels, (2, n, k)).astype(np.int32)
     parts = [Part(np.zeros((n, 0)), codes) for codes in (real, made)]
-    rare, found, _ = singled_out(*parts, (levels,) * k, rng)
+    rare, found, _ = rare_combinations(*parts, (levels,) * k, rng)
     expected = np.zeros((2, n), bool)
     for size in range(1, min(k, 3) + 1):
         for columns in itertools.combinations(range(k), size):
@@ -157,11 +158,11 @@ def test_rare_combinations_by_counting(n, k, levels, seed):
 def test_many_columns_are_drawn_from():
     rng = np.random.default_rng(0)
     part = Part(np.zeros((300, 0)), rng.integers(0, 40, (300, 30)).astype(np.int32))
-    rare, found, all_seen = singled_out(part, part, (40,) * 30, np.random.default_rng(7))
+    rare, found, all_seen = rare_combinations(part, part, (40,) * 30, np.random.default_rng(7))
     assert not all_seen
     assert rare.all()
     assert found.all()
-    again = singled_out(part, part.take(slice(9)), (40,) * 30, np.random.default_rng(7))
+    again = rare_combinations(part, part.take(slice(9)), (40,) * 30, np.random.default_rng(7))
     assert again[1][:9].all()
     assert not again[1].all()
 
@@ -224,7 +225,7 @@ def test_fresh_rows_leak_nothing(kind, sizes, z_limit):
     limit = z_limit(6 * 6)
     for name, expected in (("membership", 0.5), ("authenticity", found.authenticity_baseline)):
         apart(getattr(found, name), expected, limit)
-    for name in ("copies", "near_copies", "singled_out", "neighbor_ratio"):
+    for name in ("copies", "near_duplicates", "rare_combinations", "nndr"):
         first, second = getattr(found, name)
         if not math.isnan(first.value):
             apart(first, second, limit)
@@ -244,14 +245,14 @@ def test_a_bootstrap_is_found_out():
         people(rng, 1000).assign(town=rng.integers(0, 60, 1000).astype(str)) for _ in range(2)
     )
     found = measured(real, real.sample(1000, replace=True, random_state=0), holdout)
-    assert found.closer.value == found.closer_euclidean.value == 1.0
+    assert found.dcr_share.value == found.dcr_share_euclidean.value == 1.0
     assert (found.copies[0].value, found.copies[1].value) == (1.0, 0.0)
-    assert found.near_copies[0].value == 1.0
+    assert found.near_duplicates[0].value == 1.0
     assert found.authenticity.high < 0.01 < found.authenticity_baseline.low
-    assert found.neighbor_ratio[0].value == 0.0 < found.neighbor_ratio[1].low
+    assert found.nndr[0].value == 0.0 < found.nndr[1].low
     # 1 - 1/e of the training rows are drawn, and known for certain
     assert found.membership.value > 0.5 + 0.5 * (1 - math.exp(-1)) - 0.1
-    assert found.singled_out[0].low > found.singled_out[1].high
+    assert found.rare_combinations[0].low > found.rare_combinations[1].high
 
 
 def test_a_noisy_copy_is_found_out():
@@ -262,20 +263,20 @@ def test_a_noisy_copy_is_found_out():
         made[name] += 0.01 * rng.normal(size=1000)
     found = measured(real, made, holdout)
     assert found.copies[0].value == 0.0
-    assert found.closer.low > 0.9
-    assert found.near_copies[0].low > 0.3
+    assert found.dcr_share.low > 0.9
+    assert found.near_duplicates[0].low > 0.3
     assert found.authenticity.high < 0.1
     assert found.membership.low > 0.9
 
 
 def test_without_a_true_hold_out_copies_are_still_found():
-    """The generator has seen both halves: closer is 0.5, and authenticity tells."""
+    """The generator has seen both halves: the DCR share is 0.5, and authenticity tells."""
     rng = np.random.default_rng(3)
     real = people(rng, 2000)
     found = split(real, real.sample(1500, replace=True, random_state=0))
     assert found.rows == (1000, 1500, 1000)
-    assert found.closer.low < 0.5 < found.closer.high
-    assert found.copies[0].value == found.near_copies[0].value == 1.0
+    assert found.dcr_share.low < 0.5 < found.dcr_share.high
+    assert found.copies[0].value == found.near_duplicates[0].value == 1.0
     assert found.authenticity.high < 0.01 < found.authenticity_baseline.low
 
 
@@ -283,8 +284,8 @@ def test_without_a_true_hold_out_fresh_rows_are_authentic(z_limit):
     rng = np.random.default_rng(4)
     found = split(people(rng, 2000), people(rng, 2000))
     apart(found.authenticity, found.authenticity_baseline, z_limit(4))
-    apart(*found.near_copies, z_limit(4))
-    apart(*found.neighbor_ratio, z_limit(4))
+    apart(*found.near_duplicates, z_limit(4))
+    apart(*found.nndr, z_limit(4))
     apart(*found.copies, z_limit(4))
 
 
@@ -293,8 +294,8 @@ def test_few_categories_have_natural_copies():
     found = measured(*(people(rng, n, "categories") for n in (1000, 1000, 1000)))
     assert found.copies[0].value > 0.9
     assert found.copies[1].value > 0.9
-    assert found.closer.low < 0.5 < found.closer.high
-    assert found.closer.high - found.closer.low < 0.1
+    assert found.dcr_share.low < 0.5 < found.dcr_share.high
+    assert found.dcr_share.high - found.dcr_share.low < 0.1
 
 
 # hold-outs
@@ -320,9 +321,9 @@ def test_rows_equal_by_chance_are_no_reason_to_warn():
 def test_a_hold_out_is_needed():
     table = pa.table({"x": np.arange(60.0)})
     with pytest.raises(ValueError, match="no hold-out rows"):
-        measure_privacy(align(table, table), holdout_is="given")
+        measure_privacy(align(table, table), holdout_is="given", random_state=0)
     with pytest.raises(ValueError, match="holdout_is must be one of 'given', 'split'"):
-        measure_privacy(align(table, table, table), holdout_is="giben")
+        measure_privacy(align(table, table, table), holdout_is="giben", random_state=0)
 
 
 # edges
@@ -347,9 +348,9 @@ def test_odd_columns(column):
         tables = align(
             table, table, table, kinds={"odd": "category"} if column.type == pa.string() else None
         )
-        found = measure_privacy(tables, holdout_is="given")
+        found = measure_privacy(tables, holdout_is="given", random_state=0)
     assert found.copies[0].value == 1.0
-    assert found.closer.value == pytest.approx(0.5)
+    assert found.dcr_share.value == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("rows", [(1, 1, 1), (2, 1, 1), (3, 2, 1), (1, 60, 60)])
@@ -359,9 +360,9 @@ def test_hardly_any_rows(rows):
         found = measured(*(people(rng, n) for n in rows))
     if rows[0] < 3:
         assert math.isnan(found.authenticity.value)
-    assert found.closer.low <= found.closer.value <= found.closer.high
+    assert found.dcr_share.low <= found.dcr_share.value <= found.dcr_share.high
     json.dumps(dataclasses.asdict(found))
-    assert len(found.explained()) == 11
+    assert len(found.figures) == 10
 
 
 def test_large_tables_are_sampled_and_say_so(monkeypatch):
@@ -382,11 +383,10 @@ def test_figures_are_explained():
     tables = align(*(people(rng, n) for n in (300, 300, 300)))
     told = {}
     for which in ("given", "split"):
-        lines = measure_privacy(tables, holdout_is=which).explained()
-        assert all(name and figure and sentence.endswith(".") for name, figure, sentence in lines)
-        told[which] = " ".join(sentence for *_, sentence in lines)
-        assert "not" in lines[-1][2] or "None" in lines[-1][2]
-        assert "differential privacy" in lines[-1][2]
+        found = measure_privacy(tables, holdout_is=which, random_state=0)
+        assert all(one.name and one.text and one.says.endswith(".") for one in found.figures)
+        told[which] = found.summary()
+        assert "None of this is differential privacy" in told[which]
     assert "proves nothing" in told["split"]
     assert "proves nothing" not in told["given"]
 
@@ -401,8 +401,8 @@ def test_figures_are_plain():
 def test_no_rare_combination_is_said_to_be_none():
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"x": rng.normal(size=80), "c": ["a", "b"] * 40})
-    told = {name: figure for name, figure, _ in split(table, table).explained()}
-    assert told["Rare combinations"] == "training rows have none; hold-out rows have none"
+    told = {one.name: one.text for one in split(table, table).figures}
+    assert told["Rare combinations"] == "training rows not measured; hold-out rows not measured"
 
 
 def test_an_attack_on_equal_distances_is_a_guess_and_not_a_sure_one():

@@ -94,7 +94,7 @@ def fresh():
 
 @pytest.mark.parametrize("model", list(LEARNERS))
 def test_fresh_rows_are_worth_as_much_as_real_ones(fresh, model):
-    utility = measure_utility(fresh, models=[model], repeats=5)
+    utility = measure_utility(fresh, models=[model], repeats=5, random_state=0)
     for metric in ("AUC", "F1"):
         gap = utility.gap(model, metric)
         assert gap.low < 0 < gap.high
@@ -106,7 +106,7 @@ def test_targets_the_wrong_way_round_teach_the_opposite():
     real, test = people(800, 1), people(2000, 3)
     turned = pa.array(np.where(real["y"].to_numpy(False) == "up", "down", "up"))
     turned = align(real, real.set_column(2, "y", turned), test, target="y")
-    utility = measure_utility(turned, repeats=3)
+    utility = measure_utility(turned, repeats=3, random_state=0)
     for model in LEARNERS:
         areas = [utility.score(source, model).figure.value for source in ("real", "synthetic")]
         assert utility.gap(model).high < 0
@@ -122,7 +122,9 @@ def test_r2_is_what_theory_says(z_limit):
     for n_rows in (2000, 2000, 4000):
         x = rng.normal(size=n_rows)
         parts.append(pa.table({"x": x, "y": 2 * x + rng.normal(size=n_rows)}))
-    utility = measure_utility(align(*parts, target="y"), models=["linear"], repeats=5)
+    utility = measure_utility(
+        align(*parts, target="y"), models=["linear"], repeats=5, random_state=0
+    )
     # 1 - R2 is the ratio of two variances, 1 and 5; each is estimated with variance 2 / n, once
     # in the rows and once more in drawing them again
     error = 0.2 * math.sqrt(2 * 2 * 2 / 4000)
@@ -133,7 +135,7 @@ def test_r2_is_what_theory_says(z_limit):
 
 def test_intervals_are_those_of_a_single_repeat():
     tables = align(people(200, 1), people(200, 2), people(200, 3), target="y")
-    utility = measure_utility(tables, models=["linear"], repeats=4)
+    utility = measure_utility(tables, models=["linear"], repeats=4, random_state=0)
     score = utility.score("synthetic", "linear")
     half = student.ppf(0.975, 3) * np.std(score.repeats, ddof=1)
     assert score.figure.value == pytest.approx(np.mean(score.repeats))
@@ -144,7 +146,7 @@ def test_intervals_are_those_of_a_single_repeat():
     assert utility.gap("linear").high == pytest.approx(
         gaps.mean() + student.ppf(0.975, 3) * gaps.std(ddof=1)
     )
-    single = measure_utility(tables, models=["linear"], repeats=1)
+    single = measure_utility(tables, models=["linear"], repeats=1, random_state=0)
     assert math.isnan(single.gap("linear").low)
 
 
@@ -165,10 +167,10 @@ def test_same_seed_same_figures_on_any_number_of_threads(fresh):
 
 def test_tables_count_with_as_many_rows_and_it_is_said():
     tables = align(people(300, 1), people(900, 2), people(200, 3), target="y")
-    utility = measure_utility(tables, models=["linear"], repeats=1)
+    utility = measure_utility(tables, models=["linear"], repeats=1, random_state=0)
     assert (utility.rows, utility.train_rows, utility.test_rows) == ((300, 900, 200), 300, 200)
     assert "300 rows drawn with replacement from the 300 real" in utility.sampled
-    capped = measure_utility(tables, models=["linear"], repeats=1, train_rows=100)
+    capped = measure_utility(tables, models=["linear"], repeats=1, train_rows=100, random_state=0)
     assert capped.train_rows == 100
 
 
@@ -208,7 +210,7 @@ def test_classes_that_only_synthetic_rows_have_are_not_measured():
     table = pa.table({"x": x, "y": y})
     tables = align(table, pa.table({"x": x, "y": odd}), table, target="y")
     assert pose(tables).n_classes == 2
-    utility = measure_utility(tables, repeats=1)
+    utility = measure_utility(tables, repeats=1, random_state=0)
     assert utility.score("synthetic").figure.value > 0.95
     assert utility.score("synthetic", "linear").figure.value > 0.95
 
@@ -220,7 +222,7 @@ def test_a_class_that_is_not_learned_counts_one_half():
     table = pa.table({"x": x, "y": y})
     two = table.filter(pa.array(y != "2"))
     with pytest.warns(UserWarning, match="lack 1 class"):
-        utility = measure_utility(align(table, two, table, target="y"), repeats=1)
+        utility = measure_utility(align(table, two, table, target="y"), repeats=1, random_state=0)
     assert utility.score("synthetic").figure.value < 0.9 < utility.score("real").figure.value
 
 
@@ -229,7 +231,9 @@ def test_a_synthetic_table_of_one_class_teaches_nothing(model):
     table = people(300, 1)
     one = table.set_column(2, "y", pa.array(["up"] * 300))
     with pytest.warns(UserWarning, match="lack 1 class"):
-        utility = measure_utility(align(table, one, table, target="y"), repeats=2, models=[model])
+        utility = measure_utility(
+            align(table, one, table, target="y"), repeats=2, models=[model], random_state=0
+        )
     assert utility.score("synthetic", model).figure.value == 0.5
     assert utility.score("synthetic", model, "F1").figure.value < 0.5
 
@@ -238,7 +242,7 @@ def test_a_holdout_of_one_class_cannot_be_measured():
     table = people(300, 1)
     held = table.filter(pa.array(table["y"].to_numpy(False) == "up"))
     with pytest.warns(UserWarning, match="hold-out rows have one class"):
-        utility = measure_utility(align(table, table, held, target="y"), repeats=2)
+        utility = measure_utility(align(table, table, held, target="y"), repeats=2, random_state=0)
     assert math.isnan(utility.score("synthetic").figure.value)
     assert "not measured" in utility.summary()
 
@@ -248,7 +252,7 @@ def test_a_constant_synthetic_number_teaches_nothing():
     x = rng.normal(size=300)
     real = pa.table({"x": x, "y": x})
     made = pa.table({"x": x, "y": np.full(300, 0.25)})
-    utility = measure_utility(align(real, made, real, target="y"), repeats=1)
+    utility = measure_utility(align(real, made, real, target="y"), repeats=1, random_state=0)
     for model in LEARNERS:
         assert utility.score("synthetic", model).figure.value <= 0
 
@@ -283,7 +287,9 @@ def test_columns_without_any_synthetic_value_teach_nothing(gone):
     for name in gone:
         at = made.column_names.index(name)
         made = made.set_column(at, name, pa.nulls(200, made.schema.field(name).type))
-    utility = measure_utility(align(real, made, people(400, 3), target="y"), repeats=2)
+    utility = measure_utility(
+        align(real, made, people(400, 3), target="y"), repeats=2, random_state=0
+    )
     for model in LEARNERS:
         if len(gone) == 2:
             assert utility.score("synthetic", model).figure.value == 0.5
@@ -294,14 +300,14 @@ def test_columns_without_any_synthetic_value_teach_nothing(gone):
 def test_a_handful_of_rows(n_rows):
     with pytest.warns(UserWarning, match="Fewer than 50 rows"):
         tables = align(people(n_rows, 11), people(n_rows, 12), people(n_rows, 13), target="y")
-    utility = measure_utility(tables, repeats=3)
+    utility = measure_utility(tables, repeats=3, random_state=0)
     assert -1 <= utility.gap("linear").value <= 1
     for score in utility.scores:
         assert not score.figure.high > 1
 
 
 def test_summary_names_every_figure(fresh):
-    utility = measure_utility(fresh, repeats=2)
+    utility = measure_utility(fresh, repeats=2, random_state=0)
     text = utility.summary()
     for word in ("boosted trees, AUC", "linear, F1", "real + synthetic", "2,000 hold-out rows"):
         assert word in text
@@ -323,23 +329,23 @@ def test_targets_that_cannot_be_predicted(change, said):
         if values is not None:
             table = table.append_column(name, pa.array(values))
     with pytest.raises(ValueError, match=said):
-        measure_utility(align(table, table, table, target="y"))
+        measure_utility(align(table, table, table, target="y"), random_state=0)
 
 
 def test_what_is_needed():
     table = people(120, 1)
     with pytest.raises(ValueError, match="needs a target and hold-out"):
-        measure_utility(align(table, table, table))
+        measure_utility(align(table, table, table), random_state=0)
     with pytest.raises(ValueError, match="needs a target and hold-out"):
-        measure_utility(align(table, table, target="y"))
+        measure_utility(align(table, table, target="y"), random_state=0)
     empty = table.set_column(2, "y", pa.nulls(120, pa.string()))
     with pytest.raises(ValueError, match="synthetic table has no row with a value of the target"):
-        measure_utility(align(table, empty, table, target="y"))
+        measure_utility(align(table, empty, table, target="y"), random_state=0)
     tables = align(table, table, table, target="y")
     with pytest.raises(ValueError, match="repeats must be at least 1"):
-        measure_utility(tables, repeats=0)
+        measure_utility(tables, repeats=0, random_state=0)
     with pytest.raises(ValueError, match="models must be one of 'boosted trees'"):
-        measure_utility(tables, models=["linaer"])
-    utility = measure_utility(tables, repeats=1, models=["linear"])
+        measure_utility(tables, models=["linaer"], random_state=0)
+    utility = measure_utility(tables, repeats=1, models=["linear"], random_state=0)
     with pytest.raises(ValueError, match="metric must be one of 'AUC', 'F1'"):
         utility.gap("linear", "R2")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +18,6 @@ __all__ = [
     "Source",
     "Target",
     "check_apart",
-    "counting",
     "parse_kinds",
     "parse_weights",
     "read",
@@ -114,21 +110,3 @@ def parse_weights(
     if not several:
         return None
     return EpBeta(0.1 if delta is None else delta, 0.3 if eps is None else eps)
-
-
-@contextmanager
-def counting(title: str) -> Iterator[Callable[..., None] | None]:
-    """Give a function that shows how far the work is; None where nobody is watching."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None)
-
-        def show(done: int, total: int, what: str = "") -> None:
-            bar.update(task, completed=done, total=total, description=what or title)
-
-        yield show

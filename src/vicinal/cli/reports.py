@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from vicinal._checks import did_you_mean
 from vicinal.cli.app import app
-from vicinal.cli.options import Kinds, Source, Target, counting, parse_kinds, read
+from vicinal.cli.options import Kinds, Source, Target, parse_kinds, read
 
 if TYPE_CHECKING:
     from vicinal.report import Report
@@ -155,20 +156,18 @@ def collapse(
 
     check_reports(output=output, json=json)
     laws = parse_laws(weights)
-    real = read(source)
-    with counting("Generations") as progress:
-        found = measure_collapse(
-            real,
-            weights=laws,
-            generations=generations,
-            target=target,
-            marginals=marginals,
-            within=within,
-            kinds=parse_kinds(column),
-            rows=rows,
-            random_state=seed,
-            progress=progress,
-        )
+    found = measure_collapse(
+        read(source),
+        weights=laws,
+        generations=generations,
+        target=target,
+        marginals=marginals,
+        within=within,
+        kinds=parse_kinds(column),
+        max_rows=rows,
+        random_state=seed,
+        progress=sys.stderr.isatty(),
+    )
     write_reports(found, output, json)
 
 
@@ -178,7 +177,7 @@ def tune(
     target: Target = None,
     limit: Annotated[
         float,
-        typer.Option(help="Most of the rows that may lie closer to learned ones; 0.5 is ideal."),
+        typer.Option(help="Largest DCR share to accept; 0.5 is ideal."),
     ] = 0.55,
     rows: Annotated[int, typer.Option(help="Rows to learn from, at most.")] = 10_000,
     repeats: Annotated[int, typer.Option(help="How often to split and draw anew.")] = 1,
@@ -191,17 +190,15 @@ def tune(
     from vicinal.report import tune as try_settings
 
     check_reports(output=output, json=json)
-    real = read(source)
-    with counting("Settings") as progress:
-        found = try_settings(
-            real,
-            target,
-            limit=limit,
-            rows=rows,
-            repeats=repeats,
-            kinds=parse_kinds(column),
-            source=str(source),
-            random_state=seed,
-            progress=progress,
-        )
+    found = try_settings(
+        read(source),
+        target,
+        limit=limit,
+        max_rows=rows,
+        repeats=repeats,
+        kinds=parse_kinds(column),
+        source=str(source),
+        random_state=seed,
+        progress=sys.stderr.isatty(),
+    )
     write_reports(found, output, json)

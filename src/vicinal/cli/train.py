@@ -187,7 +187,7 @@ def _write(found: Comparison, path: Path) -> None:
 def _write_page(found: Comparison, path: Path) -> None:
     """Write a comparison as one self-contained page."""
     from vicinal._stats import Estimate
-    from vicinal.page.charts.intervals import IntervalRow, interval_rows
+    from vicinal.page.intervals import IntervalRow, interval_rows
     from vicinal.page.frame import write_page
 
     drawn = [

@@ -1,16 +1,31 @@
-"""Figures as words: how the page writes numbers, shares and long names."""
+"""Figures as text: how pages write numbers, shares, long names and tables."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from vicinal._stats import Estimate
 
-__all__ = ["NONE", "amount", "clean", "estimate", "interval", "number", "share", "short"]
+__all__ = [
+    "NONE",
+    "Grid",
+    "amount",
+    "clean",
+    "estimate",
+    "interval",
+    "number",
+    "share",
+    "short",
+]
 
 #: What stands where nothing was measured.
 NONE = "\N{EN DASH}"
+
+#: Rows of a folded table, at most.
+TABLED = 300
 
 _MINUS = "\N{MINUS SIGN}"
 _NARROW = "\N{NARROW NO-BREAK SPACE}"
@@ -71,7 +86,7 @@ def clean(text: str) -> str:
 def short(text: str, length: int) -> str:
     """Return a name in one line of at most ``length`` characters.
 
-    It is cut in the middle: long names of one table often begin alike.
+    It is cut in the middle: long names of one table often have one beginning.
     """
     plain = " ".join(clean(text).split()) or "(empty)"
     if len(plain) <= length:
@@ -79,3 +94,26 @@ def short(text: str, length: int) -> str:
     tail = (length - 1) // 3
     head = plain[: length - 1 - tail].rstrip()
     return f"{head}…{plain[len(plain) - tail :].lstrip()}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of figures, as templates want it."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: Sequence[Sequence[str]]  # the first cell of a row names it
+    left_out: int = 0  # rows that are not shown
+    words: tuple[int, ...] = (0,)  # columns that hold words and not figures
+
+    @classmethod
+    def folded(
+        cls,
+        title: str,
+        head: tuple[str, ...],
+        rows: Iterable[Sequence[str]],
+        words: tuple[int, ...] = (0,),
+    ) -> Grid:
+        """Return a table of the first rows, which knows how many more there are."""
+        every = list(rows)
+        return cls(title, head, every[:TABLED], max(len(every) - TABLED, 0), words)

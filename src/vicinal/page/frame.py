@@ -22,17 +22,7 @@ __all__ = ["Page", "Paged", "check_installed", "write_page"]
 
 
 class Page(NamedTuple):
-    """What a page is made of.
-
-    Parameters
-    ----------
-    template : str
-        Name of the template's file.
-    values : mapping of str to object
-        What the template needs.
-    templates : path, optional
-        Folder of the template, where it does not lie beside the frame.
-    """
+    """What a page is made of."""
 
     template: str
     values: Mapping[str, Any]
@@ -47,20 +37,7 @@ class Paged(ABC):
         """Return what the page is made of."""
 
     def to_html(self, path: str | PathLike[str]) -> None:
-        """Write the result as one self-contained HTML page.
-
-        Parameters
-        ----------
-        path : str or path
-            Where; replaced whole or not at all.
-
-        Raises
-        ------
-        ImportError
-            Where Jinja2 is not installed.
-        OSError
-            If the file cannot be written.
-        """
+        """Write the result as one self-contained HTML page."""
         page = self._page()
         write_page(page.template, page.values, path, templates=page.templates)
 
@@ -72,28 +49,7 @@ def write_page(
     *,
     templates: str | PathLike[str] | None = None,
 ) -> None:
-    """Write a page in the frame that all pages share.
-
-    Parameters
-    ----------
-    template : str
-        Name of the template's file; it extends ``base.html.j2`` and may take from
-        ``parts.html.j2``.
-    values : mapping of str to object
-        What the template needs, ``title`` at least. All text is escaped; a picture is
-        :class:`vicinal.page.svg.Markup`.
-    path : str or path
-        Where; replaced whole or not at all.
-    templates : str or path, optional
-        Folder of the template, where it does not lie beside the frame.
-
-    Raises
-    ------
-    ImportError
-        Where Jinja2 is not installed.
-    OSError
-        If the file cannot be written.
-    """
+    """Write a page in the frame that all pages share."""
     from vicinal import __version__
     from vicinal.io import check_folder, replacing
     from vicinal.page.format import clean
@@ -106,13 +62,7 @@ def write_page(
 
 
 def check_installed() -> None:
-    """Raise where pages cannot be written, before anything is measured for them.
-
-    Raises
-    ------
-    ImportError
-        Where Jinja2 is not installed.
-    """
+    """Raise where pages cannot be written, before anything is measured for them."""
     try:
         import jinja2  # noqa: F401
     except ImportError as error:

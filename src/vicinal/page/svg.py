@@ -7,7 +7,27 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Markup", "Scale", "apart", "drawing", "join", "label", "line", "path", "tag", "ticks"]
+__all__ = [
+    "Markup",
+    "Scale",
+    "apart",
+    "bottom_axis",
+    "bottom_ticks",
+    "drawing",
+    "join",
+    "label",
+    "left_axis",
+    "line",
+    "path",
+    "tag",
+    "ticks",
+]
+
+#: Width of a letter of a tick's label, and least distance of two labels, in pixels.
+LETTER, APART = 6.2, 6.0
+
+#: Values on an axis and what is written there.
+Marks = Iterable[tuple[float, str]]
 
 
 class Markup(str):
@@ -27,23 +47,7 @@ def join(parts: Iterable[str]) -> Markup:
 
 
 def tag(name: str, *children: str, **attributes: object) -> Markup:
-    """Return an element.
-
-    Parameters
-    ----------
-    name : str
-        Its name.
-    *children : str
-        What it holds; text is escaped, markup is not.
-    **attributes : object
-        Numbers are rounded to a tenth; None leaves an attribute out; ``font_size`` is written
-        ``font-size`` and ``class_`` is ``class``.
-
-    Returns
-    -------
-    Markup
-        The element.
-    """
+    """Return an element; text inside is escaped, and None leaves an attribute out."""
     said = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_plain(value)}"'
         for key, value in attributes.items()
@@ -86,24 +90,7 @@ def label(
 def drawing(
     key: str, width: float, height: float, title: str, says: str, parts: Iterable[str]
 ) -> Markup:
-    """Return a picture that a screen reader can name and describe.
-
-    Parameters
-    ----------
-    key : str
-        Unique on the page; letters, digits and dashes.
-    width, height : float
-        Of the drawing, in pixels of its own; the page scales it.
-    title, says : str
-        What it is, and what it shows, in words.
-    parts : iterable of str
-        What is drawn.
-
-    Returns
-    -------
-    Markup
-        The ``svg`` element.
-    """
+    """Return a picture that a screen reader can name and describe."""
     return tag(
         "svg",
         tag("title", title, id=f"{key}-t"),
@@ -119,20 +106,12 @@ def drawing(
 
 @dataclass(frozen=True)
 class Scale:
-    """A straight map from values to pixels.
+    """A straight map from values to pixels."""
 
-    Attributes
-    ----------
-    low, high : float
-        Values.
-    start, end : float
-        Their pixels; a range of no width is widened.
-    """
-
-    low: float
-    high: float
-    start: float
-    end: float
+    low: float  # Values
+    high: float  # Values
+    start: float  # Their pixels; a range of no width is widened
+    end: float  # Their pixels; a range of no width is widened
 
     def __call__(self, value: float) -> float:
         """Return the pixel of a value."""
@@ -147,25 +126,7 @@ class Scale:
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:
-    """Return round numbers from ``low`` to ``high``.
-
-    Parameters
-    ----------
-    low, high : float
-        Ends.
-    about : int
-        How many are wanted.
-
-    Returns
-    -------
-    list of float
-        In order; both ends may be missing.
-
-    Examples
-    --------
-    >>> ticks(0, 1, 5)
-    [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    """
+    """Return round numbers from ``low`` to ``high``."""
     width = high - low
     if not (math.isfinite(width) and width > 0):
         return [low] if math.isfinite(low) else []
@@ -178,27 +139,7 @@ def ticks(low: float, high: float, about: int = 4) -> list[float]:
 
 
 def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Move labels so that none covers another, each as little as it takes.
-
-    Parameters
-    ----------
-    wanted : sequence of float
-        Where they would like to stand.
-    gap : float
-        Least distance between two.
-    low, high : float
-        Ends of the room they have.
-
-    Returns
-    -------
-    list of float
-        Where they stand, in the order given.
-
-    Examples
-    --------
-    >>> apart([50, 52, 90], 12, 0, 100)
-    [50, 62, 90]
-    """
+    """Move labels so that none covers another, each as little as it takes."""
     order = sorted(range(len(wanted)), key=lambda at: wanted[at])
     placed = list(wanted)
     floor = low
@@ -210,3 +151,40 @@ def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[
         ceiling = placed[at] = min(placed[at], ceiling)
         ceiling -= gap
     return placed
+
+
+def bottom_ticks(x: Scale, y: float, marks: Marks) -> list[Markup]:
+    """Draw ticks below a height; a label that would touch the one before is left out."""
+    parts: list[Markup] = []
+    left, right = sorted((x.start, x.end))
+    taken = -math.inf
+    for value, text in marks:
+        half = LETTER * len(text) / 2
+        middle = min(max(x(value), left - 3 + half), right + 3 - half)  # inside the picture
+        if middle - half < taken + APART:
+            continue
+        taken = middle + half
+        parts.append(line(x(value), y, x(value), y + 4, "axis"))
+        parts.append(label(middle, y + 16, text, "tick", anchor="middle"))
+    return parts
+
+
+def bottom_axis(x: Scale, y: float, marks: Marks, title: str = "") -> list[Markup]:
+    """Draw a horizontal axis with ticks, and its title below the right end."""
+    parts = [line(x.start, y, x.end, y, "axis"), *bottom_ticks(x, y, marks)]
+    if title:
+        end = max(x.start, x.end)
+        parts.append(label(end, y + 34, f"{title} \N{RIGHTWARDS ARROW}", "note", anchor="end"))
+    return parts
+
+
+def left_axis(y: Scale, left: float, right: float, marks: Marks, title: str = "") -> list[Markup]:
+    """Draw a line across the picture at each mark, its label on the left; the title on top."""
+    parts = []
+    for value, text in marks:
+        parts.append(line(left, y(value), right, y(value), "grid"))
+        parts.append(label(left - 6, y(value) + 4, text, "tick", anchor="end"))
+    if title:
+        top = min(y.start, y.end) - 8
+        parts.append(label(left, top, f"\N{UPWARDS ARROW} {title}", "note"))
+    return parts

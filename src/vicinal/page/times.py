@@ -22,18 +22,7 @@ _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 def seconds_per_unit(unit: str) -> float:
-    """Return how many seconds one unit of an Arrow time type lasts; NaN where it is none.
-
-    Parameters
-    ----------
-    unit : str
-        Arrow's name of the type, such as ``timestamp[us, tz=UTC]`` or ``date32[day]``.
-
-    Returns
-    -------
-    float
-        Seconds.
-    """
+    """Return how many seconds one unit of an Arrow time type lasts; NaN where it is none."""
     if unit.startswith("date32"):
         return 86_400.0
     inner = re.match(r"(?:timestamp|duration|time32|time64|date64)\[(\w+)", unit)
@@ -41,22 +30,7 @@ def seconds_per_unit(unit: str) -> float:
 
 
 def moment_of(value: float, unit: str, span: float = 0.0) -> str:
-    """Return a date, a time of day or a duration as text.
-
-    Parameters
-    ----------
-    value : float
-        In units of the type, since 1970, midnight or nothing.
-    unit : str
-        Arrow's name of the type; "" gives a plain number.
-    span : float, default 0
-        Width of the range that it lies in, in the same units: a range of years needs no hours.
-
-    Returns
-    -------
-    str
-        Such as ``2021-03`` or ``14:30``.
-    """
+    """Return a date, a time of day or a duration as text."""
     per_second = seconds_per_unit(unit)
     if not math.isfinite(value) or math.isnan(per_second):
         return amount(value)
@@ -89,22 +63,7 @@ def _duration(seconds: float) -> str:
 
 
 def time_ticks(low: float, high: float, unit: str, about: int = 3) -> list[float]:
-    """Return round moments between two.
-
-    Parameters
-    ----------
-    low, high : float
-        Ends, in units of the type.
-    unit : str
-        Arrow's name of the type; "" gives round numbers.
-    about : int
-        How many are wanted.
-
-    Returns
-    -------
-    list of float
-        In units of the type.
-    """
+    """Return round moments between two."""
     per_unit = seconds_per_unit(unit)
     if math.isnan(per_unit) or not high > low:
         return ticks(low, high, about)

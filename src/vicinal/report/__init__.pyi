@@ -16,8 +16,8 @@ from .fidelity.pairs import PairFidelity as PairFidelity
 from .fidelity.twosample import TwoSample as TwoSample
 from .privacy.measure import DistanceCurves as DistanceCurves
 from .privacy.measure import Privacy as Privacy
-from .tune.measure import Front as Front
 from .tune.measure import Setting as Setting
+from .tune.measure import TuningResult as TuningResult
 from .tune.measure import tune as tune
 from .utility.measure import Utility as Utility
 from .utility.measure import UtilityScore as UtilityScore

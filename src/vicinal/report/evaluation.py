@@ -20,6 +20,8 @@ from vicinal.report.utility.measure import Utility, measure_utility
 from vicinal.report.verdict import Verdict, judge
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from vicinal.plan import MixPlan
     from vicinal.table.conditions import Where
     from vicinal.table.synthesizer import TableSynthesizer
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Report", "WeightPicture", "audit", "evaluate"]
 
 _WEIGHT_BINS = 80
-# keys of seeds
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Report(Result):
     target : str or None
         The column that models predict.
     notes : tuple of str
-        What to bear in mind, in plain words.
+        Warnings, in plain words.
     random_state : int or None
         Seed of the figures; None where it was no number.
     """
@@ -117,11 +118,11 @@ class Report(Result):
             f"{one.name:<9} {one.figure!s:<26} {one.grade:<8} {one.says}" for one in verdict.figures
         ]
         lines += ["", self.fidelity.summary(), ""]
-        lines += [f"{name}: {figure}. {says}" for name, figure, says in self.privacy.explained()]
+        lines.append(self.privacy.summary())
         if self.utility is not None:
             lines += ["", self.utility.summary()]
         if self.notes:
-            lines += ["", *(f"Note: {note}" for note in self.notes)]
+            lines += ["", *(f"Warning: {note}" for note in self.notes)]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,9 +130,9 @@ class Report(Result):
         return {"version": 1, "verdict": to_plain(self.verdict)} | super().to_dict()
 
     def _page(self) -> Page:
-        from vicinal.report.page.figures import report_page
+        from vicinal.report.page.report_page import report_page
 
-        return Page("report.html.j2", report_page(self))
+        return report_page(self)
 
 
 def evaluate(
@@ -142,7 +143,7 @@ def evaluate(
     plan: MixPlan | None = None,
     *,
     kinds: Mapping[str, str] | None = None,
-    random_state: RandomState = 0,
+    random_state: RandomState = None,
 ) -> Report:
     """Measure what a synthetic table kept, what it gives away and what it is good for.
 
@@ -250,13 +251,13 @@ def audit(
     plan: MixPlan | None = None,
     *,
     where: Where | None = None,
-    random_state: RandomState = 0,
+    random_state: RandomState = None,
 ) -> Report:
     """Report on a synthesizer with unseen rows of its own.
 
     Fidelity is that of the synthetic table. Privacy and utility need rows that the synthesizer
-    has not seen: a twin with the same settings learns one random half of the table, and the other
-    half is its hold-out.
+    has not seen: an audit model with the same settings learns one random half of the table, and
+    the other half is its hold-out.
 
     Parameters
     ----------
@@ -306,13 +307,7 @@ def audit(
         raise ValueError(
             f"A report needs at least 4 real rows, got {kept.num_rows}: half of them stay unseen."
         )
-    order = seeds.generator(EvaluationKey.SPLIT).permutation(rows.num_rows)
-    half = (len(order) + 1) // 2
-    halves = order[:half], order[half:]
-    if met is not None:  # as many of the rows that meet it in each
-        order = order[np.argsort(~met.to_numpy()[order], kind="stable")]
-        halves = order[::2], order[1::2]
-    learned, unseen = (rows.take(np.sort(part)) for part in halves)
+    train, unseen = _halves(rows, met, seeds.generator(EvaluationKey.SPLIT))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         aligned = align(kept, synthetic, columns=synthesizer.columns_)
@@ -324,24 +319,38 @@ def audit(
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # said of the whole table before
-        twin = type(synthesizer)(**synthesizer.get_params()).fit(learned)
-        drawn = twin.sample(where=where, random_state=seeds.generator(EvaluationKey.TWIN))
+        model = type(synthesizer)(**synthesizer.get_params()).fit(train)
+        drawn = model.sample(where=where, random_state=seeds.generator(EvaluationKey.AUDIT))
     if where is not None:
-        learned, unseen = (
-            part.filter(rows_matching(part, parse_where(where))) for part in (learned, unseen)
+        train, unseen = (
+            part.filter(rows_matching(part, parse_where(where))) for part in (train, unseen)
         )
     with warnings.catch_warnings(record=True) as later:
         warnings.simplefilter("always", UserWarning)
         tables = align(
-            learned, drawn, unseen, target=synthesizer.target, columns=synthesizer.columns_
+            train, drawn, unseen, target=synthesizer.target, columns=synthesizer.columns_
         )
         report = _measure(tables, None, seeds)
     picture = None
     if plan is not None:
         picture = WeightPicture.of_plan(plan, str(synthesizer.settings_.weights))
     note = (
-        f"Privacy and utility are those of a twin: the same settings learned {learned.num_rows:,} "
-        f"of the rows, and the other {unseen.num_rows:,} stayed unseen."
+        f"Privacy and utility are those of an audit model: the same settings were trained on "
+        f"{train.num_rows:,} of the rows, and the other {unseen.num_rows:,} stayed unseen."
     )
     report = replace(report, fidelity=fidelity, weights=picture, notes=(note, *report.notes))
     return _with_warnings(report, [*caught, *later], random_state)
+
+
+def _halves(
+    rows: pa.Table, met: pa.ChunkedArray | None, rng: np.random.Generator
+) -> tuple[pa.Table, pa.Table]:
+    """Return two random halves, with as many of the rows that meet a condition in each."""
+    order = rng.permutation(rows.num_rows)
+    half = (len(order) + 1) // 2
+    halves = order[:half], order[half:]
+    if met is not None:
+        order = order[np.argsort(~met.to_numpy()[order], kind="stable")]
+        halves = order[::2], order[1::2]
+    first, second = (rows.take(np.sort(part)) for part in halves)
+    return first, second

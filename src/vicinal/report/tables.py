@@ -25,17 +25,12 @@ FEW_ROWS = 50
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One of the tables, as numbers.
+    """One of the tables, as numbers."""
 
-    Attributes
-    ----------
-    numbers : ndarray of float64, shape (n_rows, n_numeric)
-        Numbers, dates and times; NaN where missing. Column by column in memory.
-    codes : ndarray of int32, shape (n_rows, n_categorical)
-        Which of :attr:`Tables.levels` a category is; -1 where missing. Column by column too.
-    """
-
+    # (n_rows, n_numeric) Numbers, dates and times; NaN where missing. Column by column in memory
     numbers: npt.NDArray[np.float64]
+    # (n_rows, n_categorical) Which of :attr:`Tables.levels` a category is; -1 where missing.
+    # Column by column too
     codes: npt.NDArray[np.int32]
 
     def __len__(self) -> int:
@@ -46,20 +41,7 @@ class Part:
         return Part(np.asfortranarray(self.numbers[rows]), np.asfortranarray(self.codes[rows]))
 
     def drawn(self, n_rows: int, rng: np.random.Generator) -> Part:
-        """Return at most ``n_rows`` rows, drawn without replacement; all of them in order if few.
-
-        Parameters
-        ----------
-        n_rows : int
-            Rows wanted.
-        rng : numpy.random.Generator
-            Draws them.
-
-        Returns
-        -------
-        Part
-            Itself where it has no more rows than that.
-        """
+        """Return at most ``n_rows`` rows in order, drawn without replacement."""
         if len(self) <= n_rows:
             return self
         return self.take(np.sort(rng.choice(len(self), n_rows, replace=False, shuffle=False)))
@@ -67,33 +49,22 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """Real, synthetic and hold-out rows with the same columns.
+    """Real, synthetic and hold-out rows with the same columns."""
 
-    Attributes
-    ----------
-    columns : tuple of Column
-        What is compared, in the order of the real table: no identifiers, no free text.
-    numeric, categorical : tuple of str
-        Names of the columns of :attr:`Part.numbers` and :attr:`Part.codes`. A constant counts as
-        what its type is; a column without any value is in neither.
-    levels : tuple of tuple
-        Values of each categorical column, in the order of their codes.
-    real, synthetic : Part
-        The rows a generator learned from, and those it made.
-    holdout : Part or None
-        Rows it never saw.
-    target : str or None
-        The column that a model is to predict.
-    """
-
+    # What is compared, in the order of the real table: no identifiers, no free text
     columns: tuple[Column, ...]
+    # Names of the columns of :attr:`Part.numbers` and :attr:`Part.codes`. A constant counts as
+    # what its type is; a column without any value is in neither
     numeric: tuple[str, ...]
+    # Names of the columns of :attr:`Part.numbers` and :attr:`Part.codes`. A constant counts as
+    # what its type is; a column without any value is in neither
     categorical: tuple[str, ...]
+    # Values of each categorical column, in the order of their codes
     levels: tuple[tuple[Any, ...], ...]
-    real: Part
-    synthetic: Part
-    holdout: Part | None = None
-    target: str | None = None
+    real: Part  # The rows a generator learned from, and those it made
+    synthetic: Part  # The rows a generator learned from, and those it made
+    holdout: Part | None = None  # Rows it never saw
+    target: str | None = None  # The column that a model is to predict
 
     @property
     def task(self) -> str | None:
@@ -125,37 +96,7 @@ def align(
     kinds: Mapping[str, str] | None = None,
     columns: Sequence[Column] | None = None,
 ) -> Tables:
-    """Bring tables into one form.
-
-    Parameters
-    ----------
-    real, synthetic, holdout : pandas, Polars or PyArrow tables
-        The hold-out may be left out. Columns may stand in any order.
-    target : str, optional
-        Column that a model is to predict.
-    kinds : mapping of str to str, optional
-        Column name to kind (:data:`vicinal.table.KINDS`), where detection on the real table is
-        wrong.
-    columns : sequence of Column, optional
-        What the real columns are; detected where left out.
-
-    Returns
-    -------
-    Tables
-        Aligned.
-
-    Raises
-    ------
-    ValueError
-        If a table has no rows, lacks columns or has columns that the real one has not, or a
-        column holds another kind of value, or nothing is left to compare, or there is no such
-        target.
-
-    Warns
-    -----
-    UserWarning
-        With fewer than 50 rows.
-    """
+    """Bring tables into one form."""
     arrows = {"real": to_arrow(real), "synthetic": to_arrow(synthetic)}
     if holdout is not None:
         arrows["hold-out"] = to_arrow(holdout)
@@ -215,20 +156,7 @@ def align(
 
 
 def check_target(target: str, columns: Sequence[Column]) -> None:
-    """Refuse a target that is not there, or that is left out of what is compared.
-
-    Parameters
-    ----------
-    target : str
-        Column that a model is to predict.
-    columns : sequence of Column
-        What the real columns are.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column, or it is an identifier or free text.
-    """
+    """Refuse a target that is not there, or that is left out of what is compared."""
     check_column("target", target, [c.name for c in columns])
     kind = next(c.kind for c in columns if c.name == target)
     if kind in {"identifier", "text"}:
@@ -278,10 +206,7 @@ def _check_numbers(column: Column, arrows: Mapping[str, pa.Table]) -> None:
 def _check_levels(
     column: Column, arrows: Mapping[str, pa.Table], codes: Sequence[npt.NDArray[np.int32]]
 ) -> None:
-    """Refuse categories of another kind that share no value with the real ones.
-
-    Codes may be numbers in one file and texts in another; "yes" and 1 are two kinds of column.
-    """
+    """Refuse categories of another kind that share no value with the real ones."""
     first = arrows["real"][column.name].type
     real = np.unique(codes[0][codes[0] >= 0])
     for (name, table), found in zip(arrows.items(), codes, strict=True):

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from vicinal._stats import Estimate
 from vicinal.report.fidelity import Fidelity
-from vicinal.report.privacy import Privacy
-from vicinal.report.utility import Utility
+from vicinal.report.privacy.measure import Privacy
+from vicinal.report.utility.measure import Utility
 
 __all__ = ["Verdict", "VerdictFigure", "judge"]
 
-#: From these values on (fidelity, utility gap) or up to them (closer), a figure is good, or fair.
+#: From these values on (fidelity, utility gap) or up to them (DCR share) a figure is good or fair.
 FIDELITY_GRADES = (0.95, 0.85)
-CLOSER_GRADES = (0.55, 0.65)
+DCR_GRADES = (0.55, 0.65)
 GAP_GRADES = (-0.02, -0.05)
 #: The same for the authenticity of rows as a share of what unseen rows reach.
 AUTHENTIC_GRADES = (0.9, 0.7)
@@ -95,18 +95,7 @@ def _grade(value: float, steps: tuple[float, float]) -> str:
 
 
 def judge(fidelity: Fidelity, privacy: Privacy, utility: Utility | None) -> Verdict:
-    """Grade what was measured.
-
-    Parameters
-    ----------
-    fidelity, privacy, utility : Fidelity, Privacy, Utility or None
-        The parts of a report.
-
-    Returns
-    -------
-    Verdict
-        Grades are conventions (the constants of this module), not tests.
-    """
+    """Grade what was measured."""
     figures = (
         _fidelity_figure(fidelity),
         _privacy_figure(privacy),
@@ -122,25 +111,28 @@ def _fidelity_figure(fidelity: Fidelity) -> VerdictFigure:
         "fidelity",
         Estimate(quality),
         _grade(quality, FIDELITY_GRADES),
-        "How alike columns and pairs of columns are; 1 is alike.",
+        "Mean similarity of columns and of pairs of columns to the real ones; 1 = identical.",
     )
 
 
 def _privacy_figure(found: Privacy) -> VerdictFigure:
     more_copies = found.copies[0].value - found.copies[1].value > COPIES_MARGIN
     if found.holdout_is == "given":
-        figure = found.closer
-        grade = _grade(-figure.value, (-CLOSER_GRADES[0], -CLOSER_GRADES[1]))
-        says = "Share of rows closer to a row learned from than to an unseen one; 0.5 is ideal."
+        figure = found.dcr_share
+        grade = _grade(-figure.value, (-DCR_GRADES[0], -DCR_GRADES[1]))
+        says = (
+            "DCR share: synthetic rows lie closer to a training row than to an unseen one this "
+            "often; 0.5 is ideal."
+        )
     else:
         figure = found.authenticity
         baseline = found.authenticity_baseline
-        grade = "unproven"  # where all real rows have a twin, near rows give nothing away
+        grade = "unproven"  # where every real row has an equal, near rows give nothing away
         if baseline.value != 0:
             grade = _grade(figure.value / baseline.value, AUTHENTIC_GRADES)
         says = (
-            "Share of rows farther from their nearest real row than that row is from another; "
-            f"real rows among themselves: {baseline}."
+            "Authenticity: synthetic rows lie farther from their nearest real row than that row "
+            f"from its own nearest this often; real rows among themselves {baseline}."
         )
     if more_copies and grade == "good":
         grade = "fair"
@@ -156,11 +148,14 @@ def _utility_figure(found: Utility | None, holdout_is: str) -> VerdictFigure:
     metric = found.metric
     gap = found.gap("boosted trees", metric)
     grade = _grade(gap.value, GAP_GRADES)
-    says = f"{metric} of boosted trees that learn from it, less that of real rows; 0 is ideal."
+    says = (
+        f"{metric} of boosted trees trained on synthetic rows, minus the score of real rows; 0 is "
+        "ideal."
+    )
     real = found.score("real").figure
     if real.value <= GUESS[metric]:
         grade = "unproven"
-        says += f" Even real rows teach them no more than guessing ({metric} {real.value:.3f})."
+        says += f" Trained on real rows they do no better than guessing ({real.value:.3f})."
     elif holdout_is == "split" and grade in {"good", "fair"}:
         grade = "unproven"  # a copy of the tested rows would do as well
         says += " The generator may have seen the tested rows."

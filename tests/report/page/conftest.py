@@ -22,7 +22,7 @@ from vicinal.report.fidelity import (
     TwoSample,
 )
 from vicinal.report.privacy.measure import DistanceCurves, Privacy
-from vicinal.report.tune.measure import Front, Setting
+from vicinal.report.tune.measure import Setting, TuningResult
 from vicinal.report.utility.measure import Utility, UtilityScore
 from vicinal.text.augment.augmented import Augmented
 from vicinal.text.augment.interpolate import Morph
@@ -51,7 +51,7 @@ def number_column(
         missing=missing,
         missing_score=1 - abs(missing[0] - missing[1]),
         mean=(38.6, 38.5),
-        spread=(13.7, 13.6),
+        std=(13.7, 13.6),
         marginal=Marginal(
             labels=(), edges=tuple(edges), real=tuple(real), synthetic=tuple(made), unit=unit
         ),
@@ -68,7 +68,7 @@ def category_column(name, rng, levels, *, score=0.98, missing=(0.056, 0.058)):
         missing=missing,
         missing_score=1.0,
         mean=(NAN, NAN),
-        spread=(NAN, NAN),
+        std=(NAN, NAN),
         marginal=Marginal(
             labels=tuple(levels),
             edges=(),
@@ -136,8 +136,8 @@ def make_report(n_numbers=6, n_categories=5, *, names=None, utility=True, plan=T
         weights=make_weights(rng) if plan else None,
         target="income" if utility else None,
         notes=(
-            "Privacy and utility are those of a twin: the same settings learned 16,281 of the rows, "
-            "and the other 16,280 stayed unseen.",
+            "Privacy and utility are those of an audit model: the same settings were trained on "
+            "16,281 of the rows, and the other 16,280 stayed unseen.",
         ),
     )
 
@@ -186,21 +186,21 @@ def make_privacy(holdout_is="given"):
         sampled="",
         holdout_is=holdout_is,
         overlap=3,
-        closer=near(0.603, 0.008),
-        closer_euclidean=near(0.598, 0.008),
+        dcr_share=near(0.603, 0.008),
+        dcr_share_euclidean=near(0.598, 0.008),
         distances=DistanceCurves(
             levels=levels,
             synthetic_train=tuple(base * 0.8),
             synthetic_holdout=tuple(base * 0.95),
             holdout_train=tuple(base),
         ),
-        neighbor_ratio=(near(0.81, 0.01), near(0.86, 0.01)),
+        nndr=(near(0.81, 0.01), near(0.86, 0.01)),
         copies=(near(0.0004, 0.0003), near(0.0011, 0.0005)),
-        near_copies=(near(0.021, 0.004), near(0.01, 0.003)),
+        near_duplicates=(near(0.021, 0.004), near(0.01, 0.003)),
         authenticity=near(0.44, 0.01),
         authenticity_baseline=near(0.52, 0.01),
         membership=near(0.531, 0.009),
-        singled_out=(near(0.58, 0.03), near(0.54, 0.03)),
+        rare_combinations=(near(0.58, 0.03), near(0.54, 0.03)),
     )
 
 
@@ -301,12 +301,12 @@ def make_front(*, recommended=5, utility=True):
                 command=f"vicinal table people.csv -o synthetic.csv --target income --near {k}",
                 options={"near": k},
                 fidelity=near(fidelity, 0.001),
-                closer=near(closer, 0.012),
+                dcr_share=near(closer, 0.012),
                 utility=near(0.905, 0.004) if utility else None,
-                on_front=at < 7,
+                on_pareto_front=at < 7,
             )
         )
-    return Front(
+    return TuningResult(
         settings=tuple(settings),
         recommended=recommended,
         limit=0.68,

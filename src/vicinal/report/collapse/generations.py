@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vicinal._checks import check_column
+from vicinal.report.fidelity.columns import rank_column
+from vicinal.report.fidelity.correlation import rank_correlations
 from vicinal.report.tables import Part, Tables, align
 from vicinal.report.utility.learners import LEARNERS, Problem, fit_side_by_side, pose
 from vicinal.report.utility.measure import measures
@@ -31,48 +33,26 @@ _Groups: TypeAlias = list[tuple[int, FloatArray, FloatArray]]  # number, gaps of
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """The real rows, and what is known of them.
+    """The real rows, and what is known of them."""
 
-    Attributes
-    ----------
-    learned : pyarrow.Table
-        What the first generation is made from.
-    held : pyarrow.Table or None
-        Rows that no generation learns from; None where no model is tested.
-    columns : list of Column
-        What is followed.
-    kinds : dict of str to str
-        What to say to the synthesizer, so that no generation detects anything else.
-    within : tuple of str
-        Columns whose groups are never mixed.
-    target : str or None
-        What models predict.
-    metric : str
-        Name of the main measure of utility; empty without one.
-    sampled : str
-        How rows were drawn, in words.
-    between : ndarray of shape (n_numeric,)
-        Share of each number's variance that lies between groups that are never mixed; only
-        numbers with some variance.
-    has_ties : bool
-        Whether there are categories, and numbers, whose association can be followed.
-    """
-
-    learned: pa.Table
-    held: pa.Table | None
-    columns: list[Column]
+    train: pa.Table  # What the first generation is made from
+    held: pa.Table | None  # Rows that no generation learns from; None where no model is tested
+    columns: list[Column]  # What is followed
+    # What to say to the synthesizer, so that no generation detects anything else
     kinds: dict[str, str]
-    within: tuple[str, ...]
-    target: str | None
-    metric: str
-    sampled: str
+    within: tuple[str, ...]  # Columns whose groups are never mixed
+    target: str | None  # What models predict
+    metric: str  # Name of the main measure of utility; empty without one
+    sampled: str  # How rows were drawn, in words
+    # (n_numeric,) Share of each number's variance that lies between groups that are never mixed;
+    # only numbers with some variance
     between: FloatArray
-    has_ties: bool
+    has_associations: bool  # whether there are both categories and numbers to follow
 
     def follow(self) -> Measures:
         """Return measures that know of the real rows only."""
         found = Measures(self)
-        found.add(self.learned, closely=True)
+        found.add(self.train, closely=True)
         return found
 
 
@@ -83,41 +63,11 @@ def start(
     target: str | None,
     within: tuple[str, ...],
     kinds: Mapping[str, str] | None,
-    rows: int,
+    max_rows: int,
     utility: bool,
     rng: np.random.Generator,
 ) -> Start:
-    """Make a table ready to be followed.
-
-    Parameters
-    ----------
-    table : pandas, Polars or PyArrow table
-        The real rows.
-    raw : bool
-        Whether numbers are mixed as they are, and so not rounded.
-    target : str or None
-        What models predict.
-    within : tuple of str
-        Columns whose groups are never mixed.
-    kinds : mapping of str to str or None
-        What columns are, where detection is wrong.
-    rows : int
-        Rows to learn from, at most.
-    utility : bool
-        Whether to hold rows out for models.
-    rng : numpy.random.Generator
-        Draws rows.
-
-    Returns
-    -------
-    Start
-        Ready.
-
-    Raises
-    ------
-    ValueError
-        If nothing can be followed, or a named column is not there.
-    """
+    """Make a table ready to be followed."""
     arrow = to_arrow(table)
     if arrow.num_rows < 2:
         raise ValueError(
@@ -137,18 +87,18 @@ def start(
     order = rng.permutation(arrow.num_rows)
     test = round(HELD_OUT * len(order)) if utility and target is not None else 0
     held = arrow.take(np.sort(order[:test])) if test else None
-    learned = arrow.take(np.sort(order[test:][:rows]))
-    columns = detect_columns(learned, said)
-    sampled = f"Each generation has {learned.num_rows:,} rows"
-    if learned.num_rows < len(order) - test:
+    train = arrow.take(np.sort(order[test:][:max_rows]))
+    columns = detect_columns(train, said)
+    sampled = f"Each generation has {train.num_rows:,} rows"
+    if train.num_rows < len(order) - test:
         sampled += f", drawn from the {len(order) - test:,} of the table"
     if test:
         sampled += f"; {test:,} real rows were held out to test models on"
-    tables = align(learned, learned, columns=columns, target=target)
+    tables = align(train, train, columns=columns, target=target)
     real = tables.real
     varied = np.flatnonzero(_variances(real.numbers) > 0)
     return Start(
-        learned=learned,
+        train=train,
         held=held,
         columns=columns,
         kinds=said,
@@ -157,7 +107,7 @@ def start(
         metric=("AUC" if tables.task == "class" else "R2") if test else "",
         sampled=f"{sampled}.",
         between=np.array([_between(real, tables, within, int(at)) for at in varied]),
-        has_ties=bool(len(varied)) and bool(_watched(tables, within)),
+        has_associations=bool(len(varied)) and bool(_watched(tables, within)),
     )
 
 
@@ -187,7 +137,7 @@ def _prepared(
 
 
 def _watched(tables: Tables, within: tuple[str, ...]) -> list[int]:
-    """Return the categories whose ties with numbers are followed."""
+    """Return the categories whose association with numbers are followed."""
     return [at for at, name in enumerate(tables.categorical) if not within or name in within]
 
 
@@ -210,8 +160,8 @@ def _variances(numbers: FloatArray) -> FloatArray:
     seen = ~np.isnan(numbers)
     count = np.maximum(seen.sum(axis=0), 1)
     middle = np.where(seen, numbers, 0.0).sum(axis=0) / count
-    spread: FloatArray = (np.where(seen, numbers - middle, 0.0) ** 2).sum(axis=0) / count
-    return spread
+    variance: FloatArray = (np.where(seen, numbers - middle, 0.0) ** 2).sum(axis=0) / count
+    return variance
 
 
 def _relative_errors(numbers: FloatArray) -> FloatArray:
@@ -227,19 +177,8 @@ def _relative_errors(numbers: FloatArray) -> FloatArray:
 
 
 def _rank_correlations(numbers: FloatArray) -> FloatArray:
-    """Return correlations of ranks, over rows where both values are there; NaN of constants."""
-    from scipy.stats import rankdata
-
-    ranks = np.zeros(numbers.shape)
-    seen = ~np.isnan(numbers)
-    for at in range(numbers.shape[1]):
-        kept = seen[:, at]
-        one = rankdata(numbers[kept, at])
-        ranks[kept, at] = one - one.mean() if len(one) else one
-    sizes = (ranks**2).T @ seen  # of column i where column j is there
-    with np.errstate(invalid="ignore", divide="ignore"):
-        result: FloatArray = (ranks.T @ ranks) / np.sqrt(sizes * sizes.T)
-    return result
+    """Return Spearman's correlations of all pairs of columns; NaN of constants."""
+    return rank_correlations([rank_column(column)[1] for column in numbers.T])
 
 
 @dataclass(eq=False)
@@ -258,18 +197,10 @@ class Measures:
     _groups: _Groups | None = None
 
     def add(self, made: pa.Table, *, closely: bool) -> None:
-        """Measure one more generation.
-
-        Parameters
-        ----------
-        made : pyarrow.Table
-            Its rows.
-        closely : bool
-            Whether to train a model on it.
-        """
+        """Measure one more generation."""
         begun = self.begun
         held = begun.held if closely else None
-        tables = align(begun.learned, made, held, columns=begun.columns, target=begun.target)
+        tables = align(begun.train, made, held, columns=begun.columns, target=begun.target)
         if held is not None:
             self._kept[len(self.variance)] = pose(tables)
         real, new = tables.real, tables.synthetic
@@ -279,8 +210,8 @@ class Measures:
         if self.variance:
             self._drawn = self._drawn + _relative_errors(new.numbers[:, varied])
         self.variance.append(_mean(share))
-        spread = np.sqrt((share**2 * self._drawn).sum()) / len(share) if len(share) else np.nan
-        self.variance_error.append(float(spread))
+        error = np.sqrt((share**2 * self._drawn).sum()) / len(share) if len(share) else np.nan
+        self.variance_error.append(float(error))
         groups = _group_means(tables, new, begun.within, varied)
         correlations = _rank_correlations(new.numbers)
         if self._groups is None or self._correlations is None:  # the real rows come first
@@ -330,10 +261,7 @@ def _largest_gap(real: FloatArray, made: FloatArray) -> float:
 def _group_means(
     tables: Tables, part: Part, within: tuple[str, ...], varied: npt.NDArray[np.intp]
 ) -> _Groups:
-    """Return, by category and number, how far each level's mean lies from that of all.
-
-    Levels of the real rows have the first codes, so that generations can be compared.
-    """
+    """Return, by category and number, how far each level's mean lies from that of all."""
     found = []
     for at in _watched(tables, within):
         codes, levels = part.codes[:, at], int(tables.real.codes[:, at].max()) + 1
@@ -350,16 +278,12 @@ def _group_means(
     return found
 
 
-def _attenuation(real: _Groups, made: _Groups, spread: FloatArray) -> float:
-    """Return the slope of group means against the real ones, both as differences from the mean.
-
-    Groups of all categories and numbers are pooled, each with its weight in the real table, so
-    that strong associations count and mere noise does not.
-    """
+def _attenuation(real: _Groups, made: _Groups, std: FloatArray) -> float:
+    """Return the slope of group means against the real ones, both as differences from the mean."""
     above = below = 0.0
     for (place, old, weight), (_, new, share) in zip(real, made, strict=True):
         there = (weight > 0) & (share > 0)  # a lost level shows in the coverage
-        gap, now = old[there] / spread[place], new[there] / spread[place]
+        gap, now = old[there] / std[place], new[there] / std[place]
         above += float((weight[there] * gap * now).sum())
         below += float((weight[there] * gap**2).sum())
     return above / below if below > 0 else float("nan")

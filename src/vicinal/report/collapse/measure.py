@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
 from vicinal._law_syntax import dominance, law_text
+from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import CollapseKey, RandomState, Seeds
 from vicinal.page.frame import Page
-from vicinal.page.result import Result
+from vicinal.page.result import RowsResult
 from vicinal.weights import WeightLaw
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ __all__ = ["Collapse", "CollapseCurve", "measure_collapse"]
 
 #: Rows that the first generation learns from, at most.
 MOST_ROWS = 20_000
-
-# keys of seeds
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ class CollapseCurve:
 
 
 @dataclass(frozen=True)
-class Collapse(Result):
+class Collapse(RowsResult):
     """Synthesis from synthesis, under several laws.
 
     Attributes
@@ -116,7 +113,7 @@ class Collapse(Result):
         shown = milestones(self.generations)
         name = self.metric or "utility"
         lines = [
-            f"{'law':<16} {'round':>5}  {'variance':>8} {'± 2 se':>6} {'theory':>7}  {'ties':>7} "
+            f"{'law':<16} {'round':>5}  {'variance':>8} {'± 2 se':>6} {'theory':>7}  {'assoc.':>7} "
             f"{'theory':>7}  "
             f"{'correlation error':>17}  {'categories':>10}  {name:>7}"
         ]
@@ -132,17 +129,28 @@ class Collapse(Result):
             ]
         lines += [
             "",
-            "Variance is a share of the real one, mean over numeric columns. Ties are what "
-            "categories say about numbers, as a share of what they say in the real table. Every "
-            "round draws rows anew: curves wander about theory's, more so with heavy tails.",
+            "Variance is a share of the real one, mean over numeric columns. Association (assoc.) "
+            "is what categories say about numbers, as a share of what they say in the real table. "
+            "Every round draws rows anew: curves wander about theory's, more so with heavy tails.",
             self.sampled,
         ]
         return "\n".join(line.rstrip() for line in lines)
 
+    def _columns(self) -> dict[str, Any]:
+        fields = ("variance", "attenuation", "correlation_error", "coverage", "utility")
+        rounds = range(self.generations + 1)
+        found: dict[str, Any] = {
+            "law": [one.law for one in self.curves for _ in rounds],
+            "generation": [at for _ in self.curves for at in rounds],
+        }
+        for name in fields:
+            found[name] = [getattr(one, name)[at] for one in self.curves for at in rounds]
+        return found
+
     def _page(self) -> Page:
         from vicinal.report.page.collapse_and_tune import collapse_page
 
-        return Page("collapse.html.j2", collapse_page(self))
+        return collapse_page(self)
 
 
 def _figure(value: float) -> str:
@@ -152,23 +160,7 @@ def _figure(value: float) -> str:
 
 
 def milestones(generations: int) -> list[int]:
-    """Return the generations worth a closer look: 0, 1, 2, 5, 10, 20, 50 and so on, and the last.
-
-    Parameters
-    ----------
-    generations : int
-        The last one.
-
-    Returns
-    -------
-    list of int
-        In order.
-
-    Examples
-    --------
-    >>> milestones(30)
-    [0, 1, 2, 5, 10, 20, 30]
-    """
+    """Return the generations to look at closely: 0, 1, 2, 5, 10, 20, 50 ..., and the last."""
     steps = {0, generations}
     scale = 1
     while scale <= generations:
@@ -187,9 +179,9 @@ def measure_collapse(
     within: str | Sequence[str] | None = None,
     kinds: Mapping[str, str] | None = None,
     utility: bool = True,
-    rows: int = MOST_ROWS,
-    random_state: RandomState = 0,
-    progress: Progress | None = None,
+    max_rows: int = MOST_ROWS,
+    random_state: RandomState = None,
+    progress: bool | ProgressCallback = False,
 ) -> Collapse:
     """Make each generation from the one before, and follow what is left of the real table.
 
@@ -215,12 +207,12 @@ def measure_collapse(
         Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong.
     utility : bool, default True
         Whether to train models, where there is a target: a quarter of the rows is then held out.
-    rows : int, default 20000
+    max_rows : int, default 20000
         Rows that the first generation learns from, at most.
-    random_state : int, numpy.random.Generator or None, default 0
+    random_state : int, numpy.random.Generator or None, default None
         Seed.
-    progress : callable, optional
-        Called with the number of rounds that are done and that of all rounds.
+    progress : bool or callable, default False
+        True shows a bar; a callable is given the law, the rounds done and the number of all.
 
     Returns
     -------
@@ -253,7 +245,8 @@ def measure_collapse(
     >>> rng = np.random.default_rng(0)
     >>> table = pa.table({"x": rng.normal(size=2000), "y": rng.normal(size=2000)})
     >>> laws = [Uniform(), EpBeta(delta=0.1, eps=0.3)]
-    >>> naive, kept = measure_collapse(table, weights=laws, generations=5).curves
+    >>> found = measure_collapse(table, weights=laws, generations=5, random_state=0)
+    >>> naive, kept = found.curves
     >>> naive.variance[-1] < 0.2, kept.variance[-1] > 0.8
     (True, True)
     """
@@ -266,7 +259,7 @@ def measure_collapse(
         if not isinstance(law, WeightLaw):
             raise TypeError(f"weights must be laws such as EpBeta(0.1), got {law!r}.")
     generations = check_count("generations", generations)
-    rows = check_count("rows", rows, low=2)
+    max_rows = check_count("max_rows", max_rows, low=2)
     check_choice("marginals", marginals, ["raw", "normal-score"])
     groups = (within,) if isinstance(within, str) else tuple(within or ())
     seeds = Seeds(random_state)
@@ -276,29 +269,28 @@ def measure_collapse(
         target=target,
         within=groups,
         kinds=kinds,
-        rows=rows,
+        max_rows=max_rows,
         utility=utility,
         rng=seeds.generator(CollapseKey.ROWS),
     )
-    total, done = generations * len(laws), 0
+    total = generations * len(laws)
+    closely = milestones(generations)
     curves = []
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), reporting(progress) as report:
         warnings.simplefilter("ignore", UserWarning)  # the same notes again in every round
         for number, law in enumerate(laws):
             measures = begun.follow()
-            current = begun.learned
+            current = begun.train
             for generation in range(1, generations + 1):
                 rng = seeds.generator(CollapseKey.LAW, number, generation)
                 current = _next(current, law, marginals, groups, begun, rng)
-                measures.add(current, closely=generation in milestones(generations))
-                done += 1
-                if progress is not None:
-                    progress(done, total)
+                measures.add(current, closely=generation in closely)
+                report(law_text(law), number * generations + generation, total)
             curves.append(_curve(law, marginals == "raw", generations, begun, measures))
     return Collapse(
         tuple(curves),
         generations,
-        begun.learned.num_rows,
+        begun.train.num_rows,
         marginals,
         groups,
         target,
@@ -335,13 +327,13 @@ def _curve(
     rho, a = law.shrinkage, dominance(law)
     rounds = np.arange(generations + 1.0)
     nothing: npt.NDArray[np.float64] = np.full(generations + 1, np.nan)
-    variance = ties = nothing
+    variance = association = nothing
     if raw and len(begun.between):
         # what groups differ by is kept where they are never mixed
         kept = begun.between[:, None]
         variance = (kept + (1 - kept) * rho**rounds).mean(axis=0)
-    if raw and begun.has_ties:
-        ties = np.ones(generations + 1) if begun.within else a**rounds
+    if raw and begun.has_associations:
+        association = np.ones(generations + 1) if begun.within else a**rounds
     return CollapseCurve(
         law=law_text(law),
         rho=rho,
@@ -353,5 +345,5 @@ def _curve(
         coverage=tuple(measures.coverage),
         utility=tuple(measures.utilities(generations)),
         predicted_variance=tuple(variance.tolist()),
-        predicted_attenuation=tuple(ties.tolist()),
+        predicted_attenuation=tuple(association.tolist()),
     )

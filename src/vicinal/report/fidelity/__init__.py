@@ -1,4 +1,4 @@
-"""Fidelity: how like the real table a synthetic one is."""
+"""Fidelity: how similar to the real table a synthetic one is."""
 
 from vicinal.report.fidelity.columns import ColumnFidelity, Marginal, ks_distance
 from vicinal.report.fidelity.measure import Fidelity, compare, measure_fidelity

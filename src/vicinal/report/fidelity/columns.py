@@ -1,4 +1,4 @@
-"""Column by column: how alike two distributions are."""
+"""Column by column: how similar two distributions are."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._threads import for_chunks
-from vicinal.report.tables import Part, Tables
+from vicinal.report.tables import Tables
 from vicinal.table.schema import Column
 
 __all__ = [
     "ColumnFidelity",
     "Marginal",
     "RankedColumn",
-    "center_and_spread",
     "compare_columns",
     "ks_distance",
+    "mean_and_std",
+    "rank_column",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -68,11 +69,11 @@ class ColumnFidelity:
         The column.
     score : float
         1 minus the Kolmogorov-Smirnov distance (numbers, dates) or the total variation distance
-        (categories) of the values that are there; 1 is alike. NaN where there is nothing to
-        compare.
+        (categories) of the values that are there; 1 = identical. NaN where there is nothing
+        to compare.
     missing : tuple of float
         Share of missing values, real and synthetic.
-    mean, spread : tuple of float
+    mean, std : tuple of float
         Mean and standard deviation, real and synthetic; NaN for categories. Dates and times
         count in their own units.
     coverage : float
@@ -89,7 +90,7 @@ class ColumnFidelity:
     score: float
     missing: tuple[float, float]
     mean: tuple[float, float]
-    spread: tuple[float, float]
+    std: tuple[float, float]
     coverage: float = math.nan
     missing_score: float = math.nan
     marginal: Marginal | None = None
@@ -97,38 +98,17 @@ class ColumnFidelity:
 
 @dataclass(frozen=True, eq=False)
 class RankedColumn:
-    """Ranks of a numeric column of one table.
+    """Ranks of a numeric column of one table."""
 
-    Attributes
-    ----------
-    codes : ndarray of int32, shape (n_rows,)
-        Place among the distinct values; -1 where missing.
-    levels : int
-        Distinct values.
-    """
-
-    codes: npt.NDArray[np.int32]
-    levels: int
+    codes: npt.NDArray[np.int32]  # (n_rows,) Place among the distinct values; -1 where missing
+    levels: int  # Distinct values
 
 
 Ranked = tuple[RankedColumn, RankedColumn]
 
 
 def compare_columns(tables: Tables) -> tuple[tuple[ColumnFidelity, ...], dict[str, Ranked]]:
-    """Compare each column of the real table with that of the synthetic one.
-
-    Parameters
-    ----------
-    tables : Tables
-        Aligned.
-
-    Returns
-    -------
-    columns : tuple of ColumnFidelity
-        In the order of the tables.
-    ranked : dict of str to tuple of RankedColumn
-        Ranks of the numeric columns, real and synthetic, which sorting gave in passing.
-    """
+    """Compare each column of the real table with that of the synthetic one."""
     found: list[ColumnFidelity | None] = [None] * len(tables.columns)
     ranked: dict[str, Ranked] = {}
 
@@ -161,8 +141,8 @@ def _numbers(tables: Tables, column: Column) -> tuple[ColumnFidelity, Ranked]:
     parts = tables.real, tables.synthetic
     at = tables.numeric.index(column.name)
     places = _decimal_places(tables.real.numbers[:, at]) if column.kind == "numeric" else None
-    sorted_parts, ranks = zip(*(_ranked(part, at, places) for part in parts), strict=True)
-    before, after = sorted_parts
+    ranked = [rank_column(part.numbers[:, at], places) for part in parts]
+    before, after = sorted_parts = [one for one, _ in ranked]
     missing = _pair(1 - len(one) / max(len(part), 1) for one, part in _zip(sorted_parts, parts))
     score = 1.0 - float(largest_gap(before, after)) if len(before) and len(after) else math.nan
     return ColumnFidelity(
@@ -171,11 +151,11 @@ def _numbers(tables: Tables, column: Column) -> tuple[ColumnFidelity, Ranked]:
         score,
         missing,
         mean=_pair(float(one.mean()) if len(one) else math.nan for one in sorted_parts),
-        spread=_pair(_spread(one) for one in sorted_parts),
+        std=_pair(_std(one) for one in sorted_parts),
         coverage=_range_coverage(before, after),
         missing_score=1 - abs(missing[0] - missing[1]),
         marginal=_bins(column, before, after) if len(before) else None,
-    ), ranks
+    ), (ranked[0][1], ranked[1][1])
 
 
 def _zip(first: Any, second: Any) -> Any:
@@ -187,23 +167,12 @@ def _pair(values: Any) -> tuple[float, float]:
     return first, second
 
 
-def _spread(values: Floats) -> float:
-    return center_and_spread(values)[1] if len(values) else math.nan
+def _std(values: Floats) -> float:
+    return mean_and_std(values)[1] if len(values) else math.nan
 
 
-def center_and_spread(values: Floats) -> tuple[float, float]:
-    """Return mean and standard deviation; the latter is exactly 0 for a constant.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        NaN is left out.
-
-    Returns
-    -------
-    tuple of float
-        Both 0 without values.
-    """
+def mean_and_std(values: Floats) -> tuple[float, float]:
+    """Return mean and standard deviation; the latter is exactly 0 for a constant."""
     if np.isnan(values).any():
         values = values[~np.isnan(values)]
     if not len(values):
@@ -223,18 +192,17 @@ def _decimal_places(values: Floats) -> int:
     return DIGITS - math.ceil(math.log10(largest)) if largest > 0 else DIGITS
 
 
-def _ranked(part: Part, at: int, places: int | None) -> tuple[Floats, RankedColumn]:
+def rank_column(values: Floats, places: int | None = None) -> tuple[Floats, RankedColumn]:
     """Return the values that are there, sorted, and the ranks of all."""
     from vicinal.report.fidelity._kernels import dense_ranks
 
-    values = part.numbers[:, at]
+    codes = np.full(len(values), -1, np.int32)
     rows = np.flatnonzero(~np.isnan(values))
     values = values[rows]
     if places is not None and places < 300:
         values = np.round(values, places)
     order = np.argsort(values)
     ordered = values[order]
-    codes = np.full(len(part), -1, np.int32)
     return ordered, RankedColumn(codes, int(dense_ranks(order, ordered, rows, codes)))
 
 
@@ -311,23 +279,7 @@ def _bars(levels: tuple[Any, ...], counts: npt.NDArray[Any], shares: list[Floats
 
 
 def ks_distance(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float:
-    """Return the largest gap between two empirical distribution functions.
-
-    Parameters
-    ----------
-    first, second : ndarray of shape (n,)
-        Samples, not empty.
-
-    Returns
-    -------
-    float
-        From 0 to 1.
-
-    Examples
-    --------
-    >>> ks_distance(np.array([1, 2, 3, 4]), np.array([3, 4, 5, 6]))
-    0.5
-    """
+    """Return the largest gap between two empirical distribution functions."""
     from vicinal.report.fidelity._kernels import largest_gap
 
     return float(largest_gap(*(np.sort(np.asarray(one, np.float64)) for one in (first, second))))

@@ -10,30 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._threads import for_chunks
-from vicinal.report.fidelity.columns import RankedColumn, center_and_spread
+from vicinal.report.fidelity.columns import RankedColumn, mean_and_std
 
-__all__ = ["PairMoments", "correlations", "pair_moments", "spearman"]
+__all__ = ["PairMoments", "correlations", "pair_moments", "rank_correlations"]
 
 Floats = npt.NDArray[np.float64]
 
 
 def correlations(numbers: Floats) -> Floats:
-    """Return Pearson's correlations over the rows that miss neither value.
-
-    Parameters
-    ----------
-    numbers : ndarray of shape (n_rows, n_columns)
-        NaN where missing.
-
-    Returns
-    -------
-    ndarray of shape (n_columns, n_columns)
-        NaN where one of the two does not vary.
-    """
+    """Return Pearson's correlations over the rows that miss neither value."""
     moments = pair_moments(numbers)
     with np.errstate(invalid="ignore", divide="ignore"):
-        spread = np.sqrt(moments.squares * moments.squares.T)
-        found: Floats = np.where(spread > 0, moments.covariance / spread, np.nan)
+        scale = np.sqrt(moments.squares * moments.squares.T)
+        found: Floats = np.where(scale > 0, moments.covariance / scale, np.nan)
     found[moments.constant] = np.nan
     found[:, moments.constant] = np.nan
     return np.clip(found, -1.0, 1.0)
@@ -41,37 +30,23 @@ def correlations(numbers: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class PairMoments:
-    """Moments of pairs of columns, over the rows that miss neither value.
+    """Moments of pairs of columns, over the rows that miss neither value."""
 
-    Attributes
-    ----------
-    counts : ndarray of shape (n_columns, n_columns)
-        Rows.
-    covariance : ndarray of shape (n_columns, n_columns)
-        Of standardized columns.
-    squares : ndarray of shape (n_columns, n_columns)
-        Variance of the column of the row, where that of the column is there too.
-    fourth : ndarray of shape (n_columns, n_columns)
-        Mean product of squares.
-    scale : ndarray of shape (n_columns,)
-        What the columns were divided by.
-    constant : ndarray of bool, shape (n_columns,)
-        Columns that do not vary.
-    """
-
-    counts: Floats
-    covariance: Floats
+    counts: Floats  # (n_columns, n_columns) Rows
+    covariance: Floats  # (n_columns, n_columns) Of standardized columns
+    # (n_columns, n_columns) Variance of the column of the row, where that of the column is there
+    # too
     squares: Floats
-    fourth: Floats
-    scale: Floats
-    constant: npt.NDArray[np.bool_]
+    fourth: Floats  # (n_columns, n_columns) Mean product of squares
+    scale: Floats  # (n_columns,) What the columns were divided by
+    constant: npt.NDArray[np.bool_]  # (n_columns,) Columns that do not vary
 
 
 def pair_moments(numbers: Floats, chunk_rows: int = 1 << 16) -> PairMoments:
     """Return the moments of all pairs of columns, see :class:`PairMoments`."""
     n_rows, n_columns = numbers.shape
     gone = [np.isnan(column) for column in numbers.T]
-    ends = [center_and_spread(column) for column in numbers.T]
+    ends = [mean_and_std(column) for column in numbers.T]
     center, scale = (np.array([one[at] for one in ends]) for at in (0, 1))
     constant = scale == 0
     scale[constant] = 1.0
@@ -119,28 +94,15 @@ def pair_moments(numbers: Floats, chunk_rows: int = 1 << 16) -> PairMoments:
         )
 
 
-def spearman(columns: list[RankedColumn], chunk_rows: int = 1 << 16) -> Floats:
-    """Return rank correlations over the rows that miss neither value.
-
-    Parameters
-    ----------
-    columns : list of RankedColumn
-        Of one table.
-    chunk_rows : int
-        Rows that are worked on at a time.
-
-    Returns
-    -------
-    ndarray of shape (n_columns, n_columns)
-        NaN where one of the two does not vary.
-    """
+def rank_correlations(columns: list[RankedColumn], chunk_rows: int = 1 << 16) -> Floats:
+    """Return rank correlations over the rows that miss neither value."""
     from vicinal.report.fidelity._kernels import rank_correlation
 
     result = np.full((len(columns), len(columns)), np.nan)
     np.fill_diagonal(result, 1.0)
     n_rows = len(columns[0].codes) if columns else 0
     whole = [at for at, one in enumerate(columns) if n_rows and one.codes.min() >= 0]
-    ranks = [_centerd_ranks(columns[at]) for at in whole]
+    ranks = [_centered_ranks(columns[at]) for at in whole]
     norms = [float(np.sqrt((counts * rank**2).sum())) for rank, counts in ranks]
     parts: list[Any] = [None] * len(range(0, n_rows, chunk_rows))
 
@@ -169,7 +131,7 @@ def spearman(columns: list[RankedColumn], chunk_rows: int = 1 << 16) -> Floats:
     return result
 
 
-def _centerd_ranks(column: RankedColumn) -> tuple[Floats, Floats]:
+def _centered_ranks(column: RankedColumn) -> tuple[Floats, Floats]:
     """Return the rank of each distinct value, with mean 0, and how often it occurs."""
     counts = np.bincount(column.codes, minlength=column.levels).astype(np.float64)
     ends = np.cumsum(counts)

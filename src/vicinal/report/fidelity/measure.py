@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vicinal._random import FidelityKey, RandomState, Seeds
+from vicinal.page.result import RowsResult
 from vicinal.report.fidelity.columns import ColumnFidelity, compare_columns
 from vicinal.report.fidelity.moments import Moments, measure_moments
 from vicinal.report.fidelity.pairs import (
@@ -35,8 +36,8 @@ __all__ = ["Fidelity", "compare", "measure_fidelity"]
 
 
 @dataclass(frozen=True)
-class Fidelity:
-    """All columns, and how they hang together.
+class Fidelity(RowsResult):
+    """All columns, and how they are associated.
 
     Attributes
     ----------
@@ -51,7 +52,7 @@ class Fidelity:
     two_sample : TwoSample or None
         Whether a model tells the tables apart; None where it was not asked.
     association : Association
-        How strongly columns hang together, as two square tables.
+        How strongly columns are associated, as two square tables.
     sampled : str
         What was measured on a sample of rows, in words; empty if nothing was.
     """
@@ -71,12 +72,12 @@ class Fidelity:
 
     @property
     def pair_score(self) -> float:
-        """Mean score of the pairs that hang together in the real table; NaN where none does."""
+        """Mean score of the pairs that are associated in the real table; NaN where none is."""
         return _mean(pair.score for pair in self.pairs if pair.counted)
 
     @property
     def all_pairs_score(self) -> float:
-        """Mean score of all pairs, whether they hang together or not."""
+        """Mean score of all pairs, whether they are associated or not."""
         return _mean(p.score for p in self.pairs if p.measure in {"pearson", "contingency"})
 
     @property
@@ -99,25 +100,36 @@ class Fidelity:
         """Return the comparison as a text of one line for each column."""
         width = max([6, *(len(column.name) for column in self.columns)])
         lines = [
-            f"{'column':<{width}}  {'kind':<10} {'alike':>6}  {'missing':>13}  "
+            f"{'column':<{width}}  {'kind':<10} {'similarity':>10}  {'missing':>13}  "
             f"{'mean':>23}  {'standard deviation':>23}",
         ]
         for column in self.columns:
             gone = " ".join(_percent(share, at) for at, share in enumerate(column.missing))
             lines.append(
-                f"{column.name:<{width}}  {column.kind:<10} {_share(column.score):>6}  {gone:>13}  "
-                f"{_pair(column.mean):>23}  {_pair(column.spread):>23}"
+                f"{column.name:<{width}}  {column.kind:<10} {_share(column.score):>10}  "
+                f"{gone:>13}  "
+                f"{_pair(column.mean):>23}  {_pair(column.std):>23}"
             )
         gap = self.correlation_error
         lines += [
             "",
-            "Pairs of figures are real, then synthetic. Alike is 1 minus the Kolmogorov-Smirnov "
-            "(numbers) or total variation (categories) distance.",
+            "Pairs of figures are real, then synthetic. Similarity is 1 minus the "
+            "Kolmogorov-Smirnov (numbers) or total variation (categories) distance; 1 = identical.",
             f"Mean over columns: {_share(self.score)}. Largest difference of a rank correlation: "
             f"{_share(gap) or 'none to compare'}.",
             *self._rest(),
         ]
         return "\n".join(line.rstrip() for line in lines)
+
+    def _columns(self) -> dict[str, Any]:
+        names = ("name", "kind", "score", "coverage", "missing_score")
+        found: dict[str, Any] = {
+            name: [getattr(one, name) for one in self.columns] for name in names
+        }
+        for name in ("missing", "mean", "std"):
+            for at, side in enumerate(("real", "synthetic")):
+                found[f"{name}_{side}"] = [getattr(one, name)[at] for one in self.columns]
+        return found
 
     def _rest(self) -> list[str]:
         """Return the lines that only :func:`measure_fidelity` has figures for."""
@@ -126,7 +138,7 @@ class Fidelity:
         if measured:
             counted = sum(pair.counted for pair in measured)
             lines.append(
-                f"Pairs that hang together ({counted}): {_share(self.pair_score) or 'none'}. "
+                f"Associated pairs ({counted}): {_share(self.pair_score) or 'none'}. "
                 f"All pairs: {_share(self.all_pairs_score) or 'none'}. "
                 f"Quality: {_share(self.quality)}."
             )
@@ -174,49 +186,10 @@ def measure_fidelity(
     tables: Tables,
     *,
     plan: MixPlan | None = None,
-    random_state: RandomState = 0,
+    random_state: RandomState = None,
     two_sample: bool = True,
 ) -> Fidelity:
-    """Measure how like the real table a synthetic one is.
-
-    Parameters
-    ----------
-    tables : Tables
-        From :func:`vicinal.report.tables.align`. Hold-out rows play no part.
-    plan : MixPlan, optional
-        What the synthetic rows were mixed from, as row numbers of the real table: predicts
-        moments.
-    random_state : int, numpy.random.Generator or None
-        Seed of the two-sample test, and of the rows drawn where there are too many pairs.
-    two_sample : bool, default True
-        Whether to train a model to tell the tables apart.
-
-    Returns
-    -------
-    Fidelity
-        The figures.
-
-    Raises
-    ------
-    ValueError
-        If the plan has another number of rows than the synthetic table.
-
-    Notes
-    -----
-    Column scores, coverage, missing values, pair scores and quality equal those of SDMetrics
-    (its quality report counts only pairs that hang together in the real table, and draws 50,000
-    rows of larger tables for pairs with a category; here all rows are counted).
-
-    Examples
-    --------
-    >>> import numpy as np, pyarrow as pa
-    >>> rng = np.random.default_rng(0)
-    >>> x = rng.normal(size=200)
-    >>> real = pa.table({"x": x, "y": x + rng.normal(size=200)})
-    >>> found = measure_fidelity(align(real, real), two_sample=False)
-    >>> found.quality
-    1.0
-    """
+    """Measure how like the real table a synthetic one is."""
     seeds = Seeds(random_state)
     columns, ranked = compare_columns(tables)
     pairs, links, sampled = compare_pairs(tables, ranked, seeds.generator(FidelityKey.PAIRS))

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._threads import for_chunks
-from vicinal.report.fidelity.columns import center_and_spread
+from vicinal.report.fidelity.columns import mean_and_std
 from vicinal.report.fidelity.correlation import pair_moments
 from vicinal.report.fidelity.prediction import Prediction, predict
 from vicinal.report.tables import Part, Tables
@@ -114,34 +114,7 @@ class Moments:
 
 
 def measure_moments(tables: Tables, plan: MixPlan | None) -> Moments:
-    """Measure the moments of the numeric columns, and predict them from a plan.
-
-    Parameters
-    ----------
-    tables : Tables
-        Aligned. Real rows are those that the plan's parents number.
-    plan : MixPlan or None
-        Who was mixed with whom, and by how much; one entry for each synthetic row.
-
-    Returns
-    -------
-    Moments
-        Figures.
-
-    Raises
-    ------
-    ValueError
-        If the plan has another number of rows than the synthetic table.
-
-    Notes
-    -----
-    Without a prediction, both tables are taken for samples of one law, and the error holds for
-    both. With one, parents and real rows are given and only the weights are drawn: the error is
-    that of the synthetic table alone, which is then an upper bound. False alarms are about 1 in
-    16,000 where figures are close to normal. Of skewness and kurtosis of very heavy tails
-    (log-normal, Student's t with 3 degrees of freedom) 1 or 2 in a hundred are flagged by chance
-    with 1,000 rows, none in 1,600 were with 10,000: no small sample shows how heavy its tail is.
-    """
+    """Measure the moments of the numeric columns, and predict them from a plan."""
     prediction = predict(tables, plan)
     single = [_column_moments(part) for part in (tables.real, tables.synthetic)]
     figures = []
@@ -212,29 +185,25 @@ def _column_moments(part: Part) -> _Columns:
     def work(start: int, stop: int) -> None:
         for at in range(start, stop):
             column = part.numbers[:, at]
-            center, spread = center_and_spread(column)
-            scale[at] = spread or 1.0
+            center, std = mean_and_std(column)
+            scale[at] = std or 1.0
             sums = np.zeros(9)
             power_sums(column, center, scale[at], sums)
             if sums[0]:
                 ends = (np.array([np.nanmin(column), np.nanmax(column)]) - center) / scale[at]
-                values[at], errors[at] = _from_powers(sums, center, spread, ends)
+                values[at], errors[at] = _from_powers(sums, center, std, ends)
 
     for_chunks(work, n_columns, 1)
     return _Columns(values, errors, scale)
 
 
 def _from_powers(
-    sums: Floats, center: float, spread: float, ends: Floats
+    sums: Floats, center: float, std: float, ends: Floats
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the four moments and their errors from power sums and ends of the standardized column.
-
-    An error of skewness or kurtosis that a single row decides is none: the next sample may well
-    hold a larger value.
-    """
+    """Return four moments and their errors from power sums and ends of the standardized column."""
     n = float(sums[0])
     powers = sums / n
-    if not spread:
+    if not std:
         enough = 0.0 if n >= ERROR_ROWS else math.nan
         return (center, 0.0, math.nan, math.nan), (enough, enough, math.nan, math.nan)
     skewness, kurtosis = float(powers[3]), float(powers[4])
@@ -253,8 +222,8 @@ def _from_powers(
             largest = float((np.polyval(influence[at][::-1], ends) ** 2).max())
             if largest > ROW_SHARE * n * squared[at]:
                 errors[at] = math.nan
-    units = (spread, spread * spread, 1.0, 1.0)
-    figures = (center, spread * spread, skewness, kurtosis - 3.0)
+    units = (std, std * std, 1.0, 1.0)
+    figures = (center, std * std, skewness, kurtosis - 3.0)
     return figures, tuple(one * unit for one, unit in zip(errors, units, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Pair by pair: how alike two columns hang together."""
+"""Pair by pair: whether two columns are associated as they are in the real table."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._threads import for_chunks
-from vicinal.report.fidelity.columns import Ranked, center_and_spread
-from vicinal.report.fidelity.correlation import correlations, spearman
+from vicinal.report.fidelity.columns import Ranked, mean_and_std
+from vicinal.report.fidelity.correlation import correlations, rank_correlations
 from vicinal.report.tables import Part, Tables
 
 __all__ = ["Association", "PairFidelity", "associate", "compare_pairs", "rank_pairs"]
@@ -48,15 +48,15 @@ class PairFidelity:
         "pearson" and "spearman" for two numbers; "contingency" for two categories, and for a
         number (cut into 10 bins) and a category; "correlation ratio" for a number and a category.
     real, synthetic : float
-        How strongly the two hang together: a correlation, Cramer's V, or the correlation ratio
+        How strongly the two are associated: a correlation, Cramer's V, or the correlation ratio
         (root of the share of the number's variance between the categories, corrected for chance).
         NaN where it is undefined.
     score : float
-        1 is alike, 0 as different as can be. For "contingency" 1 minus the total variation
+        1 = identical, 0 as different as can be. For "contingency" 1 minus the total variation
         distance of the joint distributions; otherwise 1 minus the difference of the two values,
         halved for correlations. NaN where a value is undefined.
     counted : bool
-        Whether it counts towards :attr:`Fidelity.pair_score`: the real columns hang together
+        Whether it counts towards :attr:`Fidelity.pair_score`: the real columns are associated
         (correlation beyond 0.5, V above 0.3).
     """
 
@@ -71,7 +71,7 @@ class PairFidelity:
 
 @dataclass(frozen=True)
 class Association:
-    """How strongly each column hangs together with each other one.
+    """How strongly each column is associated with each other one.
 
     Attributes
     ----------
@@ -98,25 +98,10 @@ Link = tuple[str, str, float, float]
 def compare_pairs(
     tables: Tables, ranked: Mapping[str, Ranked], rng: np.random.Generator
 ) -> tuple[tuple[PairFidelity, ...], list[Link], str]:
-    """Compare how all pairs of columns hang together.
+    """Compare the associations of all pairs of columns.
 
-    Parameters
-    ----------
-    tables : Tables
-        Aligned.
-    ranked : mapping of str to tuple of RankedColumn
-        Ranks of the numeric columns.
-    rng : numpy.random.Generator
-        Draws rows where there are too many pairs to look at all.
-
-    Returns
-    -------
-    pairs : tuple of PairFidelity
-        One or two for each pair of columns.
-    links : list of Link
-        One association for each pair of columns.
-    sampled : str
-        What was measured on a sample, in words; empty if nothing was.
+    Returns one or two comparisons and one association for each pair, and what was measured on a
+    sample, in words.
     """
     from vicinal.report.fidelity import _kernels  # noqa: F401 (loaded before the threads start)
 
@@ -213,10 +198,7 @@ def _drawn_rows(
 
 
 def _binned(values: Floats) -> Codes:
-    """Cut a number into 10 bins of equal width over its own range.
-
-    A missing value falls into the last bin, as it does for SDMetrics.
-    """
+    """Cut a number into 10 bins of equal width over its own range."""
     known = values[~np.isnan(values)]
     try:
         edges = np.histogram_bin_edges(known, BINS)
@@ -228,18 +210,11 @@ def _binned(values: Floats) -> Codes:
 
 @dataclass(frozen=True, eq=False)
 class _Joint:
-    """Counts of the pairs of levels in both tables, those that occur.
+    """Counts of the pairs of levels in both tables, those that occur."""
 
-    Attributes
-    ----------
-    tables : tuple of tuple
-        For each table, the levels of the cells that occur and their counts.
-    distance : float
-        Total variation distance.
-    """
-
+    # For each table, the levels of the cells that occur and their counts
     tables: tuple[tuple[Any, Any, Floats], ...]
-    distance: float
+    distance: float  # Total variation distance
 
     def compared(self, first: str, second: str) -> PairFidelity:
         real, synthetic = (plain_v(one) for one in self.tables)
@@ -300,28 +275,12 @@ def corrected_v(cells: tuple[Any, Any, Floats]) -> float:
 
 
 def correlation_ratio(codes: Codes, levels: int, values: Floats) -> float:
-    """Return how much of a number's spread lies between categories, from 0 to 1.
-
-    Parameters
-    ----------
-    codes : ndarray of int32, shape (n_rows,)
-        Categories; -1 where missing.
-    levels : int
-        How many there may be.
-    values : ndarray of shape (n_rows,)
-        Numbers; NaN where missing.
-
-    Returns
-    -------
-    float
-        Root of Kelley's epsilon squared: the correlation ratio, corrected for what many small
-        categories explain by chance. NaN with a constant number or a single category.
-    """
+    """Return how much of a number's variance lies between categories, from 0 to 1."""
     from vicinal.report.fidelity._kernels import group_sums
 
     counts, sums = np.zeros(levels), np.zeros(levels)
-    center, spread = center_and_spread(values)
-    squares = float(group_sums(codes, values, center, spread or 1.0, counts, sums))
+    center, std = mean_and_std(values)
+    squares = float(group_sums(codes, values, center, std or 1.0, counts, sums))
     held = counts > 0
     size, groups = counts.sum(), np.count_nonzero(held)
     total = squares - sums.sum() ** 2 / max(size, 1)
@@ -333,22 +292,9 @@ def correlation_ratio(codes: Codes, levels: int, values: Floats) -> float:
 
 
 def rank_pairs(tables: Tables, ranked: Mapping[str, Ranked]) -> list[PairFidelity]:
-    """Compare the rank correlations of all pairs of numbers.
-
-    Parameters
-    ----------
-    tables : Tables
-        Aligned.
-    ranked : mapping of str to tuple of RankedColumn
-        Ranks of the numeric columns.
-
-    Returns
-    -------
-    list of PairFidelity
-        Measure "spearman", over the rows that miss neither value.
-    """
+    """Compare the rank correlations of all pairs of numbers."""
     sides = [[ranked[name][side] for name in tables.numeric] for side in (0, 1)]
-    real, synthetic = (spearman(side) for side in sides)
+    real, synthetic = (rank_correlations(side) for side in sides)
     return [
         _correlated(
             tables.numeric[one],
@@ -370,20 +316,7 @@ def _correlated(
 
 
 def associate(names: list[str], links: list[Link]) -> Association:
-    """Return the associations of all pairs as two square tables.
-
-    Parameters
-    ----------
-    names : list of str
-        The columns.
-    links : list of Link
-        One for each pair.
-
-    Returns
-    -------
-    Association
-        Of at most 40 columns.
-    """
+    """Return the associations of all pairs as two square tables."""
     place = {name: at for at, name in enumerate(names)}
     real, synthetic = np.eye(len(names)), np.eye(len(names))
     for first, second, before, after in links:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vicinal._random import CHUNK_ROWS
 from vicinal._threads import for_chunks
-from vicinal.report.fidelity.columns import center_and_spread
+from vicinal.report.fidelity.columns import mean_and_std
 from vicinal.report.tables import Tables
 from vicinal.table.numbers import MAX_DECIMALS
 
@@ -26,27 +26,18 @@ Floats = npt.NDArray[np.float64]
 TRIED_ROWS = 2000
 #: ... and the share of them that must be, where parents differ.
 MIXED_SHARE = 0.95
-#: Weights of more than two parents must look alike, to this many standard errors.
-ALIKE_ERRORS = 6.0
+#: Weights of more than two parents must be exchangeable, to this many standard errors.
+EXCHANGEABLE_ERRORS = 6.0
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Expected moments.
+    """Expected moments."""
 
-    Attributes
-    ----------
-    single : ndarray of shape (n_columns, 4)
-        Mean, variance, skewness and excess kurtosis; NaN where nothing is predicted.
-    covariance : ndarray of shape (n_columns, n_columns)
-        In the columns' own units.
-    law : str
-        What it rests on, in words.
-    """
-
+    # (n_columns, 4) Mean, variance, skewness and excess kurtosis; NaN where nothing is predicted
     single: Floats
-    covariance: Floats
-    law: str
+    covariance: Floats  # (n_columns, n_columns) In the columns' own units
+    law: str  # What it rests on, in words
 
 
 def predict(tables: Tables, plan: MixPlan | None) -> Prediction:
@@ -55,25 +46,6 @@ def predict(tables: Tables, plan: MixPlan | None) -> Prediction:
     Parents' values are taken as they are, so that near, far or grouped partners are allowed for;
     weights enter by their averages over the plan, as if drawn without looking at the parents. The
     weights of three or more parents are taken to be exchangeable.
-
-    Parameters
-    ----------
-    tables : Tables
-        Aligned; real rows are those that the plan's parents number.
-    plan : MixPlan or None
-        One entry for each synthetic row.
-
-    Returns
-    -------
-    Prediction
-        Only for columns whose synthetic values are seen to be mixes of those real rows, without
-        gaps. Numbers mixed on another scale (normal scores) keep what the real column has, and
-        are to be held against that.
-
-    Raises
-    ------
-    ValueError
-        If the plan has another number of rows than the synthetic table.
     """
     n_columns = len(tables.numeric)
     single, covariance = np.full((n_columns, 4), np.nan), np.full((n_columns, n_columns), np.nan)
@@ -127,9 +99,9 @@ def _scope(mixed: int, total: int) -> str:
 
 
 def _exchangeable(plan: MixPlan) -> bool:
-    means, spread = plan.weights.mean(axis=0), plan.weights.std(axis=0)
+    means, std = plan.weights.mean(axis=0), plan.weights.std(axis=0)
     off = np.abs(means - 1.0 / plan.n_parents)
-    return bool((off <= ALIKE_ERRORS * spread / len(plan) ** 0.5 + 1e-6).all())
+    return bool((off <= EXCHANGEABLE_ERRORS * std / len(plan) ** 0.5 + 1e-6).all())
 
 
 def _is_mixed(tables: Tables, plan: MixPlan, at: int) -> bool:
@@ -145,7 +117,7 @@ def _is_mixed(tables: Tables, plan: MixPlan, at: int) -> bool:
         return bool((synthetic[::step] == parents[:, 0]).all())
     mixes = (parents * tried.weights).sum(axis=1)
     off = np.abs(mixes - synthetic[::step])[differ]
-    allowed = _half_step(real[:TRIED_ROWS]) + 1e-3 * center_and_spread(real)[1]
+    allowed = _half_step(real[:TRIED_ROWS]) + 1e-3 * mean_and_std(real)[1]
     return bool((off <= allowed).mean() >= MIXED_SHARE)
 
 
@@ -159,7 +131,7 @@ def _half_step(values: Floats) -> float:
 
 def _expected(real: Floats, plan: MixPlan) -> tuple[Floats, Floats]:
     """Return expected moments, shape (n_columns, 4), and covariance of the mixes."""
-    ends = [center_and_spread(column) for column in real.T]
+    ends = [mean_and_std(column) for column in real.T]
     center, scale = (np.array([one[at] for one in ends]) for at in (0, 1))
     rows = np.ascontiguousarray((real - center) / np.where(scale > 0, scale, 1.0))
     power, product = (_of_two if plan.n_parents == 2 else _of_many)(rows, plan)
@@ -220,11 +192,7 @@ def _own_products(rows: Floats, parents: Any) -> Floats:
 
 
 def _of_many(rows: Floats, plan: MixPlan) -> tuple[Floats, Floats]:
-    """Expect powers and products of ``sum w x`` for exchangeable weights with sum 1.
-
-    A power of the sum falls into terms by which of its factors share a parent. The mean weight of
-    a term and the sum of the values over distinct parents both follow from power sums.
-    """
+    """Expect powers and products of ``sum w x`` for exchangeable weights with sum 1."""
     from vicinal.report.fidelity._kernels import many_parents
 
     k = plan.n_parents

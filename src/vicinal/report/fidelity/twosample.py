@@ -58,22 +58,6 @@ def two_sample_test(tables: Tables, rng: np.random.Generator) -> TwoSample:
     Equal numbers of real and synthetic rows, at most 10,000 each, five-fold cross-validation.
     Rows that are equal in every column stay in one fold: a copy of a real row would otherwise be
     learned as real and met again as synthetic, and pull the figure below 0.5.
-
-    Parameters
-    ----------
-    tables : Tables
-        Aligned.
-    rng : numpy.random.Generator
-        Draws rows, and deals them to folds.
-
-    Returns
-    -------
-    TwoSample
-        The area under the curve, with DeLong's interval.
-
-    References
-    ----------
-    Lopez-Paz and Oquab, "Revisiting Classifier Two-Sample Tests", ICLR 2017.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 

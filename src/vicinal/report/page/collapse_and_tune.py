@@ -1,156 +1,138 @@
-"""What the pages of a collapse and of a front show."""
+"""What the pages of a collapse and of tuned settings show."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vicinal.page import charts
-from vicinal.page.format import amount, estimate, number, share, short
-from vicinal.page.grids import Grid
+from vicinal.page.format import Grid, amount, estimate, number, share, short
+from vicinal.page.frame import Page
+from vicinal.report.page import TEMPLATES
+from vicinal.report.page.curves import Curve, Spot, curve_panel, pareto_scatter
 
 if TYPE_CHECKING:
     from vicinal.report.collapse.measure import Collapse
-    from vicinal.report.tune.measure import Front
+    from vicinal.report.tune.measure import TuningResult
 
-__all__ = ["collapse_page", "front_page"]
+__all__ = ["collapse_page", "tuning_page"]
 
-# field, title, how to read it, field of theory, ends of the axis
+
+class _Panel(NamedTuple):
+    field: str  # of a CollapseCurve
+    column: str  # in tables
+    title: str
+    says: str
+    theory: str = ""  # field of what theory predicts
+    low: float | None = 0.0  # ends of the axis
+    high: float | None = 1.0
+
+
 _PANELS = (
-    (
+    _Panel(
+        "variance",
         "variance",
         "Variance that is left",
         "Variance as a share of the real one, mean over numeric columns. At 1 nothing is lost.",
         "predicted_variance",
-        (0.0, 1.0),
     ),
-    (
+    _Panel(
         "attenuation",
-        "Ties between categories and numbers",
-        "Association of categories with numbers, as a share of the real one.",
+        "association",
+        "Association of categories with numbers",
+        "What categories say about numbers, as a share of what they say in the real table.",
         "predicted_attenuation",
-        (0.0, 1.0),
     ),
-    (
+    _Panel(
         "correlation_error",
+        "error of correlations",
         "Error of correlations",
         "Largest difference from a real correlation. Near 0 is good.",
-        "",
-        (0.0, 0.1),
+        high=0.1,
     ),
-    (
+    _Panel(
         "coverage",
+        "categories",
         "Categories still there",
         "Share of the real categories that still occur.",
-        "",
-        (0.0, 1.0),
     ),
-    (
+    _Panel(
+        "utility",
         "utility",
         "Utility",
         "How well a model that learned from the generation predicts real rows.",
-        "",
-        (None, None),
+        low=None,
+        high=None,
     ),
 )
 
 
-def collapse_page(collapse: Collapse) -> dict[str, Any]:
-    """Return what the template of a collapse needs.
-
-    Parameters
-    ----------
-    collapse : Collapse
-        Curves of each law.
-
-    Returns
-    -------
-    dict
-        Names of the template and their values.
-    """
-    panels = []
-    for field, title, says, theory, (low, high) in _PANELS:
-        curves = [
-            charts.Curve(one.law, getattr(one, field), getattr(one, theory) if theory else ())
-            for one in collapse.curves
-        ]
-        if not any(math.isfinite(value) for one in curves for value in one.values):
-            continue
-        chart = charts.curve_panel(f"panel-{field}", title, curves, low=low, high=high)
-        named = f"{title}, {collapse.metric}" if field == "utility" and collapse.metric else title
-        panels.append(
-            {
-                "title": named,
-                "says": says,
-                "chart": chart,
-                "theory": any(math.isfinite(v) for one in curves for v in one.theory),
-            }
-        )
-    last = collapse.generations
-    rows = [
-        (
-            one.law,
-            number(one.rho),
-            number(one.a),
-            *(
-                number(values[-1]) if len(values) else number(math.nan)
-                for values in (
-                    one.variance,
-                    one.predicted_variance,
-                    one.attenuation,
-                    one.predicted_attenuation,
-                    one.correlation_error,
-                    one.coverage,
-                    one.utility,
-                )
-            ),
-        )
-        for one in collapse.curves
-    ]
-    head = (
-        "law",
-        "rho",
-        "a",
-        "variance",
-        "theory",
-        "ties",
-        "theory",
-        "error of correlations",
-        "categories",
-        "utility",
-    )
-    every = [
-        Grid(
-            f"{one.law}, generation by generation",
-            ("generation", "variance", "ties", "error of correlations", "categories", "utility"),
-            [
-                (
-                    str(at),
-                    *(
-                        number(values[at] if at < len(values) else math.nan)
-                        for values in (
-                            one.variance,
-                            one.attenuation,
-                            one.correlation_error,
-                            one.coverage,
-                            one.utility,
-                        )
-                    ),
-                )
-                for at in range(last + 1)
-            ],
-        )
-        for one in collapse.curves
-    ]
-    return {
+def collapse_page(collapse: Collapse) -> Page:
+    """Return what the page is made of."""
+    head = ["law", "rho", "a"]
+    for panel in _PANELS:
+        head += [panel.column, "theory"] if panel.theory else [panel.column]
+    values = {
         "title": "Synthesis from synthesis",
         "headline": _collapse_headline(collapse),
         "facts": _collapse_facts(collapse),
         "sampled": collapse.sampled,
-        "panels": panels,
-        "final": Grid(f"After {last:,} generations", head, rows),
-        "grids": every,
+        "panels": [
+            shown for panel in _PANELS if (shown := _collapse_panel(collapse, panel)) is not None
+        ],
+        "final": Grid(
+            f"After {collapse.generations:,} generations",
+            tuple(head),
+            [
+                (one.law, number(one.rho), number(one.a), *_row(one, -1, theory=True))
+                for one in collapse.curves
+            ],
+        ),
+        "grids": [
+            Grid(
+                f"{one.law}, generation by generation",
+                ("generation", *(panel.column for panel in _PANELS)),
+                [(str(at), *_row(one, at)) for at in range(collapse.generations + 1)],
+            )
+            for one in collapse.curves
+        ],
     }
+    return Page("collapse.html.j2", values, TEMPLATES)
+
+
+def _collapse_panel(collapse: Collapse, panel: _Panel) -> dict[str, Any] | None:
+    curves = [
+        Curve(
+            one.law,
+            getattr(one, panel.field),
+            getattr(one, panel.theory) if panel.theory else (),
+        )
+        for one in collapse.curves
+    ]
+    if not any(math.isfinite(value) for one in curves for value in one.values):
+        return None
+    title = panel.title
+    if panel.field == "utility" and collapse.metric:
+        title = f"{title}, {collapse.metric}"
+    return {
+        "title": title,
+        "says": panel.says,
+        "chart": curve_panel(
+            f"panel-{panel.field}", panel.title, curves, low=panel.low, high=panel.high
+        ),
+        "theory": any(math.isfinite(v) for one in curves for v in one.theory),
+    }
+
+
+def _row(curve: Any, at: int, *, theory: bool = False) -> list[str]:
+    """Return the figures of one generation, in the order of the panels."""
+    fields = []
+    for panel in _PANELS:
+        fields += [panel.field, panel.theory] if theory and panel.theory else [panel.field]
+    every: list[Sequence[float]] = [getattr(curve, field) for field in fields]
+    return [
+        number(values[at] if -len(values) <= at < len(values) else math.nan) for values in every
+    ]
 
 
 def _collapse_facts(collapse: Collapse) -> list[str]:
@@ -178,75 +160,63 @@ def _collapse_headline(collapse: Collapse) -> str:
     return f"After {collapse.generations:,} generations {said}."
 
 
-def front_page(front: Front) -> dict[str, Any]:
-    """Return what the template of a front needs.
-
-    Parameters
-    ----------
-    front : Front
-        Settings that were tried, and what was measured of each.
-
-    Returns
-    -------
-    dict
-        Names of the template and their values.
-    """
-    spots = [
-        charts.Spot(one.name, one.closer, one.fidelity, one.on_front, at == front.recommended)
-        for at, one in enumerate(front.settings)
-    ]
-    limit = front.limit
-    rows = [
-        (
-            str(at + 1),
-            one.name + (" (recommended)" if at == front.recommended else ""),
-            estimate(one.fidelity),
-            estimate(one.closer),
-            number(math.nan) if one.utility is None else estimate(one.utility),
-            "yes" if one.on_front else "",
-        )
-        for at, one in enumerate(front.settings)
-    ]
-    chosen = front.best
-    if chosen is None:
-        headline = (
-            f"No setting surely keeps the share closer to training rows below {amount(limit)}."
-        )
-    else:
+def tuning_page(found: TuningResult) -> Page:
+    """Return what the page is made of."""
+    limit = amount(found.limit)
+    chosen = found.best
+    headline = f"No setting surely keeps the DCR share below {limit}."
+    figures = []
+    if chosen is not None:
         headline = f"Recommended: {chosen.name}."
-    found = len(front.settings)
-    return {
+        figures = [
+            ("fidelity", estimate(chosen.fidelity)),
+            ("DCR share", estimate(chosen.dcr_share)),
+        ]
+        if chosen.utility is not None:
+            figures.append((found.metric, estimate(chosen.utility)))
+    facts = [
+        f"{len(found.settings):,} setting{'' if len(found.settings) == 1 else 's'} tried",
+        f"{found.rows[0]:,} training rows, {found.rows[1]:,} held out",
+    ]
+    if found.target is not None:
+        facts.append(f"target {found.target}")
+    spots = [
+        Spot(one.name, one.dcr_share, one.fidelity, one.on_pareto_front, at == found.recommended)
+        for at, one in enumerate(found.settings)
+    ]
+    head = ("no.", "setting", "fidelity", "DCR share", found.metric or "utility", "Pareto front")
+    values = {
         "title": "Fidelity against privacy",
         "headline": headline,
-        "facts": [
-            f"{found:,} setting{'' if found == 1 else 's'} tried",
-            f"{front.rows[0]:,} rows learned from, {front.rows[1]:,} held out",
-            *([f"target {front.target}"] if front.target is not None else []),
-        ],
-        "notes": front.notes,
-        "metric": front.metric,
-        "real": None if front.real is None else estimate(front.real),
+        "facts": facts,
+        "notes": found.notes,
+        "metric": found.metric,
+        "real": None if found.real is None else estimate(found.real),
         "chosen": chosen,
-        "figures": None
-        if chosen is None
-        else [
-            ("fidelity", estimate(chosen.fidelity)),
-            ("share closer", estimate(chosen.closer)),
-            *([(front.metric, estimate(chosen.utility))] if chosen.utility is not None else []),
-        ],
-        "limit": amount(limit),
-        "chart": charts.front_scatter("front", spots, limit),
-        "recommended": front.recommended,
-        "table": Grid(
-            "Every setting",
-            ("no.", "setting", "fidelity", "closer", front.metric or "utility", "on the front"),
-            rows,
-            words=(1, 5),
-        ),
+        "figures": figures,
+        "limit": limit,
+        "chart": pareto_scatter("front", spots, found.limit),
+        "recommended": found.recommended,
+        "table": Grid("Every setting", head, _setting_rows(found), words=(1, 5)),
         "commands": Grid(
             "Every command",
             ("no.", "command"),
-            [(str(at + 1), one.command) for at, one in enumerate(front.settings)],
+            [(str(at), one.command) for at, one in enumerate(found.settings, 1)],
             words=(1,),
         ),
     }
+    return Page("tune.html.j2", values, TEMPLATES)
+
+
+def _setting_rows(found: TuningResult) -> list[tuple[str, ...]]:
+    return [
+        (
+            str(at + 1),
+            one.name + (" (recommended)" if at == found.recommended else ""),
+            estimate(one.fidelity),
+            estimate(one.dcr_share),
+            number(math.nan) if one.utility is None else estimate(one.utility),
+            "yes" if one.on_pareto_front else "",
+        )
+        for at, one in enumerate(found.settings)
+    ]

@@ -6,15 +6,17 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from vicinal.page import charts
-from vicinal.page.format import amount, estimate, number, share, short
-from vicinal.page.grids import grid_of
+from vicinal.page.format import Grid, amount, estimate, number, share, short
+from vicinal.page.intervals import IntervalRow, interval_rows
 from vicinal.page.times import moment_of, seconds_per_unit
+from vicinal.report.page.associations import NAMED, heat_map, scale_bar
+from vicinal.report.page.distributions import marginal_chart
+from vicinal.report.page.moments import MomentDot, moment_panel, moment_strip
 
 if TYPE_CHECKING:
     from vicinal.report.fidelity import ColumnFidelity, Fidelity, Moment, Moments, TwoSample
 
-__all__ = ["columns_part", "moments_part", "together_part", "two_sample_part"]
+__all__ = ["association_part", "columns_part", "moments_part", "two_sample_part"]
 
 #: Columns that get a picture of their own; tables have more.
 SHOWN = 40
@@ -38,7 +40,7 @@ def columns_part(fidelity: Fidelity) -> dict[str, Any]:
         gone = ""
         if max(column.missing) > 0:
             gone = f"{number(100 * column.missing[0], 1)} → {share(column.missing[1])} missing"
-        chart = charts.marginal_chart(f"column-{at}", column.name, column.marginal, hints=hints)
+        chart = marginal_chart(f"column-{at}", column.name, column.marginal, hints=hints)
         cards.append(
             {
                 "name": column.name,
@@ -57,38 +59,38 @@ def columns_part(fidelity: Fidelity) -> dict[str, Any]:
             number(one.coverage),
             *(share(part) for part in one.missing),
             *(_in_unit(part, one) for part in one.mean),
-            *(_in_unit(part, one, spread=True) for part in one.spread),
+            *(_in_unit(part, one, std=True) for part in one.std),
         )
         for one in ordered
     ]
     head = (
         "column",
         "kind",
-        "alike",
+        "similarity",
         "coverage",
         "missing, real",
         "missing, synthetic",
         "mean, real",
         "mean, synthetic",
-        "spread, real",
-        "spread, synthetic",
+        "standard deviation, real",
+        "standard deviation, synthetic",
     )
     return {
         "score": number(fidelity.score),
         "cards": cards,
         "undrawn": len(ordered) - len(cards),
-        "grid": grid_of("Every column", head, rows, words=(0, 1)),
+        "grid": Grid.folded("Every column", head, rows, words=(0, 1)),
     }
 
 
-def _in_unit(value: float, column: ColumnFidelity, *, spread: bool = False) -> str:
+def _in_unit(value: float, column: ColumnFidelity, *, std: bool = False) -> str:
     unit = column.marginal.unit if column.marginal is not None else ""
-    if spread and unit:
+    if std and unit:
         return moment_of(value * seconds_per_unit(unit), "duration[s]")
     return moment_of(value, unit)
 
 
-def together_part(fidelity: Fidelity) -> dict[str, Any] | None:
+def association_part(fidelity: Fidelity) -> dict[str, Any] | None:
     """Return the maps of associations; None with fewer than two columns."""
     found = fidelity.association
     size = len(found.names)
@@ -104,7 +106,7 @@ def together_part(fidelity: Fidelity) -> dict[str, Any] | None:
     worst = max(known, default=None)
     # a scale that a small difference can be seen on, and that no difference goes beyond
     reach = max(0.1, math.ceil(10 * worst[0] - 1e-9) / 10) if worst else 1.0
-    named = size <= charts.NAMED
+    named = size <= NAMED
     rows = [
         (
             f"{one.first} and {one.second}",
@@ -127,21 +129,19 @@ def together_part(fidelity: Fidelity) -> dict[str, Any] | None:
         )
     return {
         "named": named,
-        "real": charts.heat_map("map-real", "Real", found.names, found.real, named=named),
-        "made": charts.heat_map("map-made", "Synthetic", found.names, found.synthetic, named=named),
-        "gap": charts.heat_map(
-            "map-gap", "Difference", found.names, gaps, reach=reach, large=not named
-        ),
-        "bar": charts.scale_bar("bar-one", 1.0),
-        "gap_bar": charts.scale_bar("bar-gap", reach),
+        "real": heat_map("map-real", "Real", found.names, found.real, named=named),
+        "made": heat_map("map-made", "Synthetic", found.names, found.synthetic, named=named),
+        "gap": heat_map("map-gap", "Difference", found.names, gaps, reach=reach, large=not named),
+        "bar": scale_bar("bar-one", 1.0),
+        "gap_bar": scale_bar("bar-gap", reach),
         "largest": said,
         "left_out": found.left_out,
         "size": size,
         "score": number(fidelity.pair_score),
         "scored": math.isfinite(fidelity.pair_score),
-        "grid": grid_of(
+        "grid": Grid.folded(
             "Every pair of columns, worst first",
-            ("pair", "measure", "real", "synthetic", "alike", "hangs together"),
+            ("pair", "measure", "real", "synthetic", "similarity", "counted"),
             rows,
             words=(0, 1, 5),
         ),
@@ -152,18 +152,18 @@ def moments_part(moments: Moments) -> dict[str, Any] | None:
     """Return the pictures of moments; None without numeric columns."""
     if not moments.figures:
         return None
-    spreads = {
+    deviations = {
         one.columns[0]: math.sqrt(one.real)
         for one in moments.figures
         if one.kind == "variance" and one.real > 0
     }
     kinds: dict[str, list[Any]] = {kind: [] for kind in _KINDS}
     for one in moments.figures:
-        unit = _unit(one, spreads)
+        unit = _unit(one, deviations)
         wanted = one.predicted if math.isfinite(one.predicted) else one.real
         errors = (one.synthetic - wanted) / one.error if one.error > 0 else math.nan
         kinds.setdefault(one.kind, []).append(
-            charts.MomentDot(one.name, wanted / unit, one.synthetic / unit, errors, one.flagged)
+            MomentDot(one.name, wanted / unit, one.synthetic / unit, errors, one.flagged)
         )
     there = [(kind, dots) for kind, dots in kinds.items() if dots]
     flagged = [one for one in moments.figures if one.flagged]
@@ -174,7 +174,7 @@ def moments_part(moments: Moments) -> dict[str, Any] | None:
         {
             "name": f"{kind[:1].upper()}{kind[1:]}",
             "scale": _SCALES.get(kind, ""),
-            "chart": charts.moment_panel(
+            "chart": moment_panel(
                 f"moments-{kind}",
                 f"Measured {kind}, against {against}",
                 dots,
@@ -200,12 +200,12 @@ def moments_part(moments: Moments) -> dict[str, Any] | None:
         "predicted": predicted,
         "left_out": moments.left_out,
         "against": against,
-        "strip": charts.moment_strip("moment-strip", "Moments in standard errors", there),
+        "strip": moment_strip("moment-strip", "Moments in standard errors", there),
         "panels": panels,
         "flagged": len(flagged),
         "count": len(known),
         "unsure": len(moments.figures) - len(known),
-        "grid": grid_of(
+        "grid": Grid.folded(
             "Every moment, those that differ first",
             ("moment", "real", "predicted", "synthetic", "standard error", "differs"),
             rows,
@@ -221,9 +221,9 @@ _SCALES = {
 }
 
 
-def _unit(moment: Moment, spreads: dict[str, float]) -> float:
+def _unit(moment: Moment, deviations: dict[str, float]) -> float:
     """Return what to divide by, so that columns of any size share a picture."""
-    known = [spreads.get(name, math.nan) for name in moment.columns]
+    known = [deviations.get(name, math.nan) for name in moment.columns]
     if moment.kind == "mean":
         return known[0]
     if moment.kind == "variance":
@@ -239,11 +239,11 @@ def two_sample_part(found: TwoSample | None) -> dict[str, Any] | None:
 
     if found is None or not math.isfinite(found.auc.value):
         return None
-    row = charts.IntervalRow("", "AUC", found.auc)
+    row = IntervalRow("", "AUC", found.auc)
     low = min(0.5, found.auc.value, found.auc.low if math.isfinite(found.auc.low) else 0.5)
     low = 0.5 if low == 0.5 else math.floor(10 * low) / 10
     return {
-        "chart": charts.interval_rows(
+        "chart": interval_rows(
             "two-sample",
             "Telling synthetic from real",
             [row],

@@ -1,5 +1,4 @@
-"""Privacy: how near synthetic rows stay to the rows that they were made from."""
+"""Privacy: how near synthetic rows stay to the rows that they were made from.
 
-from vicinal.report.privacy.measure import DistanceCurves, Privacy, measure_privacy
-
-__all__ = ["DistanceCurves", "Privacy", "measure_privacy"]
+An attack or a distance is a file; ``measure`` runs them and ``figures`` lists what they found.
+"""

@@ -13,14 +13,19 @@ import numpy.typing as npt
 from vicinal._checks import check_choice
 from vicinal._random import PrivacyKey, RandomState, Seeds
 from vicinal._stats import Estimate
-from vicinal.report.privacy.attack import attack_auc
-from vicinal.report.privacy.copies import row_keys, singled_out
-from vicinal.report.privacy.nearest import Found, Index, Points, Space, closer_share, effective_rows
+from vicinal.page.result import Result
+from vicinal.report.privacy.copies import Copies, count_copies
+from vicinal.report.privacy.dcr import dcr_share, effective_rows
+from vicinal.report.privacy.figures import NO_GUARANTEE, PrivacyFigure, privacy_figures
+from vicinal.report.privacy.membership import attack_auc
+from vicinal.report.privacy.nearest import Found, Index, Points, Space
+from vicinal.report.privacy.rare import rare_combinations
 from vicinal.report.tables import Part, Tables
 
 __all__ = ["DistanceCurves", "Privacy", "measure_privacy"]
 
 Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
 
 #: Rows whose neighbors are sought: at most, and at least whatever it costs.
 MOST_QUERIES, LEAST_QUERIES = 20_000, 500
@@ -28,7 +33,7 @@ MOST_QUERIES, LEAST_QUERIES = 20_000, 500
 BUDGET = 15 * 10**9
 #: Queries from which the cost of the others is known.
 PILOT = 64
-#: Share of the rows to compare with that are called near copies.
+#: Share of the rows to compare with that are called near-duplicates.
 NEAR = 0.01
 #: Where distance curves are given.
 LEVELS = (0.0, 0.01, *(step / 40 for step in range(1, 40)), 0.99, 1.0)
@@ -57,7 +62,7 @@ class DistanceCurves:
 
 
 @dataclass(frozen=True)
-class Privacy:
+class Privacy(Result):
     """How near synthetic rows stay to training rows, beside how near rows come that nobody copied.
 
     None of it is differential privacy, or any guarantee. In pairs of figures the first is of
@@ -73,25 +78,24 @@ class Privacy:
     sampled : str
         Which rows were drawn, in words; empty where none were.
     holdout_is : str
-        "given", or "split" off the real rows after the generator had seen them. Then ``closer``,
-        ``closer_euclidean``, ``membership`` and ``singled_out`` say nothing; other figures
+        "given", or "split" off the real rows after the generator had seen them. Then ``dcr_share``,
+        ``dcr_share_euclidean``, ``membership`` and ``rare_combinations`` say nothing; other figures
         compare synthetic rows with all real rows, and real rows with the other real rows.
     overlap : int
         Hold-out rows that equal a training row in every column.
-    closer : Estimate
+    dcr_share : Estimate
         Share of synthetic rows closer to a training row than to any hold-out row, by Gower's
-        distance, stretched so that 0.5 is ideal whatever the sizes
-        (:func:`vicinal.report.privacy.nearest.closer_share`).
-    closer_euclidean : Estimate
+        distance, stretched so that 0.5 is ideal whatever the sizes.
+    dcr_share_euclidean : Estimate
         The same by the Euclidean distance of standardized numbers and one-hot categories.
     distances : DistanceCurves
         Distances to the closest record.
-    neighbor_ratio : tuple of Estimate
+    nndr : tuple of Estimate
         Median ratio of the distances to the nearest and the second-nearest training row; 1 where
         both are 0. Near 0, rows single out one training row.
     copies : tuple of Estimate
         Share of all rows that equal a training row in every column.
-    near_copies : tuple of Estimate
+    near_duplicates : tuple of Estimate
         Share of rows no farther from a training row than the nearest 1 % of the baseline's; the
         second is 0.01 but for ties.
     authenticity : Estimate
@@ -102,7 +106,7 @@ class Privacy:
     membership : Estimate
         Area under the ROC curve of an attacker who takes real rows near a synthetic row for
         training rows; 0.5 means nothing to gain, 1 that all are found out.
-    singled_out : tuple of Estimate
+    rare_combinations : tuple of Estimate
         A rare combination is one of values of up to three categorical columns that a single real
         row has. Share of the training rows with a rare combination for which it turns up among
         synthetic rows; the same of hold-out rows, which shows how many turn up by chance. NaN
@@ -123,179 +127,40 @@ class Privacy:
     sampled: str
     holdout_is: str
     overlap: int
-    closer: Estimate
-    closer_euclidean: Estimate
+    dcr_share: Estimate
+    dcr_share_euclidean: Estimate
     distances: DistanceCurves
-    neighbor_ratio: tuple[Estimate, Estimate]
+    nndr: tuple[Estimate, Estimate]
     copies: tuple[Estimate, Estimate]
-    near_copies: tuple[Estimate, Estimate]
+    near_duplicates: tuple[Estimate, Estimate]
     authenticity: Estimate
     authenticity_baseline: Estimate
     membership: Estimate
-    singled_out: tuple[Estimate, Estimate]
+    rare_combinations: tuple[Estimate, Estimate]
     tainted: bool = False
 
-    def explained(self) -> tuple[tuple[str, str, str], ...]:
-        """Return name, figure and one plain sentence for every figure.
+    @property
+    def figures(self) -> tuple[PrivacyFigure, ...]:
+        """Every figure with its baseline and one sentence, in the order in which to read them."""
+        return privacy_figures(self)
 
-        Returns
-        -------
-        tuple of (str, str, str)
-            In the order in which to read them; the last is what they do not say.
-        """
-        given = self.holdout_is == "given"
-        other = "hold-out rows" if given else "real rows, each beside the others"
-        blind = (
-            "The hold-out was split off rows that the generator had seen, so it looks good "
-            "whatever the generator did: this figure proves nothing here."
-        )
-
-        def pair(figures: tuple[Estimate, Estimate]) -> str:
-            return f"{figures[0]}; {other.split(',')[0]} {figures[1]}"
-
-        return (
-            (
-                "Closer to training than to hold-out rows",
-                str(self.closer),
-                "Ideal is 0.5; 1 means that every synthetic row leans on a row it was made from."
-                if given
-                else blind,
-            ),
-            (
-                "The same by Euclidean distance",
-                str(self.closer_euclidean),
-                "Ideal is 0.5 here too: a second distance, so that none is pleased alone."
-                if given
-                else blind,
-            ),
-            (
-                "Distance to the closest record, median",
-                f"{_middle(self.distances.synthetic_train)} to training, "
-                f"{_middle(self.distances.synthetic_holdout)} to hold-out rows; hold-out to "
-                f"training {_middle(self.distances.holdout_train)}",
-                "Ideal is three like figures (0 is a copy, 1 differs in every column)."
-                if given
-                else "The generator had seen both halves, so the first two are alike whatever it "
-                "did; ideal is that they are no smaller than the third.",
-            ),
-            (
-                "Nearest over second-nearest distance",
-                pair(self.neighbor_ratio),
-                f"Ideal is no less than that of {other}; a smaller one means that synthetic rows "
-                "hug single real rows.",
-            ),
-            (
-                "Exact copies",
-                pair(self.copies),
-                f"Ideal is no more than that of {other}, which are alike by chance, as rows of few "
-                "columns are.",
-            ),
-            (
-                "Near copies",
-                pair(self.near_copies),
-                f"No farther from a real row than the nearest 1 % of {other}; ideal is no more "
-                "than theirs.",
-            ),
-            (
-                "Authentic rows",
-                f"{self.authenticity}; {other.split(',')[0]} {self.authenticity_baseline}",
-                "Farther from the nearest real row than that row is from its own nearest; ideal is "
-                f"no less than that of {other}, and copies score 0.",
-            ),
-            (
-                "Membership attack, area under the curve",
-                str(self.membership),
-                "Ideal is 0.5: who knows the synthetic table cannot tell training rows from others "
-                "by how near they are to it."
-                if given
-                else blind,
-            ),
-            (
-                "Rare combinations",
-                f"training rows {_rare(self.singled_out[0])}; "
-                f"hold-out rows {_rare(self.singled_out[1])}",
-                "Of real rows alone in having some combination of up to three categories, those "
-                "for which it turns up among synthetic rows; ideal is two like figures."
-                if given
-                else blind,
-            ),
-            (
-                "Hold-out rows equal to a training row",
-                f"{self.overlap:,} of {self.rows[2]:,}",
-                "Ideal is none, or what rows equal by chance explain; more of them hide copying, "
-                "because the hold-out then is no longer unseen.",
-            ),
-            (
-                "Guarantee",
-                "none",
-                "None of this is differential privacy: these figures can find a leak, and cannot "
-                "prove that there is none.",
-            ),
-        )
-
-
-def _rare(figure: Estimate) -> str:
-    return "have none" if math.isnan(figure.value) else str(figure)
-
-
-def _middle(curve: tuple[float, ...]) -> str:
-    return f"{curve[LEVELS.index(0.5)]:.3g}"
-
-
-@dataclass(frozen=True, eq=False)
-class _Queries:
-    """Drawn rows of a table: which, and as points."""
-
-    rows: npt.NDArray[np.int64]
-    points: Points
+    def summary(self) -> str:
+        """Return the figures as a text of one line each."""
+        lines = [f"{one.name} {one.text}: {one.says}" for one in self.figures]
+        return "\n".join([*lines, NO_GUARANTEE])
 
 
 def measure_privacy(
     tables: Tables,
     *,
     holdout_is: Literal["given", "split"],
-    random_state: RandomState = 0,
+    random_state: RandomState = None,
 ) -> Privacy:
     """Measure how near synthetic rows stay to the rows that they were made from.
 
     Neighbors are exact and sought among all rows. On large tables they are sought for fewer rows
     (500 to 20,000, drawn at random), so that the work stays within a fixed number of comparisons;
     intervals say what that costs. Copies and rare combinations are counted over all rows.
-
-    Parameters
-    ----------
-    tables : Tables
-        With a hold-out.
-    holdout_is : {"given", "split"}
-        Whether the generator never saw the hold-out rows, or they were split off afterwards.
-    random_state : int, numpy.random.Generator or None, default 0
-        Draws rows where there are many.
-
-    Returns
-    -------
-    Privacy
-        Figures with 95 % intervals.
-
-    Raises
-    ------
-    ValueError
-        If there is no hold-out, or it has no rows.
-
-    Warns
-    -----
-    UserWarning
-        If a given hold-out shares more rows with the training rows than rows that are equal by
-        chance explain.
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> from vicinal.report.tables import align
-    >>> x = np.random.default_rng(0).normal(size=(600, 3))
-    >>> train, holdout = (pa.table(dict(zip("abc", part.T))) for part in (x[:300], x[300:]))
-    >>> found = measure_privacy(align(train, train, holdout), holdout_is="given")
-    >>> found.copies[0].value, found.authenticity.value  # the "synthetic" rows are the real ones
-    (1.0, 0.0)
     """
     check_choice("holdout_is", holdout_is, ("given", "split"))
     holdout = tables.holdout
@@ -305,69 +170,14 @@ def measure_privacy(
             "because they were copied. Align them with rows that the generator never saw, or "
             "split some off with at least two real rows."
         )
-    seeds = Seeds(random_state)
-    parts = tables.real, tables.synthetic, holdout
-    space, plain = Space(tables), Space(tables, "euclidean")
-    train, made, hold = (Index(space, space.points(part)) for part in parts)
-    orders = [
-        seeds.generator(key).permutation(len(part))
-        for key, part in zip(PrivacyKey, parts, strict=False)
-    ]
-    pilot = _drawn((train, made, hold), orders, PILOT)
-    straight = [Index(plain, plain.points(part)) for part in (tables.real, holdout)]
-    unbent = plain.points(tables.synthetic)
-    whole, n_train = train, len(train)
-    if holdout_is == "split":
-        whole = Index(space, Points.joined(train.points, hold.points))
-    count = _affordable(
-        [
-            *((index, pilot[1].points) for index in (train, hold, whole, whole, whole, whole)),
-            *((made, pilot[at].points) for at in (0, 2)),
-            *((index, unbent.take(pilot[1].rows)) for index in straight),
-        ]
-    )
-    own, asked, kept = _drawn((train, made, hold), orders, count)
-
     known = holdout_is == "given"
-    near_train = train.search(asked.points, second=known)
-    near_hold = hold.search(asked.points)
-    base_train = train.search(kept.points, second=known)
-    near, base = near_train, base_train
-    itself = np.full((len(kept.rows), 1), -1, np.int64)
-    if not known:
-        near = whole.search(asked.points, second=True)
-        itself = _drawn_rows(seeds.generator(PrivacyKey.THEMSELVES), len(whole), count)[:, None]
-        base = whole.search(whole.points.take(itself[:, 0]), skip=itself, second=True)
-    euclidean = [index.search(unbent.take(asked.rows)) for index in straight]
-    to_made = [made.search(queries.points).distance for queries in (own, kept)]
-    nothing = Estimate(math.nan)
-    ratio = authentic = near_copies = (nothing, nothing)
-    if len(whole) >= 3:  # with fewer, a nearest row has no other
-        ratio = _ratio(near), _ratio(base)
-        authentic = (
-            _authentic(whole, near, np.full((len(near.rows), 1), -1, np.int64)),
-            _authentic(whole, base, itself),
-        )
-        limit = np.quantile(base.distance, NEAR, method="inverted_cdf")
-        near_copies = (
-            _clustered(near.distance <= limit, near.rows),
-            _clustered(base.distance <= limit, base.rows),
-        )
-    copies, overlap, twins = _copies(*parts, known)
-    expected = Estimate.of_share(twins, n_train)
-    tainted = known and bool(
-        overlap and (not twins or Estimate.of_share(overlap, len(holdout)).low > expected.high)
-    )
-    if tainted:
-        warnings.warn(
-            f"{overlap:,} of {len(holdout):,} hold-out rows equal a training row in every column, "
-            f"more than chance explains ({expected.value:.2%} of training rows equal another one). "
-            "Figures that compare with the hold-out cannot be relied on: leave these rows out of "
-            "it.",
-            UserWarning,
-            stacklevel=3,
-        )
-    rare, turned_up, all_seen = singled_out(
+    seeds = Seeds(random_state)
+    found = _search(tables, holdout, known, seeds)
+    sizes = len(tables.real), len(tables.synthetic), len(holdout)
+    nndr, authenticity, near = _among_real(found)
+    copies = count_copies(tables.real, tables.synthetic, holdout, known=known)
+    tainted = known and _is_tainted(copies, sizes[0], sizes[2])
+    rare, turned_up, all_seen = rare_combinations(
         Part(
             np.concatenate([tables.real.numbers, holdout.numbers]),
             np.concatenate([tables.real.codes, holdout.codes]),
@@ -378,43 +188,119 @@ def measure_privacy(
     )
     of_train, of_hold = (
         Estimate.of_share(int(turned_up[which].sum()), int(rare[which].sum()))
-        for which in (slice(n_train), slice(n_train, None))
+        for which in (slice(sizes[0]), slice(sizes[0], None))
     )
     return Privacy(
-        rows=(n_train, len(made), len(hold)),
-        compared=len(asked.rows),
-        sampled=_sampled([len(one) for one in (train, made, hold)], count, all_seen),
+        rows=sizes,
+        compared=len(found.to_train.rows),
+        sampled=_sampled(sizes, found.n_queries, all_seen),
         holdout_is=holdout_is,
-        overlap=overlap,
-        closer=closer_share(near_train, near_hold, n_train, len(hold)),
-        closer_euclidean=closer_share(euclidean[0], euclidean[1], n_train, len(hold)),
+        overlap=copies.overlap,
+        dcr_share=dcr_share(found.to_train, found.to_hold, sizes[0], sizes[2]),
+        dcr_share_euclidean=dcr_share(*found.euclidean, sizes[0], sizes[2]),
         distances=DistanceCurves(
-            LEVELS, *(_curve(one.distance) for one in (near_train, near_hold, base_train))
+            LEVELS,
+            *(_curve(one.distance) for one in (found.to_train, found.to_hold, found.hold_to_train)),
         ),
-        neighbor_ratio=ratio,
-        copies=copies,
-        near_copies=near_copies,
-        authenticity=authentic[0],
-        authenticity_baseline=authentic[1],
-        membership=attack_auc(*to_made),
-        singled_out=(of_train, of_hold),
+        nndr=nndr,
+        copies=(copies.synthetic, copies.baseline),
+        near_duplicates=near,
+        authenticity=authenticity[0],
+        authenticity_baseline=authenticity[1],
+        membership=attack_auc(found.train_to_made, found.hold_to_made),
+        rare_combinations=(of_train, of_hold),
         tainted=tainted,
     )
 
 
-def _drawn(
-    indexes: tuple[Index, ...], orders: list[npt.NDArray[np.int64]], count: int
-) -> list[_Queries]:
-    """Return the first rows of each table in its order; all of them in theirs where few."""
-    drawn = []
-    for index, order in zip(indexes, orders, strict=True):
-        rows = np.sort(order[:count])
-        drawn.append(_Queries(rows, index.points.take(rows)))
-    return drawn
+def _is_tainted(copies: Copies, n_train: int, n_hold: int) -> bool:
+    """Tell whether a hold-out shares more rows with the training rows than chance; warn of it."""
+    expected = Estimate.of_share(copies.repeated, n_train)
+    if not copies.overlap or (
+        copies.repeated and Estimate.of_share(copies.overlap, n_hold).low <= expected.high
+    ):
+        return False
+    warnings.warn(
+        f"{copies.overlap:,} of {n_hold:,} hold-out rows equal a training row in every column, "
+        f"more than chance explains ({expected.value:.2%} of training rows equal another one). "
+        "Figures that compare with the hold-out cannot be relied on: leave these rows out of "
+        "it.",
+        UserWarning,
+        stacklevel=4,
+    )
+    return True
 
 
-def _drawn_rows(rng: np.random.Generator, total: int, count: int) -> npt.NDArray[np.int64]:
-    return np.sort(rng.permutation(total)[:count])
+@dataclass(frozen=True, eq=False)
+class _Neighbors:
+    """Nearest rows, from which all figures of distance are made; of drawn rows, by Gower."""
+
+    n_queries: int
+    to_train: Found  # of synthetic rows among training rows
+    to_hold: Found  # of synthetic rows among hold-out rows
+    hold_to_train: Found
+    euclidean: tuple[Found, Found]  # of synthetic rows among training and hold-out rows
+    train_to_made: Floats  # distances to the nearest synthetic row
+    hold_to_made: Floats
+    real: Index  # all rows that the generator saw
+    to_real: Found  # of synthetic rows among them
+    base: Found  # of rows that nobody copied, among them
+    itself: Rows  # (n_queries, 1), where those stand among the real rows; -1 where they do not
+
+
+def _search(tables: Tables, holdout: Part, known: bool, seeds: Seeds) -> _Neighbors:
+    """Seek neighbors of as many rows as the budget allows."""
+    parts = tables.real, tables.synthetic, holdout
+    space, plain = Space(tables), Space(tables, "euclidean")
+    train, made, hold = (Index(space, space.points(part)) for part in parts)
+    real = train if known else Index(space, Points.joined(train.points, hold.points))
+    straight = [Index(plain, plain.points(part)) for part in (tables.real, holdout)]
+    unbent = plain.points(tables.synthetic)
+    orders = [
+        seeds.generator(key).permutation(len(part))
+        for key, part in zip(PrivacyKey, parts, strict=False)
+    ]
+
+    def drawn(count: int) -> tuple[list[Rows], list[Points]]:
+        rows = [np.sort(order[:count]) for order in orders]
+        points = [
+            index.points.take(some) for index, some in zip((train, made, hold), rows, strict=True)
+        ]
+        return rows, points
+
+    rows, (own, asked, kept) = drawn(PILOT)
+    count = _affordable(
+        [
+            *((index, asked) for index in (train, hold, real, real, real, real)),
+            *((made, points) for points in (own, kept)),
+            *((index, unbent.take(rows[1])) for index in straight),
+        ]
+    )
+    rows, (own, asked, kept) = drawn(count)
+    to_train = train.search(asked, second=known)
+    hold_to_train = train.search(kept, second=known)
+    to_real, base = to_train, hold_to_train
+    itself = np.full((len(kept), 1), -1, np.int64)
+    if not known:
+        itself = np.sort(seeds.generator(PrivacyKey.THEMSELVES).permutation(len(real))[:count])[
+            :, None
+        ]
+        to_real = real.search(asked, second=True)
+        base = real.search(real.points.take(itself[:, 0]), skip=itself, second=True)
+    by_train, by_hold = (index.search(unbent.take(rows[1])) for index in straight)
+    return _Neighbors(
+        n_queries=count,
+        to_train=to_train,
+        to_hold=hold.search(asked),
+        hold_to_train=hold_to_train,
+        euclidean=(by_train, by_hold),
+        train_to_made=made.search(own).distance,
+        hold_to_made=made.search(kept).distance,
+        real=real,
+        to_real=to_real,
+        base=base,
+        itself=itself,
+    )
 
 
 def _affordable(searches: list[tuple[Index, Points]]) -> int:
@@ -426,7 +312,31 @@ def _affordable(searches: list[tuple[Index, Points]]) -> int:
     return int(np.clip(BUDGET / max(cost, 1.0), LEAST_QUERIES, MOST_QUERIES))
 
 
-def _sampled(sizes: list[int], count: int, all_seen: bool) -> str:
+Pair = tuple[Estimate, Estimate]  # of synthetic rows, and of rows that nobody copied
+
+
+def _among_real(found: _Neighbors) -> tuple[Pair, Pair, Pair]:
+    """Return NNDR, authenticity and the share of near-duplicates."""
+    nothing = Estimate(math.nan)
+    if len(found.real) < 3:  # a nearest row has no other
+        return (nothing, nothing), (nothing, nothing), (nothing, nothing)
+    near, base = found.to_real, found.base
+    strangers = np.full((len(near.rows), 1), -1, np.int64)
+    limit = np.quantile(base.distance, NEAR, method="inverted_cdf")
+    return (
+        (_ratio(near), _ratio(base)),
+        (
+            _authentic(found.real, near, strangers),
+            _authentic(found.real, base, found.itself),
+        ),
+        (
+            _clustered(near.distance <= limit, near.rows),
+            _clustered(base.distance <= limit, base.rows),
+        ),
+    )
+
+
+def _sampled(sizes: tuple[int, ...], count: int, all_seen: bool) -> str:
     names = ("training", "synthetic", "hold-out")
     cut = [f"{count:,} of {n:,} {name}" for n, name in zip(sizes, names, strict=True) if n > count]
     said = []
@@ -445,7 +355,7 @@ def _curve(distances: Floats) -> tuple[float, ...]:
     return tuple(np.quantile(distances, LEVELS).tolist())
 
 
-def _clustered(hits: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64]) -> Estimate:
+def _clustered(hits: npt.NDArray[np.bool_], rows: Rows) -> Estimate:
     """Return a share whose interval knows that rows with the same neighbor hit together."""
     worth = int(effective_rows(rows))
     return Estimate.of_share(float(hits.mean()) * worth if len(hits) else 0.0, worth)
@@ -463,27 +373,7 @@ def _ratio(found: Found) -> Estimate:
     return Estimate(float(np.median(ratios)), float(low), float(high))
 
 
-def _authentic(index: Index, found: Found, itself: npt.NDArray[np.int64]) -> Estimate:
+def _authentic(index: Index, found: Found, itself: Rows) -> Estimate:
     skip = np.concatenate([found.rows[:, None], itself], axis=1)
     others = index.search(index.points.take(found.rows), skip=skip)
     return _clustered(found.distance > others.distance, found.rows)
-
-
-def _copies(
-    train: Part, made: Part, hold: Part, known: bool
-) -> tuple[tuple[Estimate, Estimate], int, int]:
-    """Return shares of copies, and how many hold-out rows and training rows have an equal."""
-    own, drawn, others = (row_keys(one) for one in (train, made, hold))
-    equal = int(np.isin(others, own).sum())
-    real, baseline = own, Estimate.of_share(equal, len(others))
-    if not known:
-        real = np.concatenate([own, others])
-        baseline = Estimate.of_share(_twins(real), len(real))
-    copied = Estimate.of_share(int(np.isin(drawn, real).sum()), len(drawn))
-    return (copied, baseline), equal, _twins(own)
-
-
-def _twins(keys: npt.NDArray[np.uint64]) -> int:
-    """Return how many keys occur more than once."""
-    _, counts = np.unique(keys, return_counts=True)
-    return int(counts[counts > 1].sum())

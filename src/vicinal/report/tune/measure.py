@@ -1,20 +1,21 @@
-"""The front of fidelity, privacy and utility: which setting to choose."""
+"""Settings of the synthesizer, tried on a table: the Pareto front, and which to choose."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vicinal._checks import check_count, check_number
+from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import RandomState, Seeds, TuneKey
 from vicinal._stats import Estimate
 from vicinal.page.frame import Page
-from vicinal.page.result import Result
+from vicinal.page.result import RowsResult
 from vicinal.report.tables import FEW_ROWS, Tables, align, check_target
 from vicinal.report.tune.settings import command_of, default_settings, synthesizer_of
 
@@ -24,20 +25,16 @@ if TYPE_CHECKING:
     from vicinal.table.schema import Column
     from vicinal.table.synthesizer import TableSynthesizer
 
-__all__ = ["Front", "Setting", "tune"]
+__all__ = ["Setting", "TuningResult", "tune"]
 
 #: Rows to learn from, at most; as many are held out.
 MOST_ROWS = 10_000
 #: Synthetic rows whose nearest neighbors are sought, at most.
 NEAREST_ROWS = 5_000
 
-#: Fidelities that differ by less than this over the root of the learned rows count as equal. The
+#: Fidelities that differ by less than this over the root of the training rows count as equal. The
 #: standard deviation between splits was 0.06 to 0.5 times that root in ten trials on four sets.
 SLACK = 0.2
-
-# keys of seeds
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -54,14 +51,14 @@ class Setting:
         The same for :class:`vicinal.table.TableSynthesizer`; weights as
         :func:`vicinal.weights.parse_law` reads them.
     fidelity : Estimate
-        Mean of the scores of columns and of pairs of columns; 1 is alike.
-    closer : Estimate
-        Share of synthetic rows closer to a learned row than to one held out, by Gower's distance;
-        0.5 is ideal.
+        Mean similarity of columns and of pairs of columns; 1 = identical.
+    dcr_share : Estimate
+        Share of synthetic rows that lie closer to a training row than to one held out, by Gower's
+        distance; 0.5 is ideal.
     utility : Estimate or None
-        AUC or R2 of boosted trees that learned from it, on the rows held out; None without a
-        target.
-    on_front : bool
+        AUC or R2 of boosted trees trained on its rows, tested on the rows held out; None without
+        a target.
+    on_pareto_front : bool
         Whether no other setting is at least as good in all of them and better in one.
     """
 
@@ -69,9 +66,9 @@ class Setting:
     command: str
     options: dict[str, Any]
     fidelity: Estimate
-    closer: Estimate
+    dcr_share: Estimate
     utility: Estimate | None
-    on_front: bool
+    on_pareto_front: bool
 
     def synthesizer(self, **more: Any) -> TableSynthesizer:
         """Return an unfitted synthesizer of this setting.
@@ -90,7 +87,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Front(Result):
+class TuningResult(RowsResult):
     """Settings side by side.
 
     Attributes
@@ -98,10 +95,10 @@ class Front(Result):
     settings : tuple of Setting
         What was tried.
     recommended : int or None
-        Place of the most faithful setting whose share closer to learned rows stays below the
-        limit (see :func:`tune`); None where there is none.
+        Place of the most faithful setting whose DCR share stays below the limit (see
+        :func:`tune`); None where there is none.
     limit : float
-        The limit.
+        Largest DCR share that is accepted.
     target : str or None
         Column that models predict.
     metric : str
@@ -109,9 +106,9 @@ class Front(Result):
     real : Estimate or None
         The same models' figure when they learn from the real rows.
     rows : tuple of int
-        Rows learned from, and rows held out.
+        Training rows, and rows held out.
     notes : tuple of str
-        What to bear in mind, in words.
+        Warnings, in words.
     """
 
     settings: tuple[Setting, ...]
@@ -131,33 +128,47 @@ class Front(Result):
     def summary(self) -> str:
         """Return the settings as a text of one line each, and the recommendation."""
         width = max(len(one.name) for one in self.settings)
-        head = f"  {'setting':<{width}}  {'fidelity':>8}  {'closer':>22}"
+        head = f"  {'setting':<{width}}  {'fidelity':>8}  {'DCR share':>22}"
         lines = [f"{head}  {self.metric:>8}".rstrip()]
         order = sorted(range(len(self.settings)), key=lambda at: -_key(self.settings[at].fidelity))
         for at in order:
             one = self.settings[at]
-            mark = ">" if at == self.recommended else "*" if one.on_front else " "
-            line = f"{mark} {one.name:<{width}}  {one.fidelity.value:>8.3f}  {one.closer!s:>22}"
+            mark = ">" if at == self.recommended else "*" if one.on_pareto_front else " "
+            line = f"{mark} {one.name:<{width}}  {one.fidelity.value:>8.3f}  {one.dcr_share!s:>22}"
             lines.append(line + (f"  {one.utility.value:>8.3f}" if one.utility else ""))
-        lines += ["", "> recommended, * on the front: no other setting is better in everything."]
+        lines += ["", "> recommended, * on the Pareto front: no other is better in everything."]
         if self.real is not None:
-            lines.append(f"Learning from real rows reaches {self.metric} {self.real.value:.3f}.")
+            lines.append(f"Training on real rows reaches {self.metric} {self.real.value:.3f}.")
         best = self.best
         if best is None:
-            nearest = min(self.settings, key=lambda one: _upper(one.closer))
+            nearest = min(self.settings, key=lambda one: _upper(one.dcr_share))
             lines.append(
-                f"No setting surely stays below {self.limit:g}. {nearest.name} comes nearest: "
-                f"{nearest.closer}. Allow more, or pass more rows: fewer rows, wider intervals."
+                f"No setting surely keeps the DCR share below {self.limit:g}. {nearest.name} comes "
+                f"nearest: {nearest.dcr_share}. Allow more, or pass more rows: fewer rows, wider "
+                "intervals."
             )
         else:
-            lines.append(f"As faithful and useful as it gets below {self.limit:g}: {best.name}.")
+            lines.append(
+                f"Best fidelity and utility with a DCR share below {self.limit:g}: {best.name}."
+            )
             lines += ["", f"$ {best.command}"]
         return "\n".join([*lines, *(("", *self.notes) if self.notes else ())])
 
-    def _page(self) -> Page:
-        from vicinal.report.page.collapse_and_tune import front_page
+    def _columns(self) -> dict[str, Any]:
+        return {
+            "name": [one.name for one in self.settings],
+            "fidelity": [one.fidelity.value for one in self.settings],
+            "dcr_share": [one.dcr_share.value for one in self.settings],
+            "utility": [one.utility and one.utility.value for one in self.settings],
+            "on_pareto_front": [one.on_pareto_front for one in self.settings],
+            "recommended": [at == self.recommended for at in range(len(self.settings))],
+            "command": [one.command for one in self.settings],
+        }
 
-        return Page("front.html.j2", front_page(self))
+    def _page(self) -> Page:
+        from vicinal.report.page.collapse_and_tune import tuning_page
+
+        return tuning_page(self)
 
 
 def tune(
@@ -167,12 +178,12 @@ def tune(
     limit: float = 0.55,
     settings: Sequence[Mapping[str, Any]] | None = None,
     kinds: Mapping[str, str] | None = None,
-    rows: int = MOST_ROWS,
+    max_rows: int = MOST_ROWS,
     repeats: int = 1,
     source: str = "people.csv",
-    random_state: RandomState = 0,
-    progress: Progress | None = None,
-) -> Front:
+    random_state: RandomState = None,
+    progress: bool | ProgressCallback = False,
+) -> TuningResult:
     """Try settings of the synthesizer on a table, and recommend one.
 
     Parameters
@@ -182,8 +193,8 @@ def tune(
     target : str, optional
         Column that a model will predict.
     limit : float, default 0.55
-        The share of synthetic rows closer to a learned row than to one held out is to stay below
-        it; 0.5 is what fresh rows would have.
+        What the DCR share is to stay below: the share of synthetic rows that lie closer to a
+        training row than to one held out. Fresh rows would have 0.5.
     settings : sequence of mapping, optional
         Settings to try, as parameters of :class:`vicinal.table.TableSynthesizer`, weights as texts
         such as ``"sphere:8"``. Left out: the privacy dial, and around it EpBeta's delta and eps,
@@ -191,20 +202,21 @@ def tune(
         target.
     kinds : mapping of str to str, optional
         Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong.
-    rows : int, default 10000
-        Rows to learn from, at most. As many are held out: half of the table where it is smaller.
+    max_rows : int, default 10000
+        Training rows, at most. As many are held out: half of the table where it is smaller.
     repeats : int, default 1
         How often to split and draw anew. From 2 on, intervals are Student's over repeats.
     source : str, default "people.csv"
         Name of the table's file, for the command line.
-    random_state : int, numpy.random.Generator or None, default 0
+    random_state : int, numpy.random.Generator or None, default None
         Seed.
-    progress : callable, optional
-        Called with the number of trials done, that of all, and the name of the next one.
+    progress : bool or callable, default False
+        True shows a bar; a callable is given the name of the next setting, the trials done and
+        the number of all.
 
     Returns
     -------
-    Front
+    TuningResult
         The settings with their figures, and a recommendation.
 
     Raises
@@ -216,14 +228,14 @@ def tune(
     Warns
     -----
     UserWarning
-        With fewer than 100 rows, half of which are learned.
+        With fewer than 100 rows, half of which are for training.
 
     Notes
     -----
-    Recommended is the most faithful of the settings whose share closer, at the *upper end* of its
+    Recommended is the most faithful of the settings whose DCR share, at the *upper end* of its
     interval, stays below the limit: the best of many settings is partly luck, and luck is not to
     pass for privacy. Of settings that are equally faithful, as far as one split can tell (within
-    0.2 over the root of the rows learned), it is the most useful one.
+    0.2 over the root of the training rows), it is the most useful one.
 
     Examples
     --------
@@ -232,76 +244,89 @@ def tune(
     >>> x = rng.normal(size=(400, 3))
     >>> table = pa.table({name: x[:, at].round(2) for at, name in enumerate("abc")})
     >>> tried = [{"privacy": "off"}, {"neighbors": 40, "weights": "sphere:8"}]
-    >>> front = tune(table, settings=tried, limit=0.9)
-    >>> front.settings[0].fidelity.value > 0.9, front.rows
+    >>> found = tune(table, settings=tried, limit=0.9, random_state=0)
+    >>> found.settings[0].fidelity.value > 0.9, found.rows
     (True, (200, 200))
     """
     from vicinal.table.frames import to_arrow
     from vicinal.table.schema import detect_columns
 
     limit = check_number("limit", limit, low=0.5, high=1, hint="Fresh rows would have 0.5.")
-    rows = check_count("rows", rows, low=4)
     repeats = check_count("repeats", repeats)
     arrow = to_arrow(table)
-    half = min(arrow.num_rows // 2, rows)
-    if half < 4:
-        raise ValueError(
-            f"The table has {arrow.num_rows} row(s); half of them are held out, and the rest must "
-            "be mixed. Pass at least 8."
-        )
+    half = _half(arrow.num_rows, check_count("max_rows", max_rows, low=4))
     columns = detect_columns(arrow, kinds)
     if target is not None:
         check_target(target, columns)
     if half < FEW_ROWS:
         warnings.warn(
-            f"{half} rows are learned and as many held out. Intervals are wide; the recommendation "
-            "may be luck.",
+            f"There are {half} training rows and as many are held out. Intervals are wide; the "
+            "recommendation may be luck.",
             UserWarning,
             stacklevel=2,
         )
     tried = [dict(one) for one in settings] if settings else default_settings(columns, target, half)
-    if not tried:
-        raise ValueError("settings: name at least one, such as {'privacy': 'high'}.")
-    built = [synthesizer_of(one) for one in tried]  # a setting that cannot be is refused first
+    for one in tried:  # a setting that cannot be is refused first
+        synthesizer_of(one)
     seeds = Seeds(random_state)
     trials = [_Trial(arrow, columns, kinds, target, half, seeds, at) for at in range(repeats)]
-    found: list[list[_Measured]] = [[] for _ in built]
-    total = repeats * len(built)
-    with warnings.catch_warnings():
+    names = [command_of(one, source)[0] for one in tried]
+    with warnings.catch_warnings(), reporting(progress) as report:
         warnings.simplefilter("ignore", UserWarning)  # the same notes again for every setting
         # first, since a target that cannot be predicted is refused here
         reference = [trial.real() for trial in trials] if target is not None else []
-        for repeat, trial in enumerate(trials):
-            for at, options in enumerate(tried):
-                if progress is not None:
-                    progress(repeat * len(built) + at, total, command_of(options, source)[0])
-                found[at].append(trial.measure(options, at))
-    if progress is not None:
-        progress(total, total, "")
+        found = _tried(trials, tried, names, report)
     made = [
         _setting(options, one, source, kinds, target)
         for options, one in zip(tried, found, strict=True)
     ]
     if not any("target" in one for one in tried):  # then it goes without saying
         made = [replace(one, name=one.name.removesuffix(", no target")) for one in made]
-    made = [replace(one, on_front=_is_best(one, made)) for one in made]
-    metric = next((one[0].metric for one in found), "")
-    return Front(
+    made = [replace(one, on_pareto_front=_is_undominated(one, made)) for one in made]
+    return TuningResult(
         settings=tuple(made),
         recommended=_recommended(made, limit, SLACK / math.sqrt(half)),
         limit=limit,
         target=target,
-        metric=metric,
+        metric=found[0][0].metric,
         real=Estimate.of_repeats(reference) if reference else None,
         rows=(half, half),
         notes=tuple(_notes(arrow.num_rows, half, repeats)),
     )
 
 
+def _half(n_rows: int, max_rows: int) -> int:
+    """Return how many rows are for training; as many are held out."""
+    half = min(n_rows // 2, max_rows)
+    if half < 4:
+        raise ValueError(
+            f"The table has {n_rows} row(s); half of them are held out, and the rest must be "
+            "mixed. Pass at least 8."
+        )
+    return half
+
+
+def _tried(
+    trials: Sequence[_Trial],
+    settings: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    report: ProgressCallback,
+) -> list[list[_Measured]]:
+    """Return what was measured of each setting, once for each trial."""
+    found: list[list[_Measured]] = [[] for _ in settings]
+    total = len(trials) * len(settings)
+    for repeat, trial in enumerate(trials):
+        for at, options in enumerate(settings):
+            report(names[at], repeat * len(settings) + at, total)
+            found[at].append(trial.measure(options, at))
+    report("", total, total)
+    return found
+
+
 @dataclass(frozen=True)
 class _Measured:
     fidelity: float
-    closer: Estimate
+    dcr_share: Estimate
     utility: float
     metric: str
 
@@ -320,7 +345,7 @@ class _Trial:
         number: int,
     ) -> None:
         order = seeds.generator(TuneKey.SPLIT, number).permutation(arrow.num_rows)
-        self._learned = arrow.take(np.sort(order[:half]))
+        self._train = arrow.take(np.sort(order[:half]))
         self._held = arrow.take(np.sort(order[half : 2 * half]))
         # what was found on all rows holds for a part of them
         found = {c.name: c.kind for c in columns if c.kind not in {"constant", "missing"}}
@@ -331,26 +356,26 @@ class _Trial:
     def measure(self, options: Mapping[str, Any], at: int) -> _Measured:
         """Learn one part with these options, and compare with the other."""
         from vicinal.report.fidelity import measure_fidelity
-        from vicinal.report.privacy.nearest import share_closer
+        from vicinal.report.privacy.dcr import dcr_shares
 
         rng = self._seeds.generator(TuneKey.SAMPLE, self._number, at)
         model = synthesizer_of(
             options, kinds=self._kinds, identifiers="drop", text="drop", random_state=rng
         )
-        tables = self._align(model.fit(self._learned).sample())
+        tables = self._align(model.fit(self._train).sample())
         measure = self._seeds.generator(TuneKey.MEASURE, self._number, at)
         fidelity = measure_fidelity(tables, random_state=measure, two_sample=False).quality
-        closer = share_closer(tables, metrics=("gower",), rows=NEAREST_ROWS, rng=measure)["gower"]
+        share = dcr_shares(tables, metrics=("gower",), max_rows=NEAREST_ROWS, rng=measure)["gower"]
         utility, metric = self._utility(tables, "synthetic")
-        return _Measured(fidelity, closer, utility, metric)
+        return _Measured(fidelity, share, utility, metric)
 
     def real(self) -> float:
         """Return the utility of the real rows."""
-        return self._utility(self._align(self._learned), "real")[0]
+        return self._utility(self._align(self._train), "real")[0]
 
     def _align(self, synthetic: pa.Table) -> Tables:
         kept = [c.name for c in self._columns if c.kind not in {"identifier", "text"}]
-        parts = (one.select(kept) for one in (self._learned, synthetic, self._held))
+        parts = (one.select(kept) for one in (self._train, synthetic, self._held))
         columns = [c for c in self._columns if c.name in kept]
         return align(*parts, target=self._target, columns=columns)
 
@@ -378,17 +403,17 @@ def _setting(
     target: str | None,
 ) -> Setting:
     name, command = command_of(options, source, kinds)
-    closer = found[0].closer
+    share = found[0].dcr_share
     if len(found) > 1:
-        closer = Estimate.of_repeats([one.closer.value for one in found])
+        share = Estimate.of_repeats([one.dcr_share.value for one in found])
     return Setting(
         name=name,
         command=command,
         options=options,
         fidelity=Estimate.of_repeats([one.fidelity for one in found]),
-        closer=closer,
+        dcr_share=share,
         utility=Estimate.of_repeats([one.utility for one in found]) if target else None,
-        on_front=False,
+        on_pareto_front=False,
     )
 
 
@@ -402,10 +427,10 @@ def _key(figure: Estimate | None) -> float:
 
 def _merits(one: Setting) -> tuple[float, float, float]:
     """Return what is the better the larger; a share below 0.5 is no better than 0.5."""
-    return _key(one.fidelity), -max(one.closer.value, 0.5), _key(one.utility)
+    return _key(one.fidelity), -max(one.dcr_share.value, 0.5), _key(one.utility)
 
 
-def _is_best(one: Setting, others: Sequence[Setting]) -> bool:
+def _is_undominated(one: Setting, others: Sequence[Setting]) -> bool:
     mine = _merits(one)
     return not any(
         theirs != mine and all(a >= b for a, b in zip(theirs, mine, strict=True))
@@ -414,24 +439,24 @@ def _is_best(one: Setting, others: Sequence[Setting]) -> bool:
 
 
 def _recommended(settings: Sequence[Setting], limit: float, slack: float) -> int | None:
-    allowed = [at for at, one in enumerate(settings) if _upper(one.closer) < limit]
+    allowed = [at for at, one in enumerate(settings) if _upper(one.dcr_share) < limit]
     if not allowed:
         return None
     best = max(_key(settings[at].fidelity) for at in allowed)
-    alike = [at for at in allowed if _key(settings[at].fidelity) >= best - slack]
-    if settings[alike[0]].utility is None:
-        alike = allowed
-    return max(alike, key=lambda at: (_key(settings[at].utility), _key(settings[at].fidelity)))
+    equal = [at for at in allowed if _key(settings[at].fidelity) >= best - slack]
+    if settings[equal[0]].utility is None:
+        equal = allowed
+    return max(equal, key=lambda at: (_key(settings[at].utility), _key(settings[at].fidelity)))
 
 
 def _notes(total: int, half: int, repeats: int) -> list[str]:
     notes = [
-        f"Each setting learned {half:,} rows of {total:,} and was compared with {half:,} others"
+        f"Each setting was trained on {half:,} of {total:,} rows and compared with {half:,} others"
         + (f", {repeats} times." if repeats > 1 else ", once: another split gives other figures.")
     ]
     if total > half:
         notes.append(
-            f"The command learns all {total:,} rows. A neighborhood of the same size is then "
+            f"The command trains on all {total:,} rows. A neighborhood of the same size is then "
             "nearer: let a report measure what it makes."
         )
     return notes

@@ -42,21 +42,13 @@ LINEAR_STEPS = 200
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Rows to learn from, or to predict.
+    """Rows to learn from, or to predict."""
 
-    Attributes
-    ----------
-    numbers : ndarray of float64, shape (n_rows, n_numeric)
-        NaN where missing.
-    codes : ndarray of int32, shape (n_rows, n_categorical)
-        0 for the commonest level of the real rows, 1 for the next; -1 where missing.
-    target : ndarray of shape (n_rows,)
-        Number of the class (int64), or a number (float64).
-    """
-
-    numbers: FloatArray
+    numbers: FloatArray  # (n_rows, n_numeric) NaN where missing
+    # (n_rows, n_categorical) 0 for the commonest level of the real rows, 1 for the next; -1 where
+    # missing
     codes: npt.NDArray[np.int32]
-    target: npt.NDArray[Any]
+    target: npt.NDArray[Any]  # (n_rows,) Number of the class (int64), or a number (float64)
 
     def __len__(self) -> int:
         return len(self.target)
@@ -75,47 +67,18 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A target to predict, in three tables.
+    """A target to predict, in three tables."""
 
-    Attributes
-    ----------
-    task : str
-        "class" or "number".
-    n_classes : int
-        Classes of the real rows and the hold-out; 0 for a number.
-    levels : tuple of int
-        Levels of each category.
-    real, synthetic, test : Examples
-        Rows whose target is known.
-    """
-
-    task: str
-    n_classes: int
-    levels: tuple[int, ...]
-    real: Examples
-    synthetic: Examples
-    test: Examples
+    task: str  # "class" or "number"
+    n_classes: int  # Classes of the real rows and the hold-out; 0 for a number
+    levels: tuple[int, ...]  # Levels of each category
+    real: Examples  # Rows whose target is known
+    synthetic: Examples  # Rows whose target is known
+    test: Examples  # Rows whose target is known
 
 
 def pose(tables: Tables) -> Problem:
-    """Make examples of tables: everything but the target is there to predict it from.
-
-    Parameters
-    ----------
-    tables : Tables
-        With a target and a hold-out.
-
-    Returns
-    -------
-    Problem
-        Rows without a target are left out.
-
-    Raises
-    ------
-    ValueError
-        Without a target or hold-out, or where the target has no values or only one, or there is
-        no other column.
-    """
+    """Make examples of tables: everything but the target is there to predict it from."""
     name = tables.target
     if name is None or tables.holdout is None:
         raise ValueError(
@@ -178,10 +141,7 @@ def _targets(tables: Tables, parts: list[Part]) -> list[npt.NDArray[Any]]:
 
 
 def _nearest(numbers: FloatArray, values: FloatArray) -> IntArray:
-    """Return which value is nearest to each number; -1 where missing.
-
-    A generator that mixes numbers may make 0.3 of a target of 0 and 1.
-    """
+    """Return which value is nearest to each number; -1 where missing."""
     if not len(values):
         return np.full(len(numbers), -1, np.int64)
     middle = (values[1:] + values[:-1]) / 2
@@ -213,15 +173,7 @@ def _examples(
 
 
 def fit_side_by_side(work: Callable[[int], None], total: int) -> None:
-    """Call ``work(0)``, ``work(1)``, ... in threads that fit models.
-
-    Parameters
-    ----------
-    work : callable
-        Fits models and keeps what it found.
-    total : int
-        How many calls.
-    """
+    """Call ``work(0)``, ``work(1)``, ... in threads that fit models."""
 
     def alone(at: int, _: int) -> None:
         with one_thread():
@@ -301,15 +253,15 @@ class _Design:
         self._size[self._size == 0] = 1.0
         plain = np.where(seen, train.numbers / self._size, 0.0)
         self._middle = plain.sum(axis=0) / count
-        spread = np.where(seen, plain - self._middle, 0.0)
-        self._spread = np.sqrt((spread**2).sum(axis=0) / count)
-        self._spread[self._spread < 1e-12] = np.inf  # a constant says nothing
+        gaps = np.where(seen, plain - self._middle, 0.0)
+        self._std = np.sqrt((gaps**2).sum(axis=0) / count)
+        self._std[self._std < 1e-12] = np.inf  # a constant says nothing
         self._gaps = np.flatnonzero(~seen.all(axis=0))
         share = LINEAR_LEVELS_IN_ALL // max(len(problem.levels), 1)
         self._levels = [min(n, LINEAR_LEVELS, max(share, 2)) for n in problem.levels]
 
     def __call__(self, rows: Examples) -> FloatArray:
-        numbers = (rows.numbers / self._size - self._middle) / self._spread
+        numbers = (rows.numbers / self._size - self._middle) / self._std
         parts = [np.nan_to_num(numbers), np.isnan(rows.numbers[:, self._gaps]).astype(float)]
         for at, n_levels in enumerate(self._levels):
             # one more for missing; rare levels are all zeros
@@ -351,21 +303,7 @@ LEARNERS: dict[str, Callable[[Problem, Examples, Examples, int], FloatArray]] = 
 
 
 def macro_auc(shares: FloatArray, truth: IntArray) -> float:
-    """Return the area under the ROC curve, one class against the rest, averaged over classes.
-
-    Parameters
-    ----------
-    shares : ndarray of shape (n_rows, n_classes)
-        Predicted share of each class.
-    truth : ndarray of int, shape (n_rows,)
-        Class of each row.
-
-    Returns
-    -------
-    float
-        Over classes that some but not all of the rows have; NaN where there is none. With two
-        classes it is the usual area.
-    """
+    """Return the area under the ROC curve, one class against the rest, averaged over classes."""
     from scipy.stats import rankdata
 
     counts = np.bincount(truth, minlength=shares.shape[1])
@@ -381,20 +319,7 @@ def macro_auc(shares: FloatArray, truth: IntArray) -> float:
 
 
 def macro_f1(shares: FloatArray, truth: IntArray) -> float:
-    """Return the F1 score of the likeliest class, averaged over classes.
-
-    Parameters
-    ----------
-    shares : ndarray of shape (n_rows, n_classes)
-        Predicted share of each class.
-    truth : ndarray of int, shape (n_rows,)
-        Class of each row.
-
-    Returns
-    -------
-    float
-        Over classes that some row has, or is predicted to have.
-    """
+    """Return the F1 score of the likeliest class, averaged over classes."""
     guess = shares.argmax(axis=1)
     size = shares.shape[1]
     right = np.bincount(truth[guess == truth], minlength=size)
@@ -403,19 +328,7 @@ def macro_f1(shares: FloatArray, truth: IntArray) -> float:
 
 
 def r_squared(guess: FloatArray, truth: FloatArray) -> float:
-    """Return the share of the variance that is predicted.
-
-    Parameters
-    ----------
-    guess, truth : ndarray of shape (n_rows,)
-        Predicted and true numbers.
-
-    Returns
-    -------
-    float
-        At most 1, and below 0 where the mean would predict better; NaN where all true numbers
-        are equal.
-    """
+    """Return the share of the variance that is predicted."""
     scale = max(float(np.abs(truth).max(initial=0.0)), 1e-300)
     total = (((truth - truth.mean()) / scale) ** 2).sum()
     return float(1 - (((truth - guess) / scale) ** 2).sum() / total) if total > 0 else float("nan")

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from vicinal._checks import check_choice, check_count
 from vicinal._random import RandomState, Seeds, UtilityKey
 from vicinal._stats import Estimate
+from vicinal.page.result import RowsResult
 from vicinal.report.tables import Tables
 from vicinal.report.utility.learners import (
     LEARNERS,
@@ -63,7 +65,7 @@ class UtilityScore:
 
 
 @dataclass(frozen=True)
-class Utility:
+class Utility(RowsResult):
     """What synthetic rows are worth to a model.
 
     Attributes
@@ -154,6 +156,15 @@ class Utility:
         ours, real = (self.score(one, model, metric) for one in (trained_on, "real"))
         return Estimate.of_bootstraps(np.subtract(ours.repeats, real.repeats).tolist())
 
+    def _columns(self) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            name: [getattr(one, name) for one in self.scores]
+            for name in ("model", "trained_on", "metric")
+        }
+        for name in ("value", "low", "high"):
+            found[name] = [getattr(one.figure, name) for one in self.scores]
+        return found
+
     def summary(self) -> str:
         """Return the scores as a text of one line for each model and measure."""
         lines = [f"Predicting {self.target}, tested on {self.test_rows:,} hold-out rows:"]
@@ -166,77 +177,13 @@ class Utility:
 def measure_utility(
     tables: Tables,
     *,
-    random_state: RandomState = 0,
+    random_state: RandomState = None,
     repeats: int = 5,
     train_rows: int = 20_000,
     models: Sequence[str] = tuple(LEARNERS),
     sources: Sequence[str] = SOURCES,
 ) -> Utility:
-    """Train on synthetic rows, test on real ones.
-
-    Parameters
-    ----------
-    tables : Tables
-        With a target, and a hold-out to test on.
-    random_state : int, numpy.random.Generator or None, default 0
-        Seed.
-    repeats : int, default 5
-        How often everything is done again. With one there is no interval.
-    train_rows : int, default 20000
-        Rows of a table that a model learns from, at most.
-    models : sequence of {"boosted trees", "linear"}, optional
-        Histogram gradient boosting with categories as such, and a linear model (logistic or
-        ridge regression) on standardized numbers and an indicator of each common level.
-    sources : sequence of {"real", "synthetic", "real + synthetic"}, optional
-        What they learn from.
-
-    Returns
-    -------
-    Utility
-        Scores with intervals.
-
-    Raises
-    ------
-    ValueError
-        Without a target or hold-out, or where the target has one class in the real table or no
-        value in one of them, or there is no other column.
-
-    Warns
-    -----
-    UserWarning
-        Where all hold-out rows have one class, or one number: the main measure is then NaN. Where
-        synthetic rows lack a class.
-
-    Notes
-    -----
-    A repeat draws the same number of rows from each table with replacement, fits every model anew
-    with another seed, and tests it on hold-out rows drawn with replacement, the same ones for all
-    models. So repeats differ as the figure would with other rows, and the interval is the mean
-    plus and minus Student's t times their standard deviation; it does not shrink with the number
-    of repeats, which only settle it. Rows drawn with replacement hold about 63 % of the distinct
-    rows, so figures lie a little below those of one fit on all rows, whatever is learned from.
-
-    AUC is that of each class against the rest, averaged over the classes of the tested rows; a
-    class that was never learned counts 0.5. F1 is averaged over classes too. A number with two
-    values is a class; synthetic numbers count as the nearer of the two.
-
-    References
-    ----------
-    Esteban, Hyland and Raetsch, "Real-valued (Medical) Time Series Generation with Recurrent
-    Conditional GANs", 2017, which calls it "train on synthetic, test on real".
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> from vicinal.report.tables import align
-    >>> rng = np.random.default_rng(0)
-    >>> x = rng.normal(size=900)
-    >>> table = pa.table({"x": x, "y": np.where(x + rng.normal(size=900) > 0, "up", "down")})
-    >>> tables = align(table[:300], table[300:600], table[600:], target="y")
-    >>> utility = measure_utility(tables, repeats=3, models=["linear"])
-    >>> utility.metric, abs(utility.gap("linear").value) < 0.01
-    ('AUC', True)
-    """
+    """Train on synthetic rows, test on real ones."""
     repeats = check_count("repeats", repeats)
     train_rows = check_count("train_rows", train_rows, low=2)
     for name in models:
@@ -327,20 +274,7 @@ def _fitted(
 
 
 def measures(problem: Problem, guess: npt.NDArray[np.float64]) -> dict[str, float]:
-    """Return how well the test rows were predicted, by measure; the main one first.
-
-    Parameters
-    ----------
-    problem : Problem
-        With the truth.
-    guess : ndarray of shape (n_test, n_classes) or (n_test,)
-        Class shares, or numbers.
-
-    Returns
-    -------
-    dict of str to float
-        "AUC" and "F1", or "R2".
-    """
+    """Return how well the test rows were predicted, by measure; the main one first."""
     truth = problem.test.target
     if problem.task == "number":
         return {"R2": r_squared(guess, truth)}

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from vicinal import __version__
 from vicinal._stats import Estimate
-from vicinal.page import charts
-from vicinal.page.format import amount, estimate, interval, number, share
-from vicinal.page.grids import grid_of
+from vicinal.page.format import Grid, amount, estimate, interval, number, share
+from vicinal.page.frame import Page
+from vicinal.page.intervals import IntervalRow, interval_rows
+from vicinal.report.page import TEMPLATES
+from vicinal.report.page.curves import distance_curves
+from vicinal.report.page.distributions import weight_chart
 from vicinal.report.page.fidelity_section import (
+    association_part,
     columns_part,
     moments_part,
-    together_part,
     two_sample_part,
 )
+from vicinal.report.privacy.figures import NO_GUARANTEE
 
 if TYPE_CHECKING:
     from vicinal.report.evaluation import Report, WeightPicture
@@ -35,28 +39,17 @@ _GRADES = {
 }
 
 
-def report_page(report: Report) -> dict[str, Any]:
-    """Return what the template of a report needs.
-
-    Parameters
-    ----------
-    report : Report
-        What was measured.
-
-    Returns
-    -------
-    dict
-        Names of the template and their values.
-    """
+def report_page(report: Report) -> Page:
+    """Return what the page is made of."""
     fidelity = report.fidelity
-    return {
+    values = {
         "title": "Report on a synthetic table",
         "headline": report.verdict.headline,
         "verdict": [_verdict(one) for one in report.verdict.figures],
         "notes": _notes(report),
         "facts": _facts(report),
         "columns": columns_part(fidelity),
-        "together": together_part(fidelity),
+        "association": association_part(fidelity),
         "moments": moments_part(fidelity.moments),
         "two_sample": two_sample_part(fidelity.two_sample),
         "privacy": _privacy(report.privacy),
@@ -64,6 +57,7 @@ def report_page(report: Report) -> dict[str, Any]:
         "weights": _weights(report.weights),
         "method": _method(report),
     }
+    return Page("report.html.j2", values, TEMPLATES)
 
 
 def _verdict(figure: VerdictFigure) -> dict[str, str]:
@@ -99,14 +93,14 @@ def _facts(report: Report) -> list[str]:
 # Privacy
 
 
-def _pair_rows(name: str, pair: tuple[Estimate, Estimate], other: str) -> list[charts.IntervalRow]:
+def _pair_rows(name: str, pair: tuple[Estimate, Estimate], other: str) -> list[IntervalRow]:
     return [
-        charts.IntervalRow(name, "synthetic", pair[0]),
-        charts.IntervalRow(name, other, pair[1], "real"),
+        IntervalRow(name, "synthetic", pair[0]),
+        IntervalRow(name, other, pair[1], "real"),
     ]
 
 
-def _top(rows: Sequence[charts.IntervalRow], least: float) -> float:
+def _top(rows: Sequence[IntervalRow], least: float) -> float:
     ends = [
         one for row in rows for one in (row.figure.value, row.figure.high) if math.isfinite(one)
     ]
@@ -116,46 +110,39 @@ def _top(rows: Sequence[charts.IntervalRow], least: float) -> float:
 def _privacy(found: Privacy) -> dict[str, Any]:
     split = found.holdout_is == "split"
     other = "real" if split else "hold-out"
-    closer = "Closer to a training row than to any hold-out row"
     attacks = [
-        charts.IntervalRow(closer, "Gower distance", found.closer),
-        charts.IntervalRow(closer, "Euclidean", found.closer_euclidean),
-        charts.IntervalRow("Membership attack", "AUC", found.membership),
+        IntervalRow("DCR share", "Gower distance", found.dcr_share),
+        IntervalRow("DCR share", "Euclidean", found.dcr_share_euclidean),
+        IntervalRow("Membership attack", "AUC", found.membership),
     ]
-    authentic = (found.authenticity, found.authenticity_baseline)
+    authenticity = (found.authenticity, found.authenticity_baseline)
     near = [
-        *_pair_rows("Authentic: farther off than real rows are", authentic, other),
-        *_pair_rows("Nearest over second-nearest distance", found.neighbor_ratio, other),
+        *_pair_rows("Authenticity", authenticity, other),
+        *_pair_rows("NNDR", found.nndr, other),
     ]
     copies = [
         *_pair_rows("Exact copies, %", found.copies, other),
-        *_pair_rows("Near copies, %", found.near_copies, other),
+        *_pair_rows("Near-duplicates, %", found.near_duplicates, other),
     ]
     rare = [
-        charts.IntervalRow("", "training", found.singled_out[0]),
-        charts.IntervalRow("", "hold-out", found.singled_out[1], "real"),
+        IntervalRow("", "training", found.rare_combinations[0]),
+        IntervalRow("", "hold-out", found.rare_combinations[1], "real"),
     ]
+    ideal = ((0.5, "ideal"),)
+    most = min(_top(copies, 0.02), 1.0)
     return {
         "holdout_is": found.holdout_is,
-        "rows": found.rows,
-        "compared": found.compared,
-        "curves": charts.distance_curves("distances", found.distances, split=split),
-        "attacks": charts.interval_rows(
-            "attacks",
-            "Closeness and membership",
-            attacks,
-            low=0.0,
-            high=1.0,
-            marks=((0.5, "ideal"),),
+        "curves": distance_curves("distances", found.distances, split=split),
+        "attacks": interval_rows(
+            "attacks", "DCR share and membership", attacks, low=0.0, high=1.0, marks=ideal
         ),
-        "copies": charts.interval_rows(
-            "copies", "Copies", copies, low=0.0, high=min(_top(copies, 0.02), 1.0), per_cent=True
-        ),
-        "rare": charts.interval_rows("rare", "Rare combinations", rare, low=0.0, high=1.0),
-        "near": charts.interval_rows(
+        "copies": interval_rows("copies", "Copies", copies, low=0.0, high=most, per_cent=True),
+        "rare": interval_rows("rare", "Rare combinations", rare, low=0.0, high=1.0),
+        "near": interval_rows(
             "nearness", "Neighbors", near, low=0.0, high=max(1.0, _top(near, 0.0) / 1.1)
         ),
-        "explained": found.explained(),
+        "figures": [(one.name, one.text, one.says) for one in found.figures],
+        "guarantee": NO_GUARANTEE,
     }
 
 
@@ -170,8 +157,8 @@ def _utility(found: Utility | None) -> dict[str, Any] | None:
     for at, metric in enumerate(dict.fromkeys(one.metric for one in found.scores)):
         scores = [one for one in found.scores if one.metric == metric]
         rows = [
-            charts.IntervalRow(
-                f"{one.model[:1].upper()}{one.model[1:]}, learned from",
+            IntervalRow(
+                f"{one.model[:1].upper()}{one.model[1:]}, trained on",
                 one.trained_on,
                 one.figure,
                 kinds.get(one.trained_on, "both"),
@@ -185,7 +172,7 @@ def _utility(found: Utility | None) -> dict[str, Any] | None:
         low = min([origin, *(max(math.floor(10 * one) / 10, -1.0) for one in ends)])
         guess = "guessing" if metric == "AUC" else ""
         marks = [(origin, guess)] if guess else []
-        chart = charts.interval_rows(
+        chart = interval_rows(
             f"utility-{at}",
             f"{metric} on unseen rows",
             rows,
@@ -203,9 +190,9 @@ def _utility(found: Utility | None) -> dict[str, Any] | None:
         "metric": found.metric,
         "pictures": pictures,
         "gaps": gaps,
-        "grid": grid_of(
+        "grid": Grid.folded(
             "Every score",
-            ("model", "learned from", "measure", "figure", "interval"),
+            ("model", "trained on", "measure", "figure", "interval"),
             [
                 (
                     one.model,
@@ -233,7 +220,7 @@ def _weights(picture: WeightPicture | None) -> dict[str, Any] | None:
         return None
     bins = zip(picture.edges, picture.edges[1:], picture.shares, strict=False)
     beyond = sum(part for left, right, part in bins if not 0 <= (left + right) / 2 <= 1)
-    chart = charts.weight_chart("weights", picture)
+    chart = weight_chart("weights", picture)
     return {
         "law": picture.law,
         "chart": chart,
@@ -242,7 +229,7 @@ def _weights(picture: WeightPicture | None) -> dict[str, Any] | None:
         "reaches": picture.support[0] < 0 or picture.support[1] > 1,
         "rho": number(picture.rho),
         "parents": picture.parents,
-        "grid": grid_of(
+        "grid": Grid.folded(
             "Every bin",
             ("from", "to", "share"),
             [
@@ -262,7 +249,7 @@ def _method(report: Report) -> list[tuple[str, str]]:
     said = [("Fidelity", f"{real:,} real and {made:,} synthetic rows.")]
     if fidelity.sampled:
         said.append(("Rows drawn", fidelity.sampled))
-    learned, drawn, unseen = privacy.rows
+    train, drawn, unseen = privacy.rows
     held = {
         "given": "The hold-out was given.",
         "split": "The hold-out is a random half of the real rows.",
@@ -270,7 +257,7 @@ def _method(report: Report) -> list[tuple[str, str]]:
     said.append(
         (
             "Privacy",
-            f"{learned:,} training, {drawn:,} synthetic and {unseen:,} hold-out rows; neighbors of "
+            f"{train:,} training, {drawn:,} synthetic and {unseen:,} hold-out rows; neighbors of "
             f"{privacy.compared:,} synthetic rows were sought. {held} "
             f"{privacy.sampled}".strip(),
         )
@@ -281,7 +268,7 @@ def _method(report: Report) -> list[tuple[str, str]]:
         )
     if utility is not None:
         text = (
-            f"Models learned from {utility.train_rows:,} rows of each table and were tested on "
+            f"Models were trained on {utility.train_rows:,} rows of each table and tested on "
             f"{utility.test_rows:,} hold-out rows. {utility.sampled}"
         )
         said.append(("Utility", text.strip()))

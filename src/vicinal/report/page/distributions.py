@@ -8,7 +8,17 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vicinal.page.format import amount, share, short
-from vicinal.page.svg import Markup, Scale, drawing, label, line, path, tag, ticks
+from vicinal.page.svg import (
+    Markup,
+    Scale,
+    bottom_axis,
+    drawing,
+    label,
+    line,
+    path,
+    tag,
+    ticks,
+)
 from vicinal.page.times import moment_of, time_ticks
 
 if TYPE_CHECKING:
@@ -22,24 +32,7 @@ _LEVELS = 7
 
 
 def marginal_chart(key: str, name: str, marginal: Marginal, *, hints: bool = True) -> Markup:
-    """Draw a column, real and synthetic, on one set of axes.
-
-    Parameters
-    ----------
-    key : str
-        Unique on the page.
-    name : str
-        The column.
-    marginal : Marginal
-        Shares of bins or of categories.
-    hints : bool, default True
-        Whether a pointer resting on a bin or bar shows its figures.
-
-    Returns
-    -------
-    Markup
-        A small picture: steps for numbers, pairs of bars for categories.
-    """
+    """Draw a column, real and synthetic, on one set of axes."""
     if marginal.labels:
         return _bars(key, name, marginal, hints=hints)
     return _steps(key, name, marginal, hints=hints)
@@ -74,15 +67,14 @@ def _steps(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
     top = max([*real, *made, 1e-12])
     y = Scale(0, top, _HEIGHT - 22, 6)
     span = edges[-1] - edges[0]
-    parts: list[str] = [
-        tag("path", d=path(_outline(edges, real, x, y), closed=True), class_="real area"),
-        tag("path", d=path(_outline(edges, made, x, y)), class_="made line"),
-        line(4, y(0), _WIDTH - 4, y(0), "axis"),
-    ]
     marks = time_ticks(edges[0], edges[-1], unit, 3)
     if len(edges) == 2:  # one value, or one bin
         marks = [(edges[0] + edges[1]) / 2]
-    parts += _bottom_ticks([(x(at), moment_of(at, unit, span)) for at in marks], y(0))
+    parts: list[str] = [
+        tag("path", d=path(_outline(edges, real, x, y), closed=True), class_="real area"),
+        tag("path", d=path(_outline(edges, made, x, y)), class_="made line"),
+        *bottom_axis(x, y(0), [(at, moment_of(at, unit, span)) for at in marks]),
+    ]
     if hints:
         for at, (left, right) in enumerate(pairwise(edges)):
             said = (
@@ -105,21 +97,6 @@ def _steps(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
         "the real rows as an area, the synthetic ones as a line."
     )
     return drawing(key, _WIDTH, _HEIGHT, f"Distribution of {name}", says, parts)
-
-
-def _bottom_ticks(marks: Sequence[tuple[float, str]], base: float) -> list[str]:
-    """Return ticks whose texts stay inside the picture and apart from each other."""
-    parts: list[str] = []
-    taken = -math.inf
-    for at, text in marks:
-        wide = 6.2 * len(text)
-        start = min(max(at - wide / 2, 1), _WIDTH - 1 - wide)
-        if start < taken + 6:
-            continue
-        taken = start + wide
-        parts.append(line(at, base, at, base + 4, "axis"))
-        parts.append(label(start + wide / 2, base + 16, text, "tick", anchor="middle"))
-    return parts
 
 
 def _bars(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
@@ -166,20 +143,7 @@ def _bars(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
 
 
 def weight_chart(key: str, picture: WeightPicture) -> Markup:
-    """Draw how the weights of a plan are distributed.
-
-    Parameters
-    ----------
-    key : str
-        Unique on the page.
-    picture : WeightPicture
-        Bins, shares and support.
-
-    Returns
-    -------
-    Markup
-        A histogram; [0, 1] is shaded, and what lies beyond it hatched.
-    """
+    """Draw how the weights of a plan are distributed."""
     wide, high = 420.0, 210.0
     edges = list(picture.edges)
     heights = _densities(picture.shares, edges)
@@ -194,8 +158,7 @@ def weight_chart(key: str, picture: WeightPicture) -> Markup:
         label((x(0) + x(1)) / 2, 14, "between the parents", "note", anchor="middle"),
     ]
     beyond: list[Markup] = []
-    for at, height in enumerate(heights):
-        left, right = edges[at], edges[at + 1]
+    for (left, right), height, part in zip(pairwise(edges), heights, picture.shares, strict=True):
         if not height > 0:
             continue
         place = {
@@ -204,23 +167,13 @@ def weight_chart(key: str, picture: WeightPicture) -> Markup:
             "width": max(x(right) - x(left) - 0.4, 0.4),
             "height": base - y(height),
         }
-        said = f"weight {amount(left)} to {amount(right)}: {share(picture.shares[at], 2)}"
+        said = f"weight {amount(left)} to {amount(right)}: {share(part, 2)}"
         parts.append(tag("rect", tag("title", said), class_="weight", **place))
         if not 0 <= (left + right) / 2 <= 1:
             beyond.append(tag("rect", **place))
     if beyond:
-        # lines that are clipped, not a pattern: in print a pattern becomes a picture of megabytes
-        hatching = "".join(
-            path([(start, base), (start + base - 20, 20)])
-            for start in range(-int(base), int(wide), 6)
-        )
-        parts.append(tag("clipPath", *beyond, id=f"{key}-beyond"))
-        clip = f"url(#{key}-beyond)"
-        parts.append(tag("path", d=hatching, clip_path=clip, class_="hatching still"))
-    parts.append(line(8, base, wide - 8, base, "axis"))
-    for value in ticks(x.low, x.high, 6):
-        parts.append(line(x(value), base, x(value), base + 4, "axis"))
-        parts.append(label(x(value), base + 16, amount(value), "tick", anchor="middle"))
+        parts += _hatched(f"{key}-beyond", beyond, base, wide)
+    parts += bottom_axis(x, base, [(value, amount(value)) for value in ticks(x.low, x.high, 6)])
     under = base + 26
     parts += [
         line(x(low), under, x(top), under, "support"),
@@ -232,3 +185,14 @@ def weight_chart(key: str, picture: WeightPicture) -> Markup:
     parts.append(label(middle, under + 14, said, "note", anchor="middle"))
     says = f"Histogram of the weights; {said}. Bars beyond 0 and 1 are hatched."
     return drawing(key, wide, high, "The mixing weights", says, parts)
+
+
+def _hatched(key: str, bars: Sequence[Markup], base: float, width: float) -> list[Markup]:
+    """Draw lines that bars clip; in print a pattern would become a picture of megabytes."""
+    lines = "".join(
+        path([(start, base), (start + base - 20, 20)]) for start in range(-int(base), int(width), 6)
+    )
+    return [
+        tag("clipPath", *bars, id=key),
+        tag("path", d=lines, clip_path=f"url(#{key})", class_="hatching still"),
+    ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vicinal._stats import Estimate
 from vicinal.page.format import NONE, amount, estimate, number, share, short
-from vicinal.page.svg import Markup, Scale, drawing, label, line, tag
+from vicinal.page.svg import Markup, Scale, bottom_ticks, drawing, label, line, tag
 
 __all__ = ["IntervalRow", "interval_rows"]
 
@@ -18,24 +18,12 @@ _PITCH, _HEAD = 21.0, 22.0
 
 @dataclass(frozen=True)
 class IntervalRow:
-    """One line of the picture.
+    """One line of the picture."""
 
-    Attributes
-    ----------
-    group : str
-        Heading that it stands under, written once; "" for none.
-    name : str
-        What the figure is.
-    figure : Estimate
-        The figure.
-    kind : str
-        Class of its mark: "real", "made" or "both".
-    """
-
-    group: str
-    name: str
-    figure: Estimate
-    kind: str = "made"
+    group: str  # Heading that it stands under, written once; "" for none
+    name: str  # What the figure is
+    figure: Estimate  # The figure
+    kind: str = "made"  # Class of its mark: "real", "made" or "both"
 
 
 def interval_rows(
@@ -49,35 +37,17 @@ def interval_rows(
     origin: float | None = None,
     per_cent: bool = False,
 ) -> Markup:
-    """Draw figures as dots or bars with their intervals.
+    """Draw figures and intervals as bars from ``origin``, or as dots where there is none.
 
-    Parameters
-    ----------
-    key : str
-        Unique on the page.
-    title : str
-        Name of the picture.
-    rows : sequence of IntervalRow
-        From top to bottom.
-    low, high : float
-        Ends of the scale; figures beyond are drawn at the end.
-    marks : sequence of (float, str)
-        Values that a line is drawn at, and what they mean.
-    origin : float, optional
-        Where bars start; dots without bars where left out.
-    per_cent : bool, default False
-        Whether figures are written in per cent.
-
-    Returns
-    -------
-    Markup
-        A picture as high as it has rows.
+    Figures beyond ``low`` and ``high`` are drawn at the end; ``marks`` are values that a line is
+    drawn at, and what they mean.
     """
     longest = max((len(short(row.name, 18)) for row in rows), default=0)
-    left = 10 + 7.3 * longest
-    x = Scale(low, high, left, _RIGHT)
+    x = Scale(low, high, 10 + 7.3 * longest, _RIGHT)
     inner = {value for value, _ in marks} | ({origin} if origin is not None else set())
     inside = sorted(value for value in inner if low < value < high) or [(low + high) / 2]
+    ends = (low, *inside, high)
+    guides = {value for value, _ in marks}
     y = 20.0 if marks else 4.0
     parts: list[str] = []
     for value, said in marks:
@@ -93,19 +63,20 @@ def interval_rows(
         said = f"{', '.join(filter(None, (row.group, row.name)))}: {_said(row.figure, per_cent)}"
         told.append(said)
         middle = y + _PITCH / 2
-        parts.append(line(left, middle, _RIGHT, middle, "grid"))
-        marked = [x(value) for value, _ in marks]
-        plain = {x(value) for value in (low, *inside, high)} - {*marked}
-        parts += [line(at, y + 2, at, y + _PITCH - 2, "grid") for at in sorted(plain)]
-        parts += [line(at, y, at, y + _PITCH, "guide") for at in marked]
+        parts.append(line(x.start, middle, _RIGHT, middle, "grid"))
+        parts += [
+            line(x(at), y + 2, x(at), y + _PITCH - 2, "grid") for at in sorted({*ends} - guides)
+        ]
+        parts += [line(x(at), y, x(at), y + _PITCH, "guide") for at in sorted(guides)]
         parts.append(label(0, middle + 4, short(row.name, 18), "name", hint=row.name))
         parts += _mark(row, x, middle, origin, said)
         parts += _figures(row.figure, middle + 4, per_cent=per_cent)
         y += _PITCH
-    for value in (low, *inside, high):
-        text = share(value, 0 if high - low >= 0.1 else 1) if per_cent else amount(value)
-        parts.append(label(x(value), y + 13, text, "tick", anchor="middle"))
-    return drawing(key, _WIDTH, y + 18, title, "; ".join(told) + ".", parts)
+    digits = 0 if high - low >= 0.1 else 1
+    parts += bottom_ticks(
+        x, y, [(at, share(at, digits) if per_cent else amount(at)) for at in ends]
+    )
+    return drawing(key, _WIDTH, y + 20, title, "; ".join(told) + ".", parts)
 
 
 def _said(figure: Estimate, per_cent: bool) -> str:
