@@ -12,13 +12,12 @@ a content security policy in the page forbids scripts and requests besides.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Page", "Paged", "check_installed", "write_page"]
+__all__ = ["Page", "check_installed", "write_page"]
 
 
 class Page(NamedTuple):
@@ -27,19 +26,6 @@ class Page(NamedTuple):
     template: str
     values: Mapping[str, Any]
     templates: Path | None = None
-
-
-class Paged(ABC):
-    """A result that can be read as a page."""
-
-    @abstractmethod
-    def _page(self) -> Page:
-        """Return what the page is made of."""
-
-    def to_html(self, path: str | PathLike[str]) -> None:
-        """Write the result as one self-contained HTML page."""
-        page = self._page()
-        write_page(page.template, page.values, path, templates=page.templates)
 
 
 def write_page(
