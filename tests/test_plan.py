@@ -62,7 +62,7 @@ PLAN = MixPlan([0, 1], [2, 3], [0.5, 1.2])
         ),
         (lambda: PLAN.mix_labels([0, 1, 2, 3], classes=["a"]), ValueError, "not among"),
         (lambda: PLAN.mix_labels([0, 1, 0, 1], classes=[0, 1, 1]), ValueError, "distinct"),
-        (lambda: PLAN.chunks(0).__next__(), ValueError, "n_rows must be at least 1"),
+        (lambda: PLAN.chunks(0).__next__(), ValueError, "max_rows must be at least 1"),
         (lambda: PLAN[5], IndexError, "out of bounds"),
         (lambda: setattr(PLAN, "parents", 3), AttributeError, "frozen"),
         (lambda: delattr(PLAN, "parents"), AttributeError, "frozen"),

@@ -15,5 +15,6 @@ from .weights import Fixed as Fixed
 from .weights import SphereWeights as SphereWeights
 from .weights import Uniform as Uniform
 from .weights import WeightLaw as WeightLaw
+from .weights import parse_law as parse_law
 
 __version__: str

@@ -84,24 +84,7 @@ def _namespace(*arrays: Any) -> Any:
 
 
 def safe_unit(x: Any) -> float:
-    """Return what to divide numbers by so that their squares neither overflow nor vanish.
-
-    Parameters
-    ----------
-    x : ndarray or torch.Tensor
-        Finite numbers.
-
-    Returns
-    -------
-    float
-        1 where no unit is needed, otherwise the power of two above the largest of them: to
-        divide by it rounds nothing.
-
-    Examples
-    --------
-    >>> safe_unit(np.array([-3.0, 1e3])), safe_unit(np.array([3e12])) == 2.0**42
-    (1.0, True)
-    """
+    """Return the power of two to divide by so that squares neither overflow nor vanish, or 1."""
     x = x if isinstance(x, np.ndarray) else x.detach()
     peak = max(abs(float(x.max())), abs(float(x.min()))) if 0 not in x.shape else 0.0
     if not peak or 1 / SAFE <= peak <= SAFE:

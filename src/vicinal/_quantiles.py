@@ -22,13 +22,7 @@ TABLE_DISTANCE = 1e-4
 
 
 class QuantileTable(NamedTuple):
-    """Start and width of equal-probability cells; a draw is uniform within its cell.
-
-    Parameters
-    ----------
-    start, width : ndarray of shape (TABLE_CELLS,)
-        Where cells begin, and how long they are.
-    """
+    """Start and width of equal-probability cells; a draw is uniform within its cell."""
 
     start: FloatArray
     width: FloatArray
@@ -48,14 +42,12 @@ class QuantileTable(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _beta_nodes(a: float, b: float) -> FloatArray | None:
-    """Return quantiles of Beta(a, b) at equally spaced probabilities, first two moments mended.
-
-    Drawing uniformly within the cells has slightly other moments than the law. The outer cells
-    are first shortened to their true mean, then all nodes but the ends are moved by
-    ``x (1 - x) (c + d x)`` so that E[B] and E[B**2] are exact to rounding error: a law that
-    preserves covariance still does. Return None where a move within 0.6 cells does not do it
-    (nearly all mass in 0 and 1, or in one point).
-    """
+    """Return quantiles of Beta(a, b) at equal steps of probability, first two moments mended."""
+    # Drawing uniformly within cells has slightly other moments than the law. The outer cells are
+    # first shortened to their true mean, then all nodes but the ends are moved by
+    # x (1 - x) (c + d x), so that E[B] and E[B^2] are exact to rounding: a law that preserves
+    # covariance still does. None where a move within 0.6 cells does not do it (nearly all mass
+    # in 0 and 1, or in one point).
     from scipy.special import betainc, betaincinv
 
     exact: FloatArray = betaincinv(a, b, np.linspace(0.0, 1.0, TABLE_CELLS + 1))

@@ -189,15 +189,10 @@ def as_generator(random_state: RandomState) -> np.random.Generator:
 
 
 class Seeds:
-    """A root seed from which numbered, independent generators are spawned.
-
-    Parameters
-    ----------
-    random_state : int, numpy.random.Generator or None
-        A Generator is advanced by one small draw; an int gives the same children every time.
-    """
+    """A root seed from which numbered, independent generators are spawned."""
 
     def __init__(self, random_state: RandomState = None) -> None:
+        # a Generator is advanced by one small draw
         root = as_generator(random_state).integers(0, 2**32, size=8, dtype=np.uint32)
         self._entropy = [int(word) for word in root]
 

@@ -10,11 +10,9 @@ __all__ = ["for_chunks", "n_threads"]
 
 
 def n_threads() -> int:
-    """Return how many threads to use: Numba's number (``NUMBA_NUM_THREADS``, ``set_num_threads``).
-
-    Numba's own thread pools are not used. They end the process when two threads call them at
-    once, or after a fork, and a library cannot know who calls it.
-    """
+    """Return Numba's number of threads (``NUMBA_NUM_THREADS``, ``set_num_threads``)."""
+    # Numba's own thread pools are not used. They end the process when two threads call them at
+    # once, or after a fork, and a library cannot know who calls it.
     import numba
     from numba.np.ufunc import parallel
 
@@ -34,24 +32,7 @@ def _cores() -> range | set[int]:
 def for_chunks(
     work: Callable[[int, int], None], total: int, chunk_rows: int, threads: int | None = None
 ) -> None:
-    """Call ``work(start, stop)`` for every chunk of ``range(total)``, in threads.
-
-    Parameters
-    ----------
-    work : callable
-        Works on one chunk, and holds the interpreter's lock for little of the time.
-    total : int
-        Number of rows.
-    chunk_rows : int
-        Rows in a chunk; the last one may have fewer.
-    threads : int, optional
-        How many to use; :func:`n_threads` where left out.
-
-    Raises
-    ------
-    Exception
-        Whatever ``work`` raised first.
-    """
+    """Call ``work(start, stop)`` for every chunk of ``range(total)``, in threads."""
     starts = range(0, total, chunk_rows)
     threads = n_threads() if threads is None else threads
     if len(starts) < 2 or threads < 2:

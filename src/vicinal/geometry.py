@@ -291,32 +291,7 @@ def ball_scale(norms: Any, median_radius: float, curvature: float) -> float:
 
 
 def check_metric(metric: str, curvature: float, published: str | None = None) -> float:
-    """Check that the three go together, and return the curvature, 0 of a flat metric.
-
-    Parameters
-    ----------
-    metric : str
-        One of :data:`METRICS`.
-    curvature : float
-        Below 0 for "hyperbolic", any for "stereographic".
-    published : str or None
-        Name of a published formula.
-
-    Returns
-    -------
-    float
-        The curvature that the metric has.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If they do not.
-
-    Examples
-    --------
-    >>> check_metric("cosine", -1.0)
-    0.0
-    """
+    """Check that the three go together, and return the curvature, 0 of a flat metric."""
     check_choice("metric", metric, METRICS)
     k = check_number("curvature", curvature)
     if published is not None:
@@ -335,30 +310,7 @@ def check_metric(metric: str, curvature: float, published: str | None = None) ->
 
 
 def scaled_curvature(curvature: float, unit: float) -> float:
-    """Return the curvature of the same space in another unit of length.
-
-    Parameters
-    ----------
-    curvature : float
-        Curvature k.
-    unit : float
-        What points and distances are divided by.
-
-    Returns
-    -------
-    float
-        ``k unit^2``.
-
-    Raises
-    ------
-    ValueError
-        If points of about one unit would all lie at the far pole of the sphere.
-
-    Examples
-    --------
-    >>> scaled_curvature(-1.0, 4.0)
-    -16.0
-    """
+    """Return the curvature of the same space in another unit of length: ``k unit^2``."""
     scaled = curvature * unit * unit
     if unit > 1 and scaled > SAFE:
         raise ValueError(
@@ -369,26 +321,8 @@ def scaled_curvature(curvature: float, unit: float) -> float:
 
 
 def warn_equal_norms(norms: Any, margins: Any = None) -> None:
-    """Warn where points have nearly one norm, so that curvature changes no order.
-
-    Parameters
-    ----------
-    norms : array_like of shape (n_rows,)
-        Norms of the points.
-    margins : array_like of shape (n_rows,), optional
-        ``1 + k |x|^2`` of each. Near the edge of the ball norms that are nearly equal have
-        margins that are not, and those change the order.
-
-    Warns
-    -----
-    UserWarning
-        Where the standard deviation of norms is below 1 % of their mean, and that of margins
-        likewise.
-
-    Examples
-    --------
-    >>> warn_equal_norms([1.0, 2.0, 3.0])
-    """
+    """Warn where points have nearly one norm, so that curvature changes no order."""
+    # margins are 1 + k |x|^2: near the edge of the ball nearly equal norms have unequal ones
     norms = np.asarray(norms, np.float64)
     judged = [norms] if margins is None else [norms, np.asarray(margins, np.float64)]
     if len(norms) > 2 and all(one.std() < EQUAL_NORMS * one.mean() for one in judged):

@@ -24,7 +24,7 @@ from numba.extending import intrinsic
 from vicinal._compiled import compiled
 from vicinal._threads import for_chunks
 
-__all__ = ["all_finite", "empty_aligned", "mix_rows"]
+__all__ = ["empty_aligned", "mix_rows"]
 
 LINE = 64  # bytes in a cache line, and in one streaming store
 TILE_ROWS = 16  # 16 rows of any 4- or 8-byte type are a whole number of lines
@@ -215,39 +215,8 @@ def _mixer(number: np.dtype[Any], index: np.dtype[Any]) -> Callable[..., bool]:
     return compiled(signature)(_mix_range)
 
 
-def all_finite(X: npt.NDArray[Any]) -> bool:
-    """Tell whether a float array holds no NaN and no infinity.
-
-    Parameters
-    ----------
-    X : ndarray
-        Floats of any shape.
-
-    Returns
-    -------
-    bool
-        True where every element is finite, or there is none.
-    """
-    flat = X.reshape(-1)
-    step = 1 << 16  # a piece and its mask stay in the second-level cache
-    return all(np.isfinite(flat[at : at + step]).all() for at in range(0, flat.size, step))
-
-
 def empty_aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return an uninitialized C-ordered array that starts on a cache line.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape of the array.
-    dtype : dtype
-        Its type.
-
-    Returns
-    -------
-    ndarray
-        Of that shape and type.
-    """
+    """Return an uninitialized C-ordered array that starts on a cache line."""
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     room = np.empty(size + LINE, np.uint8)
     shift = -room.ctypes.data % LINE
@@ -262,34 +231,11 @@ def mix_rows(
     *,
     check_finite: bool = False,
 ) -> npt.NDArray[Any]:
-    """Return ``sum_p weights[i, p] * X[parents[i, p]]`` for every i.
+    """Return ``sum_p weights[i, p] * X[parents[i, p]]`` for every i, shape (n_samples, n_features).
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-        Numbers of 4 or 8 bytes (float32, float64), C-ordered.
-    parents : ndarray of shape (n_samples, n_parents)
-        Row numbers, not negative and below ``n_rows``: not checked here.
-    weights : ndarray of shape (n_samples, n_parents)
-        One weight for each parent, cast to the type of ``X``.
-    out : ndarray of shape (n_samples, n_features), optional
-        Where to write: C-ordered, the type of ``X``, sharing no memory with it.
-    check_finite : bool, default False
-        Whether to look at every mixed number, while it is at hand, for NaN and infinity.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_features)
-        The array ``out``, or a new one of the type of ``X``.
-
-    Raises
-    ------
-    FloatingPointError
-        If ``check_finite`` and a mixed row is not finite; ``out`` is then incomplete.
-
-    Notes
-    -----
-    Two or more threads (Numba's ``NUMBA_NUM_THREADS``) give the same bytes as one.
+    ``X`` and ``out`` are C-ordered, of one type (float32 or float64), and share no memory; row
+    numbers are not checked. With ``check_finite`` a mixed row that is not finite raises
+    ``FloatingPointError``. Any number of threads gives the same bytes.
     """
     if out is None:
         out = empty_aligned((parents.shape[0], X.shape[1]), X.dtype)

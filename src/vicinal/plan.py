@@ -180,12 +180,12 @@ class MixPlan:
         plan._freeze(self.parents[chosen], self.weights[chosen])
         return plan
 
-    def chunks(self, n_rows: int = CHUNK_ROWS) -> Iterator[MixPlan]:
-        """Cut the plan into plans of at most ``n_rows`` rows, in order.
+    def chunks(self, max_rows: int = CHUNK_ROWS) -> Iterator[MixPlan]:
+        """Cut the plan into plans of at most ``max_rows`` rows, in order.
 
         Parameters
         ----------
-        n_rows : int, default 65536
+        max_rows : int, default 65536
             Rows in a chunk.
 
         Yields
@@ -199,9 +199,9 @@ class MixPlan:
         >>> [len(chunk) for chunk in plan.chunks(2)]
         [2, 1]
         """
-        check_count("n_rows", n_rows)
-        for start in range(0, len(self), n_rows):
-            yield self[start : start + n_rows]
+        check_count("max_rows", max_rows)
+        for start in range(0, len(self), max_rows):
+            yield self[start : start + max_rows]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MixPlan):

@@ -15,11 +15,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._checks import check_choice, check_count, check_number
+from vicinal._checks import check_choice, check_count, check_number, did_you_mean
 from vicinal._quantiles import weight_table
 from vicinal._random import RandomState, as_generator
 
-__all__ = ["Beta", "EpBeta", "Fixed", "SphereWeights", "Uniform", "WeightLaw", "law_from_spec"]
+__all__ = [
+    "Beta",
+    "EpBeta",
+    "Fixed",
+    "SphereWeights",
+    "Uniform",
+    "WeightLaw",
+    "dominance",
+    "law_from_spec",
+    "law_text",
+    "parse_law",
+    "parse_laws",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -34,16 +46,59 @@ class WeightLaw(ABC):
     parents: int = 2
 
     @abstractmethod
-    def sample(self, size: int, random_state: RandomState = None) -> FloatArray:
-        """Draw weights: shape (size,) for two parents, (size, parents) for more."""
+    def sample(self, n_samples: int, random_state: RandomState = None) -> FloatArray:
+        """Draw weights.
+
+        Parameters
+        ----------
+        n_samples : int
+            Number of mixed rows.
+        random_state : int, numpy.random.Generator or None
+            Seed.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, parents)
+            Weights of the left parent, inside :attr:`support`; with more than two parents those
+            of all, with sum 1 in each row.
+
+        Notes
+        -----
+        Beta laws are drawn from a quantile table of 16,384 equal-probability cells whose first
+        two moments are exact; its distribution function is within 1e-4 of the law's own
+        everywhere. Laws too extreme for a table (nearly all mass in the two ends) are drawn one
+        by one.
+        """
 
     @abstractmethod
     def moment(self, order: int) -> float:
-        """Return the raw moment ``E[W**order]`` of a single weight, orders 0 to 4."""
+        """Return the raw moment ``E[W**order]`` of a single weight.
+
+        Parameters
+        ----------
+        order : int
+            From 0 to 4.
+
+        Returns
+        -------
+        float
+            The moment, in closed form.
+        """
 
     @abstractmethod
     def pdf(self, w: npt.ArrayLike) -> FloatArray:
-        """Return the density of a single weight at ``w``."""
+        """Return the density of a single weight.
+
+        Parameters
+        ----------
+        w : array_like
+            Weights of any shape; outside the support the density is 0.
+
+        Returns
+        -------
+        ndarray
+            Same shape as ``w``.
+        """
 
     @property
     @abstractmethod
@@ -96,57 +151,24 @@ class _StretchedBeta(WeightLaw):
 
     @property
     def support(self) -> tuple[float, float]:
-        """Smallest and largest weight: ``(-eps0, 1 + eps1)``."""
         return (0.0 - self.eps0, 1.0 + self.eps1)
 
     @property
     def _stretch(self) -> float:
         return 1.0 + self.eps0 + self.eps1
 
-    def sample(self, size: int, random_state: RandomState = None) -> FloatArray:
-        """Draw weights of the left parent.
-
-        Parameters
-        ----------
-        size : int
-            Number of weights.
-        random_state : int, numpy.random.Generator or None
-            Seed.
-
-        Returns
-        -------
-        ndarray of shape (size,)
-            Weights in double precision, inside :attr:`support`.
-
-        Notes
-        -----
-        Drawn from a quantile table of 16,384 equal-probability cells whose first two moments are
-        exact; its distribution function is within 1e-4 of the law's own everywhere. Laws too
-        extreme for a table (nearly all mass in the two ends) are drawn one by one.
-        """
-        size = check_count("size", size, low=0)
+    def sample(self, n_samples: int, random_state: RandomState = None) -> FloatArray:
+        n_samples = check_count("n_samples", n_samples, low=0)
         rng = as_generator(random_state)
         table = weight_table(self.a, self.b, self.eps0, self.eps1)
         if table is not None:
-            return table.draw(size, rng)
-        weight = rng.beta(self.a, self.b, size)
+            return table.draw(n_samples, rng)
+        weight = rng.beta(self.a, self.b, n_samples)
         weight *= self._stretch
         weight -= self.eps0
         return np.clip(weight, *self.support, out=weight)
 
     def moment(self, order: int) -> float:
-        """Return the raw moment ``E[W**order]``.
-
-        Parameters
-        ----------
-        order : int
-            From 0 to 4.
-
-        Returns
-        -------
-        float
-            The moment, in closed form.
-        """
         total = 0.0
         for power in range(order + 1):
             beta = math.prod((self.a + i) / (self.a + self.b + i) for i in range(power))
@@ -159,18 +181,6 @@ class _StretchedBeta(WeightLaw):
         return total
 
     def pdf(self, w: npt.ArrayLike) -> FloatArray:
-        """Return the density at ``w``.
-
-        Parameters
-        ----------
-        w : array_like
-            Weights of any shape; outside the support the density is 0.
-
-        Returns
-        -------
-        ndarray
-            Same shape as ``w``.
-        """
         from scipy.special import betaln, xlog1py, xlogy
 
         b = (np.asarray(w, dtype=float) + self.eps0) / self._stretch
@@ -181,7 +191,6 @@ class _StretchedBeta(WeightLaw):
             return np.where(inside, np.exp(log) / self._stretch, 0.0)
 
     def spec(self) -> dict[str, Any]:
-        """Return the law as plain JSON values."""
         return {
             "law": type(self).__name__,
             "a": self.a,
@@ -353,9 +362,9 @@ class Fixed(WeightLaw):
         """The weight, twice."""
         return (self.lam, self.lam)
 
-    def sample(self, size: int, random_state: RandomState = None) -> FloatArray:
-        """Return ``size`` equal weights; ``random_state`` is not used."""
-        return np.full(check_count("size", size, low=0), self.lam)
+    def sample(self, n_samples: int, random_state: RandomState = None) -> FloatArray:
+        """Return equal weights; ``random_state`` is not used."""
+        return np.full(check_count("n_samples", n_samples, low=0), self.lam)
 
     def moment(self, order: int) -> float:
         """Return ``lam**order``."""
@@ -384,7 +393,7 @@ class SphereWeights(WeightLaw):
 
     Notes
     -----
-    A standard normal vector is centerd, scaled to length ``sqrt(1 - 1/parents)`` and shifted by
+    A standard normal vector is centered, scaled to length ``sqrt(1 - 1/parents)`` and shifted by
     ``1/parents``. A single weight lies in ``[2/parents - 1, 1]``.
 
     Examples
@@ -405,42 +414,19 @@ class SphereWeights(WeightLaw):
         """Smallest and largest weight: ``(2/parents - 1, 1)``."""
         return (2.0 / self.parents - 1.0, 1.0)
 
-    def sample(self, size: int, random_state: RandomState = None) -> FloatArray:
-        """Draw weights.
-
-        Parameters
-        ----------
-        size : int
-            Number of mixed rows.
-        random_state : int, numpy.random.Generator or None
-            Seed.
-
-        Returns
-        -------
-        ndarray of shape (size, parents)
-            Each row has sum 1 and sum of squares 1, to rounding.
-        """
+    def sample(self, n_samples: int, random_state: RandomState = None) -> FloatArray:
+        """Draw weights, shape (n_samples, parents)."""
         k = self.parents
-        g = as_generator(random_state).standard_normal((check_count("size", size, low=0), k))
+        shape = (check_count("n_samples", n_samples, low=0), k)
+        g = as_generator(random_state).standard_normal(shape)
         g -= g.mean(axis=1, keepdims=True)
         g *= math.sqrt(1.0 - 1.0 / k) / np.sqrt(np.einsum("ij,ij->i", g, g))[:, None]
         g += 1.0 / k
         return g
 
     def moment(self, order: int) -> float:
-        """Return the raw moment of a single weight.
-
-        Parameters
-        ----------
-        order : int
-            From 0 to 4.
-
-        Returns
-        -------
-        float
-            ``w = 1/k + (1 - 1/k) t`` with ``t`` a coordinate of the unit sphere in k - 1
-            dimensions, so ``E[t**2] = 1/(k-1)`` and ``E[t**4] = 3/(k**2 - 1)``.
-        """
+        """Return the raw moment of a single weight."""
+        # w = 1/k + (1 - 1/k) t with t a coordinate of the unit sphere in k - 1 dimensions
         k = self.parents
         t = [1.0, 0.0, 1.0 / (k - 1), 0.0, 3.0 / (k * k - 1)]
         shift, scale = 1.0 / k, 1.0 - 1.0 / k
@@ -505,3 +491,121 @@ def law_from_spec(spec: dict[str, Any]) -> WeightLaw:
     Beta(0.4, 0.4)
     """
     return _READERS[check_choice("law", spec.get("law"), _READERS)](spec)
+
+
+#: EpBeta's eps where a text says none.
+DEFAULT_EPS = 0.3
+#: How each law is written, with an example.
+_FORMS = {
+    "uniform": "uniform",
+    "beta": "beta:0.1",
+    "epbeta": "epbeta:0.1:0.3",
+    "sphere": "sphere:8",
+    "fixed": "fixed:0.7",
+}
+
+
+def parse_law(text: str) -> WeightLaw:
+    """Read a law from a short text.
+
+    Parameters
+    ----------
+    text : str
+        ``uniform``, ``beta:alpha``, ``epbeta:delta`` (eps is 0.3) or ``epbeta:delta:eps``,
+        ``sphere:parents``, or ``fixed:lam``.
+
+    Returns
+    -------
+    WeightLaw
+        The law.
+
+    Raises
+    ------
+    ValueError
+        If the text is not of that form, or a number is out of range.
+
+    Examples
+    --------
+    >>> parse_law("epbeta:0.1:0.3")
+    EpBeta(delta=0.1, eps=0.3)
+    >>> parse_law("sphere:8").parents
+    8
+    """
+    name, *parts = (part.strip() for part in str(text).split(":"))
+    kind = name.casefold()
+    counts = {"uniform": (0,), "beta": (1, 2), "epbeta": (1, 2), "sphere": (1,), "fixed": (1,)}
+    if kind not in counts:
+        raise ValueError(
+            f"weights: no law {name!r}.{did_you_mean(kind, _FORMS)} Laws: "
+            f"{', '.join(_FORMS.values())}."
+        )
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = [math.nan]
+    if len(parts) not in counts[kind] or any(map(math.isnan, numbers)):
+        raise ValueError(f"weights must be like {_FORMS[kind]!r}, got {text!r}.")
+    if kind == "sphere":
+        if not numbers[0].is_integer():
+            raise ValueError(f"weights must be like 'sphere:8', a whole number, got {text!r}.")
+        return SphereWeights(int(numbers[0]))
+    if kind == "uniform":
+        return Uniform()
+    if kind == "fixed":
+        return Fixed(numbers[0])
+    return (
+        Beta(*numbers) if kind == "beta" else EpBeta(*numbers[:1], *(numbers[1:] or [DEFAULT_EPS]))
+    )
+
+
+def parse_laws(text: str) -> list[WeightLaw]:
+    """Read several laws, with commas between them."""
+    laws = [parse_law(part) for part in text.split(",") if part.strip()]
+    if not laws:
+        raise ValueError(f"weights: name at least one law, such as 'epbeta:0.1', got {text!r}.")
+    return laws
+
+
+def law_text(law: WeightLaw) -> str:
+    """Write a law as :func:`parse_law` reads it, or as it prints where no text stands for it."""
+    if isinstance(law, Uniform):
+        return "uniform"
+    if isinstance(law, SphereWeights):
+        return f"sphere:{law.parents}"
+    if isinstance(law, Fixed):
+        return f"fixed:{law.lam:g}"
+    if isinstance(law, Beta):
+        return f"beta:{law.a:g}" if law.a == law.b else f"beta:{law.a:g}:{law.b:g}"
+    if isinstance(law, EpBeta) and law.preserves_covariance and law.eps0 == law.eps1:
+        return f"epbeta:{law.delta:g}" + ("" if law.eps0 == DEFAULT_EPS else f":{law.eps0:g}")
+    return repr(law)
+
+
+def dominance(law: WeightLaw) -> float:
+    """Return the mean of the heaviest parent's weight, ``E[max(W, 1 - W)]`` for two parents."""
+    from scipy.integrate import quad
+    from scipy.special import betainc, gammaln
+
+    if isinstance(law, SphereWeights):
+        # 1/k + sqrt(1 - 1/k) E[max of k normals] / E[chi with k - 1 degrees]: direction and
+        # length of a centered normal vector are independent
+        k = law.parents
+        # the mean of the largest of k normals is the integral of 1 - F**k above 0, F**k below
+        largest = quad(lambda x: 1 - _normal(x) ** k - _normal(-x) ** k, 0, 12)[0]
+        length = math.sqrt(2) * math.exp(gammaln(k / 2) - gammaln((k - 1) / 2))
+        return float(1 / k + math.sqrt(1 - 1 / k) * largest / length)
+    if isinstance(law, _StretchedBeta):  # 1/2 + E|W - 1/2|
+        stretch = 1 + law.eps0 + law.eps1
+        at = (law.eps0 + 0.5) / stretch
+        mean = law.a / (law.a + law.b)
+        above = mean * (1 - betainc(law.a + 1, law.b, at)) - at * (1 - betainc(law.a, law.b, at))
+        return float(0.5 + stretch * (2 * above - (mean - at)))
+    low, high = law.support
+    if low == high:
+        return max(low, 1 - low)
+    points = [0.5] if low < 0.5 < high else None
+    return float(quad(lambda w: max(w, 1 - w) * float(law.pdf(w)), low, high, points=points)[0])
+
+
+def _normal(x: float) -> float:
+    return 0.5 * math.erfc(-x / math.sqrt(2))

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from vicinal import Beta, EpBeta, Fixed, SphereWeights, Uniform
-from vicinal._law_syntax import dominance, law_text, parse_law, parse_laws
 from vicinal.report.collapse.generations import start
 from vicinal.report.collapse.measure import measure_collapse, milestones
+from vicinal.weights import dominance, law_text, parse_law, parse_laws
 
 LAWS = [
     Uniform(),

@@ -92,8 +92,7 @@ def parse_weights(
     ValueError
         If options exclude each other, or a law cannot be read.
     """
-    from vicinal._law_syntax import parse_law
-    from vicinal.weights import EpBeta, SphereWeights
+    from vicinal.weights import EpBeta, SphereWeights, parse_law
 
     asked = {
         "weights": weights is not None,

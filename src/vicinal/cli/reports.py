@@ -151,8 +151,8 @@ def collapse(
     seed: Seed = 0,
 ) -> None:
     """Make each generation from the one before, and say what is left of the real table."""
-    from vicinal._law_syntax import parse_laws
     from vicinal.report import measure_collapse
+    from vicinal.weights import parse_laws
 
     check_reports(output=output, json=json)
     laws = parse_laws(weights)

@@ -35,18 +35,10 @@ PATIENCE = 32.0
 
 @dataclass(frozen=True)
 class Scores:
-    """The larger ``left(i) @ right[j]``, the rather row ``j`` is wanted by row ``i``.
+    """The larger ``left(i) @ right[j]``, the rather row ``j`` is wanted by row ``i``."""
 
-    Attributes
-    ----------
-    right : ndarray of float32, shape (n_rows, width)
-        Factor of the rows as partners.
-    left : callable
-        Takes row numbers; returns their factor as anchors, shape (n, width).
-    """
-
-    right: Matrix
-    left: Callable[[Any], Matrix]
+    right: Matrix  # of the rows as partners, (n_rows, width)
+    left: Callable[[Any], Matrix]  # of the rows with given numbers as anchors, (n, width)
 
     def __len__(self) -> int:
         return len(self.right)
@@ -82,13 +74,11 @@ def _above(values: Any, size: Any, limit: Any) -> Any:
 def _pick(
     scores: Any, first: Any, starts: Any, stops: Any, wanted: Any, words: Any, out: Any
 ) -> None:
-    """Draw partners for each anchor, evenly among its best ``wanted`` candidates.
-
-    A candidate drawn at random is taken if fewer than ``wanted`` scores are above its own: one
-    pass that counts. What a count has settled is not counted again: all scores from ``high`` up
-    are in, all up to ``low`` are out. Where few are left above ``low`` they move to a pool, and
-    the search goes on there.
-    """
+    """Draw partners for each anchor, evenly among its best ``wanted`` candidates."""
+    # A candidate drawn at random is taken if fewer than wanted scores are above its own: one pass
+    # that counts. What a count has settled is not counted again: all scores from high up are in,
+    # all up to low are out. Where few are left above low they move to a pool, and the search goes
+    # on there.
     step = np.uint64(GOLDEN)
     n = scores.shape[1]
     pool = np.empty(n // 4 + 1, np.float32)
@@ -148,25 +138,9 @@ def exact_partners(
     draws: int,
     seeds: Seeds,
 ) -> npt.NDArray[np.int32]:
-    """Draw partners evenly among each row's best candidates; ties at the limit are all in.
+    """Draw partners evenly among each row's best candidates, shape (n_rows, draws).
 
-    Parameters
-    ----------
-    scores : Scores
-        Orders candidates.
-    starts, stops : ndarray of int64, shape (n_rows,)
-        Rows ``starts[i]`` to ``stops[i]`` are no candidates of row ``i``; at least one other is.
-    wanted : ndarray of int64, shape (n_rows,)
-        How many of the best candidates to draw from, at least 1.
-    draws : int
-        Independent partners for each row.
-    seeds : Seeds
-        Where random numbers come from.
-
-    Returns
-    -------
-    ndarray of int32, shape (n_rows, draws)
-        Row numbers.
+    Rows ``starts[i]`` to ``stops[i]`` are no candidates of row ``i``. Ties at the limit are in.
     """
     n_rows = len(scores)
     words = seeds.generator(PlanKey.PARTNERS).integers(0, 2**64, n_rows, dtype=np.uint64)
@@ -268,22 +242,8 @@ def sketch_thresholds(
 ) -> npt.NDArray[np.float32]:
     """Estimate, for consecutive anchors, the score that a share of the candidates exceeds.
 
-    Parameters
-    ----------
-    scores : Scores
-        Orders candidates.
-    rows : slice
-        Anchors.
-    reference : ndarray of int, shape (n_reference,)
-        Rows drawn at random from the candidates, sorted. An anchor among them does not count
-        for itself.
-    share : float
-        Share of the candidates.
-
-    Returns
-    -------
-    ndarray of float32, shape (n,)
-        Thresholds; -infinity where ties leave no other.
+    ``reference`` are rows drawn at random from the candidates, sorted; -infinity where ties
+    leave no threshold.
     """
     n_reference = len(reference)
     wanted = min(max(1, round(share * n_reference)), n_reference)
@@ -316,26 +276,9 @@ def draw_beyond(
     draws: int,
     rng: np.random.Generator,
 ) -> npt.NDArray[np.int32]:
-    """Draw partners evenly among the candidates beyond each anchor's threshold.
+    """Draw partners evenly among the candidates beyond each anchor's threshold, shape (n, draws).
 
-    Parameters
-    ----------
-    scores : Scores
-        Orders candidates.
-    anchors : ndarray of int, shape (n,)
-        Rows that seek partners.
-    starts, stops, limits, share : ndarray of shape (n,)
-        Of each anchor: rows that are no candidates, threshold, and share of the candidates
-        thought to be beyond it.
-    draws : int
-        Partners for each.
-    rng : numpy.random.Generator
-        Draws.
-
-    Returns
-    -------
-    ndarray of int32, shape (n, draws)
-        Row numbers. Where ``32 / share`` candidates brought none, the best of them.
+    Where ``32 / share`` candidates brought none, the best of them.
     """
     words = rng.integers(0, 2**64, len(anchors), dtype=np.uint64)
     max_attempts = np.ceil(PATIENCE / share).clip(max=2**31).astype(np.int64)

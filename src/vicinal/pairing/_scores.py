@@ -34,31 +34,9 @@ def distance_scores(
     median_radius: float | None,
     nearest: bool,
 ) -> Scores:
-    """Return factors of scores that grow with the distance, or shrink with it.
+    """Return float32 factors of scores that grow with the distance, or shrink with it.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-        Finite rows.
-    metric : str
-        One of :data:`vicinal.geometry.METRICS`.
-    curvature : float
-        As :func:`vicinal.geometry.check_metric` returns it, 0 of a flat metric.
-    median_radius : float or None
-        Where the median row goes in the ball. None leaves rows where they are if all are inside
-        the ball, and is 0.5 if not.
-    nearest : bool
-        Whether near rows score high.
-
-    Returns
-    -------
-    Scores
-        In float32.
-
-    Raises
-    ------
-    ValueError
-        If a row is zero and the metric is the cosine, or there is no norm to scale by.
+    Without a ``median_radius`` rows stay where they are if all are inside the ball, or 0.5 is used.
     """
     n_rows, width = X.shape
     unit = safe_unit(X)

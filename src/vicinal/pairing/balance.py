@@ -28,24 +28,9 @@ SELF_WEIGHT = 0.1
 
 
 class FairNeighbors:
-    """Chances of drawing each neighbor of each row.
+    """Chances of drawing each neighbor, given as ``near`` of shape (n_rows, k), and oneself.
 
-    Parameters
-    ----------
-    near : ndarray of int32, shape (n_rows, k)
-        Neighbors of each row, itself left out.
-
-    Attributes
-    ----------
-    near : ndarray of int32, shape (n_rows, k)
-        The same.
-    error : float
-        Largest deviation from 1 of the chances of a row to be drawn.
-
-    References
-    ----------
-    Sinkhorn and Knopp, "Concerning nonnegative matrices and doubly stochastic matrices", Pacific
-    Journal of Mathematics, 1967.
+    ``error`` is the largest deviation from 1 of the chances of a row to be drawn.
     """
 
     def __init__(self, near: npt.NDArray[np.int32]) -> None:
@@ -58,41 +43,17 @@ class FairNeighbors:
     def draw(
         self, left: npt.NDArray[np.integer[Any]], n: int, rng: np.random.Generator
     ) -> npt.NDArray[np.int32]:
-        """Draw partners.
-
-        Parameters
-        ----------
-        left : ndarray of int, shape (n_samples,)
-            Rows that seek partners.
-        n : int
-            Partners for each, drawn independently.
-        rng : numpy.random.Generator
-            Draws.
-
-        Returns
-        -------
-        ndarray of int32, shape (n_samples, n)
-            Row numbers; now and then a row's own.
-        """
+        """Draw ``n`` partners of each row, shape (n_samples, n); now and then the row itself."""
         drawn: npt.NDArray[np.int32] = _draw(
             self.near, self._cumulative, left, rng.random((len(left), n), np.float32)
         )
         return drawn
 
     def alias(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int16]]:
-        """Return the chances as alias tables, from which a draw takes one look.
+        """Return alias tables (Vose, IEEE Trans. Software Eng. 1991), two of shape (n_rows, k + 1).
 
-        Returns
-        -------
-        chance : ndarray of float32, shape (n_rows, k + 1)
-            Place ``t``, picked evenly, stands with this chance. The last place is the row itself.
-        other : ndarray of int16, shape (n_rows, k + 1)
-            The place that is taken where ``t`` does not stand.
-
-        References
-        ----------
-        Vose, "A linear algorithm for generating random numbers with a given distribution", IEEE
-        Transactions on Software Engineering, 1991.
+        Place ``t``, picked evenly, stands with its chance, or the other place is taken; the last
+        place is the row itself.
         """
         chance, other = _alias(self._cumulative)
         return chance, other

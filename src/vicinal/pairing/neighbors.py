@@ -21,21 +21,9 @@ TREES = 3
 
 
 def kd_leaves(X: Matrix, leaf_rows: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
-    """Cut rows into near-equal leaves by median splits along the widest of a few axes.
+    """Cut rows into near-equal leaves by median splits; return the leaf of each row, shape (n,).
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-        Points.
-    leaf_rows : int
-        Leaves hold about half of this many rows at least, and at most this many.
-    rng : numpy.random.Generator
-        Picks the axes that compete at a split, so that trees differ.
-
-    Returns
-    -------
-    ndarray of int32, shape (n_rows,)
-        Leaf number of each row.
+    Leaves hold between about half of ``leaf_rows`` and ``leaf_rows`` rows.
     """
     leaf = np.zeros(len(X), np.int32)
     n_leaves = 0
@@ -46,6 +34,7 @@ def kd_leaves(X: Matrix, leaf_rows: int, rng: np.random.Generator) -> npt.NDArra
             leaf[rows] = n_leaves
             n_leaves += 1
             continue
+        # the widest of a few axes that are picked at random, so that trees differ
         axes = rng.permutation(X.shape[1])[: max(1, min(X.shape[1], 8))]
         sample = X[rows[:: max(1, len(rows) // 512)]][:, axes]
         values = X[rows, axes[sample.var(axis=0).argmax()]]
@@ -65,26 +54,10 @@ def nearest_rows(
     exact_rows: int = EXACT_ROWS,
     rng: np.random.Generator | None = None,
 ) -> npt.NDArray[np.int32]:
-    """Find the k nearest other rows of every row, by Euclidean distance.
+    """Find the k nearest other rows (of the same group) of every row, shape (n_rows, k).
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-        Points, finite.
-    k : int
-        Neighbors to find.
-    groups : ndarray of int, shape (n_rows,), optional
-        Neighbors are sought among rows of the same group.
-    exact_rows : int, default 50000
-        Larger groups are searched leaf by leaf, in a few random trees.
-    rng : numpy.random.Generator, optional
-        Makes the trees.
-
-    Returns
-    -------
-    ndarray of int32, shape (n_rows, k)
-        Row numbers, nearest first. A group with fewer than ``k`` other rows repeats them in
-        turn; a row alone in its group is its own neighbor.
+    Euclidean, nearest first. A group with fewer than ``k`` other rows repeats them in turn; a row
+    alone is its own neighbor. Groups above ``exact_rows`` are searched in a few random trees.
     """
     rng = rng or np.random.default_rng(0)
     unit = safe_unit(X)

@@ -12,12 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
-from vicinal._law_syntax import dominance, law_text
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import CollapseKey, RandomState, Seeds
 from vicinal.page.frame import Page
 from vicinal.page.result import RowsResult
-from vicinal.weights import WeightLaw
+from vicinal.weights import WeightLaw, dominance, law_text
 
 if TYPE_CHECKING:
     import pyarrow as pa

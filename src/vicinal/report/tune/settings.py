@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vicinal._checks import check_choice
-from vicinal._law_syntax import law_text, parse_law
-from vicinal.weights import EpBeta, SphereWeights, WeightLaw
+from vicinal.weights import EpBeta, SphereWeights, WeightLaw, law_text, parse_law
 
 if TYPE_CHECKING:
     from vicinal.table.schema import Column
