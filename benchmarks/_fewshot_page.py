@@ -26,8 +26,8 @@ from _fewshot import (
     settings_of,
 )
 from _jobs import read_lines
-from _texts import hash_of, load, points, signed
-from vicinal.text.classifier.comparison import holm, mean_interval, paired_p
+from _texts import hash_of, load, mean_interval, points, signed
+from vicinal.text.classifier.comparison import holm, paired_p
 
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "fewshot.png"
 #: Of set, size and arm: runs by seed.

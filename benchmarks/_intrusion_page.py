@@ -11,9 +11,8 @@ import numpy as np
 from _common import machine, markdown, skip
 from _jobs import Record
 from _sentences import DOCS
-from _texts import points, signed
+from _texts import mean_interval, points, signed
 from vicinal.text.augment.intrusion import WEIGHT_EDGES, Rate
-from vicinal.text.classifier.comparison import mean_interval
 
 PICTURE = DOCS / "pictures" / "intrusion.png"
 

@@ -21,6 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+
+from vicinal._stats import Estimate
 
 Rows = list[tuple[str, str]]
 Record = dict[str, Any]
@@ -257,6 +260,12 @@ def _classifier(s: Record, method: str, seed: int) -> Any:
 
 
 # figures
+
+
+def mean_interval(values: npt.ArrayLike) -> tuple[float, float]:
+    """Return a mean, and half of its 95 % t-interval (NaN for a single value)."""
+    found = Estimate.of_repeats(np.asarray(values, float))
+    return found.value, (found.high - found.low) / 2
 
 
 def signed(mean: float, half: float) -> str:

@@ -35,8 +35,8 @@ import _texts
 from _common import machine, markdown
 from _jobs import Store, prepare, read_lines
 from _jobs import run as run_jobs
-from _texts import METHODS, REFERENCE, RESULTS, SETS, Record
-from vicinal.text.classifier.comparison import holm, mean_interval, paired_p
+from _texts import METHODS, REFERENCE, RESULTS, SETS, Record, mean_interval
+from vicinal.text.classifier.comparison import holm, paired_p
 
 NAME = "dmix_table1"
 KEYS = ("set", "method", "seed", "part", "settings")

@@ -20,8 +20,8 @@ import numpy as np
 import dmix_table1
 from _common import machine, markdown, skip
 from _jobs import Store, read_lines
-from _texts import RESULTS, SETS, hash_of, settings_of
-from vicinal.text.classifier.comparison import holm, mean_interval, paired_p
+from _texts import RESULTS, SETS, hash_of, mean_interval, settings_of
+from vicinal.text.classifier.comparison import holm, paired_p
 
 NAME = "dmix_threshold"
 TAUS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)

@@ -66,18 +66,19 @@ def encoder() -> Any:
 
 def steps_for(minutes: float, texts: list[str], arm: str) -> int:
     """Return how many updates fit into the minutes, measured once and kept."""
-    from vicinal.text.invert import Inverter
-    from vicinal.text.invert.alignment import align
+    from vicinal.text.invert import Inverter, TrainingOptions, align
 
     path = CACHE / "plan.json"
     plan = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     kept = f"{arm} {minutes:g} {hash_of(LM)}"
     if kept not in plan:
         inverter = Inverter.build(encoder(), str(LM), prompt=PROMPT, lora=arm == "lora" or None)
-        settings: Record = {"batch_size": BATCH, "validation": 0.0, "progress": False}
-        align(inverter, texts[:500], steps=2, **settings)
+        short, long = (
+            TrainingOptions(steps=steps, batch_size=BATCH, validation=0.0) for steps in (2, 12)
+        )
+        align(inverter, texts[:500], options=short)
         before = time.process_time()
-        align(inverter, texts[:1000], steps=12, **settings)
+        align(inverter, texts[:1000], options=long)
         seconds = (time.process_time() - before) / 12
         plan[kept] = max(50, int(60 * minutes / seconds))
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -92,8 +93,7 @@ def hash_of(folder: Path) -> str:
 
 def trained(arm: str, minutes: float, lines: list[str]) -> tuple[Any, Record]:
     """Return the inverter of an arm, trained now or before, and how it was trained."""
-    from vicinal.text.invert import Inverter
-    from vicinal.text.invert.alignment import align
+    from vicinal.text.invert import Inverter, TrainingOptions, align
     from vicinal.text.invert.folder import find_folder
 
     if arm == "nano":
@@ -110,9 +110,14 @@ def trained(arm: str, minutes: float, lines: list[str]) -> tuple[Any, Record]:
     inverter = Inverter.build(encoder(), str(LM), prompt=PROMPT, lora=arm == "lora" or None)
     texts = lines[: int(steps * BATCH * 1.03) + 2000]
     aligned = align(
-        inverter, texts, steps=steps, batch_size=BATCH, learning_rate=RATE, max_attempts=None,
+        inverter,
+        texts,
+        options=TrainingOptions(
+            steps=steps, batch_size=BATCH, learning_rate=RATE, max_attempts=None
+        ),
         checkpoint=CACHE / f"{arm}-{weights}-checkpoint",
-    )  # fmt: skip
+        random_state=0,
+    )
     aligned.save_pretrained(place)
     return Inverter.from_pretrained(place, encoder=encoder(), llm=str(LM)), about
 

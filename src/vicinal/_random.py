@@ -120,6 +120,13 @@ class TrainKey(IntEnum):
     WATCHED = 23
 
 
+class ResumeKey(IntEnum):
+    """Of a training that can be interrupted."""
+
+    STEPS = 81
+    GLOBAL = 82
+
+
 class ClassifierKey(IntEnum):
     """Of a text classifier."""
 
@@ -145,7 +152,6 @@ class FitKey(IntEnum):
     """Of an inverter's two stages of training."""
 
     ORDER = 41
-    NOISE = 42
     HELD_OUT = 43
     TUNED = 51
     FOLLOWED = 52
@@ -156,7 +162,6 @@ class FinetuneKey(IntEnum):
 
     HELD_OUT = 61
     ORDER = 62
-    DROPOUT = 63
 
 
 class AugmentKey(IntEnum):

@@ -463,8 +463,8 @@ def test_a_language_model_is_aligned_and_kept(run, tmp_path, monkeypatch):
         asked.append(("build", encoder, llm, soft_tokens, random_state))
         return built
 
-    def align(inverter, texts, *, epochs, checkpoint, random_state):
-        asked.append(("align", texts, epochs, checkpoint, random_state))
+    def align(inverter, texts, *, options, checkpoint, progress, random_state):
+        asked.append(("align", texts, options.epochs, checkpoint, random_state))
         return inverter
 
     monkeypatch.setattr(Inverter, "build", build)
@@ -492,7 +492,7 @@ def test_what_refining_keeps_and_whether_it_matters(parrot, run, reviews, tmp_pa
     taught = Parrot()
     taught.notes, taught.history_ = {"task": {"tune": "head"}}, []
 
-    def refine(inverter, texts, labels, *, checkpoint, random_state):
+    def refine(inverter, texts, labels, *, checkpoint, progress, random_state):
         asked.append((len(texts), checkpoint, random_state))
         return taught
 

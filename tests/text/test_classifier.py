@@ -88,21 +88,21 @@ def test_every_method_learns(method):
 
 def test_the_recipe_is_the_one_asked_for():
     model = char("dmix", tau=0.25, metric="cosine", weights=vicinal.EpBeta(), warmup_epochs=1)
-    assert model._checked_recipe() == MixupConfig(
+    assert model._checked_mixup() == MixupConfig(
         pairing=vicinal.Farthest(0.25, metric="cosine"),
         weights=vicinal.EpBeta(),
         where="hidden",
         warmup_epochs=1,
     )
     own = MixupConfig(where="sentence")
-    assert char("dmix", mixup=own)._checked_recipe() is own
+    assert char("dmix", mixup=own)._checked_mixup() is own
 
 
 @pytest.mark.parametrize(
     ("model", "epochs", "warmup"), [("offline", 6, 1), ("offline", 1, 0), ("char", 6, 0)]
 )
 def test_a_trained_model_warms_up_where_not_told(model, epochs, warmup):
-    found = MixupTextClassifier(model, epochs=epochs)._checked_recipe()
+    found = MixupTextClassifier(model, epochs=epochs)._checked_mixup()
     assert found.pairing.tau == 0.5
     assert found.warmup_epochs == warmup
 
@@ -131,9 +131,9 @@ def test_one_seed_one_classifier_and_no_global_state(trained):
 
 
 def test_saved_and_loaded_it_is_the_same(trained, tmp_path):
-    trained.save(tmp_path / "model")
-    trained.save(tmp_path / "model")  # replaces its own kind
-    loaded = MixupTextClassifier.load(tmp_path / "model")
+    trained.save_pretrained(tmp_path / "model")
+    trained.save_pretrained(tmp_path / "model")  # replaces its own kind
+    loaded = MixupTextClassifier.from_pretrained(tmp_path / "model")
     assert (loaded.predict_proba(TEXTS) == trained.predict_proba(TEXTS)).all()
     assert loaded.get_params() == trained.get_params()
     assert loaded.mixup_ == trained.mixup_
@@ -143,9 +143,9 @@ def test_saved_and_loaded_it_is_the_same(trained, tmp_path):
 def test_a_folder_of_other_things_is_not_overwritten(trained, tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(FileExistsError, match="other things than a classifier"):
-        trained.save(tmp_path)
+        trained.save_pretrained(tmp_path)
     with pytest.raises(FileNotFoundError, match="Make it first"):
-        trained.save(tmp_path / "no" / "model")
+        trained.save_pretrained(tmp_path / "no" / "model")
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
@@ -159,29 +159,29 @@ def test_a_folder_of_other_things_is_not_overwritten(trained, tmp_path):
     ],
 )
 def test_what_does_not_fit_is_refused(trained, tmp_path, change, said):
-    trained.save(tmp_path / "model")
+    trained.save_pretrained(tmp_path / "model")
     path = tmp_path / "model" / "classifier.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(ValueError, match=said):
-        MixupTextClassifier.load(tmp_path / "model")
+        MixupTextClassifier.from_pretrained(tmp_path / "model")
 
 
 def test_a_saved_classifier_is_no_model_to_train_from(trained, tmp_path):
-    trained.save(tmp_path / "model")
-    with pytest.raises(ValueError, match=r"was trained and saved. Read it with .*\.load\("):
+    trained.save_pretrained(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"was trained and saved.*\.from_pretrained\("):
         MixupTextClassifier(tmp_path / "model").fit(TEXTS, LABELS)
 
 
 def test_missing_and_broken_files_are_named(trained, tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no text classifier in"):
-        MixupTextClassifier.load(tmp_path)
-    trained.save(tmp_path / "model")
+        MixupTextClassifier.from_pretrained(tmp_path)
+    trained.save_pretrained(tmp_path / "model")
     (tmp_path / "model" / "weights.safetensors").write_bytes(b"no")
     with pytest.raises(ValueError, match="cannot be read"):
-        MixupTextClassifier.load(tmp_path / "model")
+        MixupTextClassifier.from_pretrained(tmp_path / "model")
     (tmp_path / "model" / "classifier.json").write_text("{")
     with pytest.raises(ValueError, match="does not describe"):
-        MixupTextClassifier.load(tmp_path / "model")
+        MixupTextClassifier.from_pretrained(tmp_path / "model")
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ def test_a_folder_of_hugging_face_is_trained_and_comes_back(folder, tmp_path, na
     assert model.score(TEXTS, LABELS) > 0.7
     alone = np.concatenate([model.predict_proba([text]) for text in TEXTS])
     np.testing.assert_allclose(found, alone, atol=1e-5)
-    model.save(tmp_path / "model")
+    model.save_pretrained(tmp_path / "model")
     copied = shutil.copytree(tmp_path / "model", tmp_path / "elsewhere")
-    loaded = MixupTextClassifier.load(copied)
+    loaded = MixupTextClassifier.from_pretrained(copied)
     np.testing.assert_allclose(loaded.predict_proba(TEXTS), found, atol=1e-6)
 
 

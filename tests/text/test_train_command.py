@@ -45,9 +45,9 @@ def test_one_classifier_is_trained_measured_and_kept(texts, run):
     model = texts.with_name("model")
     code, out, _ = run(texts, *QUICK, "--method", "dmix", "--tau", 0.2, "-o", model)
     assert code == 0
-    assert "20 texts learned from, 4 texts measured on, put aside" in out
+    assert "20 training texts, 4 test texts, put aside" in out
     assert f"Classifier: {model} (it has not learned from those put aside)." in out
-    loaded = MixupTextClassifier.load(model)
+    loaded = MixupTextClassifier.from_pretrained(model)
     assert loaded.tau == 0.2
     assert set(loaded.predict(["good", "bad"])) <= {"yes", "no"}
 
@@ -58,7 +58,7 @@ def test_methods_are_compared_in_a_report(texts, run, suffix):
     words = ("--test", texts, "--method", "none,hidden", "--seeds", 2, "--report", report)
     code, out, _ = run(texts, *QUICK, *words)
     assert code == 0
-    assert "2 seeds, 24 texts learned from, 24 texts measured on, 2 classes" in out
+    assert "2 seeds, 24 training texts, 24 test texts, 2 classes" in out
     written = report.read_text(encoding="utf-8")
     if suffix == "json":
         scores = json.loads(written)["scores"]
@@ -116,7 +116,7 @@ def test_labels_that_two_files_make_other_types_of_are_one_kind(texts, run, lear
         path.write_text("text,label\n" + "".join(rows), encoding="utf-8")
     code, out, err = run(texts, "--test", texts.with_name("other.csv"), *QUICK)
     assert (code, err) == (0, "")
-    assert f"12 texts measured on, {len(learned)} classes" in out
+    assert f"12 test texts, {len(learned)} classes" in out
 
 
 def test_a_stranger_is_named_where_two_files_make_other_types_of_labels(texts, run):

@@ -158,6 +158,7 @@ def make_inverter(wanted: Wanted, own: Sequence[str], seed: int) -> Inverter | T
         }
         return load_inverter(source, **given)
     from vicinal.text.invert.alignment import align
+    from vicinal.text.invert.fitting import TrainingOptions
     from vicinal.text.models import OFFLINE
 
     how = wanted.learning
@@ -180,8 +181,9 @@ def make_inverter(wanted: Wanted, own: Sequence[str], seed: int) -> Inverter | T
     return align(
         built,
         sentences,
-        epochs=how.align_epochs or 1,
+        options=TrainingOptions(epochs=how.align_epochs or 1),
         checkpoint=wanted.checkpoint,
+        progress=sys.stderr.isatty(),
         random_state=seed,
     )
 
@@ -211,7 +213,14 @@ def refine_inverter(
     checkpoint = wanted.checkpoint
     if checkpoint is not None and wanted.is_new:
         checkpoint = checkpoint / "refine"  # beside what alignment keeps there
-    found = refine(inverter, texts, labels, checkpoint=checkpoint, random_state=seed)
+    found = refine(
+        inverter,
+        texts,
+        labels,
+        checkpoint=checkpoint,
+        progress=sys.stderr.isatty(),
+        random_state=seed,
+    )
     if found.notes["task"]["tune"] == "head" and not found.history_:
         typer.echo(
             f"--refine taught a head on {len(texts):,} texts, and left the encoder as it is: "

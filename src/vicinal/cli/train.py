@@ -64,7 +64,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a text classifier, mixing texts as it learns; or compare ways to."""
-    from vicinal.text.classifier.recipes import METHODS
+    from vicinal.text.classifier.presets import METHODS
     from vicinal.text.models import check_installed
 
     methods = [check_choice("method", one.strip(), METHODS) for one in method.split(",")]
@@ -132,12 +132,14 @@ def _compare(
 ) -> Comparison:
     from vicinal.text.classifier.comparison import compare_methods
 
-    def say(name: str, number: int, f1: float) -> None:
-        if sys.stderr.isatty():
-            typer.echo(f"{name}, seed {number + 1} of {seeds}: macro-F1 {100 * f1:.1f}", err=True)
-
     return compare_methods(
-        *rows, methods, test=measured, seeds=seeds, random_state=seed, progress=say, **settings
+        *rows,
+        methods,
+        test=measured,
+        seeds=seeds,
+        random_state=seed,
+        progress=sys.stderr.isatty(),
+        **settings,
     )
 
 
@@ -159,12 +161,13 @@ def _train(
         test=measured,
         seeds=1,
         random_state=seed,
+        progress=sys.stderr.isatty(),
         keep=kept.append,
         **settings,
     )
     typer.echo(found.summary())
     if output is not None:
-        kept[0].save(output)
+        kept[0].save_pretrained(output)
         aside = "" if measured is not None else " (it has not learned from those put aside)"
         typer.echo(f"\nClassifier: {output}{aside}.")
     return found
@@ -172,45 +175,12 @@ def _train(
 
 def _write(found: Comparison, path: Path) -> None:
     from vicinal.io import replacing
-    from vicinal.page.plain import write_json
 
     suffix = path.suffix.lower()
     if suffix == ".json":
-        write_json(found, path)
+        found.to_json(path)
     elif suffix == ".html":
-        _write_page(found, path)
+        found.to_html(path)
     else:
         with replacing(path) as sink:
             sink.write(f"{found.summary()}\n".encode("utf-8", "replace"))
-
-
-def _write_page(found: Comparison, path: Path) -> None:
-    """Write a comparison as one self-contained page."""
-    from vicinal._stats import Estimate
-    from vicinal.page.intervals import IntervalRow, interval_rows
-    from vicinal.page.frame import write_page
-
-    drawn = [
-        IntervalRow("", one.method, Estimate(one.mean, one.mean - one.half, one.mean + one.half))
-        for one in found.scores
-    ]
-    ends = [f for one in found.scores for f in (min(one.f1), max(one.f1))]
-    best = max(found.scores, key=lambda one: one.mean)
-    shared = ", ".join(f"{key} {value}" for key, value in found.settings.items())
-    values = {
-        "title": "Ways to train a text classifier",
-        "headline": f"Highest macro-F1: {best.method}, {100 * best.mean:.1f}",
-        "facts": found.facts,
-        "header": found.header,
-        "rows": found.rows,
-        "chart": interval_rows(
-            "f1",
-            "Macro-F1 of each method",
-            drawn,
-            low=max(0.0, min(ends) - 0.05),
-            high=min(1.0, max(ends) + 0.05),
-        ),
-        "reading": found.reading,
-        "settings": f"Settings of all methods: {shared}.",
-    }
-    write_page("methods.html.j2", values, path, templates=Path(__file__).parent / "templates")

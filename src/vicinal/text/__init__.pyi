@@ -17,6 +17,8 @@ from .encoder import Encoder as Encoder
 from .invert.alignment import align as align
 from .invert.candidates import Candidates as Candidates
 from .invert.candidates import Inversion as Inversion
+from .invert.fitting import RefinementOptions as RefinementOptions
+from .invert.fitting import TrainingOptions as TrainingOptions
 from .invert.inverter import Inverter as Inverter
 from .invert.refinement import refine as refine
 from .invert.task import TaskInverter as TaskInverter

@@ -1,9 +1,9 @@
-"""Labels as class numbers."""
+"""Texts with labels: labels as class numbers, texts that hold nothing."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vicinal._checks import did_you_mean
 
-__all__ = ["check_classes", "class_numbers", "listed_labels"]
+__all__ = ["check_classes", "class_numbers", "listed_labels", "warn_of_empty"]
 
 
 def listed_labels(
@@ -19,28 +19,9 @@ def listed_labels(
     name: str = "labels",
     place: Callable[[int], str] = "at position {}".format,
 ) -> list[Any]:
-    """Return labels as a list of str, int or bool.
+    """Return labels as a list of str, int or bool, all of one kind.
 
-    Parameters
-    ----------
-    labels : iterable of str, int or bool
-        Labels.
-    name : str, default "labels"
-        What they are, for messages.
-    place : callable
-        From a position to where that is, in words: people find rows of a file by other numbers.
-
-    Returns
-    -------
-    list of str, int or bool
-        All of one kind.
-
-    Raises
-    ------
-    TypeError
-        If they are one string, or something among them is neither.
-    ValueError
-        If some are missing, or of more than one kind.
+    ``place`` says where a position is, in words: people find rows of a file by other numbers.
     """
     if isinstance(labels, (str, set, frozenset)):
         kind = "one string" if isinstance(labels, str) else "a set, which has no order"
@@ -87,13 +68,7 @@ def _no_name(name: str, one: object, where: str) -> str:
 
 
 def check_classes(labels: Iterable[Any], n_texts: int) -> tuple[npt.NDArray[Any], list[int]]:
-    """Return the classes, sorted, and the number of each label's class.
-
-    Raises
-    ------
-    ValueError
-        If there is not one label for each text, or fewer than two classes.
-    """
+    """Return the classes, sorted, and the number of each label's class."""
     listed = listed_labels(labels)
     if len(listed) != n_texts:
         raise ValueError(
@@ -124,13 +99,7 @@ def class_numbers(
     name: str,
     place: Callable[[int], str] = "at position {}".format,
 ) -> list[int]:
-    """Return the numbers of labels among known classes.
-
-    Raises
-    ------
-    ValueError
-        If a label was not trained on, or is of another kind than those that were.
-    """
+    """Return the numbers of labels among known classes."""
     known = {one.item() if isinstance(one, np.generic) else one: n for n, one in enumerate(classes)}
     listed = listed_labels(labels, name, place)
     for at, one in enumerate(listed):
@@ -151,3 +120,14 @@ def _stranger(name: str, one: Any, where: str, known: list[Any]) -> str:
         f"{name} holds {one!r} {where}, which was not among the {len(known)} classes trained on."
         f"{near} Train on rows of it, or drop those rows."
     )
+
+
+def warn_of_empty(texts: Sequence[str]) -> None:
+    """Warn where texts hold nothing."""
+    empty = sum(not text.strip() for text in texts)
+    if empty:
+        warnings.warn(
+            f"{empty} of {len(texts)} texts are empty: there is nothing to learn from them.",
+            UserWarning,
+            stacklevel=3,
+        )

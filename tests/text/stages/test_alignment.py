@@ -13,11 +13,19 @@ pytest.importorskip("transformers")
 
 from vicinal._random import Seeds  # noqa: E402
 from vicinal.text.invert.alignment import align, copied  # noqa: E402
-from vicinal.text.invert.fitting import Examples, Recipe  # noqa: E402
+from vicinal.text.invert.fitting import Sentences, TrainingOptions  # noqa: E402
 from vicinal.text.invert.huggingface import HuggingFaceDecoder  # noqa: E402
 from vicinal.text.invert.inverter import Inverter  # noqa: E402
 
 QUICK = {"steps": 60, "batch_size": 16, "learning_rate": 3e-3, "dtype": "float32"}
+
+
+def learn(inverter, texts, *, checkpoint=None, random_state=0, **options) -> Inverter:
+    """Align with options by their names."""
+    return align(
+        inverter, texts, options=TrainingOptions(**options), checkpoint=checkpoint,
+        random_state=random_state,
+    )  # fmt: skip
 
 
 def loss_of(inverter: Inverter, embeddings, texts) -> float:
@@ -31,7 +39,7 @@ def aligned(small) -> tuple[Inverter, Inverter, str]:
     """Return the new inverter, the aligned one, and the hash of the model before."""
     new = small.build()
     before = small.state_hash(new.decoder.model)
-    found = align(
+    found = learn(
         new,
         small.sentences()[2000:6000],
         steps=150,
@@ -84,16 +92,16 @@ class TestFrozenLanguageModel:
         json.dumps(aligned[1].notes)
 
     def test_notes_tell_what_it_learned_from_and_how(self, aligned):
-        recipe = {"batch_size": 32, "learning_rate": 3e-3, "decoder_rate": 3e-4}
-        recipe |= {"warmup": 15, "noise": 0.0}
-        said = {"texts": 4000, "steps": 150, "seed": 0, "recipe": recipe}
+        options = {"batch_size": 32, "learning_rate": 3e-3, "decoder_rate": 3e-4}
+        options |= {"warmup": 15, "noise": 0.0}
+        said = {"texts": 4000, "steps": 150, "seed": 0, "options": options}
         assert aligned[1].notes["aligned"] == said
 
     def test_embeddings_are_centerd_once(self, small, aligned):
         _, found, _ = aligned
         E = found.encode(small.sentences()[2000:6000])
         assert np.allclose(found.adaptor.mean.numpy(), E.mean(0), atol=1e-4)
-        again = align(found, [f"{line} ." for line in small.sentences()[:300]], **QUICK)
+        again = learn(found, [f"{line} ." for line in small.sentences()[:300]], **QUICK)
         assert torch.equal(again.adaptor.mean, found.adaptor.mean)
 
 
@@ -118,15 +126,15 @@ class TestResuming:
     @pytest.mark.parametrize("step", [1, 23, 60])
     def test_same_as_without_interruption(self, small, tmp_path, step):
         texts = small.sentences()[2000:2400]
-        whole = align(small.build(), texts, noise=0.1, **QUICK)
+        whole = learn(small.build(), texts, noise=0.1, **QUICK)
         stopped = small.build(Interrupted)
         stopped.decoder.at = step
         with pytest.raises(KeyboardInterrupt):
-            align(stopped, texts, noise=0.1, checkpoint=tmp_path / "c", **QUICK)
-        resumed = align(small.build(), texts, noise=0.1, checkpoint=tmp_path / "c", **QUICK)
+            learn(stopped, texts, noise=0.1, checkpoint=tmp_path / "c", **QUICK)
+        resumed = learn(small.build(), texts, noise=0.1, checkpoint=tmp_path / "c", **QUICK)
         assert small.same(whole, resumed)
         assert whole.notes == resumed.notes
-        again = align(small.build(), texts, noise=0.1, checkpoint=tmp_path / "c", **QUICK)
+        again = learn(small.build(), texts, noise=0.1, checkpoint=tmp_path / "c", **QUICK)
         assert small.same(whole, again)
 
     def test_interrupted_without_a_checkpoint(self, small):
@@ -134,7 +142,7 @@ class TestResuming:
         stopped.decoder.at = 2
         before = signal.getsignal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
-            align(stopped, small.sentences()[2000:2400], **QUICK)
+            learn(stopped, small.sentences()[2000:2400], **QUICK)
         assert signal.getsignal(signal.SIGINT) is before
 
     def test_told_to_end_it_keeps_the_step_and_ends_as_it_would_have(self, small, tmp_path):
@@ -142,7 +150,7 @@ class TestResuming:
         kept = []
 
         def end(number, frame):
-            kept.append((tmp_path / "c" / "state.safetensors").is_file())
+            kept.append(any((tmp_path / "c").glob("checkpoint-23/complete.json")))
             raise SystemExit(128 + number)
 
         before = signal.signal(signal.SIGTERM, end)
@@ -150,20 +158,20 @@ class TestResuming:
             stopped = small.build(Interrupted)
             stopped.decoder.at, stopped.decoder.number = 23, signal.SIGTERM
             with pytest.raises(SystemExit, match="143"):
-                align(stopped, texts, checkpoint=tmp_path / "c", **QUICK)
+                learn(stopped, texts, checkpoint=tmp_path / "c", **QUICK)
             assert signal.getsignal(signal.SIGTERM) is end
         finally:
             signal.signal(signal.SIGTERM, before)
         assert kept == [True]
-        resumed = align(small.build(), texts, checkpoint=tmp_path / "c", **QUICK)
-        assert small.same(align(small.build(), texts, **QUICK), resumed)
+        resumed = learn(small.build(), texts, checkpoint=tmp_path / "c", **QUICK)
+        assert small.same(learn(small.build(), texts, **QUICK), resumed)
 
     def test_a_signal_that_is_ignored_stays_ignored(self, small):
         stopped = small.build(Interrupted)
         stopped.decoder.at, stopped.decoder.number = 2, signal.SIGTERM
         before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:
-            found = align(stopped, small.sentences()[2000:2100], **{**QUICK, "steps": 3})
+            found = learn(stopped, small.sentences()[2000:2100], **{**QUICK, "steps": 3})
         finally:
             signal.signal(signal.SIGTERM, before)
         assert found.notes["aligned"]["steps"] == 3
@@ -171,22 +179,22 @@ class TestResuming:
     def test_other_settings_are_named(self, small, tmp_path):
         texts = small.sentences()[2000:2100]
         settings = {**QUICK, "steps": 3}
-        align(small.build(), texts, checkpoint=tmp_path / "c", **settings)
+        learn(small.build(), texts, checkpoint=tmp_path / "c", **settings)
         with pytest.raises(ValueError, match=r"learning_rate was 0\.003, is 0\.01"):
-            align(
+            learn(
                 small.build(),
                 texts,
                 checkpoint=tmp_path / "c",
                 **{**settings, "learning_rate": 0.01},
             )
         with pytest.raises(ValueError, match=r"the texts are others \(100 then, 99 now\)\."):
-            align(small.build(), texts[1:], checkpoint=tmp_path / "c", **settings)
+            learn(small.build(), texts[1:], checkpoint=tmp_path / "c", **settings)
         other = small.build()
         other.encoder.fingerprint = "another"
         with pytest.raises(ValueError, match="else: the encoder is another one\\."):
-            align(other, texts, checkpoint=tmp_path / "c", **settings)
+            learn(other, texts, checkpoint=tmp_path / "c", **settings)
         with pytest.raises(ValueError, match="random_state was 0, is 7"):
-            align(
+            learn(
                 small.build(),
                 texts,
                 checkpoint=tmp_path / "c",
@@ -195,26 +203,26 @@ class TestResuming:
 
     def test_texts_are_embedded_once(self, small, tmp_path):
         texts = small.sentences()[2000:2100]
-        align(small.build(), texts, checkpoint=tmp_path / "c", **{**QUICK, "steps": 2})
+        learn(small.build(), texts, checkpoint=tmp_path / "c", **{**QUICK, "steps": 2})
         again = small.build()
-        align(again, texts, checkpoint=tmp_path / "c", **{**QUICK, "steps": 2})
+        learn(again, texts, checkpoint=tmp_path / "c", **{**QUICK, "steps": 2})
         assert again.encoder.calls == 0
 
     def test_damaged_checkpoint(self, small, tmp_path):
         texts = small.sentences()[2000:2100]
-        align(small.build(), texts, checkpoint=tmp_path / "c", **{**QUICK, "steps": 2})
-        (tmp_path / "c" / "state.safetensors").write_bytes(b"half a file")
+        learn(small.build(), texts, checkpoint=tmp_path / "c", **{**QUICK, "steps": 2})
+        (tmp_path / "c" / "checkpoint-2" / "model.safetensors").write_bytes(b"half a file")
         with pytest.raises(ValueError, match="cannot be read"):
-            align(small.build(), texts, checkpoint=tmp_path / "c", **{**QUICK, "steps": 2})
+            learn(small.build(), texts, checkpoint=tmp_path / "c", **{**QUICK, "steps": 2})
 
     def test_folder_of_something_else(self, small, tmp_path):
         (tmp_path / "letter.txt").write_text("dear")
         with pytest.raises(FileExistsError, match="other things"):
-            align(small.build(), small.sentences()[:100], checkpoint=tmp_path, **QUICK)
+            learn(small.build(), small.sentences()[:100], checkpoint=tmp_path, **QUICK)
 
     def test_needs_a_seed(self, small, tmp_path):
         with pytest.raises(ValueError, match="random_state must be a number"):
-            align(
+            learn(
                 small.build(), small.sentences()[:100], checkpoint=tmp_path / "c", random_state=None
             )
 
@@ -234,7 +242,7 @@ class TestWhatLearns:
             )
         inverter = Inverter(small.Encoder(), small.build().adaptor, decoder)
         low = [one.detach().clone() for one in decoder.trainable]
-        found = align(inverter, small.sentences()[2000:2400], **{**QUICK, "steps": 5})
+        found = learn(inverter, small.sentences()[2000:2400], **{**QUICK, "steps": 5})
         assert small.state_hash(model) == before
         now = zip(decoder.trainable, low, strict=True)
         assert all(torch.equal(one, kept) for one, kept in now), "the input has changed"
@@ -263,7 +271,7 @@ class TestWhatLearns:
         decoder = HuggingFaceDecoder(whole, tokenizer, prompt="{} :", name="small", freeze=False)
         inverter = Inverter(small.Encoder(), small.build().adaptor, decoder)
         before = small.state_hash(whole)
-        found = align(inverter, small.sentences()[2000:2400], **{**QUICK, "steps": 5})
+        found = learn(inverter, small.sentences()[2000:2400], **{**QUICK, "steps": 5})
         assert small.state_hash(whole) == before
         assert small.state_hash(found.decoder.model) != before
 
@@ -271,7 +279,7 @@ class TestWhatLearns:
 class TestEarlyStopping:
     def test_best_weights_are_taken(self, small, aligned):
         # a rate that tears everything apart: nothing is better than before
-        found = align(
+        found = learn(
             aligned[1], small.sentences()[2000:2200], max_attempts=2, validation=0.2,
             **{**QUICK, "learning_rate": 30.0},
         )  # fmt: skip
@@ -283,7 +291,7 @@ class TestEarlyStopping:
         assert small.same(found, aligned[1])
 
     def test_nothing_held_out(self, small):
-        found = align(
+        found = learn(
             small.build(), small.sentences()[2000:2010], **{**QUICK, "steps": 4, "batch_size": 4}
         )
         assert all("validation_loss" not in entry for entry in found.notes["history"])
@@ -291,46 +299,39 @@ class TestEarlyStopping:
 
 
 class TestBatches:
-    def make(self, n=500, validation=0.1) -> Examples:
+    def make(self, n=500, validation=0.1) -> Sentences:
         rng = np.random.default_rng(0)
         rows = [[1] * int(size) for size in rng.integers(2, 30, n)]
-        return Examples(np.zeros((n, 3), np.float32), rows, validation, Seeds(0))
+        return Sentences(np.zeros((n, 3), np.float32), rows, validation, Seeds(0))
 
     def test_every_row_once_an_epoch(self):
-        examples = self.make()
-        assert len(examples.held_out) == 50
-        assert not set(examples.held_out) & set(examples.learned)
-        seen = np.concatenate(examples.epoch(3, 16))
-        assert sorted(seen) == list(examples.learned)
+        sentences_ = self.make()
+        assert len(sentences_.held_out) == 50
+        assert not set(sentences_.held_out) & set(sentences_.learned)
+        seen = np.concatenate(sentences_.epoch(3, 16))
+        assert sorted(seen) == list(sentences_.learned)
 
     def test_like_lengths_go_together(self):
         batches = self.make().epoch(0, 16)
         spread = np.mean([np.ptp(self.make().lengths[batch]) for batch in batches])
         assert spread < 3
 
-    @pytest.mark.parametrize("start", [0, 1, 28, 29, 30, 57, 58])
-    def test_from_any_step(self, start):
-        examples = self.make()
-        whole = list(examples.batches(16, 0, 70))
-        part = list(examples.batches(16, start, 70))
-        assert len(whole) == 70
-        assert len(part) == 70 - start
-        assert all(np.array_equal(a, b) for a, b in zip(whole[start:], part, strict=True))
+    def test_an_epoch_has_its_own_order(self):
+        first, again, second = (self.make().epoch(number, 16) for number in (0, 0, 1))
+        assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+        assert any(not np.array_equal(a, b) for a, b in zip(first, second, strict=False))
 
-    def test_rate(self):
-        recipe = Recipe(steps=100, warmup=10)
-        shares = [recipe.share_at(step) for step in range(101)]
-        assert shares[0] == pytest.approx(0.1)
-        assert shares[9] == 1.0
-        assert shares[55] == pytest.approx(0.5)
-        assert shares[100] == pytest.approx(0.0, abs=1e-12)
+    def test_steps_and_warmup_for_a_number_of_texts(self):
+        options = TrainingOptions(batch_size=10, epochs=2, validation=0.1).for_texts(500)
+        assert (options.steps, options.warmup) == (90, 9)
+        assert TrainingOptions(steps=5000).for_texts(10).warmup == 200
 
 
 class TestBadInput:
     def test_empty_repeated_and_long_texts(self, small):
         texts = ["", "  ", *small.sentences()[:30], *small.sentences()[:30], "the dog " * 60]
         with pytest.warns(UserWarning, match="left out") as said:
-            found = align(small.build(), texts, **{**QUICK, "steps": 2, "max_tokens": 20})
+            found = learn(small.build(), texts, **{**QUICK, "steps": 2, "max_tokens": 20})
         messages = " ".join(str(one.message) for one in said)
         assert "2 of 63 texts are empty" in messages
         assert "1 of 31 texts have more than 20 tokens" in messages
@@ -340,13 +341,13 @@ class TestBadInput:
     @pytest.mark.filterwarnings("ignore:.*empty")
     def test_too_few(self, small, texts):
         with pytest.raises(ValueError, match="at least two different texts"):
-            align(small.build(), texts)
+            learn(small.build(), texts)
 
     def test_no_list(self, small):
         with pytest.raises(TypeError, match="got one string"):
-            align(small.build(), "the dog sees the cat .")
+            learn(small.build(), "the dog sees the cat .")
         with pytest.raises(TypeError, match="got float at position 1"):
-            align(small.build(), ["the dog", float("nan")])
+            learn(small.build(), ["the dog", float("nan")])
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -358,7 +359,7 @@ class TestBadInput:
     )  # fmt: skip
     def test_settings(self, small, name, value):
         with pytest.raises((ValueError, TypeError), match=name):
-            align(small.build(), small.sentences()[:50], **{name: value})
+            learn(small.build(), small.sentences()[:50], **{name: value})
 
     def test_loss_that_is_not_finite(self, small):
         class Broken(HuggingFaceDecoder):
@@ -366,14 +367,14 @@ class TestBadInput:
                 return super().loss(soft, rows) + (torch.nan if soft.requires_grad else 0)
 
         with pytest.raises(ValueError, match="Lower learning_rate"):
-            align(small.build(Broken), small.sentences()[:50], **QUICK)
+            learn(small.build(Broken), small.sentences()[:50], **QUICK)
 
 
 def test_global_randomness_is_left_alone(small):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    align(small.build(), small.sentences()[:50], **{**QUICK, "steps": 2})
+    learn(small.build(), small.sentences()[:50], **{**QUICK, "steps": 2})
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -381,7 +382,7 @@ class TestWhatIsInherited:
     def test_figures_are_not_another_inverters(self, small):
         start = small.build()
         start.notes = {"figures": [{"set": "x"}], "training": {"steps": 3}, "mine": 1}
-        made = align(start, small.sentences()[2000:2040], **{**QUICK, "steps": 1})
+        made = learn(start, small.sentences()[2000:2040], **{**QUICK, "steps": 1})
         assert "figures" not in made.notes
         assert "training" not in made.notes
         assert made.notes["began as"] == {"training": {"steps": 3}}
@@ -392,10 +393,10 @@ class TestWhatIsInherited:
         start = small.build()
         assert len(start.decoder.tokenize(texts[-1:])[0]) > start.decoder.room(4)
         with pytest.warns(UserWarning, match="1 of 41 texts have more than"):
-            align(start, texts, **{**QUICK, "steps": 1})
+            learn(start, texts, **{**QUICK, "steps": 1})
 
     def test_a_seed_of_numpys_goes_on(self, small, tmp_path):
         texts = small.sentences()[2000:2040]
         kept = {"checkpoint": tmp_path / "c", **QUICK, "steps": 1}
-        align(small.build(), texts, **{**kept, "random_state": np.int64(3)})
-        align(small.build(), texts, **{**kept, "random_state": 3})
+        learn(small.build(), texts, **{**kept, "random_state": np.int64(3)})
+        learn(small.build(), texts, **{**kept, "random_state": 3})

@@ -16,12 +16,28 @@ pytest.importorskip("transformers")
 from vicinal.text.invert.adaptor import Adaptor  # noqa: E402
 from vicinal.text.invert.alignment import align  # noqa: E402
 from vicinal.text.invert.finetune import STRENGTHS  # noqa: E402
+from vicinal.text.invert.fitting import RefinementOptions, TrainingOptions  # noqa: E402
 from vicinal.text.invert.huggingface import HuggingFaceDecoder  # noqa: E402
 from vicinal.text.invert.inverter import Inverter  # noqa: E402
 from vicinal.text.invert.refinement import FROM_ROWS, follow, refine  # noqa: E402
 from vicinal.text.invert.task import Head, TaskEncoder, TaskInverter  # noqa: E402
 
 ANIMALS = ("dog", "cat", "bird", "horse")
+
+
+def learn(inverter, texts, **options) -> Inverter:
+    """Align with options by their names."""
+    return align(inverter, texts, options=TrainingOptions(**options), random_state=0)
+
+
+def teach(
+    inverter, texts, labels, *, unlabelled=None, tune="auto", checkpoint=None, **options
+) -> TaskInverter:
+    """Refine with options by their names."""
+    return refine(
+        inverter, texts, labels, unlabelled=unlabelled, tune=tune, checkpoint=checkpoint,
+        options=RefinementOptions(**options), random_state=0,
+    )  # fmt: skip
 
 
 def labelled(small, n: int, start: int = 0):
@@ -33,7 +49,7 @@ def labelled(small, n: int, start: int = 0):
 @pytest.fixture(scope="module")
 def aligned(small) -> Inverter:
     """An inverter of the small encoder."""
-    return align(
+    return learn(
         small.build(), small.sentences()[2000:5000], steps=100, batch_size=32,
         learning_rate=3e-3, dtype="float32",
     )  # fmt: skip
@@ -121,7 +137,7 @@ class TestFollow:
 class TestHead:
     def test_learns_the_classes(self, small, aligned):
         texts, labels = labelled(small, 150)
-        task = refine(aligned, texts, labels, tune="head", dtype="float32")
+        task = teach(aligned, texts, labels, tune="head", dtype="float32")
         fresh, wanted = labelled(small, 300, start=5000)
         assert task.classes_.tolist() == ["animal", "person"]
         assert (task.predict(fresh) == np.array(wanted)).mean() > 0.9
@@ -133,7 +149,7 @@ class TestHead:
 
     def test_few_texts_leave_the_adaptor(self, small, aligned):
         texts, labels = labelled(small, 12)
-        task = refine(aligned, texts, labels, tune="head")
+        task = teach(aligned, texts, labels, tune="head")
         assert small.same(task, aligned)
         E = task.encode(texts)
         assert task.invert(E).sentences == aligned.invert(E).sentences
@@ -144,7 +160,7 @@ class TestHead:
         texts = small.sentences()[:90]
         adjectives = [text.split()[1] for text in texts]
         labels = [one if one in ("big", "old") else "other" for one in adjectives]
-        task = refine(aligned, texts, labels, tune="head")
+        task = teach(aligned, texts, labels, tune="head")
         E = task.encode(texts)
         scale = np.sqrt(np.square(E - E.mean(0)).mean())
         rows, found = (E - E.mean(0)) / scale, task.predict_proba_embeddings(E)
@@ -157,7 +173,7 @@ class TestHead:
     def test_three_classes_saved_and_read(self, small, aligned, tmp_path):
         texts = small.sentences()[:90]
         labels = [text.split()[1][0] for text in texts]
-        task = refine(aligned, texts, labels, tune="head")
+        task = teach(aligned, texts, labels, tune="head")
         assert len(task.classes_) > 2
         task.save_pretrained(tmp_path / "task")
         again = TaskInverter.from_pretrained(
@@ -169,7 +185,7 @@ class TestHead:
         from sklearn.linear_model import LogisticRegression
 
         texts, labels = labelled(small, 60)
-        task = refine(aligned, texts, labels, tune="head")
+        task = teach(aligned, texts, labels, tune="head")
         E = task.encode(texts)
         scale = np.sqrt(np.square(E - E.mean(0)).mean())
         rows, found = (E - E.mean(0)) / scale, task.predict_proba_embeddings(E)
@@ -181,7 +197,7 @@ class TestHead:
 
     def test_unlabelled_texts_teach_the_adaptor(self, small, aligned):
         texts, labels = labelled(small, 12)
-        task = refine(
+        task = teach(
             aligned, texts, labels, unlabelled=small.sentences()[3000:3500], tune="head",
             learning_rate=1e-3, epochs=2, dtype="float32",
         )  # fmt: skip
@@ -191,7 +207,7 @@ class TestHead:
 
     def test_auto_takes_it_for_few_rows(self, small, aligned):
         texts, labels = labelled(small, 30)
-        assert refine(aligned, texts, labels).notes["task"]["tune"] == "head"
+        assert teach(aligned, texts, labels).notes["task"]["tune"] == "head"
         assert len(texts) < FROM_ROWS
 
     def test_huge_scores(self):
@@ -201,7 +217,7 @@ class TestHead:
 
 @pytest.fixture(scope="module")
 def inverter(small, bert):
-    return align(
+    return learn(
         small.build(encoder=bert), small.sentences()[2000:4000], steps=60, batch_size=32,
         learning_rate=3e-3, dtype="float32",
     )  # fmt: skip
@@ -210,7 +226,7 @@ def inverter(small, bert):
 @pytest.fixture(scope="module")
 def task(small, inverter):
     texts, labels = labelled(small, 200)
-    return refine(
+    return teach(
         inverter, texts, labels, unlabelled=small.sentences()[4000:4800], tune="encoder",
         task_epochs=4, task_rate=2e-3, epochs=3, learning_rate=1e-3, dtype="float32",
     )  # fmt: skip
@@ -271,27 +287,27 @@ class TestTunedEncoder:
 
         texts, labels = labelled(small, 100)
         settings = {"tune": "encoder", "task_epochs": 1, "epochs": 2, "dtype": "float32"}
-        whole = refine(inverter, texts, labels, **settings)
+        whole = teach(inverter, texts, labels, **settings)
         broken = Inverter(
             inverter.encoder,
             inverter.adaptor,
             Interrupted(*small.language_model(), prompt="{} :", name="small"),
         )
         with pytest.raises(KeyboardInterrupt):
-            refine(broken, texts, labels, checkpoint=tmp_path / "c", **settings)
-        resumed = refine(inverter, texts, labels, checkpoint=tmp_path / "c", **settings)
+            teach(broken, texts, labels, checkpoint=tmp_path / "c", **settings)
+        resumed = teach(inverter, texts, labels, checkpoint=tmp_path / "c", **settings)
         assert resumed.encoder.fingerprint == whole.encoder.fingerprint
         assert small.same(whole, resumed)
         other = [labels[-1], *labels[1:]] if labels[0] != labels[-1] else ["other", *labels[1:]]
         with pytest.raises(ValueError, match="the labels are others"):
-            refine(inverter, texts, other, checkpoint=tmp_path / "c", **settings)
+            teach(inverter, texts, other, checkpoint=tmp_path / "c", **settings)
 
     def test_a_second_task_goes_on_from_the_first(self, small, task):
         texts, labels = labelled(small, 40, 300)
         before = task.encode(texts)
-        again = refine(
+        again = teach(
             task, texts, labels, tune="encoder", task_epochs=1, task_rate=1e-9, epochs=0,
-            dtype="float32", progress=False,
+            dtype="float32",
         )  # fmt: skip
         assert np.allclose(again.encode(texts), before, atol=1e-3)
         assert again.encoder.model is not task.encoder.model
@@ -302,7 +318,7 @@ class TestTunedEncoder:
         inverter.encoder.normalize = True
         try:
             with pytest.raises(ValueError, match="not normalized"):
-                refine(inverter, texts, labels, tune="encoder")
+                teach(inverter, texts, labels, tune="encoder")
         finally:
             inverter.encoder.normalize = False
 
@@ -314,14 +330,14 @@ class TestTunedEncoder:
         odd = First(bert.backbone, bert.model, bert.name)
         texts, labels = labelled(small, 20)
         with pytest.raises(ValueError, match="averages its last states"):
-            refine(small.build(encoder=odd), texts, labels, tune="encoder")
+            teach(small.build(encoder=odd), texts, labels, tune="encoder")
 
 
 class TestSavedHead:
     def test_saved_and_read(self, small, aligned, tmp_path):
         texts, labels = labelled(small, 30)
         numbers = np.array([one == "animal" for one in labels], np.int16) + 3
-        task = refine(aligned, texts, numbers)
+        task = teach(aligned, texts, numbers)
         assert task.classes_.dtype == np.int16
         assert task.predict(texts).dtype == np.int16
         task.save_pretrained(tmp_path / "task")
@@ -341,34 +357,34 @@ class TestSavedHead:
 class TestBadInput:
     def test_one_class(self, small, aligned):
         with pytest.raises(ValueError, match="at least two classes"):
-            refine(aligned, small.sentences()[:10], ["a"] * 10)
+            teach(aligned, small.sentences()[:10], ["a"] * 10)
 
     def test_missing_labels(self, small, aligned):
         with pytest.raises(ValueError, match="missing value at position 1"):
-            refine(aligned, small.sentences()[:3], ["a", None, "b"])
+            teach(aligned, small.sentences()[:3], ["a", None, "b"])
 
     def test_too_few_labels(self, small, aligned):
         with pytest.raises(ValueError, match="2 labels for 3 texts"):
-            refine(aligned, small.sentences()[:3], ["a", "b"])
+            teach(aligned, small.sentences()[:3], ["a", "b"])
 
     def test_numbers_that_are_no_classes(self, small, aligned):
         with pytest.raises(TypeError, match="Cut the numbers into named classes"):
-            refine(aligned, small.sentences()[:3], [0.5, 1.5, 2.5])
+            teach(aligned, small.sentences()[:3], [0.5, 1.5, 2.5])
 
     def test_a_class_with_one_text(self, small, aligned):
         with pytest.warns(UserWarning, match="one text only"):
-            task = refine(aligned, small.sentences()[:5], list("aaaab"))
+            task = teach(aligned, small.sentences()[:5], list("aaaab"))
         assert task.classes_.tolist() == ["a", "b"]
 
     def test_empty_and_repeated_texts(self, small, aligned):
         texts = [*small.sentences()[:8], *small.sentences()[:8], ""]
         with pytest.warns(UserWarning, match="1 of 17 texts are empty"):
-            task = refine(aligned, texts, list("ab" * 8 + "a"))
+            task = teach(aligned, texts, list("ab" * 8 + "a"))
         assert task.notes["task"]["labelled"] == 17
 
     def test_labels_that_can_be_read_once(self, small, aligned):
         texts, labels = labelled(small, 12)
-        task = refine(aligned, texts, (one for one in labels))
+        task = teach(aligned, texts, (one for one in labels))
         assert task.classes_.tolist() == ["animal", "person"]
 
     @pytest.mark.parametrize(
@@ -379,4 +395,4 @@ class TestBadInput:
     def test_settings(self, small, aligned, name, value):
         texts, labels = labelled(small, 12)
         with pytest.raises((ValueError, TypeError), match=name):
-            refine(aligned, texts, labels, **{name: value})
+            teach(aligned, texts, labels, **{name: value})

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from vicinal.text.classifier.saving import refuse_saved
-from vicinal.text.classifier.words import PIECES, hash_words
+from vicinal.text.classifier.hashing import PIECES, hash_words
 from vicinal.text.encoder import check_texts
 from vicinal.text.models import resolve_model, unavailable
 
-__all__ = ["CHAR", "Backbone", "backbone_for", "load_backbone"]
+__all__ = ["CARD", "CHAR", "Backbone", "backbone_for", "load_backbone", "quiet"]
 
+#: File in the folder of a saved classifier that says what it is.
+CARD = "classifier.json"
 #: Name of the small encoder that is trained from nothing.
 CHAR = "char"
 Row = dict[str, Any]
@@ -90,7 +91,7 @@ class Hashed(Backbone):
         return _with_labels(batch, rows)
 
     def build(self, n_classes: int) -> torch.nn.Module:
-        from vicinal.text.classifier.nets import HashedBert, Pooled, small_config
+        from vicinal.text.classifier.networks import HashedBert, Pooled, small_config
 
         return Pooled(HashedBert(small_config(self.max_tokens)), n_classes)
 
@@ -128,7 +129,7 @@ class Pretrained(Backbone):
     def from_source(cls, model: str, max_tokens: int, pooling: str) -> Pretrained:
         """Return the backbone of a folder, a hub name or "offline"."""
         source = resolve_model(model)
-        refuse_saved(source)
+        _refuse_saved(source)
         if pooling == "auto":
             # a sentence encoder was trained to be averaged; its head for one token was not
             averaged = (Path(source) / "modules.json").is_file() or "sentence-transformers" in model
@@ -177,7 +178,7 @@ class Pretrained(Backbone):
         return made
 
     def _pooled(self, encoder: Any, n_classes: int) -> torch.nn.Module:
-        from vicinal.text.classifier.nets import Pooled
+        from vicinal.text.classifier.networks import Pooled
 
         if getattr(encoder, "pooler", None) is not None:
             encoder.pooler = None  # never used, so it would neither be trained nor averaged
@@ -187,6 +188,16 @@ class Pretrained(Backbone):
         inner = net.encoder if self.pooling == "mean" else net
         inner.config.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+
+
+def _refuse_saved(model: str) -> None:
+    """Refuse a folder of a trained classifier as a model to train from."""
+    if (Path(model) / CARD).is_file():
+        raise ValueError(
+            f"model={model!r} is a text classifier that was trained and saved. Read it with "
+            f"MixupTextClassifier.from_pretrained({model!r}); to train one, name the model it was "
+            "made from."
+        )
 
 
 def reads_last_token(config: Any) -> bool:

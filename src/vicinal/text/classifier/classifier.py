@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
@@ -15,11 +14,11 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from vicinal._checks import check_choice, check_count, check_number
+from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import ClassifierKey, RandomState, Seeds
-from vicinal.text.classifier.recipes import recipe
-from vicinal.text.classifier.running import by_epoch, device_for, own_randomness, warn_of_empty
+from vicinal.text.classifier.presets import preset
 from vicinal.text.encoder import check_texts, has_bfloat16
-from vicinal.text.labels import check_classes, class_numbers
+from vicinal.text.labels import check_classes, class_numbers, warn_of_empty
 from vicinal.text.models import check_installed
 from vicinal.weights import WeightLaw
 
@@ -61,7 +60,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Epochs between two embeddings of the texts by the model itself; 0 embeds once, before
         training.
     mixup : vicinal.nn.MixupConfig, optional
-        A whole recipe, in place of ``method`` and the six above.
+        A whole configuration, in place of ``method`` and the six above.
     embedder : str or path, optional
         A sentence encoder that embeds the texts once, in place of the model itself; see
         :class:`vicinal.text.Encoder`.
@@ -94,7 +93,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes_ : ndarray of shape (n_classes,)
         Labels, sorted.
     mixup_ : vicinal.nn.MixupConfig
-        The recipe that was trained with.
+        What was trained with.
     history_ : list of dict
         For each epoch the loss, what was mixed, and the accuracy of some training texts as they
         are ("train_accuracy"), as :class:`vicinal.nn.MixupTrainer` logs them.
@@ -176,7 +175,13 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     # training
 
-    def fit(self, texts: Sequence[str], labels: Iterable[Any]) -> MixupTextClassifier:
+    def fit(
+        self,
+        texts: Sequence[str],
+        labels: Iterable[Any],
+        *,
+        progress: bool | ProgressCallback = False,
+    ) -> MixupTextClassifier:
         """Train on labelled texts.
 
         Parameters
@@ -185,6 +190,8 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             At least two. Longer ones than ``max_tokens`` are cut.
         labels : sequence of str, int or bool
             One class for each text.
+        progress : bool or ProgressCallback, default False
+            Whether to show a bar, or what to tell of each step.
 
         Returns
         -------
@@ -200,11 +207,12 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If the model, or what loads it, is not there.
         """
         check_installed()
-        mixup = self._checked_recipe()
+        mixup = self._checked_mixup()
         self._check_warmup(mixup)
         texts = check_texts(texts, utf8=False)
         classes, numbers = check_classes(labels, len(texts))
         warn_of_empty(texts)
+        from vicinal.nn._training import ProgressReporter, own_randomness
         from vicinal.text.classifier.backbones import backbone_for
 
         seeds = Seeds(self.random_state)
@@ -216,24 +224,25 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 {**row, "labels": number}
                 for row, number in zip(backbone.rows(texts), numbers, strict=True)
             ]
-            trainer = self._trainer(
-                net, backbone, rows, mixup, embeddings, len(classes), seeds, numbers
-            )
-            trainer.train()
+            weights = self._class_weights(numbers)
+            trainer = self._trainer(net, backbone, rows, mixup, embeddings, weights, seeds)
+            with reporting(progress) as report:
+                trainer.add_callback(ProgressReporter(report))
+                trainer.train()
         self.classes_, self.mixup_ = classes, mixup
         self._backbone, self._net = backbone, net.eval()
-        self.history_ = by_epoch(trainer.state.log_history)
+        self.history_ = _by_epoch(trainer.state.log_history)
         self.n_features_in_ = 1
         return self
 
-    def _checked_recipe(self) -> MixupConfig:
-        """Check all settings, and return the recipe."""
+    def _checked_mixup(self) -> MixupConfig:
+        """Check all settings, and return the configuration."""
         from vicinal.nn.config import MixupConfig
 
         check_choice("pooling", self.pooling, ["auto", "mean", "model"])
         if not isinstance(self.model, (str, PathLike)):
             raise TypeError(f"model must be a name or a folder, got {self.model!r}.")
-        device_for(self.device)
+        _device_for(self.device)
         check_choice("dtype", self.dtype, ["auto", "float32", "bfloat16"])
         if self.class_weight is not None:
             check_choice("class_weight", self.class_weight, ["balanced"])
@@ -249,7 +258,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_number("warmup_share", self.warmup_share, low=0.0, high=1.0)
         check_number("weight_decay", self.weight_decay, low=0.0)
         if self.mixup is None:
-            return recipe(
+            return preset(
                 self.method,
                 tau=self.tau,
                 metric=self.metric,
@@ -260,8 +269,8 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         if not isinstance(self.mixup, MixupConfig):
             raise TypeError(
-                f"mixup must be a vicinal.nn.MixupConfig, got {self.mixup!r}. For a method's name use "
-                "method=."
+                f"mixup must be a vicinal.nn.MixupConfig, got {self.mixup!r}. For a method's "
+                "name use method=."
             )
         return self.mixup
 
@@ -273,7 +282,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return int(self.model != CHAR and self.epochs > 1)
 
     def _check_warmup(self, mixup: MixupConfig) -> None:
-        """Refuse a recipe that would end before it mixes."""
+        """Refuse a configuration that would end before it mixes."""
         if mixup.where != "none" and mixup.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"warmup_epochs must be below epochs, or nothing is ever mixed: got "
@@ -295,26 +304,23 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows: list[dict[str, Any]],
         mixup: MixupConfig,
         embeddings: npt.NDArray[np.float32] | None,
-        n_classes: int,
+        class_weights: npt.NDArray[np.float64] | None,
         seeds: Seeds,
-        numbers: list[int],
     ) -> Any:
-        from transformers import PrinterCallback, TrainingArguments
+        from transformers import PrinterCallback
 
+        from vicinal.nn._training import training_arguments
         from vicinal.nn.trainer import MixupTrainer
-        from vicinal.text.classifier.progress import progress_bar
 
         rate = self.learning_rate
         if rate is None:
             rate = 1e-3 if backbone.kind == "hashed" else 1e-4
-        weights = None
-        if self.class_weight == "balanced":
-            weights = len(rows) / (n_classes * np.bincount(numbers, minlength=n_classes))
         steps = -(-len(rows) // self.batch_size) * self.epochs
-        device = device_for(self.device)
+        device = _device_for(self.device)
         with tempfile.TemporaryDirectory(prefix="vicinal-") as folder:
-            args = TrainingArguments(
-                output_dir=folder,
+            args = training_arguments(
+                folder,
+                device,
                 num_train_epochs=self.epochs,
                 per_device_train_batch_size=self.batch_size,
                 per_device_eval_batch_size=_READ,
@@ -323,13 +329,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 weight_decay=self.weight_decay,
                 seed=int(seeds.generator(ClassifierKey.TRAINING).integers(2**31)),
                 logging_strategy="epoch",
-                save_strategy="no",
-                report_to=[],
-                disable_tqdm=True,
-                remove_unused_columns=False,
-                use_cpu=device == "cpu",
                 bf16=self._in_bfloat16(device),
-                dataloader_pin_memory=False,
             )
             trainer = MixupTrainer(
                 model=net,
@@ -338,12 +338,17 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 data_collator=backbone.collate,
                 mixup=mixup,
                 embeddings=embeddings,
-                class_weights=weights,
+                class_weights=class_weights,
             )
         trainer.remove_callback(PrinterCallback)
-        if sys.stderr.isatty():
-            trainer.add_callback(progress_bar())
         return trainer
+
+    def _class_weights(self, numbers: list[int]) -> npt.NDArray[np.float64] | None:
+        if self.class_weight is None:
+            return None
+        counts = np.bincount(numbers)
+        weights: npt.NDArray[np.float64] = len(numbers) / (len(counts) * counts)
+        return weights
 
     def _in_bfloat16(self, device: str) -> bool:
         return self.dtype == "bfloat16" or (self.dtype == "auto" and has_bfloat16(device))
@@ -449,7 +454,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     # files
 
-    def save(self, folder: str | PathLike[str]) -> None:
+    def save_pretrained(self, folder: str | PathLike[str]) -> None:
         """Write the trained classifier to a folder: safetensors and JSON.
 
         Parameters
@@ -472,11 +477,11 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         save(self, self._backbone, self._net, Path(folder))
 
     @classmethod
-    def load(cls, folder: str | PathLike[str]) -> MixupTextClassifier:
-        """Read a classifier that :meth:`save` wrote. It asks no hub for anything.
+    def from_pretrained(cls, folder: str | PathLike[str]) -> MixupTextClassifier:
+        """Read a classifier that :meth:`save_pretrained` wrote. It asks no hub for anything.
 
-        Settings come back but for a law or recipe given as an object: the default is in its place
-        when the classifier is trained again.
+        Settings come back but for ``weights`` and ``mixup`` given as objects: the default is in
+        their place when the classifier is trained again.
 
         Parameters
         ----------
@@ -502,5 +507,27 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         made.classes_ = np.array(state["classes"])
         made.history_ = state["history"]
         made._backbone, made._net = backbone, net.eval()
-        made.mixup_ = made._checked_recipe()
+        made.mixup_ = made._checked_mixup()
         return made
+
+
+def _by_epoch(log: Iterable[dict[str, float]]) -> list[dict[str, float]]:
+    """Return a trainer's log as one record for each epoch; accuracy and loss are logged apart."""
+    found: dict[float, dict[str, float]] = {}
+    for one in log:
+        if "loss" in one or "train_accuracy" in one:
+            found.setdefault(one["epoch"], {}).update(one)
+    return list(found.values())
+
+
+def _device_for(wanted: str | None) -> str:
+    """Return the kind of device to train on."""
+    import torch
+
+    fast = "cuda" if torch.cuda.is_available() else ""
+    best = fast or ("mps" if torch.backends.mps.is_available() else "cpu")
+    if wanted in (None, "cpu"):
+        return wanted or best
+    if check_choice("device", wanted, ["cpu", "cuda", "mps"]) != best:
+        raise ValueError(f"device={wanted!r} is not there; this machine trains on {best!r}.")
+    return best

@@ -7,17 +7,21 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count, check_number
+from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import ComparisonKey, RandomState, Seeds
-from vicinal.text.classifier.recipes import METHODS
-from vicinal.text.classifier.running import warn_of_empty
+from vicinal._stats import Estimate
+from vicinal.page.frame import Page
+from vicinal.page.result import RowsResult
+from vicinal.text.classifier.presets import METHODS
 from vicinal.text.encoder import check_texts
-from vicinal.text.labels import class_numbers, listed_labels
+from vicinal.text.labels import class_numbers, listed_labels, warn_of_empty
 
 if TYPE_CHECKING:
     from vicinal.text.classifier.classifier import MixupTextClassifier
@@ -42,14 +46,10 @@ class MethodScore:
         One figure for each seed.
     train_accuracy : tuple of float
         Share of the texts learned from that were told right in the end, as they are, unmixed.
-    mean : float
-        Mean macro-F1.
-    half : float
-        Half of its 95 % t-interval; NaN with one seed.
-    gain : float
+    mean : Estimate
+        Mean macro-F1 with its 95 % t-interval, which one seed has not.
+    gain : Estimate
         Mean difference to no mixing, seed by seed; NaN where that was not run.
-    gain_half : float
-        Half of its 95 % t-interval.
     p : float
         Of a paired t-test against no mixing, corrected by Holm's method for the number of methods;
         NaN where there is none, or the difference is the same for all seeds, and not 0.
@@ -59,15 +59,13 @@ class MethodScore:
     f1: tuple[float, ...]
     accuracy: tuple[float, ...]
     train_accuracy: tuple[float, ...]
-    mean: float
-    half: float
-    gain: float
-    gain_half: float
+    mean: Estimate
+    gain: Estimate
     p: float
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(RowsResult):
     """Methods compared on one set of texts.
 
     Attributes
@@ -97,7 +95,7 @@ class Comparison:
     @property
     def header(self) -> tuple[str, ...]:
         """What the columns of :attr:`rows` are."""
-        return ("method", "macro-F1", "accuracy", "in training", "against none", "p (Holm)")
+        return ("method", "macro-F1", "accuracy", "training accuracy", "against none", "p (Holm)")
 
     @property
     def rows(self) -> tuple[tuple[str, ...], ...]:
@@ -105,10 +103,10 @@ class Comparison:
         return tuple(
             (
                 f"{one.method} ({METHODS[one.method]})",
-                _points(one.mean, one.half),
-                _points(float(np.mean(one.accuracy)), math.nan),
-                _points(float(np.mean(one.train_accuracy)), math.nan),
-                "" if math.isnan(one.gain) else _points(one.gain, one.gain_half, "+"),
+                _points(one.mean),
+                _points(Estimate(float(np.mean(one.accuracy)))),
+                _points(Estimate(float(np.mean(one.train_accuracy)))),
+                "" if math.isnan(one.gain.value) else _points(one.gain, "+"),
                 "" if math.isnan(one.p) else f"{one.p:.2g}",
             )
             for one in self.scores
@@ -122,8 +120,8 @@ class Comparison:
             drawn = ", put aside"
         return (
             f"{self.n_seeds} seed{'s' if self.n_seeds > 1 else ''}",
-            f"{self.n_train:,} texts learned from",
-            f"{self.n_test:,} texts measured on{drawn}",
+            f"{self.n_train:,} training texts",
+            f"{self.n_test:,} test texts{drawn}",
             f"{self.n_classes} classes",
         )
 
@@ -146,12 +144,50 @@ class Comparison:
             return "One seed: there is no telling a gain from chance. Use more seeds."
         said = "Points, with 95 % t-intervals over seeds. "
         found = [one for one in self.scores if one.p < 0.05]
-        if all(math.isnan(one.gain) for one in self.scores):
+        if all(math.isnan(one.gain.value) for one in self.scores):
             return f"{said}Name none among the methods to compare with no mixing."
         if not found:
             return f"{said}No method differs from no mixing by more than chance allows."
-        words = [f"{one.method} {'gains' if one.gain > 0 else 'loses'}" for one in found]
+        words = [f"{one.method} {'gains' if one.gain.value > 0 else 'loses'}" for one in found]
         return f"{said}Against no mixing: {', '.join(words)}; the others are within chance."
+
+    def _columns(self) -> dict[str, Any]:
+        found = self.scores
+        return {
+            "method": [one.method for one in found],
+            "f1": [one.mean.value for one in found],
+            "f1_low": [one.mean.low for one in found],
+            "f1_high": [one.mean.high for one in found],
+            "accuracy": [float(np.mean(one.accuracy)) for one in found],
+            "train_accuracy": [float(np.mean(one.train_accuracy)) for one in found],
+            "gain": [one.gain.value for one in found],
+            "p": [one.p for one in found],
+        }
+
+    def _page(self) -> Page:
+        from vicinal.page.intervals import IntervalRow, interval_rows
+
+        ends = [f for one in self.scores for f in (min(one.f1), max(one.f1))]
+        best = max(self.scores, key=lambda one: one.mean.value)
+        shared = ", ".join(f"{key} {value}" for key, value in self.settings.items())
+        chart = interval_rows(
+            "f1",
+            "Macro-F1 of each method",
+            [IntervalRow("", one.method, one.mean) for one in self.scores],
+            low=max(0.0, min(ends) - 0.05),
+            high=min(1.0, max(ends) + 0.05),
+        )
+        values = {
+            "title": "Ways to train a text classifier",
+            "headline": f"Highest macro-F1: {best.method}, {100 * best.mean.value:.1f}",
+            "facts": self.facts,
+            "header": self.header,
+            "rows": self.rows,
+            "chart": chart,
+            "reading": self.reading,
+            "settings": f"Settings of all methods: {shared}.",
+        }
+        return Page("methods.html.j2", values, Path(__file__).parent / "templates")
 
 
 def compare_methods(
@@ -163,7 +199,7 @@ def compare_methods(
     test_share: float = 0.2,
     seeds: int = 5,
     random_state: RandomState = None,
-    progress: Callable[[str, int, float], None] | None = None,
+    progress: bool | ProgressCallback = False,
     keep: Callable[[MixupTextClassifier], None] | None = None,
     **settings: Any,
 ) -> Comparison:
@@ -188,8 +224,8 @@ def compare_methods(
         Runs of each method.
     random_state : int, numpy.random.Generator or None
         Seed of the seeds.
-    progress : callable, optional
-        Gets method, number of the seed and macro-F1 after each run.
+    progress : bool or ProgressCallback, default False
+        Whether to show a bar, or what to tell of each run.
     keep : callable, optional
         Gets each classifier that was trained.
     **settings : object
@@ -225,24 +261,24 @@ def compare_methods(
     if test is not None:
         held = check_texts(test[0], "test texts", utf8=False), listed_labels(test[1], "test labels")
         class_numbers(held[1], np.array(sorted(set(listed))), "test labels")
-    figures: dict[str, _Figures] = {name: _Figures() for name in names}
+    figures = {name: _Figures() for name in names}
     roots = Seeds(random_state)
-    n_train, n_test = len(texts), 0 if held is None else len(held[0])
-    for seed in range(seeds):
-        train, measured = (texts, listed), held
-        if measured is None:
-            train, measured = split_texts(
-                texts, listed, test_share, random_state=roots.generator(ComparisonKey.SPLIT, seed)
-            )
-        n_train, n_test = len(train[0]), len(measured[0])
-        number = int(roots.generator(ComparisonKey.RUN, seed).integers(2**31))
-        for name in names:
+    train, measured = (texts, listed), held
+    runs = [(seed, name) for seed in range(seeds) for name in names]
+    with reporting(progress) as report:
+        for done, (seed, name) in enumerate(runs):
+            report(f"{name}, seed {seed + 1} of {seeds}", done, len(runs))
+            if held is None:
+                train, measured = split_texts(
+                    texts, listed, test_share, random_state=roots.generator(ComparisonKey.SPLIT, seed)
+                )
+            assert measured is not None  # noqa: S101
+            number = int(roots.generator(ComparisonKey.RUN, seed).integers(2**31))
             model = MixupTextClassifier(method=name, random_state=number, **settings)
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", r"\d+ of \d+ texts are empty")  # said above
                 model.fit(*train)
-            found = model.predict(measured[0])
-            truth = np.array(measured[1])
+            found, truth = model.predict(measured[0]), np.array(measured[1])
             score = f1_score(
                 truth, found, average="macro", labels=model.classes_, zero_division=0.0
             )
@@ -251,13 +287,12 @@ def compare_methods(
             figures[name].train_accuracy.append(model.history_[-1]["train_accuracy"])
             if keep is not None:
                 keep(model)
-            if progress is not None:
-                progress(name, seed, float(score))
+    assert measured is not None  # noqa: S101
     return Comparison(
         scores=_scores(figures),
         n_seeds=seeds,
-        n_train=n_train,
-        n_test=n_test,
+        n_train=len(train[0]),
+        n_test=len(measured[0]),
         n_classes=len(set(listed)),
         fixed_test=held is not None,
         settings={key: str(value) for key, value in settings.items() if value is not None},
@@ -361,31 +396,25 @@ def _scores(figures: Mapping[str, _Figures]) -> tuple[MethodScore, ...]:
         if name != BASELINE and BASELINE in figures
     }
     corrected = dict(zip(gains, holm([paired_p(one) for one in gains.values()]), strict=True))
-    scores = []
-    for name, found in figures.items():
-        mean, half = mean_interval(found.f1)
-        gain, gain_half = mean_interval(gains[name]) if name in gains else (math.nan, math.nan)
-        p = corrected.get(name, math.nan)
-        each = tuple(found.f1), tuple(found.accuracy), tuple(found.train_accuracy)
-        scores.append(MethodScore(name, *each, mean, half, gain, gain_half, p))
-    return tuple(scores)
-
-
-def mean_interval(values: npt.ArrayLike) -> tuple[float, float]:
-    """Return a mean, and half of its 95 % t-interval (NaN for a single value)."""
-    from scipy.special import stdtrit
-
-    x = np.asarray(values, float)
-    if len(x) < 2:
-        return float(x.mean()), math.nan
-    return float(x.mean()), float(stdtrit(len(x) - 1, 0.975) * x.std(ddof=1) / math.sqrt(len(x)))
+    return tuple(
+        MethodScore(
+            name,
+            tuple(found.f1),
+            tuple(found.accuracy),
+            tuple(found.train_accuracy),
+            mean=Estimate.of_repeats(found.f1),
+            gain=Estimate.of_repeats(gains.get(name, [])),
+            p=corrected.get(name, math.nan),
+        )
+        for name, found in figures.items()
+    )
 
 
 def paired_p(differences: npt.ArrayLike) -> float:
-    """Return the p-value of a paired t-test.
+    """Return the p-value of a paired t-test, NaN for a single pair.
 
-    NaN for a single pair, and where all differences are equal and not 0: the test takes their
-    spread, and none among a few seeds says that figures are coarse, not that chance has no part.
+    NaN too where all differences are equal and not 0: no spread among a few seeds says that figures
+    are coarse, not that chance has no part.
     """
     from scipy.special import stdtr
 
@@ -410,6 +439,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _points(mean: float, half: float, sign: str = "") -> str:
-    text = f"{100 * mean:{sign}.1f}"
-    return text if math.isnan(half) else f"{text} ± {100 * half:.1f}"
+def _points(figure: Estimate, sign: str = "") -> str:
+    text = f"{100 * figure.value:{sign}.1f}"
+    return text if math.isnan(figure.low) else f"{text} ± {50 * (figure.high - figure.low):.1f}"

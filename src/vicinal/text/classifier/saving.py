@@ -9,43 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicinal.io.folders import check_folder, read_card, replacing_folder
+from vicinal.text.classifier.backbones import CARD, Backbone, load_backbone
 
 if TYPE_CHECKING:
-    from vicinal.text.classifier.backbones import Backbone
     from vicinal.text.classifier.classifier import MixupTextClassifier
 
-__all__ = ["check_target", "load", "refuse_saved", "save"]
+__all__ = ["check_target", "load", "save"]
 
 _FORMAT, _VERSION = "vicinal-text-classifier", 1
-_CARD, _WEIGHTS = "classifier.json", "weights.safetensors"
+_WEIGHTS = "weights.safetensors"
 
 
 def check_target(folder: Path) -> None:
-    """Refuse a folder that a classifier cannot be written to, before it is trained.
-
-    Raises
-    ------
-    FileExistsError
-        If it holds something that is no classifier.
-    FileNotFoundError
-        If the folder above it does not exist.
-    """
-    check_folder(folder, _CARD, _FORMAT, "a classifier")
-
-
-def refuse_saved(model: str) -> None:
-    """Refuse a folder of a trained classifier as a model to train from.
-
-    Raises
-    ------
-    ValueError
-        With how to read it.
-    """
-    if (Path(model) / _CARD).is_file():
-        raise ValueError(
-            f"model={model!r} is a text classifier that was trained and saved. Read it with "
-            f"MixupTextClassifier.load({model!r}); to train one, name the model it was made from."
-        )
+    """Refuse a folder that a classifier cannot be written to, before it is trained."""
+    check_folder(folder, CARD, _FORMAT, "a classifier")
 
 
 def save(model: MixupTextClassifier, backbone: Backbone, net: Any, folder: Path) -> None:
@@ -70,7 +47,7 @@ def save(model: MixupTextClassifier, backbone: Backbone, net: Any, folder: Path)
         "max_tokens": backbone.max_tokens,
         "classes": model.classes_.tolist(),
         "settings": settings,
-        "recipe": repr(model.mixup_),
+        "mixup": repr(model.mixup_),
         "history": model.history_,
     }
     with replacing_folder(folder) as beside:
@@ -78,16 +55,14 @@ def save(model: MixupTextClassifier, backbone: Backbone, net: Any, folder: Path)
         weights = {name: one.detach().cpu().contiguous() for name, one in _weights(net).items()}
         # not save_file, whose files are for the owner's eyes only
         (beside / _WEIGHTS).write_bytes(to_bytes(weights))
-        (beside / _CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False), "utf-8")
+        (beside / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False), "utf-8")
 
 
 def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Backbone, Any]:
     """Return settings, state, backbone and network of a saved classifier."""
     from safetensors.torch import load_file
 
-    from vicinal.text.classifier.backbones import load_backbone
-
-    card = read_card(folder, _CARD, _FORMAT, _VERSION, "a text classifier")
+    card = read_card(folder, CARD, _FORMAT, _VERSION, "a text classifier")
     try:
         weights = load_file(folder / _WEIGHTS)
     except Exception as error:
@@ -101,7 +76,7 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Backbone, Any]:
     if wanted != there:
         odd = sorted(set(wanted.items()) ^ set(there.items()))
         raise ValueError(
-            f"The weights in {str(folder)!r} do not fit what {_CARD} says, such as {odd[0][0]!r}. "
+            f"The weights in {str(folder)!r} do not fit what {CARD} says, such as {odd[0][0]!r}. "
             "Files of two classifiers were mixed up, or one was changed; save it again."
         )
     net.load_state_dict(weights, strict=False)  # what is shared is there once

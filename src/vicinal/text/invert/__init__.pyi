@@ -4,6 +4,8 @@ from .candidates import Candidates as Candidates
 from .candidates import Inversion as Inversion
 from .decoders import Decoded as Decoded
 from .decoders import Decoder as Decoder
+from .fitting import RefinementOptions as RefinementOptions
+from .fitting import TrainingOptions as TrainingOptions
 from .huggingface import HuggingFaceDecoder as HuggingFaceDecoder
 from .inverter import Inverter as Inverter
 from .nano import NanoDecoder as NanoDecoder

@@ -16,28 +16,15 @@ from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.decoders import Decoder
 
 if TYPE_CHECKING:
-    from vicinal.text.invert.fitting import Recipe
+    from vicinal.text.invert.fitting import TrainingOptions
 
-__all__ = ["Workplace", "hash_texts", "identity_of"]
+__all__ = ["Checkpoint", "hash_texts", "identity_of"]
 
 
-class Workplace:
-    """A folder that a fit can go on from; without one nothing is kept.
+class Checkpoint:
+    """A folder that a fit can go on from, where all that decides its result is the same."""
 
-    Parameters
-    ----------
-    folder : path or None
-        Where.
-    identity : mapping
-        What has to be the same for a fit to go on.
-
-    Raises
-    ------
-    ValueError
-        If the folder was begun with other things.
-    """
-
-    CARD, STATE = "checkpoint.json", "state.safetensors"
+    CARD = "checkpoint.json"
     _FORMAT, _VERSION = "vicinal-checkpoint", 1
 
     def __init__(self, folder: Path | None, identity: Mapping[str, Any]) -> None:
@@ -45,6 +32,7 @@ class Workplace:
         self._identity: dict[str, Any] = json.loads(json.dumps(identity))
         if folder is None:
             return
+        from vicinal.io import replacing
         from vicinal.io.folders import check_folder, read_card
 
         check_folder(folder, self.CARD, self._FORMAT, "a checkpoint")
@@ -54,7 +42,8 @@ class Workplace:
             return
         folder.mkdir(exist_ok=True)
         said = {"format": self._FORMAT, "version": self._VERSION, "identity": self._identity}
-        _write(folder / self.CARD, json.dumps(said, indent=1).encode())
+        with replacing(folder / self.CARD) as sink:
+            sink.write(json.dumps(said, indent=1).encode())
 
     def _compare(self, there: Mapping[str, Any]) -> None:
         here = self._identity
@@ -70,38 +59,6 @@ class Workplace:
         """Return the place of something of one's own in the folder."""
         return None if self.folder is None else self.folder / name
 
-    def save(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
-        """Write the state of a fit, whole or not at all."""
-        if self.folder is None:
-            return
-        from safetensors.torch import save as to_bytes
-
-        whole = {name: one.detach().cpu().contiguous() for name, one in tensors.items()}
-        _write(self.folder / self.STATE, to_bytes(whole, {"notes": json.dumps(notes)}))
-
-    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Return the state of a fit, if there is one.
-
-        Raises
-        ------
-        ValueError
-            If it cannot be read.
-        """
-        path = self.part(self.STATE)
-        if path is None or not path.is_file():
-            return None
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "pt") as stored:
-                notes: dict[str, Any] = json.loads(stored.metadata()["notes"])
-                return {name: stored.get_tensor(name) for name in stored.keys()}, notes  # noqa: SIM118
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"The checkpoint in {str(self.folder)!r} cannot be read ({error}). Remove the "
-                "folder to begin again."
-            ) from error
-
 
 def identity_of(
     what: str,
@@ -109,7 +66,7 @@ def identity_of(
     adaptor: Adaptor,
     decoder: Decoder,
     texts: Sequence[str],
-    recipe: Recipe,
+    options: TrainingOptions,
     **others: Any,
 ) -> dict[str, Any]:
     """Return what has to be the same for a fit to go on."""
@@ -120,7 +77,7 @@ def identity_of(
         "encoder": encoder.fingerprint,
         "adaptor": _hash(adaptor.state_dict()),
         "language model": _hash({str(at): one for at, one in enumerate(decoder.trainable)}, said),
-        **asdict(recipe),
+        **asdict(options),
         **others,
     }
 
@@ -148,10 +105,3 @@ def _difference(name: str, there: Any, here: Any) -> str:
     if name in {"encoder", "adaptor", "language model"}:
         return f"the {name} is another one"
     return f"{name} was {there!r}, is {here!r}"
-
-
-def _write(path: Path, content: bytes) -> None:
-    from vicinal.io import replacing
-
-    with replacing(path) as sink:
-        sink.write(content)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from vicinal._progress import ProgressCallback
 from vicinal._random import FinetuneKey, Seeds
-from vicinal.text.encoder import Encoder, has_bfloat16
+from vicinal.nn.resumable import ResumableTrainer
+from vicinal.text.classifier.networks import Pooled
+from vicinal.text.encoder import Encoder
 from vicinal.text.invert.candidates import cosine
+from vicinal.text.invert.fitting import RefinementOptions, in_bfloat16
 from vicinal.text.invert.task import Head, TaskEncoder
 
 __all__ = ["can_be_tuned", "fit_head", "warm_up"]
@@ -68,28 +72,17 @@ def warm_up(
     texts: list[str],
     numbers: list[int],
     classes: npt.NDArray[Any],
+    options: RefinementOptions,
     *,
-    epochs: int,
-    rate: float,
-    dtype: str,
     seeds: Seeds,
     folder: Path | None,
+    report: ProgressCallback,
 ) -> tuple[TaskEncoder, Head]:
     """Fine-tune encoder and head, or take them from a folder where that was done.
 
-    The head begins where a logistic regression on the untuned embeddings ends, so that the encoder
-    is not torn about by a head that knows nothing. With 100 texts or more a tenth is held out, and
-    the epoch with the lowest loss there is taken, that before the first among them.
-
-    Raises
-    ------
-    ValueError
-        If the encoder is not the average of a network's last states.
-
-    References
-    ----------
-    Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
-    Out-of-Distribution", ICLR 2022.
+    The head begins where a logistic regression on the untuned embeddings ends, so that it does not
+    distort them (Kumar et al., ICLR 2022). With 100 texts or more a tenth is held out, and the
+    epoch with the lowest loss there is taken, that before the first among them.
     """
     from vicinal.io.folders import replacing_folder
 
@@ -103,14 +96,78 @@ def warm_up(
         return made, head
     made = _copy_of(encoder, texts)
     head = fit_head(encoder.encode(texts), numbers, classes)
-    _Tuning(made, head, texts, numbers, epochs, rate, dtype, seeds).run()
+    progress = None if folder is None else folder.with_name(f"{folder.name}-training")
+    _fine_tune(made, head, texts, numbers, options, seeds, progress, report)
     if folder is not None:
         with replacing_folder(folder) as beside:
             made.save(beside)
             np.savez(
                 beside / "head.npz", coefficients=head.coefficients, intercepts=head.intercepts
             )
+        shutil.rmtree(progress or "", ignore_errors=True)
     return made, head
+
+
+def _fine_tune(
+    encoder: TaskEncoder,
+    head: Head,
+    texts: list[str],
+    numbers: list[int],
+    options: RefinementOptions,
+    seeds: Seeds,
+    folder: Path | None,
+    report: ProgressCallback,
+) -> None:
+    """Fine-tune encoder and head in place."""
+    backbone = encoder.backbone
+    model = _TaskModel(encoder.model, len(head.classes), dropout=0.0)
+    device = _device_of(encoder)
+    model.to(device)
+    with torch.no_grad():
+        model.head.weight.copy_(torch.from_numpy(head.coefficients))
+        model.head.bias.copy_(torch.from_numpy(head.intercepts))
+    rows = [
+        {**row, "labels": number} for row, number in zip(backbone.rows(texts), numbers, strict=True)
+    ]
+    order = seeds.generator(FinetuneKey.HELD_OUT).permutation(len(texts))
+    held = len(texts) // 10 if len(texts) >= _HOLDS_OUT else 0
+    held_out, learned = order[:held], order[held:]
+
+    def batches(epoch: int) -> list[npt.NDArray[np.int64]]:
+        return _cut(seeds.generator(FinetuneKey.ORDER, epoch).permutation(learned), _BATCH)
+
+    each = len(batches(0))
+    ResumableTrainer.fit(
+        model,
+        rows,
+        lambda some: {**backbone.collate(some), "count": len(some)},
+        batches=batches,
+        held_out=_cut(held_out, 64),
+        steps=each * options.task_epochs,
+        evaluate_every=each,
+        max_attempts=None,
+        seeds=seeds,
+        folder=folder,
+        report=report,
+        learning_rate=options.task_rate,
+        warmup_steps=int(_WARMUP * each * options.task_epochs),
+        weight_decay=0.01,
+        bf16=in_bfloat16(options.dtype, device.type),
+    )
+    head.coefficients = model.head.weight.detach().float().cpu().numpy().copy()
+    head.intercepts = model.head.bias.detach().float().cpu().numpy().copy()
+
+
+class _TaskModel(Pooled):
+    """An encoder with a head, that returns its loss."""
+
+    def forward(self, labels: torch.Tensor, **batch: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        logits = super().forward(**batch).logits  # (B, C)
+        return torch.nn.functional.cross_entropy(logits, labels)
+
+
+def _cut(order: npt.NDArray[np.int64], size: int) -> list[npt.NDArray[np.int64]]:
+    return [order[at : at + size] for at in range(0, len(order), size)]
 
 
 def can_be_tuned(encoder: Encoder) -> bool:
@@ -127,13 +184,7 @@ def can_be_tuned(encoder: Encoder) -> bool:
 
 
 def _copy_of(encoder: Encoder, texts: Sequence[str]) -> TaskEncoder:
-    """Return an encoder of one's own with the same embeddings, to be tuned.
-
-    Raises
-    ------
-    ValueError
-        With what to do instead.
-    """
+    """Return an encoder of one's own with the same embeddings, to be tuned."""
     from transformers import AutoModel
 
     from vicinal.text.classifier.backbones import Pretrained, quiet
@@ -170,86 +221,3 @@ def _copy_of(encoder: Encoder, texts: Sequence[str]) -> TaskEncoder:
 def _device_of(encoder: Encoder) -> torch.device:
     found: torch.device = next(encoder.model.parameters()).device
     return found
-
-
-class _Tuning:
-    """Fine-tuning of a network and its head, in place."""
-
-    def __init__(
-        self,
-        encoder: TaskEncoder,
-        head: Head,
-        texts: list[str],
-        numbers: list[int],
-        epochs: int,
-        rate: float,
-        dtype: str,
-        seeds: Seeds,
-    ) -> None:
-        self.head, self.epochs, self.rate, self.seeds = head, epochs, rate, seeds
-        self.net, self.backbone = encoder.model, encoder.backbone
-        self.device = next(self.net.parameters()).device
-        self.rows = self.backbone.rows(texts)
-        self.numbers = np.array(numbers)
-        self.linear = torch.nn.Linear(encoder.dim, len(head.classes), device=self.device)
-        with torch.no_grad():
-            self.linear.weight.copy_(torch.from_numpy(head.coefficients))
-            self.linear.bias.copy_(torch.from_numpy(head.intercepts))
-        self.learning = [*self.net.parameters(), *self.linear.parameters()]
-        self.half = dtype == "bfloat16" or (dtype == "auto" and has_bfloat16(self.device.type))
-        order = seeds.generator(FinetuneKey.HELD_OUT).permutation(len(texts))
-        held = len(texts) // 10 if len(texts) >= _HOLDS_OUT else 0
-        self.held_out, self.learned = order[:held], order[held:]
-
-    def run(self) -> None:
-        """Tune, and leave the best epoch in network and head."""
-        each = -(-len(self.learned) // _BATCH)
-        steps, done = each * self.epochs, 0
-        optimizer = torch.optim.AdamW(self.learning, lr=self.rate, weight_decay=0.01)
-        lowest, best = self._held_out_loss(), [one.detach().clone() for one in self.learning]
-        devices = [] if self.device.type == "cpu" else [self.device]
-        for epoch in range(self.epochs):
-            order = self.seeds.generator(FinetuneKey.ORDER, epoch).permutation(self.learned)
-            self.net.train()
-            for at in range(0, len(order), _BATCH):
-                share = min((done + 1) / max(1.0, _WARMUP * steps), 1 - done / steps)
-                for group in optimizer.param_groups:
-                    group["lr"] = self.rate * share
-                with torch.random.fork_rng(devices):
-                    seed = self.seeds.generator(FinetuneKey.DROPOUT, done).integers(2**31)
-                    torch.manual_seed(int(seed))
-                    loss = self._loss(order[at : at + _BATCH])
-                optimizer.zero_grad(set_to_none=True)
-                torch.autograd.backward(loss)
-                torch.nn.utils.clip_grad_norm_(self.learning, 1.0)
-                optimizer.step()
-                done += 1
-            now = self._held_out_loss()
-            if now <= lowest or not len(self.held_out):
-                lowest, best = now, [one.detach().clone() for one in self.learning]
-        for one, kept in zip(self.learning, best, strict=True):
-            one.detach().copy_(kept)
-            one.grad = None
-        self.net.eval()
-        self.head.coefficients = self.linear.weight.detach().float().cpu().numpy().copy()
-        self.head.intercepts = self.linear.bias.detach().float().cpu().numpy().copy()
-
-    def _held_out_loss(self) -> float:
-        self.net.eval()
-        total = 0.0
-        for at in range(0, len(self.held_out), 64):
-            places = self.held_out[at : at + 64]
-            with torch.no_grad():
-                total += float(self._loss(places)) * len(places)
-        return total / max(1, len(self.held_out))
-
-    def _loss(self, places: npt.NDArray[np.int64]) -> torch.Tensor:
-        batch = self.backbone.collate([self.rows[at] for at in places])
-        on_device = {name: value.to(self.device) for name, value in batch.items()}
-        kind = self.device.type
-        with torch.autocast(kind, torch.bfloat16) if self.half else nullcontext():
-            states = self.net(**on_device)[0].float()
-        counts = on_device["attention_mask"].float()[..., None]
-        pooled = (states * counts).sum(1) / counts.sum(1).clamp(min=1)
-        wanted = torch.from_numpy(self.numbers[places]).to(self.device)
-        return torch.nn.functional.cross_entropy(self.linear(pooled), wanted)

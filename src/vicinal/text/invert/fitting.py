@@ -1,40 +1,33 @@
-"""The training loop of both stages: soft tokens that make a language model write a sentence."""
+"""How an adaptor, and a language model where it may, learns to write sentences from embeddings."""
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+import dataclasses
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from vicinal._checks import check_choice, check_count, check_number
+from vicinal._progress import ProgressCallback
 from vicinal._random import FitKey, Seeds
+from vicinal.nn.resumable import ResumableTrainer
 from vicinal.text.encoder import Encoder, has_bfloat16
 from vicinal.text.invert.adaptor import Adaptor
-from vicinal.text.invert.checkpoint import Workplace
 from vicinal.text.invert.decoders import Decoder
 
-__all__ = [
-    "Examples",
-    "Fitting",
-    "Recipe",
-    "embed",
-    "fit",
-    "shown_progress",
-]
+__all__ = ["RefinementOptions", "Sentences", "TrainingOptions", "embed", "fit"]
 
 Floats = npt.NDArray[np.float32]
-History = list[dict[str, float]]
+Rows = npt.NDArray[np.int64]
 
+Options = TypeVar("Options", bound="TrainingOptions")
 #: Texts embedded, and kept, at once.
 _EMBEDDED = 8192
 #: Batches whose texts are sorted by length together.
@@ -43,77 +36,150 @@ _MOST_HELD_OUT = 2000
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a fit goes.
+class TrainingOptions:
+    """How an adaptor is trained: options of :func:`align`.
 
     Parameters
     ----------
-    steps : int
-        Updates.
-    batch_size : int
-        Sentences in one.
-    learning_rate, decoder_rate : float
-        Highest rates of the adaptor and of what learns of the language model.
-    warmup : int
-        Steps in which the rates rise; they fall to 0 along a cosine afterwards.
-    max_attempts : int or None
-        Evaluations without a lower loss before it stops; None never stops early.
-    evaluate_every : int
-        Steps between two evaluations.
-    noise : float
-        Each embedding is disturbed by up to so many standard deviations.
-    decoder : bool
-        Whether the language model learns too, where it can.
-    dtype : str
-        Arithmetic.
+    epochs : float, default 1
+        Passes over the texts.
+    steps : int, optional
+        Updates, in place of ``epochs``.
+    batch_size : int, default 64
+        Sentences in an update; sentences of like length go together.
+    learning_rate : float, default 1e-3
+        Highest rate of the adaptor.
+    decoder_rate : float, default 3e-4
+        Highest rate of what learns of the language model.
+    warmup : int, optional
+        Updates in which the rates rise; 200, or a tenth of all if that is less, where left out.
+        They fall to 0 along a cosine afterwards.
+    validation : float, default 0.02
+        Share of the texts that is held out, 2,000 at most; fewer than 20 texts hold out none.
+    max_attempts : int, optional, default 5
+        Evaluations without a lower loss on what is held out before training stops. The weights with
+        the lowest loss are taken. None goes on to the last update.
+    noise : float, default 0.0
+        Embeddings are disturbed by up to so many of their standard deviations, each by another
+        amount, which makes the inverter calmer between real sentences.
+    max_tokens : int, default 96
+        Texts that the language model reads as more tokens, or has no room for, are left out.
+    dtype : {"auto", "float32", "bfloat16"}, default "auto"
+        Arithmetic; "auto" takes bfloat16 where the processor multiplies it. Weights are kept as
+        they are.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the option that is not what it should be.
+
+    Examples
+    --------
+    >>> TrainingOptions(steps=500, batch_size=32).learning_rate
+    0.001
     """
 
-    steps: int
+    epochs: float = 1
+    steps: int | None = None
     batch_size: int = 64
     learning_rate: float = 1e-3
     decoder_rate: float = 3e-4
-    warmup: int = 100
+    warmup: int | None = None
+    validation: float = 0.02
     max_attempts: int | None = 5
-    evaluate_every: int = 200
     noise: float = 0.0
-    decoder: bool = True
+    max_tokens: int = 96
     dtype: str = "auto"
-    clip: float = 1.0
 
-    def share_at(self, step: int) -> float:
-        """Share of the highest rate at a step."""
-        if step < self.warmup:
-            return (step + 1) / self.warmup
-        done = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return 0.5 * (1.0 + float(np.cos(np.pi * done)))
+    def __post_init__(self) -> None:
+        check_number("epochs", self.epochs, low=0.0, open_low=type(self) is TrainingOptions)
+        check_count("batch_size", self.batch_size)
+        check_number("learning_rate", self.learning_rate, low=0.0, open_low=True)
+        check_number("decoder_rate", self.decoder_rate, low=0.0, open_low=True)
+        check_number("validation", self.validation, low=0.0, high=0.5)
+        check_number("noise", self.noise, low=0.0)
+        check_count("max_tokens", self.max_tokens, low=2)
+        check_choice("dtype", self.dtype, ["auto", "float32", "bfloat16"])
+        for name, low in (("steps", 1), ("warmup", 0), ("max_attempts", 1)):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name), low=low)
+
+    def for_texts(self: Options, n_texts: int) -> Options:
+        """Return the options with ``steps`` and ``warmup`` that fit so many texts."""
+        learned = n_texts * (1 - self.validation)
+        steps = self.steps or max(1, math.ceil(self.epochs * learned / self.batch_size))
+        warmup = min(200, steps // 10) if self.warmup is None else self.warmup
+        return dataclasses.replace(self, steps=steps, warmup=warmup)
 
 
-class Examples:
-    """Sentences: their embeddings, their tokens, and which are held out.
+@dataclass(frozen=True)
+class RefinementOptions(TrainingOptions):
+    """How a task is taught: options of :func:`refine`, with its own defaults.
 
     Parameters
     ----------
-    embeddings : ndarray of shape (n, dim)
-        As the encoder made them.
-    rows : list of list of int
-        Tokens of each.
-    validation : float
-        Share held out.
-    seeds : Seeds
-        Decide which.
+    epochs : float, default 5
+        Passes of the adaptor over labelled and unlabelled texts; 0 leaves it at the regression.
+    batch_size : int, default 32
+        Sentences in an update of the adaptor.
+    learning_rate : float, default 2e-4
+        Highest rate of the adaptor.
+    validation : float, default 0.1
+        Share of the texts held out while the adaptor learns.
+    max_attempts : int, optional, default 3
+        Evaluations without a lower loss on what is held out before the adaptor stops.
+    task_epochs : int, default 3
+        With ``tune="encoder"``: passes of the task model over the labelled texts.
+    task_rate : float, default 5e-5
+        With ``tune="encoder"``: highest learning rate of the task model.
+    steps, decoder_rate, warmup, noise, max_tokens, dtype : optional
+        As of :class:`TrainingOptions`; the language model does not learn here.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the option that is not what it should be.
+
+    Examples
+    --------
+    >>> RefinementOptions(task_epochs=5).epochs
+    5
     """
 
+    epochs: float = 5
+    batch_size: int = 32
+    learning_rate: float = 2e-4
+    validation: float = 0.1
+    max_attempts: int | None = 3
+    task_epochs: int = 3
+    task_rate: float = 5e-5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("task_epochs", self.task_epochs)
+        check_number("task_rate", self.task_rate, low=0.0, open_low=True)
+
+
+class Sentences:
+    """Training sentences: their embeddings (n, dim) and tokens, and which are held out."""
+
     def __init__(
-        self, embeddings: Floats, rows: list[list[int]], validation: float, seeds: Seeds
+        self, embeddings: Floats, tokens: list[list[int]], validation: float, seeds: Seeds
     ) -> None:
-        self.embeddings, self.rows, self.seeds = embeddings, rows, seeds
-        self.lengths = np.array([len(row) for row in rows], np.int64)
-        n = len(rows)
+        self.embeddings, self.tokens, self.seeds = embeddings, tokens, seeds
+        self.lengths = np.array([len(row) for row in tokens], np.int64)
+        n = len(tokens)
         held = min(_MOST_HELD_OUT, max(1, round(validation * n))) if validation and n >= 20 else 0
         order = seeds.generator(FitKey.HELD_OUT).permutation(n)
         self.held_out, self.learned = np.sort(order[:held]), np.sort(order[held:])
 
-    def epoch(self, number: int, size: int) -> list[npt.NDArray[np.int64]]:
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, at: int) -> tuple[Floats, list[int]]:
+        return self.embeddings[at], self.tokens[at]
+
+    def epoch(self, number: int, size: int) -> list[Rows]:
         """Return batches of like length, in an order that depends on seeds and number alone."""
         rng = self.seeds.generator(FitKey.ORDER, number)
         order = rng.permutation(self.learned)
@@ -124,266 +190,121 @@ class Examples:
             batches += [pool[i : i + size] for i in range(0, len(pool), size)]
         return [batches[at] for at in rng.permutation(len(batches))]
 
-    def batches(self, size: int, start: int, stop: int) -> Iterator[npt.NDArray[np.int64]]:
-        """Yield the batches of the steps from start to stop."""
-        each = -(-len(self.learned) // size)
-        for number in range(start // each, -(-stop // each)):
-            first = max(start - number * each, 0)
-            yield from self.epoch(number, size)[first : stop - number * each]
+    def evaluation(self, size: int) -> list[Rows]:
+        """Return the batches that are held out, of like length."""
+        held = self.held_out[np.argsort(self.lengths[self.held_out], kind="stable")]
+        return [held[at : at + size] for at in range(0, len(held), size)]
 
 
-class Fitting:
-    """A fit on its way: what learns, how far it is, and the best so far.
+class _SoftPrompts(nn.Module):  # type: ignore[misc]  # torch is Any here
+    """An adaptor in front of a language model, and the loss of the sentences it is to write."""
 
-    Parameters
-    ----------
-    adaptor : Adaptor
-        Learns in place.
-    decoder : Decoder
-        Learns in place where the recipe says so.
-    examples : Examples
-        What is learned from.
-    recipe : Recipe
-        How.
-    """
+    def __init__(self, adaptor: Adaptor, decoder: Decoder, noise: float, learns: bool) -> None:
+        super().__init__()
+        self.adaptor, self.decoder, self.noise = adaptor, decoder, noise
+        self.learns = learns and bool(decoder.trainable)
+        self.language_model = nn.ParameterList(decoder.trainable if learns else [])
 
-    def __init__(
-        self, adaptor: Adaptor, decoder: Decoder, examples: Examples, recipe: Recipe
-    ) -> None:
-        self.adaptor, self.decoder, self.examples, self.recipe = adaptor, decoder, examples, recipe
-        self.device = adaptor.mean.device
-        groups = [(list(adaptor.parameters()), recipe.learning_rate)]
-        if recipe.decoder and decoder.trainable:
-            groups.append((list(decoder.trainable), recipe.decoder_rate))
-        self.learning = [one for group, _ in groups for one in group]
-        self.rates = [rate for _, rate in groups]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": group, "lr": rate} for group, rate in groups],
-            betas=(0.9, 0.98),
-            weight_decay=0.01,
-        )
-        self.best = [one.detach().clone() for one in self.learning]
-        self.step, self.stale, self.lowest = 0, 0, float("inf")
-        self.history: History = []
-        self._total, self._seen = 0.0, 0
-        halved = recipe.dtype == "bfloat16" or (
-            recipe.dtype == "auto" and has_bfloat16(self.device.type)
-        )
-        self._halved = halved
+    def train(self, mode: bool = True) -> _SoftPrompts:
+        super().train(mode)
+        self.decoder.train(mode and self.learns)
+        return self
 
-    @property
-    def finished(self) -> bool:
-        """Whether there is nothing left to do."""
-        impatient = self.recipe.max_attempts is not None and self.stale >= self.recipe.max_attempts
-        return self.step >= self.recipe.steps or impatient
-
-    def run(self, workplace: Workplace, *, progress: bool, save_every: float = 300.0) -> None:
-        """Learn until the last step or until max_attempts ends; the best weights are there then.
-
-        Ctrl-C, or being told to end (SIGTERM), takes effect after the step, when all is kept.
-        """
-        self._resume(workplace)
-        kept = time.monotonic()
-        if not self.history:
-            self._evaluate()
-        steps = self.recipe.steps
-        with _interrupts() as interrupted, _bar(progress, steps, self.step) as advance:
-            rows = self.examples.batches(self.recipe.batch_size, self.step, steps)
-            while not self.finished:
-                self._learn(next(rows))
-                if self.step % self.recipe.evaluate_every == 0 or self.step == steps:
-                    self._evaluate()
-                advance()
-                if interrupted:
-                    self._keep(workplace)
-                    _pass_on(interrupted.pop())
-                if time.monotonic() - kept > save_every:
-                    self._keep(workplace)
-                    kept = time.monotonic()
-        self._keep(workplace)
-        for one, best in zip(self.learning, self.best, strict=True):
-            one.detach().copy_(best)
-        self.adaptor.eval()
-        self.decoder.train(False)
-
-    def _loss(self, places: npt.NDArray[np.int64], embeddings: Floats) -> Tensor:
-        arithmetic = (
-            torch.autocast(self.device.type, torch.bfloat16) if self._halved else nullcontext()
-        )
-        with arithmetic:
-            soft = self.adaptor(torch.from_numpy(embeddings).to(self.device))
-            return self.decoder.loss(soft, [self.examples.rows[at] for at in places]).float()
-
-    def _learn(self, places: npt.NDArray[np.int64]) -> None:
-        rng = self.examples.seeds.generator(FitKey.NOISE, self.step)
-        self.adaptor.train()
-        self.decoder.train(self.recipe.decoder)
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * self.recipe.share_at(self.step)
-        embeddings = self.examples.embeddings[places]
-        if self.recipe.noise:
-            size = self.recipe.noise * rng.random((len(places), 1), np.float32)
-            noise = rng.standard_normal(embeddings.shape, np.float32)
-            embeddings = embeddings + size * float(self.adaptor.scale) * noise
-        # dropout of the language model draws from torch; its state is nobody's business but ours
-        devices = [] if self.device.type == "cpu" else [self.device]
-        with torch.random.fork_rng(devices):
-            torch.manual_seed(int(rng.integers(2**31)))
-            loss = self._loss(places, embeddings)
-            found = torch.autograd.grad(loss, self.learning, allow_unused=True)
-        if not bool(torch.isfinite(loss)):
-            raise ValueError(
-                f"The loss is {float(loss.detach())} at step {self.step + 1}: training fell apart. "
-                f"Lower learning_rate ({self.recipe.learning_rate:g})."
-            )
-        for one, gradient in zip(self.learning, found, strict=True):
-            one.grad = gradient
-        torch.nn.utils.clip_grad_norm_(self.learning, self.recipe.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.step += 1
-        self._total += float(loss.detach()) * len(places)
-        self._seen += len(places)
-
-    def _evaluate(self) -> None:
-        """Measure the loss on what is held out; keep the weights where it is the lowest."""
-        self.adaptor.eval()
-        self.decoder.train(False)
-        held = self.examples.held_out
-        held = held[np.argsort(self.examples.lengths[held], kind="stable")]
-        total, tokens = 0.0, 0
-        for at in range(0, len(held), self.recipe.batch_size):
-            places = held[at : at + self.recipe.batch_size]
-            weight = int(self.examples.lengths[places].sum())
-            with torch.no_grad():
-                total += weight * float(self._loss(places, self.examples.embeddings[places]))
-            tokens += weight
-        entry = {"step": float(self.step)}
-        if self._seen:
-            entry["loss"] = self._total / self._seen
-        self._total, self._seen = 0.0, 0
-        better = not len(held)
-        if len(held):
-            entry["validation_loss"] = total / tokens
-            better = total / tokens < self.lowest
-        self.history.append(entry)
-        self.stale = 0 if better else self.stale + 1
-        if better:
-            self.lowest = total / max(tokens, 1)
-            for one, best in zip(self.learning, self.best, strict=True):
-                best.copy_(one.detach())
-
-    # what a resumed fit needs
-
-    def _keep(self, workplace: Workplace) -> None:
-        tensors: dict[str, Tensor] = {}
-        for at, (one, best) in enumerate(zip(self.learning, self.best, strict=True)):
-            tensors[f"now.{at}"], tensors[f"best.{at}"] = one, best
-            for name, value in self.optimizer.state.get(one, {}).items():
-                tensors[f"{name}.{at}"] = torch.as_tensor(value)
-        lowest = None if self.lowest == float("inf") else self.lowest
-        notes: dict[str, Any] = {"step": self.step, "stale": self.stale, "lowest": lowest}
-        notes |= {"history": self.history, "total": self._total, "seen": self._seen}
-        workplace.save(tensors, notes)
-
-    def _resume(self, workplace: Workplace) -> None:
-        found = workplace.load()
-        if found is None:
-            return
-        tensors, notes = found
-        for at, (one, best) in enumerate(zip(self.learning, self.best, strict=True)):
-            one.detach().copy_(tensors[f"now.{at}"])
-            best.copy_(tensors[f"best.{at}"])
-            parts = {name: f"{name}.{at}" for name in ("step", "exp_avg", "exp_avg_sq")}
-            if parts["step"] in tensors:
-                self.optimizer.state[one] = {
-                    name: tensors[key].to("cpu" if name == "step" else self.device)
-                    for name, key in parts.items()
-                }
-        self.step, self.stale = notes["step"], notes["stale"]
-        self.lowest = float("inf") if notes["lowest"] is None else notes["lowest"]
-        self.history, self._total, self._seen = notes["history"], notes["total"], notes["seen"]
+    def forward(self, embeddings: Tensor, tokens: list[list[int]]) -> Tensor:
+        if self.training and self.noise:
+            size = self.noise * self.adaptor.scale * torch.rand_like(embeddings[:, :1])  # (B, 1)
+            embeddings = embeddings + size * torch.randn_like(embeddings)  # (B, E)
+        loss: Tensor = self.decoder.loss(self.adaptor(embeddings), tokens).float()
+        return loss
 
 
 def fit(
     adaptor: Adaptor,
     decoder: Decoder,
-    examples: Examples,
-    recipe: Recipe,
-    workplace: Workplace,
+    sentences: Sentences,
+    options: TrainingOptions,
+    folder: Path | None,
     *,
-    progress: bool,
-) -> History:
-    """Train adaptor and, where the recipe says so, decoder in place; return the evaluations."""
-    fitting = Fitting(adaptor, decoder, examples, recipe)
-    fitting.run(workplace, progress=progress)
-    return fitting.history
+    learns: bool,
+    report: ProgressCallback,
+) -> list[dict[str, float]]:
+    """Train the adaptor, and a decoder that ``learns``, in place; return the evaluations."""
+    assert options.steps is not None and options.warmup is not None  # noqa: PT018, S101
+    model = _SoftPrompts(adaptor, decoder, options.noise, learns)
+    groups: list[dict[str, Any]] = [
+        {"params": list(adaptor.parameters()), "lr": options.learning_rate}
+    ]
+    if model.learns:
+        groups.append({"params": list(decoder.trainable), "lr": options.decoder_rate})
+    learning = {id(one) for group in groups for one in group["params"]}
+    frozen = [
+        one for one in parameters_of(decoder) if one.requires_grad and id(one) not in learning
+    ]
+    device = adaptor.mean.device.type
+    try:
+        for one in frozen:
+            one.requires_grad_(False)
+        return ResumableTrainer.fit(
+            model,
+            sentences,
+            _collate,
+            batches=lambda epoch: sentences.epoch(epoch, options.batch_size),
+            held_out=sentences.evaluation(options.batch_size),
+            steps=options.steps,
+            evaluate_every=max(1, min(500, options.steps // 10)),
+            max_attempts=options.max_attempts,
+            seeds=sentences.seeds,
+            folder=folder,
+            report=report,
+            groups=groups,
+            learning_rate=options.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=options.warmup,
+            weight_decay=0.01,
+            adam_beta2=0.98,
+            bf16=in_bfloat16(options.dtype, device),
+        )
+    finally:
+        for one in frozen:
+            one.requires_grad_(True)
 
 
-def embed(encoder: Encoder, texts: Sequence[str], folder: Path | None, progress: bool) -> Floats:
+def in_bfloat16(dtype: str, device: str) -> bool:
+    """Whether arithmetic is in bfloat16."""
+    return dtype == "bfloat16" or (dtype == "auto" and has_bfloat16(device))
+
+
+def parameters_of(decoder: Decoder) -> list[nn.Parameter]:
+    """Return all parameters of the networks that a decoder holds."""
+    parts = [part for part in vars(decoder).values() if isinstance(part, nn.Module)]
+    return [one for part in parts for one in part.parameters()]
+
+
+def _collate(rows: list[tuple[Floats, list[int]]]) -> dict[str, Any]:
+    tokens = [row for _, row in rows]
+    embeddings = torch.from_numpy(np.stack([one for one, _ in rows]))  # (B, E)
+    return {"embeddings": embeddings, "tokens": tokens, "count": sum(map(len, tokens))}
+
+
+def embed(
+    encoder: Encoder,
+    texts: Sequence[str],
+    folder: Path | None,
+    progress: bool | ProgressCallback,
+) -> Floats:
     """Return the embeddings of texts; with a folder, what was embedded once stays there."""
+    progress = progress is True
     if folder is None:
         return encoder.encode(texts, progress=progress)
+    from vicinal.io import replacing
+
     folder.mkdir(exist_ok=True)
     parts = []
     for at in range(0, len(texts), _EMBEDDED):
         path = folder / f"{at // _EMBEDDED:05d}.npy"
         if not path.is_file():
-            from vicinal.io import replacing
-
             found = encoder.encode(texts[at : at + _EMBEDDED], progress=progress)
             with replacing(path) as sink:
                 np.save(sink, found, allow_pickle=False)
         parts.append(np.load(path, allow_pickle=False))
     return np.concatenate(parts).astype(np.float32, copy=False)
-
-
-def shown_progress(progress: bool | None) -> bool:
-    """Whether to show a bar: where a person looks on, unless it is said."""
-    return sys.stderr.isatty() if progress is None else progress
-
-
-@contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of stopping within a step; a second one stops at once."""
-    found: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield found  # handlers belong to the main thread
-        return
-    usual: dict[int, Any] = {}
-    for one in (signal.SIGINT, signal.SIGTERM):
-        handler = signal.getsignal(one)
-        if handler not in (None, signal.SIG_IGN):
-            usual[one] = handler
-
-    def note(number: int, frame: Any) -> None:
-        found.append(number)
-        signal.signal(number, usual[number])
-
-    for number in usual:
-        signal.signal(number, note)
-    try:
-        yield found
-    finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
-
-
-def _pass_on(number: int) -> None:
-    """Do what a collected signal asks for; its own handler is back by then."""
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    signal.raise_signal(number)
-
-
-@contextmanager
-def _bar(show: bool, steps: int, done: int) -> Iterator[Any]:
-    if not show:
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Training", total=steps, completed=done)
-        yield lambda: bar.advance(task)

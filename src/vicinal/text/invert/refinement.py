@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -12,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vicinal._checks import check_choice, check_count, check_number
+from vicinal._checks import check_choice
+from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import FitKey, RandomState, Seeds
 from vicinal.text.encoder import check_texts
 from vicinal.text.invert.adaptor import Adaptor
@@ -21,19 +21,14 @@ from vicinal.text.invert.alignment import (
     copied,
     distinct_texts,
     inherited_notes,
-    make_recipe,
-    short_rows,
+    short_texts,
 )
-from vicinal.text.invert.checkpoint import Workplace, hash_texts, identity_of
+from vicinal.text.invert.checkpoint import Checkpoint, hash_texts, identity_of
 from vicinal.text.invert.finetune import can_be_tuned, fit_head, warm_up
-from vicinal.text.invert.fitting import (
-    Examples,
-    embed,
-    fit,
-    shown_progress,
-)
+from vicinal.text.invert.fitting import RefinementOptions, Sentences, embed, fit
 from vicinal.text.invert.inverter import Inverter
 from vicinal.text.invert.task import TaskInverter
+from vicinal.text.labels import check_classes, warn_of_empty
 
 __all__ = ["follow", "refine"]
 
@@ -52,18 +47,10 @@ def refine(
     *,
     unlabelled: Sequence[str] | None = None,
     tune: str = "auto",
-    task_epochs: int = 3,
-    task_rate: float = 5e-5,
-    epochs: float = 5,
-    batch_size: int = 32,
-    learning_rate: float = 2e-4,
-    validation: float = 0.1,
-    max_attempts: int | None = 3,
-    max_tokens: int = 96,
-    dtype: str = "auto",
+    options: RefinementOptions | None = None,
     checkpoint: str | PathLike[str] | None = None,
-    progress: bool | None = None,
-    random_state: RandomState = 0,
+    progress: bool | ProgressCallback = False,
+    random_state: RandomState = None,
 ) -> TaskInverter:
     """Teach an inverter a task: stage 2 of inversedMixup.
 
@@ -87,30 +74,15 @@ def refine(
     tune : {"auto", "head", "encoder"}, default "auto"
         What learns the task; "auto" takes the encoder from 400 labelled texts on, where it can be
         tuned. That number is a rule of thumb, not a measurement: try both where it matters.
-    task_epochs : int, default 3
-        With "encoder": passes of the task model over the labelled texts.
-    task_rate : float, default 5e-5
-        With "encoder": highest learning rate of the task model.
-    epochs : float, default 5
-        Passes of the adaptor over labelled and unlabelled texts; 0 leaves it at the regression.
-    batch_size : int, default 32
-        Sentences in an update of the adaptor.
-    learning_rate : float, default 2e-4
-        Highest rate of the adaptor.
-    validation : float, default 0.1
-        Share of the texts held out while the adaptor learns.
-    max_attempts : int, optional, default 3
-        Evaluations without a lower loss on what is held out before the adaptor stops.
-    max_tokens : int, default 96
-        The adaptor does not learn from texts of more tokens.
-    dtype : {"auto", "float32", "bfloat16"}, default "auto"
-        Arithmetic; "auto" takes bfloat16 where the processor multiplies it.
+    options : RefinementOptions, optional
+        How task model and adaptor learn; ``RefinementOptions()`` where left out.
     checkpoint : str or path, optional
-        Folder to go on from when it was interrupted.
-    progress : bool, optional
-        Whether to show a bar; by default where a person looks on.
+        Folder to go on from when it was interrupted. The result is the same as without the
+        interruption.
+    progress : bool or ProgressCallback, default False
+        Whether to show a bar, or what to tell of each step.
     random_state : int, Generator or None
-        Seed.
+        Seed. A number where there is a checkpoint.
 
     Returns
     -------
@@ -122,8 +94,8 @@ def refine(
     Raises
     ------
     TypeError, ValueError
-        If texts, labels or a setting are not what they should be, there is one class only, the
-        encoder cannot be tuned, or the checkpoint was begun with something else.
+        If texts or labels are not what they should be, there is one class only, the encoder cannot
+        be tuned, or the checkpoint was begun with something else.
     KeyboardInterrupt
         After Ctrl-C, once all is kept in ``checkpoint``; it is kept where the process is told to
         end (SIGTERM), too.
@@ -142,67 +114,51 @@ def refine(
     >>> task = refine(Inverter.from_pretrained("nano"), texts, labels)  # doctest: +SKIP
     >>> task.invert(task.encode(["A fine day."]), candidates=4)  # doctest: +SKIP
     """
-    from vicinal.text.labels import check_classes
-
     check_choice("tune", tune, ["auto", "head", "encoder"])
-    check_count("task_epochs", task_epochs)
-    check_number("task_rate", task_rate, low=0.0, open_low=True)
-    check_number("epochs", epochs, low=0.0)
-    check_count("max_tokens", max_tokens, low=2)
     seed = check_seeded(random_state, checkpoint)
+    chosen = RefinementOptions() if options is None else options
     listed, labels = check_texts(texts), _listed(labels)
     classes, numbers = check_classes(labels, len(listed))
     classes = _in_dtype(classes, labels)
-    _warn_of_empty(listed)
+    warn_of_empty(listed)
     more = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
     both = distinct_texts([text for text in (*listed, *more) if text.strip()])
-    short, rows = short_rows(both, inverter, max_tokens)
+    short, tokens = short_texts(both, inverter, chosen.max_tokens)
+    chosen = chosen.for_texts(len(short))
     if tune == "auto":
         able = len(listed) >= FROM_ROWS and can_be_tuned(inverter.encoder)
         tune = "encoder" if able else "head"
-    recipe = make_recipe(
-        len(short),
-        epochs=epochs or 1,
-        steps=None,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        decoder_rate=learning_rate,
-        warmup=None,
-        validation=validation,
-        max_attempts=max_attempts,
-        noise=0.0,
-        dtype=dtype,
-        decoder=False,
-    )
     seeds = Seeds(random_state)
     adaptor, decoder = copied(inverter, learns=False)
     labelled = [f"{number} {text}" for number, text in zip(numbers, listed, strict=True)]
     identity = identity_of(
-        "refine", inverter.encoder, adaptor, decoder, short, recipe,
-        validation=validation, random_state=seed, tune=tune, epochs=epochs,
-        task_epochs=task_epochs, task_rate=task_rate,
-        labels=hash_texts(labelled),
+        "refine", inverter.encoder, adaptor, decoder, short, chosen,
+        random_state=seed, tune=tune, labels=hash_texts(labelled),
         classes=[str(one) for one in classes],
     )  # fmt: skip
-    workplace = Workplace(None if checkpoint is None else Path(checkpoint), identity)
-    show = shown_progress(progress)
+    kept = Checkpoint(None if checkpoint is None else Path(checkpoint), identity)
     about: dict[str, Any] = {"tune": tune, "labelled": len(listed), "unlabelled": len(more)}
-    if tune == "head":
-        encoder = inverter.encoder
-        head = fit_head(encoder.encode(listed), numbers, classes)
-        embeddings = embed(encoder, short, workplace.part("embeddings"), show)
-    else:
-        encoder, head = warm_up(
-            inverter.encoder, listed, numbers, classes, epochs=task_epochs, rate=task_rate,
-            dtype=dtype, seeds=Seeds(seeds.generator(FitKey.TUNED)), folder=workplace.part("task"),
-        )  # fmt: skip
-        embeddings = embed(encoder, short, workplace.part("embeddings"), show)
-        before = embed(inverter.encoder, short, workplace.part("before"), show)
-        about["undone"] = follow(adaptor, embeddings, before)
     history = []
-    if epochs and (tune == "encoder" or len(short) >= _ENOUGH):
-        examples = Examples(embeddings, rows, validation, Seeds(seeds.generator(FitKey.FOLLOWED)))
-        history = fit(adaptor, decoder, examples, recipe, workplace, progress=show)
+    with reporting(progress) as report:
+        if tune == "head":
+            encoder = inverter.encoder
+            head = fit_head(encoder.encode(listed), numbers, classes)
+            embeddings = embed(encoder, short, kept.part("embeddings"), progress)
+        else:
+            encoder, head = warm_up(
+                inverter.encoder, listed, numbers, classes, chosen,
+                seeds=Seeds(seeds.generator(FitKey.TUNED)), folder=kept.part("task"), report=report,
+            )  # fmt: skip
+            embeddings = embed(encoder, short, kept.part("embeddings"), progress)
+            before = embed(inverter.encoder, short, kept.part("before"), progress)
+            about["undone"] = follow(adaptor, embeddings, before)
+        if chosen.epochs and (tune == "encoder" or len(short) >= _ENOUGH):
+            sentences = Sentences(
+                embeddings, tokens, chosen.validation, Seeds(seeds.generator(FitKey.FOLLOWED))
+            )
+            history = fit(
+                adaptor, decoder, sentences, chosen, kept.folder, learns=False, report=report
+            )
     notes = {**inherited_notes(inverter), "task": about, "history": history}
     return TaskInverter(encoder, adaptor, decoder, head, notes=notes)
 
@@ -211,21 +167,9 @@ def follow(adaptor: Adaptor, moved: Floats, original: Floats) -> float:
     """Make an adaptor read embeddings that moved, by a ridge regression towards no change.
 
     Of all affine maps ``h -> h + D h + b`` from moved to original embeddings, the one with the
-    least squared error plus ``penalty * |D|^2`` is taken; the penalty is the one of a grid with
-    the least error on rows left out, one at a time (in closed form). It is folded into the first
-    layer, so the adaptor keeps its shape.
-
-    Parameters
-    ----------
-    adaptor : Adaptor
-        Changed in place.
-    moved, original : ndarray of shape (n, dim)
-        Embeddings of the same texts by the new and the old encoder.
-
-    Returns
-    -------
-    float
-        Share of the squared change that the map undoes, on rows left out.
+    least squared error plus ``penalty * |D|^2`` is taken, at the penalty with the least error on
+    rows left out. It is folded into the first layer. Returns the share of the squared change that
+    the map undoes on rows left out.
     """
     X, R = np.asarray(moved, np.float64), np.asarray(original, np.float64) - moved
     center, change = X.mean(0), R.mean(0)
@@ -268,13 +212,3 @@ def _in_dtype(classes: npt.NDArray[Any], labels: Any) -> npt.NDArray[Any]:
     if isinstance(dtype, np.dtype) and dtype.kind in "iu":
         return classes.astype(dtype)
     return classes
-
-
-def _warn_of_empty(texts: Sequence[str]) -> None:
-    empty = sum(not text.strip() for text in texts)
-    if empty:
-        warnings.warn(
-            f"{empty} of {len(texts)} texts are empty: there is nothing to learn from them.",
-            UserWarning,
-            stacklevel=3,
-        )

@@ -9,7 +9,7 @@ from torch import nn
 from transformers import BertConfig, BertModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from vicinal.text.classifier.words import BUCKETS
+from vicinal.text.classifier.hashing import BUCKETS
 
 __all__ = ["HashedBert", "Pooled", "small_config"]
 

@@ -40,17 +40,7 @@ _known: dict[str, list[int]] = {}
 def hash_words(text: str, most: int) -> list[list[int]]:
     """Return a row of piece numbers for each word, after one that begins the text.
 
-    Parameters
-    ----------
-    text : str
-        Any script. Capitals count as small letters.
-    most : int
-        Rows to return at most, the first included.
-
-    Returns
-    -------
-    list of list of int
-        At most :data:`PIECES` numbers each, from 1 to ``BUCKETS - 1``.
+    At most ``most`` rows of :data:`PIECES` numbers, each from 1 to ``BUCKETS - 1``.
     """
     # what lies beyond is cut anyway, and a text may be a book
     head = unicodedata.normalize("NFKC", text[: most * 64]).casefold()

@@ -10,7 +10,7 @@ from vicinal.weights import Beta, WeightLaw
 if TYPE_CHECKING:
     from vicinal.nn import MixupConfig
 
-__all__ = ["METHODS", "recipe"]
+__all__ = ["METHODS", "preset"]
 
 #: Names of methods, and what they are in words.
 METHODS = {
@@ -22,7 +22,7 @@ METHODS = {
 }
 
 
-def recipe(
+def preset(
     method: str,
     *,
     tau: float = 0.5,
@@ -32,35 +32,7 @@ def recipe(
     probability: float = 1.0,
     refresh: int = 1,
 ) -> MixupConfig:
-    """Return the recipe that a method's name stands for.
-
-    Parameters
-    ----------
-    method : {"none", "input", "sentence", "hidden", "dmix"}
-        See :data:`METHODS`.
-    tau : float, default 0.5
-        Of :class:`vicinal.Farthest`, for "dmix".
-    metric : str, default "hyperbolic"
-        As ``tau``.
-    weights : WeightLaw, optional
-        ``Beta(0.4)`` where left out.
-    warmup_epochs : int, default 0
-        Of :class:`vicinal.nn.MixupConfig`.
-    probability : float, default 1.0
-        Of :class:`vicinal.nn.MixupConfig`.
-    refresh : int, default 1
-        Of :class:`vicinal.nn.MixupConfig`.
-
-    Returns
-    -------
-    MixupConfig
-        The recipe.
-
-    Raises
-    ------
-    ValueError
-        If the method is not known, or a setting is not what it should be.
-    """
+    """Return the configuration that a method's name stands for."""
     from vicinal.nn.config import MixupConfig
     from vicinal.pairing import Farthest, Permutation
 

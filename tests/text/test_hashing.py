@@ -7,7 +7,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vicinal.text.classifier.words import BUCKETS, PIECES, hash_words
+from vicinal.text.classifier.hashing import BUCKETS, PIECES, hash_words
 
 
 @given(st.text(max_size=200), st.integers(1, 20))
