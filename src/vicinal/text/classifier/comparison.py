@@ -269,9 +269,8 @@ def compare_methods(
         for done, (seed, name) in enumerate(runs):
             report(f"{name}, seed {seed + 1} of {seeds}", done, len(runs))
             if held is None:
-                train, measured = split_texts(
-                    texts, listed, test_share, random_state=roots.generator(ComparisonKey.SPLIT, seed)
-                )
+                rng = roots.generator(ComparisonKey.SPLIT, seed)
+                train, measured = split_texts(texts, listed, test_share, random_state=rng)
             assert measured is not None  # noqa: S101
             number = int(roots.generator(ComparisonKey.RUN, seed).integers(2**31))
             model = MixupTextClassifier(method=name, random_state=number, **settings)
