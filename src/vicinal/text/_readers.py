@@ -164,28 +164,12 @@ class PlainReader(Reader):
         needed = ("config.json", "model.safetensors", "tokenizer.json")
         if not all((folder / name).is_file() for name in needed):
             return False
-        said = _json(folder / "config.json")
-        plain = (
-            said.get("model_type") == "bert"
-            and said.get("hidden_act") == "gelu"
-            and said.get("position_embedding_type", "absolute") == "absolute"
-            and not said.get("is_decoder", False)
-        )
-        if not (folder / "modules.json").is_file():
-            return plain
-        parts = [(one["type"].rpartition(".")[2], one["path"]) for one in _json_list(folder)]
-        known = [kind for kind, _ in parts] in (
-            ["Transformer", "Pooling"],
-            ["Transformer", "Pooling", "Normalize"],
-        )
-        if not (plain and known and parts[0][1] == ""):
+        usual = {"position_embedding_type": "absolute", "is_decoder": False}
+        plain = {"model_type": "bert", "hidden_act": "gelu", **usual}
+        said = {**usual, **_json(folder / "config.json")}
+        if any(said.get(name) != value for name, value in plain.items()):
             return False
-        pooling = _json(folder / parts[1][1] / "config.json")
-        told = {k for k, v in pooling.items() if k.startswith("pooling_mode_") and v is True}
-        mean = told == {"pooling_mode_mean_tokens"} or pooling.get("pooling_mode") == "mean"
-        prompted = _json(folder / "config_sentence_transformers.json").get("default_prompt_name")
-        lowered = _json(folder / "sentence_bert_config.json").get("do_lower_case")
-        return mean and not prompted and not lowered
+        return not (folder / "modules.json").is_file() or _is_mean_pooled(folder)
 
     @property
     def dim(self) -> int:
@@ -394,9 +378,19 @@ def _json(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _json_list(folder: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((folder / "modules.json").read_text("utf-8"))
-    return found
+def _is_mean_pooled(folder: Path) -> bool:
+    """Tell whether a model of sentence-transformers is a network, pooled, and nothing besides."""
+    modules = json.loads((folder / "modules.json").read_text("utf-8"))
+    kinds = [one["type"].rpartition(".")[2] for one in modules]
+    places = [one["path"] for one in modules]
+    if kinds[:2] != ["Transformer", "Pooling"] or kinds[2:] not in ([], ["Normalize"]):
+        return False
+    pooling = _json(folder / places[1] / "config.json")
+    told = {k for k, v in pooling.items() if k.startswith("pooling_mode_") and v is True}
+    mean = told == {"pooling_mode_mean_tokens"} or pooling.get("pooling_mode") == "mean"
+    prompted = _json(folder / "config_sentence_transformers.json").get("default_prompt_name")
+    lowered = _json(folder / "sentence_bert_config.json").get("do_lower_case")
+    return mean and places[0] == "" and not prompted and not lowered
 
 
 @contextmanager

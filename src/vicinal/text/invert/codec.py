@@ -115,6 +115,17 @@ def _default_case(units: Sequence[Unit], index: int, formal: bool) -> int:
     return CAP
 
 
+def _is_initial(text: str) -> bool:
+    return len(text) == 1 and text.isalpha()
+
+
+def _goes_on(before: str, mark: str, now: str) -> bool:
+    """Whether a mark joins two numbers, as in 1,000 or 9:30."""
+    if not (before[-1:].isdigit() and now[0].isdigit()):
+        return False
+    return mark in (".", ":", "–") or (mark == "," and len(now) == 3)  # noqa: RUF001
+
+
 class _Spacing:
     """The spacing rule: says, unit by unit, whether a space stands before it."""
 
@@ -136,20 +147,10 @@ class _Spacing:
         if now == "'":
             infix = last[-1:].isalnum() and self._text(index + 1) in _SUFFIXES
             return not (infix or self.single_open or last.endswith("s"))
-        if before[-1:].isdigit() and now[0].isdigit():
-            if last in (".", ":") or (last == "," and len(now) == 3):
-                return False
-            if last == "–":  # noqa: RUF001
-                return False
         if now == "–":  # noqa: RUF001
             return not last[-1:].isdigit()
-        return not (
-            last == "."
-            and len(before) == 1
-            and len(now) == 1
-            and before.isalpha()
-            and now.isalpha()
-        )
+        between_initials = last == "." and _is_initial(before) and _is_initial(now)
+        return not (between_initials or _goes_on(before, last, now))
 
     def place(self, index: int, spaced: bool) -> None:
         """Note that unit `index` was placed, with or without a space before it."""
@@ -292,6 +293,20 @@ class Codec:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Read the line that ids spell; markers out of place are ignored."""
+        units, formal = self._read(ids)
+        spacing = _Spacing(units)
+        line: list[str] = []
+        for index, unit in enumerate(units):
+            spaced = spacing.default(index) if unit.space is None else unit.space == GAP
+            spacing.place(index, spaced)
+            if spaced and index:
+                line.append(" ")
+            case = _default_case(units, index, formal) if unit.case is None else unit.case
+            line.append(_apply_case(unit.text, case))
+        return "".join(line)
+
+    def _read(self, ids: Iterable[int]) -> tuple[list[Unit], bool]:
+        """Return the words and marks that ids spell, and whether the line is a formal one."""
         formal = True
         units: list[Unit] = []
         case: int | None = None
@@ -308,28 +323,10 @@ class Codec:
             elif number >= len(SPECIALS):
                 token = self.tokens[number]
                 continues = token.startswith("##") and len(token) > 2
-                if (
-                    continues
-                    and units
-                    and units[-1].text[-1:].isalnum()
-                    and case is None
-                    and space is None
-                ):
+                bare = case is None and space is None
+                if continues and bare and units and units[-1].text[-1:].isalnum():
                     units[-1].text += token[2:]
                 else:
                     units.append(Unit(token[2:] if continues else token, case, space))
                 case = space = None
-        spacing = _Spacing(units)
-        line: list[str] = []
-        for index, unit in enumerate(units):
-            spaced = spacing.default(index) if unit.space is None else unit.space == GAP
-            spacing.place(index, spaced)
-            if spaced and index:
-                line.append(" ")
-            line.append(
-                _apply_case(
-                    unit.text,
-                    _default_case(units, index, formal) if unit.case is None else unit.case,
-                )
-            )
-        return "".join(line)
+        return units, formal

@@ -86,7 +86,8 @@ def _climb(
     judged: bool,
 ) -> tuple[list[str], Floats, Floats]:
     rows = np.arange(len(found.sentences))
-    best = [found.sentences[row][at] for row, at in zip(rows, start, strict=True)]
+    taken = [row[at] for row, at in zip(found.sentences, start, strict=True)]
+    best = np.array(taken, dtype=object)
     there, likelihood = found.embeddings[rows, start], found.log_likelihood[rows, start]  # copies
     donors = _by_rank(found, score)
     value = score(there, rows) + likely * _finite(likelihood)
@@ -94,33 +95,27 @@ def _climb(
     live = rows
     for _ in range(steps):
         proposed = [edits(best[row], donors[row]) for row in live]
-        flat = [line for some in proposed for line in some]
-        if not flat:
+        lines = [line for some in proposed for line in some]
+        if not lines:
             break
-        sizes = [len(some) for some in proposed]
-        of = np.repeat(live, sizes)
-        embedded = judge.encode(flat)
+        of = np.repeat(live, [len(some) for some in proposed])
+        embedded = judge.encode(lines)
         scores = score(embedded, of)
-        parts = np.split(scores, np.cumsum(sizes)[:-1])
-        for row, some, part in zip(live, proposed, parts, strict=True):
-            donors[row] = _helpful(donors[row], list(some.values()), part)
+        _narrow(donors, live, proposed, scores)
         short = _first_of_each(of, scores, SHORTLIST if likely else 1)
         of, scores = of[short], scores[short]
         asked = np.full(len(short), np.nan, np.float32)
         if likely:
-            asked = judge.log_likelihood(targets[of], [flat[at] for at in short])
+            asked = judge.log_likelihood(targets[of], [lines[at] for at in short])
             scores = scores + likely * _finite(asked)
         top = _first_of_each(of, scores, 1)
         top = top[scores[top] > value[of[top]] + GAIN]
         live = of[top]
         value[live], there[live], likelihood[live] = scores[top], embedded[short[top]], asked[top]
-        moved[live] = True
-        for row, at in zip(live, short[top], strict=True):
-            best[row] = flat[at]
+        moved[live], best[live] = True, np.array(lines, dtype=object)[short[top]]
     if judged and not likely and moved.any():
-        lines = [best[row] for row in np.flatnonzero(moved)]
-        likelihood[moved] = judge.log_likelihood(targets[moved], lines)
-    return best, there, likelihood
+        likelihood[moved] = judge.log_likelihood(targets[moved], best[moved].tolist())
+    return best.tolist(), there, likelihood
 
 
 def edits(base: str, others: Sequence[str], most: int = MOST) -> dict[str, int]:
@@ -192,10 +187,18 @@ def _by_rank(found: Candidates, score: Score) -> list[list[str]]:
     ]
 
 
-def _helpful(donors: list[str], by: list[int], scores: npt.NDArray[np.floating[Any]]) -> list[str]:
-    """Return the donors whose spans scored best, which are asked for further ones."""
-    order = dict.fromkeys(by[at] for at in np.argsort(-scores, kind="stable"))
-    return [donors[at] for at in order][:HELPFUL]
+def _narrow(
+    donors: list[list[str]],
+    live: npt.NDArray[np.intp],
+    proposed: list[dict[str, int]],
+    scores: npt.NDArray[np.floating[Any]],
+) -> None:
+    """Leave each row the donors whose spans scored best, which are asked for further ones."""
+    parts = np.split(scores, np.cumsum([len(some) for some in proposed])[:-1])
+    for row, some, part in zip(live, proposed, parts, strict=True):
+        by = list(some.values())
+        order = dict.fromkeys(by[at] for at in np.argsort(-part, kind="stable"))
+        donors[row] = [donors[row][at] for at in order][:HELPFUL]
 
 
 def _first_of_each(

@@ -29,7 +29,6 @@ __all__ = [
     "check_fit",
     "find_folder",
     "load",
-    "nano_folder",
     "push",
     "save",
 ]
