@@ -7,7 +7,7 @@ of the open corpus, 5 to 20 words, are encoded once; then, in turns and several 
 * greedy: one sentence an embedding;
 * four candidates: a greedy and three drawn sentences an embedding, all encoded again, the nearest
   kept;
-* four, recombined: the nearest then takes over words from the others, as often as by default.
+* four, crossover: the nearest then takes over words from the others, as often as by default.
 
 Rates are given by the wall's clock, and by the processor's time (embeddings for each second that a
 core worked), which other load disturbs less. The cold start is a new process that imports, loads
@@ -86,7 +86,7 @@ def main() -> None:
         "encoder alone": lambda: inverter.encode(lines),
         "greedy": lambda: inverter.generate(embeddings),
         "four candidates": lambda: inverter.invert(embeddings, 4, random_state=0),
-        "four, recombined": lambda: inverter.invert(
+        "four, crossover": lambda: inverter.invert(
             embeddings, 4, crossover=SelectionConfig().crossover, random_state=0
         ),
     }

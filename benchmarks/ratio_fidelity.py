@@ -320,7 +320,7 @@ def _by_ratio(chosen: dict[str, Chosen]) -> str:
             [f"{lam:.1f}", f"{one.closeness[at].mean():.3f}", *(f"{x:.2f}" for x in spread)]
         )
     header = [
-        "asked ratio (8 candidates, recombined)",
+        "asked ratio (8 candidates, crossover)",
         "closeness",
         "measured, 10 %",
         "median",
@@ -339,7 +339,7 @@ def _ends(chosen: dict[str, Chosen]) -> tuple[str, Record] | None:
             continue
         error = one.closeness.std(ddof=1) / np.sqrt(len(one.closeness))
         same = np.mean([one.closeness > 0.9995])
-        way = {"greedy": "greedy", "closeness": str(count)}.get(rank, f"{count}, recombined")
+        way = {"greedy": "greedy", "closeness": str(count)}.get(rank, f"{count}, crossover")
         data[way] = float(one.closeness.mean())
         rows.append(
             [

@@ -184,7 +184,8 @@ class PlainReader(Reader):
         return found
 
     def weights(self) -> Named:
-        return self.model.as_bert().items()
+        found: dict[str, Tensor] = self.model.as_bert()
+        return found.items()
 
     def embed(self, texts: Sequence[str], batch_size: int, half: bool, show: Progress) -> Tensor:
         rows = [one.ids for one in self.tokenizer.encode_batch(list(texts))]

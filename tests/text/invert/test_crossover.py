@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from vicinal.text.invert.candidates import Candidates, cosine  # noqa: E402
-from vicinal.text.invert.crossover import SHORTLIST, edits, recombine  # noqa: E402
+from vicinal.text.invert.crossover import SHORTLIST, edits, exchange_spans  # noqa: E402
 
 lines = st.lists(st.sampled_from(["a", "dog", "cat", "ran", ",", "so"]), max_size=8).map(" ".join)
 
@@ -96,7 +96,7 @@ def climb(bag):
         return cosine(embedded, targets[of])
 
     def run(steps, likely):
-        return recombine(judge, found, targets, start, score, likely=likely, steps=steps)
+        return exchange_spans(judge, found, targets, start, score, likely=likely, steps=steps)
 
     return found, targets, start, judge, run
 
@@ -161,7 +161,7 @@ def test_one_step_takes_the_best_of_all_edits(climb, likely):
 def test_candidates_that_say_nothing_are_left_alone():
     none = Candidates([["", ""]], np.zeros((1, 2, 3), np.float32), np.zeros((1, 2), np.float32))
     targets, start = np.ones((1, 3), np.float32), np.zeros(1, np.intp)
-    sentences, _, _ = recombine(
+    sentences, _, _ = exchange_spans(
         None, none, targets, start, lambda x, of: cosine(x, targets[of]), likely=0.0, steps=2
     )
     assert sentences == [""]

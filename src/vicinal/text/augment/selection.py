@@ -14,7 +14,7 @@ from vicinal._checks import check_choice, check_count
 from vicinal._random import RandomState
 from vicinal.text.augment.ratio import project
 from vicinal.text.invert.candidates import Candidates, cosine
-from vicinal.text.invert.crossover import recombine
+from vicinal.text.invert.crossover import exchange_spans
 
 __all__ = [
     "InverterLike",
@@ -169,7 +169,7 @@ def select_sentences(
 
     if not steps or n == 1 or not len(targets):
         return best()
-    sentences, embeddings, likelihood = recombine(
+    sentences, embeddings, likelihood = exchange_spans(
         inverter,
         found,
         targets,

@@ -13,7 +13,7 @@ __all__ = ["Adaptor"]
 class Adaptor(nn.Module):  # type: ignore[misc]  # torch is Any here
     """A two-layer network between an encoder's space and the input space of a language model.
 
-    Embeddings are centerd and divided by one common number first, so that ratios between them stay
+    Embeddings are centered and divided by one common number first, so that ratios between them stay
     as they are.
 
     Parameters

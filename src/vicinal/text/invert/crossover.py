@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vicinal.text.invert.candidates import Candidates
 
-__all__ = ["Score", "edits", "recombine"]
+__all__ = ["Score", "edits", "exchange_spans"]
 
 Floats = npt.NDArray[np.float32]
 #: From embeddings of sentences (m, dim), and the targets (m,) that they are for, to scores (m,).
@@ -44,7 +44,7 @@ class Judge(Protocol):
         """Return mean log-probabilities a token (n,)."""
 
 
-def recombine(
+def exchange_spans(
     judge: Judge,
     found: Candidates,
     targets: Floats,

@@ -16,7 +16,7 @@ from vicinal._random import RandomState, Seeds, WriteKey
 from vicinal.text.encoder import Encoder, check_texts
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.candidates import Candidates, Inversion, cosine
-from vicinal.text.invert.crossover import recombine
+from vicinal.text.invert.crossover import exchange_spans
 from vicinal.text.invert.decoders import Decoded, Decoder
 from vicinal.text.models import check_device
 
@@ -316,7 +316,7 @@ class Inverter:
             at, best = np.arange(len(rows)), found.pick(closeness)
             lines = [found.sentences[i][j] for i, j in zip(at, best, strict=True)]
             return Inversion(lines, closeness[at, best])
-        lines, there, _ = recombine(
+        lines, there, _ = exchange_spans(
             self,
             found,
             rows,
@@ -378,8 +378,8 @@ class Inverter:
     def _load(cls, folder: Path, encoder: Any, llm: Any, device: str | None) -> Self:
         from vicinal.text.invert.folder import load
 
-        *parts, notes, preface = load(folder, encoder, llm, device)
-        made = cls(*parts, notes=notes)
+        reader, adaptor, decoder, notes, preface = load(folder, encoder, llm, device)
+        made = cls(reader, adaptor, decoder, notes=notes)
         made.preface = preface
         return made
 

@@ -124,7 +124,8 @@ class NanoDecoder:
             uniforms = torch.from_numpy(rng.random(uniforms.shape, np.float32))
 
         def write(span: slice) -> tuple[list[list[int]], Tensor]:
-            return decode(network, soft[span], heat, uniforms[span], rules)
+            ids, likely = decode(network, soft[span], heat, uniforms[span], rules)
+            return ids, likely
 
         size = -(-len(soft) // cores_of(soft.device)) or 1
         found = list(on_cores(write, spans(len(soft), size), soft.device))
