@@ -98,9 +98,10 @@ def trained(arm: str, minutes: float, lines: list[str]) -> tuple[Any, Record]:
 
     if arm == "nano":
         inverter = Inverter.from_pretrained("nano", encoder=encoder())
-        said = json.loads((find_folder("nano") / "config.json").read_text("utf-8"))
+        nano = find_folder("nano")
+        said = json.loads((nano / "config.json").read_text("utf-8"))
         notes = said.get("notes") or said.get("training") or {}
-        return inverter, {"weights": hash_of(find_folder("nano")), "sentences": notes.get("sentences")}
+        return inverter, {"weights": hash_of(nano), "sentences": notes.get("sentences")}
     steps = steps_for(minutes, lines, arm)
     weights = f"{hash_of(LM)}-{steps}"
     about: Record = {"weights": weights, "sentences": steps * BATCH, "minutes": minutes}

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from vicinal.text.invert.codec import EOS, FORMAL, INFORMAL, PAD, SPECIALS, Codec  # noqa: E402
+from vicinal.text.invert.decoding import Rules, beam_search, decode, draw, repeats  # noqa: E402
 from vicinal.text.invert.nano import NanoDecoder  # noqa: E402
 from vicinal.text.invert.network import Memory, NanoNetwork, NanoShape  # noqa: E402
-from vicinal.text.invert.decoding import Rules, beam_search, decode, draw, repeats  # noqa: E402
 
 PIECES = ["the", "cat", "dog", "sat", "ran", "on", "mat", "a", "fine", "day", ",", ".", "!", "?"]
 SHAPE = NanoShape(len(SPECIALS) + len(PIECES), width=24, inner=32, heads=4, layers=2, positions=16)
