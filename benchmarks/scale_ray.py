@@ -3,7 +3,7 @@
 Run with ``python benchmarks/scale_ray.py --rows 1e6 1e7 --workers 1 2``. The data are those of
 ``scale_stream.py``: 16 float32 columns that depend on a few hidden factors. Each run is a process
 of its own, from its start to the finished folder: ``stream_table`` (all cores of one process), and
-``stream_table_ray`` on a cluster of this machine, which is started and ended within the time.
+the same with ``engine="ray"`` on a cluster of this machine, which is started and ended within the time.
 Printed are seconds, and of them those before the first row is read, in which Ray starts; rows a
 second; the peak of memory that all processes of the run hold together (each page shared by several
 counts once, PSS); whether the folder has the same bytes as that of the local engine; and the slope
@@ -90,14 +90,10 @@ def run(source: str, target: str, workers: int, privacy: str, memory: str) -> di
         from vicinal.table import TableSynthesizer
 
         model = TableSynthesizer(privacy, random_state=0)
-        if workers:
-            from vicinal.table.stream.ray import stream_table_ray
+        from vicinal.table.stream import stream_table
 
-            stream_table_ray(model, source, target, memory=memory, workers=workers, progress=note)
-        else:
-            from vicinal.table.stream import stream_table
-
-            stream_table(model, source, target, memory=memory, progress=note)
+        where: dict[str, Any] = {"engine": "ray", "workers": workers} if workers else {}
+        stream_table(model, source, target, memory=memory, progress=note, **where)
         taken = time.perf_counter() - began
     digest = hashlib.sha256()
     for path in sorted(Path(target).iterdir()):

@@ -99,7 +99,7 @@ def ray_workers():
                 theirs = int(Path(f"/proc/{above}/stat").read_text().rpartition(")")[2].split()[1])
             except (OSError, IndexError, ValueError):
                 continue
-            if words.startswith(b"ray::MapWorker") and me in {above, theirs}:
+            if words.startswith(b"ray::Worker") and me in {above, theirs}:
                 found.append(int(folder.name))
         return found
 

@@ -84,13 +84,13 @@ def test_resume_says_when_there_is_nothing_to_do(events, run):
         (["events", "-o", "out", "--where", "age>30"], "--where needs the whole table"),
         (["events", "-o", "out", "--report", "r.html"], "--report needs the whole table"),
         (["events", "-o", "out", "--engine", "rai"], "Did you mean 'ray'?"),
-        (["events", "-o", "out", "--address", "auto"], "add --engine ray"),
+        (["events", "-o", "out", "--address", "auto"], "add engine='ray' (--engine ray)"),
         (["events", "-o", "out", "--target", "incme"], "Did you mean 'income'?"),
         (["mixed", "-o", "out"], "mixed/b.parquet: column 'x' is string, but int64"),
         (["broken", "-o", "out"], "a.parquet is cut short"),
         (["people.csv", "-o", "out.csv", "--memory", "1GB"], "Name a folder"),
-        (["events", "-o", "s3://bucket/out"], "Add --engine ray"),
-        (["people.csv", "-o", "s3://bucket/out"], "s3://bucket/out is an address"),
+        (["events", "-o", "ftp://there/out"], "ftp://there/out cannot be written to"),
+        (["people.csv", "-o", "ftp://there/out"], "ftp://there/out cannot be written to"),
     ],
 )
 def test_bad_input(events, run, words, said):

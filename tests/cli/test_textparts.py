@@ -65,14 +65,14 @@ def test_mistakes_end_in_one_line(run, reviews, monkeypatch, words, said):
 
 def test_an_interruption_says_what_stays(run, reviews, monkeypatch):
     from vicinal.cli import texts as commands
-    from vicinal.text.augment import cluster
+    from vicinal.text.augment import parts
 
     def stop(*_, **__):
         (reviews.parent / ".made.partial").mkdir()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(commands, "make_inverter", lambda *_: None)
-    monkeypatch.setattr(cluster, "augment_parts", stop)
+    monkeypatch.setattr(parts, "augment_parts", stop)
     code, _, err = run("text", reviews, "-o", f"{reviews.parent}/made/")
     assert code == 130
     assert ".made.partial; the same command with --resume goes on with it" in err

@@ -324,7 +324,7 @@ def test_odd_texts_are_noted(parrot, run, tmp_path, rows, said):
         (None, ("--align-on", "lines.txt"), "align-on goes with a new inverter"),
         (None, ("--save-inverter", "kept"), "save-inverter goes with a new inverter"),
         (None, ("--checkpoint", "begun"), "checkpoint goes with a new inverter"),
-        (None, ("--save-inverter", "no/kept", "--refine"), "There is no folder"),
+        (None, ("--save-inverter", "no/kept", "--refine"), "does not exist; make it first"),
         (None, ("--llm", "x", "--align-on", "no.txt"), "There is no file no.txt"),
         ("", (), "is empty"),
         ("text,label\n", (), "no rows"),

@@ -12,8 +12,9 @@ import pytest
 
 from vicinal._random import Seeds
 from vicinal.table import TableSynthesizer, detect_columns
-from vicinal.table.stream import find_source, fit_stream, learn, plan_fit, summarize
+from vicinal.table.stream import find_source, fit_stream
 from vicinal.table.stream import source as sources
+from vicinal.table.stream.fit import learn, plan_fit, summarize
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def quiet(privacy: str = "off", **settings: object) -> TableSynthesizer:
 
 @pytest.fixture(scope="module")
 def pooled(folder):
-    return fit_stream(quiet(), folder, pool_rows=8000)
+    return fit_stream(quiet(), folder, max_rows=8000)
 
 
 def test_all_rows_in_the_pool_is_the_same_as_fit(rows, folder, tmp_path):
@@ -81,8 +82,8 @@ def test_parts_merge_to_the_same_model_however_they_are_read(folder, tmp_path, m
     files = []
     for name, pickled in (("a", False), ("b", True)):
         seeds = Seeds(3)
-        asked = plan_fit(source, seeds, 8000)
-        summaries = [summarize(part, asked) for part in source.parts]
+        plan = plan_fit(source, seeds, 8000)
+        summaries = [summarize(part, plan) for part in source.parts]
         if pickled:
             summaries = [pickle.loads(pickle.dumps(one)) for one in reversed(summaries)][::-1]
         whole = summaries[0]
@@ -91,13 +92,13 @@ def test_parts_merge_to_the_same_model_however_they_are_read(folder, tmp_path, m
         learn(quiet(), whole, seeds).save(tmp_path / name)
         files.append((tmp_path / name).read_bytes())
     assert files[0] == files[1]
-    fit_stream(quiet(), source, pool_rows=8000).save(tmp_path / "c")
+    fit_stream(quiet(), source, max_rows=8000).save(tmp_path / "c")
     assert (tmp_path / "c").read_bytes() == files[0]
 
 
 def test_another_cut_gives_the_same_pool_and_counts(folder, pooled, monkeypatch):
     monkeypatch.setattr(sources, "PART_ROWS", 7000)
-    other = fit_stream(quiet(), folder, pool_rows=8000)
+    other = fit_stream(quiet(), folder, max_rows=8000)
     assert other._state.rows.equals(pooled._state.rows)
     assert other.columns_ == pooled.columns_
     for name, marginal in pooled._state.population.marginals.items():
@@ -143,7 +144,7 @@ def test_quantiles_agree_with_an_independent_sketch(rows, pooled):
 
 
 def test_raw_mixing_has_mean_and_variance_of_all_rows(folder, rows, z_limit):
-    model = fit_stream(quiet(marginals="raw"), folder, pool_rows=2000)
+    model = fit_stream(quiet(marginals="raw"), folder, max_rows=2000)
     scores = model._training.scores
     for at, column in enumerate(model._training._mixed):
         name = column.name
@@ -177,7 +178,7 @@ def test_placeholders_avoid_real_names(tmp_path):
     n = 3000
     names = [f"user-{i}" for i in range(n)]
     pq.write_table(pa.table({"x": np.arange(n) % 777, "user": names}), tmp_path / "a.parquet")
-    model = fit_stream(quiet(), tmp_path, pool_rows=500)
+    model = fit_stream(quiet(), tmp_path, max_rows=500)
     assert model._state.population.prefixes == {"user": "user-new-"}
 
 
@@ -192,7 +193,7 @@ def test_settings_hold(folder):
     model = fit_stream(
         quiet(within="group", kinds={"count": "category"}, identifiers="drop"),
         folder,
-        pool_rows=3000,
+        max_rows=3000,
     )
     assert model.settings_.within == ("group",)
     assert {c.name: c.kind for c in model.columns_}["count"] == "category"
@@ -200,7 +201,7 @@ def test_settings_hold(folder):
 
 
 def test_neighborhoods_and_groups_of_a_pool(folder):
-    model = fit_stream(quiet("balanced", target="group"), folder, pool_rows=2000)
+    model = fit_stream(quiet("balanced", target="group"), folder, max_rows=2000)
     assert model.settings_.method == "neighborhood"
     assert model.sample(100).num_rows == 100
 
@@ -212,7 +213,7 @@ def test_csv_files(rows, tmp_path):
         write_table(
             rows.select(["x", "group"]).slice(number * 500, 500), tmp_path / f"{number}.csv"
         )
-    streamed = fit_stream(quiet(), tmp_path / "*.csv", pool_rows=300)
+    streamed = fit_stream(quiet(), tmp_path / "*.csv", max_rows=300)
     assert streamed.n_rows_ == 1500
     assert sorted(streamed._state.order // 500)[::299] == [0, 2]
 
@@ -321,7 +322,7 @@ def test_a_real_table_blown_up_is_as_good_as_in_memory(tmp_path):
         settings = {"target": "income", "random_state": seed}
         models = (
             TableSynthesizer("off", **settings).fit(adult),
-            fit_stream(TableSynthesizer("off", **settings), tmp_path, pool_rows=m),
+            fit_stream(TableSynthesizer("off", **settings), tmp_path, max_rows=m),
         )
         tables = [align(adult, model.sample(m), columns=kinds) for model in models]
         found = [measure_fidelity(one, two_sample=False, random_state=0) for one in tables]
@@ -341,7 +342,7 @@ def test_values_too_rare_for_the_pool_are_said(tmp_path):
     pq.write_table(table, tmp_path / "in.parquet")
     words = r"Rare values.*none of the 500 rows held.*city \(2 of 4, 0.01 % of rows\)"
     with pytest.warns(UserWarning, match=words):
-        fit_stream(TableSynthesizer("off", random_state=0), tmp_path / "in.parquet", pool_rows=500)
+        fit_stream(TableSynthesizer("off", random_state=0), tmp_path / "in.parquet", max_rows=500)
 
 
 @pytest.mark.parametrize("repeated", [0, 3000])
@@ -353,6 +354,6 @@ def test_integers_of_which_few_repeat_are_no_identifiers(tmp_path, repeated):
     table = pa.table({"n": values, "x": rng.normal(size=n)})
     pq.write_table(table, tmp_path / "in.parquet")
     model = TableSynthesizer("off", identifiers="replace", random_state=0)
-    fit_stream(model, tmp_path / "in.parquet", pool_rows=1000)
+    fit_stream(model, tmp_path / "in.parquet", max_rows=1000)
     in_memory = detect_columns(table)[0].kind
     assert model.columns_[0].kind == in_memory == ("integer" if repeated else "identifier")

@@ -15,10 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from vicinal.jobs import local, places
+from vicinal.jobs import staging as stagings
+from vicinal.jobs.places import write_part
+from vicinal.jobs.staging import open_staging
 from vicinal.table import TableSynthesizer
-from vicinal.table.stream import Staging, sample_stream, stream_table, write_part
-from vicinal.table.stream import output as outputs
-from vicinal.table.stream import run as runs
+from vicinal.table.stream import sample_stream, stream_table
 
 
 class StoppedError(Exception):
@@ -29,22 +31,22 @@ def interrupt(monkeypatch, after: int) -> None:
     """Let the part number ``after`` fail."""
     left = [after]
 
-    def write(table: pa.Table, path: Path) -> int:
+    def write(table: pa.Table, path: Path) -> None:
         if not left[0]:
             raise StoppedError
         left[0] -= 1
-        return write_part(table, path)
+        write_part(table, path)
 
-    monkeypatch.setattr(runs, "write_part", write)
+    monkeypatch.setattr(places, "write_part", write)
 
 
 @pytest.mark.parametrize("after", [0, 1, 4])
 def test_resumed_it_is_the_same_folder(source, tmp_path, monkeypatch, after, settings, contents):
-    run = {"n_rows": 5000, "pool_rows": 1000, "chunk_rows": 1000}
+    run = {"n_samples": 5000, "max_rows": 1000, "chunk_rows": 1000}
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     stream_table(settings(), source, whole, **run)
     with monkeypatch.context() as patched:
-        patched.setattr(runs, "n_threads", lambda: 1)
+        patched.setattr(local, "n_threads", lambda: 1)
         interrupt(patched, after)
         with pytest.raises(StoppedError):
             stream_table(settings(), source, broken, **run)
@@ -69,7 +71,7 @@ def test_resume_without_an_interruption_begins(source, tmp_path, settings):
     ("change", "said"),
     [
         ({"seed": 6}, r"random_state \(5 there, 6 asked\)"),
-        ({"rows": 3000}, r"rows \(2000 there, 3000 asked\)"),
+        ({"rows": 3000}, r"n_samples \(2000 there, 3000 asked\)"),
         ({"privacy": "balanced"}, r'privacy \("off" there, "balanced" asked\)'),
         ({"chunk": 400}, r"chunk_rows \(500 there, 400 asked\)"),
         ({"file": "other.parquet"}, r"files .*in\.parquet.*other\.parquet"),
@@ -110,8 +112,8 @@ def test_a_full_disk_keeps_what_is_done(source, tmp_path, monkeypatch, settings,
         real(table, sink, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(outputs.parquet, "write_table", full)
-        with pytest.raises(OSError, match=r"No space left to write part-.*--resume"):
+        patched.setattr(places.parquet, "write_table", full)
+        with pytest.raises(OSError, match=r"No space left to write .*part-.*--resume"):
             stream_table(settings(), source, tmp_path / "out", 5000, chunk_rows=1000)
     kept = [name for name in contents(tmp_path / ".out.partial") if name.endswith(".parquet")]
     assert len(kept) == 2
@@ -132,13 +134,12 @@ def test_a_disk_too_small_is_said_before_the_start(source, tmp_path, monkeypatch
 
 def test_two_runs_do_not_share_a_folder(tmp_path):
     pytest.importorskip("fcntl")
-    with Staging(tmp_path / "out", {"rows": 1}) as staging:
-        staging.open(False)
+    with open_staging(tmp_path / "out", {"rows": 1}, resume=False) as staging:
         with (
             pytest.raises(OSError, match="Another run is writing"),
-            Staging(tmp_path / "out", {"rows": 1}) as other,
+            open_staging(tmp_path / "out", {"rows": 1}, resume=True),
         ):
-            other.open(True)
+            pytest.fail("both are at work")
         assert staging.folder.exists()
     assert not staging.folder.exists()  # nothing was learned
 
@@ -146,6 +147,10 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
 # Says how far it is, and goes on when it is answered: fast machines are not done before the kill.
 SCRIPT = """
 import sys
+from vicinal.jobs import local, places
+from vicinal.jobs import staging as stagings
+from vicinal.jobs.places import write_part
+from vicinal.jobs.staging import open_staging
 from vicinal.table import TableSynthesizer
 from vicinal.table.stream import stream_table
 
@@ -154,7 +159,7 @@ def report(*done):
     sys.stdin.readline()
 
 model = TableSynthesizer("off", identifiers="replace", random_state=5)
-stream_table(model, sys.argv[1], sys.argv[2], 40_000, pool_rows=1000, chunk_rows=1000,
+stream_table(model, sys.argv[1], sys.argv[2], 40_000, max_rows=1000, chunk_rows=1000,
              resume=len(sys.argv) > 3, progress=report)
 """
 
@@ -164,7 +169,7 @@ stream_table(model, sys.argv[1], sys.argv[2], 40_000, pool_rows=1000, chunk_rows
 def test_killed_at_random_moments_and_resumed(source, tmp_path, settings, contents):
     """Kill -9 a moment after a random number of lines of progress, three times in one run."""
     words = [sys.executable, "-c", SCRIPT, str(source)]
-    stream_table(settings(), source, tmp_path / "whole", 40_000, pool_rows=1000, chunk_rows=1000)
+    stream_table(settings(), source, tmp_path / "whole", 40_000, max_rows=1000, chunk_rows=1000)
     broken, killed = tmp_path / "broken", 0
     rng = np.random.default_rng(7)
     for _ in range(3):
@@ -205,7 +210,7 @@ def finished_but_not_in_place(source: Path, output: Path, monkeypatch, **setting
     """Run up to the rename of the folder, which fails as if the process were killed there."""
     model = TableSynthesizer("off", identifiers="replace", **{"random_state": 5, **settings_of})
     with monkeypatch.context() as patched:
-        patched.setattr(outputs.Staging, "_put_in_place", stop)
+        patched.setattr(stagings._FolderStaging, "_put_in_place", stop)
         with pytest.raises(StoppedError):
             stream_table(model, source, output, 2000, chunk_rows=500)
     staging = output.with_name(f".{output.name}.partial")
@@ -242,16 +247,16 @@ def test_killed_before_the_last_rename_without_a_seed(source, tmp_path, monkeypa
 def test_an_output_that_fills_meanwhile_costs_nothing(
     source, tmp_path, monkeypatch, settings, contents
 ):
-    run = {"n_rows": 2000, "chunk_rows": 500}
+    run = {"n_samples": 2000, "chunk_rows": 500}
     stream_table(settings(), source, tmp_path / "whole", **run)
 
-    def write(table: pa.Table, path: Path) -> int:
+    def write(table: pa.Table, path: Path) -> None:
         (tmp_path / "out").mkdir(exist_ok=True)
         (tmp_path / "out" / "mine.txt").write_text("keep")
-        return write_part(table, path)
+        write_part(table, path)
 
     with monkeypatch.context() as patched:
-        patched.setattr(runs, "write_part", write)
+        patched.setattr(places, "write_part", write)
         with pytest.raises(FileExistsError, match="no longer empty; what is done stays"):
             stream_table(settings(), source, tmp_path / "out", **run)
     assert contents(tmp_path / "out") == {"mine.txt": b"keep"}
@@ -266,7 +271,7 @@ def test_another_version_does_not_go_on(source, tmp_path, monkeypatch, settings)
         interrupt(patched, 1)
         with pytest.raises(StoppedError):
             stream_table(settings(), source, tmp_path / "out", 2000, chunk_rows=500)
-    monkeypatch.setattr(outputs, "__version__", "999")
+    monkeypatch.setattr(stagings, "__version__", "999")
     with pytest.raises(ValueError, match=r"vicinal \(.* there, 999 here\)"):
         stream_table(settings(), source, tmp_path / "out", 2000, chunk_rows=500, resume=True)
 
@@ -278,5 +283,5 @@ def test_another_model_is_not_called_complete(model, rows, tmp_path, settings):
     for same in (model, loaded):
         assert sample_stream(same, tmp_path / "out", 500, resume=True).model is None
     other = settings().fit(rows.slice(1))
-    with pytest.raises(ValueError, match="made by another model"):
+    with pytest.raises(ValueError, match=r"model \(others there\)"):
         sample_stream(other, tmp_path / "out", 500, resume=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from vicinal.jobs import local, staging
+from vicinal.jobs.limits import parse_memory
 from vicinal.table import TableSynthesizer
-from vicinal.table.stream import make_chunk, output_schema, plan_chunks, sample_stream, stream_table
-from vicinal.table.stream import output as outputs
+from vicinal.table.stream import make_chunk, plan_chunks, sample_stream, stream_table
 from vicinal.table.stream import run as runs
-from vicinal.table.stream.memory import chunk_size, parse_memory, workers_within
+from vicinal.table.stream.memory import chunk_size, workers_within
 
 # Chunks
 
@@ -32,7 +35,7 @@ def test_chunks_cover_the_table(model):
     assert plan_chunks(model, 2500, chunk_rows=1000, random_state=6) != plan
     # a larger table begins in the same way
     assert [c.seed for c in plan_chunks(model, 9000, chunk_rows=1000)[:3]] == [c.seed for c in plan]
-    assert json.loads(json.dumps(plan[0].as_dict()))["rows"] == 1000
+    assert json.loads(json.dumps(asdict(plan[0])))["rows"] == 1000
 
 
 def test_a_chunk_is_the_same_anywhere(model, rows, tmp_path):
@@ -44,7 +47,7 @@ def test_a_chunk_is_the_same_anywhere(model, rows, tmp_path):
         assert make_chunk(loaded, chunk).equals(table)
         assert table.num_rows == chunk.rows
         assert table.schema.equals(rows.schema, check_metadata=False)
-        assert table.schema.equals(output_schema(model))
+        assert table.schema.equals(made[0].schema)
     assert not made[0].slice(0, 500).equals(made[2])
 
 
@@ -124,12 +127,12 @@ def test_a_folder_of_parquet_and_a_manifest(model, rows, tmp_path, contents):
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_threads_and_memory_change_nothing(model, tmp_path, monkeypatch, threads, contents):
-    monkeypatch.setattr(runs, "n_threads", lambda: threads)
+    monkeypatch.setattr(local, "n_threads", lambda: threads)
     for name, memory in (("a", None), ("b", "1GB")):
         sample_stream(model, tmp_path / name, 5000, chunk_rows=900, memory=memory)
     first = contents(tmp_path / "a")
     assert first == contents(tmp_path / "b")
-    monkeypatch.setattr(runs, "n_threads", lambda: 2)
+    monkeypatch.setattr(local, "n_threads", lambda: 2)
     sample_stream(model, tmp_path / "c", 5000, chunk_rows=900)
     assert contents(tmp_path / "c") == first
 
@@ -151,7 +154,7 @@ def test_no_more_chunks_are_in_the_making_than_threads(model, tmp_path, monkeypa
         return made
 
     monkeypatch.setattr(runs, "make_chunk", slow)
-    monkeypatch.setattr(runs, "n_threads", lambda: 3)
+    monkeypatch.setattr(local, "n_threads", lambda: 3)
     sample_stream(model, tmp_path / "out", 3000, chunk_rows=100)
     assert most == 3
 
@@ -208,7 +211,7 @@ def test_a_folder_by_another_name(model, tmp_path, monkeypatch, contents):
 
 
 def test_a_disk_of_its_own_is_refused_at_once(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(outputs.os.path, "ismount", lambda path: Path(path).name == "disk")
+    monkeypatch.setattr(staging.os.path, "ismount", lambda path: Path(path).name == "disk")
     with pytest.raises(OSError, match=r"disk of its own.*disk/synthetic"):
         sample_stream(model, tmp_path / "disk", 500)
 
@@ -220,6 +223,13 @@ def test_what_is_read_is_not_written_to(source, tmp_path, settings):
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
 
 
+def test_without_sketches_it_says_which_extra(source, tmp_path, monkeypatch, settings):
+    monkeypatch.setitem(sys.modules, "datasketches", None)
+    with pytest.raises(ImportError, match=r"pip install 'vicinal\[stream\]'"):
+        stream_table(settings(), source, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
+
+
 @pytest.mark.parametrize(
     ("asked", "run", "said"),
     [
@@ -227,7 +237,7 @@ def test_what_is_read_is_not_written_to(source, tmp_path, settings):
         ({"within": ["group", "flg"]}, {}, "Did you mean 'flag'"),
         ({"kinds": {"xx": "category"}}, {}, "kinds"),
         ({"marginals": "raw", "exact_moments": True}, {}, "exact_moments"),
-        ({}, {"n_rows": 0}, "n_rows"),
+        ({}, {"n_samples": 0}, "n_samples"),
         ({}, {"chunk_rows": 0}, "chunk_rows"),
     ],
 )

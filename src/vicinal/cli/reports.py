@@ -46,7 +46,7 @@ def check_report(option: str, path: Path) -> None:
     OSError
         If the folder does not exist or cannot be written.
     """
-    from vicinal.io import check_folder
+    from vicinal.io import check_file
 
     suffix = path.suffix.lower()
     known = PAGES if option == "html" else SUFFIXES
@@ -55,7 +55,7 @@ def check_report(option: str, path: Path) -> None:
             f"{option} is written as {', '.join(known)}, got {str(path)!r}."
             f"{did_you_mean(suffix, known)}"
         )
-    check_folder(path)
+    check_file(path)
     if suffix in PAGES:
         from vicinal.page.frame import check_installed
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-
-from vicinal._checks import check_choice
 
 if TYPE_CHECKING:
     from vicinal.table import TableSynthesizer
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["asks_for_stream", "check_stream", "parse_rows", "stream"]
 
-ENGINES = ["local", "ray"]
 #: Rows of the pool and of the first file that are compared in the end.
 COMPARED = 100_000
 
@@ -145,41 +141,24 @@ def stream(
     save_model : Path, optional
         Where to keep what was learned.
     """
+    from vicinal.jobs.run import parse_engine
+    from vicinal.jobs.staging import staging_of
     from vicinal.table.stream import stream_table
-    from vicinal.table.stream.output import staging_of
 
-    check_choice("engine", engine, ENGINES)
-    if address is not None and engine != "ray":
-        raise ValueError(f"address={address!r} is that of a Ray cluster; add --engine ray.")
     try:
-        with _showing() as show:
-            if engine == "ray":
-                from vicinal.table.stream.ray import stream_table_ray  # type: ignore[import-not-found,unused-ignore]
-
-                done: Streamed = stream_table_ray(
-                    synthesizer,
-                    source,
-                    output,
-                    rows,
-                    memory=memory,
-                    pool_rows=pool,
-                    resume=resume,
-                    address=address,
-                    progress=show,
-                )
-            else:
-                done = stream_table(
-                    synthesizer,
-                    source,
-                    output,
-                    rows,
-                    memory=memory,
-                    pool_rows=pool,
-                    resume=resume,
-                    progress=show,
-                )
+        done: Streamed = stream_table(
+            synthesizer,
+            source,
+            output,
+            rows,
+            memory=memory,
+            max_rows=pool,
+            engine=parse_engine(engine, address=address),
+            resume=resume,
+            progress=sys.stderr.isatty(),
+        )
     except KeyboardInterrupt:
-        staging = staging_of(Path(output))
+        staging = staging_of(output)
         if staging.exists():
             typer.echo(
                 f"What is done stays in {staging}; the same command with --resume goes on with "
@@ -193,7 +172,7 @@ def stream(
             if save_model is None
             else f" The model is not kept there: {save_model} was not made."
         )
-        typer.echo(f"{done.output} is complete already; nothing was done.{lost}")
+        typer.echo(f"{done.summary()}{lost}")
         return
     if save_model is not None:
         done.model.save(save_model)
@@ -201,8 +180,8 @@ def stream(
 
 
 def _summary(done: Streamed) -> str:
+    from vicinal.jobs.places import part_name
     from vicinal.report import compare
-    from vicinal.table.stream.output import part_name
     from vicinal.table.stream.source import open_parquet
 
     model = done.model
@@ -217,30 +196,7 @@ def _summary(done: Streamed) -> str:
     shown = [column for column in model.columns_ if column.name in synthetic.column_names]
     real = pool.slice(0, COMPARED).select([column.name for column in shown])
     text = compare(real, synthetic, shown).summary()
-    held = "" if pool.num_rows == done.rows_read else f", {pool.num_rows:,} of them held and mixed"
-    kept = f" ({done.kept:,} of them before the interruption)" if done.kept else ""
     return (
         f"{text}\n(of {real.num_rows:,} real and {synthetic.num_rows:,} synthetic rows)\n\n"
-        f"{done.rows_read:,} rows read{held}, {done.rows_written:,} written to {done.output} in "
-        f"{done.chunks:,} file(s){kept}."
+        f"{done.summary()}"
     )
-
-
-@contextmanager
-def _showing() -> Iterator[Callable[[str, int, int], None] | None]:
-    """Give a function that shows how far the work is; None where nobody is watching."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bar:
-        tasks = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(f"{stage} rows", total=total or None)
-            bar.update(tasks[stage], completed=done)
-
-        yield show

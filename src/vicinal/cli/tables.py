@@ -105,7 +105,7 @@ def table(
     With --memory, --pool, --resume, many files or a folder to write to, rows are read and written
     piece by piece, and the output is a folder of Parquet files.
     """
-    from vicinal.io import check_folder, check_output, write_table
+    from vicinal.io import check_file, check_output, write_table
     from vicinal.io.remote import is_remote, local_path
     from vicinal.table import TableSynthesizer
     from vicinal.table.presets import check_parameters
@@ -128,7 +128,7 @@ def table(
     if not pieces:
         check_apart(source, output=output, plan=plan, report=report)
     if save_model is not None:
-        check_folder(save_model)
+        check_file(save_model)
     if report is not None:
         check_report("report", report)
     count, held = parse_rows(rows), parse_rows(pool, "pool", 2)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from vicinal.jobs.ray import RayCluster
 
 __all__ = ["asks_for_parts", "check_alone", "check_parts", "write_parts"]
 
@@ -32,29 +34,11 @@ def asks_for_parts(output: str, **asked: object) -> bool:
     return folder or any(value not in (None, False) for value in asked.values())
 
 
-def check_parts(output: str, resume: bool, engine: str, of_ray: Mapping[str, Any]) -> None:
-    """Refuse an output or an engine that cannot be, before anything is read.
-
-    Parameters
-    ----------
-    output : str
-        Where to write to.
-    resume : bool
-        Whether to go on with what is there.
-    engine : str
-        As it was given.
-    of_ray : mapping of str to object
-        Options that go with Ray, None where they were not given.
-
-    Raises
-    ------
-    ValueError, OSError
-        Naming the option.
-    ImportError
-        If Ray is not installed, and asked for.
-    """
+def check_parts(output: str, resume: bool, engine: str | RayCluster, workers: int | None) -> None:
+    """Refuse an output or an engine that cannot be, before anything is read."""
     from vicinal.io import SUFFIXES
-    from vicinal.text.augment.engines import check_engine, check_target
+    from vicinal.jobs.staging import check_output
+    from vicinal.text.augment.parts import check_workers
 
     if any(output.lower().endswith(suffix) for suffix in SUFFIXES) and not os.path.isdir(output):
         name = os.path.basename(output).split(".")[0] or "made"
@@ -62,8 +46,8 @@ def check_parts(output: str, resume: bool, engine: str, of_ray: Mapping[str, Any
             f"output {output} is named like a file, but --engine ray and --resume write a folder "
             f"of Parquet files. Name a folder, such as -o {name}/."
         )
-    check_target(output, resume)
-    check_engine(engine, **of_ray)
+    check_output(output, resume)
+    check_workers(engine, workers)
 
 
 def check_alone(whole: Mapping[str, object], here: Mapping[str, object]) -> None:
@@ -115,20 +99,22 @@ def write_parts(
     output : str
         Folder.
     settings : mapping
-        Of :func:`vicinal.text.augment.cluster.augment_parts`.
+        Of :func:`vicinal.text.augment_parts`.
     """
-    from vicinal.io.remote import is_remote, local_path
-    from vicinal.table.stream.output import staging_of
-    from vicinal.text.augment.cluster import augment_parts
+    from vicinal.io.remote import is_remote
+    from vicinal.jobs.staging import staging_of
+    from vicinal.text.augment.parts import augment_parts
 
+    watched = sys.stderr.isatty()
     try:
-        with _showing(n) as show:
-            done = augment_parts(writer, texts, labels, n, output, progress=show, **settings)
+        done = augment_parts(
+            texts, labels, output, n, inverter=writer, progress=watched, **settings
+        )
     except KeyboardInterrupt:
-        staging = staging_of(Path(local_path(output)))
-        if not is_remote(output) and staging.exists():
+        if not is_remote(output) and staging_of(output).exists():
             typer.echo(
-                f"What is done stays in {staging}; the same command with --resume goes on with it.",
+                f"What is done stays in {staging_of(output)}; the same command with --resume goes "
+                "on with it.",
                 err=True,
             )
         raise
@@ -141,14 +127,3 @@ def write_parts(
         f"{done.parts:,} file(s){kept}."
     )
     typer.echo(f"{done.summary()}\n\n{said}", err=True)
-
-
-@contextmanager
-def _showing(total: int) -> Iterator[Callable[[int, int], None]]:
-    """Give a function that shows how far the work is, where somebody is watching."""
-    import sys
-
-    from vicinal._progress import reporting
-
-    with reporting(sys.stderr.isatty()) as tell:
-        yield lambda done, _total: tell("Writing", done, total)

@@ -188,14 +188,15 @@ def text(
     files.
     """
     from vicinal.io import check_output, write_table
+    from vicinal.jobs.run import parse_engine
     from vicinal.text.augment.label_check import LabelCheck, as_label_check
 
     on_ray = {"ray": engine != "local", "address": address, "workers": workers, "gpus": gpus}
     parts = asks_for_parts(output, resume=resume, **on_ray)
     count = parse_rows(rows)
     if parts:
-        of_ray = {"address": address, "workers": workers, "gpus": gpus}
-        check_parts(output, resume, engine, of_ray)
+        where = parse_engine(engine, address=address, gpus=gpus)
+        check_parts(output, resume, where, workers)
         check_alone({"report": report}, {"device": device} if engine == "ray" else {})
     else:
         check_output(output)
@@ -229,8 +230,7 @@ def text(
         writer = refine_inverter(writer, texts, labels, wanted, seed)
     keep_inverter(writer, save_inverter)
     if parts:
-        settings |= {"engine": engine, "address": address, "workers": workers}
-        settings |= {"gpus": gpus or 0.0, "resume": resume}
+        settings |= {"engine": where, "workers": workers, "resume": resume}
         write_parts(writer, texts, labels, n, output, settings)
         return
     show = sys.stderr.isatty()

@@ -1,53 +1,26 @@
-"""Folders that appear whole, or not at all."""
+"""Folders that hold a model, told by a JSON file in them (their card)."""
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import secrets
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from vicinal._checks import did_you_mean
+from vicinal.io.atomic import check_parent
 
-__all__ = ["check_folder", "read_card", "replacing_folder"]
+__all__ = ["check_folder", "read_card"]
 
 
 def check_folder(folder: str | PathLike[str], card: str, form: str, what: str) -> Path:
-    """Refuse a folder that cannot be written to, before any work is done for it.
+    """Return a folder that may be written to: not there, empty, or of the same ``form``.
 
-    Parameters
-    ----------
-    folder : str or path
-        Where something is to be written.
-    card : str
-        JSON file that a folder of this kind holds.
-    form : str
-        What its entry "format" says; such a folder may be replaced.
-    what : str
-        What is to be written, with its article, for the message.
-
-    Returns
-    -------
-    Path
-        The folder.
-
-    Raises
-    ------
-    FileExistsError
-        If it holds something else, or is a file.
-    FileNotFoundError
-        If the folder above it does not exist.
+    ``card`` is the JSON file whose entry "format" tells the form; ``what`` is what is to be
+    written, with its article.
     """
     target = Path(folder).expanduser()
-    above = target.absolute().parent
-    if not above.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(above)!r} to write to. Make it first.")
+    check_parent(target)
     if target.exists() and not target.is_dir():
         raise FileExistsError(f"{str(target)!r} is a file. Name a folder.")
     if target.is_dir() and any(target.iterdir()) and _form_of(target / card) != form:
@@ -67,69 +40,11 @@ def _form_of(path: Path) -> object:
     return said.get("format") if isinstance(said, dict) else None
 
 
-@contextmanager
-def replacing_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill, which takes the place of another when all went well.
-
-    Parameters
-    ----------
-    folder : path
-        What is to be there in the end.
-
-    Yields
-    ------
-    Path
-        An empty folder beside it.
-    """
-    beside = folder.absolute().with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    beside.mkdir()
-    try:
-        yield beside
-        if folder.exists():
-            old = beside.with_name(f"{beside.name}.old")
-            os.rename(folder, old)
-            os.rename(beside, folder)
-            shutil.rmtree(old)
-        else:
-            os.rename(beside, folder)
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        raise OSError(
-            f"No space left to write {folder}; nothing was written. Free some, or name another "
-            "folder."
-        ) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-
-
 def read_card(folder: Path, card: str, form: str, version: int, what: str) -> dict[str, Any]:
-    """Return the JSON file that says what a folder holds.
+    """Return the JSON file that says what a folder holds, of the right form and version.
 
-    Parameters
-    ----------
-    folder : path
-        Where it was saved.
-    card : str
-        Name of the file.
-    form : str
-        What its entry "format" has to say.
-    version : int
-        The newest that is understood.
-    what : str
-        What should be there, with its article, for the message.
-
-    Returns
-    -------
-    dict
-        The file's content.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it is not there.
-    ValueError
-        If it is something else, or newer.
+    Raises FileNotFoundError where it is not there, ValueError where it is something else or newer
+    than ``version``.
     """
     path, name = folder / card, what.partition(" ")[2]
     if not path.is_file():

@@ -6,28 +6,23 @@ they were written: ``00123`` stays text. Files are written whole or not at all.
 
 from __future__ import annotations
 
-import errno
 import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from gzip import GzipFile
 from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
 
-from vicinal._checks import did_you_mean
-from vicinal.io.text_reading import brief, check_names, read_csv, read_json, read_text
+from vicinal._checks import did_you_mean, first_line
+from vicinal.io.atomic import check_file, replacing
+from vicinal.io.text_reading import check_names, read_csv, read_json, read_text
 from vicinal.io.text_writing import write_text
 
 __all__ = [
     "SUFFIXES",
-    "check_folder",
     "check_output",
     "output_format",
     "read_table",
-    "replacing",
     "write_table",
 ]
 
@@ -98,32 +93,7 @@ def check_output(path: PathLike) -> None:
         If the folder does not exist, or it or the file cannot be written.
     """
     output_format(path)
-    check_folder(path)
-
-
-def check_folder(path: PathLike) -> None:
-    """Refuse a file that could not be written, whatever its format.
-
-    Parameters
-    ----------
-    path : str or path
-        Where something is to be written.
-
-    Raises
-    ------
-    OSError
-        If the folder does not exist, or it or the file cannot be written.
-    """
-    target = Path(path)
-    folder = target.parent
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder; name a file to write.")
-    if not folder.is_dir():
-        raise FileNotFoundError(f"Folder {folder} does not exist; make it first (for {target}).")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(f"Folder {folder} cannot be written to (for {target.name}).")
-    if target.exists() and not os.access(target, os.W_OK):
-        raise PermissionError(f"{target} is there already and is write-protected.")
+    check_file(path)
 
 
 def read_table(path: PathLike) -> pa.Table:
@@ -224,38 +194,6 @@ def write_table(table: pa.Table, path: PathLike) -> None:
             write_text(table, sink, kind)
 
 
-@contextmanager
-def replacing(target: Path) -> Iterator[IO[bytes]]:
-    """Open a file beside the target that takes its place at the end, if all went well.
-
-    Parameters
-    ----------
-    target : Path
-        Where the file is to be.
-
-    Yields
-    ------
-    binary file
-        To write to. On any error it is removed, and the target stays as it was.
-    """
-    beside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
-    try:
-        # not tempfile: its files are for the owner's eyes only, this one follows the umask
-        with open(beside, "xb") as sink:
-            yield sink
-            sink.flush()
-            os.fsync(sink.fileno())
-        os.replace(beside, target)
-    except BaseException as error:
-        beside.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise OSError(
-                f"No space left to write {target}; nothing was written. Free some, or name "
-                "another folder."
-            ) from error
-        raise
-
-
 # Reading
 
 
@@ -283,7 +221,9 @@ def _read_parquet(path: Path) -> pa.Table:
     try:
         return parquet.ParquetFile(path).read()
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise ValueError(f"{path} is cut short or is no Parquet file ({brief(error)}).") from error
+        raise ValueError(
+            f"{path} is cut short or is no Parquet file ({first_line(error)})."
+        ) from error
 
 
 def _read_arrow(path: Path) -> pa.Table:
@@ -297,7 +237,9 @@ def _read_arrow(path: Path) -> pa.Table:
         table.validate(full=True)
         return table
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise ValueError(f"{path} is cut short or is no Arrow file ({brief(error)}).") from error
+        raise ValueError(
+            f"{path} is cut short or is no Arrow file ({first_line(error)})."
+        ) from error
 
 
 # Writing
@@ -309,4 +251,4 @@ def _write_parquet(table: pa.Table, sink: IO[bytes]) -> None:
     try:
         parquet.write_table(table, sink)
     except pa.ArrowNotImplementedError as error:
-        raise ValueError(f"This table does not fit into Parquet ({brief(error)}).") from error
+        raise ValueError(f"This table does not fit into Parquet ({first_line(error)}).") from error

@@ -19,7 +19,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["MISSING", "brief", "check_names", "read_csv", "read_json", "read_text"]
+from vicinal._checks import first_line
+
+__all__ = ["MISSING", "check_names", "read_csv", "read_json", "read_text"]
 
 #: Spellings of a missing value, in columns that hold no text otherwise.
 MISSING = (
@@ -32,11 +34,6 @@ _BLOCK = 1 << 20  # bytes that one thread parses at once
 _BOOLEANS = (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))
 #: Numbers that are codes: leading zeros, telephone numbers, and more digits than stay exact.
 _CODE = r"^([+-]?0[0-9]|\+[0-9]{7}|[+-]?[0-9]{39})"
-
-
-def brief(error: BaseException) -> str:
-    """Return the first line of a library's message, to be put in brackets."""
-    return str(error).split("\n")[0].strip().rstrip(".")
 
 
 def check_names(path: Path, names: list[str]) -> None:
@@ -57,7 +54,9 @@ def read_text(path: Path) -> bytes:
         if path.name.lower().endswith(".gz"):
             data = gzip.decompress(data)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path} is cut short or is no gzip file ({brief(error)}).") from error
+        raise ValueError(
+            f"{path} is cut short or is no gzip file ({first_line(error)})."
+        ) from error
     ends = pa.py_buffer(b"\0" * 8 + len(data).to_bytes(8, "little"))
     try:
         pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(data)).validate(full=True)
@@ -95,7 +94,7 @@ def read_csv(path: Path, data: bytes, kind: str) -> pa.Table:
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error):
             raise ValueError(f"{path} has a header but no rows.") from None
-        raise ValueError(f"{path}: {_csv_fault(data, delimiter) or brief(error)}") from error
+        raise ValueError(f"{path}: {_csv_fault(data, delimiter) or first_line(error)}") from error
     with ThreadPoolExecutor(pa.cpu_count()) as pool:
         found = list(pool.map(lambda column: _typed(column, _CONVERTERS), text.columns))
     fields = [
@@ -110,7 +109,7 @@ def _csv_header(path: Path, data: bytes, delimiter: str) -> list[str]:
         return next((row for _, row in _csv_rows(data, delimiter)), [])
     except csv.Error as error:
         raise ValueError(
-            f"{path}: the header cannot be parsed ({brief(error)}). Is it a text file?"
+            f"{path}: the header cannot be parsed ({first_line(error)}). Is it a text file?"
         ) from error
 
 
@@ -207,7 +206,7 @@ def read_json(path: Path, data: bytes) -> pa.Table:
         # the reader makes a time of every date: read those again, as they were written
         table = parse(stamps).select(table.column_names) if stamps else table
     except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: {_json_fault(data) or brief(error)}") from error
+        raise ValueError(f"{path}: {_json_fault(data) or first_line(error)}") from error
     for number, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
             column, _ = _typed(table.column(number), _TEMPORAL, missing=())
@@ -225,7 +224,7 @@ def _json_fault(data: bytes) -> str | None:
         try:
             row = json.loads(line)
         except ValueError as error:
-            return f"line {number} is not valid JSON ({brief(error)}). One object to a line."
+            return f"line {number} is not valid JSON ({first_line(error)}). One object to a line."
         if not isinstance(row, dict):
             return f"line {number} is {names.get(type(row), 'a bare value')}, not an object."
         for key, value in row.items():

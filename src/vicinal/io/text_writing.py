@@ -13,7 +13,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vicinal.io.text_reading import brief
+from vicinal._checks import first_line
 
 __all__ = ["write_text"]
 
@@ -103,7 +103,7 @@ class _Tokens:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise ValueError(
                 f"Column {self._name!r} of type {array.type} cannot be written as text "
-                f"({brief(error)}). Write .parquet or .arrow instead."
+                f"({first_line(error)}). Write .parquet or .arrow instead."
             ) from error
 
     def _text(self, array: pa.Array) -> pa.LargeStringArray:

@@ -37,10 +37,10 @@ def write_page(
 ) -> None:
     """Write a page in the frame that all pages share."""
     from vicinal import __version__
-    from vicinal.io import check_folder, replacing
+    from vicinal.io import check_file, replacing
     from vicinal.page.format import clean
 
-    check_folder(path)
+    check_file(path)
     rendered = _environment(templates).get_template(template).render(version=__version__, **values)
     page = clean(rendered)
     with replacing(Path(path)) as sink:

@@ -30,9 +30,9 @@ def to_plain(value: Any) -> Any:
 
 def write_json(content: Any, path: str | PathLike[str]) -> None:
     """Write :func:`to_plain` of a result to a JSON file, whole or not at all."""
-    from vicinal.io import check_folder, replacing
+    from vicinal.io import check_file, replacing
 
-    check_folder(path)
+    check_file(path)
     text = json.dumps(to_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
     with replacing(Path(path)) as sink:
         sink.write(f"{text}\n".encode())

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from vicinal import __version__
 from vicinal._random import Seeds
-from vicinal.io import check_folder, replacing
+from vicinal.io import check_file, replacing
 from vicinal.table.population import Population
 from vicinal.table.presets import MixingSettings
 from vicinal.table.schema import Column
@@ -45,7 +45,7 @@ class FittedState:
 
 def save(path: str | PathLike[str], parameters: dict[str, Any], state: FittedState) -> None:
     """Write parameters and fitted state of a synthesizer, whole or not at all."""
-    check_folder(path)
+    check_file(path)
     facts = {
         "format": FORMAT,
         "vicinal": __version__,

@@ -1,12 +1,12 @@
 from .augment.augmented import Augmented as Augmented
 from .augment.augmenting import augment as augment
-from .augment.cluster import AugmentedParts as AugmentedParts
-from .augment.cluster import augment_parts as augment_parts
 from .augment.interpolate import Morph as Morph
 from .augment.interpolate import morph as morph
 from .augment.intrusion import Intrusion as Intrusion
 from .augment.intrusion import measure_intrusion as measure_intrusion
 from .augment.label_check import LabelCheck as LabelCheck
+from .augment.parts import AugmentedParts as AugmentedParts
+from .augment.parts import augment_parts as augment_parts
 from .augment.ratio import measure_ratio as measure_ratio
 from .augment.selection import SelectionConfig as SelectionConfig
 from .classifier.classifier import MixupTextClassifier as MixupTextClassifier

@@ -171,7 +171,7 @@ def test_other_peoples_folders_are_not_overwritten(saved, tmp_path):
     (tmp_path / "mine" / "thesis.txt").write_text("42")
     with pytest.raises(FileExistsError, match="holds other things than an inverter"):
         inverter.save_pretrained(tmp_path / "mine")
-    with pytest.raises(FileNotFoundError, match="There is no folder"):
+    with pytest.raises(FileNotFoundError, match="does not exist; make it first"):
         inverter.save_pretrained(tmp_path / "no" / "where")
     with pytest.raises(FileNotFoundError, match="There is no model folder"):
         Inverter.from_pretrained(tmp_path / "nowhere")

@@ -1,17 +1,9 @@
 from .chunks import Chunk as Chunk
 from .chunks import make_chunk as make_chunk
-from .chunks import output_schema as output_schema
 from .chunks import plan_chunks as plan_chunks
-from .fit import Summary as Summary
 from .fit import fit_stream as fit_stream
-from .fit import learn as learn
-from .fit import plan_fit as plan_fit
-from .fit import summarize as summarize
-from .output import Staging as Staging
-from .output import write_part as write_part
 from .run import Streamed as Streamed
 from .run import sample_stream as sample_stream
 from .run import stream_table as stream_table
-from .source import Part as Part
 from .source import Source as Source
 from .source import find_source as find_source

@@ -7,58 +7,28 @@ threads, memory, the engine, or what was made before.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import check_count
 from vicinal._random import RandomState, Seeds, StreamKey
+from vicinal.jobs.chunks import Chunk, cut_chunks
 from vicinal.table.frames import METADATA_KEY, to_native
 from vicinal.table.presets import check_parameters
-from vicinal.table.stream.column_stats import ValueLook
+from vicinal.table.stream.column_stats import ValueStats
 from vicinal.table.stream.fit import free_prefix
 from vicinal.table.stream.memory import chunk_size
 from vicinal.table.surrogates import Surrogates
 from vicinal.table.synthesizer import TableSynthesizer
 
-__all__ = ["Chunk", "check_drawable", "make_chunk", "output_schema", "plan_chunks"]
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Rows of a synthetic table that are made together.
-
-    Attributes
-    ----------
-    number : int
-        Which, from 0.
-    first : int
-        Its first row.
-    rows : int
-        How many.
-    total : int
-        Rows of all chunks together.
-    seed : tuple of int
-        Eight 32-bit numbers: the root of its random numbers.
-    """
-
-    number: int
-    first: int
-    rows: int
-    total: int
-    seed: tuple[int, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return asdict(self)
+__all__ = ["Chunk", "check_drawable", "make_chunk", "plan_chunks"]
 
 
 def plan_chunks(
     model: TableSynthesizer,
-    n_rows: int | None = None,
+    n_samples: int | None = None,
     *,
     random_state: RandomState = None,
     chunk_rows: int | None = None,
@@ -69,7 +39,7 @@ def plan_chunks(
     ----------
     model : TableSynthesizer
         Fitted or loaded.
-    n_rows : int, optional
+    n_samples : int, optional
         Rows in all; as many as were learned where left out.
     random_state : int, numpy.random.Generator or None
         Seed; where left out, that of the model, whether it was given one or not.
@@ -97,7 +67,7 @@ def plan_chunks(
     [100, 100, 50]
     """
     learned = _learned(model)
-    total = model.n_rows_ if n_rows is None else check_count("n_rows", n_rows)
+    total = model.n_rows_ if n_samples is None else check_count("n_samples", n_samples)
     if chunk_rows is None:
         rows = learned.rows
         chunk_rows = chunk_size(rows.num_columns, rows.nbytes / max(rows.num_rows, 1))
@@ -105,14 +75,7 @@ def plan_chunks(
     for surrogates in _numbered(model).values():
         surrogates.check(total)
     entropy = learned.seeds.entropy if random_state is None else Seeds(random_state).entropy
-    chunks = []
-    for number, first in enumerate(range(0, total, chunk_rows)):
-        child = np.random.SeedSequence(entropy, spawn_key=(StreamKey.CHUNK, number)).generate_state(
-            8
-        )
-        seed = tuple(int(word) for word in child)
-        chunks.append(Chunk(number, first, min(chunk_rows, total - first), total, seed))
-    return chunks
+    return cut_chunks(total, [chunk_rows], entropy, StreamKey.CHUNK)
 
 
 def make_chunk(model: TableSynthesizer, chunk: Chunk) -> pa.Table:
@@ -128,7 +91,7 @@ def make_chunk(model: TableSynthesizer, chunk: Chunk) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        ``chunk.rows`` rows, of the schema that :func:`output_schema` tells. Integer identifiers
+        ``chunk.rows`` rows, of one schema. Integer identifiers
         count on from the largest real one through all chunks, string identifiers are numbered.
         One thread does it all, so that several chunks can be made at once.
 
@@ -163,42 +126,13 @@ def make_chunk(model: TableSynthesizer, chunk: Chunk) -> pa.Table:
 
 
 def check_drawable(synthesizer: TableSynthesizer) -> None:
-    """Refuse settings under which rows cannot be drawn in chunks.
-
-    Parameters
-    ----------
-    synthesizer : TableSynthesizer
-        Fitted or not.
-
-    Raises
-    ------
-    ValueError
-        If it is to give exact moments.
-    """
+    """Raise ValueError for settings under which rows cannot be drawn in chunks."""
     check_parameters(synthesizer)
     if synthesizer.exact_moments:
         raise ValueError(
             "exact_moments=True needs the whole sample in memory at once, so it cannot be drawn "
             "in chunks. Fit without it."
         )
-
-
-def output_schema(model: TableSynthesizer) -> pa.Schema:
-    """Return the columns and types of every chunk.
-
-    Parameters
-    ----------
-    model : TableSynthesizer
-        Fitted or loaded.
-
-    Returns
-    -------
-    pyarrow.Schema
-        Without the columns that are left out.
-    """
-    chunk = plan_chunks(model, model.n_rows_)[0]
-    few = Chunk(0, 0, min(2, chunk.rows), chunk.total, chunk.seed)
-    return make_chunk(model, few).schema
 
 
 def _learned(model: TableSynthesizer) -> Any:
@@ -227,9 +161,9 @@ def _make_numbered(model: TableSynthesizer) -> dict[str, Surrogates]:
         surrogates = model._surrogates[column.name]
         known = learned.population is not None and column.name in learned.population.prefixes
         if column.kind == "identifier" and not pa.types.is_integer(plain) and not known:
-            look = ValueLook(column.name)
-            look.add(pc.drop_null(values), column.name, "")
-            prefix = free_prefix(column.name, look.free)
+            stats = ValueStats(column.name)
+            stats.add(pc.drop_null(values), column.name, "")
+            prefix = free_prefix(column.name, stats.free)
             surrogates = Surrogates(values, column.name, column.kind, prefix=prefix)
         made[column.name] = surrogates
     return made

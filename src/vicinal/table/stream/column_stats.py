@@ -1,4 +1,4 @@
-"""What is learned of a whole column in one pass, batch by batch; looks at other rows merge in.
+"""What is learned of a whole column in one pass, batch by batch; statistics of other rows merge in.
 
 Numbers: how many, the least and the largest, mean and variance, decimal places, and how often
 each value occurs while there are few. Anything else: how often each value occurs.
@@ -18,9 +18,9 @@ from vicinal._compiled import compiled
 from vicinal.table.marginals import STEP_VALUES
 from vicinal.table.numbers import MAX_DECIMALS, to_numbers
 from vicinal.table.schema import MIXED_KINDS, kind_of_type
-from vicinal.table.stream.value_counts import Distinct, Levels, hash_numbers
+from vicinal.table.stream.value_counts import DistinctSketch, ValueCounts, hash_numbers
 
-__all__ = ["Look", "NumberLook", "ValueLook", "look_at"]
+__all__ = ["ColumnStats", "NumberStats", "ValueStats", "stats_of"]
 
 #: Values in which many different ones are looked for before all are counted.
 FEW = 4096
@@ -29,20 +29,12 @@ FEW = 4096
 UNIQUE = 0.94
 
 
-class Look(ABC):
-    """All that was seen of a column.
+class ColumnStats(ABC):
+    """All that was seen of a column."""
 
-    Attributes
-    ----------
-    n_rows, n_missing : int
-        Rows, and those without a value (null or NaN).
-    levels : Levels
-        How often each value occurs.
-    """
-
-    def __init__(self, levels: Levels) -> None:
-        self.n_rows = self.n_missing = 0
-        self.levels = levels
+    def __init__(self, counts: ValueCounts) -> None:
+        self.n_rows = self.n_missing = 0  # missing: null or NaN
+        self.counts = counts
 
     @property
     def n_values(self) -> int:
@@ -52,35 +44,29 @@ class Look(ABC):
     @property
     def n_distinct(self) -> int:
         """Different values, as far as they were counted."""
-        return min(self.levels.n_distinct, self.n_values)
+        return min(self.counts.n_distinct, self.n_values)
 
     @abstractmethod
     def add(self, values: pa.ChunkedArray, name: str, where: str) -> None:
         """Look at more rows; ``where`` is their file."""
 
     def merge(self, other: Any) -> None:
-        """Take in a look at the rows that follow."""
+        """Take in what was seen of the rows that follow."""
         self.n_rows += other.n_rows
         self.n_missing += other.n_missing
-        self.levels.merge(other.levels)
+        self.counts.merge(other.counts)
 
 
-def look_at(kind: pa.DataType, name: str) -> Look:
-    """Return an empty look at a column of a type."""
-    return NumberLook(kind) if kind_of_type(kind) in MIXED_KINDS else ValueLook(name)
+def stats_of(kind: pa.DataType, name: str) -> ColumnStats:
+    """Return statistics of a column of a type that has not been seen yet."""
+    return NumberStats(kind) if kind_of_type(kind) in MIXED_KINDS else ValueStats(name)
 
 
-class ValueLook(Look):
-    """A look at a column of names and the like.
-
-    Parameters
-    ----------
-    name : str
-        Its name, from which placeholders are made.
-    """
+class ValueStats(ColumnStats):
+    """Statistics of a column of names and the like; its own name makes placeholders."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(Levels())
+        super().__init__(ValueCounts())
         #: Beginnings of placeholders that no value has.
         self.free = [f"{name}-", f"{name}-new-", f"synthetic-{name}-", f"vicinal-{name}-"]
 
@@ -96,58 +82,47 @@ class ValueLook(Look):
             begins = (bool(pc.any(pc.starts_with(items, start)).as_py()) for start in self.free)
             self.free = [start for start, taken in zip(self.free, begins, strict=True) if not taken]
         plain = items.is_valid().to_numpy(zero_copy_only=False)
-        self.levels.add(items.drop_null(), counts[plain])
+        self.counts.add(items.drop_null(), counts[plain])
 
     def merge(self, other: Any) -> None:
-        """Take in a look at the rows that follow."""
+        """Take in what was seen of the rows that follow."""
         super().merge(other)
         self.free = [start for start in self.free if start in other.free]
 
 
-class NumberLook(Look):
-    """A look at a column of numbers, dates or times.
-
-    Parameters
-    ----------
-    kind : pyarrow.DataType
-        Its type.
-
-    Attributes
-    ----------
-    low, high : int or float, optional
-        The least and the largest number, in terms of ``to_numbers``; None without a value.
-    decimals : int, optional
-        Decimal places that are enough for every value; None where there are too many.
-    """
+class NumberStats(ColumnStats):
+    """Statistics of a column of numbers, dates or times."""
 
     def __init__(self, kind: pa.DataType) -> None:
-        super().__init__(Levels(STEP_VALUES, sketched=False))
+        super().__init__(ValueCounts(STEP_VALUES, sketched=False))
         self.kind = kind
+        #: The least and the largest number, in terms of ``to_numbers``; None without a value.
         self.low: Any = None
         self.high: Any = None
+        #: Decimal places that are enough for every value; None where there are too many.
         self.decimals: int | None = 0
         # of integers that may be identifiers; None once two rows surely have one value
-        self._distinct = Distinct() if pa.types.is_integer(kind) else None
+        self._distinct = DistinctSketch() if pa.types.is_integer(kind) else None
         self._pivot: Any = None
         self._offset = self._squares = 0.0
 
     @property
     def n_distinct(self) -> int:
         """Different values: exact up to 1024; above, a sketch of integers, else a lower bound."""
-        if self.levels.counts is not None:
-            return self.levels.n_distinct
+        if self.counts.exact is not None:
+            return self.counts.n_distinct
         if self.all_distinct:
             return self.n_values
         known = 0 if self._distinct is None else self._distinct.estimate()
-        return min(max(known, self.levels.n_distinct), self.n_values)
+        return min(max(known, self.counts.n_distinct), self.n_values)
 
     @property
     def all_distinct(self) -> bool:
         """Whether every value occurs once, as far as a sketch can tell; for integers only."""
         if self._distinct is None:
             return False
-        if self.levels.counts is not None:
-            return self.levels.n_distinct == self.n_values
+        if self.counts.exact is not None:
+            return self.counts.n_distinct == self.n_values
         return self._distinct.estimate() >= UNIQUE * self.n_values
 
     def check_distinct(self, sample: pa.ChunkedArray) -> None:
@@ -210,17 +185,17 @@ class NumberLook(Look):
         self._squares += max(squares, 0.0) + step * step * seen * n / both
 
     def _count(self, numbers: npt.NDArray[Any]) -> None:
-        if self.levels.over:
+        if self.counts.stopped:
             return
         # most columns of many values show it at once
         if len(numbers) > FEW and len(np.unique(numbers[:FEW])) > STEP_VALUES:
-            self.levels.stop()
+            self.counts.stop()
             return
         values, counts = np.unique(numbers, return_counts=True)
         if len(values) > STEP_VALUES:
-            self.levels.stop()
+            self.counts.stop()
         else:
-            self.levels.add(values.tolist(), counts)
+            self.counts.add(values.tolist(), counts)
 
     def _tell_apart(self, numbers: npt.NDArray[Any]) -> None:
         if self._distinct is None:
@@ -240,7 +215,7 @@ class NumberLook(Look):
                 return
 
     def merge(self, other: Any) -> None:
-        """Take in a look at the rows that follow."""
+        """Take in what was seen of the rows that follow."""
         seen, n = self.n_values, other.n_values
         super().merge(other)
         if not n:

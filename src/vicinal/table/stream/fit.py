@@ -1,18 +1,17 @@
 """Learn a table that does not fit into memory, in one pass.
 
-Every part of a source is looked at by itself: whole columns through small summaries (see
-``looks``), and rows through a uniform sample (see ``reservoir``). What was seen of parts is merged
-in the order of the parts, so it does not matter who saw them. Then the ordinary synthesizer learns
-the sampled rows, the *pool*, and takes from the summaries what a sample would only estimate.
+Every part of a source is looked at by itself: whole columns through small statistics (see
+``column_stats``), and rows through a uniform sample (see ``reservoir``). What was seen of parts is
+merged in the order of the parts, so it does not matter who saw them. Then the ordinary synthesizer
+learns the sampled rows, the *pool*, and takes from the statistics what a sample would only
+estimate.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import check_choice, check_column, check_count
+from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import Seeds, StreamKey
-from vicinal._threads import for_chunks, n_threads
+from vicinal._threads import for_chunks
+from vicinal.jobs.job import Engine
+from vicinal.jobs.limits import parse_memory
+from vicinal.jobs.local import LocalEngine
 from vicinal.table.frames import to_arrow
 from vicinal.table.marginals import Marginal, marginal_of
 from vicinal.table.numbers import to_numbers
@@ -38,39 +41,28 @@ from vicinal.table.schema import (
     kind_of_type,
     mean_words,
 )
-from vicinal.table.stream.column_stats import Look, NumberLook, look_at
-from vicinal.table.stream.memory import NUMBER_ROWS, check_least, parse_memory, pool_size
+from vicinal.table.stream.column_stats import ColumnStats, NumberStats, stats_of
+from vicinal.table.stream.memory import NUMBER_ROWS, check_least, pool_size
 from vicinal.table.stream.reservoir import Reservoir, key_limit, place_of, row_ids, row_keys
 from vicinal.table.stream.source import Part, Source, find_source, read_part
+from vicinal.table.stream.value_counts import check_sketches
 from vicinal.table.synthesizer import TableSynthesizer
 
-__all__ = ["Asked", "Summary", "fit_stream", "learn", "plan_fit", "summarize"]
+__all__ = ["FitPlan", "Summary", "fit_parts", "fit_stream", "learn", "plan_fit", "summarize"]
 
 #: Rows of the pool in which different numbers are counted, where there are more than 1024.
 FEW_ROWS = 1 << 15
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What to learn of every part of a source.
-
-    Attributes
-    ----------
-    schema : pyarrow.Schema
-        Of the source.
-    salt : int
-        Seed of the rows' keys.
-    pool_rows, number_rows : int
-        Rows to sample: all their columns, and their numbers only.
-    pool_limit, number_limit : int
-        Keys above which rows are not looked at.
-    """
+class FitPlan:
+    """What to learn of every part of a source: the same for all of them."""
 
     schema: pa.Schema
-    salt: int
-    pool_rows: int
-    number_rows: int
-    pool_limit: int
+    salt: int  # seed of the rows' keys
+    pool_rows: int  # rows to sample with all their columns
+    number_rows: int  # rows to sample of the columns of numbers only
+    pool_limit: int  # keys above which rows are not looked at
     number_limit: int
 
     @property
@@ -81,56 +73,38 @@ class Asked:
 
 
 class Summary:
-    """All that was seen of some rows.
+    """All that was seen of some rows: statistics of each column, and samples of rows."""
 
-    Attributes
-    ----------
-    asked : Asked
-        What to look for.
-    n_rows : int
-        How many were seen.
-    files : dict of int to int
-        Rows of each file, by its number.
-    looks : dict of str to Look
-        What was seen of each column.
-    pool, numbers : Reservoir
-        Samples of rows.
-    """
-
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
+    def __init__(self, plan: FitPlan) -> None:
+        self.plan = plan
         self.n_rows = 0
-        self.files: dict[int, int] = {}
-        fields = zip(asked.schema.names, asked.schema.types, strict=True)
-        self.looks: dict[str, Look] = {name: look_at(_plain(kind), name) for name, kind in fields}
-        self.pool = Reservoir(asked.pool_rows, asked.pool_limit)
-        self.numbers = Reservoir(asked.number_rows, asked.number_limit)
+        self.files: dict[int, int] = {}  # rows of each file, by its number
+        self.columns = {
+            name: stats_of(_plain(kind), name)
+            for name, kind in zip(plan.schema.names, plan.schema.types, strict=True)
+        }
+        self.pool = Reservoir(plan.pool_rows, plan.pool_limit)
+        self.numbers = Reservoir(plan.number_rows, plan.number_limit)
 
     def add(self, rows: pa.Table, part: Part, first: int) -> None:
         """Look at rows of a part, from place ``first`` of its file on."""
         ids = row_ids(part.file, first, rows.num_rows)
-        keys = row_keys(ids, self.asked.salt)
-        for name, look in self.looks.items():
-            look.add(rows[name], name, part.path)
+        keys = row_keys(ids, self.plan.salt)
+        for name, stats in self.columns.items():
+            stats.add(rows[name], name, part.path)
         self.pool.add(rows, ids, keys)
-        if self.asked.numbers:
-            self.numbers.add(rows.select(self.asked.numbers), ids, keys)
+        if self.plan.numbers:
+            self.numbers.add(rows.select(self.plan.numbers), ids, keys)
         self.n_rows += rows.num_rows
         self.files[part.file] = self.files.get(part.file, 0) + rows.num_rows
 
     def merge(self, other: Summary) -> None:
-        """Take in what was seen of the rows that follow.
-
-        Parameters
-        ----------
-        other : Summary
-            Of other rows, looked at for the same.
-        """
+        """Take in what was seen of the rows that follow, under the same plan."""
         self.n_rows += other.n_rows
         for file, count in other.files.items():
             self.files[file] = self.files.get(file, 0) + count
-        for name, look in self.looks.items():
-            look.merge(other.looks[name])
+        for name, stats in self.columns.items():
+            stats.merge(other.columns[name])
         self.pool.merge(other.pool)
         self.numbers.merge(other.numbers)
 
@@ -139,25 +113,10 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def plan_fit(source: Source, seeds: Seeds, pool_rows: int) -> Asked:
-    """Say what to learn of each part of a source.
-
-    Parameters
-    ----------
-    source : Source
-        Where rows come from.
-    seeds : Seeds
-        Of the synthesizer.
-    pool_rows : int
-        Rows to hold in the end.
-
-    Returns
-    -------
-    Asked
-        For :func:`summarize`, here or on another machine.
-    """
+def plan_fit(source: Source, seeds: Seeds, pool_rows: int) -> FitPlan:
+    """Say what to learn of each part of a source, here or on another machine."""
     number_rows = max(NUMBER_ROWS, pool_rows)
-    return Asked(
+    return FitPlan(
         source.schema,
         int(seeds.generator(StreamKey.SALT).integers(0, 2**64, dtype=np.uint64)),
         pool_rows,
@@ -167,63 +126,25 @@ def plan_fit(source: Source, seeds: Seeds, pool_rows: int) -> Asked:
     )
 
 
-def summarize(part: Part, asked: Asked) -> Summary:
-    """Look at one part of a source.
-
-    Parameters
-    ----------
-    part : Part
-        Which.
-    asked : Asked
-        For what.
-
-    Returns
-    -------
-    Summary
-        Can be sent to another process (pickled), and merged with those of other parts.
-
-    Raises
-    ------
-    ValueError
-        If the part cannot be read, or a number is infinite. Names the file.
-    """
-    summary = Summary(asked)
+def summarize(part: Part, plan: FitPlan) -> Summary:
+    """Look at one part of a source; the ValueError of one that cannot be read names the file."""
+    summary = Summary(plan)
     at = part.first
-    for rows in read_part(part, asked.schema):
+    for rows in read_part(part, plan.schema):
         summary.add(rows, part, at)
         at += rows.num_rows
     return summary
 
 
 def learn(synthesizer: TableSynthesizer, summary: Summary, seeds: Seeds) -> TableSynthesizer:
-    """Fit a synthesizer to what was seen of a table.
-
-    Parameters
-    ----------
-    synthesizer : TableSynthesizer
-        Its settings count.
-    summary : Summary
-        Of the whole table.
-    seeds : Seeds
-        The same that the summary was planned with.
-
-    Returns
-    -------
-    TableSynthesizer
-        The same, fitted.
-
-    Raises
-    ------
-    ValueError
-        As :meth:`TableSynthesizer.fit` does.
-    """
+    """Fit a synthesizer to what was seen of a whole table; ``seeds`` are those of its plan."""
     if summary.n_rows < 2:
         raise ValueError(
             f"The source has {summary.n_rows} row(s); mixing needs at least 2. Name more files."
         )
     rows, ids = summary.pool.rows()
     arrow = to_arrow(rows)
-    if summary.n_rows <= summary.asked.pool_rows:  # nothing was left out
+    if summary.n_rows <= summary.plan.pool_rows:  # nothing was left out
         from vicinal.table.schema import detect_columns
 
         synthesizer._fit(arrow, detect_columns(arrow, synthesizer.kinds), seeds)
@@ -238,36 +159,36 @@ def learn(synthesizer: TableSynthesizer, summary: Summary, seeds: Seeds) -> Tabl
 def _check_distinct(summary: Summary) -> None:
     """Keep integers that are nearly all different from being taken for consecutive numbers."""
     unsure = [
-        (name, look)
-        for name, look in summary.looks.items()
-        if isinstance(look, NumberLook) and look.all_distinct and look.n_values
-        if look.high - look.low == look.n_values - 1
+        (name, stats)
+        for name, stats in summary.columns.items()
+        if isinstance(stats, NumberStats) and stats.all_distinct and stats.n_values
+        if stats.high - stats.low == stats.n_values - 1
     ]
     if unsure:
         sample = summary.numbers.rows()[0]
-        for name, look in unsure:
-            look.check_distinct(sample[name])
+        for name, stats in unsure:
+            stats.check_distinct(sample[name])
 
 
 def _warn_of_rare(summary: Summary, columns: Sequence[Column], pool: pa.Table) -> None:
     """Say which categories have values that no row of the pool has."""
     said = []
     for column in columns:
-        look = summary.looks[column.name]
-        counts = look.levels.counts
-        if column.kind != "category" or isinstance(look, NumberLook) or counts is None:
+        stats = summary.columns[column.name]
+        counts = stats.counts.exact
+        if column.kind != "category" or isinstance(stats, NumberStats) or counts is None:
             continue
         lost = counts.keys() - set(pool[column.name].unique().to_pylist())
         if lost:
-            share = 100 * sum(counts[value] for value in lost) / max(look.n_values, 1)
+            share = 100 * sum(counts[value] for value in lost) / max(stats.n_values, 1)
             said.append(f"{column.name} ({len(lost):,} of {len(counts):,}, {share:.2g} % of rows)")
     if said:
         more = f" and {len(said) - 5} more" if len(said) > 5 else ""
         warnings.warn(
             f"Rare values that are in none of the {pool.num_rows:,} rows held will not appear: "
-            f"{', '.join(said[:5])}{more}. A larger pool_rows (--pool) holds more of them.",
+            f"{', '.join(said[:5])}{more}. A larger max_rows (--pool) holds more of them.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
@@ -286,46 +207,46 @@ def _columns(summary: Summary, pool: pa.Table, kinds: Any) -> list[Column]:
         check_column("kinds", name, pool.column_names)
         check_choice(f"kind of column {name!r}", kind, KINDS)
     found = []
-    for name, look in summary.looks.items():
+    for name, stats in summary.columns.items():
         kind = _plain(pool.schema.field(name).type)
-        distinct, span, words = look.n_distinct, 0, 0.0
-        if isinstance(look, NumberLook):
-            if look.levels.over:  # at least as many as in some rows of the pool
+        distinct, span, words = stats.n_distinct, 0, 0.0
+        if isinstance(stats, NumberStats):
+            if stats.counts.stopped:  # at least as many as in some rows of the pool
                 few = pool[name].slice(0, FEW_ROWS)
                 distinct = max(distinct, pc.count_distinct(few, mode="only_valid").as_py())
-            if pa.types.is_integer(kind) and look.n_values:
-                span = look.high - look.low
+            if pa.types.is_integer(kind) and stats.n_values:
+                span = stats.high - stats.low
         elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
             plain = pc.drop_null(pool[name])
             words = mean_words(plain.cast(kind) if plain.type != kind else plain)
-        seen = Values(kind, look.n_values, distinct, span, words)
+        seen = Values(kind, stats.n_values, distinct, span, words)
         type_ = str(pool.schema.field(name).type)
-        found.append(column_of(name, type_, look.n_missing, seen, said.get(name)))
+        found.append(column_of(name, type_, stats.n_missing, seen, said.get(name)))
     return found
 
 
 def _whole(summary: Summary, columns: Sequence[Column]) -> Population:
     whole = Population(summary.n_rows)
-    mixed = [column for column in columns if column.mixed and summary.looks[column.name].n_values]
+    mixed = [column for column in columns if column.mixed and summary.columns[column.name].n_values]
     if mixed:
         sample = summary.numbers.rows()[0]
         found: dict[str, Marginal] = {}
 
         def work(at: int, _: int) -> None:
-            look = summary.looks[mixed[at].name]
-            found[mixed[at].name] = _marginal(sample[mixed[at].name], look, mixed[at])
+            stats = summary.columns[mixed[at].name]
+            found[mixed[at].name] = _marginal(sample[mixed[at].name], stats, mixed[at])
 
         for_chunks(work, len(mixed), 1)
         whole.marginals.update((column.name, found[column.name]) for column in mixed)
     for column in columns:
-        look = summary.looks[column.name]
+        stats = summary.columns[column.name]
         if column.kind == "identifier":
-            if isinstance(look, NumberLook):
-                whole.spans[column.name] = (look.low, look.high)
+            if isinstance(stats, NumberStats):
+                whole.spans[column.name] = (stats.low, stats.high)
             else:
-                whole.prefixes[column.name] = free_prefix(column.name, look.free)  # type: ignore[attr-defined]
-        elif column.mixed and isinstance(look, NumberLook) and look.n_values:
-            whole.moments[column.name] = look.moments()
+                whole.prefixes[column.name] = free_prefix(column.name, stats.free)  # type: ignore[attr-defined]
+        elif column.mixed and isinstance(stats, NumberStats) and stats.n_values:
+            whole.moments[column.name] = stats.moments()
     return whole
 
 
@@ -340,30 +261,30 @@ def free_prefix(name: str, free: Sequence[str]) -> str:
     return free[0]
 
 
-def _marginal(sample: pa.ChunkedArray, look: Look, column: Column) -> Marginal:
+def _marginal(sample: pa.ChunkedArray, stats: ColumnStats, column: Column) -> Marginal:
     """Return a distribution from exact counts, or from a sample and the exact ends."""
-    assert isinstance(look, NumberLook)  # noqa: S101 - numbers are looked at as such
-    if pa.types.is_floating(sample.type) and look.decimals is None:  # nothing to round to
+    assert isinstance(stats, NumberStats)  # noqa: S101 - numbers are looked at as such
+    if pa.types.is_floating(sample.type) and stats.decimals is None:  # nothing to round to
         numbers = sample.to_numpy()
         numbers = np.sort(numbers[~np.isnan(numbers)]).astype(np.float64)  # narrow sorts faster
     else:
         numbers, missing = to_numbers(sample, column.name)
         numbers = numbers[~missing]
     exact = numbers.dtype.kind == "i"
-    if look.levels.counts is not None:
-        values = np.array(list(look.levels.counts), numbers.dtype)
-        counts = np.array(list(look.levels.counts.values()), np.int64)
+    if stats.counts.exact is not None:
+        values = np.array(list(stats.counts.exact), numbers.dtype)
+        counts = np.array(list(stats.counts.exact.values()), np.int64)
     else:
         # one more row each for the least and the largest value of all, which a sample misses
-        ends = [end for end in (look.low, look.high) if isinstance(end, int) == exact]
+        ends = [end for end in (stats.low, stats.high) if isinstance(end, int) == exact]
         values = np.concatenate([numbers, np.array(ends, numbers.dtype)])
         counts = np.ones(len(values), np.int64)
     values = np.rint(values) if column.kind == "integer" and not exact else values
-    order = None if look.levels.counts is None else np.argsort(values)
+    order = None if stats.counts.exact is None else np.argsort(values)
     values = np.sort(values) if order is None else values[order]
     upto = np.cumsum(counts if order is None else counts[order])
     last = np.append(values[1:] != values[:-1], True)  # of each run of one value
-    decimals = None if exact else look.decimals
+    decimals = None if exact else stats.decimals
     return marginal_of(values[last], upto[last] / upto[-1], decimals, _tails(int(upto[-1])))
 
 
@@ -381,9 +302,9 @@ def fit_stream(
     synthesizer: TableSynthesizer,
     source: Source | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
-    pool_rows: int | None = None,
+    max_rows: int | None = None,
     memory: int | str | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: bool | ProgressCallback = False,
 ) -> TableSynthesizer:
     """Fit a synthesizer to files of any size, in one pass.
 
@@ -393,13 +314,14 @@ def fit_stream(
         To fit.
     source : str, path, sequence of them or Source
         A file, a folder, a pattern such as ``"events/*.parquet"``, or several.
-    pool_rows : int, optional
-        Rows to hold and to mix, drawn at random from all. Left out, 262,144, or 131,072 where
-        neighbors are sought; fewer where ``memory`` is short, with a note.
+    max_rows : int, optional
+        Rows to hold and to mix at most, drawn at random from all. Left out, 262,144, or 131,072
+        where neighbors are sought; fewer where ``memory`` is short, with a note.
     memory : int or str, optional
         Bytes that may be used, such as ``"2GB"``.
-    progress : callable, optional
-        Called with the number of rows read since the last call.
+    progress : bool or callable, default False
+        Whether to show a bar, or what to call with stage, rows done and rows in all (0 where that
+        is not known).
 
     Returns
     -------
@@ -424,21 +346,35 @@ def fit_stream(
     --------
     >>> fit_stream(TableSynthesizer(random_state=7), "events/*.parquet")  # doctest: +SKIP
     """
+    check_sketches()
     found = source if isinstance(source, Source) else find_source(source)
     limit = parse_memory(memory)
     check_parameters(synthesizer)
     check_names(synthesizer, found.schema.names)
-    if pool_rows is None:
+    if max_rows is None:
         rows = pool_size(synthesizer, found, limit)
     else:
-        rows = check_count("pool_rows", pool_rows, low=2)
+        rows = check_count("max_rows", max_rows, low=2)
     check_least(found, synthesizer, rows, limit)
+    with reporting(progress) as tell:
+        return fit_parts(synthesizer, found, rows, LocalEngine(), tell)
+
+
+def fit_parts(
+    synthesizer: TableSynthesizer,
+    source: Source,
+    pool_rows: int,
+    engine: Engine,
+    tell: ProgressCallback,
+) -> TableSynthesizer:
+    """Look at all parts of a source by an engine, and learn here what was seen."""
     seeds = Seeds(synthesizer.random_state)
-    asked = plan_fit(found, seeds, rows)
+    plan = plan_fit(source, seeds, pool_rows)
     whole: Summary | None = None
-    for summary in _in_order(found.parts, lambda part: summarize(part, asked)):
-        if progress is not None:
-            progress(summary.n_rows)
+    done = 0
+    for summary in engine.map_ordered(summarize, source.parts, plan):
+        done += summary.n_rows
+        tell("Reading", done, source.n_rows or 0)
         if whole is None:
             whole = summary
         else:
@@ -449,20 +385,7 @@ def fit_stream(
 
 
 def check_names(synthesizer: TableSynthesizer, names: Sequence[str]) -> None:
-    """Refuse settings that name a column which is not there, before anything is read.
-
-    Parameters
-    ----------
-    synthesizer : TableSynthesizer
-        Settings.
-    names : sequence of str
-        The columns.
-
-    Raises
-    ------
-    ValueError
-        Names the setting and the column.
-    """
+    """Raise ValueError for settings that name a column which is not there."""
     within, target = synthesizer.within, synthesizer.target
     for name in [within] if isinstance(within, str) else within or ():
         check_column("within", name, names)
@@ -471,23 +394,3 @@ def check_names(synthesizer: TableSynthesizer, names: Sequence[str]) -> None:
     for name, kind in (synthesizer.kinds or {}).items():
         check_column("kinds", name, names)
         check_choice(f"kind of column {name!r}", kind, KINDS)
-
-
-def _in_order(parts: Sequence[Part], work: Callable[[Part], Summary]) -> Iterator[Summary]:
-    """Yield what ``work`` makes of each part, in order, a few at a time in threads."""
-    threads = min(n_threads(), len(parts))
-    if threads < 2:
-        yield from map(work, parts)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Summary]] = deque()
-        try:
-            for part in parts:
-                waiting.append(pool.submit(work, part))
-                if len(waiting) > 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise

@@ -61,15 +61,7 @@ def key_limit(size: int, n_rows: int | None) -> int:
 
 
 class Reservoir:
-    """The rows with the smallest keys.
-
-    Parameters
-    ----------
-    size : int
-        Rows to keep, at most.
-    limit : int
-        Rows with larger keys are not looked at (:func:`key_limit`).
-    """
+    """The ``size`` rows with the smallest keys; those above ``limit`` are not looked at."""
 
     def __init__(self, size: int, limit: int = _ALL) -> None:
         self.size, self._limit = size, limit

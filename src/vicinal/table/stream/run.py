@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 
 from vicinal._checks import check_count
+from vicinal._progress import ProgressCallback
 from vicinal._random import RandomState
-from vicinal._threads import n_threads
 from vicinal.io.remote import is_remote, local_path
+from vicinal.jobs.chunks import Chunk
+from vicinal.jobs.job import Engine
+from vicinal.jobs.limits import parse_memory
+from vicinal.jobs.ray import RayCluster
+from vicinal.jobs.run import check_engine, make_engine, run_job
+from vicinal.jobs.staging import check_output, digest_of
 from vicinal.table.modelfile import plain_settings
-from vicinal.table.stream.chunks import Chunk, check_drawable, make_chunk, plan_chunks
-from vicinal.table.stream.fit import fit_stream
+from vicinal.table.stream.chunks import check_drawable, make_chunk, plan_chunks
+from vicinal.table.stream.fit import check_names, fit_parts
 from vicinal.table.stream.memory import (
-    check_disk,
-    parse_memory,
+    check_least,
+    disk_bytes,
+    pool_size,
     row_cost,
     workers_within,
 )
-from vicinal.table.stream.output import Staging, check_output_folder, write_part
 from vicinal.table.stream.source import Source, find_source
+from vicinal.table.stream.value_counts import check_sketches
 from vicinal.table.synthesizer import TableSynthesizer
 
-__all__ = ["Streamed", "check_request", "sample_stream", "stream_table", "write_chunks"]
+__all__ = ["Streamed", "sample_stream", "stream_table"]
 
 PathLike = str | os.PathLike[str]
-Progress = Callable[[str, int, int], None]  # stage, rows done, rows in all (0 for unknown)
 
 
 @dataclass(frozen=True)
@@ -59,42 +66,67 @@ class Streamed:
     chunks: int
     kept: int
 
+    def summary(self) -> str:
+        """Return what was done, in one line."""
+        if self.model is None:
+            return f"{self.output} is complete already; nothing was done."
+        pool = self.model._state.rows.num_rows
+        held = "" if pool == self.rows_read else f", {pool:,} of them held and mixed"
+        kept = f" ({self.kept:,} of them before the interruption)" if self.kept else ""
+        return (
+            f"{self.rows_read:,} rows read{held}, {self.rows_written:,} written to {self.output} "
+            f"in {self.chunks:,} file(s){kept}."
+        )
+
 
 def stream_table(
     synthesizer: TableSynthesizer,
     source: Source | PathLike | Sequence[PathLike],
     output: PathLike,
-    n_rows: int | None = None,
+    n_samples: int | None = None,
     *,
     memory: int | str | None = None,
-    pool_rows: int | None = None,
+    max_rows: int | None = None,
     chunk_rows: int | None = None,
+    engine: str | RayCluster = "local",
+    workers: int | None = None,
     resume: bool = False,
-    progress: Progress | None = None,
+    progress: bool | ProgressCallback = False,
 ) -> Streamed:
     """Turn files of any size into a folder of synthetic Parquet files.
+
+    The same seed gives the same bytes with either engine, whatever the number of workers and
+    whichever of them are lost on the way; a run that one engine began can be gone on with by the
+    other.
 
     Parameters
     ----------
     synthesizer : TableSynthesizer
         Settings; it is fitted here.
     source : str, path, sequence of them or Source
-        A file, a folder, a pattern such as ``"events/*.parquet"``, or several.
+        A file, a folder, a pattern such as ``"events/*.parquet"``, or several. Workers of Ray
+        read it by the same names.
     output : str or path
-        Folder to make; not there yet, or empty. :func:`stream_table_ray` writes to addresses, too.
-    n_rows : int, optional
+        Folder to make; not there yet, or empty; for Ray on a disk that all workers see under the
+        same name. Or an address such as ``"s3://bucket/synthetic"`` that holds nothing yet.
+    n_samples : int, optional
         Rows to draw; as many as were read where left out.
     memory : int or str, optional
-        Bytes that may be used, such as ``"2GB"``.
-    pool_rows : int, optional
-        See :func:`fit_stream`.
+        Bytes that each process may use, such as ``"2GB"``.
+    max_rows : int, optional
+        Rows to hold and to mix at most, see :func:`fit_stream`.
     chunk_rows : int, optional
         See :func:`plan_chunks`.
+    engine : {"local", "ray"} or RayCluster, default "local"
+        Where parts are read and chunks made: in threads of this process, or on a Ray cluster,
+        which a :class:`vicinal.jobs.RayCluster` may name.
+    workers : int, optional
+        Chunks in the making at once; as many as there are cores where left out.
     resume : bool, default False
         Go on with an interrupted run: the output has the same bytes as if it had not been
-        interrupted. Without one, begin.
-    progress : callable, optional
-        Called with what is being done, rows done and rows in all.
+        interrupted. Without one, begin. Only where the output is a folder.
+    progress : bool or callable, default False
+        Whether to show a bar, or what to call with stage, rows done and rows in all.
 
     Returns
     -------
@@ -105,10 +137,13 @@ def stream_table(
     ------
     OSError
         If the output is not empty or cannot be written, or the disk is too small or full; then
-        what is done stays for ``resume``.
+        what is done stays for ``resume``. If the cluster does not answer, or a worker does not see
+        the folder.
     ValueError
-        If a file cannot be read, columns differ between files, memory is too small, the output is
-        an address, or the interrupted run was asked for otherwise.
+        If a file cannot be read, columns differ between files, memory is too small, or the
+        interrupted run was asked for otherwise.
+    ImportError
+        If Ray, or the extra "stream", is needed and not installed.
 
     Examples
     --------
@@ -116,52 +151,32 @@ def stream_table(
     ...     TableSynthesizer("off", random_state=7), "events/*.parquet", "synthetic", memory="2GB"
     ... )  # doctest: +SKIP
     """
-    target = _folder(output, "Add --engine ray (stream_table_ray), or name a folder.")
-    check_output_folder(target, resume)  # before files are opened
-    check_request(synthesizer, source, target, n_rows, chunk_rows)
+    check_engine(engine, workers)
+    check_output(output, resume)  # before files are opened
+    check_drawable(synthesizer)
+    check_sketches()
+    for name, value in (("n_samples", n_samples), ("chunk_rows", chunk_rows)):
+        if value is not None:
+            check_count(name, value)
+    if not isinstance(source, Source):
+        _check_apart(source, output)
     limit = parse_memory(memory)
     found = source if isinstance(source, Source) else find_source(source)
-    asked = {
-        "files": list(found.files),
-        "bytes": list(found.sizes),
-        "rows": n_rows,
-        "pool_rows": pool_rows,
-        "settings": plain_settings(synthesizer.get_params()),
-    }
-    with Staging(target, asked) as staging:
-        staging.open(resume)
-        if staging.complete:
-            return Streamed(None, target, 0, 0, 0, 0)
-        model = staging.model()
-        if model is None:
-            total = found.n_rows or 0
-            done = 0
-
-            def read(rows: int) -> None:
-                nonlocal done
-                done += rows
-                if progress is not None:
-                    progress("Reading", done, total)
-
-            if found.n_rows is not None:
-                wanted = found.n_rows if n_rows is None else n_rows
-                check_disk(target.resolve().parent, wanted * _disk_bytes(found))
-            model = fit_stream(synthesizer, found, pool_rows=pool_rows, memory=limit, progress=read)
-            staging.keep_model(model)
-        pa.default_memory_pool().release_unused()
-        return _draw(model, staging, n_rows, None, limit, chunk_rows, progress)
+    check_names(synthesizer, found.schema.names)
+    job = _Stream(synthesizer, found, n_samples, chunk_rows, max_rows, limit)
+    return _run(job, output, make_engine(engine, workers), resume, progress)
 
 
 def sample_stream(
     model: TableSynthesizer,
     output: PathLike,
-    n_rows: int | None = None,
+    n_samples: int | None = None,
     *,
     random_state: RandomState = None,
     memory: int | str | None = None,
     chunk_rows: int | None = None,
     resume: bool = False,
-    progress: Progress | None = None,
+    progress: bool | ProgressCallback = False,
 ) -> Streamed:
     """Draw any number of rows from a fitted synthesizer into a folder of Parquet files.
 
@@ -170,8 +185,8 @@ def sample_stream(
     model : TableSynthesizer
         Fitted or loaded.
     output : str or path
-        Folder to make; not there yet, or empty.
-    n_rows : int, optional
+        As for :func:`stream_table`.
+    n_samples : int, optional
         Rows to draw; as many as were learned where left out.
     random_state : int, numpy.random.Generator or None
         Seed; that of the model where left out.
@@ -181,8 +196,8 @@ def sample_stream(
         See :func:`plan_chunks`.
     resume : bool, default False
         Go on with an interrupted run.
-    progress : callable, optional
-        Called with what is being done, rows done and rows in all.
+    progress : bool or callable, default False
+        As for :func:`stream_table`.
 
     Returns
     -------
@@ -194,147 +209,131 @@ def sample_stream(
     OSError, ValueError
         As :func:`stream_table` does.
     """
-    target = _folder(output, "Name a folder.")
+    check_output(output, resume)
+    plan = plan_chunks(model, n_samples, random_state=random_state, chunk_rows=chunk_rows)
+    with TemporaryDirectory() as folder:
+        model.save(Path(folder, "model"))
+        digest = digest_of(Path(folder, "model"))
     seed = int(random_state) if isinstance(random_state, int) else None
-    plan = plan_chunks(model, n_rows, random_state=random_state, chunk_rows=chunk_rows)
-    asked = {"rows": n_rows, "random_state": seed, "chunk_rows": chunk_rows}
-    with Staging(target, asked) as staging:
-        staging.open(resume)
-        if staging.complete:
-            staging.check_model(model)
-            return Streamed(None, target, 0, 0, 0, 0)
-        staging.keep_model(model)
-        return _draw(model, staging, n_rows, plan, parse_memory(memory), chunk_rows, progress)
+    asked = {"n_samples": n_samples, "random_state": seed, "chunk_rows": chunk_rows}
+    job = _Sample(model, plan, asked | {"model": digest}, parse_memory(memory))
+    return _run(job, output, make_engine("local"), resume, progress)
 
 
-def _draw(
-    model: TableSynthesizer,
-    staging: Staging,
-    n_rows: int | None,
-    plan: list[Chunk] | None,
-    limit: int | None,
-    chunk_rows: int | None,
-    progress: Progress | None,
+class _Sample:
+    """Draws from a synthesizer, as a job."""
+
+    stage = "Drawing"
+    bytes_needed = 0.0
+
+    def __init__(
+        self,
+        model: TableSynthesizer,
+        plan: list[Chunk],
+        request: Mapping[str, Any],
+        limit: int | None,
+    ) -> None:
+        self.model, self.request = model, request
+        self._plan, self._limit = plan, limit
+
+    def prepare(self, kept: Path, engine: Engine, tell: ProgressCallback) -> None:
+        """Do nothing: all is learned already."""
+
+    def chunks(self) -> list[Chunk]:
+        return self._plan
+
+    def at_once(self, most: int) -> int:
+        rows = self.model._state.rows
+        row_bytes = rows.nbytes / max(rows.num_rows, 1)
+        held = rows.num_rows * row_cost(self.model, rows.num_columns, row_bytes)
+        return workers_within(self._limit, held, self.chunks()[0].rows * row_bytes, most)
+
+    def make(self, chunk: Chunk) -> pa.Table:
+        return make_chunk(self.model, chunk)
+
+    def maker(self) -> _Maker:
+        with TemporaryDirectory() as folder:
+            self.model.save(Path(folder, "model"))
+            return _Maker(Path(folder, "model").read_bytes())
+
+
+class _Stream(_Sample):
+    """Learns files of any size and draws from them, as a job."""
+
+    def __init__(
+        self,
+        synthesizer: TableSynthesizer,
+        source: Source,
+        n_samples: int | None,
+        chunk_rows: int | None,
+        max_rows: int | None,
+        limit: int | None,
+    ) -> None:
+        request = {
+            "files": list(source.files),
+            "bytes": list(source.sizes),
+            "n_samples": n_samples,
+            "max_rows": max_rows,
+            "settings": plain_settings(synthesizer.get_params()),
+        }
+        super().__init__(synthesizer, [], request, limit)
+        self._source, self._n_samples, self._chunk_rows = source, n_samples, chunk_rows
+        if max_rows is None:
+            self._max_rows = pool_size(synthesizer, source, limit)
+        else:
+            self._max_rows = check_count("max_rows", max_rows, low=2)
+        check_least(source, synthesizer, self._max_rows, limit)
+        if source.n_rows is not None:
+            wanted = source.n_rows if n_samples is None else n_samples
+            self.bytes_needed = wanted * disk_bytes(source)
+
+    def prepare(self, kept: Path, engine: Engine, tell: ProgressCallback) -> None:
+        """Learn the source, or load what an interrupted run has learned."""
+        if kept.exists():
+            self.model = TableSynthesizer.load(kept)
+        else:
+            fit_parts(self.model, self._source, self._max_rows, engine, tell)
+            self.model.save(kept)
+            pa.default_memory_pool().release_unused()
+        self._plan = plan_chunks(self.model, self._n_samples, chunk_rows=self._chunk_rows)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """The file of a synthesizer, on its way to a worker."""
+
+    file: bytes
+
+    def load(self) -> Callable[[Chunk], pa.Table]:
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "model")
+            path.write_bytes(self.file)
+            return partial(make_chunk, TableSynthesizer.load(path))
+
+
+def _run(
+    job: _Sample,
+    output: PathLike,
+    engine: Engine,
+    resume: bool,
+    progress: bool | ProgressCallback,
 ) -> Streamed:
-    chunks = plan_chunks(model, n_rows, chunk_rows=chunk_rows) if plan is None else plan
-    left = staging.begin(chunks)
-    rows = model._state.rows
-    row_bytes = rows.nbytes / max(rows.num_rows, 1)
-    held = rows.num_rows * row_cost(model, rows.num_columns, row_bytes)
-    threads = workers_within(limit, held, chunks[0].rows * row_bytes, n_threads())
-    total = sum(chunk.rows for chunk in chunks)
-    done = total - sum(chunk.rows for chunk in left)
-
-    def count(chunk: Chunk) -> None:
-        nonlocal done
-        done += chunk.rows
-        if progress is not None:
-            progress("Drawing", done, total)
-
-    write_chunks(model, left, staging, threads, count)
-    staging.finish(chunks)
-    kept = len(chunks) - len(left)
-    return Streamed(model, staging.output, model.n_rows_, total, len(chunks), kept)
+    done = run_job(job, output, engine, resume=resume, progress=progress)
+    if done.complete:
+        return Streamed(None, done.output, 0, 0, 0, 0)
+    total = sum(chunk.rows for chunk in done.chunks)
+    return Streamed(job.model, done.output, job.model.n_rows_, total, len(done.chunks), done.kept)
 
 
-def write_chunks(
-    model: TableSynthesizer,
-    chunks: Sequence[Chunk],
-    staging: Staging,
-    threads: int,
-    count: Callable[[Chunk], Any],
-) -> None:
-    """Make chunks and write each to its file, as many at once as there are threads.
-
-    Parameters
-    ----------
-    model : TableSynthesizer
-        Fitted.
-    chunks : sequence of Chunk
-        Which to make.
-    staging : Staging
-        Where to.
-    threads : int
-        How many; each holds one chunk.
-    count : callable
-        Called with each chunk that is written, by one thread at a time.
-    """
-
-    def work(chunk: Chunk) -> Chunk:
-        write_part(make_chunk(model, chunk), staging.path(chunk))
-        return chunk
-
-    if threads < 2 or len(chunks) < 2:
-        for chunk in chunks:
-            count(work(chunk))
+def _check_apart(source: PathLike | Sequence[PathLike], output: PathLike) -> None:
+    """Refuse a folder that is read, where the next run would read what this one wrote."""
+    if is_remote(os.fspath(output)):
         return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: set[Future[Chunk]] = set()
-        left = iter(chunks)
-        try:
-            for chunk in left:
-                waiting.add(pool.submit(work, chunk))
-                if len(waiting) > threads:  # one waits, so that no thread does
-                    finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    for task in finished:
-                        count(task.result())
-            for task in waiting:
-                count(task.result())
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def check_request(
-    synthesizer: TableSynthesizer,
-    source: Source | PathLike | Sequence[PathLike],
-    output: Path,
-    n_rows: int | None,
-    chunk_rows: int | None,
-) -> None:
-    """Refuse what would only fail after everything was read.
-
-    Parameters
-    ----------
-    synthesizer : TableSynthesizer
-        Settings.
-    source : str, path, sequence of them or Source
-        What to read.
-    output : Path
-        Folder to make. In a folder that is read, the next run would read what this one wrote.
-    n_rows, chunk_rows : int, optional
-        As :func:`stream_table` takes them.
-
-    Raises
-    ------
-    ValueError
-        Says what cannot be.
-    """
-    check_drawable(synthesizer)
-    for name, value in (("n_rows", n_rows), ("chunk_rows", chunk_rows)):
-        if value is not None:
-            check_count(name, value)
-    if isinstance(source, Source):
-        return
+    target = Path(local_path(os.fspath(output)))
     for one in [source] if isinstance(source, (str, os.PathLike)) else source:
         folder = Path(one)
-        if folder.is_dir() and folder.resolve() in (output.resolve(), *output.resolve().parents):
+        if folder.is_dir() and folder.resolve() in (target.resolve(), *target.resolve().parents):
             raise ValueError(
-                f"output {output} lies in {folder}, which is read. Name a folder elsewhere, or "
+                f"output {target} lies in {folder}, which is read. Name a folder elsewhere, or "
                 f"read a pattern such as '{folder / '*.parquet'}'."
             )
-
-
-def _folder(output: PathLike, remedy: str) -> Path:
-    """Return the folder that was named; ``file://`` is one, other addresses are refused."""
-    where = os.fspath(output)
-    if is_remote(where):
-        raise ValueError(f"output {where} is an address, and this engine writes folders. {remedy}")
-    return Path(local_path(where))
-
-
-def _disk_bytes(source: Source) -> float:
-    """Return bytes on the disk of a row, about: as in the source if that is Parquet."""
-    if source.parts[0].groups is not None and source.n_rows and all(source.sizes):
-        return sum(source.sizes) / source.n_rows
-    return source.row_bytes

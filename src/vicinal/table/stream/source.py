@@ -10,15 +10,15 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from vicinal._checks import did_you_mean
+from vicinal._checks import did_you_mean, first_line
 from vicinal.io import SUFFIXES, output_format, read_table
-from vicinal.io.text_reading import brief, check_names
+from vicinal.io.text_reading import check_names
 from vicinal.table.frames import to_arrow
 
 __all__ = ["BATCH_ROWS", "Part", "Source", "find_source", "read_part"]
@@ -34,28 +34,12 @@ BUFFER_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a source that is read by itself.
+    """A piece of a source that is read by itself."""
 
-    Attributes
-    ----------
-    path : str
-        Its file, or the address of one (``s3://...``).
-    file : int
-        Number of the file in the source.
-    first : int
-        Row of the file that it begins with.
-    groups : tuple of int, optional
-        Row groups of a Parquet file; None for a whole file of another format.
-    """
-
-    path: str
-    file: int
-    first: int
-    groups: tuple[int, ...] | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return asdict(self)
+    path: str  # absolute, or the address of a file (s3://...)
+    file: int  # number of the file in the source
+    first: int  # row of the file that it begins with
+    groups: tuple[int, ...] | None  # row groups of a Parquet file; None for a whole other file
 
 
 @dataclass(frozen=True)
@@ -84,13 +68,6 @@ class Source:
     schema: pa.Schema
     n_rows: int | None
     row_bytes: float
-
-    @property
-    def name(self) -> str:
-        """The files in a few words."""
-        if len(self.files) == 1:
-            return self.files[0]
-        return f"{len(self.files):,} files from {self.files[0]}"
 
 
 def find_source(where: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Source:
@@ -128,9 +105,9 @@ def find_source(where: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
         raise ValueError(f"The files are of different formats: {', '.join(formats)}. Name one.")
     if formats == ["parquet"]:
         return _find_parquet(files)
-    first = to_arrow(_read_whole(files[0]))
+    first = to_arrow(read_table(files[0]))
     sizes = tuple(os.path.getsize(path) for path in files)
-    parts = tuple(Part(path, number, 0, None) for number, path in enumerate(files))
+    parts = tuple(Part(_absolute(path), number, 0, None) for number, path in enumerate(files))
     n_rows = first.num_rows if len(files) == 1 else None
     return Source(
         tuple(files), sizes, parts, first.schema, n_rows, first.nbytes / max(first.num_rows, 1)
@@ -196,7 +173,7 @@ def _expand_address(address: str) -> list[str]:
         below = fs.FileSelector(path, recursive=True)
         infos = system.get_file_info(below) if info.type == fs.FileType.Directory else []
     except (pa.ArrowException, OSError) as error:
-        raise OSError(f"{address} cannot be read ({brief(error)}).") from error
+        raise OSError(f"{address} cannot be read ({first_line(error)}).") from error
     base = path.rstrip("/")
     found = sorted(
         f"{scheme}://{one.path}"
@@ -206,6 +183,11 @@ def _expand_address(address: str) -> list[str]:
     if not found:
         raise FileNotFoundError(f"There is no table at {address}.")
     return found
+
+
+def _absolute(path: str) -> str:
+    """Return a path that does not depend on where a process was started."""
+    return path if "://" in path else os.path.abspath(path)
 
 
 def open_parquet(path: str) -> Any:
@@ -218,7 +200,9 @@ def open_parquet(path: str) -> Any:
             return parquet.ParquetFile(system.open_input_file(inside), pre_buffer=False)
         return parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise ValueError(f"{path} is cut short or is no Parquet file ({brief(error)}).") from error
+        raise ValueError(
+            f"{path} is cut short or is no Parquet file ({first_line(error)})."
+        ) from error
 
 
 def _find_parquet(files: list[str]) -> Source:
@@ -269,28 +253,14 @@ def _group(path: str, number: int, rows: list[int]) -> Iterator[Part]:
         start += count
         if start - first >= PART_ROWS or at == len(rows) - 1:
             if start > first:
-                yield Part(path, number, first, tuple(groups))
+                yield Part(_absolute(path), number, first, tuple(groups))
             groups, first = [], start
 
 
 def check_schema(path: str, own: pa.Schema, first_path: str, first: pa.Schema) -> None:
-    """Refuse a file whose columns are not those of the first one.
+    """Raise ValueError, naming file and column, where columns are not those of the first file.
 
-    Parameters
-    ----------
-    path : str
-        The file.
-    own : pyarrow.Schema
-        What it holds. The order of columns does not matter.
-    first_path : str
-        The first file.
-    first : pyarrow.Schema
-        What that holds.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, added or of another type. Names file and column.
+    The order of columns does not matter.
     """
     check_names(Path(path), own.names)
     for name in first.names:
@@ -313,32 +283,14 @@ def check_schema(path: str, own: pa.Schema, first_path: str, first: pa.Schema) -
             )
 
 
-def read_part(part: Part, schema: pa.Schema, columns: Sequence[str] | None = None) -> Iterator[Any]:
-    """Read the rows of a part, in order.
+def read_part(part: Part, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows of a part in order, in tables of at most BATCH_ROWS.
 
-    Parameters
-    ----------
-    part : Part
-        What to read.
-    schema : pyarrow.Schema
-        Of the source.
-    columns : sequence of str, optional
-        Which columns; all where left out.
-
-    Yields
-    ------
-    pyarrow.Table
-        At most :data:`BATCH_ROWS` rows, in the schema's types and order of columns.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read, or its columns differ from the schema. Names the file.
+    Raises ValueError, naming the file, where it cannot be read or is not of the schema.
     """
-    names = list(schema.names if columns is None else columns)
-    types = [schema.field(name).type for name in names]
+    names, types = schema.names, schema.types
     if part.groups is None:
-        table = to_arrow(_read_whole(part.path))
+        table = to_arrow(read_table(part.path))
         check_schema(part.path, table.schema, "the first file", schema)
         table = table.select(names)
         for start in range(0, table.num_rows, BATCH_ROWS):
@@ -355,14 +307,10 @@ def read_part(part: Part, schema: pa.Schema, columns: Sequence[str] | None = Non
             try:
                 batch = next(batches, None)
             except (pa.ArrowException, OSError, ValueError) as error:
-                raise ValueError(f"{part.path} cannot be read ({brief(error)}).") from error
+                raise ValueError(f"{part.path} cannot be read ({first_line(error)}).") from error
             if batch is None:
                 return
             table = pa.Table.from_batches([batch]).select(names)
             if table.schema.types != types:
                 table = to_arrow(table)  # into types that every computation takes
             yield table
-
-
-def _read_whole(path: str) -> pa.Table:
-    return read_table(path)

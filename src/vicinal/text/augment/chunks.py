@@ -23,10 +23,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vicinal._random import AugmentKey, Seeds
+from vicinal.jobs.chunks import Chunk, cut_chunks
 from vicinal.text.augment.augmenting import NoPairsError, augment
 
 if TYPE_CHECKING:
-    from vicinal.table.stream import Chunk
     from vicinal.text.augment.augmented import Augmented
 
 __all__ = ["CHUNK_ROWS", "FACTS", "TextPlan", "make_text_chunk"]
@@ -40,21 +40,11 @@ FACTS = b"vicinal.text"
 
 @dataclass(frozen=True)
 class TextPlan:
-    """How texts are cut into blocks, and sentences into chunks.
+    """How texts are cut into blocks, and sentences into chunks."""
 
-    Attributes
-    ----------
-    n_texts : int
-        Distinct texts.
-    chunk_rows : int
-        Sentences of a chunk, about.
-    entropy : tuple of int
-        Root of the seeds.
-    """
-
-    n_texts: int
-    chunk_rows: int
-    entropy: tuple[int, ...]
+    n_texts: int  # distinct ones
+    chunk_rows: int  # sentences of a chunk, about
+    entropy: tuple[int, ...]  # root of the seeds
 
     @property
     def blocks(self) -> int:
@@ -62,18 +52,7 @@ class TextPlan:
         return max(1, self.n_texts // self.chunk_rows)
 
     def rows_of(self, number: int) -> npt.NDArray[np.int64]:
-        """Return the texts of a chunk, in order.
-
-        Parameters
-        ----------
-        number : int
-            Of the chunk.
-
-        Returns
-        -------
-        ndarray of int
-            Numbers of texts.
-        """
+        """Return the numbers of the texts of a chunk, in order."""
         if self.blocks == 1:
             return np.arange(self.n_texts)
         turn, block = divmod(number, self.blocks)
@@ -85,35 +64,10 @@ class TextPlan:
         return np.sort(np.array_split(order, self.blocks)[block])
 
     def chunks(self, n: int) -> list[Chunk]:
-        """Return the chunks of ``n`` sentences.
-
-        Parameters
-        ----------
-        n : int
-            At least 1.
-
-        Returns
-        -------
-        list of Chunk
-            In order. The first chunks of more sentences are the same but for the last one.
-        """
-        from vicinal.table.stream import Chunk
-
-        if self.blocks == 1:
-            sizes = [self.chunk_rows]
-        else:
-            parts = np.array_split(np.arange(self.n_texts), self.blocks)
-            sizes = [len(part) for part in parts]
-        found: list[Chunk] = []
-        first = 0
-        while first < n:
-            number = len(found)
-            rows = min(sizes[number % len(sizes)], n - first)
-            child = np.random.SeedSequence(self.entropy, spawn_key=(AugmentKey.CHUNKS, number))
-            seed = tuple(int(word) for word in child.generate_state(8))
-            found.append(Chunk(number, first, rows, n, seed))
-            first += rows
-        return found
+        """Return the chunks of ``n`` sentences, 1 or more."""
+        parts = np.array_split(np.arange(self.n_texts), self.blocks)
+        sizes = [self.chunk_rows] if self.blocks == 1 else [len(part) for part in parts]
+        return cut_chunks(n, sizes, self.entropy, AugmentKey.CHUNKS)
 
 
 def make_text_chunk(
@@ -126,31 +80,10 @@ def make_text_chunk(
     *,
     cores: int | None = None,
 ) -> pa.Table:
-    """Make the sentences of one chunk.
+    """Make the sentences of one chunk; fewer than asked for where the label check drops too many.
 
-    Parameters
-    ----------
-    inverter : Inverter or TaskInverter
-        What embeds and writes.
-    texts : sequence of str
-        Distinct texts.
-    labels : ndarray
-        Their classes.
-    plan : TextPlan
-        Of these texts.
-    chunk : Chunk
-        Of the plan.
-    settings : mapping
-        Of :func:`vicinal.text.augment`.
-    cores : int, optional
-        Threads of the networks, which do sentences side by side; as many as torch uses where left
-        out. All else has one, for its sums depend on how many there are.
-
-    Returns
-    -------
-    pyarrow.Table
-        As :meth:`Augmented.columns`, with a weight for each class that there is. Fewer rows than
-        asked for where the label check drops too many.
+    Networks use ``cores`` threads, or as many as torch does, for sentences side by side; all else
+    has one, for its sums depend on how many there are. Each table has a weight for each class.
     """
     rows = plan.rows_of(chunk.number)
     with warnings.catch_warnings(record=True) as notes, _threads(cores):

@@ -16,24 +16,12 @@ __all__ = ["Packed"]
 
 @dataclass(frozen=True)
 class Packed:
-    """An inverter, or where to get it.
+    """An inverter, or where to get it."""
 
-    Attributes
-    ----------
-    source : str or None
-        A name that every machine knows.
-    files : bytes or None
-        Files of a folder.
-    digest : str
-        What tells it from others.
-    held : object
-        The inverter itself, in this process.
-    """
-
-    source: str | None
-    files: bytes | None
+    source: str | None  # a name that every machine knows
+    files: bytes | None  # of a folder
     digest: str
-    held: Any = None
+    held: Any = None  # the inverter itself, in this process
 
     @classmethod
     def of(cls, inverter: Any) -> Packed:
@@ -51,6 +39,14 @@ class Packed:
             files = _pack(Path(source))
             return cls(None, files, hashlib.sha256(files).hexdigest())
         return cls(source, None, source)
+
+    def check_sendable(self) -> None:
+        """Raise TypeError for an inverter that can be used in this process only."""
+        if self.held is not None and self.files is None:
+            raise TypeError(
+                "inverter must be one that can be saved, to be sent to workers, got "
+                f"{type(self.held).__name__}."
+            )
 
     def to_send(self) -> Packed:
         """Return it without what stays in this process."""

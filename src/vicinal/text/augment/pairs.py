@@ -20,6 +20,7 @@ __all__ = [
     "as_labels",
     "check_one_label_each",
     "check_sentences",
+    "distinct_texts",
     "gather_parents",
     "text_key",
 ]
@@ -72,6 +73,24 @@ def gather_parents(inverter: InverterLike, texts: Sequence[str], labels: Iterabl
 
     The first of equal texts stands for all; empty ones, and those under two labels, are left out.
     """
+    listed, rows, codes, classes = distinct_texts(texts, labels, stacklevel=4)
+    usable = check_sentences(inverter, [listed[at] for at in rows], stacklevel=4)
+    embeddings = np.asarray(inverter.encode(usable))
+    if not np.isfinite(embeddings).all():
+        raise ValueError(
+            "The embeddings of texts hold NaN or infinity. The encoder is broken; load another."
+        )
+    return Parents(rows, usable, codes[rows], classes, embeddings)
+
+
+def distinct_texts(
+    texts: Sequence[str], labels: Iterable[Any], *, stacklevel: int = 3
+) -> tuple[list[str], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[Any]]:
+    """Return texts, rows of those that may be parents, codes of all labels, and the classes.
+
+    The first of equal texts stands for all; empty ones, and those under two labels, are left out
+    with a warning.
+    """
     listed, given = check_texts(texts), as_labels(labels)
     check_one_label_each(listed, given)
     classes, codes = np.unique(given, return_inverse=True)
@@ -88,13 +107,13 @@ def gather_parents(inverter: InverterLike, texts: Sequence[str], labels: Iterabl
             f"{len(split)} text(s) occur under more than one label, such as "
             f"{_shown(min(split))}. They are left out.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
     if empty:
         warnings.warn(
             "There are empty texts, which have nothing to mix. They are left out.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
     kept = [at for key, at in first.items() if key and key not in split]
     if len(kept) < 2:
@@ -109,15 +128,9 @@ def gather_parents(inverter: InverterLike, texts: Sequence[str], labels: Iterabl
             f"texts holds repeats, case and white space apart: {repeated} of {len(listed)}; "
             f"{len(kept)} distinct texts are used.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
-    usable = check_sentences(inverter, [listed[at] for at in kept], stacklevel=4)
-    embeddings = np.asarray(inverter.encode(usable))
-    if not np.isfinite(embeddings).all():
-        raise ValueError(
-            "The embeddings of texts hold NaN or infinity. The encoder is broken; load another."
-        )
-    return Parents(np.array(kept, np.int64), usable, codes[kept], classes, embeddings)
+    return listed, np.array(kept, np.int64), codes, classes
 
 
 def check_sentences(

@@ -8,7 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vicinal.io.folders import check_folder, read_card, replacing_folder
+from vicinal.io.atomic import replacing_folder
+from vicinal.io.folders import check_folder, read_card
 from vicinal.text.classifier.backbones import CARD, Backbone, load_backbone
 
 if TYPE_CHECKING:

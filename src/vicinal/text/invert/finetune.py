@@ -84,7 +84,7 @@ def warm_up(
     distort them (Kumar et al., ICLR 2022). With 100 texts or more a tenth is held out, and the
     epoch with the lowest loss there is taken, that before the first among them.
     """
-    from vicinal.io.folders import replacing_folder
+    from vicinal.io.atomic import replacing_folder
 
     if folder is not None and (folder / "head.npz").is_file():
         with np.load(folder / "head.npz", allow_pickle=False) as kept:

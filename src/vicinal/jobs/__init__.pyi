@@ -1,0 +1,1 @@
+from .ray import RayCluster as RayCluster

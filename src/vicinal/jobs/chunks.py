@@ -1,0 +1,51 @@
+"""Chunks of an output: each made by itself, anywhere, always the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Chunk", "cut_chunks"]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows that are made together.
+
+    Attributes
+    ----------
+    number : int
+        Which, from 0.
+    first : int
+        Its first row.
+    rows : int
+        How many.
+    total : int
+        Rows of all chunks together.
+    seed : tuple of int
+        Eight 32-bit numbers: the root of its random numbers.
+    """
+
+    number: int
+    first: int
+    rows: int
+    total: int
+    seed: tuple[int, ...]
+
+
+def cut_chunks(total: int, sizes: Sequence[int], entropy: Sequence[int], key: int) -> list[Chunk]:
+    """Cut rows into chunks of these sizes, taken in turn; each has a seed spawned with ``key``.
+
+    The first chunks of a larger total are the same but for the last one.
+    """
+    chunks: list[Chunk] = []
+    first = 0
+    while first < total:
+        number = len(chunks)
+        rows = min(sizes[number % len(sizes)], total - first)
+        child = np.random.SeedSequence(entropy, spawn_key=(key, number)).generate_state(8)
+        chunks.append(Chunk(number, first, rows, total, tuple(int(word) for word in child)))
+        first += rows
+    return chunks

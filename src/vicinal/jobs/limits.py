@@ -1,0 +1,48 @@
+"""Sizes of memory and disk: read, said, checked."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from vicinal._checks import check_count
+
+__all__ = ["check_disk", "format_bytes", "parse_memory"]
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_UNITS |= {f"{unit}i": 2 ** (10 * power) for power, unit in enumerate("kmgt", 1)}
+
+
+def parse_memory(value: int | str | None) -> int | None:
+    """Return bytes for a number or text such as ``"2GB"``, ``"512MiB"``; None stays None.
+
+    >>> parse_memory("2GB"), parse_memory("1.5 MiB")
+    (2000000000, 1572864)
+    """
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return check_count("memory", value)
+    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([kmgt]i?|)b?\s*", str(value).lower())
+    if found is None or not float(found[1]) > 0:
+        raise ValueError(f"memory must be a size such as 2GB or 512MB, got {value!r}.")
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+def format_bytes(size: float) -> str:
+    """Return a size in words."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.3g} {unit}"
+    return f"{size:.0f} bytes"
+
+
+def check_disk(folder: Path, needed: float) -> None:
+    """Raise OSError where a disk has no room for so many bytes."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(
+            f"The synthetic rows need about {format_bytes(needed)}, but {folder} has "
+            f"{format_bytes(free)} free. Free some, name another folder, or ask for fewer rows."
+        )
