@@ -452,3 +452,11 @@ def test_sparse_rows_take_pairings_that_need_no_points(data):
         plan = sampler.plan_
         assert (y[plan.left] == y[plan.right]).all()
         assert ((groups[plan.left] == groups[plan.right]) == same).all()
+
+
+def test_near_targets_of_very_few_rows():
+    X, y = np.arange(8.0).reshape(4, 2), np.array([0.0, 1, 5, 6])
+    augmenter = MixupAugmenter(pairing="near-target", random_state=0)
+    X_res, _ = augmenter.fit_resample(X, y)
+    assert X_res.shape == (8, 2)
+    assert (abs(y[augmenter.plan_.left] - y[augmenter.plan_.right]) <= 1).all()

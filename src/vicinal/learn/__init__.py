@@ -1,5 +1,5 @@
 """Over-sampling for scikit-learn and imbalanced-learn: classes and continuous targets."""
 
-from vicinal.learn.estimators import MixupAugmenter, MixupSampler
+import lazy_loader
 
-__all__ = ["MixupAugmenter", "MixupSampler"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -185,7 +185,7 @@ class TargetRows(Rows):
                 "y holds whole numbers that vary little, and mixed ones are rounded. Pass "
                 "y.astype(float) to keep the values in between; for classes use MixupSampler.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         whole = self._rows.extend(plan)
         if self._series is not None:

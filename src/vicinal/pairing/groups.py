@@ -47,8 +47,9 @@ class _Grouped(Pairing):
     def distances(
         self, rows: npt.ArrayLike, partners: npt.ArrayLike
     ) -> npt.NDArray[np.floating[Any]]:
-        inner = super() if self.pairing is None else self.pairing
-        return inner.distances(rows, partners)
+        if self.pairing is None:
+            return super().distances(rows, partners)
+        return self.pairing.distances(rows, partners)
 
     def take(self, rows: IndexArray) -> Pairing:
         labels = np.asarray(self.groups)

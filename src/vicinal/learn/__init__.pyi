@@ -1,0 +1,2 @@
+from .augmenter import MixupAugmenter as MixupAugmenter
+from .sampler import MixupSampler as MixupSampler

@@ -1,0 +1,182 @@
+"""What over-sampling and augmentation share: reading rows, drawing plans, tags.
+
+Neither class needs imbalanced-learn. Its pipeline asks only for ``fit_resample``, while its base
+class turns every table into one array of a single type before a sampler sees it, and takes a
+second to import; so both are scikit-learn estimators that bring the method, the attributes and
+the tags themselves.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, TypeVar
+
+import narwhals as nw
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin
+from sklearn.utils import InputTags, Tags, check_array, check_consistent_length
+from sklearn.utils.validation import validate_data
+
+from vicinal._random import RandomState
+from vicinal.learn.rows import ArrayRows, FrameRows, Rows, SparseRows, as_frame, copied_columns
+from vicinal.pairing import Pairing
+from vicinal.plan import MixPlan, make_plan
+from vicinal.weights import EpBeta, WeightLaw
+
+__all__ = ["Mixer", "points_of"]
+
+Array = npt.NDArray[Any]
+Self = TypeVar("Self", bound="Mixer")
+
+
+# The tags that imbalanced-learn's tools look for, beyond those of scikit-learn.
+@dataclass(slots=True)
+class _InputTags(InputTags):  # type: ignore[misc]
+    dataframe: bool = True
+
+
+@dataclass(slots=True)
+class _SamplerTags:
+    sample_indices: bool = False
+
+
+@dataclass(slots=True)
+class _Tags(Tags):  # type: ignore[misc]
+    sampler_tags: _SamplerTags = field(default_factory=_SamplerTags)
+
+
+class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
+    """Base of the estimators that put mixed rows below given ones."""
+
+    _estimator_type = "sampler"
+    _sampling_type: ClassVar[str]
+    weights: WeightLaw | None
+    categorical_features: Any
+    random_state: RandomState
+
+    def __sklearn_tags__(self) -> _Tags:
+        known = super().__sklearn_tags__()
+        tags = _Tags(**{item.name: getattr(known, item.name) for item in fields(known)})
+        tags.estimator_type = "sampler"
+        tags.target_tags.required = True
+        tags.input_tags = _InputTags(sparse=True, string=True)
+        return tags
+
+    def fit(self: Self, X: Any, y: Any) -> Self:
+        """Check the data and the parameters; :meth:`fit_resample` does it too.
+
+        Parameters
+        ----------
+        X : array_like, sparse matrix or table of shape (n_rows, n_features)
+            Rows.
+        y : array_like of shape (n_rows,) or (n_rows, n_outputs)
+            Classes or targets.
+
+        Returns
+        -------
+        estimator
+            Itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As :meth:`fit_resample`.
+        """
+        self._check(X, y)
+        return self
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Return the rows with mixed rows below them.
+
+        Parameters
+        ----------
+        X : array_like, sparse matrix or table of shape (n_rows, n_features)
+            Rows: lists, NumPy, SciPy CSR or CSC, pandas, Polars or PyArrow. Missing values are
+            refused in columns of numbers; in others they are copied like any value.
+        y : array_like of shape (n_rows,) or (n_rows, n_outputs)
+            In any of these containers. For :class:`MixupSampler` classes: text, whole numbers,
+            truth values or one-hot rows. For :class:`MixupAugmenter` numbers; whole ones are
+            rounded after mixing and keep their type.
+
+        Returns
+        -------
+        X_resampled : same kind as ``X``
+            The original rows, untouched, then the mixed ones; class by class for a sampler.
+        y_resampled : same kind as ``y``
+            Their classes or targets.
+
+        Raises
+        ------
+        ValueError
+            If values are missing, ``y`` is of the other kind, a parameter is out of range, or
+            ``sampling_strategy`` asks for what is not there.
+        TypeError
+            If a parameter or ``X`` is of the wrong kind.
+
+        Warns
+        -----
+        UserWarning
+            Where a class has one row, which can only be copied; where rounding whole targets adds
+            more than 1 % to their variance.
+        """
+        return self._resample(*self._check(X, y), y)
+
+    @abstractmethod
+    def _check(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Check parameters and data, and return the rows and what ``y`` holds."""
+
+    @abstractmethod
+    def _resample(self, rows: Rows, target: Any, y: Any) -> tuple[Any, Any]: ...
+
+    def _read(self, X: Any, y: Any) -> Rows:
+        if self.weights is not None and not isinstance(self.weights, WeightLaw):
+            raise TypeError(f"weights must be a law such as EpBeta(0.1), got {self.weights!r}.")
+        frame = as_frame(X)
+        validate_data(self, X=X, y=y, skip_check_array=True)
+        if isinstance(frame, nw.DataFrame):
+            if len(frame) < 2:
+                raise ValueError(f"X must have at least 2 rows, got {len(frame)} sample(s).")
+            names = frame.columns
+            copied = copied_columns(self.categorical_features, len(names), names)
+            rows: Rows = FrameRows(frame, copied)
+        else:
+            as_list, given = isinstance(X, list), X
+            if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind in "US":
+                given = np.array(X, dtype=object)  # numbers beside text must not turn into text
+            checked = check_array(
+                given,
+                accept_sparse=("csr", "csc"),
+                dtype=None,
+                ensure_min_samples=2,
+                estimator=self,
+                input_name="X",
+            )
+            copied = copied_columns(self.categorical_features, checked.shape[1], None)
+            if sparse.issparse(checked):
+                rows = SparseRows(checked, copied)
+            else:
+                rows = ArrayRows(checked, copied, as_list=as_list)
+        check_consistent_length(X, y)
+        return rows
+
+    def _draw(self, points: int | Array, n_samples: int, pairing: Pairing, rng: Any) -> MixPlan:
+        """Draw a plan over rows, given by their number or as points."""
+        if not isinstance(points, int):
+            scale = points.std(axis=0)
+            points = (points - points.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
+        return make_plan(
+            points, n_samples, pairing=pairing, weights=self.weights or EpBeta(), random_state=rng
+        )
+
+
+def points_of(rows: Rows) -> Array:
+    """Return the columns of numbers as points, which sparse rows have not."""
+    if rows.numbers is None:
+        raise ValueError(
+            "pairing looks at distances between rows, which needs a dense X. Leave pairing out, "
+            "or pass X.toarray()."
+        )
+    return rows.numbers
