@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,17 +30,16 @@ IntArray = npt.NDArray[np.int64]
 PREFERENCE_SHARE, SOFTENED = 4.0, 0.01
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """Rows that were made at once and kept."""
-
-    written: Sentences
-    plan: MixPlan
-    weights: FloatArray  # (n, n_classes)
-    distance: FloatArray
-    check: list[str]
-    check_score: FloatArray
-    confidence: FloatArray
+#: What is kept of each row, and its type where that is no float.
+COLUMNS: dict[str, Any] = {
+    "texts": object,
+    "left": np.int64,
+    "right": np.int64,
+    **dict.fromkeys(("lam", "lam_measured", "closeness", "log_likelihood", "distance"), float),
+    "check": object,
+    "check_score": float,
+    "confidence": float,
+}
 
 
 class _JudgedCandidates:
@@ -97,7 +95,9 @@ class SentenceGenerator:
         self._known = {
             text_key(text): code for text, code in zip(parents.texts, parents.codes, strict=True)
         }
-        self._batches: list[_Batch] = []
+        # one entry for each batch, the first of them without rows
+        self._kept = [{name: np.empty(0, dtype) for name, dtype in COLUMNS.items()}]
+        self._kept[0]["label_weights"] = np.empty((0, len(parents.classes)))
 
     def write(self, plan: MixPlan, random_state: np.random.Generator) -> None:
         """Write the rows of a plan."""
@@ -133,19 +133,22 @@ class SentenceGenerator:
         for at in np.flatnonzero(~passed).tolist():
             self.rejected.append(written.texts[at])
             self.rejections.append(notes[at])
-        rows = np.flatnonzero(passed)
-        self.n_kept += len(rows)
-        self._batches.append(
-            _Batch(
-                _take(written, rows),
-                plan[rows],
-                weights[rows],
-                np.linalg.norm(left[rows].astype(float) - right[rows], axis=1),
-                [notes[at] for at in rows],
-                prefers[rows],
-                confidence[rows],
-            )
-        )
+        self.n_kept += int(passed.sum())
+        batch = {
+            "texts": np.array(written.texts, object),
+            "label_weights": weights,
+            "left": plan.left,
+            "right": plan.right,
+            "lam": lam,
+            "lam_measured": written.lam_measured,
+            "closeness": written.closeness,
+            "log_likelihood": written.log_likelihood,
+            "distance": np.linalg.norm(left.astype(float) - right, axis=1),
+            "check": np.array(notes, object),
+            "check_score": prefers,
+            "confidence": confidence,
+        }
+        self._kept.append({name: values[passed] for name, values in batch.items()})
 
     def _check(
         self,
@@ -182,30 +185,20 @@ class SentenceGenerator:
 
     def result(self, n: int, source: list[str], labels: npt.NDArray[Any]) -> Augmented:
         """Return the first ``n`` rows kept."""
-        parents, batches = self.parents, self._batches
-
-        def joined(parts: list[Any], dtype: Any = float) -> Any:
-            return np.concatenate([*parts, np.empty(0, dtype)]).astype(dtype)[:n]
-
-        left = joined([one.plan.left for one in batches], np.int64)
-        right = joined([one.plan.right for one in batches], np.int64)
-        empty = np.empty((0, len(parents.classes)))
-        shares = np.concatenate([*(one.weights for one in batches), empty])[:n]
+        parents = self.parents
+        kept: dict[str, Any] = {
+            name: np.concatenate([batch[name] for batch in self._kept])[:n]
+            for name in self._kept[0]
+        }
+        heaviest = _heaviest(kept["label_weights"], parents.codes[kept["left"]])
+        for side in ("left", "right"):
+            kept[side] = parents.rows[kept[side]]
+        for name in ("texts", "check"):
+            kept[name] = kept[name].tolist()
         return Augmented(
-            texts=[text for one in batches for text in one.written.texts][:n],
-            labels=parents.classes[_heaviest(shares, parents.codes[left])],
-            label_weights=shares,
+            **kept,
+            labels=parents.classes[heaviest],
             classes=parents.classes,
-            lam=joined([one.plan.lam for one in batches]),
-            lam_measured=joined([one.written.lam_measured for one in batches]),
-            closeness=joined([one.written.closeness for one in batches]),
-            log_likelihood=joined([one.written.log_likelihood for one in batches]),
-            left=parents.rows[left],
-            right=parents.rows[right],
-            distance=joined([one.distance for one in batches]),
-            check=[note for one in batches for note in one.check][:n],
-            check_score=joined([one.check_score for one in batches]),
-            confidence=joined([one.confidence for one in batches]),
             n_written=self.n_written,
             label_check=self.label_check.method,
             source=source,
@@ -219,14 +212,3 @@ def _heaviest(shares: FloatArray, left: IntArray) -> IntArray:
     """Return the class with the largest weight: the left parent's where two weigh the same."""
     tied = shares[np.arange(len(shares)), left] >= shares.max(axis=1, initial=0) - 1e-12
     return np.where(tied, left, shares.argmax(axis=1)).astype(np.int64)
-
-
-def _take(written: Sentences, rows: npt.NDArray[np.intp]) -> Sentences:
-    return Sentences(
-        [written.texts[at] for at in rows],
-        written.embeddings[:0],  # no longer needed, and large
-        written.closeness[rows],
-        written.lam_measured[rows],
-        written.log_likelihood[rows],
-        written.candidate[rows],
-    )

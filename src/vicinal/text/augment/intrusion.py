@@ -240,7 +240,10 @@ def measure_intrusion(
     if (texts is None) != (labels is None):
         raise ValueError("Give texts and labels together, or neither.")
     inverter = as_inverter(inverter)
-    rows = _Rows.of(augmented, inverter)
+    lam = augmented.lam[:, None]
+    used, place = np.unique([augmented.left, augmented.right], return_inverse=True)
+    points = np.asarray(inverter.encode([augmented.source[at] for at in used]))
+    left, right = points[place.reshape(2, -1)]  # (n, d)
     own: IntArray | None = None
     if judge is not None:
         classes = joined_classes(augmented.classes, judge.classes_)
@@ -255,16 +258,21 @@ def measure_intrusion(
     mixed_labels = plan.mix_labels(codes, np.arange(len(classes)), clip=True)
     weights = np.zeros_like(mixed_labels)
     weights[:, np.searchsorted(classes, augmented.classes)] = augmented.label_weights
-    heavy = np.where(augmented.lam >= 0.5, augmented.left, augmented.right)
+    heavier = [
+        augmented.source[at]
+        for at in np.where(augmented.lam >= 0.5, augmented.left, augmented.right)
+    ]
 
-    found = asked(augmented.texts, rows.written, own)
+    found = asked(augmented.texts, np.asarray(inverter.encode(augmented.texts)), own)
     # each heavier parent is judged without its partner, as the sentence is
-    parents = asked([augmented.source[at] for at in heavy], rows.parents(heavy), own)
+    parents = asked(heavier, np.where(lam >= 0.5, left, right), own)
     findings = compare(found, weights, label_threshold)
     base = compare(parents, mixed_labels, label_threshold)
     mixed = None
     if judge is None or hasattr(judge, _BY_EMBEDDING):
-        mixed = compare(asked([], rows.mixed(plan), own), mixed_labels, label_threshold)
+        mixed = compare(
+            asked([], lam * left + (1 - lam) * right, own), mixed_labels, label_threshold
+        )
     across = codes[augmented.left] != codes[augmented.right]
     tilted = across & (mixed_labels.max(axis=1) >= label_threshold - 1e-12)
     heaviest = np.maximum(augmented.lam, 1 - augmented.lam).clip(0.5, 1.0)
@@ -311,29 +319,6 @@ def measure_intrusion(
 
 def _rate(hit: BoolArray, among: BoolArray) -> Rate:
     return Rate(int((hit & among).sum()), int(among.sum()))
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Embeddings of sentences, of their parents, and of the mixtures."""
-
-    written: Any
-    embeddings: Any
-    place: dict[int, int]  # of a text among the embeddings
-
-    @classmethod
-    def of(cls, augmented: Augmented, inverter: InverterLike) -> _Rows:
-        used = np.union1d(augmented.left, augmented.right)
-        found = np.asarray(inverter.encode([augmented.source[at] for at in used]))
-        place = {int(row): at for at, row in enumerate(used)}
-        return cls(np.asarray(inverter.encode(augmented.texts)), found, place)
-
-    def parents(self, rows: IntArray) -> Any:
-        return self.embeddings[[self.place[at] for at in rows.tolist()]]
-
-    def mixed(self, plan: Any) -> Any:
-        lam = plan.lam[:, None]
-        return lam * self.parents(plan.left) + (1 - lam) * self.parents(plan.right)
 
 
 def _neighbors(
