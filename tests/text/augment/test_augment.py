@@ -85,7 +85,7 @@ def test_even_ratio_takes_the_left_label(fake, topics):
 
 
 @pytest.mark.parametrize("pairing", [Random(), Nearest(k=1), Farthest(0.1)], ids=repr)
-def test_nobody_mixes_with_itself(fake, topics, pairing):
+def test_no_text_mixes_with_itself(fake, topics, pairing):
     texts, labels = topics(8)
     texts, labels = texts + [one.upper() + " " for one in texts], labels * 2
     made = augment(

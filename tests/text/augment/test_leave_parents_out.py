@@ -1,4 +1,4 @@
-"""Re-checks that do not know the parents."""
+"""Judges that do not know the parents."""
 
 from __future__ import annotations
 

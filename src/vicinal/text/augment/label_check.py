@@ -199,7 +199,7 @@ class NeighborJudge:
         weight = np.linspace(1.0, 1.0 - RANK_DISCOUNT, k) * counted
         votes = np.einsum("nk,nkc->nc", weight, self._votes[near])
         total = votes.sum(axis=1, keepdims=True)
-        # nobody is left to ask where the only other texts are the parents
+        # no text is left to vote where the only other texts are the parents
         even = np.full_like(votes, 1 / votes.shape[1])
         found: FloatArray = np.divide(votes, total, out=even, where=total > 0)
         return found

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,6 @@ __all__ = [
     "gather_parents",
     "text_key",
 ]
-
 
 #: Texts with more words than tokens that the encoder reads are cut, at so many words.
 DEFAULT_WORDS = 128
@@ -45,13 +44,6 @@ FEWEST_PIECES = 5
 FOREIGN_SHARE = 0.2
 #: Texts looked at: enough for a share, and cheap.
 SAMPLED = 1000
-
-
-class Spelling(NamedTuple):
-    """How an encoder cuts a text into pieces, and how far down its vocabulary these stand."""
-
-    pieces: Callable[[str], list[str]]
-    ranks: Callable[[str], list[float]]
 
 
 @dataclass(frozen=True)
@@ -103,17 +95,14 @@ def distinct_texts(
     empty = "" in first
     split.discard("")
     if split:
-        warnings.warn(
+        _warn(
             f"{len(split)} text(s) occur under more than one label, such as "
             f"{_shown(min(split))}. They are left out.",
-            UserWarning,
-            stacklevel=stacklevel,
+            stacklevel + 1,
         )
     if empty:
-        warnings.warn(
-            "There are empty texts, which have nothing to mix. They are left out.",
-            UserWarning,
-            stacklevel=stacklevel,
+        _warn(
+            "There are empty texts, which have nothing to mix. They are left out.", stacklevel + 1
         )
     kept = [at for key, at in first.items() if key and key not in split]
     if len(kept) < 2:
@@ -124,11 +113,10 @@ def distinct_texts(
     used = {text_key(listed[at]) for at in kept}
     repeated = sum(text_key(text) in used for text in listed) - len(kept)
     if repeated:
-        warnings.warn(
+        _warn(
             f"texts holds repeats, case and white space apart: {repeated} of {len(listed)}; "
             f"{len(kept)} distinct texts are used.",
-            UserWarning,
-            stacklevel=stacklevel,
+            stacklevel + 1,
         )
     return listed, np.array(kept, np.int64), codes, classes
 
@@ -155,31 +143,28 @@ def check_sentences(
         for text, one in zip(texts, words, strict=True)
     )
     if n_cut:
-        warnings.warn(
+        _warn(
             f"{n_cut} text(s) have more than the {limit} words or pieces of words that the encoder "
             "reads at most; the rest of them is cut off. Split long texts into sentences.",
-            UserWarning,
-            stacklevel=stacklevel,
+            stacklevel + 1,
         )
     single = sum(
         len(one) == 1 and not _is_foreign(spelling, text)
         for text, one in zip(texts, words, strict=True)
     )
     if single:
-        warnings.warn(
+        _warn(
             f"{single} text(s) are a single word. Inverters learn from sentences, so what is "
             "written for them will say more than they do.",
-            UserWarning,
-            stacklevel=stacklevel,
+            stacklevel + 1,
         )
     foreign, examined, example = _foreign(spelling, cut)
     if foreign > (FOREIGN_SHARE * examined if examined > 10 else 0):
-        warnings.warn(
+        _warn(
             f"{foreign} of {examined} text(s) looked at, such as {_shown(example)}, are scraps "
             "of words or rare ones to this encoder, as texts are in a language it does not know "
             "(nano knows English). What is written for them will not mean the same.",
-            UserWarning,
-            stacklevel=stacklevel,
+            stacklevel + 1,
         )
     return cut
 
@@ -208,25 +193,25 @@ def text_key(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _spelling(encoder: Any) -> Spelling | None:
-    """Return how an encoder spells texts, where it tells."""
+def _spelling(encoder: Any) -> Any:
+    """Return an encoder that tells how it spells texts, by ``pieces`` and ``ranks``; else None."""
     if not hasattr(encoder, "pieces") or not hasattr(encoder, "ranks"):
         return None
     try:
         encoder.pieces("")
     except TypeError:
         return None
-    return Spelling(encoder.pieces, encoder.ranks)
+    return encoder
 
 
-def _has_more(spelling: Spelling | None, text: str, limit: int) -> bool:
+def _has_more(spelling: Any, text: str, limit: int) -> bool:
     """Tell whether a text has more tokens than an encoder reads; False where it does not tell."""
     if spelling is None:
         return False
     return len(spelling.pieces(text[: LETTERS * limit])) + MARKS > limit
 
 
-def _is_foreign(spelling: Spelling | None, text: str) -> bool:
+def _is_foreign(spelling: Any, text: str) -> bool:
     """Tell whether a text is foreign to an encoder; False where it does not tell."""
     if spelling is None:
         return False
@@ -244,13 +229,17 @@ def _is_scrap(piece: str) -> bool:
     return not piece or piece.startswith("##") or (len(piece) == 1 and piece not in "aiAI")
 
 
-def _foreign(spelling: Spelling | None, texts: Sequence[str]) -> tuple[int, int, str]:
-    """Return how many texts are foreign to an encoder, of how many, and the first of them."""
+def _foreign(spelling: Any, texts: Sequence[str]) -> tuple[int, int, str]:
+    """Return how many texts are foreign to an encoder, of how many looked at, and an example."""
     if spelling is None:
         return 0, 0, ""
     sampled = texts[:: max(1, -(-len(texts) // SAMPLED))]
     found = [text for text in sampled if _is_foreign(spelling, text)]
     return len(found), len(sampled), found[0] if found else ""
+
+
+def _warn(message: str, stacklevel: int) -> None:
+    warnings.warn(message, UserWarning, stacklevel=stacklevel)
 
 
 def _shown(text: str) -> str:
