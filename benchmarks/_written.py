@@ -1,6 +1,6 @@
 """Sentences written by inversedMixup for the few-shot benchmark, after each label check.
 
-Sentences are written once for a set, size, seed and pairing; each guard of
+Sentences are written once for a set, size, seed and pairing; each label check of
 :func:`vicinal.text.augment` then does with the same candidates what it does, but that what it drops
 is not replaced.
 """
@@ -36,7 +36,7 @@ from vicinal.text.augment import SelectionConfig, augment
 #: What is kept of a pool, by what is kept in it.
 VERSION = 4
 #: How often the best candidate takes over words from another, as by default.
-RECOMBINED = 3
+CROSSOVER = 3
 
 
 @cache
@@ -80,7 +80,7 @@ def pool(
                     np.random.default_rng(key_of(name, size, seed, kind)).integers(2**31)
                 ),
                 label_check=guard,
-                selection=SelectionConfig(candidates=candidates, crossover=RECOMBINED),
+                selection=SelectionConfig(candidates=candidates, crossover=CROSSOVER),
             )
         labels = np.zeros((len(made), len(data(name).classes)))
         labels[:, made.classes.astype(int)] = made.label_weights

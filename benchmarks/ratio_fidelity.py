@@ -144,14 +144,14 @@ def gather(args: argparse.Namespace, store: Store, key: str) -> dict[Kind, list[
 class Chosen:
     """What is taken of all candidates by a rank, over all records.
 
-    Or the greedy ones, "greedy"; or what becomes of candidates that are recombined, "recombined".
+    Or the greedy ones, "greedy"; or what becomes of candidates after a crossover, "crossover".
     """
 
     def __init__(self, records: list[Record], rank: str) -> None:
         pairs = np.concatenate([np.array(one["pairs"]) for one in records])
         asked = np.concatenate([np.array(one["asked"], float) for one in records])
         self.asked, self.pairs = asked, np.repeat(pairs, len(asked) // len(pairs), axis=0)
-        if rank == "recombined":
+        if rank == "crossover":
             found = [one["recombined"] for one in records]
             self.closeness, self.measured = (
                 np.concatenate([one[name] for one in found]) for name in ("closeness", "measured")
@@ -220,13 +220,13 @@ def report(
         if records:
             if count == PAIRINGS[name][-1]:  # the fewest
                 chosen[f"{name}|1|greedy"] = Chosen(records, "greedy")
-            for rank in ("recombined", "both", "closeness", "ratio"):
+            for rank in ("crossover", "both", "closeness", "ratio"):
                 chosen[f"{name}|{count}|{rank}"] = Chosen(records, rank)
     mixed = {name: one for name, one in chosen.items() if not name.startswith("ends")}
     scored = {
         name: one.sentences
         for name, one in mixed.items()
-        if name.endswith(("|recombined", "|greedy", "|both"))
+        if name.endswith(("|crossover", "|greedy", "|both"))
         and (name.startswith("random") or "|4|" in name)
     }
     perplexity, judge = perplexity_of({"real lines": lines, **scored})
@@ -288,7 +288,7 @@ def report(
         f"difference of the two. Closeness: cosine of the sentence's embedding and the mixed one. "
         f"{real}Distinct-n over all sentences of a line of the table: {len(lines)} real lines "
         f"have {distinct(lines, 1):.3f} and {distinct(lines, 2):.3f}, and more of them would have "
-        "less. 'both': closeness, ratio and a little of the likelihood; 'recombined': the best by "
+        "less. 'both': closeness, ratio and a little of the likelihood; 'crossover': the best by "
         "these then takes over words from the others, three times at most, which is the default "
         "of morph and augment (the ends, by closeness alone)."
     )
@@ -301,7 +301,7 @@ def report(
     parts.append(
         f"{args.inverter} (weights {key}), {size:,} mixtures of random pairs; {written:,} "
         f"sentences written and embedded again in {seconds:.0f} s ({cpu:.0f} s of a processor, "
-        f"{written / max(cpu, 1e-9):.0f} a second of it), recombined in "
+        f"{written / max(cpu, 1e-9):.0f} a second of it), crossover in "
         f"{recombining:.0f} s of a processor. {machine('torch', 'transformers')}"
     )
     return "\n\n".join(parts), data | {"weights": key, "sentences": written, "cpu_seconds": cpu}
@@ -309,7 +309,7 @@ def report(
 
 def _by_ratio(chosen: dict[str, Chosen]) -> str:
     """Return closeness and measured ratio at each asked one."""
-    one = chosen.get("random|8|recombined")
+    one = chosen.get("random|8|crossover")
     if one is None:
         return ""
     rows = []
@@ -332,7 +332,7 @@ def _by_ratio(chosen: dict[str, Chosen]) -> str:
 def _ends(chosen: dict[str, Chosen]) -> tuple[str, Record] | None:
     """Return how near lines come that are written back."""
     rows, data = [], {}
-    ways = [(1, "greedy"), *((n, rank) for n in (4, 8) for rank in ("closeness", "recombined"))]
+    ways = [(1, "greedy"), *((n, rank) for n in (4, 8) for rank in ("closeness", "crossover"))]
     for count, rank in ways:
         one = chosen.get(f"ends|{count}|{rank}")
         if one is None:

@@ -32,8 +32,7 @@ TABLED = 60
 
 def morph_page(morph: Morph) -> Page:
     """Return the page of the sentences between two."""
-    lam, measured = np.asarray(morph.lam, float), np.asarray(morph.lam_measured, float)
-    closeness = np.asarray(morph.closeness, float)
+    lam, measured, closeness = morph.lam, morph.lam_measured, morph.closeness
     steps = [
         {
             "sentence": _shown(sentence),
@@ -63,8 +62,8 @@ def morph_page(morph: Morph) -> Page:
 def augmented_page(augmented: Augmented) -> Page:
     """Return the page of made sentences."""
     n = len(augmented.texts)
-    lam, measured = np.asarray(augmented.lam, float), np.asarray(augmented.lam_measured, float)
-    confidence = np.nan_to_num(np.asarray(augmented.confidence, float), nan=-math.inf)
+    lam, measured = augmented.lam, augmented.lam_measured
+    confidence = np.nan_to_num(augmented.confidence, nan=-math.inf)
     order = np.argsort(-confidence, kind="stable").tolist()
     most = order[: min(SHOWN, n - n // 2)]
     least = order[::-1][: min(SHOWN, n // 2)]
@@ -102,7 +101,6 @@ def augmented_page(augmented: Augmented) -> Page:
 
 
 def _cards(augmented: Augmented) -> list[tuple[str, str, str]]:
-    closeness = np.asarray(augmented.closeness, float)
     return [
         (
             "sentences kept",
@@ -111,7 +109,7 @@ def _cards(augmented: Augmented) -> list[tuple[str, str, str]]:
         ),
         (
             "closeness",
-            number(_mean(closeness), 2),
+            number(_mean(augmented.closeness), 2),
             "mean cosine of a sentence's embedding and the mixed embedding it was written for; "
             "1 = identical.",
         ),
@@ -126,12 +124,13 @@ def _cards(augmented: Augmented) -> list[tuple[str, str, str]]:
 
 def _labels(augmented: Augmented) -> list[tuple[str, str, str, str]]:
     """Return a line for each class: name, texts given, sentences made, sum of label weights."""
-    weights = np.asarray(augmented.label_weights, float).reshape(-1, len(augmented.classes))
     lines = []
     for at, name in enumerate(augmented.classes.tolist()):
-        given = int(np.sum(np.asarray(augmented.source_labels) == augmented.classes[at]))
-        made = int(np.sum(np.asarray(augmented.labels) == augmented.classes[at]))
-        lines.append((given, short(str(name), 60), made, float(weights[:, at].sum())))
+        given = int(np.sum(augmented.source_labels == augmented.classes[at]))
+        made = int(np.sum(augmented.labels == augmented.classes[at]))
+        lines.append(
+            (given, short(str(name), 60), made, float(augmented.label_weights[:, at].sum()))
+        )
     lines.sort(key=lambda one: -one[0])
     return [
         (name, f"{given:,}", f"{made:,}", number(weight, 1))
@@ -145,7 +144,7 @@ def _row(augmented: Augmented, at: int) -> dict[str, Any]:
     left, right = int(augmented.left[at]), int(augmented.right[at])
     return {
         "sentence": _shown(augmented.texts[at]),
-        "weights": _weights(augmented.classes, np.asarray(augmented.label_weights[at], float)),
+        "weights": _weights(augmented.classes, augmented.label_weights[at]),
         "ruler": ruler(f"row-{at}", lam, measured),
         "parents": [
             (number(weight, 2), _shown(augmented.source[one]), str(augmented.source_labels[one]))
