@@ -9,7 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal.page.format import amount, number, share
-from vicinal.page.svg import Markup, Scale, drawing, label, line, path, tag, ticks
+from vicinal.page.svg import (
+    Markup,
+    Scale,
+    bottom_axis,
+    drawing,
+    label,
+    left_axis,
+    line,
+    path,
+    tag,
+    ticks,
+)
 
 __all__ = ["DRAWN", "ratio_chart", "ratio_histogram", "ruler"]
 
@@ -59,14 +70,12 @@ def ratio_chart(
     asked, measured = lam[known], lam_measured[known]
     low, high = _reach(np.concatenate([asked, measured]))
     x, y = Scale(low, high, 44, width - 14), Scale(low, high, height - 44, 22)
-    parts: list[str] = []
-    for at in ticks(low, high, 5):
-        parts.append(line(44, y(at), width - 14, y(at), "grid"))
-        parts.append(label(38, y(at) + 4, amount(at), "tick", anchor="end"))
-        parts.append(label(x(at), height - 28, amount(at), "tick", anchor="middle"))
-    parts.append(line(x(low), y(low), x(high), y(high), "diagonal"))
-    parts.append(label(44, 12, "↑ measured", "note"))
-    parts.append(label(width - 14, height - 8, "asked →", "note", anchor="end"))
+    marks = [(at, amount(at)) for at in ticks(low, high, 5)]
+    parts: list[str] = [
+        *left_axis(y, 44, width - 14, marks, "measured"),
+        *bottom_axis(x, height - 44, marks, "asked"),
+        line(x(low), y(low), x(high), y(high), "diagonal"),
+    ]
     step = max(1, -(-len(asked) // DRAWN))
     points = [
         (x.clip(float(a)), y.clip(float(m)))
@@ -100,7 +109,7 @@ def ratio_histogram(key: str, lam: FloatArray, lam_measured: FloatArray) -> Mark
         label((x(0) + x(1)) / 2, 14, "between the parents", "note", anchor="middle"),
         tag("path", d=path(_steps(edges, shares[0], x, y), closed=True), class_="real area"),
         tag("path", d=path(_steps(edges, shares[1], x, y)), class_="made line"),
-        line(10, base, width - 10, base, "axis"),
+        *bottom_axis(x, base, [(at, amount(at)) for at in ticks(low, high, 6)]),
     ]
     for at, (start, end) in enumerate(pairwise(edges)):
         said = (
@@ -109,9 +118,6 @@ def ratio_histogram(key: str, lam: FloatArray, lam_measured: FloatArray) -> Mark
         )
         place = {"x": x(start), "y": 24, "width": x(end) - x(start), "height": base - 24}
         parts.append(tag("rect", tag("title", said), class_="hit", **place))
-    for value in ticks(low, high, 6):
-        parts.append(line(x(value), base, x(value), base + 4, "axis"))
-        parts.append(label(x(value), base + 16, amount(value), "tick", anchor="middle"))
     said = "Histograms of the ratios: asked as an area, measured as a line."
     return drawing(key, width, height, "Asked and measured ratios", said, parts)
 
