@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from vicinal._checks import check_choice, check_column
 
-__all__ = ["KINDS", "Column", "Values", "column_of", "detect_columns", "mean_words"]
+__all__ = ["KINDS", "Column", "Values", "check_kinds", "column_of", "detect_columns", "mean_words"]
 
 #: Every kind of column, with what a synthetic table does with it.
 KINDS = {
@@ -109,11 +109,17 @@ def detect_columns(table: pa.Table, kinds: Mapping[str, str] | None = None) -> l
     ValueError
         If ``kinds`` names no column or no kind, or one that the values do not allow.
     """
+    said = check_kinds(kinds, table.column_names)
+    return [_detect(name, table[name], said.get(name)) for name in table.column_names]
+
+
+def check_kinds(kinds: Mapping[str, str] | None, names: Sequence[str]) -> dict[str, str]:
+    """Return the kinds that a user gave, or say which column or kind there is not."""
     said = dict(kinds or {})
     for name, kind in said.items():
-        check_column("kinds", name, table.column_names)
+        check_column("kinds", name, names)
         check_choice(f"kind of column {name!r}", kind, KINDS)
-    return [_detect(name, table[name], said.get(name)) for name in table.column_names]
+    return said
 
 
 def _detect(name: str, values: pa.ChunkedArray, said: str | None) -> Column:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vicinal._checks import check_choice, check_column, check_count
+from vicinal._checks import check_column, check_count
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import Seeds, StreamKey
 from vicinal._threads import for_chunks
@@ -33,10 +33,10 @@ from vicinal.table.numbers import to_numbers
 from vicinal.table.population import Population
 from vicinal.table.presets import check_parameters
 from vicinal.table.schema import (
-    KINDS,
     MIXED_KINDS,
     Column,
     Values,
+    check_kinds,
     column_of,
     kind_of_type,
     mean_words,
@@ -202,10 +202,7 @@ def _places(summary: Summary, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.int
 
 
 def _columns(summary: Summary, pool: pa.Table, kinds: Any) -> list[Column]:
-    said = dict(kinds or {})
-    for name, kind in said.items():
-        check_column("kinds", name, pool.column_names)
-        check_choice(f"kind of column {name!r}", kind, KINDS)
+    said = check_kinds(kinds, pool.column_names)
     found = []
     for name, stats in summary.columns.items():
         kind = _plain(pool.schema.field(name).type)
@@ -391,6 +388,4 @@ def check_names(synthesizer: TableSynthesizer, names: Sequence[str]) -> None:
         check_column("within", name, names)
     if target is not None:
         check_column("target", target, names)
-    for name, kind in (synthesizer.kinds or {}).items():
-        check_column("kinds", name, names)
-        check_choice(f"kind of column {name!r}", kind, KINDS)
+    check_kinds(synthesizer.kinds, names)
