@@ -31,7 +31,7 @@ def test_sentences_are_picked_by_how_near_they_come(small, texts):
 
 
 def test_the_second_round_aims_past_the_target(small):
-    targets = np.random.default_rng(0).normal(size=(30, DIM)).astype(np.float32)
+    targets = np.random.default_rng(0).normal(size=(200, DIM)).astype(np.float32)
     greedy, _ = small.generate(targets)
     drafts, _ = small.generate(targets + 0.25 * (targets - small.encode(greedy)))
     found = small.candidates(targets, 2)

@@ -30,6 +30,12 @@ class Decoded(NamedTuple):
     sentences: list[list[str]]
     log_likelihood: Floats
 
+    @classmethod
+    def of(cls, lines: list[str], log_likelihood: Floats) -> Decoded:
+        """Return lines in rows as long as those of their log-likelihoods (B, n)."""
+        n = log_likelihood.shape[1]
+        return cls([lines[at : at + n] for at in range(0, len(lines), n)], log_likelihood)
+
 
 class Decoder(Protocol):
     """A causal language model that reads soft tokens and writes sentences.

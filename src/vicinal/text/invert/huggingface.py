@@ -234,20 +234,10 @@ class HuggingFaceDecoder:
         """Write sentences for each row of soft tokens, one at each temperature."""
         heat = torch.tensor([check_number("temperature", one, low=0) for one in temperatures])
         n, each = len(soft), len(heat)
-        found = Decoded([[""] * each for _ in range(n)], np.empty((n, each), np.float32))
-        for drawn in (False, True):
-            columns = ((heat > 0) == drawn).nonzero()[:, 0].tolist()
-            if columns:
-                many = soft.repeat_interleave(len(columns), 0)
-                ids = self._write(many, heat[columns].repeat(n), beams, max_tokens, generator)
-                likely = self._likely(many, ids).reshape(n, -1)
-                for place, column in enumerate(columns):
-                    found.log_likelihood[:, column] = likely[:, place]
-                    for row, written in zip(
-                        found.sentences, ids[place :: len(columns)], strict=True
-                    ):
-                        row[column] = self._text(written)
-        return found
+        many = soft.repeat_interleave(each, 0)
+        ids = self._write(many, heat.repeat(n), beams, max_tokens, generator)
+        lines = [self._text(row) for row in ids]
+        return Decoded.of(lines, self._likely(many, ids).reshape(n, each))
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def _write(
@@ -264,12 +254,12 @@ class HuggingFaceDecoder:
         prefix = self.prefix(soft)
         longest = self.max_tokens if max_tokens is None else check_count("max_tokens", max_tokens)
         longest = min(longest, self.room(soft.shape[1]))
-        uniforms = None
-        if bool((heat > 0).any()):
+        uniforms, hot = torch.zeros(len(heat), longest), heat > 0
+        if bool(hot.any()):
             rng = np.random.default_rng() if generator is None else generator
-            drawn = rng.random((soft.shape[0], longest), np.float32)
-            uniforms = torch.from_numpy(drawn).to(soft.device)
-        rules = _Rules(self.end, self.no_repeat, heat.to(soft.device), uniforms)
+            drawn = rng.random((int(hot.sum()), longest), np.float32)
+            uniforms[hot] = torch.from_numpy(drawn)
+        rules = _Rules(self.end, self.no_repeat, heat.to(soft.device), uniforms.to(soft.device))
         settings = GenerationConfig(
             do_sample=False,
             num_beams=beams,
@@ -372,7 +362,7 @@ class HuggingFaceDecoder:
 class _Rules:
     """What may be written, and what is drawn, for transformers' generation."""
 
-    def __init__(self, end: int, no_repeat: int, heat: Tensor, uniforms: Tensor | None) -> None:
+    def __init__(self, end: int, no_repeat: int, heat: Tensor, uniforms: Tensor) -> None:
         self.end, self.no_repeat = end, no_repeat
         self.heat, self.uniforms = heat, uniforms
 
@@ -384,8 +374,9 @@ class _Rules:
         if self.no_repeat and length:
             rows, tokens = repeats(input_ids, self.no_repeat)
             scores[rows, tokens] = -torch.inf
-        if self.uniforms is None:
-            return scores
-        chosen = draw(scores, self.heat, self.uniforms[:, length])
-        scores.fill_(-torch.inf)
-        return scores.scatter(1, chosen[:, None], 0.0)
+        hot = self.heat > 0
+        if bool(hot.any()):  # never with beams: what is left is what was drawn
+            drawn = draw(scores[hot], self.heat[hot], self.uniforms[hot, length])
+            only = torch.full_like(scores[hot], -torch.inf)
+            scores[hot] = only.scatter(1, drawn[:, None], 0.0)
+        return scores

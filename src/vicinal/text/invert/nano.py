@@ -117,7 +117,9 @@ class NanoDecoder:
         rules, shape = self._rules(max_tokens), (soft.shape[0], len(heat))
         if beams > 1:
             ids, likely = beam_search(network, soft, beams, rules)
-            return Decoded([[self.codec.decode(row)] for row in ids], likely[:, None].cpu().numpy())
+            return Decoded.of(
+                [self.codec.decode(row) for row in ids], likely[:, None].cpu().numpy()
+            )
         uniforms = torch.zeros(*shape, rules.max_tokens)
         if any(temperatures):
             rng = np.random.default_rng() if generator is None else generator
@@ -130,8 +132,7 @@ class NanoDecoder:
         size = -(-len(soft) // cores_of(soft.device)) or 1
         found = list(on_cores(write, spans(len(soft), size), soft.device))
         lines = [self.codec.decode(row) for ids, _ in found for row in ids]
-        rows = [lines[at : at + shape[1]] for at in range(0, len(lines), shape[1])]
-        return Decoded(rows, torch.cat([part for _, part in found]).view(shape).cpu().numpy())
+        return Decoded.of(lines, torch.cat([part for _, part in found]).view(shape).cpu().numpy())
 
     def _rules(self, max_tokens: int | None) -> Rules:
         longest = self.max_tokens if max_tokens is None else check_count("max_tokens", max_tokens)
