@@ -44,39 +44,49 @@ def interval_rows(
     """
     longest = max((len(short(row.name, 18)) for row in rows), default=0)
     x = Scale(low, high, 10 + 7.3 * longest, _RIGHT)
-    inner = {value for value, _ in marks} | ({origin} if origin is not None else set())
-    inside = sorted(value for value in inner if low < value < high) or [(low + high) / 2]
-    ends = (low, *inside, high)
-    guides = {value for value, _ in marks}
+    guides = sorted({value for value, _ in marks})
+    ends = (low, *_inside([*guides, low if origin is None else origin], low, high), high)
+    plain = sorted({*ends}.difference(guides))
     y = 20.0 if marks else 4.0
-    parts: list[str] = []
-    for value, said in marks:
-        anchor = "start" if value <= low else "end" if value >= high else "middle"
-        parts.append(label(x(value), y - 7, said, "note", anchor=anchor))
-    told: list[str] = []
+    parts: list[str] = [
+        label(x(at), y - 7, said, "note", anchor=_anchor(at, low, high)) for at, said in marks
+    ]
     group = ""
     for row in rows:
         if row.group and row.group != group:
             parts.append(label(0, y + 15, short(row.group, 60), "head", hint=row.group))
             y += _HEAD
         group = row.group
-        said = f"{', '.join(filter(None, (row.group, row.name)))}: {_said(row.figure, per_cent)}"
-        told.append(said)
         middle = y + _PITCH / 2
         parts.append(line(x.start, middle, _RIGHT, middle, "grid"))
-        parts += [
-            line(x(at), y + 2, x(at), y + _PITCH - 2, "grid") for at in sorted({*ends} - guides)
-        ]
-        parts += [line(x(at), y, x(at), y + _PITCH, "guide") for at in sorted(guides)]
+        parts += [line(x(at), y + 2, x(at), y + _PITCH - 2, "grid") for at in plain]
+        parts += [line(x(at), y, x(at), y + _PITCH, "guide") for at in guides]
         parts.append(label(0, middle + 4, short(row.name, 18), "name", hint=row.name))
-        parts += _mark(row, x, middle, origin, said)
+        parts += _mark(row, x, middle, origin, _told(row, per_cent))
         parts += _figures(row.figure, middle + 4, per_cent=per_cent)
         y += _PITCH
-    digits = 0 if high - low >= 0.1 else 1
-    parts += bottom_ticks(
-        x, y, [(at, share(at, digits) if per_cent else amount(at)) for at in ends]
-    )
-    return drawing(key, _WIDTH, y + 20, title, "; ".join(told) + ".", parts)
+    parts += bottom_ticks(x, y, [(at, _tick(at, high - low, per_cent)) for at in ends])
+    told = "; ".join(_told(row, per_cent) for row in rows)
+    return drawing(key, _WIDTH, y + 20, title, f"{told}.", parts)
+
+
+def _inside(values: Sequence[float], low: float, high: float) -> list[float]:
+    """Return the values between the ends; their middle where there is none."""
+    return sorted({value for value in values if low < value < high}) or [(low + high) / 2]
+
+
+def _anchor(value: float, low: float, high: float) -> str:
+    return "start" if value <= low else "end" if value >= high else "middle"
+
+
+def _tick(value: float, width: float, per_cent: bool) -> str:
+    return share(value, 0 if width >= 0.1 else 1) if per_cent else amount(value)
+
+
+def _told(row: IntervalRow, per_cent: bool) -> str:
+    """Return a row in words."""
+    names = [name for name in (row.group, row.name) if name]
+    return f"{', '.join(names)}: {_said(row.figure, per_cent)}"
 
 
 def _said(figure: Estimate, per_cent: bool) -> str:

@@ -100,37 +100,13 @@ def align(
     arrows = {"real": to_arrow(real), "synthetic": to_arrow(synthetic)}
     if holdout is not None:
         arrows["hold-out"] = to_arrow(holdout)
-    for name, table in arrows.items():
-        if not table.num_rows:
-            raise ValueError(f"The {name} table has no rows. There is nothing to compare.")
+    _check_sizes(arrows)
     known = list(columns) if columns is not None else detect_columns(arrows["real"], kinds)
     compared = [c for c in known if c.kind not in {"identifier", "text"}]
     if target is not None:
         check_target(target, known)
     _check_columns(arrows, known)
-    few = [f"{name} ({len(table)})" for name, table in arrows.items() if len(table) < FEW_ROWS]
-    if few:
-        warnings.warn(
-            f"Fewer than {FEW_ROWS} rows: {', '.join(few)}. Intervals are wide; read no single "
-            "figure as proof.",
-            UserWarning,
-            stacklevel=3,
-        )
-    numbers: dict[str, list[Any]] = {}
-    codes: dict[str, list[Any]] = {}
-    levels = []
-    for column in compared:
-        if column.kind == "missing":
-            continue
-        values = [table[column.name] for table in arrows.values()]
-        own = values[0].type
-        if _own_kind(column, own) in MIXED_KINDS:
-            _check_numbers(column, arrows)
-            numbers[column.name] = [_floats(one, own, column.name) for one in values]
-        else:
-            seen, codes[column.name] = _coded(values)
-            _check_levels(column, arrows, codes[column.name])
-            levels.append(seen)
+    numbers, codes, levels = _coded_columns(arrows, compared)
     if not numbers and not codes:
         raise ValueError(
             "No column is left to compare: all are identifiers, free text or empty. Say what a "
@@ -144,15 +120,52 @@ def align(
         for at, table in enumerate(arrows.values())
     ]
     return Tables(
-        tuple(compared),
-        tuple(numbers),
-        tuple(codes),
-        tuple(levels),
-        parts[0],
-        parts[1],
-        parts[2] if holdout is not None else None,
-        target,
+        columns=tuple(compared),
+        numeric=tuple(numbers),
+        categorical=tuple(codes),
+        levels=levels,
+        real=parts[0],
+        synthetic=parts[1],
+        holdout=parts[2] if holdout is not None else None,
+        target=target,
     )
+
+
+def _coded_columns(
+    arrows: Mapping[str, pa.Table], columns: Sequence[Column]
+) -> tuple[dict[str, list[Any]], dict[str, list[Any]], tuple[tuple[Any, ...], ...]]:
+    """Return numbers and codes of each table, by column, and the values that codes stand for."""
+    numbers: dict[str, list[Any]] = {}
+    codes: dict[str, list[Any]] = {}
+    levels = []
+    for column in columns:
+        if column.kind == "missing":
+            continue
+        values = [table[column.name] for table in arrows.values()]
+        own = values[0].type
+        if _own_kind(column, own) in MIXED_KINDS:
+            _check_numbers(column, arrows)
+            numbers[column.name] = [_floats(one, own, column.name) for one in values]
+        else:
+            seen, codes[column.name] = _coded(values)
+            _check_levels(column, arrows, codes[column.name])
+            levels.append(seen)
+    return numbers, codes, tuple(levels)
+
+
+def _check_sizes(arrows: Mapping[str, pa.Table]) -> None:
+    """Refuse tables without rows; warn of small ones."""
+    for name, table in arrows.items():
+        if not table.num_rows:
+            raise ValueError(f"The {name} table has no rows. There is nothing to compare.")
+    few = [f"{name} ({len(table)})" for name, table in arrows.items() if len(table) < FEW_ROWS]
+    if few:
+        warnings.warn(
+            f"Fewer than {FEW_ROWS} rows: {', '.join(few)}. Intervals are wide; read no single "
+            "figure as proof.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def check_target(target: str, columns: Sequence[Column]) -> None:

@@ -69,20 +69,7 @@ def start(
 ) -> Start:
     """Make a table ready to be followed."""
     arrow = to_arrow(table)
-    if arrow.num_rows < 2:
-        raise ValueError(
-            f"The table has {arrow.num_rows} row(s); mixing needs at least 2. Pass more rows."
-        )
-    found = detect_columns(arrow, kinds)
-    followed = [c for c in found if c.kind not in {"identifier", "text", "constant", "missing"}]
-    if not followed:
-        raise ValueError(
-            "No column is left to follow: all are identifiers, free text, constant or empty. Say "
-            "what a column is with kinds={'name': 'category'}."
-        )
-    for parameter, name in (("target", target), *(("within", one) for one in within)):
-        if name is not None:
-            check_column(parameter, name, [c.name for c in followed])
+    followed = _followed(arrow, kinds, target, within)
     arrow, said = _prepared(arrow, followed, target, within, raw)
     order = rng.permutation(arrow.num_rows)
     test = round(HELD_OUT * len(order)) if utility and target is not None else 0
@@ -109,6 +96,27 @@ def start(
         between=np.array([_between(real, tables, within, int(at)) for at in varied]),
         has_associations=bool(len(varied)) and bool(_watched(tables, within)),
     )
+
+
+def _followed(
+    arrow: pa.Table, kinds: Mapping[str, str] | None, target: str | None, within: tuple[str, ...]
+) -> list[Column]:
+    """Return the columns that are followed; refuse a table without any."""
+    if arrow.num_rows < 2:
+        raise ValueError(
+            f"The table has {arrow.num_rows} row(s); mixing needs at least 2. Pass more rows."
+        )
+    left_out = {"identifier", "text", "constant", "missing"}
+    followed = [c for c in detect_columns(arrow, kinds) if c.kind not in left_out]
+    if not followed:
+        raise ValueError(
+            "No column is left to follow: all are identifiers, free text, constant or empty. Say "
+            "what a column is with kinds={'name': 'category'}."
+        )
+    for parameter, name in (("target", target), *(("within", one) for one in within)):
+        if name is not None:
+            check_column(parameter, name, [c.name for c in followed])
+    return followed
 
 
 def _prepared(

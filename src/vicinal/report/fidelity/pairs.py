@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -105,56 +105,16 @@ def compare_pairs(
     """
     from vicinal.report.fidelity import _kernels  # noqa: F401 (loaded before the threads start)
 
-    binned = {
-        name: tuple(_binned(part.numbers[:, at]) for part in (tables.real, tables.synthetic))
-        for at, name in enumerate(tables.numeric)
-        if tables.categorical
-    }
-    coded = {
-        name: tuple((part.codes[:, at], len(levels) + 1) for part in _parts(tables))
-        for at, (name, levels) in enumerate(zip(tables.categorical, tables.levels, strict=True))
-    }
-    numbers = {
-        name: tuple(part.numbers[:, at] for part in _parts(tables))
-        for at, name in enumerate(tables.numeric)
-    }
-    names = [c.name for c in tables.columns if c.name in numbers or c.name in coded]
-    pairs = list(combinations(names, 2))
-    mixed = [pair for pair in pairs if not (pair[0] in numbers and pair[1] in numbers)]
+    compared = {*tables.numeric, *tables.categorical}
+    pairs = list(combinations([c.name for c in tables.columns if c.name in compared], 2))
+    mixed = [pair for pair in pairs if not set(pair) <= set(tables.numeric)]
     keep, sampled = _drawn_rows(tables, len(mixed), rng)
-    if sampled:
-        binned = {name: _kept(columns, keep) for name, columns in binned.items()}
-        coded = {
-            name: tuple((codes[rows], width) for (codes, width), rows in _zip(columns, keep))
-            for name, columns in coded.items()
-        }
-        few = {name: _kept(columns, keep) for name, columns in numbers.items()}
-    else:
-        few = numbers
+    columns = _columns(tables, keep) if mixed else {}
     found: dict[tuple[str, str], tuple[list[PairFidelity], Link]] = {}
 
     def work(start: int, stop: int) -> None:
-        for first, second in mixed[start:stop]:
-            cells = _joint(
-                *(
-                    coded[name] if name in coded else tuple((one, BINS + 1) for one in binned[name])
-                    for name in (first, second)
-                )
-            )
-            contingency = cells.compared(first, second)
-            if first in coded and second in coded:
-                before, after = (corrected_v(one) for one in cells.tables)
-                found[first, second] = [contingency], (first, second, before, after)
-                continue
-            category, number = (first, second) if first in coded else (second, first)
-            before, after = (
-                correlation_ratio(codes, width - 1, values)
-                for (codes, width), values in _zip(coded[category], few[number])
-            )
-            ratio = PairFidelity(
-                first, second, "correlation ratio", before, after, 1 - abs(before - after)
-            )
-            found[first, second] = [contingency, ratio], (first, second, before, after)
+        for pair in mixed[start:stop]:
+            found[pair] = _with_category(*pair, columns)
 
     for_chunks(work, len(mixed), 1)
     pearson = [correlations(part.numbers) for part in _parts(tables)]
@@ -172,16 +132,57 @@ def compare_pairs(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Column:
+    """A column of both tables."""
+
+    codes: tuple[Codes, Codes]  # of a category's levels, or of a number's bins
+    width: int  # how many codes there may be, and one for missing
+    values: tuple[Floats, Floats] | None = None  # of a number
+
+
+def _columns(tables: Tables, keep: list[npt.NDArray[np.intp]]) -> dict[str, _Column]:
+    """Return the columns, of the rows to keep in each table; all where none are named."""
+
+    def kept(columns: Sequence[Any]) -> Any:
+        return tuple(one[rows] for one, rows in _zip(columns, keep)) if keep else tuple(columns)
+
+    found = {}
+    for at, name in enumerate(tables.numeric):
+        values = [part.numbers[:, at] for part in _parts(tables)]
+        found[name] = _Column(kept([_binned(one) for one in values]), BINS + 1, kept(values))
+    for at, name in enumerate(tables.categorical):
+        codes = [part.codes[:, at] for part in _parts(tables)]
+        found[name] = _Column(kept(codes), len(tables.levels[at]) + 1)
+    return found
+
+
+def _with_category(
+    first: str, second: str, columns: Mapping[str, _Column]
+) -> tuple[list[PairFidelity], Link]:
+    """Compare a pair of columns of which one is a category, or both are."""
+    one, other = columns[first], columns[second]
+    cells = _joint(one, other)
+    contingency = cells.compared(first, second)
+    if one.values is None and other.values is None:
+        before, after = (corrected_v(table) for table in cells.tables)
+        return [contingency], (first, second, before, after)
+    category, number = (one, other) if one.values is None else (other, one)
+    before, after = (
+        correlation_ratio(codes, category.width - 1, values)
+        for codes, values in _zip(category.codes, number.values)
+    )
+    score = 1 - abs(before - after)
+    ratio = PairFidelity(first, second, "correlation ratio", before, after, score)
+    return [contingency, ratio], (first, second, before, after)
+
+
 def _parts(tables: Tables) -> tuple[Part, Part]:
     return tables.real, tables.synthetic
 
 
 def _zip(first: Any, second: Any) -> Any:
     return zip(first, second, strict=True)
-
-
-def _kept(columns: Any, keep: list[npt.NDArray[np.intp]]) -> tuple[Any, ...]:
-    return tuple(one[rows] for one, rows in _zip(columns, keep))
 
 
 def _drawn_rows(
@@ -222,12 +223,12 @@ class _Joint:
         return PairFidelity(first, second, "contingency", real, synthetic, score, real > ASSOCIATED)
 
 
-def _joint(first: Any, second: Any) -> _Joint:
-    """Count pairs of levels; ``first`` and ``second`` hold codes and width for both tables."""
+def _joint(first: _Column, second: _Column) -> _Joint:
+    """Count pairs of levels in both tables."""
     from vicinal.report.fidelity._kernels import count_cells
 
-    (levels, width) = (max(width for _, width in one) for one in (first, second))
-    sides = [(one[0], other[0]) for one, other in _zip(first, second)]
+    levels, width = first.width, second.width
+    sides = list(_zip(first.codes, second.codes))
     sizes = [len(one) for one, _ in sides]
     if levels * width <= max(DENSE_CELLS, 4 * max(sizes)):
         counts = [np.zeros(levels * width, np.int64) for _ in sides]
@@ -325,9 +326,10 @@ def associate(names: list[str], links: list[Link]) -> Association:
         synthetic[one, other] = synthetic[other, one] = after
     gaps = np.nan_to_num(np.abs(real - synthetic)).max(axis=0, initial=0.0)
     shown = np.sort(np.argsort(-gaps, kind="stable")[:SHOWN_COLUMNS])
-    square: Callable[[Floats], Any] = lambda table: tuple(  # noqa: E731
-        tuple(row) for row in table[np.ix_(shown, shown)].tolist()
-    )
+
+    def square(table: Floats) -> tuple[tuple[float, ...], ...]:
+        return tuple(tuple(row) for row in table[np.ix_(shown, shown)].tolist())
+
     return Association(
         tuple(names[at] for at in shown), square(real), square(synthetic), len(names) - len(shown)
     )

@@ -100,46 +100,51 @@ def _steps(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
 
 
 def _bars(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
-    rows = list(zip(marginal.labels, marginal.real, marginal.synthetic, strict=False))
-    if len(rows) > _LEVELS:
-        rest = rows[_LEVELS - 1 :]
-        pooled = [
-            math.fsum(one for one in part if math.isfinite(one))
-            for part in ([real for _, real, _ in rest], [made for _, _, made in rest])
-        ]
-        rows = [*rows[: _LEVELS - 1], ("other", pooled[0], pooled[1])]
-    left = 88.0
+    rows = _commonest(marginal)
     known = [one for _, *pair in rows for one in pair if math.isfinite(one)]
-    x = Scale(0, max([*known, 1e-12]), left, _WIDTH - 40)
+    x = Scale(0, max([*known, 1e-12]), 88, _WIDTH - 40)
     pitch = min((_HEIGHT - 4) / max(len(rows), 3), 26)
-    thick = pitch * 0.36
     parts: list[str] = []
     for at, (level, real, made) in enumerate(rows):
         y = 2 + at * pitch
-        said = f"{level}: real {share(real)}, synthetic {share(made)}"
-        parts.append(
-            label(left - 6, y + thick + 4, short(level, 13), "name", anchor="end", hint=level)
-        )
-        for value, kind, move in ((real, "real", 0.0), (made, "made", thick + 1)):
-            if math.isfinite(value):
-                wide = max(x(value) - left, 0.6)
-                parts.append(
-                    tag("rect", x=left, y=y + move, width=wide, height=thick, class_=f"{kind} bar")
-                )
-        if math.isfinite(real):
-            end = x(max(real, made if math.isfinite(made) else 0))
-            text = "<" + share(0.01, 0) if 0 < real < 0.005 else share(real, 0)
-            parts.append(label(end + 4, y + thick + 4, text, "tick"))
+        parts += _pair_of_bars(level, real, made, x, y, pitch * 0.36)
         if hints:
-            parts.append(
-                tag("rect", tag("title", said), x=0, y=y, width=_WIDTH, height=pitch, class_="hit")
-            )
-    parts.append(line(left, 0, left, 2 + len(rows) * pitch - 3, "axis"))
+            said = tag("title", f"{level}: real {share(real)}, synthetic {share(made)}")
+            parts.append(tag("rect", said, x=0, y=y, width=_WIDTH, height=pitch, class_="hit"))
+    parts.append(line(x.start, 0, x.start, 2 + len(rows) * pitch - 3, "axis"))
     says = (
         "Shares of the commonest categories; upper bars are the real rows, lower ones the "
         "synthetic. The figure is the real share."
     )
     return drawing(key, _WIDTH, 4 + len(rows) * pitch, f"Shares of {name}", says, parts)
+
+
+def _commonest(marginal: Marginal) -> list[tuple[str, float, float]]:
+    """Return categories with their shares, real and synthetic; the rarer ones as one."""
+    rows = list(zip(marginal.labels, marginal.real, marginal.synthetic, strict=False))
+    if len(rows) <= _LEVELS:
+        return rows
+    rest = rows[_LEVELS - 1 :]
+    shares = [one for _, one, _ in rest], [one for _, _, one in rest]
+    real, made = (math.fsum(filter(math.isfinite, one)) for one in shares)
+    return [*rows[: _LEVELS - 1], ("other", real, made)]
+
+
+def _pair_of_bars(
+    level: str, real: float, made: float, x: Scale, y: float, thick: float
+) -> list[Markup]:
+    middle = y + thick + 4
+    parts = [label(x.start - 6, middle, short(level, 13), "name", anchor="end", hint=level)]
+    for value, kind, top in ((real, "real", y), (made, "made", y + thick + 1)):
+        if math.isfinite(value):
+            width = max(x(value) - x.start, 0.6)
+            place = {"x": x.start, "y": top, "width": width, "height": thick}
+            parts.append(tag("rect", class_=f"{kind} bar", **place))
+    if math.isfinite(real):
+        end = x(max(real, made if math.isfinite(made) else 0))
+        text = "<" + share(0.01, 0) if 0 < real < 0.005 else share(real, 0)
+        parts.append(label(end + 4, middle, text, "tick"))
+    return parts
 
 
 def weight_chart(key: str, picture: WeightPicture) -> Markup:

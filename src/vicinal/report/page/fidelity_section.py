@@ -152,24 +152,9 @@ def moments_part(moments: Moments) -> dict[str, Any] | None:
     """Return the pictures of moments; None without numeric columns."""
     if not moments.figures:
         return None
-    deviations = {
-        one.columns[0]: math.sqrt(one.real)
-        for one in moments.figures
-        if one.kind == "variance" and one.real > 0
-    }
-    kinds: dict[str, list[Any]] = {kind: [] for kind in _KINDS}
-    for one in moments.figures:
-        unit = _unit(one, deviations)
-        wanted = one.predicted if math.isfinite(one.predicted) else one.real
-        errors = (one.synthetic - wanted) / one.error if one.error > 0 else math.nan
-        kinds.setdefault(one.kind, []).append(
-            MomentDot(one.name, wanted / unit, one.synthetic / unit, errors, one.flagged)
-        )
-    there = [(kind, dots) for kind, dots in kinds.items() if dots]
-    flagged = [one for one in moments.figures if one.flagged]
+    there = _dots(moments)
     known = [one for one in moments.figures if math.isfinite(one.error)]
-    predicted = any(math.isfinite(one.predicted) for one in moments.figures)
-    against = "predicted" if predicted else "real"
+    against = "predicted" if moments.predicts else "real"
     panels = [
         {
             "name": f"{kind[:1].upper()}{kind[1:]}",
@@ -197,12 +182,12 @@ def moments_part(moments: Moments) -> dict[str, Any] | None:
     ]
     return {
         "law": moments.law,
-        "predicted": predicted,
+        "predicted": moments.predicts,
         "left_out": moments.left_out,
         "against": against,
         "strip": moment_strip("moment-strip", "Moments in standard errors", there),
         "panels": panels,
-        "flagged": len(flagged),
+        "flagged": len(moments.flagged),
         "count": len(known),
         "unsure": len(moments.figures) - len(known),
         "grid": Grid.folded(
@@ -212,6 +197,24 @@ def moments_part(moments: Moments) -> dict[str, Any] | None:
             words=(0, 5),
         ),
     }
+
+
+def _dots(moments: Moments) -> list[tuple[str, list[MomentDot]]]:
+    """Return the moments by kind, in units that can be compared between columns."""
+    deviations = {
+        one.columns[0]: math.sqrt(one.real)
+        for one in moments.figures
+        if one.kind == "variance" and one.real > 0
+    }
+    kinds: dict[str, list[MomentDot]] = {kind: [] for kind in _KINDS}
+    for one in moments.figures:
+        unit = _unit(one, deviations)
+        wanted = one.predicted if math.isfinite(one.predicted) else one.real
+        errors = (one.synthetic - wanted) / one.error if one.error > 0 else math.nan
+        kinds[one.kind].append(
+            MomentDot(one.name, wanted / unit, one.synthetic / unit, errors, one.flagged)
+        )
+    return [(kind, dots) for kind, dots in kinds.items() if dots]
 
 
 _SCALES = {

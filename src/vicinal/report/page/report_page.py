@@ -23,6 +23,7 @@ from vicinal.report.page.fidelity_section import (
 from vicinal.report.privacy.figures import NO_GUARANTEE
 
 if TYPE_CHECKING:
+    from vicinal.page.svg import Markup
     from vicinal.report.evaluation import Report, WeightPicture
     from vicinal.report.privacy.measure import Privacy
     from vicinal.report.utility.measure import Utility
@@ -152,60 +153,58 @@ def _privacy(found: Privacy) -> dict[str, Any]:
 def _utility(found: Utility | None) -> dict[str, Any] | None:
     if found is None:
         return None
-    kinds = {"real": "real", "synthetic": "made"}
-    pictures = []
-    for at, metric in enumerate(dict.fromkeys(one.metric for one in found.scores)):
-        scores = [one for one in found.scores if one.metric == metric]
-        rows = [
-            IntervalRow(
-                f"{one.model[:1].upper()}{one.model[1:]}, trained on",
-                one.trained_on,
-                one.figure,
-                kinds.get(one.trained_on, "both"),
-            )
-            for one in scores
-        ]
-        origin = 0.5 if metric == "AUC" else 0.0
-        ends = [
-            one for row in rows for one in (row.figure.value, row.figure.low) if math.isfinite(one)
-        ]
-        low = min([origin, *(max(math.floor(10 * one) / 10, -1.0) for one in ends)])
-        guess = "guessing" if metric == "AUC" else ""
-        marks = [(origin, guess)] if guess else []
-        chart = interval_rows(
-            f"utility-{at}",
-            f"{metric} on unseen rows",
-            rows,
-            low=low,
-            high=1.0,
-            origin=origin,
-            marks=[*marks, (1.0, "perfect")],
-        )
-        pictures.append({"metric": _METRICS.get(metric, metric), "chart": chart})
+    metrics = dict.fromkeys(one.metric for one in found.scores)
     models = dict.fromkeys(one.model for one in found.scores)
-    gaps = [(model, estimate(found.gap(model, found.metric))) for model in models]
+    rows = [
+        (one.model, one.trained_on, one.metric, number(one.figure.value), interval(one.figure))
+        for one in found.scores
+    ]
     return {
         "target": found.target,
-        "task": found.task,
         "metric": found.metric,
-        "pictures": pictures,
-        "gaps": gaps,
+        "pictures": [
+            {
+                "metric": _METRICS.get(metric, metric),
+                "chart": _utility_chart(f"utility-{at}", metric, found),
+            }
+            for at, metric in enumerate(metrics)
+        ],
+        "gaps": [(model, estimate(found.gap(model, found.metric))) for model in models],
         "grid": Grid.folded(
             "Every score",
             ("model", "trained on", "measure", "figure", "interval"),
-            [
-                (
-                    one.model,
-                    one.trained_on,
-                    one.metric,
-                    number(one.figure.value),
-                    interval(one.figure),
-                )
-                for one in found.scores
-            ],
+            rows,
             words=(0, 1, 2),
         ),
     }
+
+
+def _utility_chart(key: str, metric: str, found: Utility) -> Markup:
+    kinds = {"real": "real", "synthetic": "made"}
+    rows = [
+        IntervalRow(
+            f"{one.model[:1].upper()}{one.model[1:]}, trained on",
+            one.trained_on,
+            one.figure,
+            kinds.get(one.trained_on, "both"),
+        )
+        for one in found.scores
+        if one.metric == metric
+    ]
+    origin, marks = 0.0, [(1.0, "perfect")]
+    if metric == "AUC":
+        origin, marks = 0.5, [(0.5, "guessing"), *marks]
+    ends = [one for row in rows for one in (row.figure.value, row.figure.low)]
+    lows = [max(math.floor(10 * one) / 10, -1.0) for one in ends if math.isfinite(one)]
+    return interval_rows(
+        key,
+        f"{metric} on unseen rows",
+        rows,
+        low=min([origin, *lows]),
+        high=1.0,
+        origin=origin,
+        marks=marks,
+    )
 
 
 _METRICS = {

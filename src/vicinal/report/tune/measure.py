@@ -258,13 +258,6 @@ def tune(
     columns = detect_columns(arrow, kinds)
     if target is not None:
         check_target(target, columns)
-    if half < FEW_ROWS:
-        warnings.warn(
-            f"There are {half} training rows and as many are held out. Intervals are wide; the "
-            "recommendation may be luck.",
-            UserWarning,
-            stacklevel=2,
-        )
     tried = [dict(one) for one in settings] if settings else default_settings(columns, target, half)
     for one in tried:  # a setting that cannot be is refused first
         synthesizer_of(one)
@@ -282,9 +275,8 @@ def tune(
     ]
     if not any("target" in one for one in tried):  # then it goes without saying
         made = [replace(one, name=one.name.removesuffix(", no target")) for one in made]
-    made = [replace(one, on_pareto_front=_is_undominated(one, made)) for one in made]
     return TuningResult(
-        settings=tuple(made),
+        settings=tuple(replace(one, on_pareto_front=_is_undominated(one, made)) for one in made),
         recommended=_recommended(made, limit, SLACK / math.sqrt(half)),
         limit=limit,
         target=target,
@@ -302,6 +294,13 @@ def _half(n_rows: int, max_rows: int) -> int:
         raise ValueError(
             f"The table has {n_rows} row(s); half of them are held out, and the rest must be "
             "mixed. Pass at least 8."
+        )
+    if half < FEW_ROWS:
+        warnings.warn(
+            f"There are {half} training rows and as many are held out. Intervals are wide; the "
+            "recommendation may be luck.",
+            UserWarning,
+            stacklevel=3,
         )
     return half
 

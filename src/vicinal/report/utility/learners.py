@@ -79,18 +79,10 @@ class Problem:
 
 def pose(tables: Tables) -> Problem:
     """Make examples of tables: everything but the target is there to predict it from."""
-    name = tables.target
-    if name is None or tables.holdout is None:
+    name = _checked_target(tables)
+    if tables.holdout is None:
         raise ValueError(
-            "Utility needs a target and hold-out rows: name a target, and give or split off rows "
-            "that the generator never saw."
-        )
-    if name not in tables.numeric and name not in tables.categorical:
-        raise ValueError(f"target {name!r} has no value at all. Name a column with values.")
-    if len(tables.numeric) + len(tables.categorical) < 2:
-        raise ValueError(
-            f"Besides the target {name!r} no column is left to predict it from. Pass a table with "
-            "more columns, or leave the target out."
+            "Utility needs hold-out rows: give or split off rows that the generator never saw."
         )
     parts = {"real": tables.real, "synthetic": tables.synthetic, "hold-out": tables.holdout}
     targets = _targets(tables, list(parts.values()))
@@ -119,6 +111,20 @@ def pose(tables: Tables) -> Problem:
                 "Name a column with two values or more, or leave the target out."
             )
     return Problem(str(tables.task), n_classes, tuple(map(len, ranks)), *examples)
+
+
+def _checked_target(tables: Tables) -> str:
+    name = tables.target
+    if name is None:
+        raise ValueError("Utility needs a target. Name the column that models are to predict.")
+    if name not in tables.numeric and name not in tables.categorical:
+        raise ValueError(f"target {name!r} has no value at all. Name a column with values.")
+    if len(tables.numeric) + len(tables.categorical) < 2:
+        raise ValueError(
+            f"Besides the target {name!r} no column is left to predict it from. Pass a table with "
+            "more columns, or leave the target out."
+        )
+    return name
 
 
 def _targets(tables: Tables, parts: list[Part]) -> list[npt.NDArray[Any]]:
