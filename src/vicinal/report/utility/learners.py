@@ -39,6 +39,11 @@ LINEAR_LEVELS_IN_ALL = 400
 #: Steps of the logistic regression, enough to compare by; scikit-learn warns where it wants more.
 LINEAR_STEPS = 200
 
+_NEEDED = (
+    "Utility needs a target and hold-out rows: name a target, and give or split off rows that the "
+    "generator never saw."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Examples:
@@ -81,9 +86,7 @@ def pose(tables: Tables) -> Problem:
     """Make examples of tables: everything but the target is there to predict it from."""
     name = _checked_target(tables)
     if tables.holdout is None:
-        raise ValueError(
-            "Utility needs hold-out rows: give or split off rows that the generator never saw."
-        )
+        raise ValueError(_NEEDED)
     parts = {"real": tables.real, "synthetic": tables.synthetic, "hold-out": tables.holdout}
     targets = _targets(tables, list(parts.values()))
     ranks = [
@@ -116,7 +119,7 @@ def pose(tables: Tables) -> Problem:
 def _checked_target(tables: Tables) -> str:
     name = tables.target
     if name is None:
-        raise ValueError("Utility needs a target. Name the column that models are to predict.")
+        raise ValueError(_NEEDED)
     if name not in tables.numeric and name not in tables.categorical:
         raise ValueError(f"target {name!r} has no value at all. Name a column with values.")
     if len(tables.numeric) + len(tables.categorical) < 2:
