@@ -468,28 +468,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], WeightLaw]] = {
 
 
 def law_from_spec(spec: dict[str, Any]) -> WeightLaw:
-    """Read a law back from :meth:`WeightLaw.spec`.
-
-    Parameters
-    ----------
-    spec : dict
-        As written by ``spec()``.
-
-    Returns
-    -------
-    WeightLaw
-        The same law.
-
-    Raises
-    ------
-    ValueError
-        If the law's name is not known.
-
-    Examples
-    --------
-    >>> law_from_spec(Beta(0.4).spec())
-    Beta(0.4, 0.4)
-    """
+    """Read a law back from :meth:`WeightLaw.spec`."""
     return _READERS[check_choice("law", spec.get("law"), _READERS)](spec)
 
 

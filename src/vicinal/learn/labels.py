@@ -25,24 +25,7 @@ Array = npt.NDArray[Any]
 
 def read_labels(y: Any) -> Array:
     """Return class labels as an array of shape (n_rows,); columns of one-hot rows by number."""
-    frame = as_frame(y)
-    if isinstance(frame, (nw.DataFrame, nw.Series)):
-        columns = frame.iter_columns() if isinstance(frame, nw.DataFrame) else [frame]
-        if any(column.null_count() for column in columns):
-            raise ValueError("y contains missing labels. Drop those rows first.")
-        labels: Array = frame.to_numpy()
-    else:
-        kind = object if isinstance(y, (list, tuple)) else None
-        labels = y.toarray() if sparse.issparse(y) else np.asarray(y, dtype=kind)
-    if labels.dtype.kind == "O":
-        if any(one is None or (isinstance(one, float) and one != one) for one in labels.flat):
-            raise ValueError("y contains missing labels (NaN or None). Drop those rows first.")
-        plain = np.asarray(labels.tolist())
-        if plain.dtype.kind == "U" and not all(isinstance(one, str) for one in labels.flat):
-            raise ValueError("Unknown label type: y mixes text with other values. Convert it.")
-        labels = plain
-    elif labels.dtype.kind == "f" and np.isnan(labels).any():
-        raise ValueError("y contains missing labels (NaN). Drop those rows first.")
+    labels = _known_labels(y)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels.ravel()
     check_classification_targets(labels)
@@ -55,6 +38,30 @@ def read_labels(y: Any) -> Array:
         )
     codes: Array = labels.argmax(axis=1)
     return codes
+
+
+def _known_labels(y: Any) -> Array:
+    """Return labels as an array, and refuse missing ones and a mixture of text and others."""
+    frame = as_frame(y)
+    missing = ValueError("y contains missing labels (NaN or None). Drop those rows first.")
+    if isinstance(frame, (nw.DataFrame, nw.Series)):
+        columns = frame.iter_columns() if isinstance(frame, nw.DataFrame) else [frame]
+        if any(column.null_count() for column in columns):
+            raise missing
+        labels: Array = frame.to_numpy()
+    else:
+        kind = object if isinstance(y, (list, tuple)) else None
+        labels = y.toarray() if sparse.issparse(y) else np.asarray(y, dtype=kind)
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        raise missing
+    if labels.dtype.kind != "O":
+        return labels
+    if any(one is None or (isinstance(one, float) and one != one) for one in labels.flat):
+        raise missing
+    plain = np.asarray(labels.tolist())
+    if plain.dtype.kind == "U" and not all(isinstance(one, str) for one in labels.flat):
+        raise ValueError("Unknown label type: y mixes text with other values. Convert it.")
+    return plain
 
 
 def resolve_strategy(strategy: Any, labels: Array) -> dict[Any, int]:

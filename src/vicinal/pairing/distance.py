@@ -50,18 +50,7 @@ class ByDistance(Pairing):
 
     @abstractmethod
     def wanted(self, others: int) -> int:
-        """Return how many of ``others`` rows may be partners.
-
-        Parameters
-        ----------
-        others : int
-            Number of candidates.
-
-        Returns
-        -------
-        int
-            At least 1, at most ``others``.
-        """
+        """Return how many of ``others`` rows may be partners, at least 1."""
 
     @abstractmethod
     def _balanced_source(
