@@ -11,7 +11,7 @@ LEFT, RIGHT = "soup bread cheese salt", "moon star comet sun"
 
 
 def test_goes_from_left_to_right(fake):
-    found = morph(LEFT, RIGHT, 5, inverter=fake)
+    found = morph(LEFT, RIGHT, 5, inverter=fake, random_state=0)
     assert found.lam.tolist() == [1.0, 0.75, 0.5, 0.25, 0.0]
     assert len(found) == len(found.sentences) == 5
     food = "soup bread cheese apple lunch dinner salt pepper cook taste"
@@ -62,5 +62,5 @@ def test_refused(fake, left, changes, error, words):
 
 def test_ten_thousand_words(fake):
     with pytest.warns(UserWarning, match="more than the 50 words"):
-        found = morph("soup " * 10000, RIGHT, 2, inverter=fake)
+        found = morph("soup " * 10_000, RIGHT, 2, inverter=fake)
     assert len(found) == 2
