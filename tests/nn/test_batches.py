@@ -123,6 +123,32 @@ def test_a_mixed_batch_is_what_its_target_says():
         assert (possible - x[i, 0, 0, 0]).abs().min() < 1e-3
 
 
+def test_a_plan_over_a_loader_is_the_plan_applied():
+    data = images()
+    X = np.array([float(4**i) for i in range(6)], np.float32)[:, None]
+    plan = vicinal.make_plan(X, 50, random_state=0)
+    mix = MixupCollator(plan=plan, dataset=data, num_classes=3)
+    loader = torch.utils.data.DataLoader(range(len(plan)), batch_size=7, collate_fn=mix)
+    batches = list(loader)
+    x = torch.cat([x for x, _ in batches])
+    np.testing.assert_allclose(x[:, 0, 0, 0], plan.apply(X)[:, 0], rtol=1e-5)
+    labels = np.eye(3, dtype=np.float32)[np.arange(6) % 3]
+    y = torch.cat([y for _, y in batches])
+    share = np.clip(plan.lam, 0, 1)[:, None]
+    expected = share * labels[plan.left] + (1 - share) * labels[plan.right]
+    np.testing.assert_allclose(y, expected, atol=1e-6)
+
+
+def test_plans_that_do_not_fit_a_collator():
+    plan = vicinal.MixPlan([0], [6], [0.5])
+    with pytest.raises(ValueError, match="row 6, and the data set has 6 rows"):
+        MixupCollator(plan=plan, dataset=images())
+    with pytest.raises(ValueError, match="go together"):
+        MixupCollator(plan=plan)
+    with pytest.raises(ValueError, match="Leave pairing, weights and probability out"):
+        MixupCollator(plan=plan[:1], dataset=images(7), weights=vicinal.Beta(1))
+
+
 def test_soft_labels_and_no_mixing():
     x, y = MixupCollator(num_classes=3, random_state=0)(images())
     assert y.shape == (6, 3)

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from torch import nn  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
+from vicinal import MixPlan  # noqa: E402
 from vicinal.nn import HiddenMixup  # noqa: E402
 
 WIDTH, LAYERS = 6, 3
@@ -115,6 +116,50 @@ def test_half_of_the_rows_with_one_direction():
         with HiddenMixup(model, **WHERE, head="head", symmetric=False) as mixer:
             got = mixer(BATCH, lam=LAM[:2], layer=k)
         torch.testing.assert_close(got, by_hand(model, k, swap)[:2])
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("k", range(LAYERS + 1))
+def test_a_plan_is_two_streams_mixed_as_it_says(k, symmetric):
+    plan = MixPlan([3, 0, 3, 1, 0], [1, 2, 0, 1, 0], [0.7, 0.4, 1.2, 0.5, 1.0])
+    model = made()
+    with HiddenMixup(model, **WHERE, head="head", symmetric=symmetric) as mixer:
+        got = mixer(BATCH, plan=plan, layer=k)
+        seen = mixer.union(BATCH["attention_mask"])
+    rows = [
+        by_hand(model, k, torch.tensor([right] * 4), torch.full((4,), lam))[left]
+        for left, right, lam in zip(plan.left, plan.right, plan.lam.tolist(), strict=True)
+    ]
+    torch.testing.assert_close(got, torch.stack(rows))
+    masks = BATCH["attention_mask"]
+    assert torch.equal(seen, masks[plan.left.tolist()] | masks[plan.right.tolist()])
+
+
+def test_a_plan_of_all_rows_in_order_is_partners_and_weights():
+    model = made()
+    plan = MixPlan(range(4), PERM, LAM)
+    with HiddenMixup(model, **WHERE, symmetric=False) as mixer:
+        torch.testing.assert_close(mixer(BATCH, plan=plan, layer=1), by_hand(model, 1))
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        ({}, ValueError, "give one of the two"),
+        ({"lam": 0.5, "plan": MixPlan([0], [1], [0.5])}, ValueError, "give one of the two"),
+        ({"perm": PERM, "plan": MixPlan([0], [1], [0.5])}, ValueError, "give one of the two"),
+        ({"plan": MixPlan([0], [4], [0.5])}, ValueError, "row 4, and the batch has 4 rows"),
+        ({"plan": [0, 1]}, TypeError, "must be a vicinal.MixPlan, got list"),
+        (
+            {"plan": MixPlan.from_parents([[0, 1, 2]], [[0.5, 0.25, 0.25]])},
+            ValueError,
+            "two parents to a row",
+        ),
+    ],
+)
+def test_plans_that_do_not_fit(given, error, said):
+    with HiddenMixup(made(), **WHERE) as mixer, pytest.raises(error, match=said):
+        mixer(BATCH, layer=1, **given)
 
 
 def test_names_of_layers():

@@ -6,4 +6,7 @@ Everything but :class:`MixupConfig` needs torch, and :class:`MixupTrainer` needs
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+from vicinal._extras import explained
+
+_get, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__ = explained(_get)

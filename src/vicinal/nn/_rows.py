@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from vicinal._checks import check_number
+from vicinal.plan import MixPlan
 
 
 def mix_rows(
@@ -68,6 +69,39 @@ def swapped_halves(n_rows: int, device: torch.device | str | None = None) -> tor
     half = n_rows // 2
     rows = torch.arange(n_rows, device=device)
     return torch.cat([rows[half:], rows[:half]])
+
+
+def plan_rows(
+    plan: MixPlan, n_rows: int, device: torch.device | str
+) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor]:
+    """Return rows to take, partners and weights, so that a batch is mixed as a plan says.
+
+    Rows are None where the plan's left rows are the batch in its order; otherwise they are
+    [left, right], and partners are None: the other half.
+    """
+    check_plan(plan, n_rows, "batch")
+    left, right = (np.array(side, np.int64) for side in (plan.left, plan.right))
+    lam = torch.from_numpy(np.array(plan.lam, np.float32))
+    if np.array_equal(left, np.arange(n_rows)):
+        return None, torch.from_numpy(right), lam
+    return torch.from_numpy(np.concatenate([left, right])).to(device), None, lam
+
+
+def check_plan(plan: Any, n_rows: int, what: str) -> MixPlan:
+    """Refuse what is no plan of two parents among so many rows."""
+    if not isinstance(plan, MixPlan):
+        raise TypeError(f"plan must be a vicinal.MixPlan, got {type(plan).__name__}.")
+    if plan.n_parents != 2 or not len(plan):
+        raise ValueError(
+            f"plan must have two parents to a row and at least one row, got {plan!r}. Draw it with "
+            "vicinal.make_plan and a law of two parents."
+        )
+    if int(plan.parents.max()) >= n_rows:
+        raise ValueError(
+            f"plan points to row {int(plan.parents.max())}, and the {what} has {n_rows} rows, "
+            f"counted from 0. Make the plan for the rows of the {what}."
+        )
+    return plan
 
 
 def as_perm(perm: Any, n_rows: int, device: torch.device) -> torch.Tensor:

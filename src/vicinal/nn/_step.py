@@ -18,7 +18,8 @@ Inputs: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 class Step:
     """What one call mixes: fixed until the next call, so that a replay mixes the same.
 
-    ``keep`` is how many rows run on, None for all. ``views`` are inputs as the code around the
+    ``keep`` is how many rows run on, None for all; ``rows`` are those of the batch that were taken
+    for a plan. ``views`` are inputs as the code around the
     encoder sees them, with what the user passed; ``unions`` are masks joined in this call.
     """
 
@@ -27,6 +28,7 @@ class Step:
     perm: torch.Tensor
     lam: float | torch.Tensor
     keep: int | None
+    rows: torch.Tensor | None = None
     views: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     unions: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
     calls: int = 0

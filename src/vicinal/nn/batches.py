@@ -12,9 +12,10 @@ import torch
 
 from vicinal._checks import check_count, check_number
 from vicinal._random import RandomState, Seeds, TrainKey, as_generator
-from vicinal.nn._rows import mix_rows
+from vicinal.nn._rows import check_plan, mix_rows, swapped_halves
 from vicinal.nn.loss import MixedTarget
 from vicinal.pairing import AcrossGroup, Pairing, Permutation
+from vicinal.plan import MixPlan
 from vicinal.weights import Beta, WeightLaw
 
 __all__ = ["MixupCollator", "PairBatchSampler", "partners_of"]
@@ -187,6 +188,11 @@ class MixupCollator:
     collate : callable, optional
         What makes (inputs, labels) of a list of samples; torch's ``default_collate`` where left
         out.
+    plan : MixPlan, optional
+        Pairs of rows of ``dataset`` and their weights, in place of all that draws them. Samples are
+        then row numbers of the plan: a loader runs over ``range(len(plan))``, in any order.
+    dataset : sequence of (input, label), optional
+        What the plan's row numbers count.
     random_state : int, numpy.random.Generator or None
         Seed. Workers of a data loader draw numbers of their own, and new ones in every epoch,
         from the loader's seed.
@@ -198,6 +204,15 @@ class MixupCollator:
     >>> x, y = mix([(torch.tensor([0.0]), 0), (torch.tensor([4.0]), 1)])
     >>> x.flatten(), y
     (tensor([1., 3.]), tensor([[0.7500, 0.2500], [0.2500, 0.7500]]))
+
+    A plan that was drawn before:
+
+    >>> data = [(torch.tensor([float(i)]), i) for i in range(3)]
+    >>> plan = vicinal.MixPlan([0, 1], [2, 2], [0.5, 0.75])
+    >>> mix = MixupCollator(plan=plan, dataset=data, num_classes=3)
+    >>> loader = torch.utils.data.DataLoader(range(len(plan)), batch_size=2, collate_fn=mix)
+    >>> next(iter(loader))[0].flatten()
+    tensor([1.0000, 1.2500])
     """
 
     def __init__(
@@ -209,8 +224,22 @@ class MixupCollator:
         probability: float = 1.0,
         embed: Callable[[torch.Tensor], Any] | None = None,
         collate: Callable[[Sequence[Any]], Any] | None = None,
+        plan: MixPlan | None = None,
+        dataset: Any = None,
         random_state: RandomState = None,
     ) -> None:
+        if (plan is None) != (dataset is None):
+            raise ValueError(
+                "plan and dataset go together: the plan counts the rows of the data set. Give both."
+            )
+        if plan is not None:
+            check_plan(plan, len(dataset), "data set")
+            if pairing is not None or weights is not None or probability != 1.0:
+                raise ValueError(
+                    "plan says who mixes and by how much. Leave pairing, weights and probability "
+                    "out, or leave the plan out."
+                )
+        self.plan, self.dataset = plan, dataset
         self.pairing = Permutation() if pairing is None else pairing
         self.weights = Beta(0.4) if weights is None else weights
         if not isinstance(self.pairing, Pairing) and not callable(self.pairing):
@@ -243,8 +272,8 @@ class MixupCollator:
 
         Parameters
         ----------
-        samples : sequence of (input, label)
-            As a data set gives them.
+        samples : sequence of (input, label), or of int
+            As a data set gives them; row numbers of the plan where there is one.
 
         Returns
         -------
@@ -256,6 +285,27 @@ class MixupCollator:
         ValueError
             If samples are not pairs, inputs are not floats, or labels not class numbers.
         """
+        planned, rng = None, self._generator()
+        if self.plan is not None:
+            planned = self.plan[np.asarray(samples, np.int64)]
+            both = np.concatenate([planned.left, planned.right])
+            samples = [self.dataset[int(row)] for row in both]
+        x, y = self._collated(samples)
+        if planned is not None:
+            n = len(planned)
+            lam = torch.from_numpy(np.array(planned.lam, np.float32))
+            x = mix_rows(x, swapped_halves(2 * n), lam, keep=n)
+            target = MixedTarget(y[:n], y[n:], lam)
+        elif len(x) < 2 or rng.random() >= self.probability:
+            target = MixedTarget(y, y, torch.ones(len(y)))
+        else:
+            perm = torch.from_numpy(self._partners(x, y, rng))
+            lam = torch.from_numpy(self.weights.sample(len(x), rng)).float()
+            x, target = mix_rows(x, perm, lam), MixedTarget(y, y[perm], lam)
+        return x, target if self.num_classes is None else target.soft(self.num_classes)
+
+    def _collated(self, samples: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return inputs and labels of samples, checked."""
         batch = (self.collate or torch.utils.data.default_collate)(samples)
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             raise ValueError(
@@ -276,14 +326,7 @@ class MixupCollator:
                         f"label {label} is beyond num_classes={self.num_classes}. Classes count "
                         "from 0."
                     )
-        rng = self._generator()
-        if len(x) < 2 or rng.random() >= self.probability:
-            target = MixedTarget(y, y, torch.ones(len(y)))
-        else:
-            perm = torch.from_numpy(self._partners(x, y, rng))
-            lam = torch.from_numpy(self.weights.sample(len(x), rng)).float()
-            x, target = mix_rows(x, perm, lam), MixedTarget(y, y[perm], lam)
-        return x, target if self.num_classes is None else target.soft(self.num_classes)
+        return x, y
 
     def _partners(
         self, x: torch.Tensor, y: torch.Tensor, rng: np.random.Generator

@@ -1,4 +1,4 @@
-"""The recipe of a mixup training, as data."""
+"""The configuration of a mixup training."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class MixupConfig:
         Returns
         -------
         int
-            The ``refresh`` of the pairing, or of one that it wraps; else of the recipe.
+            The ``refresh`` of the pairing, or of one that it wraps; else of the configuration.
         """
         own = self.pairing.refresh
         return self.refresh if own is None else own

@@ -20,8 +20,9 @@ from torch import nn
 
 from vicinal._checks import check_choice, check_count
 from vicinal.nn._discover import ModelParts, find_parts, mask_slots, refuse_compiled
-from vicinal.nn._rows import as_lam, as_perm, count_rows, union_mask
+from vicinal.nn._rows import as_lam, as_perm, count_rows, plan_rows, union_mask
 from vicinal.nn._step import Inputs, Step
+from vicinal.plan import MixPlan
 
 __all__ = ["HiddenMixup"]
 
@@ -178,9 +179,10 @@ class HiddenMixup:
         self,
         batch: Any,
         *,
-        lam: Any,
         layer: int | str,
+        lam: Any = None,
         perm: Any = None,
+        plan: MixPlan | None = None,
         through: nn.Module | None = None,
         **kwargs: Any,
     ) -> Any:
@@ -191,14 +193,20 @@ class HiddenMixup:
         batch : mapping, tensor or tuple
             What the model takes: keywords, one tensor, or positional inputs. First axis counts
             rows. Labels are not allowed: the model's own loss would see them unmixed.
-        lam : float or array_like of shape (n_rows,) or (n_rows / 2,)
-            Weight of the row itself; may lie outside [0, 1]. Weights of pairs, half as many as
-            rows, count in both directions; partners are then the other half of the batch.
         layer : int or {"input", "sentence"}
             Mix in front of this layer; 0 or "input", ``n_layers`` or "sentence".
+        lam : float or array_like of shape (n_rows,) or (n_rows / 2,), optional
+            Weight of the row itself; may lie outside [0, 1]. Weights of pairs, half as many as
+            rows, count in both directions; partners are then the other half of the batch. Needed
+            unless there is a plan.
         perm : array_like of int, shape (n_rows,), optional
             Partner of each row. Left out, the batch is read as [anchors, partners] and the
             halves are swapped.
+        plan : MixPlan, optional
+            Pairs of rows of the batch and their weights, in place of ``lam``, ``perm`` and
+            ``symmetric``: one row comes back for each row of the plan, in its order. Below the
+            mixed layer a batch of ``plan.left`` and ``plan.right`` runs, or the batch as it is
+            where ``plan.left`` counts its rows.
         through : torch.nn.Module, optional
             A wrapper of the model to call in its place, such as DistributedDataParallel.
         **kwargs : dict
@@ -212,8 +220,9 @@ class HiddenMixup:
         Raises
         ------
         ValueError
-            If ``layer`` is out of range, ``perm`` or ``lam`` do not fit the batch, the batch is
-            odd where halves are needed, or its rows are not sentences (unpadded layouts).
+            If ``layer`` is out of range, ``perm``, ``lam`` or ``plan`` do not fit the batch or
+            each other, the batch is odd where halves are needed, or its rows are not sentences
+            (unpadded layouts).
         RuntimeError
             Outside of the context, or in the middle of another call.
         """
@@ -227,15 +236,28 @@ class HiddenMixup:
                 "This HiddenMixup is in the middle of another call. Calls cannot be nested or "
                 "run from several threads; use one model and mixer for each thread."
             )
+        if (plan is None) == (lam is None) or (plan is not None and perm is not None):
+            raise ValueError(
+                "The mixer takes lam, with or without perm, or else a plan: give one of the two."
+            )
         args, named = _spread(batch, kwargs)
         n_rows, device = count_rows(named if named and not args else batch)
+        rows, halves = None, not self._symmetric
+        if plan is not None:
+            rows, perm, lam = plan_rows(plan, n_rows, device)
+            halves = rows is not None
+        if rows is not None:
+            args = tuple(_take(value, rows, n_rows) for value in args)
+            named = {name: _take(value, rows, n_rows) for name, value in named.items()}
+            n_rows = len(rows)
         partners = as_perm(perm, n_rows, device)
         step = Step(
             layer=self._layer_number(layer),
             n_rows=n_rows,
             perm=partners,
             lam=as_lam(lam, n_rows, device, None if perm is None else partners),
-            keep=None if self._symmetric else self._half(n_rows),
+            keep=self._half(n_rows) if halves else None,
+            rows=rows,
         )
         if isinstance(through, nn.DataParallel):
             raise ValueError(
@@ -282,7 +304,9 @@ class HiddenMixup:
         """
         if self._step is None:
             raise RuntimeError("There is no union of masks before the first call of the mixer.")
-        return union_mask(mask, self._step.perm, self._step.keep)
+        step = self._step
+        taken = mask if step.rows is None else mask.index_select(0, step.rows.to(mask.device))
+        return union_mask(taken, step.perm, step.keep)
 
     # set up and checks
 
@@ -504,3 +528,10 @@ def _spread(batch: Any, kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[s
                 "them out and use vicinal.nn.soft_cross_entropy on the logits."
             )
     return args, named
+
+
+def _take(value: Any, rows: torch.Tensor, n_rows: int) -> Any:
+    """Return some rows of what has a row for each of the batch."""
+    if isinstance(value, torch.Tensor) and value.dim() and len(value) == n_rows:
+        return value.index_select(0, rows)
+    return value

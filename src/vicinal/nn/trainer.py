@@ -20,6 +20,7 @@ from vicinal.nn.batches import PairBatchSampler
 from vicinal.nn.config import MixupConfig
 from vicinal.nn.hidden import HiddenMixup
 from vicinal.nn.loss import soft_cross_entropy
+from vicinal.nn.pooling import masked_mean
 from vicinal.pairing import Pairing
 
 __all__ = ["MixupTrainer"]
@@ -41,7 +42,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     *args : object
         As of the Trainer.
     mixup : MixupConfig, optional
-        The recipe; ``MixupConfig()`` where left out.
+        Who mixes, where and when; ``MixupConfig()`` where left out.
     embeddings : array_like of shape (n_rows, n_features), optional
         One row for each training row, for a pairing that looks at rows. Left out, the model
         itself embeds them (mean of the last hidden states) before training and every
@@ -59,7 +60,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     Attributes
     ----------
     mixup : MixupConfig
-        The recipe.
+        Who mixes, where and when.
 
     Raises
     ------
@@ -376,10 +377,9 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
 
         def pooled(batch: dict[str, Any]) -> npt.NDArray[Any]:
             batch.pop("labels", None)
-            h = encoder(**batch)[0].float()  # (B, T, H)
+            h = encoder(**batch)[0]  # (B, T, H)
             mask = batch.get("attention_mask")
-            weight = torch.ones_like(h[..., 0]) if mask is None else mask.to(h)
-            mean = (h * weight[..., None]).sum(1) / weight.sum(1, keepdim=True).clamp(min=1)
+            mean = h.float().mean(1) if mask is None else masked_mean(h, mask)
             rows: npt.NDArray[Any] = mean.cpu().numpy()
             return rows
 
