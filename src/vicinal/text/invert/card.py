@@ -20,17 +20,13 @@ tags: [text-generation, embedding-inversion, mixup]
 # An inverter
 
 Turns sentence embeddings back into sentences: load it with `vicinal.text.Inverter.from_pretrained`.
-It was aligned by its owner, who can say more about it here."""
-_TASK_PREFACE = """---
-library_name: vicinal
-tags: [text-generation, text-classification, embedding-inversion, mixup]
----
-
-# An inverter with a task
-
-Turns sentence embeddings back into sentences, and tells classes apart: load it with
-`vicinal.text.TaskInverter.from_pretrained`. It was taught by its owner, who can say more about it
-here."""
+Its owner can say more about it here."""
+_TASK_PREFACE = (
+    _PREFACE.replace("text-generation", "text-generation, text-classification")
+    .replace("# An inverter", "# An inverter with a task")
+    .replace("sentences: load", "sentences, and tells classes apart: load")
+    .replace("text.Inverter", "text.TaskInverter")
+)
 _MEASURED = re.compile(r"(closeness|below_0\.7|bleu|per_second)_(\d+)(_crossover)?")
 _HEADS = {
     "closeness": "closeness",

@@ -311,11 +311,6 @@ class Inverter:
         found = self.candidates(
             rows, check_count("candidates", candidates), rounds=rounds, random_state=random_state
         )
-        if not steps:
-            closeness = found.closeness(rows)
-            at, best = np.arange(len(rows)), found.pick(closeness)
-            lines = [found.sentences[i][j] for i, j in zip(at, best, strict=True)]
-            return Inversion(lines, closeness[at, best])
         lines, there, _ = exchange_spans(
             self,
             found,
