@@ -154,7 +154,7 @@ def pair_with_reference(
     own = (at < size) & (reference.rows[np.minimum(at, size - 1)] == numbers)
     starts = np.where(own, at, 0)
     stops = starts + own
-    wanted = np.where(own, pairing.wanted(size - 1), pairing.wanted(size))
+    wanted = np.where(own, pairing.n_partners(size - 1), pairing.n_partners(size))
     words = _words(numbers, random_state)
     drawn = np.empty((n, 1), np.int32)
     tile = np.zeros((TILE_ROWS, across.shape[0]), np.float32)

@@ -440,7 +440,7 @@ def _as_weight(name: str, values: npt.ArrayLike) -> npt.NDArray[np.floating[Any]
 
 
 def make_plan(
-    rows: int | npt.ArrayLike,
+    X: int | npt.ArrayLike,
     n_samples: int | None = None,
     *,
     pairing: Pairing | None = None,
@@ -451,8 +451,8 @@ def make_plan(
 
     Parameters
     ----------
-    rows : int or array_like of shape (n_rows, ...)
-        How many rows there are, or the rows themselves for a pairing that looks at them.
+    X : int or array_like of shape (n_rows, ...)
+        The rows, for a pairing that needs them; for others how many there are will do.
     n_samples : int, optional
         How many rows to make; as many as there are where left out.
     pairing : Pairing, optional
@@ -484,11 +484,11 @@ def make_plan(
     from vicinal.weights import EpBeta, WeightLaw
 
     data: int | npt.NDArray[Any]
-    if np.ndim(rows) == 0:
-        data = count = check_count("rows", rows, hint="There is nothing to mix.")
+    if np.ndim(X) == 0:
+        data = count = check_count("X", X, hint="There is nothing to mix.")
     else:
-        data = np.asarray(rows)
-        count = check_count("rows", len(data), hint="There is nothing to mix.")
+        data = np.asarray(X)
+        count = check_count("X", len(data), hint="There is nothing to mix.")
     total = count if n_samples is None else check_count("n_samples", n_samples)
     pairing = Permutation() if pairing is None else pairing
     if not isinstance(pairing, Pairing):

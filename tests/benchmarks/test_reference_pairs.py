@@ -68,7 +68,7 @@ def test_partners_are_among_the_wanted(pairing):
     order = np.sort(distance if pairing.nearest else -distance, axis=1)
     at = np.searchsorted(ROWS, drawn)
     found = distance[np.arange(len(X)), at] * (1 if pairing.nearest else -1)
-    wanted = np.array([pairing.wanted(len(ROWS) - int(one)) for one in own.any(axis=1)])
+    wanted = np.array([pairing.n_partners(len(ROWS) - int(one)) for one in own.any(axis=1)])
     limit = order[np.arange(len(X)), wanted - 1]
     # float32 may swap rows whose distances differ in the last digits
     assert (found <= limit + 1e-4 * np.abs(limit)).all()

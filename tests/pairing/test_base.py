@@ -24,21 +24,21 @@ GROUPS = np.arange(90) % 3
 
 
 class NextRow(Pairing):
-    def partners(self, rows, rng):
-        return (np.arange(rows) + 1) % rows
+    def partners(self, X, rng):
+        return (np.arange(X) + 1) % X
 
 
 class Shuffled(Pairing):
-    def partners(self, rows, rng):
-        return rng.permutation(rows)
+    def partners(self, X, rng):
+        return rng.permutation(X)
 
 
 class NextOnFirstAxis(Pairing):
     needs_points = True
 
-    def partners(self, rows, rng):
-        order = np.argsort(rows[:, 0])
-        partner = np.empty(len(rows), np.int64)
+    def partners(self, X, rng):
+        order = np.argsort(X[:, 0])
+        partner = np.empty(len(X), np.int64)
         partner[order] = np.roll(order, 1)
         return partner
 
@@ -96,7 +96,7 @@ def test_groups_and_estimators_take_it():
 )
 def test_what_it_returns_is_checked(returned, message):
     class Wrong(Pairing):
-        def partners(self, rows, rng):
+        def partners(self, X, rng):
             return returned
 
     with pytest.raises(ValueError, match=message):
@@ -107,7 +107,7 @@ def test_a_pairing_without_a_method_says_what_is_missing():
     class Empty(Pairing):
         pass
 
-    with pytest.raises(NotImplementedError, match=r"Empty has no method partners\(rows, rng\)"):
+    with pytest.raises(NotImplementedError, match=r"Empty has no method partners\(X, rng\)"):
         Empty().pair(4)
 
 

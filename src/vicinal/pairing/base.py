@@ -70,8 +70,8 @@ class Pairing:
     Rows that follow one another, as in a time series:
 
     >>> class NextRow(Pairing):
-    ...     def partners(self, rows, rng):
-    ...         return (np.arange(rows) + 1) % rows
+    ...     def partners(self, X, rng):
+    ...         return (np.arange(X) + 1) % X
     >>> NextRow().pair(4)
     array([1, 2, 3, 0], dtype=int32)
 
@@ -80,9 +80,9 @@ class Pairing:
     >>> class SimilarAge(Pairing):
     ...     needs_points = True
     ...
-    ...     def partners(self, rows, rng):
-    ...         order = np.argsort(rows[:, 0])
-    ...         partner = np.empty(len(rows), int)
+    ...     def partners(self, X, rng):
+    ...         order = np.argsort(X[:, 0])
+    ...         partner = np.empty(len(X), int)
     ...         partner[order] = np.roll(order, 1)
     ...         return partner
     >>> SimilarAge().pair([[30.0], [60.0], [31.0], [58.0]])
@@ -104,12 +104,12 @@ class Pairing:
         """In training: embed the rows anew after so many epochs."""
         return None
 
-    def partners(self, rows: Rows, rng: np.random.Generator) -> npt.ArrayLike:
+    def partners(self, X: Rows, rng: np.random.Generator) -> npt.ArrayLike:
         """Draw one partner for every row; called once for each pass and each further parent.
 
         Parameters
         ----------
-        rows : int or ndarray of shape (n_rows, n_features)
+        X : int or ndarray of shape (n_rows, n_features)
             Number of rows; with ``needs_points`` the rows, finite floats.
         rng : numpy.random.Generator
             Where random numbers come from. Other sources would break the seeds.
@@ -125,11 +125,11 @@ class Pairing:
             If a subclass has neither this method nor :meth:`source`.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} has no method partners(rows, rng) that returns one partner "
+            f"{type(self).__name__} has no method partners(X, rng) that returns one partner "
             "for each row. Write it, see vicinal.Pairing."
         )
 
-    def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
+    def source(self, X: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions.
 
         Pairings that draw chunk by chunk, or all passes at once, have this method in place of
@@ -137,7 +137,7 @@ class Pairing:
 
         Parameters
         ----------
-        rows : int or ndarray of shape (n_rows, n_features)
+        X : int or ndarray of shape (n_rows, n_features)
             Number of rows, or the rows.
         n_samples : int
             Length of the plan.
@@ -151,8 +151,8 @@ class Pairing:
         callable
             ``source(start, stop)`` returns row numbers of shape (stop - start, n_parents).
         """
-        data = as_points(type(self).__name__, rows) if self.needs_points else count_rows(rows)
-        rounds = Rounds(count_rows(rows), n_samples, seeds)
+        data = as_points(type(self).__name__, X) if self.needs_points else count_rows(X)
+        rounds = Rounds(count_rows(X), n_samples, seeds)
 
         def draw(_passes: int, rng: np.random.Generator) -> Maps:
             drawn = (self.partners(data, rng) for _ in range(1, n_parents))
@@ -160,12 +160,12 @@ class Pairing:
 
         return permuting_source(rounds, n_parents, seeds, draw)
 
-    def pair(self, rows: int | npt.ArrayLike, random_state: RandomState = None) -> IndexArray:
+    def pair(self, X: int | npt.ArrayLike, random_state: RandomState = None) -> IndexArray:
         """Return one partner for every row.
 
         Parameters
         ----------
-        rows : int or array_like of shape (n_rows, n_features)
+        X : int or array_like of shape (n_rows, n_features)
             Number of rows, or the rows for a pairing that needs them.
         random_state : int, numpy.random.Generator or None
             Seed.
@@ -180,20 +180,18 @@ class Pairing:
         ValueError, TypeError
             If the rows are not what the pairing needs.
         """
-        data: Rows = int(rows) if isinstance(rows, (int, np.integer)) else _as_array(rows)
-        n_rows = check_count("rows", count_rows(data))
+        data: Rows = int(X) if isinstance(X, (int, np.integer)) else _as_array(X)
+        n_rows = check_count("X", count_rows(data), hint="It is the rows, or their number.")
         source = self.source(data, n_rows, 2, Seeds(random_state))
         starts = range(0, n_rows, CHUNK_ROWS)
         return np.concatenate([source(at, min(at + CHUNK_ROWS, n_rows))[:, 1] for at in starts])
 
-    def distances(
-        self, rows: npt.ArrayLike, partners: npt.ArrayLike
-    ) -> npt.NDArray[np.floating[Any]]:
+    def distances(self, X: npt.ArrayLike, partners: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
         """Return how far rows are from their partners, by the distance that is paired by.
 
         Parameters
         ----------
-        rows : array_like of shape (n_rows, n_features)
+        X : array_like of shape (n_rows, n_features)
             All rows.
         partners : array_like of int, shape (n_rows,)
             Number of each row's partner.
@@ -214,16 +212,18 @@ class Pairing:
         >>> Permutation().distances([[0.0], [3.0]], [1, 0])
         array([3., 3.])
         """
-        X = as_points(type(self).__name__, np.asarray(rows))
-        found: npt.NDArray[np.floating[Any]] = rowwise_distance(X, X[np.asarray(partners)])
+        points = as_points(type(self).__name__, np.asarray(X))
+        found: npt.NDArray[np.floating[Any]] = rowwise_distance(
+            points, points[np.asarray(partners)]
+        )
         return found
 
-    def take(self, rows: IndexArray) -> Pairing:
+    def take(self, indices: IndexArray) -> Pairing:
         """Return the pairing for some of the rows.
 
         Parameters
         ----------
-        rows : ndarray of int, shape (n,)
+        indices : ndarray of int, shape (n,)
             Numbers of the rows that are left, among those that a grouped pairing has labels of.
 
         Returns
@@ -259,7 +259,7 @@ def _as_array(rows: npt.ArrayLike) -> npt.NDArray[Any]:
     try:
         return np.asarray(rows)
     except ValueError:
-        raise ValueError("rows must all have the same number of features.") from None
+        raise ValueError("X must have the same number of features in all rows.") from None
 
 
 def count_rows(rows: Rows) -> int:

@@ -49,7 +49,7 @@ class ByDistance(Pairing):
     needs_points = True
 
     @abstractmethod
-    def wanted(self, others: int) -> int:
+    def n_partners(self, others: int) -> int:
         """Return how many of ``others`` rows may be partners, at least 1."""
 
     @abstractmethod
@@ -57,9 +57,9 @@ class ByDistance(Pairing):
         self, X: npt.NDArray[np.floating[Any]], n_samples: int, n_parents: int, seeds: Seeds
     ) -> ParentSource: ...
 
-    def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
+    def source(self, X: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions."""
-        X = as_points(type(self).__name__, rows)
+        X = as_points(type(self).__name__, X)
         if len(X) == 1:
             warnings.warn(
                 "A single row has no partner but itself: it can only be copied.",
@@ -79,18 +79,16 @@ class ByDistance(Pairing):
         k = check_metric(self.metric, self.curvature)
         return distance_scores(X, self.metric, k, self.median_radius, self.nearest)
 
-    def distances(
-        self, rows: npt.ArrayLike, partners: npt.ArrayLike
-    ) -> npt.NDArray[np.floating[Any]]:
+    def distances(self, X: npt.ArrayLike, partners: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
         """Return how far rows are from their partners; scaled into the ball as for pairing."""
-        X = as_points(type(self).__name__, np.asarray(rows))
+        points = as_points(type(self).__name__, np.asarray(X))
         k = check_metric(self.metric, self.curvature)
         if k < 0:
             edge = (1 - EDGE["float64"]) / sqrt(-k)
-            if self.median_radius is not None or row_norms(X, np).max() >= edge:
-                X = rescale_to_ball(X, self.median_radius or 0.5, k)
+            if self.median_radius is not None or row_norms(points, np).max() >= edge:
+                points = rescale_to_ball(points, self.median_radius or 0.5, k)
         found: npt.NDArray[np.floating[Any]] = rowwise_distance(
-            X, X[np.asarray(partners)], self.metric, self.curvature
+            points, points[np.asarray(partners)], self.metric, self.curvature
         )
         return found
 
@@ -115,7 +113,7 @@ class ByDistance(Pairing):
         outside = Outside(len(X), codes)
         others = len(X) - (outside.stops - outside.starts)
         sizes, back = np.unique(others, return_inverse=True)
-        wanted = np.array([self.wanted(int(size)) for size in sizes], np.int64)[back]
+        wanted = np.array([self.n_partners(int(size)) for size in sizes], np.int64)[back]
         if (wanted == others).all():
             return even_source(rounds, outside, n_parents, seeds)
         # rows of a group side by side, so that what is no candidate is one range
@@ -218,11 +216,11 @@ class Farthest(ByDistance):
             check_count("refresh", self.refresh, hint="It counts epochs.")
         self._check_distance()
 
-    def wanted(self, others: int) -> int:
+    def n_partners(self, others: int) -> int:
         """Return ``ceil(tau others)``, how many of ``others`` rows may be partners."""
         return _share_of(self.tau, others)
 
-    def rank_error(self, n_rows: int, failure: float = 1e-6) -> float:
+    def rank_error(self, n_samples: int, failure: float = 1e-6) -> float:
         """Return how far beyond ``tau`` a partner found by sketch may rank.
 
         With probability ``1 - failure`` no partner of any row ranks beyond ``tau`` by more than
@@ -232,7 +230,7 @@ class Farthest(ByDistance):
 
         Parameters
         ----------
-        n_rows : int
+        n_samples : int
             Number of rows.
         failure : float, default 1e-6
             Probability, over draws of the reference rows, that the bound fails.
@@ -260,11 +258,11 @@ class Farthest(ByDistance):
                 "balanced=True has no such bound: partners are assigned in blocks, and a few rank "
                 "beyond tau. Leave it out to have one."
             )
-        check_count("n_rows", n_rows)
+        check_count("n_samples", n_samples)
         check_number("failure", failure, low=0, high=1, open_low=True)
-        if self._is_exact(n_rows) or self.tau == 1 or n_rows - 1 <= REFERENCE_ROWS:
+        if self._is_exact(n_samples) or self.tau == 1 or n_samples - 1 <= REFERENCE_ROWS:
             return 0.0
-        return rank_error(REFERENCE_ROWS, failure / n_rows)
+        return rank_error(REFERENCE_ROWS, failure / n_samples)
 
     def _balanced_source(
         self, X: npt.NDArray[np.floating[Any]], n_samples: int, n_parents: int, seeds: Seeds
@@ -272,7 +270,7 @@ class Farthest(ByDistance):
         from vicinal.pairing._candidates import assign
 
         rounds = Rounds(len(X), n_samples, seeds)
-        share = self.wanted(len(X) - 1) / (len(X) - 1)
+        share = self.n_partners(len(X) - 1) / (len(X) - 1)
         scores = self.scores(X)
 
         def draw(_passes: int, rng: np.random.Generator) -> Maps:
@@ -362,7 +360,7 @@ class Nearest(ByDistance):
                 "divide each row by its norm."
             )
 
-    def wanted(self, others: int) -> int:
+    def n_partners(self, others: int) -> int:
         """Return ``k`` or ``ceil(tau others)``, how many of ``others`` rows may be partners."""
         if self.k is None:
             return _share_of(self.tau or 1.0, others)
@@ -384,7 +382,7 @@ class Nearest(ByDistance):
         from vicinal.pairing.balance import FairNeighbors
 
         exact_rows = {"auto": EXACT_ROWS, "exact": len(X), "sketch": 0}[self.method]
-        k, rng = self.wanted(len(X) - 1), seeds.generator(PlanKey.TREES)
+        k, rng = self.n_partners(len(X) - 1), seeds.generator(PlanKey.TREES)
         near = FairNeighbors(nearest_rows(X, k, exact_rows=exact_rows, rng=rng))
         rounds = Rounds(len(X), n_samples, seeds)
 

@@ -44,21 +44,19 @@ class _Grouped(Pairing):
         """That of the pairing within."""
         return None if self.pairing is None else self.pairing.refresh
 
-    def distances(
-        self, rows: npt.ArrayLike, partners: npt.ArrayLike
-    ) -> npt.NDArray[np.floating[Any]]:
+    def distances(self, X: npt.ArrayLike, partners: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
         if self.pairing is None:
-            return super().distances(rows, partners)
-        return self.pairing.distances(rows, partners)
+            return super().distances(X, partners)
+        return self.pairing.distances(X, partners)
 
-    def take(self, rows: IndexArray) -> Pairing:
+    def take(self, indices: IndexArray) -> Pairing:
         labels = np.asarray(self.groups)
-        if labels.ndim != 1 or len(labels) <= rows.max(initial=-1):
+        if labels.ndim != 1 or len(labels) <= indices.max(initial=-1):
             raise ValueError(
                 f"groups must have one label for each row, got shape {labels.shape} and row "
-                f"{rows.max()}."
+                f"{indices.max()}."
             )
-        return replace(self, groups=labels[rows])
+        return replace(self, groups=labels[indices])
 
     def _codes(self, n_rows: int) -> IndexArray:
         labels = np.asarray(self.groups)
@@ -102,9 +100,9 @@ class WithinGroup(_Grouped):
                 f"pairing must be a Pairing such as vicinal.Random(), got {self.pairing!r}."
             )
 
-    def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
+    def source(self, X: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions."""
-        codes = self._codes(count_rows(rows))
+        codes = self._codes(count_rows(X))
         alone = int((np.bincount(codes) == 1).sum())
         if alone:
             warnings.warn(
@@ -115,11 +113,11 @@ class WithinGroup(_Grouped):
             )
         if self.pairing is None:
             return grouped_source(codes, n_samples, n_parents, seeds)
-        return _inner_source(self.pairing, rows, codes, n_samples, n_parents, seeds)
+        return _inner_source(self.pairing, X, codes, n_samples, n_parents, seeds)
 
 
 def _inner_source(
-    pairing: Pairing, rows: Rows, codes: IndexArray, n_samples: int, n_parents: int, seeds: Seeds
+    pairing: Pairing, X: Rows, codes: IndexArray, n_samples: int, n_parents: int, seeds: Seeds
 ) -> ParentSource:
     """Let a pairing choose within each group, for all passes at once."""
     rounds = Rounds(len(codes), n_samples, seeds)
@@ -131,7 +129,7 @@ def _inner_source(
             table[:, members] = members[0]
             continue
         total = passes * len(members)
-        inside: Rows = len(members) if isinstance(rows, int) else rows[members]
+        inside: Rows = len(members) if isinstance(X, int) else X[members]
         own = Seeds(seeds.generator(PlanKey.GROUPS, group))
         try:
             source = pairing.take(members).source(inside, total, n_parents, own)
@@ -180,9 +178,9 @@ class AcrossGroup(_Grouped):
                 "of the rows, no permutation takes every row to another one. Leave it out."
             )
 
-    def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
+    def source(self, X: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions."""
-        n_rows = count_rows(rows)
+        n_rows = count_rows(X)
         codes = self._codes(n_rows)
         if int(codes.max()) == 0:
             raise ValueError(
@@ -190,8 +188,8 @@ class AcrossGroup(_Grouped):
                 "has a partner in another group."
             )
         if isinstance(self.pairing, ByDistance):
-            X = as_points(type(self.pairing).__name__, rows)
-            return self.pairing.source_outside(X, codes, n_samples, n_parents, seeds)
+            points = as_points(type(self.pairing).__name__, X)
+            return self.pairing.source_outside(points, codes, n_samples, n_parents, seeds)
         from vicinal.pairing._candidates import Outside, even_source
 
         rounds = Rounds(n_rows, n_samples, seeds)

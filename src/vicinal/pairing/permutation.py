@@ -40,9 +40,9 @@ class Random(Pairing):
     (5,)
     """
 
-    def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
+    def source(self, X: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions."""
-        rounds = Rounds(count_rows(rows), n_samples, seeds)
+        rounds = Rounds(count_rows(X), n_samples, seeds)
 
         def source(start: int, stop: int) -> IndexArray:
             rng = seeds.generator(PlanKey.PARTNERS, start // CHUNK_ROWS)
@@ -80,9 +80,9 @@ class Permutation(Pairing):
 
     blocks: bool | None = None
 
-    def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
+    def source(self, X: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions."""
-        n_rows = count_rows(rows)
+        n_rows = count_rows(X)
         large = n_rows >= TWO_LEVEL_ROWS if self.blocks is None else self.blocks
         if not (large and n_rows >= 2 * BLOCK_ROWS):
             return grouped_source(np.zeros(n_rows, np.uint8), n_samples, n_parents, seeds)
@@ -119,10 +119,10 @@ class LocalPermutation(Pairing):
     def __post_init__(self) -> None:
         check_count("leaf_rows", self.leaf_rows, low=3, hint="A leaf of one row only copies it.")
 
-    def source(self, rows: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
+    def source(self, X: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions."""
-        X = as_points("LocalPermutation", rows)
-        codes = kd_leaves(X, self.leaf_rows, seeds.generator(PlanKey.TREES))
+        points = as_points("LocalPermutation", X)
+        codes = kd_leaves(points, self.leaf_rows, seeds.generator(PlanKey.TREES))
         return grouped_source(codes, n_samples, n_parents, seeds)
 
 
