@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
+import pickle
 import subprocess
 import sys
 import warnings
@@ -375,6 +376,24 @@ def test_around_the_size_of_a_chunk(people, n):
     dominant = plan.parents[np.arange(n), plan.weights.argmax(axis=1)]
     wanted = people["pay"].is_null().to_numpy()[dominant]
     np.testing.assert_array_equal(out["pay"].is_null().to_numpy(), wanted)
+
+
+def test_fit_tells_what_it_does(people):
+    told = []
+    TableSynthesizer(random_state=0).fit(people, progress=lambda *news: told.append(news))
+    ranked = [news[1:] for news in told if news[0] == "Ranking columns"]
+    assert [done for done, _ in ranked] == list(range(1, len(ranked) + 1))
+    assert {total for _, total in ranked} == {len(ranked)}
+    assert [news for news in told if news[0] != "Ranking columns"] == [
+        ("Finding neighbors", 0, 0),
+        ("Mixing a first sample", 0, 0),
+    ]
+
+
+def test_a_fitted_synthesizer_is_pickled(people):
+    synthesizer = TableSynthesizer(random_state=0).fit(people, progress=lambda *news: None)
+    again = pickle.loads(pickle.dumps(synthesizer))
+    assert again.sample(100).equals(synthesizer.sample(100))
 
 
 def test_the_plan_says_where_rows_come_from(people):

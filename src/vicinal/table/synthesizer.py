@@ -151,13 +151,16 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         self.exact_moments = exact_moments
         self.random_state = random_state
 
-    def fit(self, table: Any) -> TableSynthesizer:
+    def fit(self, table: Any, *, progress: bool | ProgressCallback = False) -> TableSynthesizer:
         """Learn a table.
 
         Parameters
         ----------
         table : pandas, Polars or PyArrow table
             At least two rows and one usable column.
+        progress : bool or ProgressCallback, default False
+            Whether to show a bar on standard error, or what to call with stage, columns done and
+            columns in all (0 where a stage has none), from any thread but by one at a time.
 
         Returns
         -------
@@ -185,7 +188,9 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"The table has {arrow.num_rows} row(s); mixing needs at least 2. Pass more rows."
             )
-        self._fit(arrow, detect_columns(arrow, self.kinds), Seeds(self.random_state))
+        columns = detect_columns(arrow, self.kinds)
+        with reporting(progress) as tell:
+            self._fit(arrow, columns, Seeds(self.random_state), progress=tell)
         return self
 
     def _fit(
@@ -195,6 +200,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         seeds: Seeds,
         population: Population | None = None,
         places: npt.NDArray[np.int64] | None = None,
+        progress: ProgressCallback | None = None,
     ) -> None:
         """Learn all rows of a table, or a sample of them with their places in it."""
         check_parameters(self)
@@ -205,7 +211,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         kept = [column.name for column in columns if self._is_kept(column)]
         rows = _without_text(arrow.select(kept), columns).take(order).combine_chunks()
         order = order if places is None else places[order]
-        self._restore(FittedState(rows, order, columns, settings, arrow.schema, seeds, population))
+        state = FittedState(rows, order, columns, settings, arrow.schema, seeds, population)
+        self._restore(state, progress)
         _warn_of_single_groups(self._training, 4)
 
     def _is_kept(self, column: Column) -> bool:
@@ -213,10 +220,15 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             return self.identifiers != "drop"
         return column.kind != "text" or self.text == "replace"
 
-    def _restore(self, state: FittedState) -> None:
+    def _restore(self, state: FittedState, progress: ProgressCallback | None = None) -> None:
         population = state.population
         training = TrainingRows(
-            state.rows, state.columns, state.settings, state.seeds, population=population
+            state.rows,
+            state.columns,
+            state.settings,
+            state.seeds,
+            population=population,
+            progress=progress,
         )
         known = Population(0) if population is None else population
         surrogates = {

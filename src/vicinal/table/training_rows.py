@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vicinal._progress import ProgressCallback
 from vicinal._random import CHUNK_ROWS, Seeds, TableKey
 from vicinal._threads import for_chunks
 from vicinal.pairing.balance import FairNeighbors
@@ -83,12 +84,14 @@ class TrainingRows:
         seeds: Seeds,
         held: Mapping[str, bool] | None = None,
         population: Population | None = None,
+        progress: ProgressCallback | None = None,
     ) -> None:
+        tell: Any = progress or (lambda *_: None)
         self.settings, self._n_rows = settings, int(table.num_rows)
         self._held = dict(held or {})
         used = [column for column in columns if column.name in table.column_names]
         mixed = [column for column in used if self._is_mixed(column, table)]
-        self._encode_mixed(table, mixed, seeds, population)
+        self._encode_mixed(table, mixed, seeds, population, tell)
         names = {column.name for column in mixed}
         self._encode_others(table, [column for column in used if column.name not in names])
         self._groups = self._group_codes()
@@ -96,7 +99,9 @@ class TrainingRows:
         self._rows = self._rows_to_mix()
         self._neighborhoods = None
         if settings.method == "neighborhood":
+            tell("Finding neighbors", 0, 0)
             self._neighborhoods = self._find_neighborhoods(seeds.generator(TableKey.NEAR))
+        tell("Mixing a first sample", 0, 0)
         self._calibrate(Seeds(seeds.generator(TableKey.CALIBRATE)))
 
     def __len__(self) -> int:
@@ -131,11 +136,13 @@ class TrainingRows:
         columns: list[Column],
         seeds: Seeds,
         population: Population | None,
+        tell: ProgressCallback,
     ) -> None:
         raw = self.settings.marginals == "raw"
         self.scores = np.zeros((len(self), len(columns)), np.float64 if raw else np.float32)
         missing = np.zeros(self.scores.shape, bool)
         found: dict[int, MixedColumn] = {}
+        lock = Lock()
 
         def work(at: int, _: int) -> None:
             column, rng = columns[at], seeds.generator(TableKey.TIES, at)
@@ -146,7 +153,9 @@ class TrainingRows:
             del made.scale.scores  # kept once, in the matrix
             if made.missing is not None:
                 missing[:, at] = made.missing
-            found[at] = made
+            with lock:
+                found[at] = made
+                tell("Ranking columns", len(found), len(columns))
 
         for_chunks(work, len(columns), 1)  # sorting lets go of the interpreter's lock
         self._mixed = [found[at] for at in range(len(columns))]
