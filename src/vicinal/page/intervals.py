@@ -20,10 +20,10 @@ _PITCH, _HEAD = 21.0, 22.0
 class IntervalRow:
     """One line of the picture."""
 
-    group: str  # Heading that it stands under, written once; "" for none
-    name: str  # What the figure is
-    figure: Estimate  # The figure
-    kind: str = "made"  # Class of its mark: "real", "made" or "both"
+    group: str  # heading that it stands under, written once; "" for none
+    name: str  # what the figure is
+    figure: Estimate  # the figure
+    kind: str = "made"  # class of its mark: "real", "made" or "both"
 
 
 def interval_rows(

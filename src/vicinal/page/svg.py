@@ -108,10 +108,10 @@ def drawing(
 class Scale:
     """A straight map from values to pixels."""
 
-    low: float  # Values
-    high: float  # Values
-    start: float  # Their pixels; a range of no width is widened
-    end: float  # Their pixels; a range of no width is widened
+    low: float  # values
+    high: float  # values
+    start: float  # their pixels; a range of no width is widened
+    end: float  # their pixels; a range of no width is widened
 
     def __call__(self, value: float) -> float:
         """Return the pixel of a value."""

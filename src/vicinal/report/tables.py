@@ -27,9 +27,9 @@ FEW_ROWS = 50
 class Part:
     """One of the tables, as numbers."""
 
-    # (n_rows, n_numeric) Numbers, dates and times; NaN where missing. Column by column in memory
+    # (n_rows, n_numeric) numbers, dates and times; NaN where missing. Column by column in memory
     numbers: npt.NDArray[np.float64]
-    # (n_rows, n_categorical) Which of :attr:`Tables.levels` a category is; -1 where missing.
+    # (n_rows, n_categorical) which of :attr:`Tables.levels` a category is; -1 where missing.
     # Column by column too
     codes: npt.NDArray[np.int32]
 
@@ -51,20 +51,20 @@ class Part:
 class Tables:
     """Real, synthetic and hold-out rows with the same columns."""
 
-    # What is compared, in the order of the real table: no identifiers, no free text
+    # what is compared, in the order of the real table: no identifiers, no free text
     columns: tuple[Column, ...]
-    # Names of the columns of :attr:`Part.numbers` and :attr:`Part.codes`. A constant counts as
+    # names of the columns of :attr:`Part.numbers` and :attr:`Part.codes`. A constant counts as
     # what its type is; a column without any value is in neither
     numeric: tuple[str, ...]
-    # Names of the columns of :attr:`Part.numbers` and :attr:`Part.codes`. A constant counts as
+    # names of the columns of :attr:`Part.numbers` and :attr:`Part.codes`. A constant counts as
     # what its type is; a column without any value is in neither
     categorical: tuple[str, ...]
-    # Values of each categorical column, in the order of their codes
+    # values of each categorical column, in the order of their codes
     levels: tuple[tuple[Any, ...], ...]
-    real: Part  # The rows a generator learned from, and those it made
-    synthetic: Part  # The rows a generator learned from, and those it made
-    holdout: Part | None = None  # Rows it never saw
-    target: str | None = None  # The column that a model is to predict
+    real: Part  # the rows a generator learned from, and those it made
+    synthetic: Part  # the rows a generator learned from, and those it made
+    holdout: Part | None = None  # rows it never saw
+    target: str | None = None  # the column that a model is to predict
 
     @property
     def task(self) -> str | None:

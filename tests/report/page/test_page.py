@@ -337,3 +337,17 @@ def test_templates_escape_everything_but_pictures():
     for template in found:
         text = template.read_text("utf-8")
         assert not re.search(r"\|\s*safe|autoescape\s+false", text), template.name
+
+
+def test_results_with_rows_are_frames(makers):
+    report, collapse, found = makers.report(), makers.collapse(), makers.front()
+    columns = report.fidelity.to_frame()
+    assert columns["name"].tolist() == [one.name for one in report.fidelity.columns]
+    assert columns["mean_real"][0] == report.fidelity.columns[0].mean[0]
+    scores = report.utility.to_frame()
+    assert scores["value"].tolist() == [one.figure.value for one in report.utility.scores]
+    rounds = collapse.to_frame()
+    assert len(rounds) == len(collapse.curves) * (collapse.generations + 1)
+    settings = found.to_frame()
+    assert settings["dcr_share"].tolist() == [one.dcr_share.value for one in found.settings]
+    assert settings["recommended"].sum() == 1

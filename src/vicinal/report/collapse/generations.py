@@ -35,16 +35,16 @@ _Groups: TypeAlias = list[tuple[int, FloatArray, FloatArray]]  # number, gaps of
 class Start:
     """The real rows, and what is known of them."""
 
-    train: pa.Table  # What the first generation is made from
-    held: pa.Table | None  # Rows that no generation learns from; None where no model is tested
-    columns: list[Column]  # What is followed
-    # What to say to the synthesizer, so that no generation detects anything else
+    train: pa.Table  # what the first generation is made from
+    held: pa.Table | None  # rows that no generation learns from; None where no model is tested
+    columns: list[Column]  # what is followed
+    # what to say to the synthesizer, so that no generation detects anything else
     kinds: dict[str, str]
-    within: tuple[str, ...]  # Columns whose groups are never mixed
-    target: str | None  # What models predict
-    metric: str  # Name of the main measure of utility; empty without one
-    sampled: str  # How rows were drawn, in words
-    # (n_numeric,) Share of each number's variance that lies between groups that are never mixed;
+    within: tuple[str, ...]  # columns whose groups are never mixed
+    target: str | None  # what models predict
+    metric: str  # name of the main measure of utility; empty without one
+    sampled: str  # how rows were drawn, in words
+    # (n_numeric,) share of each number's variance that lies between groups that are never mixed;
     # only numbers with some variance
     between: FloatArray
     has_associations: bool  # whether there are both categories and numbers to follow

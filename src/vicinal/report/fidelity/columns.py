@@ -100,8 +100,8 @@ class ColumnFidelity:
 class RankedColumn:
     """Ranks of a numeric column of one table."""
 
-    codes: npt.NDArray[np.int32]  # (n_rows,) Place among the distinct values; -1 where missing
-    levels: int  # Distinct values
+    codes: npt.NDArray[np.int32]  # (n_rows,) place among the distinct values; -1 where missing
+    levels: int  # distinct values
 
 
 Ranked = tuple[RankedColumn, RankedColumn]

@@ -32,14 +32,14 @@ def correlations(numbers: Floats) -> Floats:
 class PairMoments:
     """Moments of pairs of columns, over the rows that miss neither value."""
 
-    counts: Floats  # (n_columns, n_columns) Rows
-    covariance: Floats  # (n_columns, n_columns) Of standardized columns
-    # (n_columns, n_columns) Variance of the column of the row, where that of the column is there
+    counts: Floats  # (n_columns, n_columns) rows
+    covariance: Floats  # (n_columns, n_columns) of standardized columns
+    # (n_columns, n_columns) variance of the column of the row, where that of the column is there
     # too
     squares: Floats
-    fourth: Floats  # (n_columns, n_columns) Mean product of squares
-    scale: Floats  # (n_columns,) What the columns were divided by
-    constant: npt.NDArray[np.bool_]  # (n_columns,) Columns that do not vary
+    fourth: Floats  # (n_columns, n_columns) mean product of squares
+    scale: Floats  # (n_columns,) what the columns were divided by
+    constant: npt.NDArray[np.bool_]  # (n_columns,) columns that do not vary
 
 
 def pair_moments(numbers: Floats, chunk_rows: int = 1 << 16) -> PairMoments:

@@ -213,9 +213,9 @@ def _binned(values: Floats) -> Codes:
 class _Joint:
     """Counts of the pairs of levels in both tables, those that occur."""
 
-    # For each table, the levels of the cells that occur and their counts
+    # for each table, the levels of the cells that occur and their counts
     tables: tuple[tuple[Any, Any, Floats], ...]
-    distance: float  # Total variation distance
+    distance: float  # total variation distance
 
     def compared(self, first: str, second: str) -> PairFidelity:
         real, synthetic = (plain_v(one) for one in self.tables)

@@ -34,10 +34,10 @@ EXCHANGEABLE_ERRORS = 6.0
 class Prediction:
     """Expected moments."""
 
-    # (n_columns, 4) Mean, variance, skewness and excess kurtosis; NaN where nothing is predicted
+    # (n_columns, 4) mean, variance, skewness and excess kurtosis; NaN where nothing is predicted
     single: Floats
-    covariance: Floats  # (n_columns, n_columns) In the columns' own units
-    law: str  # What it rests on, in words
+    covariance: Floats  # (n_columns, n_columns) in the columns' own units
+    law: str  # what it rests on, in words
 
 
 def predict(tables: Tables, plan: MixPlan | None) -> Prediction:

@@ -35,11 +35,11 @@ FLAG = 4.0
 class MomentDot:
     """One moment, in units that can be compared between columns."""
 
-    name: str  # Such as "variance of age"
-    predicted: float  # On the panel's scale
-    measured: float  # On the panel's scale
-    errors: float  # Their difference in standard errors
-    flagged: bool  # Whether they differ beyond chance
+    name: str  # such as "variance of age"
+    predicted: float  # on the panel's scale
+    measured: float  # on the panel's scale
+    errors: float  # their difference in standard errors
+    flagged: bool  # whether they differ beyond chance
 
 
 def _diamond(x: float, y: float, size: float) -> str:

@@ -50,8 +50,8 @@ _FAR, _MISSING = 1e30, 3e30
 class Points:
     """Rows as a search wants them."""
 
-    numbers: npt.NDArray[np.float32]  # (n_rows, n_numeric) Scaled, nothing missing
-    codes: npt.NDArray[Any]  # (n_rows, n_categorical) Categories; missing is one of them
+    numbers: npt.NDArray[np.float32]  # (n_rows, n_numeric) scaled, nothing missing
+    codes: npt.NDArray[Any]  # (n_rows, n_categorical) categories; missing is one of them
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -73,15 +73,15 @@ class Points:
 class Found:
     """What a search found for each query."""
 
-    # (n_queries,) Distance to the nearest reference row; infinite where there is none
+    # (n_queries,) distance to the nearest reference row; infinite where there is none
     distance: Floats
-    # (n_queries,) Distance to the second-nearest row (equal to the first where two are equally
+    # (n_queries,) distance to the second-nearest row (equal to the first where two are equally
     # near), or NaN where it was not asked for
     second: Floats
-    # (n_queries,) The nearest row, any of those at that distance; -1 where there is none
+    # (n_queries,) the nearest row, any of those at that distance; -1 where there is none
     rows: Integers
-    ties: Integers  # (n_queries,) How many reference rows are at the least distance
-    # (n_queries,) Rows and leaves looked at, times columns. It does not depend on the machine
+    ties: Integers  # (n_queries,) how many reference rows are at the least distance
+    # (n_queries,) rows and leaves looked at, times columns. It does not depend on the machine
     work: Integers
 
 

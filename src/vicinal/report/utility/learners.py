@@ -49,11 +49,11 @@ _NEEDED = (
 class Examples:
     """Rows to learn from, or to predict."""
 
-    numbers: FloatArray  # (n_rows, n_numeric) NaN where missing
+    numbers: FloatArray  # (n_rows, n_numeric) naN where missing
     # (n_rows, n_categorical) 0 for the commonest level of the real rows, 1 for the next; -1 where
     # missing
     codes: npt.NDArray[np.int32]
-    target: npt.NDArray[Any]  # (n_rows,) Number of the class (int64), or a number (float64)
+    target: npt.NDArray[Any]  # (n_rows,) number of the class (int64), or a number (float64)
 
     def __len__(self) -> int:
         return len(self.target)
@@ -75,11 +75,11 @@ class Problem:
     """A target to predict, in three tables."""
 
     task: str  # "class" or "number"
-    n_classes: int  # Classes of the real rows and the hold-out; 0 for a number
-    levels: tuple[int, ...]  # Levels of each category
-    real: Examples  # Rows whose target is known
-    synthetic: Examples  # Rows whose target is known
-    test: Examples  # Rows whose target is known
+    n_classes: int  # classes of the real rows and the hold-out; 0 for a number
+    levels: tuple[int, ...]  # levels of each category
+    real: Examples  # rows whose target is known
+    synthetic: Examples  # rows whose target is known
+    test: Examples  # rows whose target is known
 
 
 def pose(tables: Tables) -> Problem:
