@@ -152,23 +152,8 @@ def _find_layers(
                 f"Sequential that is not empty. {_offer(model)}"
             )
         return [(f"{layers}.{i}", module) for i, module in enumerate(found)]
-    if layers is not None and not isinstance(layers, Iterable):
-        raise TypeError(
-            f"layers must be the path of a list of modules, or the modules, got {layers!r}. Which "
-            "layer to mix in is said when the mixer is called: mixer(batch, lam=lam, layer=3)."
-        )
     if layers is not None:
-        listed = list(layers)
-        known = {id(module): name for name, module in model.named_modules()}
-        for module in listed:
-            if id(module) not in known:
-                raise ValueError(
-                    f"layers holds a {type(module).__name__} that is not a part of the model. "
-                    "Give modules of this model, in the order of use, or the path of their list."
-                )
-        if not listed:
-            raise ValueError("layers is empty. Give the modules in the order of use, or None.")
-        return [(known[id(module)], module) for module in listed]
+        return _given_layers(model, layers)
     candidates = _outermost(list(_candidates(model)))
     if len(candidates) != 1:
         many = "more than one list of layers" if candidates else "no list of layers"
@@ -180,25 +165,44 @@ def _find_layers(
     return [(f"{path}.{i}", module) for i, module in enumerate(modules)]
 
 
+def _given_layers(model: nn.Module, layers: Sequence[nn.Module]) -> list[tuple[str, nn.Module]]:
+    if not isinstance(layers, Iterable):
+        raise TypeError(
+            f"layers must be the path of a list of modules, or the modules, got {layers!r}. Which "
+            "layer to mix in is said when the mixer is called: mixer(batch, lam=lam, layer=3)."
+        )
+    listed = list(layers)
+    known = {id(module): name for name, module in model.named_modules()}
+    for module in listed:
+        if id(module) not in known:
+            raise ValueError(
+                f"layers holds a {type(module).__name__} that is not a part of the model. "
+                "Give modules of this model, in the order of use, or the path of their list."
+            )
+    if not listed:
+        raise ValueError("layers is empty. Give the modules in the order of use, or None.")
+    return [(known[id(module)], module) for module in listed]
+
+
 def _candidates(model: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
     """Yield lists that look like a stack of layers: of one class, as many as the model says."""
     pretrained = [(n, m) for n, m in model.named_modules() if _is_pretrained(m)]
     for path, module in model.named_modules():
         if not isinstance(module, nn.ModuleList) or not len(module):
             continue
-        if path.endswith("albert_layer_groups"):
+        if path.endswith("albert_layer_groups") or _is_stack(path, module, pretrained):
             yield path, module
-            continue
-        if len({type(layer) for layer in module}) > 1:
-            continue
-        above = [m for n, m in pretrained if path.startswith(f"{n}." if n else "")]
-        if above:
-            wanted = getattr(above[-1].config, "num_hidden_layers", None)
-            fits = len(module) == wanted
-        else:
-            fits = len(module) > 1
-        if fits and any(True for _ in module.parameters()):
-            yield path, module
+
+
+def _is_stack(
+    path: str, module: nn.ModuleList, pretrained: Sequence[tuple[str, nn.Module]]
+) -> bool:
+    if len({type(layer) for layer in module}) > 1 or next(module.parameters(), None) is None:
+        return False
+    above = [m for n, m in pretrained if path.startswith(f"{n}." if n else "")]
+    if above:
+        return len(module) == getattr(above[-1].config, "num_hidden_layers", None)
+    return len(module) > 1
 
 
 def _outermost(found: list[tuple[str, nn.ModuleList]]) -> list[tuple[str, nn.ModuleList]]:

@@ -60,19 +60,25 @@ class Step:
             state = mix_rows(state, self.perm, self.lam, self.keep)
             self.mixed = True
         if not only_state:
-            masks = {at: key for key, at in slots.items()}
-            for at in range(1, len(place)):
-                place[at] = self._companion(masks.get(at), place[at])
-            for key, value in named.items():
-                if key in OF_HEADS and isinstance(value, torch.Tensor):
-                    named[key] = self._of_heads(value)
-                else:
-                    named[key] = self._companion(key if key in slots else None, value)
+            self._rewrite_companions(slots, place, named)
         if place:
             place[0] = state
         else:
             named[name or ""] = state
         return tuple(place), named
+
+    def _rewrite_companions(
+        self, slots: dict[str, int], place: list[Any], named: dict[str, Any]
+    ) -> None:
+        """Join masks and cut rows of all inputs beside the hidden states, in place."""
+        masks = {at: key for key, at in slots.items()}
+        for at in range(1, len(place)):
+            place[at] = self._companion(masks.get(at), place[at])
+        for key, value in named.items():
+            if key in OF_HEADS and isinstance(value, torch.Tensor):
+                named[key] = self._of_heads(value)
+            else:
+                named[key] = self._companion(key if key in slots else None, value)
 
     def _companion(self, mask_name: str | None, value: Any) -> Any:
         """Return what comes along with the hidden states: masks joined, other rows cut."""

@@ -236,29 +236,8 @@ class HiddenMixup:
                 "This HiddenMixup is in the middle of another call. Calls cannot be nested or "
                 "run from several threads; use one model and mixer for each thread."
             )
-        if (plan is None) == (lam is None) or (plan is not None and perm is not None):
-            raise ValueError(
-                "The mixer takes lam, with or without perm, or else a plan: give one of the two."
-            )
         args, named = _spread(batch, kwargs)
-        n_rows, device = count_rows(named if named and not args else batch)
-        rows, halves = None, not self._symmetric
-        if plan is not None:
-            rows, perm, lam = plan_rows(plan, n_rows, device)
-            halves = rows is not None
-        if rows is not None:
-            args = tuple(_take(value, rows, n_rows) for value in args)
-            named = {name: _take(value, rows, n_rows) for name, value in named.items()}
-            n_rows = len(rows)
-        partners = as_perm(perm, n_rows, device)
-        step = Step(
-            layer=self._layer_number(layer),
-            n_rows=n_rows,
-            perm=partners,
-            lam=as_lam(lam, n_rows, device, None if perm is None else partners),
-            keep=self._half(n_rows) if halves else None,
-            rows=rows,
-        )
+        step, args, named = self._planned(batch, args, named, layer, lam, perm, plan)
         if isinstance(through, nn.DataParallel):
             raise ValueError(
                 "through is a DataParallel, which scatters the rows of a pair over devices. Use "
@@ -309,6 +288,41 @@ class HiddenMixup:
         return union_mask(taken, step.perm, step.keep)
 
     # set up and checks
+
+    def _planned(
+        self,
+        batch: Any,
+        args: tuple[Any, ...],
+        named: dict[str, Any],
+        layer: int | str,
+        lam: Any,
+        perm: Any,
+        plan: MixPlan | None,
+    ) -> tuple[Step, tuple[Any, ...], dict[str, Any]]:
+        """Return what a call mixes, and the rows that it runs on."""
+        if (plan is None) == (lam is None) or (plan is not None and perm is not None):
+            raise ValueError(
+                "The mixer takes lam, with or without perm, or else a plan: give one of the two."
+            )
+        n_rows, device = count_rows(named if named and not args else batch)
+        rows, halves = None, not self._symmetric
+        if plan is not None:
+            rows, perm, lam = plan_rows(plan, n_rows, device)
+            halves = rows is not None
+        if rows is not None:
+            args = tuple(_take(value, rows, n_rows) for value in args)
+            named = {name: _take(value, rows, n_rows) for name, value in named.items()}
+            n_rows = len(rows)
+        partners = as_perm(perm, n_rows, device)
+        step = Step(
+            layer=self._layer_number(layer),
+            n_rows=n_rows,
+            perm=partners,
+            lam=as_lam(lam, n_rows, device, None if perm is None else partners),
+            keep=self._half(n_rows) if halves else None,
+            rows=rows,
+        )
+        return step, args, named
 
     def _hook(self, module: nn.Module, work: Callable[..., Inputs | None]) -> None:
         self._handles.append(module.register_forward_pre_hook(work, with_kwargs=True))

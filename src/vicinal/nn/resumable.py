@@ -38,34 +38,8 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     Batches and all that a step draws depend on seed and step alone. Rows held out are evaluated
     before training, every ``evaluate_every`` steps and at the end; the weights with the lowest loss
     there are the result. With a folder, a checkpoint is made every ``save_every`` seconds, at the
-    end, and after Ctrl-C or SIGTERM, which take effect behind the running step.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Trained in place. It returns its loss, given a batch without ``count``.
-    dataset : sequence
-        Rows, those held out among them.
-    collate : callable
-        Makes a batch of rows; ``count`` in it is the weight of its loss.
-    batches : callable
-        Takes an epoch and returns its batches of row numbers: always as many.
-    held_out : sequence of ndarray of int
-        Batches of row numbers to evaluate.
-    steps, evaluate_every : int
-        Updates in all, and between two evaluations.
-    max_attempts : int or None
-        Evaluations without a lower loss before training ends.
-    seeds : Seeds
-        Decide what each step draws.
-    folder : path or None
-        Where checkpoints lie.
-    report : ProgressCallback
-        Hears of each step.
-    save_every : float, default 300.0
-        Seconds between two checkpoints.
-    **settings : object
-        As of :class:`transformers.TrainingArguments`.
+    end, and after Ctrl-C or SIGTERM, which take effect behind the running step. The model returns
+    its loss, given a batch without ``count``, which is the weight of that loss.
     """
 
     control: Any
