@@ -378,6 +378,17 @@ def test_global_randomness_is_left_alone(small):
     assert torch.equal(torch.rand(3), expected)
 
 
+def test_progress_is_told(small):
+    seen = []
+    align(
+        small.build(), small.sentences()[:50], options=TrainingOptions(**{**QUICK, "steps": 2}),
+        progress=lambda *told: seen.append(told), random_state=0,
+    )  # fmt: skip
+    assert [told for told in seen if told[0] == "Training"] == [
+        ("Training", done, 2) for done in (0, 1, 2)
+    ]
+
+
 class TestWhatIsInherited:
     def test_figures_are_not_another_inverters(self, small):
         start = small.build()

@@ -302,6 +302,30 @@ class TestTunedEncoder:
         with pytest.raises(ValueError, match="the labels are others"):
             teach(inverter, texts, other, checkpoint=tmp_path / "c", **settings)
 
+    def test_resumed_while_the_encoder_learns(self, small, inverter, tmp_path, monkeypatch):
+        from vicinal.text.invert import finetune
+
+        texts, labels = labelled(small, 120)
+        settings = {"tune": "encoder", "task_epochs": 2, "epochs": 0, "dtype": "float32"}
+        whole = teach(inverter, texts, labels, **settings)
+        forward, left = finetune._TaskModel.forward, [5]
+
+        def interrupted(self, *args, **kwargs):
+            left[0] -= self.training
+            if left[0] == 0:
+                signal.raise_signal(signal.SIGINT)
+            return forward(self, *args, **kwargs)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(finetune._TaskModel, "forward", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                teach(inverter, texts, labels, checkpoint=tmp_path / "c", **settings)
+        assert (tmp_path / "c" / "task-training" / "checkpoint-5").is_dir()
+        resumed = teach(inverter, texts, labels, checkpoint=tmp_path / "c", **settings)
+        assert not (tmp_path / "c" / "task-training").exists()
+        assert resumed.encoder.fingerprint == whole.encoder.fingerprint
+        assert np.array_equal(resumed.head.coefficients, whole.head.coefficients)
+
     def test_a_second_task_goes_on_from_the_first(self, small, task):
         texts, labels = labelled(small, 40, 300)
         before = task.encode(texts)

@@ -110,11 +110,11 @@ def align(
         "align", inverter.encoder, adaptor, decoder, texts, options, random_state=seed
     )
     kept = Checkpoint(None if checkpoint is None else Path(checkpoint), identity)
-    embeddings = embed(inverter.encoder, texts, kept.part("embeddings"), progress)
-    if not bool(adaptor.mean.any()) and float(adaptor.scale) == 1.0:  # a new one
-        adaptor.fit_scale(embeddings)
-    sentences = Sentences(embeddings, tokens, options.validation, Seeds(random_state))
     with reporting(progress) as report:
+        embeddings = embed(inverter.encoder, texts, kept.part("embeddings"), report)
+        if not bool(adaptor.mean.any()) and float(adaptor.scale) == 1.0:  # a new one
+            adaptor.fit_scale(embeddings)
+        sentences = Sentences(embeddings, tokens, options.validation, Seeds(random_state))
         history = fit(adaptor, decoder, sentences, options, kept.folder, learns=True, report=report)
     notes = {**inherited_notes(inverter), "history": history}
     notes["aligned"] = {

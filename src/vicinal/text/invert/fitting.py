@@ -290,12 +290,11 @@ def embed(
     encoder: Encoder,
     texts: Sequence[str],
     folder: Path | None,
-    progress: bool | ProgressCallback,
+    report: ProgressCallback,
 ) -> Floats:
     """Return the embeddings of texts; with a folder, what was embedded once stays there."""
-    progress = progress is True
     if folder is None:
-        return encoder.encode(texts, progress=progress)
+        return encoder.encode(texts, progress=report)
     from vicinal.io import replacing
 
     folder.mkdir(exist_ok=True)
@@ -303,7 +302,7 @@ def embed(
     for at in range(0, len(texts), _EMBEDDED):
         path = folder / f"{at // _EMBEDDED:05d}.npy"
         if not path.is_file():
-            found = encoder.encode(texts[at : at + _EMBEDDED], progress=progress)
+            found = encoder.encode(texts[at : at + _EMBEDDED], progress=report)
             with replacing(path) as sink:
                 np.save(sink, found, allow_pickle=False)
         parts.append(np.load(path, allow_pickle=False))

@@ -143,14 +143,14 @@ def refine(
         if tune == "head":
             encoder = inverter.encoder
             head = fit_head(encoder.encode(listed), numbers, classes)
-            embeddings = embed(encoder, short, kept.part("embeddings"), progress)
+            embeddings = embed(encoder, short, kept.part("embeddings"), report)
         else:
             encoder, head = warm_up(
                 inverter.encoder, listed, numbers, classes, chosen,
                 seeds=Seeds(seeds.generator(FitKey.TUNED)), folder=kept.part("task"), report=report,
             )  # fmt: skip
-            embeddings = embed(encoder, short, kept.part("embeddings"), progress)
-            before = embed(inverter.encoder, short, kept.part("before"), progress)
+            embeddings = embed(encoder, short, kept.part("embeddings"), report)
+            before = embed(inverter.encoder, short, kept.part("before"), report)
             about["undone"] = follow(adaptor, embeddings, before)
         if chosen.epochs and (tune == "encoder" or len(short) >= _ENOUGH):
             sentences = Sentences(
