@@ -193,25 +193,12 @@ class Index:
         search = _kernels()[2]
         mismatch = np.float32(self._space.mismatch)
 
+        asked = (queries.numbers, queries.codes, skip)
+        searched = (*self._laid, self._order, self._starts, self._space.squared, mismatch, second)
+        found = (totals, seconds, rows, ties, work)
+
         def some(start: int, stop: int) -> None:
-            search(
-                queries.numbers,
-                queries.codes,
-                skip,
-                *self._laid,
-                self._order,
-                self._starts,
-                self._space.squared,
-                mismatch,
-                second,
-                start,
-                stop,
-                totals,
-                seconds,
-                rows,
-                ties,
-                work,
-            )
+            search(*asked, *searched, start, stop, *found)
 
         for_chunks(some, n, CHUNK_QUERIES)
         distances = self._space.finished(totals)
