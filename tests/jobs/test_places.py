@@ -9,21 +9,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vicinal.io.remote import Store
-from vicinal.jobs.places import MANIFEST, FolderPlace, StorePlace, part_name
+from vicinal.io.remote import Folder, Store
+from vicinal.jobs.places import MANIFEST, Place, part_name
 
 
 def test_a_folder_that_a_worker_does_not_see_is_named(tmp_path):
     with pytest.raises(OSError, match=f"{socket.gethostname()}.*does not see.*{tmp_path}"):
-        FolderPlace(tmp_path).check_seen()
+        Place(Folder(tmp_path)).check_seen()
     (tmp_path / MANIFEST).touch()
-    FolderPlace(tmp_path).check_seen()
+    Place(Folder(tmp_path)).check_seen()
 
 
 @pytest.mark.parametrize("kind", ["folder", "address"])
 def test_a_part_is_made_once_and_whole(tmp_path, kind):
     table = pa.table({"x": [1.0, 2.0]})
-    place = FolderPlace(tmp_path) if kind == "folder" else StorePlace(Store(tmp_path.as_uri()))
+    place = Place(Folder(tmp_path) if kind == "folder" else Store(tmp_path.as_uri()))
     place = pickle.loads(pickle.dumps(place))  # as it travels to a worker
     assert place.put(3, lambda: table) == 2
     assert place.put(3, lambda: pytest.fail("made again")) == 2

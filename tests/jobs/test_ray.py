@@ -13,10 +13,11 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pytest
 
+from vicinal.io.remote import Folder
 from vicinal.jobs import RayCluster
 from vicinal.jobs import ray as jobs_ray
 from vicinal.jobs.chunks import Chunk, cut_chunks
-from vicinal.jobs.places import FolderPlace, part_name
+from vicinal.jobs.places import Place, part_name
 from vicinal.jobs.ray import RayEngine, Worker, cluster
 from vicinal.jobs.run import check_engine, parse_engine
 
@@ -41,7 +42,7 @@ class Numbers:
 def write(job: Numbers, folder: Path, workers: int | None = None) -> list[tuple[int, int]]:
     (folder / "_manifest.json").touch()
     with RayEngine(RayCluster(), workers) as engine:
-        return sorted(engine.write(job, cut_chunks(11, [3], [1], 0), FolderPlace(folder)))
+        return sorted(engine.write(job, cut_chunks(11, [3], [1], 0), Place(Folder(folder))))
 
 
 def test_chunks_are_written_and_counted(two_cores, tmp_path):
@@ -69,7 +70,7 @@ def test_an_error_of_a_worker_comes_out_as_it_is(two_cores, tmp_path):
 def test_more_than_there_is_room_for_is_refused(two_cores, tmp_path):
     engine = RayEngine(RayCluster(gpus=99), None)
     with engine, pytest.raises(ValueError, match=r"needs 1 core.* and 99 GPU"):
-        list(engine.write(Numbers(), [], FolderPlace(tmp_path)))
+        list(engine.write(Numbers(), [], Place(Folder(tmp_path))))
 
 
 def test_a_worker_loads_once(tmp_path, monkeypatch):
@@ -82,7 +83,7 @@ def test_a_worker_loads_once(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=lambda value: value))
     (tmp_path / "_manifest.json").touch()
-    worker = Worker([Counting()], FolderPlace(tmp_path))
+    worker = Worker([Counting()], Place(Folder(tmp_path)))
     assert [worker.write(chunk)[1] for chunk in cut_chunks(7, [3], [1], 0)] == [3, 3, 1]
     assert loaded == [1]
 

@@ -17,7 +17,7 @@ import pytest
 
 from vicinal.jobs import local, places
 from vicinal.jobs import staging as stagings
-from vicinal.jobs.places import write_part
+from vicinal.jobs.places import Place
 from vicinal.jobs.staging import open_staging
 from vicinal.table import TableSynthesizer
 from vicinal.table.stream import sample_stream, stream_table
@@ -29,15 +29,15 @@ class StoppedError(Exception):
 
 def interrupt(monkeypatch, after: int) -> None:
     """Let the part number ``after`` fail."""
-    left = [after]
+    left, put = [after], Place.write
 
-    def write(table: pa.Table, path: Path) -> None:
+    def write(place: Place, number: int, table: pa.Table) -> None:
         if not left[0]:
             raise StoppedError
         left[0] -= 1
-        write_part(table, path)
+        put(place, number, table)
 
-    monkeypatch.setattr(places, "write_part", write)
+    monkeypatch.setattr(Place, "write", write)
 
 
 @pytest.mark.parametrize("after", [0, 1, 4])
@@ -149,7 +149,7 @@ SCRIPT = """
 import sys
 from vicinal.jobs import local, places
 from vicinal.jobs import staging as stagings
-from vicinal.jobs.places import write_part
+from vicinal.jobs.places import Place
 from vicinal.jobs.staging import open_staging
 from vicinal.table import TableSynthesizer
 from vicinal.table.stream import stream_table
@@ -249,14 +249,15 @@ def test_an_output_that_fills_meanwhile_costs_nothing(
 ):
     run = {"n_samples": 2000, "chunk_rows": 500}
     stream_table(settings(), source, tmp_path / "whole", **run)
+    put = Place.write
 
-    def write(table: pa.Table, path: Path) -> None:
+    def write(place: Place, number: int, table: pa.Table) -> None:
         (tmp_path / "out").mkdir(exist_ok=True)
         (tmp_path / "out" / "mine.txt").write_text("keep")
-        write_part(table, path)
+        put(place, number, table)
 
     with monkeypatch.context() as patched:
-        patched.setattr(places, "write_part", write)
+        patched.setattr(Place, "write", write)
         with pytest.raises(FileExistsError, match="no longer empty; what is done stays"):
             stream_table(settings(), source, tmp_path / "out", **run)
     assert contents(tmp_path / "out") == {"mine.txt": b"keep"}

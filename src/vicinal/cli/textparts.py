@@ -37,7 +37,7 @@ def asks_for_parts(output: str, **asked: object) -> bool:
 def check_parts(output: str, resume: bool, engine: str | RayCluster, workers: int | None) -> None:
     """Refuse an output or an engine that cannot be, before anything is read."""
     from vicinal.io import SUFFIXES
-    from vicinal.jobs.staging import check_output
+    from vicinal.jobs.staging import check_destination
     from vicinal.text.augment.parts import check_workers
 
     if any(output.lower().endswith(suffix) for suffix in SUFFIXES) and not os.path.isdir(output):
@@ -46,7 +46,7 @@ def check_parts(output: str, resume: bool, engine: str | RayCluster, workers: in
             f"output {output} is named like a file, but --engine ray and --resume write a folder "
             f"of Parquet files. Name a folder, such as -o {name}/."
         )
-    check_output(output, resume)
+    check_destination(output, resume)
     check_workers(engine, workers)
 
 

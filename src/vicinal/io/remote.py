@@ -1,18 +1,20 @@
-"""Object stores: addresses such as ``s3://bucket/folder``."""
+"""Folders of files that appear whole: on a disk, or at an address such as ``s3://bucket/folder``."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 
 from vicinal._checks import first_line
+from vicinal.io.atomic import replacing
 
-__all__ = ["Store", "is_remote", "local_path"]
+__all__ = ["Folder", "Store", "is_remote", "local_path"]
 
 
 def is_remote(output: str) -> bool:
@@ -73,16 +75,40 @@ class Store:
             info = self._system.get_file_info(f"{self._path}/{name}")
         return int(info.size) if info.is_file else None
 
-    def write(self, name: str, content: Any) -> None:
-        """Write a file, whole or not at all."""
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Any]:
+        """Give what to write a file to; it is there at the end, if all went well."""
+        sink = pa.BufferOutputStream()
+        yield sink
         with self._naming("written to"):
             path = f"{self._path}/{name}"
             if getattr(self._system, "type_name", "") == "local":  # a disk that poses as a store
                 self._system.create_dir(os.path.dirname(path), recursive=True)
-            with self._system.open_output_stream(path) as sink:
-                sink.write(content)
+            with self._system.open_output_stream(path) as there:
+                there.write(sink.getvalue())
 
     def open(self, name: str) -> Any:
-        """Open a file for reading."""
+        """Return what PyArrow opens."""
         with self._naming("reached"):
             return self._system.open_input_file(f"{self._path}/{name}")
+
+
+class Folder:
+    """A folder on a disk, as a store."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    def size(self, name: str) -> int | None:
+        """Return the bytes of a file; None where it is not there."""
+        path = self.path / name
+        return path.stat().st_size if path.exists() else None
+
+    def writing(self, name: str) -> AbstractContextManager[Any]:
+        """Give what to write a file to; it is there at the end, if all went well."""
+        remedy = f"what is done stays in {self.path}. Free some, then go on with --resume"
+        return replacing(self.path / name, f"{remedy} (resume=True).")
+
+    def open(self, name: str) -> Any:
+        """Return what PyArrow opens."""
+        return self.path / name

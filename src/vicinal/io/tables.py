@@ -21,6 +21,7 @@ from vicinal.io.text_writing import write_text
 __all__ = [
     "SUFFIXES",
     "check_output",
+    "no_such_file",
     "output_format",
     "read_table",
     "write_table",
@@ -44,25 +45,8 @@ PathLike = str | os.PathLike[str]
 
 
 def output_format(path: PathLike) -> str:
-    """Say which format a file's name asks for.
+    """Return the format that a file's name asks for, in small letters or capitals.
 
-    Parameters
-    ----------
-    path : str or path
-        Only the name counts, in small letters or capitals.
-
-    Returns
-    -------
-    str
-        "csv", "tsv", "parquet", "arrow" or "jsonl".
-
-    Raises
-    ------
-    ValueError
-        If the suffix is not among :data:`SUFFIXES`.
-
-    Examples
-    --------
     >>> output_format("people.CSV.gz")
     'csv'
     """
@@ -78,58 +62,22 @@ def output_format(path: PathLike) -> str:
 
 
 def check_output(path: PathLike) -> None:
-    """Refuse a file that could not be written, before any work is done for it.
-
-    Parameters
-    ----------
-    path : str or path
-        Where a table is to be written.
-
-    Raises
-    ------
-    ValueError
-        If the suffix is not known.
-    OSError
-        If the folder does not exist, or it or the file cannot be written.
-    """
+    """Raise where a table could not be written to a file, before any work is done for it."""
     output_format(path)
     check_file(path)
 
 
 def read_table(path: PathLike) -> pa.Table:
-    """Read a table; the suffix of the file's name tells the format.
+    """Read a table of one row and one column at least; the suffix of the name tells the format.
 
-    Parameters
-    ----------
-    path : str or path
-        See :data:`SUFFIXES`. Text must be UTF-8, with or without a byte order mark.
-
-    Returns
-    -------
-    pyarrow.Table
-        At least one row and one column, names all different.
-
-    Raises
-    ------
-    OSError
-        If the file is not there, is a folder or may not be read.
-    ValueError
-        If the suffix is not known, or the file is empty, has no rows, repeats a column name, is
-        cut short, is not UTF-8, or has rows of unequal length. The message names the line.
-
-    Notes
-    -----
-    A CSV column has a type where every value fits it; then the usual spellings of a missing value
-    (``NA``, ``null``, ``?``) count as missing. In a text column only an empty field does. Numbers
-    with leading zeros stay text, integers are exact up to 38 digits, times with an offset become
-    UTC. A file with semicolons and no comma in its header is read as such.
-
+    Text must be UTF-8. A CSV column has a type where every value fits it; then the usual spellings
+    of a missing value (``NA``, ``null``, ``?``) count as missing. In a text column only an empty
+    field does. Numbers with leading zeros stay text, integers are exact up to 38 digits, times with
+    an offset become UTC. A file with semicolons and no comma in its header is read as such.
     Integers of more than 64 bits in JSON lines become floating point numbers.
 
-    Examples
-    --------
-    >>> read_table("people.csv").column_names  # doctest: +SKIP
-    ['age', 'income']
+    Raises OSError where the file may not be read; ValueError, naming the line, where it is empty,
+    has no rows, repeats a column name, is cut short, or has rows of unequal length.
     """
     kind = output_format(path)
     path = Path(path)
@@ -148,32 +96,11 @@ def read_table(path: PathLike) -> pa.Table:
 
 
 def write_table(table: pa.Table, path: PathLike) -> None:
-    """Write a table; the suffix of the file's name tells the format.
+    """Write a table; an existing file is replaced once the new one is whole.
 
-    Parameters
-    ----------
-    table : pyarrow.Table
-        The table.
-    path : str or path
-        See :data:`SUFFIXES`. An existing file is replaced once the new one is whole; until then,
-        and after any error, it stays as it was.
-
-    Raises
-    ------
-    OSError
-        If the folder does not exist or cannot be written.
-    ValueError
-        If the suffix is not known, or a column cannot be written in the format.
-
-    Notes
-    -----
     Text formats: numbers in the fewest digits that give the same number again, dates and times as
     in ISO 8601 (zoned ones in UTC), durations in seconds, missing values and NaN as an empty
     field or ``null``. JSON knows no infinity; it becomes ``null``.
-
-    Examples
-    --------
-    >>> write_table(table, "synthetic.parquet")  # doctest: +SKIP
     """
     kind = output_format(path)
     check_output(path)
@@ -197,6 +124,15 @@ def write_table(table: pa.Table, path: PathLike) -> None:
 # Reading
 
 
+def no_such_file(path: Path) -> FileNotFoundError:
+    """Return an error that says which file of the folder may be meant."""
+    folder = path.parent
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    where = "" if folder.is_dir() else f" Folder {folder} does not exist."
+    hint = did_you_mean(path.name, names)
+    return FileNotFoundError(f"There is no file {path}.{where}{hint}")
+
+
 def _check_readable(path: Path) -> None:
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file in it.")
@@ -204,11 +140,7 @@ def _check_readable(path: Path) -> None:
         with open(path, "rb") as file:
             empty = not file.read(1)
     except FileNotFoundError:
-        folder = path.parent
-        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-        where = "" if folder.is_dir() else f" Folder {folder} does not exist."
-        hint = did_you_mean(path.name, names)
-        raise FileNotFoundError(f"There is no file {path}.{where}{hint}") from None
+        raise no_such_file(path) from None
     except PermissionError:
         raise PermissionError(f"{path} may not be read; check its permissions.") from None
     if empty:

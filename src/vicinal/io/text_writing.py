@@ -154,12 +154,19 @@ def _simplest(column: pa.ChunkedArray) -> pa.ChunkedArray:
         ticks = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
         return pc.divide(column.cast(pa.int64()).cast(pa.float64(), safe=False), float(ticks))
     if of.is_timestamp(kind) or of.is_time64(kind) or of.is_time32(kind):
-        zone = "UTC" if of.is_timestamp(kind) and kind.tz else None
-        for unit in _UNITS:
-            if of.is_timestamp(kind):
-                narrow = pa.timestamp(unit, zone)
-            else:
-                narrow = pa.time32(unit) if unit in {"s", "ms"} else pa.time64(unit)
-            with suppress(pa.ArrowInvalid):
-                return column.cast(narrow)
+        return _shortest(column)
+    return column
+
+
+def _shortest(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return times in the coarsest unit that loses nothing, zoned ones in UTC."""
+    of, kind = pa.types, column.type
+    zone = "UTC" if of.is_timestamp(kind) and kind.tz else None
+    for unit in _UNITS:
+        if of.is_timestamp(kind):
+            narrow = pa.timestamp(unit, zone)
+        else:
+            narrow = pa.time32(unit) if unit in {"s", "ms"} else pa.time64(unit)
+        with suppress(pa.ArrowInvalid):
+            return column.cast(narrow)
     return column

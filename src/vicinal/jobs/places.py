@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import socket
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
 
-from vicinal.io.atomic import replacing
-from vicinal.io.remote import Store
+from vicinal.io.remote import Folder, Store
 
-__all__ = ["MANIFEST", "FolderPlace", "Place", "StorePlace", "part_name", "write_part"]
+__all__ = ["MANIFEST", "Place", "part_name"]
 
 #: The file that says what the folder holds; readers of data sets pass over names that begin so.
 MANIFEST = "_manifest.json"
@@ -42,34 +39,33 @@ def _write_parquet(table: pa.Table, sink: Any) -> None:
         raise ValueError(f"This table does not fit into Parquet ({error}).") from error
 
 
-def write_part(table: pa.Table, path: Path) -> None:
-    """Write one Parquet file, whole or not at all."""
-    sink: IO[bytes]
-    remedy = (
-        f"what is done stays in {path.parent}. Free some, then go on with --resume (resume=True)."
-    )
-    with replacing(path, remedy) as sink:
-        _write_parquet(table, sink)
-
-
-class Place(ABC):
+class Place:
     """Where workers put what they make; it can be sent to them."""
 
-    @abstractmethod
-    def check_seen(self) -> None:
-        """Raise OSError where this machine does not see it."""
+    def __init__(self, files: Folder | Store) -> None:
+        self.files = files
 
-    @abstractmethod
+    def check_seen(self) -> None:
+        """Raise OSError where this machine does not see it; an address is seen from everywhere."""
+        if isinstance(self.files, Folder) and self.files.size(MANIFEST) is None:
+            raise OSError(
+                f"Machine {socket.gethostname()} of the Ray cluster does not see the folder "
+                f"{self.files.path}. Name a folder on a disk that all machines share, or an "
+                "address such as s3://bucket/synthetic."
+            )
+
     def size(self, number: int) -> int | None:
         """Return the bytes of a part; None where it is not there."""
+        return self.files.size(part_name(number))
 
-    @abstractmethod
     def write(self, number: int, table: pa.Table) -> None:
         """Write a part, whole or not at all."""
+        with self.files.writing(part_name(number)) as sink:
+            _write_parquet(table, sink)
 
-    @abstractmethod
     def open(self, number: int) -> parquet.ParquetFile:
         """Open a part that is there."""
+        return parquet.ParquetFile(self.files.open(part_name(number)))
 
     def put(self, number: int, make: Callable[[], pa.Table]) -> int:
         """Make and write a part where it is not there yet; return its rows."""
@@ -84,59 +80,3 @@ class Place(ABC):
         """Return the number of rows of a part that is there."""
         with self.open(number) as file:
             return int(file.metadata.num_rows)
-
-
-class FolderPlace(Place):
-    """A folder, by its absolute path."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder.absolute()
-
-    def check_seen(self) -> None:
-        """Raise OSError where this machine does not see the folder."""
-        if not (self._folder / MANIFEST).exists():
-            raise OSError(
-                f"Machine {socket.gethostname()} of the Ray cluster does not see the folder "
-                f"{self._folder}. Name a folder on a disk that all machines share, or an address "
-                "such as s3://bucket/synthetic."
-            )
-
-    def _path(self, number: int) -> Path:
-        return self._folder / part_name(number)
-
-    def size(self, number: int) -> int | None:
-        """Return the bytes of a part; None where it is not there."""
-        path = self._path(number)
-        return path.stat().st_size if path.exists() else None
-
-    def write(self, number: int, table: pa.Table) -> None:
-        """Write a part, whole or not at all."""
-        write_part(table, self._path(number))
-
-    def open(self, number: int) -> parquet.ParquetFile:
-        """Open a part that is there."""
-        return parquet.ParquetFile(self._path(number))
-
-
-class StorePlace(Place):
-    """A folder in an object store."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def check_seen(self) -> None:
-        """Do nothing: an address is the same from everywhere."""
-
-    def size(self, number: int) -> int | None:
-        """Return the bytes of a part; None where it is not there."""
-        return self._store.size(part_name(number))
-
-    def write(self, number: int, table: pa.Table) -> None:
-        """Write a part, whole or not at all."""
-        sink = pa.BufferOutputStream()
-        _write_parquet(table, sink)
-        self._store.write(part_name(number), sink.getvalue())
-
-    def open(self, number: int) -> parquet.ParquetFile:
-        """Open a part that is there."""
-        return parquet.ParquetFile(self._store.open(part_name(number)))

@@ -10,11 +10,11 @@ from typing import Any
 
 from vicinal._checks import check_choice, check_count
 from vicinal._progress import ProgressCallback, reporting
-from vicinal.io.remote import Store, is_remote, local_path
+from vicinal.io.remote import Folder, Store, is_remote, local_path
 from vicinal.jobs.chunks import Chunk
 from vicinal.jobs.job import Engine, Job
 from vicinal.jobs.local import LocalEngine
-from vicinal.jobs.places import FolderPlace, Place, StorePlace
+from vicinal.jobs.places import Place
 from vicinal.jobs.ray import RayCluster, RayEngine
 from vicinal.jobs.staging import open_staging
 
@@ -70,13 +70,12 @@ def run_job(
 ) -> Finished:
     """Do a job: the output appears whole or not at all, and an interrupted run can be resumed."""
     where: Path | str = os.fspath(output)
-    place: Place
     if is_remote(str(where)):
         store = Store(str(where))
-        where, place = store.address, StorePlace(store)  # a Path would make one slash of two
+        where, place = store.address, Place(store)  # a Path would make one slash of two
     else:
         where = Path(local_path(str(where)))
-        place = FolderPlace(where)
+        place = Place(Folder(where))
     with open_staging(output, job.request, resume) as staging, reporting(progress) as tell:
         if staging.complete:
             return Finished(where, place, [], 0, complete=True)

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from vicinal import __version__
-from vicinal.io.atomic import check_parent, replacing
-from vicinal.io.remote import Store, is_remote, local_path
+from vicinal.io.atomic import check_parent
+from vicinal.io.remote import Folder, Store, is_remote, local_path
 from vicinal.jobs.chunks import Chunk
 from vicinal.jobs.limits import check_disk
-from vicinal.jobs.places import MANIFEST, FolderPlace, Place, StorePlace, part_name
+from vicinal.jobs.places import MANIFEST, Place, part_name
 
-__all__ = ["Staging", "check_output", "digest_of", "open_staging", "staging_of"]
+__all__ = ["Staging", "check_destination", "digest_of", "open_staging", "staging_of"]
 
 MODEL = "_model.vicinal"
 FORMAT = 1
@@ -48,7 +48,7 @@ def _is_begun(staging: Path) -> bool:
     return (staging / MODEL).exists() or any(staging.glob("part-*.parquet"))
 
 
-def check_output(output: str | os.PathLike[str], resume: bool) -> None:
+def check_destination(output: str | os.PathLike[str], resume: bool) -> None:
     """Raise where an output cannot be written, before any work is done for it.
 
     An OSError where it holds something, its folder is not there or cannot be written, or an
@@ -157,9 +157,10 @@ class Staging(ABC):
             parts.append({"file": part_name(number), "rows": n, "bytes": size})
         return {"rows": sum(part["rows"] for part in parts), "parts": parts}
 
-    def _manifest(self, facts: Mapping[str, Any]) -> bytes:
+    def _write_manifest(self, facts: Mapping[str, Any]) -> None:
         said = {"format": FORMAT, "vicinal": __version__, "asked": self._request, **facts}
-        return (json.dumps(said, indent=1) + "\n").encode()
+        with self.place.files.writing(MANIFEST) as sink:
+            sink.write((json.dumps(said, indent=1) + "\n").encode())
 
 
 def open_staging(
@@ -176,7 +177,7 @@ class _StoreStaging(Staging):
     def __init__(self, store: Store, request: Mapping[str, Any], resume: bool) -> None:
         super().__init__(request)
         self._store, self._resume = store, resume
-        self.place = StorePlace(store)
+        self.place = Place(store)
 
     def __enter__(self) -> Staging:
         _check_store(self._store, self._resume)
@@ -196,8 +197,7 @@ class _StoreStaging(Staging):
 
     def finish(self, chunks: Sequence[Chunk], rows: Mapping[int, int]) -> None:
         """Write the manifest."""
-        facts = self._plan(chunks) | self._parts(chunks, rows)
-        self._store.write(MANIFEST, self._manifest(facts))
+        self._write_manifest(self._plan(chunks) | self._parts(chunks, rows))
 
 
 class _FolderStaging(Staging):
@@ -205,7 +205,7 @@ class _FolderStaging(Staging):
         super().__init__(request)
         self._output, self.folder, self._resume = _settled(output), staging_of(output), resume
         self.kept = self.folder / MODEL
-        self.place = FolderPlace(self.folder)
+        self.place = Place(Folder(self.folder))
         self._lock = contextlib.ExitStack()
 
     def __enter__(self) -> Staging:
@@ -271,10 +271,6 @@ class _FolderStaging(Staging):
             self._refuse(differences(planned, facts), self.folder)
         self._write_manifest(facts)
         return [chunk for chunk in chunks if self.place.size(chunk.number) is None]
-
-    def _write_manifest(self, facts: Mapping[str, Any]) -> None:
-        with replacing(self.folder / MANIFEST) as sink:
-            sink.write(self._manifest(facts))
 
     def finish(self, chunks: Sequence[Chunk], rows: Mapping[int, int]) -> None:
         """Put the folder in its place."""

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from vicinal import Random, WithinGroup
 from vicinal.io.remote import Store
 from vicinal.jobs import staging
-from vicinal.jobs.places import MANIFEST, StorePlace
+from vicinal.jobs.places import MANIFEST, Place
 from vicinal.text.augment import LabelCheck
 from vicinal.text.augment.packed import Packed
 from vicinal.text.augment.parts import TextPlan, _Augmentation, _facts_of, augment_parts
@@ -206,7 +206,7 @@ def test_the_manifest_says_how_many_rows_there_are(tmp_path):
 
 def test_a_part_that_somebody_else_wrote_counts(tmp_path):
     """A worker that was lost may have written its part before it was."""
-    place = StorePlace(Store((tmp_path / "store").as_uri()))
+    place = Place(Store((tmp_path / "store").as_uri()))
     texts, labels = labelled(20)
     job = _Augmentation(
         texts=texts,

@@ -21,7 +21,7 @@ from vicinal.jobs.job import Engine
 from vicinal.jobs.limits import parse_memory
 from vicinal.jobs.ray import RayCluster
 from vicinal.jobs.run import check_engine, make_engine, run_job
-from vicinal.jobs.staging import check_output, digest_of
+from vicinal.jobs.staging import check_destination, digest_of
 from vicinal.table.modelfile import plain_settings
 from vicinal.table.stream.chunks import check_drawable, make_chunk, plan_chunks
 from vicinal.table.stream.fit import check_names, fit_parts
@@ -152,7 +152,7 @@ def stream_table(
     ... )  # doctest: +SKIP
     """
     check_engine(engine, workers)
-    check_output(output, resume)  # before files are opened
+    check_destination(output, resume)  # before files are opened
     check_drawable(synthesizer)
     check_sketches()
     for name, value in (("n_samples", n_samples), ("chunk_rows", chunk_rows)):
@@ -209,7 +209,7 @@ def sample_stream(
     OSError, ValueError
         As :func:`stream_table` does.
     """
-    check_output(output, resume)
+    check_destination(output, resume)
     plan = plan_chunks(model, n_samples, random_state=random_state, chunk_rows=chunk_rows)
     with TemporaryDirectory() as folder:
         model.save(Path(folder, "model"))

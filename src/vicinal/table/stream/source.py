@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from vicinal._checks import did_you_mean, first_line
 from vicinal.io import SUFFIXES, output_format, read_table
+from vicinal.io.tables import no_such_file
 from vicinal.io.text_reading import check_names
 from vicinal.table.frames import to_arrow
 
@@ -136,12 +137,7 @@ def _expand(pattern: str) -> list[str]:
             raise FileNotFoundError(f"No file matches {pattern!r}.{_hint(pattern)}")
         return found
     if not path.exists():
-        folder = path.parent
-        names = os.listdir(folder) if folder.is_dir() else []
-        where = "" if folder.is_dir() else f" Folder {folder} does not exist."
-        raise FileNotFoundError(
-            f"There is no file {pattern}.{where}{did_you_mean(path.name, names)}"
-        )
+        raise no_such_file(path)
     return [pattern]
 
 

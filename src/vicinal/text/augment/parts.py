@@ -28,7 +28,7 @@ from vicinal.jobs.job import Engine
 from vicinal.jobs.places import Place
 from vicinal.jobs.ray import RayCluster
 from vicinal.jobs.run import check_engine, make_engine, run_job
-from vicinal.jobs.staging import check_output
+from vicinal.jobs.staging import check_destination
 from vicinal.page.result import Result
 from vicinal.text.augment.augmenting import augment
 from vicinal.text.augment.chunks import CHUNK_ROWS, FACTS, TextPlan, make_text_chunk
@@ -159,7 +159,7 @@ def augment_parts(
     check_count("n_samples", n_samples)
     check_count("chunk_rows", chunk_rows, low=2)
     check_workers(engine, workers)
-    check_output(output, resume)
+    check_destination(output, resume)
     settings = _settings(options)
     listed, rows, _, _ = distinct_texts(texts, labels)
     seed = int(random_state) if isinstance(random_state, (int, np.integer)) else None
