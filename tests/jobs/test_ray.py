@@ -83,8 +83,8 @@ def test_a_worker_loads_once(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=lambda value: value))
     (tmp_path / "_manifest.json").touch()
-    worker = Worker([Counting()], Place(Folder(tmp_path)))
-    assert [worker.write(chunk)[1] for chunk in cut_chunks(7, [3], [1], 0)] == [3, 3, 1]
+    worker, held = Worker(Place(Folder(tmp_path))), [Counting()]
+    assert [worker.write(held, chunk)[1] for chunk in cut_chunks(7, [3], [1], 0)] == [3, 3, 1]
     assert loaded == [1]
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -179,6 +180,8 @@ class RayEngine:
 
     def __enter__(self) -> RayEngine:
         cores = None if self._workers is None else self._workers * self._where.cores
+        there = sys.modules.get("ray")
+        self._joined = there is not None and there.is_initialized()
         self._ray = self._open.enter_context(cluster(self._where.address, cores))
         return self
 
@@ -220,18 +223,20 @@ class RayEngine:
             "max_restarts": RETRIES,
             "max_task_retries": RETRIES,
         }
-        held = ray.put(job.maker())
+        # with each chunk, as what a constructor is given would be lost with the worker
+        held = [ray.put(job.maker())]
         remote = ray.remote(**options)(Worker)
         count = max(1, min(self._workers or room, room, len(chunks)))
-        workers = [remote.remote([held], place) for _ in range(count)]
+        workers = [remote.remote(place) for _ in range(count)]
         try:
             with _plain_errors(ray):
                 yield from ActorPool(workers).map_unordered(
-                    lambda worker, chunk: worker.write.remote(chunk), chunks
+                    lambda worker, chunk: worker.write.remote(held, chunk), chunks
                 )
         finally:
-            for worker in workers:
-                ray.kill(worker)
+            # after the chunk they are at; where the cluster is left anyway, they end with that
+            for worker in workers if self._joined else ():
+                worker.__ray_terminate__.remote()
 
     def _room(self) -> int:
         """Return for how many workers there is room, or say that there is for none."""
@@ -251,19 +256,18 @@ class RayEngine:
 class Worker:
     """Makes chunks in a process of its own."""
 
-    def __init__(self, held: list[Any], place: Place) -> None:
-        self._held, self._place = held, place
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._make: Callable[[Chunk], pa.Table] | None = None
 
-    def write(self, chunk: Chunk) -> tuple[int, int]:
-        """Make and write a chunk; return its number and rows."""
-        # loaded here, as an error in the constructor would come out as the loss of the worker
+    def write(self, held: list[Any], chunk: Chunk) -> tuple[int, int]:
+        """Make and write a chunk by the maker that is held; return its number and rows."""
         make = self._make
         if make is None:
             import ray
 
             self._place.check_seen()
-            make = self._make = ray.get(self._held[0]).load()
+            make = self._make = ray.get(held[0]).load()
         return chunk.number, self._place.put(chunk.number, lambda: make(chunk))
 
 
