@@ -1,0 +1,208 @@
+"""Personal data are found, and surrogates keep what a value looks like."""
+
+from __future__ import annotations
+
+import csv
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from vicinal.table.formats import SurrogateMaker, find_personal
+from vicinal.table.formats.personal import iban_check, luhn_check
+
+CASES = Path(__file__).parents[2] / "shared" / "cases" / "tables"
+if not CASES.exists():
+    CASES = Path(__file__).parents[3] / "shared" / "cases" / "tables"
+RNG = np.random.default_rng(5)
+
+
+def digits(n: int) -> str:
+    return "".join(map(str, RNG.integers(0, 10, n)))
+
+
+def case(name: str, column: str) -> pa.Array:
+    file = CASES / f"{name}.csv"
+    if not file.exists():
+        pytest.skip(f"the shared cases are not at {CASES}")
+    with file.open(encoding="utf-8-sig") as lines:
+        rows = list(csv.reader(lines))
+    at = rows[0].index(column)
+    return pa.array([row[at] for row in rows[1:]])
+
+
+def test_check_digits():
+    # textbook numbers: ISO/IEC 7812 and ISO 13616
+    assert luhn_check("7992739871") == "3"
+    assert iban_check("GB", "WEST12345698765432") == "82"
+    assert iban_check("DE", "370400440532013000") == "89"
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "kind"),
+    [
+        ("pii", "email", "e-mail"),
+        ("pii", "name", "name"),
+        ("pii", "iban", "IBAN"),
+        ("us", "Phone", "phone"),
+        ("us", "SSN", "social security number"),
+        ("us", "Revenue", None),
+        ("us", "Zip", None),
+        ("prefix", "Item", None),
+        ("prefix", "Transaction ID", None),
+    ],
+)
+def test_personal_data_of_the_shared_cases(name, column, kind):
+    found = find_personal(case(name, column), column)
+    assert (found and found.kind) == kind
+
+
+CARDS = [body + luhn_check(body) for body in (f"4{digits(14)}" for _ in range(200))]
+IBANS = [f"DE{iban_check('DE', body)}{body}" for body in (digits(18) for _ in range(200))]
+
+
+@pytest.mark.parametrize(
+    ("cells", "name", "kind"),
+    [
+        (["a.b@c.de", "x@y.org", "none"], "kontakt", "e-mail"),
+        (CARDS, "x", "card number"),
+        (IBANS, "x", "IBAN"),
+        (["https://a.b/1", "www.c.de"], "x", "URL"),
+        (["192.168.0.1", "10.1.2.255"], "x", "IP address"),
+        (["2001:db8::1", "fe80::2:1"], "x", "IP address"),
+        (["+49 30 1234567", "+49 89 7654321"], "x", "phone"),
+        (["(212) 555-0101", "(212) 555-0102"], "x", "phone"),
+        (["030123456", "089654321"], "Telefon privat", "phone"),
+        (["Anna", "Bo", "Cy"], "first_name", "name"),
+        (["Anna Li", "Bo Ek"], "customerName", "name"),
+        (["Anna Li", "Bo Ek"] * 50, "name", "name"),
+        (["Li, Anna", "Ek, Bo"], "Patient", "name"),
+        (["Coffee", "Cake"], "name", None),
+        (["New York", "Los Angeles"], "city_name", None),
+        (["Big Cola", "Small Tea"], "product name", None),
+        (["10:20:30", "11:22:33"], "x", None),
+        ([], "name", None),
+        ([None], "email", None),
+    ],
+)
+def test_find_personal(cells, name, kind):
+    found = find_personal(pa.array(cells, pa.string()), name)
+    assert (found and found.kind) == kind
+
+
+def test_integers_and_other_types():
+    phones = pa.array([491700000000 + 7919 * at for at in range(50)])
+    assert find_personal(phones, "phone").kind == "phone"
+    assert find_personal(phones, "amount") is None
+    assert find_personal(pa.array([1.5]), "phone") is None
+    assert find_personal(pa.array(CARDS).dictionary_encode(), "x").kind == "card number"
+
+
+def maker(cells: list, name: str = "x", **options) -> SurrogateMaker:
+    values = pa.array(cells)
+    return SurrogateMaker(values, name, personal=find_personal(values, name), **options)
+
+
+COLUMNS = {
+    "txn": [f"TXN_{1961373 + 4711 * at}" for at in range(300)],
+    "phone": [f"01{digits(8)}" for _ in range(300)],
+    "code": [f"K{at:05d}" for at in range(600)],
+    "dense": [f"A{at:03d}" for at in range(900)],
+    "uuid": [str(uuid.UUID(int=int(digits(30)))) for _ in range(300)],
+    "card": CARDS,
+    "iban": IBANS,
+    "email": [f"user{at}@example.org" for at in range(150)],
+    "name": ["Anna Li", "Bo Ek", "Cy Fox"],
+    "ip": [f"10.0.0.{at}" for at in range(200)],
+    "url": [f"https://a.b/{at}" for at in range(50)],
+    "tiny": ["a", "b", "c"],
+    "same": ["same", "same"],
+    "mixed": [f"{'AB'[at % 2]}-{at}" for at in range(500)],
+    "empty": pa.array([], pa.string()),
+    "integer": list(range(100)),
+    "ünï": [f"Ü{at:04d}ß" for at in range(100)],
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_surrogates_are_fresh_and_go_on(name):
+    cells = COLUMNS[name]
+    made = maker(cells, name, seed=1).make(0, 3000).to_pylist()
+    assert len(set(made)) == 3000
+    assert not set(made) & set(pa.array(cells).to_pylist())
+    assert maker(cells, name, seed=1).make(1000, 500).to_pylist() == made[1000:1500]
+    if name not in {"integer"}:
+        assert maker(cells, name, seed=2).make(0, 100).to_pylist() != made[:100]
+
+
+@pytest.mark.parametrize("name", [name for name in COLUMNS if name != "empty"])
+def test_the_same_value_has_the_same_surrogate(name):
+    cells = COLUMNS[name]
+    one = maker(cells, name, key=b"secret")
+    twice = pa.array([*cells, *cells, None], pa.array(cells).type)
+    made = one.replace(twice).to_pylist()
+    assert made[: len(cells)] == made[len(cells) : -1]
+    assert made[-1] is None
+    assert len(set(made)) == len(set(cells)) + 1
+    assert not set(made) & set(cells)
+    assert maker(cells[::-1], name, key=b"secret").replace(twice).to_pylist() == made
+    other = maker(cells, name).replace(twice).to_pylist()
+    assert len(set(cells)) < 50 or other != made
+
+
+def test_tables_that_share_a_key_agree():
+    customers = [f"TXN_{1961373 + 4711 * at}" for at in range(400)]
+    whole = maker(customers, key=b"k")
+    part = maker(customers[50:150], key=b"k")
+    values = pa.array(customers[50:150])
+    assert whole.replace(values).equals(part.replace(values))
+
+
+@pytest.mark.parametrize(
+    ("name", "expression"),
+    [
+        ("txn", r"TXN_[1-9]\d{6}"),
+        ("phone", r"01\d{8}"),
+        ("code", r"K\d{5}"),
+        ("uuid", r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
+        ("email", r"user\d+@example\.org"),
+        ("name", r"[A-Z][a-z]+ [A-Z][a-z]+"),
+        ("ünï", r"Ü\d{4}ß"),
+    ],
+)
+def test_surrogates_keep_the_pattern(name, expression):
+    made = maker(COLUMNS[name], name).make(0, 300)
+    assert pa.compute.all(pa.compute.match_substring_regex(made, f"^{expression}$")).as_py()
+
+
+def test_surrogates_carry_check_digits():
+    for card in maker(CARDS).make(0, 200).to_pylist():
+        assert card[0] == "4"
+        assert len(card) == 16
+        assert luhn_check(card[:-1]) == card[-1]
+    spaced = [" ".join(card[at : at + 4] for at in range(0, 16, 4)) for card in CARDS]
+    for card in maker(spaced).make(0, 200).to_pylist():
+        plain = card.replace(" ", "")
+        assert (len(plain), luhn_check(plain[:-1])) == (16, plain[-1])
+    for iban in maker(IBANS).make(0, 200).to_pylist():
+        assert iban[2:4] == iban_check("DE", iban[4:])
+
+
+def test_types_are_kept():
+    assert maker(list(range(9))).make(0, 3).to_pylist() == [9, 10, 11]
+    small = SurrogateMaker(pa.array([120], pa.int8()), "x")
+    assert small.make(0, 20).to_pylist()[:8] == [121, 122, 123, 124, 125, 126, 127, 112]
+    large = pa.array(COLUMNS["txn"], pa.large_string())
+    assert SurrogateMaker(large, "x").make(0, 2).type == pa.large_string()
+    assert SurrogateMaker(large.dictionary_encode(), "x").make(0, 2).type == pa.large_string()
+
+
+def test_what_surrogates_cannot_be_made_of():
+    with pytest.raises(TypeError, match="strings and integers"):
+        SurrogateMaker(pa.array([1.5]), "x")
+    with pytest.raises(ValueError, match="no room"):
+        SurrogateMaker(pa.array([0], pa.uint8()), "x").make(0, 300)
+    with pytest.raises(ValueError, match="1 values of column 'x'"):
+        maker(["a", "b"]).replace(pa.array(["c"]))
