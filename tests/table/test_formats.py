@@ -318,5 +318,8 @@ def test_any_text_is_read_or_left(texts):
 
 def test_floats_are_rounded_to_the_decimals():
     form = parse_format("numeric:1.234,56 EUR")
-    values = pa.array([1234.567, -0.001, float("nan"), None, np.inf])
-    assert form.render(values).to_pylist() == ["1.234,57 EUR", "0,00 EUR", None, None, None]
+    values = pa.array([1234.567, -0.001, float("nan"), None, np.inf, 1e37])
+    assert form.render(values).to_pylist() == ["1.234,57 EUR", "0,00 EUR", *[None] * 4]
+    shortest = found(["1.5e-5", "2.5", "1e400", *["0.1"] * 20])
+    assert shortest.render(pa.array([np.inf, 0.25, 1e-07])).to_pylist() == [None, "0.25", "1e-07"]
+    assert shortest.n_odd == 1

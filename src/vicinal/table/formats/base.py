@@ -190,11 +190,11 @@ def marks_of(cells: pa.Array) -> tuple[str, ...]:
 def fitted(form: Self, texts: pa.Array, marks: tuple[str, ...]) -> Self:
     """Return the format with the marks, the commonest mark and the odd cells of a column."""
     form = replace(form, marks=marks)
-    counted = pc.value_counts(texts)
     commonest, most = None, texts.null_count
-    for mark, count in zip(*counted.flatten(), strict=True):
-        if mark.as_py() in marks and count.as_py() > most:
-            commonest, most = mark.as_py(), count.as_py()
+    for entry in pc.value_counts(texts.filter(pc.is_in(texts, pa.array(marks, pa.string())))):
+        mark, count = entry["values"].as_py(), entry["counts"].as_py()
+        if mark is not None and count > most:
+            commonest, most = mark, count
     known = pc.is_null(texts)
     if marks:
         known = pc.or_(known, pc.is_in(texts, pa.array(marks, pa.string())))

@@ -112,7 +112,7 @@ def find_format(values: pa.Array | pa.ChunkedArray, name: str) -> Format | None:
         form = find(cells, counts, name)
         if form is not None:
             if isinstance(form, NumberFormat):
-                form, marks = _without_sentinel(form, texts, cells, marks)
+                form, marks = _without_sentinel(form, cells, counts, marks)
             return fitted(form, texts, marks)
     return None
 
@@ -343,13 +343,14 @@ def _number(cells: pa.Array, counts: Any, name: str) -> Format | None:
 
 
 def _without_sentinel(
-    form: NumberFormat, texts: pa.Array, cells: pa.Array, marks: tuple[str, ...]
+    form: NumberFormat, cells: pa.Array, counts: Any, marks: tuple[str, ...]
 ) -> tuple[NumberFormat, tuple[str, ...]]:
     """Add a number like -999 to the marks."""
-    number = sentinel(form.parse(texts))
+    parsed = form.parse(cells)
+    number = sentinel(parsed, counts)
     if number is None:
         return form, marks
-    found = pc.equal(form.parse(cells), pa.scalar(number).cast(form.type))
+    found = pc.equal(parsed, pa.scalar(number).cast(form.type))
     return form, (*marks, *cells.filter(pc.fill_null(found, False)).to_pylist())
 
 

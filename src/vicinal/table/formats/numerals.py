@@ -97,7 +97,8 @@ class NumberFormat(Format):
     def _numbers(self, digits: pa.Array) -> pa.Array:
         """Return what texts of digits and a point stand for, null where there is no room."""
         if self.style == "float" and self.kind != "integer":
-            return digits.cast(pa.float64())
+            floats = digits.cast(pa.float64())
+            return pc.if_else(pc.is_finite(floats), floats, pa.scalar(None, pa.float64()))
         length, point = pc.utf8_length(digits), pc.find_substring(digits, ".")
         whole = pc.if_else(pc.less(point, 0), length, point)
         behind = pc.max_element_wise(pc.subtract(pc.subtract(length, whole), 1), 0)
@@ -107,7 +108,7 @@ class NumberFormat(Format):
 
     def _write(self, values: pa.Array) -> pa.Array:
         if self.style == "float":
-            texts = [None if value is None else _shortest(value) for value in values.to_pylist()]
+            texts = [_shortest(value) for value in values.cast(pa.float64()).to_pylist()]
             digits = pa.array([text and text.lstrip("-") for text in texts], pa.string())
             below = pa.array([text and text[0] == "-" for text in texts], pa.bool_())
             return self._signed(pc.replace_substring(digits, ".", self.decimal), below)
@@ -133,7 +134,8 @@ class NumberFormat(Format):
             return values
         if pa.types.is_floating(values.type):
             values = pc.round(values.cast(pa.float64()), self.decimals, round_mode="half_to_even")
-            values = pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
+            room = pc.less(pc.abs(values), 10.0 ** (37 - self.decimals))  # NaN has none either
+            values = pc.if_else(room, values, pa.scalar(None, pa.float64()))
         elif pa.types.is_decimal(values.type):
             decimals = min(self.decimals, values.type.scale)
             values = pc.round(values, decimals, round_mode="half_to_even")
@@ -156,8 +158,10 @@ class NumberFormat(Format):
         return pc.if_else(below, negative, plain)
 
 
-def _shortest(value: float) -> str:
-    text = repr(float(value))
+def _shortest(value: float | None) -> str | None:
+    if value is None or not np.isfinite(value):
+        return None
+    text = repr(value)
     return text.removesuffix(".0") if "e" in text else text
 
 
@@ -295,12 +299,11 @@ def example(form: NumberFormat) -> str:
     return text if form.negative == "-#" else f"{text}, {below}"
 
 
-def sentinel(numbers: pa.Array) -> int | None:
+def sentinel(numbers: pa.Array, counts: np.ndarray[Any, Any]) -> int | None:
     """Return the number that stands for a missing value: -999 where all others are at least 0."""
-    counted = pc.value_counts(pc.drop_null(numbers))
-    values = np.asarray(counted.field(0).cast(pa.float64(), safe=False))
-    counts = np.asarray(counted.field(1))
-    below = values[values < 0]
-    if len(below) != 1 or len(values) <= 2 or counts[values < 0][0] < 2:
+    values = np.asarray(pc.fill_null(numbers.cast(pa.float64(), safe=False), 0.0))
+    below = np.unique(values[values < 0])
+    if len(below) != 1 or len(values) <= 2 or counts[values < 0].sum() < 2:
         return None
-    return int(below[0]) if re.fullmatch("-9+", str(int(below[0]))) else None
+    text = f"{below[0]:.0f}"
+    return int(text) if re.fullmatch("-9+", text) and float(text) == below[0] else None
