@@ -24,7 +24,7 @@ def events(people, monkeypatch):
 
 
 def test_many_files_to_a_folder(events, run):
-    words = ["--rows", "1e3", "--memory", "2GB", "--seed", 7, "--privacy", "off"]
+    words = ["-n", "1e3", "--memory", "2GB", "--seed", 7, "--privacy", "off"]
     code, out, err = run("table", "events/*.parquet", "-o", "synthetic/", *words)
     assert (code, err) == (0, "")
     table = pq.read_table(events / "synthetic")
@@ -56,7 +56,7 @@ def test_a_folder_may_be_named_by_its_address(events, run):
 
 
 def test_resume_says_when_there_is_nothing_to_do(events, run):
-    words = ["table", "events", "-o", "out", "--pool", 100, "--seed", 1, "--privacy", "off"]
+    words = ["table", "events", "-o", "out", "--max-rows", 100, "--seed", 1, "--privacy", "off"]
     code, out, _ = run(*words)
     assert code == 0
     assert "450 rows read, 100 of them held and mixed, 450 written" in out
@@ -78,7 +78,7 @@ def test_resume_says_when_there_is_nothing_to_do(events, run):
         (["events", "-o", "nowhere/out"], "does not exist"),
         (["events", "-o", "out", "-n", "10.5"], "rows must be a whole number"),
         (["events", "-o", "out", "-n", "0"], "rows must be at least 1"),
-        (["events", "-o", "out", "--pool", "1"], "pool must be at least 2"),
+        (["events", "-o", "out", "--max-rows", "1"], "max-rows must be at least 2"),
         (["events", "-o", "out", "--memory", "10MB"], "need at least"),
         (["events", "-o", "out", "--memory", "much"], "memory must be a size such as 2GB"),
         (["events", "-o", "out", "--where", "age>30"], "--where needs the whole table"),

@@ -43,7 +43,7 @@ def test_formats(people, run, suffix):
 
 def test_the_issue_s_second_command(people, run):
     output = people.with_name("high.csv")
-    words = ["--delta", 0.3, "--eps", 0.3, "--marginals", "raw", "--within", "income"]
+    words = ["--weights", "epbeta:0.3:0.3", "--marginals", "raw", "--within", "income"]
     code, out, _ = run("table", people, "-o", output, *words, "--where", "income=high")
     assert code == 0
     assert set(read_table(output)["income"].to_pylist()) == {"high"}
@@ -107,11 +107,11 @@ def test_demo(tmp_path, run, monkeypatch):
         (b"age,job\n5,a\n6,b,c\n7,a\n", [], "line 3"),
         (b"age,job\n5,caf\xe9\n6,b\n", [], "UTF-8"),
         (b"a,b\n,\n,\n", [], "no usable column"),
-        (None, ["-n", "0"], "rows must be at least 1"),
+        (None, ["-n", "0"], "n-samples must be at least 1"),
         (None, ["--target", "incme"], "Did you mean 'income'?"),
         (None, ["--within", "jbo"], "Did you mean 'job'?"),
-        (None, ["--delta", "1.5"], "delta must be a finite number in (0, 1)"),
-        (None, ["--eps", "0"], "eps must be"),
+        (None, ["--weights", "epbeta:1.5"], "delta must be a finite number in (0, 1)"),
+        (None, ["--weights", "epbeta:0.1:0"], "eps must be"),
         (None, ["--where", "income=medium"], "no row meets income=medium"),
         (None, ["--where", "wage>3"], "no column 'wage'"),
         (None, ["--where", "age>old"], "'old' is no value for column 'age'"),
@@ -122,11 +122,10 @@ def test_demo(tmp_path, run, monkeypatch):
         (None, ["--privacy", "hihg"], "Did you mean 'high'?"),
         (None, ["--marginals", "rawr"], "Did you mean 'raw'?"),
         (None, ["--report", "page.pdf"], "report is written as .html"),
-        (None, ["--parents", "5", "--delta", "0.2"], "exclude each other"),
         (None, ["--weights", "betta:0.1"], "Did you mean"),
         (None, ["--bogus"], "--bogus"),
-        (None, ["--rows", "many"], "rows must be a whole number"),
-        (None, ["--rows", "1.5"], "rows must be a whole number"),
+        (None, ["-n", "many"], "n-samples must be a whole number"),
+        (None, ["-n", "1.5"], "n-samples must be a whole number"),
     ],
 )
 def test_bad_input_ends_in_one_line_and_writes_nothing(people, run, content, words, said):

@@ -50,8 +50,8 @@ def test_sentences_go_to_a_folder(run, reviews):
         (("-o", "made.csv", "--engine", "ray"), "Name a folder, such as -o made/"),
         (("-o", "made.csv", "--resume"), "Name a folder, such as -o made/"),
         (("-o", "made/", "--engine", "ray", "--device", "cuda"), "Say --gpus"),
-        (("-o", "made/", "-n", "1.5"), "rows must be a whole number"),
-        (("-o", "made/", "-n", 0), "rows must be at least 1"),
+        (("-o", "made/", "-n", "1.5"), "n-samples must be a whole number"),
+        (("-o", "made/", "-n", 0), "n-samples must be at least 1"),
     ],
 )
 def test_mistakes_end_in_one_line(run, reviews, monkeypatch, words, said):

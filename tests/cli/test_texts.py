@@ -179,7 +179,7 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
 
     monkeypatch.setattr(room, "augment", spy)
     words = (
-        "--pairing", "nearest", "--tau", 0.3, "--metric", "cosine", "--alpha", 0.4, "--label-check",
+        "--pairing", "nearest", "--tau", 0.3, "--metric", "cosine", "--weights", "beta:0.4", "--label-check",
         "filter", "--candidates", 6, "--rank", "ratio", "--label-threshold", 0.9, "--seed", 3,
         "--keep", 0.4, "--crossover", 2,
     )  # fmt: skip
@@ -245,7 +245,7 @@ def test_partners_are_from_the_other_end_or_the_neighborhood(parrot, run, review
 
 def test_a_law_beyond_0_and_1_is_noted(parrot, run, reviews):
     output = reviews.with_name("made.csv")
-    code, _, err = run("text", reviews, "-o", output, "--law", "epbeta", "--label-check", "none")
+    code, _, err = run("text", reviews, "-o", output, "--weights", "epbeta", "--label-check", "none")
     assert code == 0
     assert "weights lie beyond [0, 1]" in err
     shares = read_table(output)["weight_no"].to_pylist()
@@ -299,16 +299,15 @@ def test_odd_texts_are_noted(parrot, run, tmp_path, rows, said):
     [
         (None, ("--label", "lable"), "no column 'lable' in the table. Did you mean 'label'?"),
         (None, ("--text", "txt"), "no column 'txt' in the table. Did you mean 'text'?"),
-        (None, ("-n", 0), "rows must be at least 1, got 0"),
-        (None, ("-n", -4), "rows must be at least 1"),
+        (None, ("-n", 0), "n-samples must be at least 1, got 0"),
+        (None, ("-n", -4), "n-samples must be at least 1"),
         (None, ("--label-check", "filtre"), "Did you mean 'filter'?"),
         (None, ("--pairing", "furthest"), "Did you mean 'farthest'?"),
         (None, ("--pairing", "random", "--tau", 0.1), "tau goes with farthest or nearest"),
         (None, ("--tau", 0), "tau must be a finite number in (0, 1]"),
         (None, ("--metric", "cosin"), "Did you mean 'cosine'?"),
-        (None, ("--law", "gamma"), "law must be one of"),
-        (None, ("--alpha", 0), "alpha must be"),
-        (None, ("--law", "epbeta", "--alpha", 0.2), "alpha=0.2 goes with the law beta"),
+        (None, ("--weights", "gamma"), "weights must"),
+        (None, ("--weights", "beta:0"), "alpha must be"),
         (
             None,
             ("--label-check", "none", "--keep", 0.2),

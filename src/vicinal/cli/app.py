@@ -1,17 +1,20 @@
-"""What all commands share: the program itself, its exit codes, and how it speaks."""
+"""The program: how commands are made of their options, its exit codes, and how it speaks."""
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from dataclasses import MISSING, fields
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from vicinal._checks import first_line
 
-__all__ = ["app", "main"]
+__all__ = ["ADVANCED", "app", "command", "main"]
 
 app = typer.Typer(
     name="vicinal",
@@ -25,6 +28,52 @@ app = typer.Typer(
 
 #: Exit code after Ctrl-C, as shells have it.
 INTERRUPTED = 130
+#: Heading of the options that few need; the panel of such an option.
+ADVANCED = "Advanced"
+
+Run = TypeVar("Run", bound=Callable[[Any], None])
+
+
+class _Grouped(TyperCommand):
+    """A command whose help lists the options that few need apart from the others."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": [], ADVANCED: []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                of_option = getattr(param, "rich_help_panel", None) or "Options"
+                groups["Arguments" if param.param_type_name == "argument" else of_option].append(
+                    record
+                )
+        for title, records in groups.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+def command(run: Run) -> Run:
+    """Make a command of a function of one dataclass, whose fields are arguments and options."""
+    options = next(iter(get_type_hints(run).values()))
+    hints = get_type_hints(options, include_extras=True)
+
+    def call(**given: Any) -> None:
+        run(options(**given))
+
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(
+                one.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if one.default is MISSING else one.default,
+                annotation=hints[one.name],
+            )
+            for one in fields(options)
+        ]
+    )
+    call.__annotations__ = {}
+    app.command(run.__name__, cls=_Grouped, help=inspect.getdoc(run))(call)
+    return run
 
 
 def main() -> None:
@@ -42,7 +91,8 @@ def main() -> None:
         usage = getattr(error, "format_message", None)  # what the parser has to say
         if usage is None:
             raise
-        _say(f"Error: {usage().rstrip('.')}. See `vicinal --help`.")
+        path = getattr(getattr(error, "ctx", None), "command_path", "vicinal")
+        _say(f"Error: {usage().rstrip('.')}. See `{path} --help`.")
         raise SystemExit(2) from None
     if code == INTERRUPTED:
         _say("Interrupted; nothing was left half-written.")

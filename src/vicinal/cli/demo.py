@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vicinal.cli.app import app
+from vicinal.cli.app import command
 from vicinal.cli.inverters import check_extras
-from vicinal.cli.tables import table
-from vicinal.cli.texts import morph, text
+from vicinal.cli.tables import TableOptions, table
+from vicinal.cli.texts import MorphOptions, TextOptions, morph, text
 
-__all__ = ["demo"]
+__all__ = ["DemoOptions", "demo"]
 
 #: Two questions of the bundled ones.
 LEFT, RIGHT = "Is the exchange rate current?", "Can I change my pin at a cash machine?"
@@ -21,23 +22,28 @@ LEFT, RIGHT = "Is the exchange rate current?", "Can I change my pin at a cash ma
 ROWS = 100
 
 
-@app.command()
-def demo(
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """Of ``vicinal demo``."""
+
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path(
         "demo"
-    ),
-    texts: Annotated[
-        bool, typer.Option("--text", help="Mix bundled sentences, not a table.")
-    ] = False,
-) -> None:
+    )
+    text: Annotated[bool, typer.Option("--text", help="Mix bundled sentences, not a table.")] = (
+        False
+    )
+
+
+@command
+def demo(asked: DemoOptions) -> None:
     """Turn a bundled real table into a synthetic one and show what was kept."""
-    if texts:
+    if asked.text:
         check_extras()
-    output.mkdir(parents=True, exist_ok=True)
-    if texts:
-        _mix_texts(output)
+    asked.output.mkdir(parents=True, exist_ok=True)
+    if asked.text:
+        _mix_texts(asked.output)
     else:
-        _mix_table(output)
+        _mix_table(asked.output)
 
 
 def _mix_table(output: Path) -> None:
@@ -46,7 +52,15 @@ def _mix_table(output: Path) -> None:
     real, synthetic = output / "people.csv", output / "synthetic.csv"
     real.write_bytes(adult_sample())
     typer.echo(f"$ vicinal table {real} -o {synthetic} --target income --seed 7\n")
-    table(str(real), str(synthetic), target="income", seed=7, report=output / "report.html")
+    table(
+        TableOptions(
+            source=str(real),
+            output=str(synthetic),
+            target="income",
+            seed=7,
+            report=output / "report.html",
+        )
+    )
     typer.echo("\nThe first rows, real and synthetic:\n")
     for path in (real, synthetic):
         with path.open(encoding="utf-8") as file:
@@ -60,10 +74,10 @@ def _mix_texts(output: Path) -> None:
     path, report = output / "morph.html", output / "mixed.html"
     real.write_bytes(banking_sample())
     typer.echo(f'$ vicinal morph "{LEFT}" "{RIGHT}" --html {path}\n')
-    morph(LEFT, RIGHT, html=path)
+    morph(MorphOptions(left=LEFT, right=RIGHT, html=path))
     typer.echo(f"\n$ vicinal text {real} -n {ROWS} -o {made} --seed 7 --report {report}\n")
-    text(real, str(made), rows=str(ROWS), seed=7, report=report)
-    typer.echo("\nThe rows of the highest and the lowest confidence:\n")
+    text(TextOptions(source=real, output=str(made), n_samples=str(ROWS), seed=7, report=report))
+    typer.echo("\nRows of the highest and of the lowest confidence:\n")
     _show_rows(made)
 
 

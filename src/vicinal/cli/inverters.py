@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,22 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vicinal._checks import check_count, check_number, did_you_mean
+from vicinal.cli.options import Device, advanced
+from vicinal.cli.output import watched
 
 if TYPE_CHECKING:
     from vicinal.text.invert.inverter import Inverter
     from vicinal.text.invert.task import TaskInverter
 
 __all__ = [
-    "Corpus",
-    "Kept",
-    "Learning",
-    "Model",
-    "Passes",
-    "Reader",
-    "Resumed",
-    "SoftTokens",
-    "Wanted",
-    "Written",
+    "InverterOptions",
     "check_extras",
     "keep_inverter",
     "make_inverter",
@@ -38,62 +30,40 @@ __all__ = [
 
 #: Fewer sentences than these hardly teach an adaptor to speak to a language model.
 FEW_TO_ALIGN = 10_000
-Written = Annotated[
-    str | None,
-    typer.Option("--inverter", help="nano (without other options), a saved folder or a hub name."),
-]
-Model = Annotated[
-    str | None,
-    typer.Option(help="Language model to build an inverter with: a folder or a hub name."),
-]
-Reader = Annotated[
-    str | None, typer.Option(help="Sentence encoder: offline, a folder or a hub name.")
-]
-Corpus = Annotated[
-    Path | None, typer.Option(help="Sentences, one to a line, that --llm is aligned on.")
-]
-Passes = Annotated[
-    float | None, typer.Option(help="Of --llm: passes over the sentences it is aligned on, 1.")
-]
-SoftTokens = Annotated[
-    int | None, typer.Option(help="Of --llm: vectors that stand for a sentence, 8.")
-]
-Resumed = Annotated[
-    Path | None,
-    typer.Option(help="Folder that an interrupted alignment or refinement goes on from."),
-]
-Kept = Annotated[Path | None, typer.Option(help="Folder to keep the new or refined inverter in.")]
 
 
-@dataclass(frozen=True)
-class Learning:
-    """How a new inverter is aligned."""
+@dataclass(frozen=True, kw_only=True)
+class InverterOptions:
+    """Which inverter writes, and how a new one is built, aligned and kept."""
 
-    align_on: Path | None
-    align_epochs: float | None
-    soft_tokens: int | None
-
-    @property
-    def given(self) -> dict[str, Any]:
-        """What was said, by the names of the options."""
-        return {
-            "align-on": self.align_on,
-            "align-epochs": self.align_epochs,
-            "soft-tokens": self.soft_tokens,
-        }
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which inverter the options ask for."""
-
-    inverter: str | None
-    llm: str | None
-    encoder: str | None
-    learning: Learning
-    checkpoint: Path | None
-    save: Path | None
-    device: str | None
+    inverter: Annotated[
+        str | None,
+        typer.Option(help="nano (without other options), a saved folder or a hub name."),
+    ] = None
+    llm: Annotated[
+        str | None,
+        advanced("Language model to build an inverter with: a folder or a hub name."),
+    ] = None
+    encoder: Annotated[
+        str | None, advanced("Sentence encoder: offline, a folder or a hub name.")
+    ] = None
+    align_on: Annotated[
+        Path | None, advanced("Sentences, one to a line, that --llm is aligned on.")
+    ] = None
+    align_epochs: Annotated[
+        float | None, advanced("Of --llm: passes over the sentences it is aligned on, 1.")
+    ] = None
+    soft_tokens: Annotated[
+        int | None, advanced("Of --llm: vectors that stand for a sentence, 8.")
+    ] = None
+    checkpoint: Annotated[
+        Path | None,
+        advanced("Folder that an interrupted alignment or refinement goes on from."),
+    ] = None
+    save_inverter: Annotated[
+        Path | None, advanced("Folder to keep the new or refined inverter in.")
+    ] = None
+    device: Device = None
 
     @property
     def is_new(self) -> bool:
@@ -103,68 +73,63 @@ class Wanted:
     def check(self, refine: bool = False) -> None:
         """Refuse what does not go together, is not there or could not be written."""
         check_extras()
-        learned = {"checkpoint": self.checkpoint, "save-inverter": self.save}
-        for name, given in {**self.learning.given, **learned}.items():
-            if given is not None and not self.is_new and not (refine and name in learned):
-                also = ", or one that --refine teaches" if name in learned else ""
+        kept = {"checkpoint": self.checkpoint, "save-inverter": self.save_inverter}
+        aligned = {
+            "align-on": self.align_on,
+            "align-epochs": self.align_epochs,
+            "soft-tokens": self.soft_tokens,
+        }
+        for name, given in (aligned | kept).items():
+            if given is not None and not self.is_new and not (refine and name in kept):
+                also = ", or one that --refine teaches" if name in kept else ""
                 raise ValueError(
                     f"{name} goes with a new inverter, which --llm builds{also}. Leave it out, or "
                     "give --llm without --inverter."
                 )
-        how = self.learning
-        if how.align_on is not None:
-            _check_text_file(how.align_on)
-        if how.align_epochs is not None:
-            check_number("align-epochs", how.align_epochs, low=0.0, open_low=True)
-        if how.soft_tokens is not None:
-            check_count("soft-tokens", how.soft_tokens)
-        if self.save is not None:
+        if self.align_on is not None:
+            _check_text_file(self.align_on)
+        if self.align_epochs is not None:
+            check_number("align-epochs", self.align_epochs, low=0.0, open_low=True)
+        if self.soft_tokens is not None:
+            check_count("soft-tokens", self.soft_tokens)
+        if self.save_inverter is not None:
             from vicinal.io.folders import check_folder
             from vicinal.text.invert import folder, task
 
             if refine:
-                check_folder(self.save, folder.TASK, task.FORMAT, "an inverter with a task")
+                check_folder(
+                    self.save_inverter, folder.TASK, task.FORMAT, "an inverter with a task"
+                )
             else:
-                check_folder(self.save, folder.CARD, folder.FORMAT, "an inverter")
+                check_folder(self.save_inverter, folder.CARD, folder.FORMAT, "an inverter")
         if self.device is not None:
             from vicinal.text.models import check_device
 
             check_device(self.device)
 
 
-def make_inverter(wanted: Wanted, own: Sequence[str], seed: int) -> Inverter | TaskInverter:
-    """Return a saved inverter, or a new one, aligned on sentences.
-
-    Parameters
-    ----------
-    wanted : Wanted
-        As options say.
-    own : sequence of str
-        Texts to align on where no others are named.
-    seed : int
-        Of what is drawn.
-    """
-    if not sys.stderr.isatty():  # read when the library is first imported
+def make_inverter(asked: InverterOptions, own: Sequence[str], seed: int) -> Inverter | TaskInverter:
+    """Return a saved inverter, or a new one, aligned on sentences or on ``own`` texts."""
+    if not watched():  # read when the library is first imported
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from vicinal.text.invert.inverter import Inverter
     from vicinal.text.invert.task import load_inverter
 
-    if not wanted.is_new:
-        source = wanted.inverter or "nano"
+    if not asked.is_new:
+        source = asked.inverter or "nano"
         given: dict[str, Any] = {
-            "encoder": wanted.encoder,
-            "llm": wanted.llm,
-            "device": wanted.device,
+            "encoder": asked.encoder,
+            "llm": asked.llm,
+            "device": asked.device,
         }
         return load_inverter(source, **given)
     from vicinal.text.invert.alignment import align
     from vicinal.text.invert.fitting import TrainingOptions
     from vicinal.text.models import OFFLINE
 
-    how = wanted.learning
     sentences = _sentences(own)
-    if how.align_on is not None:
-        sentences = _read_sentences(how.align_on)
+    if asked.align_on is not None:
+        sentences = _read_sentences(asked.align_on)
     if len(sentences) < FEW_TO_ALIGN:
         warnings.warn(
             f"The language model is aligned on {len(sentences):,} sentences: too few for what it "
@@ -174,16 +139,16 @@ def make_inverter(wanted: Wanted, own: Sequence[str], seed: int) -> Inverter | T
             stacklevel=2,
         )
     built = Inverter.build(
-        wanted.encoder or OFFLINE, wanted.llm, soft_tokens=how.soft_tokens or 8, random_state=seed
+        asked.encoder or OFFLINE, asked.llm, soft_tokens=asked.soft_tokens or 8, random_state=seed
     )
-    if wanted.device is not None:
-        built = built.to(wanted.device)
+    if asked.device is not None:
+        built = built.to(asked.device)
     return align(
         built,
         sentences,
-        options=TrainingOptions(epochs=how.align_epochs or 1),
-        checkpoint=wanted.checkpoint,
-        progress=sys.stderr.isatty(),
+        options=TrainingOptions(epochs=asked.align_epochs or 1),
+        checkpoint=asked.checkpoint,
+        progress=watched(),
         random_state=seed,
     )
 
@@ -192,34 +157,17 @@ def refine_inverter(
     inverter: Inverter | TaskInverter,
     texts: Sequence[str],
     labels: Sequence[Any],
-    wanted: Wanted,
+    asked: InverterOptions,
     seed: int,
 ) -> TaskInverter:
-    """Return an inverter that was taught the labels; say where that changes no sentence.
-
-    Parameters
-    ----------
-    inverter : Inverter or TaskInverter
-        To begin with.
-    texts, labels : sequence
-        What to learn from.
-    wanted : Wanted
-        As options say.
-    seed : int
-        Of what is drawn.
-    """
+    """Return an inverter that was taught the labels; say where that changes no sentence."""
     from vicinal.text.invert.refinement import refine
 
-    checkpoint = wanted.checkpoint
-    if checkpoint is not None and wanted.is_new:
+    checkpoint = asked.checkpoint
+    if checkpoint is not None and asked.is_new:
         checkpoint = checkpoint / "refine"  # beside what alignment keeps there
     found = refine(
-        inverter,
-        texts,
-        labels,
-        checkpoint=checkpoint,
-        progress=sys.stderr.isatty(),
-        random_state=seed,
+        inverter, texts, labels, checkpoint=checkpoint, progress=watched(), random_state=seed
     )
     if found.notes["task"]["tune"] == "head" and not found.history_:
         typer.echo(
@@ -266,13 +214,7 @@ def _check_text_file(path: Path) -> None:
 
 
 def check_extras() -> None:
-    """Raise where what writes sentences is not installed, before anything is loaded.
-
-    Raises
-    ------
-    ImportError
-        With what to install.
-    """
+    """Raise where what writes sentences is not installed, before anything is loaded."""
     for needed in ("torch", "transformers", "safetensors"):
         if find_spec(needed) is None:
             raise ImportError(

@@ -1,31 +1,20 @@
-"""What commands on labelled texts share: reading them, and the law of weights."""
+"""Reading labelled texts."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vicinal._checks import check_choice, check_column, check_number
+from vicinal._checks import check_column
 from vicinal.cli.options import read
 
-if TYPE_CHECKING:
-    from vicinal.weights import WeightLaw
-
-__all__ = ["read_labelled", "read_measured", "weight_law"]
+__all__ = ["read_labelled", "read_measured"]
 
 Labelled = tuple[list[str], list[Any]]
 
 
 def read_labelled(source: Path, text: str, label: str) -> Labelled:
-    """Read texts and their labels; an empty cell is an empty text.
-
-    Raises
-    ------
-    ValueError
-        If a column is not there or asked for twice, or labels are missing or of several kinds.
-    TypeError
-        If labels are no class names.
-    """
+    """Read texts and their labels; an empty cell is an empty text."""
     from vicinal.text.labels import listed_labels
 
     table = read(source)
@@ -49,15 +38,6 @@ def read_measured(
     Each file is read for itself, so that 0 and 1 are numbers in one and text in the other where
     that has a class by another name: both become text.
 
-    Returns
-    -------
-    tuple of (texts, labels), twice
-        What is learned from, and what is measured on.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As :func:`read_labelled`, and if a label is not among those learned from.
     """
     import numpy as np
 
@@ -69,36 +49,6 @@ def read_measured(
         labels, known = _as_text(labels, known), _as_text(known, labels)
     class_numbers(labels, np.array(sorted(set(known))), "test labels", _row)
     return (learned[0], known), (texts, labels)
-
-
-def weight_law(law: str, alpha: float | None, usual: float = 1.0) -> WeightLaw:
-    """Return the law that the options ``--law`` and ``--alpha`` ask for.
-
-    Parameters
-    ----------
-    law : str
-        "beta" or "epbeta".
-    alpha : float or None
-        Of the Beta law.
-    usual : float, default 1.0
-        What ``alpha`` is where it was not given.
-
-    Raises
-    ------
-    ValueError
-        If there is no such law, it takes no number, or the number is out of range.
-    """
-    from vicinal.weights import Beta, EpBeta
-
-    check_choice("law", law, ["beta", "epbeta"])
-    number = usual if alpha is None else check_number("alpha", alpha, low=0.0, open_low=True)
-    if law == "beta":
-        return Beta(number)
-    if number != usual:
-        raise ValueError(
-            f"alpha={number:g} goes with the law beta, and law is {law}. Leave it out."
-        )
-    return EpBeta()
 
 
 def _as_text(labels: list[Any], others: list[Any]) -> list[str]:

@@ -1,12 +1,14 @@
-"""Arguments and options that several commands take."""
+"""Arguments and options, each said once, and what becomes of their values."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from vicinal.cli.app import ADVANCED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -14,21 +16,59 @@ if TYPE_CHECKING:
     from vicinal.weights import WeightLaw
 
 __all__ = [
+    "Address",
+    "Device",
+    "Engine",
     "Kinds",
+    "Label",
+    "Law",
+    "NSamples",
+    "Resume",
+    "Seed",
     "Source",
     "Target",
+    "Text",
+    "Within",
+    "advanced",
     "check_apart",
     "parse_kinds",
     "parse_weights",
+    "parse_whole",
     "read",
 ]
 
+
+def advanced(text: str, *names: str, **more: Any) -> Any:
+    """Return an option that few need."""
+    return typer.Option(*names, help=text, rich_help_panel=ADVANCED, **more)
+
+
 Source = Annotated[Path, typer.Argument(help="CSV, TSV (.gz too), Parquet, Arrow or JSON lines.")]
+NSamples = Annotated[
+    str | None,
+    typer.Option(
+        "--n-samples", "-n", metavar="NUMBER", help="Rows to make, e.g. 1e6; as many as read."
+    ),
+]
 Kinds = Annotated[
     list[str] | None,
     typer.Option("--column", help="NAME=KIND where detection is wrong, e.g. zip=category."),
 ]
 Target = Annotated[str | None, typer.Option(help="Column that a model will predict.")]
+Within = Annotated[list[str] | None, typer.Option(help="Column whose groups are never mixed.")]
+Seed = Annotated[int, typer.Option(help="The same seed, the same result.")]
+Text = Annotated[str, typer.Option(help="Column of the texts.")]
+Label = Annotated[str, typer.Option(help="Column of the classes.")]
+Law = Annotated[
+    str | None,
+    advanced("Law of weights: epbeta:DELTA[:EPS], sphere:PARENTS, beta:ALPHA, uniform."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with an interrupted run into a folder.")
+]
+Device = Annotated[str | None, advanced("Where networks run, such as cuda.")]
+Engine = Annotated[str, advanced("local, or ray for many machines.")]
+Address = Annotated[str | None, advanced("Of a Ray cluster, e.g. auto.")]
 
 
 def read(source: Path) -> pa.Table:
@@ -39,20 +79,7 @@ def read(source: Path) -> pa.Table:
 
 
 def check_apart(source: str | Path, **targets: str | Path | None) -> None:
-    """Refuse to write over what is read.
-
-    Parameters
-    ----------
-    source : str or path
-        What is read.
-    **targets : str, path or None
-        What is to be written, by the name of its option.
-
-    Raises
-    ------
-    ValueError
-        If both are one file.
-    """
+    """Refuse to write over what is read; targets by the names of their options."""
     for name, target in targets.items():
         if target is None or not os.path.exists(target) or not os.path.exists(source):
             continue
@@ -64,13 +91,7 @@ def check_apart(source: str | Path, **targets: str | Path | None) -> None:
 
 
 def parse_kinds(pairs: list[str] | None) -> dict[str, str] | None:
-    """Return column kinds given as NAME=KIND.
-
-    Raises
-    ------
-    ValueError
-        If one is not of that form.
-    """
+    """Return column kinds given as NAME=KIND."""
     if not pairs:
         return None
     kinds = {}
@@ -82,30 +103,29 @@ def parse_kinds(pairs: list[str] | None) -> dict[str, str] | None:
     return kinds
 
 
-def parse_weights(
-    weights: str | None, parents: int | None, delta: float | None, eps: float | None
-) -> WeightLaw | None:
-    """Return the law that options ask for, None where they ask for none.
+def parse_weights(weights: str | None) -> WeightLaw | None:
+    """Return the law that was asked for, None where none was."""
+    from vicinal.weights import parse_law
 
-    Raises
-    ------
-    ValueError
-        If options exclude each other, or a law cannot be read.
-    """
-    from vicinal.weights import EpBeta, SphereWeights, parse_law
+    return None if weights is None else parse_law(weights)
 
-    asked = {
-        "weights": weights is not None,
-        "parents": parents is not None,
-        "delta or eps": delta is not None or eps is not None,
-    }
-    several = [name for name, is_asked in asked.items() if is_asked]
-    if len(several) > 1:
-        raise ValueError(f"{' and '.join(several)} exclude each other. Leave all but one out.")
-    if weights is not None:
-        return parse_law(weights)
-    if parents is not None:
-        return SphereWeights(parents)
-    if not several:
+
+def parse_whole(name: str, number: str | None, least: int = 1) -> int | None:
+    """Return a whole number given as 1000, 1_000 or 1e8."""
+    if number is None:
         return None
-    return EpBeta(0.1 if delta is None else delta, 0.3 if eps is None else eps)
+    try:
+        whole = int(number)
+    except ValueError:
+        try:
+            wide = float(number)
+        except ValueError:
+            wide = float("nan")
+        if not wide.is_integer():
+            raise ValueError(
+                f"{name} must be a whole number such as 1000 or 1e8, got {number!r}."
+            ) from None
+        whole = int(wide)
+    if whole < least:
+        raise ValueError(f"{name} must be at least {least}, got {number}.")
+    return whole

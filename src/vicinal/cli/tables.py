@@ -2,189 +2,241 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vicinal.cli.app import app
+from vicinal.cli.app import command
+from vicinal.cli.folders import check_folder_run, is_folder, is_many, resumable
 from vicinal.cli.options import (
+    Address,
+    Engine,
     Kinds,
+    Law,
+    NSamples,
+    Resume,
     Source,
     Target,
+    Within,
+    advanced,
     check_apart,
     parse_kinds,
     parse_weights,
+    parse_whole,
     read,
 )
-from vicinal.cli.reports import check_report, write_report
-from vicinal.cli.streams import asks_for_stream, check_stream, parse_rows, stream
+from vicinal.cli.output import check_report, watched, write_report
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from vicinal.table import TableSynthesizer
+    from vicinal.table.stream import Streamed
+
+__all__ = ["ColumnsOptions", "TableOptions", "columns", "table"]
 
 #: Rows from which a progress bar is worth showing.
 PROGRESS_ROWS = 500_000
+#: Training rows, and rows of the first file, that are compared after a run into a folder.
+COMPARED = 100_000
 
 
-@app.command()
-def table(
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """Of ``vicinal table``."""
+
     source: Annotated[
         str,
         typer.Argument(
             help="CSV, TSV (.gz too), Parquet, Arrow or JSON lines; or a folder or 'pattern' of "
             "such files, of any size if Parquet."
         ),
-    ],
+    ]
     output: Annotated[
         str, typer.Option("--output", "-o", help="File to write; for many files a folder/.")
-    ],
-    rows: Annotated[
-        str | None,
-        typer.Option(
-            "--rows", "-n", metavar="NUMBER", help="Rows to draw, e.g. 1e6; as many as read."
-        ),
-    ] = None,
-    target: Target = None,
+    ]
+    n_samples: NSamples = None
+    target: Target = None
     privacy: Annotated[
         str, typer.Option(help="off, balanced, high or max: how far rows stay from real ones.")
-    ] = "balanced",
-    within: Annotated[
-        list[str] | None, typer.Option(help="Column whose groups are never mixed.")
-    ] = None,
+    ] = "balanced"
+    within: Within = None
     where: Annotated[
         list[str] | None, typer.Option(help="Condition on every row, e.g. 'age>=40'.")
-    ] = None,
-    marginals: Annotated[
-        str, typer.Option(help="normal-score keeps columns, raw keeps mean and covariance.")
-    ] = "normal-score",
-    weights: Annotated[
-        str | None,
-        typer.Option(help="Law: epbeta:DELTA[:EPS], sphere:PARENTS, beta:ALPHA, uniform."),
-    ] = None,
-    parents: Annotated[int | None, typer.Option(help="Rows mixed into one, 3 or more.")] = None,
-    delta: Annotated[
-        float | None, typer.Option(help="EpBeta's distance from the left row, 0 to 1.")
-    ] = None,
-    eps: Annotated[float | None, typer.Option(help="EpBeta's reach beyond [0, 1].")] = None,
-    neighbors: Annotated[int | None, typer.Option(help="Size of a neighborhood.")] = None,
-    categories: Annotated[
-        str | None, typer.Option(help="parent or columnwise: where categories come from.")
-    ] = None,
-    identifiers: Annotated[str | None, typer.Option(help="replace or drop.")] = None,
-    text: Annotated[str | None, typer.Option(help="drop or replace.")] = None,
-    column: Kinds = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed, the same rows.")] = None,
+    ] = None
+    column: Kinds = None
+    seed: Annotated[int | None, typer.Option(help="The same seed, the same rows.")] = None
     report: Annotated[
         Path | None, typer.Option(help="Write a full report: .html, .json, .txt or .md.")
-    ] = None,
+    ] = None
     save_model: Annotated[
-        Path | None, typer.Option(help="Keep the learned synthesizer (it holds the rows).")
-    ] = None,
-    plan: Annotated[
-        Path | None, typer.Option(help="Write which rows were mixed to this table file.")
-    ] = None,
+        Path | None, typer.Option(help="Keep the fitted synthesizer (it holds the training rows).")
+    ] = None
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Memory to stay within, e.g. 2GB.")
-    ] = None,
-    pool: Annotated[
-        str | None,
-        typer.Option(metavar="NUMBER", help="Rows to hold and mix, if they are not all."),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run into a folder.")
-    ] = False,
-    engine: Annotated[str, typer.Option(help="local, or ray for many machines.")] = "local",
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster, e.g. auto.")] = None,
-) -> None:
+    ] = None
+    resume: Resume = False
+    identifiers: Annotated[str | None, advanced("replace or drop.")] = None
+    text: Annotated[str | None, advanced("drop or replace.")] = None
+    weights: Law = None
+    marginals: Annotated[
+        str, advanced("normal-score keeps columns, raw keeps mean and covariance.")
+    ] = "normal-score"
+    neighbors: Annotated[int | None, advanced("Size of a neighborhood.")] = None
+    categories: Annotated[
+        str | None, advanced("parent or columnwise: where categories come from.")
+    ] = None
+    plan: Annotated[Path | None, advanced("Write which rows were mixed to this table file.")] = None
+    max_rows: Annotated[
+        str | None, advanced("Training rows to hold and mix, at most.", metavar="NUMBER")
+    ] = None
+    engine: Engine = "local"
+    address: Address = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnsOptions:
+    """Of ``vicinal columns``."""
+
+    source: Source
+    column: Kinds = None
+
+
+@command
+def table(asked: TableOptions) -> None:
     """Turn a real table into a synthetic one of the same structure.
 
-    With --memory, --pool, --resume, many files or a folder to write to, rows are read and written
-    piece by piece, and the output is a folder of Parquet files.
+    With --memory, --max-rows, --resume, many files or a folder to write to, rows are read and
+    written chunk by chunk, and the output is a folder of Parquet files.
     """
-    from vicinal.io import check_file, check_output, write_table
-    from vicinal.io.remote import is_remote, local_path
+    from vicinal.io.remote import local_path
     from vicinal.table import TableSynthesizer
     from vicinal.table.presets import check_parameters
 
-    output = local_path(output)
-    pieces = asks_for_stream(
-        source,
-        output,
-        memory=memory,
-        pool=pool,
-        resume=resume,
-        ray=engine != "local",
-        address=address,
-    ) or is_remote(output)
-    if pieces:
-        check_stream(output, {"where": where, "report": report, "plan": plan})
-    for path in (None if pieces else output, plan):
-        if path is not None:
-            check_output(path)
-    if not pieces:
-        check_apart(source, output=output, plan=plan, report=report)
-    if save_model is not None:
-        check_file(save_model)
-    if report is not None:
-        check_report("report", report)
-    count, held = parse_rows(rows), parse_rows(pool, "pool", 2)
+    output = local_path(asked.output)
+    in_chunks = (
+        is_many(asked.source)
+        or is_folder(output)
+        or asked.resume
+        or asked.engine != "local"
+        or any(one is not None for one in (asked.memory, asked.max_rows, asked.address))
+    )
+    _check_outputs(asked, output, in_chunks)
+    n_samples = parse_whole("n-samples", asked.n_samples)
     synthesizer = TableSynthesizer(
-        privacy,
-        weights=parse_weights(weights, parents, delta, eps),
-        marginals=marginals,
-        within=within,
-        target=target,
-        neighbors=neighbors,
-        categories=categories,
-        kinds=parse_kinds(column),
-        identifiers=identifiers,
-        text=text,
-        random_state=seed,
+        asked.privacy,
+        weights=parse_weights(asked.weights),
+        marginals=asked.marginals,
+        within=asked.within,
+        target=asked.target,
+        neighbors=asked.neighbors,
+        categories=asked.categories,
+        kinds=parse_kinds(asked.column),
+        identifiers=asked.identifiers,
+        text=asked.text,
+        random_state=asked.seed,
     )
     check_parameters(synthesizer)
-    if pieces:
-        stream(
-            synthesizer,
-            source,
-            output,
-            count,
-            memory=memory,
-            pool=held,
-            resume=resume,
-            engine=engine,
-            address=address,
-            save_model=save_model,
-        )
-        return
-    real = read(Path(source))
+    if in_chunks:
+        _stream(asked, synthesizer, output, n_samples)
+    else:
+        _whole(asked, synthesizer, output, n_samples)
+
+
+def _check_outputs(asked: TableOptions, output: str, in_chunks: bool) -> None:
+    """Refuse what could not be written, before anything is read."""
+    from vicinal.io import check_file, check_output
+
+    if in_chunks:
+        why = "many files, --memory, --max-rows, --resume or a folder to write to"
+        whole = {"where": asked.where, "report": asked.report, "plan": asked.plan}
+        check_folder_run(output, why, whole)
+    else:
+        check_output(output)
+        check_apart(asked.source, output=output, plan=asked.plan, report=asked.report)
+    if asked.plan is not None:
+        check_output(asked.plan)
+    if asked.save_model is not None:
+        check_file(asked.save_model)
+    if asked.report is not None:
+        check_report("report", asked.report)
+
+
+def _whole(
+    asked: TableOptions, synthesizer: TableSynthesizer, output: str, n_samples: int | None
+) -> None:
+    """Synthesize one file into another."""
+    from vicinal.io import write_table
+
+    real = read(Path(asked.source))
     synthesizer.fit(real)
-    synthetic, drawn = _sample(synthesizer, count, where)
+    total = n_samples or synthesizer.n_rows_
+    synthetic, plan = synthesizer.sample(
+        total,
+        where=asked.where,
+        return_plan=True,
+        progress=total >= PROGRESS_ROWS and watched(),
+    )
     write_table(synthetic, output)
-    if plan is not None:
-        write_table(drawn.to_arrow(), plan)
-    if save_model is not None:
-        synthesizer.save(save_model)
-    summary = _summary(synthesizer, real, synthetic, where)
+    if asked.plan is not None:
+        write_table(plan.to_arrow(), asked.plan)
+    if asked.save_model is not None:
+        synthesizer.save(asked.save_model)
+    summary = _summary(synthesizer, real, synthetic, asked.where)
     read_and_written = f"{real.num_rows:,} rows read, {synthetic.num_rows:,} written to {output}."
     typer.echo(f"{summary}\n\n{read_and_written}")  # also where the report then fails
-    if report is not None:
+    if asked.report is not None:
         from vicinal.report import audit
 
-        found = audit(synthesizer, real, synthetic, drawn, where=where, random_state=seed or 0)
-        write_report(found, report)
-        typer.echo(f"\n{found.verdict.headline}\nReport: {report}.")
+        found = audit(
+            synthesizer,
+            real,
+            synthetic,
+            plan,
+            where=asked.where,
+            random_state=asked.seed or 0,
+        )
+        write_report(found, asked.report)
+        typer.echo(f"\n{found.verdict.headline}\nReport: {asked.report}.")
 
 
-@app.command()
-def columns(source: Source, column: Kinds = None) -> None:
+def _stream(
+    asked: TableOptions, synthesizer: TableSynthesizer, output: str, n_samples: int | None
+) -> None:
+    """Synthesize files of any size into a folder, and say what was done."""
+    from vicinal.jobs.run import parse_engine
+    from vicinal.table.stream import stream_table
+
+    with resumable(output):
+        done = stream_table(
+            synthesizer,
+            asked.source,
+            output,
+            n_samples,
+            memory=asked.memory,
+            max_rows=parse_whole("max-rows", asked.max_rows, 2),
+            resume=asked.resume,
+            engine=parse_engine(asked.engine, address=asked.address),
+            progress=watched(),
+        )
+    model, saved = done.model, asked.save_model
+    if model is None:
+        lost = f" The model is not kept there: {saved} was not made." if saved else ""
+        typer.echo(f"{done.summary()}{lost}")
+        return
+    if saved is not None:
+        model.save(saved)
+    typer.echo(_summary_of_chunks(done, model))
+
+
+@command
+def columns(asked: ColumnsOptions) -> None:
     """Say what each column of a table is, and what becomes of it."""
     from vicinal.table import KINDS, detect_columns
 
-    found = detect_columns(read(source), parse_kinds(column))
+    found = detect_columns(read(asked.source), parse_kinds(asked.column))
     width = max(len(one.name) for one in found)
     heads = f"{'kind':<10} {'distinct':>9} {'missing':>8}  what becomes of it"
     typer.echo(f"{'column':<{width}}  {heads}")
@@ -194,16 +246,6 @@ def columns(source: Source, column: Kinds = None) -> None:
             f"{one.name:<{width}}  {one.kind:<10} {one.n_distinct:>9,} {one.n_missing:>8,}  "
             f"{KINDS[one.kind]}{note}"
         )
-
-
-def _sample(
-    synthesizer: TableSynthesizer, rows: int | None, where: list[str] | None
-) -> tuple[pa.Table, Any]:
-    total = rows or synthesizer.n_rows_
-    progress = total >= PROGRESS_ROWS and sys.stderr.isatty()
-    drawn: tuple[pa.Table, Any]
-    drawn = synthesizer.sample(total, where=where, return_plan=True, progress=progress)
-    return drawn
 
 
 def _summary(
@@ -221,3 +263,22 @@ def _summary(
     if settings.within:
         how += f", within {', '.join(settings.within)}"
     return f"{how}\n\n{compare(real, synthetic, synthesizer.columns_).summary()}"
+
+
+def _summary_of_chunks(done: Streamed, model: Any) -> str:
+    import pyarrow as pa
+
+    from vicinal.jobs.places import part_name
+    from vicinal.report import compare
+    from vicinal.table.stream.source import open_parquet
+
+    pool = model._state.rows
+    with open_parquet(f"{done.output}/{part_name(0)}") as file:
+        synthetic = pa.Table.from_batches([next(file.iter_batches(COMPARED))])
+    shown = [column for column in model.columns_ if column.name in synthetic.column_names]
+    real = pool.slice(0, COMPARED).select([column.name for column in shown])
+    text = compare(real, synthetic, shown).summary()
+    return (
+        f"{text}\n(of {real.num_rows:,} real and {synthetic.num_rows:,} synthetic rows)\n\n"
+        f"{done.summary()}"
+    )

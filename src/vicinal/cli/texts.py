@@ -5,101 +5,153 @@ from __future__ import annotations
 import json
 import math
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vicinal._checks import check_choice, check_count, check_number
-from vicinal.cli.app import app
-from vicinal.cli.inverters import (
-    Corpus,
-    Kept,
-    Learning,
-    Model,
-    Passes,
-    Reader,
-    Resumed,
-    SoftTokens,
-    Wanted,
-    Written,
-    keep_inverter,
-    make_inverter,
-    refine_inverter,
+from vicinal._checks import check_choice, check_count
+from vicinal.cli.app import command
+from vicinal.cli.folders import check_folder_run, is_folder, resumable
+from vicinal.cli.inverters import InverterOptions, keep_inverter, make_inverter, refine_inverter
+from vicinal.cli.labelled import read_labelled
+from vicinal.cli.options import (
+    Address,
+    Engine,
+    Label,
+    Law,
+    NSamples,
+    Resume,
+    Seed,
+    Source,
+    Text,
+    advanced,
+    check_apart,
+    parse_weights,
+    parse_whole,
 )
-from vicinal.cli.labelled import read_labelled, weight_law
-from vicinal.cli.options import Source, check_apart
-from vicinal.cli.reports import check_report, write_report
-from vicinal.cli.streams import parse_rows
-from vicinal.cli.textparts import asks_for_parts, check_alone, check_parts, write_parts
+from vicinal.cli.output import check_report, watched, write_report
 
 if TYPE_CHECKING:
     from vicinal.pairing import Pairing
-    from vicinal.text.augment import Augmented, Morph, SelectionConfig
+    from vicinal.text import Morph
 
-__all__ = ["morph", "text"]
+__all__ = ["MorphOptions", "TextOptions", "morph", "text"]
 
 PAIRINGS = ("farthest", "random", "nearest")
 #: What a set of made sentences can be reported as.
 REPORTS = (".html", ".txt", ".md")
 
-Device = Annotated[str | None, typer.Option(help="Where networks run, such as cuda.")]
-Rank = Annotated[str, typer.Option(help="Best candidate by both, closeness or ratio.")]
-Crossover = Annotated[
-    int, typer.Option(help="How often the best takes over words from another; 0 is quicker.")
-]
-Seed = Annotated[int, typer.Option(help="The same seed, the same sentences.")]
+Candidates = Annotated[int, typer.Option(help="Sentences tried, of which the best is kept.")]
 
 
-@app.command()
-def morph(
-    left: Annotated[str, typer.Argument(help="A sentence, in quotes.")],
-    right: Annotated[str, typer.Argument(help="Another.")],
-    steps: Annotated[int, typer.Option(help="Sentences to write, both ends included.")] = 5,
-    html: Annotated[Path | None, typer.Option(help="Write a page as well.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    candidates: Annotated[int, typer.Option(help="Sentences tried for each step.")] = 8,
-    rank: Rank = "both",
-    crossover: Crossover = 3,
-    inverter: Written = None,
-    llm: Model = None,
-    encoder: Reader = None,
-    align_on: Corpus = None,
-    align_epochs: Passes = None,
-    soft_tokens: SoftTokens = None,
-    checkpoint: Resumed = None,
-    save_inverter: Kept = None,
-    device: Device = None,
-    seed: Seed = 0,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Selection:
+    """How the best of several candidates is chosen."""
+
+    rank: Annotated[str, advanced("Best candidate by both, closeness or ratio.")] = "both"
+    crossover: Annotated[
+        int, advanced("How often the best takes over words from another; 0 is quicker.")
+    ] = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class MorphOptions(InverterOptions, _Selection):
+    """Of ``vicinal morph``."""
+
+    left: Annotated[str, typer.Argument(help="A sentence, in quotes.")]
+    right: Annotated[str, typer.Argument(help="Another.")]
+    steps: Annotated[int, typer.Option(help="Sentences to write, both ends included.")] = 5
+    html: Annotated[Path | None, typer.Option(help="Write a page as well.")] = None
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+    candidates: Candidates = 8
+    seed: Seed = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOptions(InverterOptions, _Selection):
+    """Of ``vicinal text``."""
+
+    source: Source
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="File to write; or a folder/ of many.")
+    ]
+    n_samples: NSamples = None
+    text: Text = "text"
+    label: Label = "label"
+    pairing: Annotated[str, typer.Option(help="Who is mixed: farthest, random or nearest.")] = (
+        "farthest"
+    )
+    tau: Annotated[
+        float | None,
+        typer.Option(help="Share of the texts that partners are from, farthest or nearest: 0.2."),
+    ] = None
+    label_check: Annotated[
+        str,
+        typer.Option(
+            help="What becomes of sentences that are not what their label says: filter, relabel, "
+            "within-class or none."
+        ),
+    ] = "filter"
+    candidates: Candidates = 4
+    refine: Annotated[
+        bool,
+        typer.Option(
+            "--refine", help="Teach the encoder the labels first, from 400 texts on (slow)."
+        ),
+    ] = False
+    seed: Seed = 0
+    report: Annotated[
+        Path | None, typer.Option(help="Write figures and rows to look at: .html, .txt or .md.")
+    ] = None
+    resume: Resume = False
+    metric: Annotated[
+        str | None,
+        advanced("hyperbolic (farthest), euclidean (nearest), cosine or stereographic."),
+    ] = None
+    weights: Law = None
+    label_threshold: Annotated[
+        float, advanced("Label weight from which on a sentence has to be of its class.")
+    ] = 0.7
+    keep: Annotated[
+        float, advanced("Share of a class's sentences that 'filter' keeps at most.")
+    ] = 0.7
+    engine: Engine = "local"
+    address: Address = None
+    workers: Annotated[int | None, advanced("Of Ray; as many as there is room for.")] = None
+    gpus: Annotated[float | None, advanced("GPUs of a worker, e.g. 0.25 for four to a GPU.")] = None
+
+
+@command
+def morph(asked: MorphOptions) -> None:
     """Write the sentences between two sentences."""
-    check_count("steps", steps, low=2, hint="Both ends count.")
-    config = _selection(candidates, rank, crossover, seed)
-    if html is not None:
-        check_report("html", html)
-    learning = Learning(align_on, align_epochs, soft_tokens)
-    wanted = Wanted(inverter, llm, encoder, learning, checkpoint, save_inverter, device)
-    wanted.check()
-    if wanted.is_new and align_on is None:
+    check_count("steps", asked.steps, low=2, hint="Both ends count.")
+    check_count("seed", asked.seed, low=0)
+    selection = _selection(asked)
+    if asked.html is not None:
+        check_report("html", asked.html)
+    asked.check()
+    if asked.is_new and asked.align_on is None:
         raise ValueError(
             "llm needs sentences to be aligned on: --align-on FILE, one to a line. Or give an "
             "inverter that is aligned, with --inverter."
         )
-    from vicinal.text.augment.interpolate import morph as between
+    from vicinal.text import morph as between
 
-    writer = make_inverter(wanted, [], seed)
-    keep_inverter(writer, save_inverter)
+    writer = make_inverter(asked, [], asked.seed)
+    keep_inverter(writer, asked.save_inverter)
     found = between(
-        left,
-        right,
-        steps,
+        asked.left,
+        asked.right,
+        asked.steps,
         inverter=writer,
-        selection=config,
-        random_state=seed,
+        selection=selection,
+        random_state=asked.seed,
     )
-    if html is not None:
-        found.to_html(html)
-    if as_json:
+    if asked.html is not None:
+        found.to_html(asked.html)
+    if asked.as_json:
         typer.echo(_json(found))
     elif sys.stdout.isatty():
         typer.echo(str(found))
@@ -107,160 +159,141 @@ def morph(
         typer.echo(_plain(found))
 
 
-@app.command()
-def text(
-    source: Source,
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="File to write; or a folder/ of many.")
-    ],
-    rows: Annotated[
-        str | None,
-        typer.Option(
-            "--rows", "-n", metavar="NUMBER", help="Sentences to make, e.g. 1e6; as many as read."
-        ),
-    ] = None,
-    text: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
-    label: Annotated[str, typer.Option(help="Column of the classes.")] = "label",
-    pairing: Annotated[
-        str, typer.Option(help="Who is mixed: farthest, random or nearest.")
-    ] = "farthest",
-    tau: Annotated[
-        float | None,
-        typer.Option(help="Share of the texts that partners are from, farthest or nearest: 0.2."),
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(help="hyperbolic (farthest), euclidean (nearest), cosine or stereographic."),
-    ] = None,
-    law: Annotated[str, typer.Option(help="Law of weights: beta or epbeta.")] = "beta",
-    alpha: Annotated[float, typer.Option(help="Of the Beta law.")] = 1.0,
-    label_check: Annotated[
-        str,
-        typer.Option(
-            help="What becomes of sentences that are not what their label says: filter, relabel, "
-            "within-class or none."
-        ),
-    ] = "filter",
-    label_threshold: Annotated[
-        float, typer.Option(help="Label weight from which on a sentence has to be of its class.")
-    ] = 0.7,
-    keep: Annotated[
-        float, typer.Option(help="Share of a class's sentences that 'filter' keeps at most.")
-    ] = 0.7,
-    candidates: Annotated[int, typer.Option(help="Sentences tried for each row.")] = 4,
-    rank: Rank = "both",
-    crossover: Crossover = 3,
-    refine: Annotated[
-        bool,
-        typer.Option(
-            "--refine", help="Teach the encoder the labels first, from 400 texts on (slow)."
-        ),
-    ] = False,
-    inverter: Written = None,
-    llm: Model = None,
-    encoder: Reader = None,
-    align_on: Corpus = None,
-    align_epochs: Passes = None,
-    soft_tokens: SoftTokens = None,
-    checkpoint: Resumed = None,
-    save_inverter: Kept = None,
-    device: Device = None,
-    seed: Seed = 0,
-    report: Annotated[
-        Path | None, typer.Option(help="Write figures and rows to look at: .html, .txt or .md.")
-    ] = None,
-    engine: Annotated[str, typer.Option(help="local, or ray for many machines.")] = "local",
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster, e.g. auto.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Of Ray; as many as there is room for.")
-    ] = None,
-    gpus: Annotated[
-        float | None, typer.Option(help="GPUs of a worker, e.g. 0.25 for four to a GPU.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run into a folder.")
-    ] = False,
-) -> None:
+@command
+def text(asked: TextOptions) -> None:
     """Make labelled sentences by mixing those of a table.
 
     With a folder to write to, --engine ray or --resume, sentences are made and written in chunks,
     partners are looked for among 4,096 texts at a time, and the output is a folder of Parquet
     files.
     """
-    from vicinal.io import check_output, write_table
-    from vicinal.jobs.run import parse_engine
-    from vicinal.text.augment.label_check import LabelCheck, as_label_check
-
-    on_ray = {"ray": engine != "local", "address": address, "workers": workers, "gpus": gpus}
-    parts = asks_for_parts(output, resume=resume, **on_ray)
-    count = parse_rows(rows)
-    if parts:
-        where = parse_engine(engine, address=address, gpus=gpus)
-        check_parts(output, resume, where, workers)
-        check_alone({"report": report}, {"device": device} if engine == "ray" else {})
+    of_ray = (asked.address, asked.workers, asked.gpus)
+    in_chunks = is_folder(asked.output) or asked.resume or asked.engine != "local"
+    in_chunks = in_chunks or any(one is not None for one in of_ray)
+    _check_outputs(asked, in_chunks)
+    count = parse_whole("n-samples", asked.n_samples)
+    check_count("seed", asked.seed, low=0)
+    settings = _settings(asked)
+    asked.check(asked.refine)
+    texts, labels = read_labelled(asked.source, asked.text, asked.label)
+    writer: Any = make_inverter(asked, texts, asked.seed)
+    if asked.refine:
+        writer = refine_inverter(writer, texts, labels, asked, asked.seed)
+    keep_inverter(writer, asked.save_inverter)
+    n_samples = len(texts) if count is None else count
+    if in_chunks:
+        settings |= {"engine": _engine(asked), "workers": asked.workers, "resume": asked.resume}
+        _write_chunks(writer, texts, labels, n_samples, asked.output, settings)
     else:
-        check_output(output)
-    check_apart(source, output=output, report=report)
-    if report is not None:
-        _check_report(report)
-    as_label_check(label_check)
-    check_number("label_threshold", label_threshold, low=0.5, high=1, open_low=True)
-    check = LabelCheck(label_check, label_threshold, keep)
-    config = _selection(candidates, rank, crossover, seed)
-    chosen = _pairing(pairing, tau, metric)
-    weights = weight_law(law, alpha)
-    learning = Learning(align_on, align_epochs, soft_tokens)
-    wanted = Wanted(inverter, llm, encoder, learning, checkpoint, save_inverter, device)
-    wanted.check(refine)
-    texts, labels = read_labelled(source, text, label)
+        _write_whole(asked, writer, texts, labels, n_samples, settings)
+
+
+def _check_outputs(asked: TextOptions, in_chunks: bool) -> None:
+    """Refuse what could not be written, before anything is read."""
+    from vicinal.io import check_output
+
+    if in_chunks:
+        from vicinal.jobs.staging import check_output as check_jobs_output
+        from vicinal.text.augment.parts import check_workers
+
+        check_folder_run(
+            asked.output, "--engine ray, --resume or a folder to write to", {"report": asked.report}
+        )
+        check_jobs_output(asked.output, asked.resume)
+        check_workers(_engine(asked), asked.workers)
+        if asked.engine == "ray" and asked.device is not None:
+            raise ValueError(
+                "--device is about this machine, and --engine ray works on others. Say --gpus, "
+                "such as --gpus 1, for workers that use one."
+            )
+    else:
+        check_output(asked.output)
+    check_apart(asked.source, output=asked.output, report=asked.report)
+    if asked.report is not None:
+        if asked.report.suffix.lower() == ".json":
+            raise ValueError(
+                f"report is written as {', '.join(REPORTS)}, got {str(asked.report)!r}. For the "
+                "rows as JSON lines, name the output .jsonl."
+            )
+        check_report("report", asked.report)
+
+
+def _settings(asked: TextOptions) -> dict[str, Any]:
+    """Return what :func:`vicinal.text.augment` takes beside texts, labels and writer."""
+    from vicinal.text import LabelCheck
+
+    return {
+        "pairing": _pairing(asked.pairing, asked.tau, asked.metric),
+        "weights": parse_weights(asked.weights),
+        "label_check": LabelCheck(asked.label_check, asked.label_threshold, asked.keep),
+        "selection": _selection(asked),
+        "random_state": asked.seed,
+    }
+
+
+def _selection(asked: TextOptions | MorphOptions) -> Any:
+    from vicinal.text import SelectionConfig
+
+    return SelectionConfig(asked.candidates, asked.rank, asked.crossover)
+
+
+def _engine(asked: TextOptions) -> Any:
+    from vicinal.jobs.run import parse_engine
+
+    return parse_engine(asked.engine, address=asked.address, gpus=asked.gpus)
+
+
+def _write_whole(
+    asked: TextOptions,
+    writer: Any,
+    texts: list[str],
+    labels: list[Any],
+    n_samples: int,
+    settings: dict[str, Any],
+) -> None:
     import pyarrow as pa
 
-    from vicinal.text.augment.augmenting import augment
+    from vicinal.io import write_table
+    from vicinal.text import augment
 
-    settings: dict[str, Any] = {
-        "pairing": chosen,
-        "weights": weights,
-        "label_check": check,
-        "selection": config,
-        "random_state": seed,
-    }
-    n = len(texts) if count is None else count
-    writer: Any = make_inverter(wanted, texts, seed)
-    if refine:
-        writer = refine_inverter(writer, texts, labels, wanted, seed)
-    keep_inverter(writer, save_inverter)
-    if parts:
-        settings |= {"engine": where, "workers": workers, "resume": resume}
-        write_parts(writer, texts, labels, n, output, settings)
-        return
-    show = sys.stderr.isatty()
-    made: Augmented = augment(
-        texts, labels, inverter=writer, n_samples=n, progress=show, **settings
+    made = augment(
+        texts, labels, inverter=writer, n_samples=n_samples, progress=watched(), **settings
     )
     if not len(made):
-        raise ValueError(f"No sentence was left to write. {made.summary()} {output} is as it was.")
-    write_table(pa.table(made.columns()), output)
-    said = f"{len(texts):,} texts read, {len(made):,} sentences written to {output}."
-    typer.echo(f"{made.summary()}\n\n{said}", err=True)
-    if report is not None:
-        write_report(made, report)
-        typer.echo(f"Report: {report}.", err=True)
-
-
-def _selection(candidates: int, rank: str, crossover: int, seed: int) -> SelectionConfig:
-    from vicinal.text.augment.selection import SelectionConfig
-
-    check_count("seed", seed, low=0)
-    return SelectionConfig(candidates, rank, crossover)
-
-
-def _check_report(path: Path) -> None:
-    if path.suffix.lower() == ".json":
         raise ValueError(
-            f"report is written as {', '.join(REPORTS)}, got {str(path)!r}. For the rows as JSON "
-            "lines, name the output .jsonl."
+            f"No sentence was left to write. {made.summary()} {asked.output} is as it was."
         )
-    check_report("report", path)
+    write_table(pa.table(made.columns()), asked.output)
+    said = f"{len(texts):,} texts read, {len(made):,} sentences written to {asked.output}."
+    typer.echo(f"{made.summary()}\n\n{said}", err=True)
+    if asked.report is not None:
+        write_report(made, asked.report)
+        typer.echo(f"Report: {asked.report}.", err=True)
+
+
+def _write_chunks(
+    writer: Any,
+    texts: list[str],
+    labels: list[Any],
+    n_samples: int,
+    output: str,
+    settings: dict[str, Any],
+) -> None:
+    from vicinal.text import augment_parts
+
+    with resumable(output):
+        done = augment_parts(
+            texts, labels, output, n_samples, inverter=writer, progress=watched(), **settings
+        )
+    if done.kept == done.parts:
+        typer.echo(f"{done.output} is complete already; nothing was done.", err=True)
+        return
+    kept = f" ({done.kept:,} of these before the interruption)" if done.kept else ""
+    said = (
+        f"{len(texts):,} texts read, {done.rows:,} sentences written to {done.output} in "
+        f"{done.parts:,} file(s){kept}."
+    )
+    typer.echo(f"{done.summary()}\n\n{said}", err=True)
 
 
 def _pairing(name: str, tau: float | None, metric: str | None) -> Pairing:
