@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
 from vicinal.cli.streams import asks_for_stream, parse_rows
+
 from vicinal.io import read_table
 from vicinal.table import TableSynthesizer
 

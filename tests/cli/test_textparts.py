@@ -7,6 +7,8 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
+import vicinal.text
+
 ROWS = [
     ("the soup was cold and the waiter did not care", "bad"),
     ("we loved the bread and the warm welcome", "good"),
@@ -43,7 +45,7 @@ def test_sentences_go_to_a_folder(run, reviews):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("-o", "made/", "--report", "r.html"), "--report needs all sentences in memory"),
+        (("-o", "made/", "--report", "r.html"), "--report needs all rows in memory"),
         (("-o", "made/", "--address", "auto"), "address='auto' is of a Ray cluster"),
         (("-o", "made/", "--workers", 2), "workers=2 is of a Ray cluster"),
         (("-o", "made/", "--engine", "spark"), "engine must be one of"),
@@ -65,14 +67,13 @@ def test_mistakes_end_in_one_line(run, reviews, monkeypatch, words, said):
 
 def test_an_interruption_says_what_stays(run, reviews, monkeypatch):
     from vicinal.cli import texts as commands
-    from vicinal.text.augment import parts
 
     def stop(*_, **__):
         (reviews.parent / ".made.partial").mkdir()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(commands, "make_inverter", lambda *_: None)
-    monkeypatch.setattr(parts, "augment_parts", stop)
+    monkeypatch.setattr(vicinal.text, "augment_parts", stop)
     code, _, err = run("text", reviews, "-o", f"{reviews.parent}/made/")
     assert code == 130
     assert ".made.partial; the same command with --resume goes on with it" in err

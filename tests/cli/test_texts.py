@@ -10,12 +10,14 @@ import os
 import subprocess
 import sys
 import zlib
+from dataclasses import fields
 from inspect import signature
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import vicinal.text
 from vicinal.cli import inverters
 from vicinal.cli import texts as commands
 from vicinal.data import banking_sample
@@ -169,7 +171,6 @@ def test_as_many_rows_as_read_and_the_same_for_the_same_seed(parrot, run, review
 def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
     from vicinal import Beta, Nearest
     from vicinal.text import LabelCheck, SelectionConfig
-    from vicinal.text.augment import augmenting as room
 
     asked = {}
 
@@ -177,10 +178,10 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
         asked.update(settings)
         raise ValueError("seen")
 
-    monkeypatch.setattr(room, "augment", spy)
+    monkeypatch.setattr(vicinal.text, "augment", spy)
     words = (
-        "--pairing", "nearest", "--tau", 0.3, "--metric", "cosine", "--weights", "beta:0.4", "--label-check",
-        "filter", "--candidates", 6, "--rank", "ratio", "--label-threshold", 0.9, "--seed", 3,
+        "--pairing", "nearest", "--tau", 0.3, "--metric", "cosine", "--weights", "beta:0.4",
+        "--label-check", "filter", "--candidates", 6, "--rank", "ratio", "--label-threshold", 0.9, "--seed", 3,
         "--keep", 0.4, "--crossover", 2,
     )  # fmt: skip
     assert run("text", reviews, "-o", reviews.with_name("made.csv"), *words)[0] == 2
@@ -224,13 +225,15 @@ def test_what_is_left_out_is_what_the_library_takes():
     from vicinal.text import LabelCheck, SelectionConfig, augment, morph
 
     check = LabelCheck(signature(augment).parameters["label_check"].default)
-    for command, function in ((commands.morph, morph), (commands.text, augment)):
-        ours = {name: one.default for name, one in signature(command).parameters.items()}
+    for options, function in ((commands.MorphOptions, morph), (commands.TextOptions, augment)):
+        ours = {one.name: one.default for one in fields(options)}
         selection = SelectionConfig(signature(function).parameters["selection"].default)
         assert SelectionConfig(ours["candidates"], ours["rank"], ours["crossover"]) == selection
     assert LabelCheck(ours["label_check"], ours["label_threshold"], ours["keep"]) == check
-    steps = signature(commands.morph).parameters["steps"].default
-    assert steps == signature(morph).parameters["n_samples"].default
+    assert (
+        commands.MorphOptions(left="a", right="b").steps
+        == signature(morph).parameters["n_samples"].default
+    )
 
 
 def test_partners_are_from_the_other_end_or_the_neighborhood(parrot, run, reviews):
@@ -245,7 +248,9 @@ def test_partners_are_from_the_other_end_or_the_neighborhood(parrot, run, review
 
 def test_a_law_beyond_0_and_1_is_noted(parrot, run, reviews):
     output = reviews.with_name("made.csv")
-    code, _, err = run("text", reviews, "-o", output, "--weights", "epbeta", "--label-check", "none")
+    code, _, err = run(
+        "text", reviews, "-o", output, "--weights", "epbeta:0.1", "--label-check", "none"
+    )
     assert code == 0
     assert "weights lie beyond [0, 1]" in err
     shares = read_table(output)["weight_no"].to_pylist()
@@ -306,7 +311,7 @@ def test_odd_texts_are_noted(parrot, run, tmp_path, rows, said):
         (None, ("--pairing", "random", "--tau", 0.1), "tau goes with farthest or nearest"),
         (None, ("--tau", 0), "tau must be a finite number in (0, 1]"),
         (None, ("--metric", "cosin"), "Did you mean 'cosine'?"),
-        (None, ("--weights", "gamma"), "weights must"),
+        (None, ("--weights", "gamma"), "weights: no law"),
         (None, ("--weights", "beta:0"), "alpha must be"),
         (
             None,
@@ -316,7 +321,7 @@ def test_odd_texts_are_noted(parrot, run, tmp_path, rows, said):
         (None, ("--label", "text"), "text and label are one column, 'text'"),
         (None, ("--rank", "all"), "rank must be one of"),
         (None, ("--candidates", 0), "candidates must be at least 1"),
-        (None, ("--label-threshold", 0.3), "label_threshold must be"),
+        (None, ("--label-threshold", 0.3), "label-threshold must be"),
         (None, ("--seed", -1), "seed must be at least 0"),
         (None, ("--report", "page.pdf"), "report is written as"),
         (None, ("--report", "page.json"), "name the output .jsonl"),

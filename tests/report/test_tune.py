@@ -104,7 +104,7 @@ def test_of_equally_faithful_settings_the_more_useful_one():
         (
             {"target": "income", "weights": "epbeta:0.05:0.3"},
             "delta 0.05, eps 0.3",
-            "--target income --delta 0.05 --eps 0.3",
+            "--target income --weights epbeta:0.05",
         ),
         (
             {"privacy": "balanced", "neighbors": 30, "weights": "sphere:4"},

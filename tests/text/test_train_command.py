@@ -81,7 +81,7 @@ def test_methods_are_compared_in_a_report(texts, run, suffix):
         (("--tau", 0, *QUICK), "tau must be a finite number in (0, 1]"),
         (("--method", "none,dmix", "-o", "model"), "output keeps one classifier, got 2 methods"),
         (("--report", "f1.xlsx"), "report is written as"),
-        (("--weights", "gamma"), "weights must"),
+        (("--weights", "gamma"), "weights: no law"),
         (("--method", "none,input", "--tau", 0.2), "tau goes with the method dmix"),
         (("--method", "none", "--metric", "cosine"), "metric goes with the method dmix"),
         (("--method", "none", "--weights", "epbeta"), "weights goes with a method that mixes"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vicinal._checks import check_choice, check_count
+from vicinal._checks import check_choice, check_count, check_number
 from vicinal.cli.app import command
 from vicinal.cli.folders import check_folder_run, is_folder, resumable
 from vicinal.cli.inverters import InverterOptions, keep_inverter, make_inverter, refine_inverter
@@ -193,13 +193,13 @@ def _check_outputs(asked: TextOptions, in_chunks: bool) -> None:
     from vicinal.io import check_output
 
     if in_chunks:
-        from vicinal.jobs.staging import check_output as check_jobs_output
+        from vicinal.jobs.staging import check_destination
         from vicinal.text.augment.parts import check_workers
 
         check_folder_run(
             asked.output, "--engine ray, --resume or a folder to write to", {"report": asked.report}
         )
-        check_jobs_output(asked.output, asked.resume)
+        check_destination(asked.output, asked.resume)
         check_workers(_engine(asked), asked.workers)
         if asked.engine == "ray" and asked.device is not None:
             raise ValueError(
@@ -222,6 +222,7 @@ def _settings(asked: TextOptions) -> dict[str, Any]:
     """Return what :func:`vicinal.text.augment` takes beside texts, labels and writer."""
     from vicinal.text import LabelCheck
 
+    check_number("label-threshold", asked.label_threshold, low=0.5, high=1, open_low=True)
     return {
         "pairing": _pairing(asked.pairing, asked.tau, asked.metric),
         "weights": parse_weights(asked.weights),

@@ -93,9 +93,9 @@ def command_of(
         if value is None:
             continue
         if name == "weights":
-            said, more = _said_of_law(parse_law(value) if isinstance(value, str) else value)
-            words.append(said)
-            parts += more
+            law = parse_law(value) if isinstance(value, str) else value
+            words.append(_said_of_law(law))
+            parts += ["--weights", law_text(law)]
             continue
         many = value if isinstance(value, (list, tuple)) else [value]
         for one in many:
@@ -111,10 +111,9 @@ def command_of(
     return ", ".join(words), shlex.join(parts)
 
 
-def _said_of_law(law: WeightLaw) -> tuple[str, list[str]]:
+def _said_of_law(law: WeightLaw) -> str:
     if isinstance(law, SphereWeights):
-        return f"{law.parents} parents", ["--parents", f"{law.parents}"]
+        return f"{law.parents} parents"
     if isinstance(law, EpBeta) and law_text(law).startswith("epbeta:"):
-        options = ["--delta", f"{law.delta:g}", "--eps", f"{law.eps0:g}"]
-        return f"delta {law.delta:g}, eps {law.eps0:g}", options
-    return law_text(law), ["--weights", law_text(law)]
+        return f"delta {law.delta:g}, eps {law.eps0:g}"
+    return law_text(law)
