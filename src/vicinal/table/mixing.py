@@ -1,8 +1,8 @@
-"""Rows mixed as a plan says, and rows mixed with near ones and drawn again where too near.
+"""Rows mixed as a plan says: drawn, mixed, and drawn again where too near to a parent.
 
-A plan says which rows are mixed and by how much. Over all rows it is drawn by a pairing and
-carried out by the kernel (:func:`mix_plan`). In neighborhoods (:class:`NeighborhoodMixer`) a row
-that comes out too near to one of its parents is drawn again, a few times, and the farthest of the
+What is drawn is a plan: the parents of each synthetic row, their weights, and the parents that give
+categories. The kernel mixes numbers by it. In neighborhoods (:class:`NeighborhoodMixer`) a row that
+comes out too near to one of its parents is drawn again, a few times, and the farthest of the
 attempts is kept. "Too near" is relative: nearer than a share of the distance from the first parent
 to *its* nearest other row. Where real rows lie close together synthetic ones may; where a real row
 stands alone nothing stays beside it.
@@ -50,19 +50,25 @@ Matrix = npt.NDArray[Any]
 
 @dataclass
 class Mixture:
-    """Synthetic rows before scores become values."""
+    """Synthetic rows before scores become values, and the plan that they were mixed by."""
 
     scores: Matrix  # (n_samples, n_mixed)
     # (n_samples,), the heaviest parent, which decides what is missing
     main: npt.NDArray[np.integer[Any]]
     # (n_bundles, n_samples), the parent that each bundle of categories comes from
     givers: npt.NDArray[np.integer[Any]]
-    parents: npt.NDArray[np.integer[Any]] | None  # (n_samples, n_parents), where the plan is kept
-    weights: npt.NDArray[np.float64] | None  # the same
+    parents: npt.NDArray[np.integer[Any]]  # (n_samples, n_parents)
+    weights: npt.NDArray[np.float64]  # (n_samples, n_parents)
+
+    def replace(self, rows: npt.NDArray[np.intp], other: Mixture, which: Matrix) -> None:
+        """Put the rows ``which`` of another mixture in place of ``rows``."""
+        self.scores[rows], self.main[rows] = other.scores[which], other.main[which]
+        self.givers[:, rows] = other.givers[:, which]
+        self.parents[rows], self.weights[rows] = other.parents[which], other.weights[which]
 
 
-#: Draws the rows from start to stop, with their plan where the third argument says so.
-Drawer = Callable[[int, int, bool], Mixture]
+#: Draws the rows from start to stop.
+Drawer = Callable[[int, int], Mixture]
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,13 @@ class RowsToMix:
     columnwise: bool  # whether bundles come from any parent or all from the heaviest
     grouped: frozenset[int] = frozenset()  # bundles that all parents of a row share
 
+    def mix(self, parents: Matrix, weights: Matrix, main: Matrix, givers: Matrix) -> Mixture:
+        """Carry a plan out."""
+        scores = mix_rows(self.residual, parents, weights)
+        for effect, codes, giver in zip(self.effects, self.codes, givers, strict=False):
+            _add_effect(scores, effect, codes, giver)
+        return Mixture(scores, main, givers, parents, weights)
+
 
 def mix_plan(
     rows: RowsToMix, parents: Matrix, weights: Matrix, rng: np.random.Generator
@@ -88,17 +101,13 @@ def mix_plan(
     n_samples, n_parents = parents.shape
     at = np.arange(n_samples)
     main = parents[at, weights.argmax(axis=1)]
-    scores = mix_rows(rows.residual, parents, weights)
     givers = np.empty((len(rows.codes), n_samples), main.dtype)
-    for bundle, (codes, gaps) in enumerate(zip(rows.codes, rows.gaps, strict=True)):
-        giver = main
+    for bundle, gaps in enumerate(rows.gaps):
+        givers[bundle] = main
         if rows.columnwise and bundle not in rows.grouped:
             giver = parents[at, rng.integers(0, n_parents, n_samples)]
-            giver = np.where(gaps[giver] == gaps[main], giver, main)
-        givers[bundle] = giver
-        if rows.effects:
-            scores += rows.effects[bundle].take(codes.take(giver), axis=0)
-    return Mixture(scores, main, givers, parents, weights)
+            givers[bundle] = np.where(gaps[giver] == gaps[main], giver, main)
+    return rows.mix(parents, weights, main, givers)
 
 
 class SpacingCheck:
@@ -118,87 +127,105 @@ class SpacingCheck:
         share: float,
     ) -> None:
         spread = scores.std(axis=0, dtype=np.float64)
-        self.scale = np.where(spread > 0, 1.0 / np.where(spread > 0, spread, 1.0), 0.0).astype(
+        self._scale = np.where(spread > 0, 1.0 / np.where(spread > 0, spread, 1.0), 0.0).astype(
             scores.dtype
         )
-        self.scores, self.column_bundle = scores, column_bundle
+        self._scores, self._column_bundle = scores, column_bundle
         # one byte for each level, eight of which are compared at once. Levels 256 apart pass for
         # the same, and a row for nearer than it is: it is drawn again once too often.
         columns = -(-codes.shape[1] // 8) * 8
-        self.levels = np.zeros((len(codes), columns), np.uint8)
-        self.levels[:, : codes.shape[1]] = codes & 255
+        self._levels = np.zeros((len(codes), columns), np.uint8)
+        self._levels[:, : codes.shape[1]] = codes & 255
         self.attempts = ATTEMPTS if share > 0 else 0
+        self.least = np.zeros(len(scores), np.float32)
         if self.attempts:
-            self.least = _spacing(scores, self.scale, codes, near[:, :NEAREST], MISMATCH)
+            self.least = _spacing(scores, self._scale, codes, near[:, :NEAREST], MISMATCH)
             self.least *= np.float32(share * share)
-        else:
-            self.least = np.zeros(len(scores), np.float32)
+
+    def distances(self, mixture: Mixture) -> npt.NDArray[np.float64]:
+        """Return squared distances to the nearest parent, or larger ones than the least allowed."""
+        found: npt.NDArray[np.float64] = _nearest_parents(
+            mixture.scores,
+            mixture.parents,
+            mixture.givers,
+            self._scores,
+            self._scale,
+            self._levels,
+            self._column_bundle,
+            self.least,
+            MISMATCH,
+        )
+        return found
 
 
 class NeighborhoodMixer:
     """Draws plans in neighborhoods and mixes, again where a row comes out too near."""
 
     def __init__(self, near: FairNeighbors, rows: RowsToMix, spacing: SpacingCheck) -> None:
-        self.spacing = spacing
-        self._n_rows = len(rows.residual)
+        self._rows, self.spacing = rows, spacing
         self._neighbors = _Neighbors(near.near, *near.alias())
-        starts = np.cumsum([0, *(len(table) for table in rows.effects)])
-        blank = np.zeros((0, rows.residual.shape[1]), rows.residual.dtype)
-        self._rows = _Rows(
-            rows.residual,
-            np.ascontiguousarray(rows.codes.T),  # what belongs to one row lies together
-            starts[:-1].astype(np.int64),
-            np.concatenate([blank, *rows.effects]),
-            np.ascontiguousarray(rows.gaps.T),
-            bool(rows.gaps.any()),
-            rows.columnwise,
-        )
-        self._check = _Check(
-            spacing.scores,
-            spacing.scale,
-            spacing.levels,
-            spacing.levels.view(np.uint64),
-            spacing.column_bundle,
-            spacing.least,
-            spacing.attempts,
-            MISMATCH,
+        self._givers = _Givers(
+            np.ascontiguousarray(rows.gaps.T), bool(rows.gaps.any()), rows.columnwise
         )
 
     def drawer(self, law: WeightLaw, n_samples: int, seeds: Seeds) -> Drawer:
         """Return what draws the chunks of one sample, in any order."""
-        rounds = Rounds(self._n_rows, n_samples, seeds)
+        rounds = Rounds(len(self._rows.residual), n_samples, seeds)
         bank = None
         if isinstance(law, SphereWeights):
             bank = law.sample(WEIGHTS, seeds.generator(TableKey.WEIGHTS))
 
-        def draw(start: int, stop: int, keep: bool = False) -> Mixture:
+        def draw(start: int, stop: int) -> Mixture:
             chunk = start // CHUNK_ROWS
             weights = bank
             if weights is None:
                 weights = law.sample(stop - start, seeds.generator(TableKey.WEIGHTS, chunk))
                 if weights.ndim == 1:
                     weights = np.column_stack([weights, 1.0 - weights])
-            rng = seeds.generator(TableKey.DRAW, chunk)
-            return self._draw(rounds.left(start, stop), weights, bank is not None, rng, keep)
+            state = seeds.generator(TableKey.DRAW, chunk).integers(0, 2**64, 4, np.uint64)
+            first = rounds.left(start, stop)
+            return self._draw_apart(state, first, weights, shuffled=bank is not None)
 
         return draw
 
-    def _draw(
-        self, first: Matrix, weights: Matrix, shuffled: bool, rng: np.random.Generator, keep: bool
-    ) -> Mixture:
-        """Draw rows; ``weights`` are one for each, or, shuffled, to be picked from."""
+    def _draw_apart(self, state: Matrix, first: Matrix, weights: Matrix, shuffled: bool) -> Mixture:
+        """Draw and mix rows, and those again that are too near to a parent."""
+        mixture = self._draw(state, first, weights, shuffled)
+        if not self.spacing.attempts:
+            return mixture
+        least = self.spacing.least[first]
+        distances = self.spacing.distances(mixture)
+        near = np.flatnonzero(distances < least)
+        for _ in range(self.spacing.attempts):
+            if not len(near):
+                break
+            given = weights if shuffled else weights[near]
+            again = self._draw(state, first[near], given, shuffled)
+            found = self.spacing.distances(again)
+            farther = found > distances[near]
+            mixture.replace(near[farther], again, farther)
+            distances[near[farther]] = found[farther]
+            near = near[found < least[near]]
+        return mixture
+
+    def _draw(self, state: Matrix, first: Matrix, weights: Matrix, shuffled: bool) -> Mixture:
+        """Draw a plan and mix; ``weights`` are one of each row, or, shuffled, to be picked from."""
         n, p = len(first), weights.shape[1]
-        out = _Out(
-            np.empty((n, self._rows.residual.shape[1]), self._rows.residual.dtype),
-            np.empty(n, np.int32),
-            np.empty((self._rows.codes.shape[1], n), np.int32),
-            np.empty((n if keep else 0, p), np.int32),
-            np.empty((n if keep else 0, p)),
+        parents, shares = np.empty((n, p), np.int32), np.empty((n, p))
+        main, givers = np.empty(n, np.int32), np.empty((len(self._rows.codes), n), np.int32)
+        _draw_plan(
+            state,
+            first,
+            weights,
+            shuffled,
+            self._neighbors,
+            self._givers,
+            parents,
+            shares,
+            main,
+            givers,
         )
-        state = rng.integers(0, 2**64, 4, np.uint64)
-        _draw_rows(state, first, weights, shuffled, self._neighbors, self._rows, self._check, out)
-        plan = (out.parents, out.weights) if keep else (None, None)
-        return Mixture(out.scores, out.main, out.givers, *plan)
+        return self._rows.mix(parents, shares, main, givers)
 
 
 class MomentMatch:
@@ -245,33 +272,10 @@ class _Neighbors(NamedTuple):
     other: Any  # int16 (n_rows, k + 1)
 
 
-class _Rows(NamedTuple):
-    residual: Any  # (n_rows, n_mixed)
-    codes: Any  # int32 (n_rows, n_bundles)
-    starts: Any  # int64 (n_bundles,), first line of each bundle in effects; empty for no effects
-    effects: Any  # (n_combinations of all bundles, n_mixed)
-    gaps: Any  # int32 (n_rows, n_bundles)
+class _Givers(NamedTuple):
+    gaps: Any  # int32 (n_rows, n_bundles): what belongs to one row lies together
     holed: bool  # whether any of the gaps is one
     columnwise: bool
-
-
-class _Check(NamedTuple):
-    scores: Any  # (n_rows, n_mixed)
-    scale: Any  # (n_mixed,)
-    levels: Any  # uint8 (n_rows, n_columns filled up to a multiple of 8)
-    words: Any  # the same as uint64
-    column_bundle: Any  # int32 (n_columns,)
-    least: Any  # float32 (n_rows,), squared
-    attempts: int
-    mismatch: float
-
-
-class _Out(NamedTuple):
-    scores: Any  # (n, n_mixed)
-    main: Any  # int32 (n,)
-    givers: Any  # int32 (n_bundles, n)
-    parents: Any  # int32 (n, p), or no rows
-    weights: Any  # float64 (n, p), or no rows
 
 
 @compiled()
@@ -335,103 +339,85 @@ def _draw_parents(state: Any, neighbors: Any, row: int, chosen: Any) -> None:
 
 
 @compiled()
-def _draw_givers(state: Any, rows: Any, chosen: Any, main: int, giver: Any) -> None:
-    few, short = np.uint64(0xFFFF), np.uint64(16)
-    bits = np.uint64(0)
-    for b in range(len(giver)):
-        giver[b] = main
-        if rows.columnwise:
-            if b % 4 == 0:  # 16 bits for each pick
-                bits = _next(state)
-            pick = chosen[np.int64(((bits & few) * np.uint64(len(chosen))) >> short)]
-            bits >>= short
-            if not rows.holed or rows.gaps[pick, b] == rows.gaps[main, b]:
-                giver[b] = pick
-
-
-@compiled()
-def _mix(rows: Any, chosen: Any, share: Any, giver: Any, mixed: Any) -> None:
-    mixed[:] = 0.0
-    for q in range(len(chosen)):
-        for c in range(len(mixed)):
-            mixed[c] += share[q] * rows.residual[chosen[q], c]
-    if len(rows.starts):
-        for b in range(len(giver)):
-            line = rows.starts[b] + rows.codes[giver[b], b]
-            for c in range(len(mixed)):
-                mixed[c] += rows.effects[line, c]
-
-
-@compiled()
-def _nearest_parent(check: Any, chosen: Any, giver: Any, mixed: Any, level: Any, word: Any) -> Any:
-    """Return the squared distance to the nearest parent, or some distance that is large enough."""
-    # categories are looked at only where they decide: a distance above both the least allowed and
-    # the nearest so far changes nothing
-    floor = check.least[chosen[0]]
-    nearest = np.inf
-    for c in range(len(check.column_bundle)):
-        level[c] = check.levels[giver[check.column_bundle[c]], c]
-    for q in range(len(chosen)):
-        j = chosen[q]
-        total = 0.0
-        for c in range(len(mixed)):
-            gap = (mixed[c] - check.scores[j, c]) * check.scale[c]
-            total += gap * gap
-        if total < min(nearest, floor):
-            differ = np.uint64(0)
-            for at in range(len(word)):
-                differ += _differing_bytes(check.words[j, at] ^ word[at])
-            total += check.mismatch * np.int64(differ)
-        nearest = min(nearest, total)
-    return nearest
-
-
-@compiled()
-def _draw_rows(
+def _draw_plan(
     state: Any,
     first: Any,
     weights: Any,
     shuffled: bool,
     neighbors: Any,
-    rows: Any,
-    check: Any,
-    out: Any,
+    giving: Any,
+    parents: Any,
+    shares: Any,
+    main: Any,
+    givers: Any,
 ) -> None:
-    n, width = out.scores.shape
+    few, short, high = np.uint64(0xFFFF), np.uint64(16), np.uint64(32)
     p = weights.shape[1]
-    high = np.uint64(32)
-    chosen = np.empty(p, np.int32)
-    share = np.empty(p, rows.residual.dtype)
-    giver = np.empty(rows.codes.shape[1], np.int32)
-    mixed = np.empty(width, rows.residual.dtype)
-    level = np.zeros(check.levels.shape[1], np.uint8)
-    word = level.view(np.uint64)
+    for i in range(len(first)):
+        _draw_parents(state, neighbors, first[i], parents[i])
+        at: Any = i
+        if shuffled:
+            at = np.int64(((_next(state) >> high) * np.uint64(len(weights))) >> high)
+        heavy = 0
+        for q in range(p):
+            shares[i, q] = weights[at, q]
+            if weights[at, q] > weights[at, heavy]:
+                heavy = q
+        main[i] = parents[i, heavy]
+        bits = np.uint64(0)
+        for b in range(len(givers)):
+            givers[b, i] = main[i]
+            if giving.columnwise:
+                if b % 4 == 0:  # 16 bits for each pick
+                    bits = _next(state)
+                pick = parents[i, np.int64(((bits & few) * np.uint64(p)) >> short)]
+                bits >>= short
+                if not giving.holed or giving.gaps[pick, b] == giving.gaps[main[i], b]:
+                    givers[b, i] = pick
+
+
+@compiled()
+def _add_effect(scores: Any, effect: Any, codes: Any, giver: Any) -> None:
+    for i in range(len(scores)):
+        line = codes[giver[i]]
+        for c in range(scores.shape[1]):
+            scores[i, c] += effect[line, c]
+
+
+@compiled()
+def _nearest_parents(
+    mixed: Any,
+    parents: Any,
+    givers: Any,
+    scores: Any,
+    scale: Any,
+    levels: Any,
+    column_bundle: Any,
+    least: Any,
+    mismatch: float,
+) -> Any:
+    n, p = parents.shape
+    found = np.empty(n)
+    level = np.zeros(levels.shape[1], np.uint8)
+    word, words = level.view(np.uint64), levels.view(np.uint64)
     for i in range(n):
-        farthest = -1.0
-        for _ in range(check.attempts + 1):
-            _draw_parents(state, neighbors, first[i], chosen)
-            at: Any = i
-            if shuffled:
-                at = np.int64(((_next(state) >> high) * np.uint64(len(weights))) >> high)
-            heavy = 0
-            for q in range(p):
-                share[q] = weights[at, q]
-                if weights[at, q] > weights[at, heavy]:
-                    heavy = q
-            _draw_givers(state, rows, chosen, chosen[heavy], giver)
-            _mix(rows, chosen, share, giver, mixed)
-            nearest = np.inf
-            if check.attempts > 0:
-                nearest = _nearest_parent(check, chosen, giver, mixed, level, word)
-            if nearest > farthest:
-                farthest = nearest
-                out.scores[i] = mixed
-                out.main[i] = chosen[heavy]
-                for b in range(len(giver)):
-                    out.givers[b, i] = giver[b]
-                if len(out.parents):
-                    for q in range(p):
-                        out.parents[i, q] = chosen[q]
-                        out.weights[i, q] = weights[at, q]
-            if check.attempts == 0 or nearest >= check.least[chosen[0]]:
-                break
+        # categories are looked at only where they decide: a distance above both the least allowed
+        # and the nearest so far changes nothing
+        floor = least[parents[i, 0]]
+        nearest = np.inf
+        for c in range(len(column_bundle)):
+            level[c] = levels[givers[column_bundle[c], i], c]
+        for q in range(p):
+            j = parents[i, q]
+            total = 0.0
+            for c in range(mixed.shape[1]):
+                gap = (mixed[i, c] - scores[j, c]) * scale[c]
+                total += gap * gap
+            if total < min(nearest, floor):
+                differ = np.uint64(0)
+                for at in range(len(word)):
+                    differ += _differing_bytes(words[j, at] ^ word[at])
+                total += mismatch * np.int64(differ)
+            nearest = min(nearest, total)
+        found[i] = nearest
+    return found

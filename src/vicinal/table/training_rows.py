@@ -248,7 +248,7 @@ class TrainingRows:
     # drawing
 
     def drawer(self, n_samples: int, seeds: Seeds) -> Drawer:
-        """Return what draws the chunks of a sample, in any order: ``draw(start, stop, keep)``."""
+        """Return what draws the chunks of a sample, in any order: ``draw(start, stop)``."""
         law = self.settings.weights
         if self._neighborhoods is not None:
             return self._neighborhoods.drawer(law, n_samples, seeds)
@@ -257,7 +257,7 @@ class TrainingRows:
         else:
             source = Permutation().source(len(self), n_samples, law.parents, seeds)
 
-        def draw(start: int, stop: int, keep: bool = False) -> Mixture:
+        def draw(start: int, stop: int) -> Mixture:
             plan = draw_chunk(source, law, seeds, start, stop)
             return mix_plan(self._rows, *plan, seeds.generator(TableKey.PICK, start // CHUNK_ROWS))
 
@@ -274,7 +274,7 @@ class TrainingRows:
     def scores_of(self, draw: Drawer, n_samples: int) -> npt.NDArray[Any]:
         """Return the mixed scores of a whole sample."""
         starts = range(0, n_samples, CHUNK_ROWS)
-        parts = [draw(at, min(at + CHUNK_ROWS, n_samples), False).scores for at in starts]
+        parts = [draw(at, min(at + CHUNK_ROWS, n_samples)).scores for at in starts]
         return np.concatenate(parts)
 
     def decode(self, mixture: Mixture) -> dict[str, Any]:
@@ -317,7 +317,7 @@ class TrainingRows:
 
         def work(start: int, stop: int) -> None:
             nonlocal done
-            mixture = draw(start, stop, return_plan)
+            mixture = draw(start, stop)
             if adjusted is not None:
                 mixture.scores = adjusted[start:stop]
             for name, made in self.decode(mixture).items():
