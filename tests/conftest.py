@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -104,3 +105,80 @@ def ray_workers():
         return found
 
     return below
+
+
+#: What a name must not be able to do.
+NASTY = "</title></script><script>alert(1)</script><b onmouseover='x'>\x00 \u202egnp"
+
+SENTENCES = (
+    "The film was a delight from start to finish.",
+    "The battery died after two days, and nobody at the shop wanted to hear about it.",
+    "It is short.",
+    "A slow but honest look at three sisters who run a bakery in a town by the sea.",
+    "Where is the nearest station?",
+    "The acting is fine, though the plot falls apart in the last half hour.",
+)
+
+
+def make_morph(steps=5, *, left=SENTENCES[0], right=SENTENCES[1], sentences=None):
+    from vicinal.text.augment.interpolate import Morph
+
+    rng = np.random.default_rng(3)
+    lam = np.linspace(1, 0, steps)
+    return Morph(
+        left=left,
+        right=right,
+        lam=lam,
+        sentences=[SENTENCES[i % 6] for i in range(steps)] if sentences is None else sentences,
+        lam_measured=lam + rng.normal(0, 0.06, steps),
+        closeness=rng.uniform(0.7, 0.95, steps),
+        log_likelihood=rng.normal(-1.5, 0.2, steps),
+    )
+
+
+def make_augmented(n=300, *, source=None, classes=("negative", "positive"), label_check="filter"):
+    """Return rows made of texts; names and texts as given."""
+    from vicinal.text.augment.augmented import Augmented
+
+    rng = np.random.default_rng(4)
+    source = (
+        [f"{text} ({i})" for i in range(10) for text in SENTENCES] if source is None else source
+    )
+    numbers = np.arange(len(source)) % len(classes)
+    left = rng.integers(0, len(source), n)
+    right = (left + rng.integers(1, max(len(source), 2), n)) % len(source)
+    lam = rng.uniform(0, 1, n)
+    shares = np.zeros((n, len(classes)))
+    np.add.at(shares, (np.arange(n), numbers[left]), lam)
+    np.add.at(shares, (np.arange(n), numbers[right]), 1 - lam)
+    names = np.array(classes)
+    why = f"the nearest real texts say {classes[0]!r} (80%), but {classes[-1]!r} has weight 0.91"
+    checks = ["kept" if i % 7 else f"relabeled: {why}" for i in range(n)]
+    return Augmented(
+        texts=[source[one] for one in left],
+        labels=names[shares.argmax(1)] if n else names[:0],
+        label_weights=shares,
+        classes=names,
+        lam=lam,
+        lam_measured=lam + rng.normal(0, 0.1, n),
+        closeness=rng.uniform(0.6, 0.95, n),
+        log_likelihood=rng.normal(-1.5, 0.2, n),
+        left=left,
+        right=right,
+        distance=rng.uniform(1, 2, n),
+        check=checks,
+        check_score=rng.uniform(0.2, 0.9, n),
+        confidence=rng.uniform(0.2, 0.9, n),
+        n_written=n + 12 if n else 0,
+        label_check=label_check,
+        source=list(source),
+        source_labels=names[numbers],
+        rejected=[source[0]] * 12 if n else [],
+        rejections=[why] * 12 if n else [],
+    )
+
+
+@pytest.fixture
+def made_texts():
+    """Return the functions that make results of texts up, for tests of pages."""
+    return SimpleNamespace(morph=make_morph, augmented=make_augmented, nasty=NASTY)

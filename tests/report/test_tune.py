@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal._stats import Estimate
-from vicinal.report.tune.measure import Setting, TuningResult, _is_best, _recommended, tune
+from vicinal.report.tune.measure import Setting, TuningResult, _is_undominated, _recommended, tune
 from vicinal.report.tune.settings import command_of, default_settings, synthesizer_of
 from vicinal.table import PRIVACY, detect_columns
 
@@ -50,7 +50,7 @@ def test_front_by_hand():
         setting(0.95, 0.42, 0.90),  # a share below 0.5 is no better than 0.5
         setting(0.94, 0.70, 0.95),  # the most useful
     ]
-    front = [at for at, one in enumerate(made) if _is_best(one, made)]
+    front = [at for at, one in enumerate(made) if _is_undominated(one, made)]
     assert front == [0, 1, 3, 5]
 
 
@@ -63,7 +63,7 @@ def test_front_by_hand():
 )
 def test_some_setting_is_on_the_front_and_beats_those_that_are_not(figures):
     made = [setting(*one) for one in figures]
-    front = [one for one in made if _is_best(one, made)]
+    front = [one for one in made if _is_undominated(one, made)]
     assert front
     for one in made:
         assert any(

@@ -22,8 +22,8 @@ def words(markup: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", markup)).split())
 
 
-def test_every_step_of_a_morph_is_there(makers, tmp_path):
-    found = makers.morph(3)
+def test_every_step_of_a_morph_is_there(made_texts, tmp_path):
+    found = made_texts.morph(3)
     found.to_html(tmp_path / "m.html")
     said = words(body(tmp_path / "m.html"))
     assert "3 steps from one sentence to another" in said
@@ -34,8 +34,8 @@ def test_every_step_of_a_morph_is_there(makers, tmp_path):
         assert f"{sentence} asked {lam} measured {shown} closeness {close:.2f}" in said
 
 
-def test_rows_are_ranked_by_confidence(makers, tmp_path):
-    made = makers.augmented(40)
+def test_rows_are_ranked_by_confidence(made_texts, tmp_path):
+    made = made_texts.augmented(40)
     made = replace(made, texts=[f"Sentence {i}." for i in range(40)])
     made.to_html(tmp_path / "a.html")
     most, _, least = body(tmp_path / "a.html").partition('id="least"')
@@ -44,8 +44,8 @@ def test_rows_are_ranked_by_confidence(makers, tmp_path):
     assert rows == [order[:10], order[::-1][:10]]
 
 
-def test_the_augmented_page_counts_what_there_is(makers, tmp_path):
-    made = makers.augmented(50)
+def test_the_augmented_page_counts_what_there_is(made_texts, tmp_path):
+    made = made_texts.augmented(50)
     made.to_html(tmp_path / "a.html")
     said = words(body(tmp_path / "a.html"))
     # 12 of 62 were rejected, and every seventh of 50 relabeled
@@ -65,18 +65,20 @@ def test_the_augmented_page_counts_what_there_is(makers, tmp_path):
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
-def test_few_rows(makers, tmp_path, n):
-    makers.augmented(n).to_html(tmp_path / "a.html")
+def test_few_rows(made_texts, tmp_path, n):
+    made_texts.augmented(n).to_html(tmp_path / "a.html")
     text = body(tmp_path / "a.html")
     assert text.count('class="sentence"') == n
     assert ('id="least"' in text) == (n > 1)
     assert not re.search(r"\b(nan|NaN|inf)\b", text)
 
 
-def test_nothing_that_a_text_says_becomes_markup(makers, tmp_path):
-    nasty = makers.nasty
-    makers.morph(2, left=nasty, right="x", sentences=[nasty, ""]).to_html(tmp_path / "m.html")
-    made = makers.augmented(6, source=[nasty, nasty + "2"], classes=(nasty, "b"), label_check=nasty)
+def test_nothing_that_a_text_says_becomes_markup(made_texts, tmp_path):
+    nasty = made_texts.nasty
+    made_texts.morph(2, left=nasty, right="x", sentences=[nasty, ""]).to_html(tmp_path / "m.html")
+    made = made_texts.augmented(
+        6, source=[nasty, nasty + "2"], classes=(nasty, "b"), label_check=nasty
+    )
     made = replace(made, check=[f"relabeled: {nasty}"] * 6)
     made.to_html(tmp_path / "a.html")
     for name in ("m.html", "a.html"):
@@ -89,11 +91,11 @@ def test_nothing_that_a_text_says_becomes_markup(makers, tmp_path):
     assert "(empty)" in body(tmp_path / "m.html")
 
 
-def test_what_could_not_be_measured_is_a_dash(makers, tmp_path):
-    found = replace(makers.morph(3), lam_measured=np.full(3, np.nan))
+def test_what_could_not_be_measured_is_a_dash(made_texts, tmp_path):
+    found = replace(made_texts.morph(3), lam_measured=np.full(3, np.nan))
     found.to_html(tmp_path / "m.html")
     made = replace(
-        makers.augmented(9), lam_measured=np.full(9, np.nan), confidence=np.full(9, np.nan)
+        made_texts.augmented(9), lam_measured=np.full(9, np.nan), confidence=np.full(9, np.nan)
     )
     made.to_html(tmp_path / "a.html")
     for name in ("m.html", "a.html"):
@@ -102,9 +104,9 @@ def test_what_could_not_be_measured_is_a_dash(makers, tmp_path):
         assert not re.search(r"\b(nan|NaN|inf)\b", text)
 
 
-def test_long_texts_and_many_classes_keep_the_page_small(makers, tmp_path):
+def test_long_texts_and_many_classes_keep_the_page_small(made_texts, tmp_path):
     source = [f"{i} " + "word " * 10_000 for i in range(30)]
-    made = makers.augmented(5_000, source=source, classes=[f"class {i}" for i in range(150)])
+    made = made_texts.augmented(5_000, source=source, classes=[f"class {i}" for i in range(150)])
     made.to_html(tmp_path / "a.html")
     assert (tmp_path / "a.html").stat().st_size < 250_000
     assert "rarer classes are not shown" in words(body(tmp_path / "a.html"))
