@@ -181,7 +181,7 @@ def test_recommendation_is_one_of_the_settings(front):
         assert "comes nearest" in front.summary()
     strict = tune(people(), settings=[{"privacy": "off"}], limit=0.5, random_state=0)
     assert strict.best is None
-    assert "No setting surely stays below 0.5" in strict.summary()
+    assert "No setting surely keeps the DCR share below 0.5" in strict.summary()
 
 
 def test_the_setting_makes_its_synthesizer(front):
@@ -219,7 +219,7 @@ def test_repeats_give_intervals():
 def test_rows_are_capped_and_it_is_said():
     front = tune(people(), settings=[{"privacy": "off"}], max_rows=100, random_state=0)
     assert front.rows == (100, 100)
-    assert "100 rows of 600" in front.notes[0]
+    assert "100 of 600 rows" in front.notes[0]
 
 
 def test_identifiers_and_odd_columns():
@@ -232,7 +232,7 @@ def test_identifiers_and_odd_columns():
 
 
 def test_few_rows_are_warned_of():
-    with pytest.warns(UserWarning, match="30 rows are learned"):
+    with pytest.warns(UserWarning, match="30 training rows"):
         tune(people(60), settings=[{"privacy": "off"}], random_state=0)
 
 
@@ -241,7 +241,7 @@ def test_few_rows_are_warned_of():
     [
         ({"target": "yy"}, "target: no column 'yy'"),
         ({"limit": 0.4}, "limit must be a finite number in"),
-        ({"settings": [{"neighbors": 3}]}, "Did you mean 'neighbors'"),
+        ({"settings": [{"neighbor": 3}]}, "Did you mean 'neighbors'"),
         ({"settings": [{"privacy": "lowest"}]}, "privacy must be one of"),
         ({"repeats": 0}, "repeats must be at least 1"),
     ],
