@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from vicinal._stats import Estimate
 
@@ -23,9 +23,6 @@ __all__ = [
 
 #: What stands where nothing was measured.
 NONE = "\N{EN DASH}"
-
-#: Rows of a folded table, at most.
-TABLED = 300
 
 _MINUS = "\N{MINUS SIGN}"
 _NARROW = "\N{NARROW NO-BREAK SPACE}"
@@ -96,24 +93,10 @@ def short(text: str, length: int) -> str:
     return f"{head}…{plain[len(plain) - tail :].lstrip()}"
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A table of figures, as templates want it."""
+class Grid(NamedTuple):
+    """A table of figures, as templates want it: rows by name of the column."""
 
     title: str
-    head: tuple[str, ...]
-    rows: Sequence[Sequence[str]]  # the first cell of a row names it
-    left_out: int = 0  # rows that are not shown
+    rows: Sequence[Mapping[str, str]]  # the first cell of a row names it
     words: tuple[int, ...] = (0,)  # columns that hold words and not figures
-
-    @classmethod
-    def folded(
-        cls,
-        title: str,
-        head: tuple[str, ...],
-        rows: Iterable[Sequence[str]],
-        words: tuple[int, ...] = (0,),
-    ) -> Grid:
-        """Return a table of the first rows, which knows how many more there are."""
-        every = list(rows)
-        return cls(title, head, every[:TABLED], max(len(every) - TABLED, 0), words)
+    most: int = 300  # rows that are shown

@@ -62,6 +62,7 @@ def _environment(templates: str | PathLike[str] | None) -> Any:
     check_installed()
     import jinja2
 
+    from vicinal.page import format as written
     from vicinal.page.svg import Markup
 
     frame = Path(__file__).parent / "templates"
@@ -74,5 +75,7 @@ def _environment(templates: str | PathLike[str] | None) -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    for name in ("amount", "estimate", "interval", "number", "share", "short"):
+        environment.filters[name] = getattr(written, name)
     environment.globals["style"] = Markup((frame / "style.css").read_text("utf-8"))
     return environment

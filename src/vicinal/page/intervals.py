@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vicinal._stats import Estimate
 from vicinal.page.format import NONE, amount, estimate, number, share, short
-from vicinal.page.svg import Markup, Scale, bottom_ticks, drawing, label, line, tag
+from vicinal.page.svg import Markup, Scale, bottom_ticks, dot, drawing, label, line, rect
 
 __all__ = ["IntervalRow", "interval_rows"]
 
@@ -16,13 +16,12 @@ _WIDTH, _RIGHT = 420.0, 292.0
 _PITCH, _HEAD = 21.0, 22.0
 
 
-@dataclass(frozen=True)
-class IntervalRow:
+class IntervalRow(NamedTuple):
     """One line of the picture."""
 
     group: str  # heading that it stands under, written once; "" for none
     name: str  # what the figure is
-    figure: Estimate  # the figure
+    figure: Estimate
     kind: str = "made"  # class of its mark: "real", "made" or "both"
 
 
@@ -45,13 +44,15 @@ def interval_rows(
     longest = max((len(short(row.name, 18)) for row in rows), default=0)
     x = Scale(low, high, 10 + 7.3 * longest, _RIGHT)
     guides = sorted({value for value, _ in marks})
-    ends = (low, *_inside([*guides, low if origin is None else origin], low, high), high)
+    inner = {at for at in (*guides, low if origin is None else origin) if low < at < high}
+    ends = (low, *(sorted(inner) or [(low + high) / 2]), high)
     plain = sorted({*ends}.difference(guides))
     y = 20.0 if marks else 4.0
-    parts: list[str] = [
-        label(x(at), y - 7, said, "note", anchor=_anchor(at, low, high)) for at, said in marks
-    ]
-    group = ""
+    parts: list[str] = []
+    for at, said in marks:
+        anchor = "start" if at <= low else "end" if at >= high else "middle"
+        parts.append(label(x(at), y - 7, said, "note", anchor=anchor))
+    group, told = "", []
     for row in rows:
         if row.group and row.group != group:
             parts.append(label(0, y + 15, short(row.group, 60), "head", hint=row.group))
@@ -62,31 +63,16 @@ def interval_rows(
         parts += [line(x(at), y + 2, x(at), y + _PITCH - 2, "grid") for at in plain]
         parts += [line(x(at), y, x(at), y + _PITCH, "guide") for at in guides]
         parts.append(label(0, middle + 4, short(row.name, 18), "name", hint=row.name))
-        parts += _mark(row, x, middle, origin, _told(row, per_cent))
-        parts += _figures(row.figure, middle + 4, per_cent=per_cent)
+        names = ", ".join(name for name in (row.group, row.name) if name)
+        told.append(f"{names}: {_said(row.figure, per_cent)}")
+        parts += _mark(row, x, middle, origin, told[-1])
+        parts += _figures(row.figure, middle + 4, per_cent)
         y += _PITCH
-    parts += bottom_ticks(x, y, [(at, _tick(at, high - low, per_cent)) for at in ends])
-    told = "; ".join(_told(row, per_cent) for row in rows)
-    return drawing(key, _WIDTH, y + 20, title, f"{told}.", parts)
-
-
-def _inside(values: Sequence[float], low: float, high: float) -> list[float]:
-    """Return the values between the ends; their middle where there is none."""
-    return sorted({value for value in values if low < value < high}) or [(low + high) / 2]
-
-
-def _anchor(value: float, low: float, high: float) -> str:
-    return "start" if value <= low else "end" if value >= high else "middle"
-
-
-def _tick(value: float, width: float, per_cent: bool) -> str:
-    return share(value, 0 if width >= 0.1 else 1) if per_cent else amount(value)
-
-
-def _told(row: IntervalRow, per_cent: bool) -> str:
-    """Return a row in words."""
-    names = [name for name in (row.group, row.name) if name]
-    return f"{', '.join(names)}: {_said(row.figure, per_cent)}"
+    digits = 0 if high - low >= 0.1 else 1
+    parts += bottom_ticks(
+        x, y, [(at, share(at, digits) if per_cent else amount(at)) for at in ends]
+    )
+    return drawing(key, _WIDTH, y + 20, title, f"{'; '.join(told)}.", parts)
 
 
 def _said(figure: Estimate, per_cent: bool) -> str:
@@ -94,19 +80,20 @@ def _said(figure: Estimate, per_cent: bool) -> str:
         return "not measured"
     if not per_cent:
         return estimate(figure)
-    if not math.isfinite(figure.low):
-        return share(figure.value, 2)
-    return f"{share(figure.value, 2)} ({number(100 * figure.low, 2)} to {share(figure.high, 2)})"
+    said = share(figure.value, 2)
+    if math.isfinite(figure.low):
+        said += f" ({number(100 * figure.low, 2)} to {share(figure.high, 2)})"
+    return said
 
 
-def _figures(figure: Estimate, y: float, *, per_cent: bool) -> list[Markup]:
+def _figures(figure: Estimate, y: float, per_cent: bool) -> list[Markup]:
     """Return the figure in bold, and beside it the interval."""
     scale, digits = (100.0, 2) if per_cent else (1.0, 3)
     if not math.isfinite(figure.value):
         return [label(_RIGHT + 14, y, NONE, "note", hint="not measured")]
     text = number(scale * figure.value, digits)
     found = [label(_RIGHT + 54, y, text, "figure", anchor="end")]
-    if math.isfinite(figure.low) and math.isfinite(figure.high):
+    if math.isfinite(figure.low + figure.high):
         ends = "\N{EN DASH}".join(number(scale * end, digits) for end in (figure.low, figure.high))
         found.append(label(_WIDTH, y, ends, "span", anchor="end"))
     return found
@@ -116,24 +103,11 @@ def _mark(row: IntervalRow, x: Scale, y: float, origin: float | None, said: str)
     value, low, high = row.figure.value, row.figure.low, row.figure.high
     if not math.isfinite(value):
         return []
-    parts = []
-    if origin is not None:
-        ends = sorted((x.clip(origin), x.clip(value)))
-        width = max(ends[1] - ends[0], 0.8)
-        parts.append(
-            tag(
-                "rect",
-                tag("title", said),
-                x=ends[0],
-                y=y - 5,
-                width=width,
-                height=10,
-                class_=f"{row.kind} bar",
-            )
-        )
+    if origin is None:
+        parts = [dot(x.clip(value), y, 5, f"{row.kind} dot", said)]
     else:
-        hint = tag("title", said)
-        parts.append(tag("circle", hint, cx=x.clip(value), cy=y, r=5, class_=f"{row.kind} dot"))
+        left, right = sorted((x.clip(origin), x.clip(value)))
+        parts = [rect(left, y - 5, max(right - left, 0.8), 10, f"{row.kind} bar", said)]
     reach = x.clip(high) - x.clip(low) if math.isfinite(low + high) else 0.0
     if reach > (11 if origin is None else 2):  # shorter ones would hide under their dot
         parts.append(line(x.clip(low), y, x.clip(high), y, "whisker"))

@@ -7,18 +7,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from vicinal.page.format import amount
+
 __all__ = [
     "Markup",
     "Scale",
+    "amounts",
     "apart",
     "bottom_axis",
     "bottom_ticks",
+    "curve",
+    "dot",
     "drawing",
     "join",
     "label",
     "left_axis",
     "line",
     "path",
+    "rect",
     "tag",
     "ticks",
 ]
@@ -73,18 +79,40 @@ def path(points: Iterable[tuple[float, float]], *, closed: bool = False) -> str:
     return f"M{text}{'Z' if closed else ''}" if text else ""
 
 
+def _hint(text: str) -> list[Markup]:
+    """Return what a pointer resting on an element shows."""
+    return [tag("title", text)] if text else []
+
+
 def line(x1: float, y1: float, x2: float, y2: float, kind: str, hint: str = "") -> Markup:
     """Return a straight line of a class."""
-    inside = [tag("title", hint)] if hint else []
-    return tag("line", *inside, x1=x1, y1=y1, x2=x2, y2=y2, class_=kind)
+    return tag("line", *_hint(hint), x1=x1, y1=y1, x2=x2, y2=y2, class_=kind)
+
+
+def rect(
+    x: float, y: float, width: float, height: float, kind: str | None, hint: str = ""
+) -> Markup:
+    """Return a rectangle of a class."""
+    return tag("rect", *_hint(hint), x=x, y=y, width=width, height=height, class_=kind)
+
+
+def dot(x: float, y: float, radius: float, kind: str, hint: str = "") -> Markup:
+    """Return a circle of a class."""
+    return tag("circle", *_hint(hint), cx=x, cy=y, r=radius, class_=kind)
+
+
+def curve(
+    points: Iterable[tuple[float, float]], kind: str, hint: str = "", *, closed: bool = False
+) -> Markup:
+    """Return a line of a class through points, in pixels."""
+    return tag("path", *_hint(hint), d=path(points, closed=closed), class_=kind)
 
 
 def label(
     x: float, y: float, text: str, kind: str = "", *, anchor: str | None = None, hint: str = ""
 ) -> Markup:
-    """Return a text at a place; ``hint`` is what a pointer resting on it shows."""
-    inside = [tag("title", hint)] if hint else []
-    return tag("text", *inside, text, x=x, y=y, class_=kind or None, text_anchor=anchor)
+    """Return a text at a place."""
+    return tag("text", *_hint(hint), text, x=x, y=y, class_=kind or None, text_anchor=anchor)
 
 
 def drawing(
@@ -108,10 +136,10 @@ def drawing(
 class Scale:
     """A straight map from values to pixels."""
 
-    low: float  # values
-    high: float  # values
-    start: float  # their pixels; a range of no width is widened
-    end: float  # their pixels; a range of no width is widened
+    low: float
+    high: float
+    start: float  # their pixels; all values of a range of no width stand in the middle
+    end: float
 
     def __call__(self, value: float) -> float:
         """Return the pixel of a value."""
@@ -136,6 +164,11 @@ def ticks(low: float, high: float, about: int = 4) -> list[float]:
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [round(at * step, 12 - math.floor(math.log10(step))) for at in range(first, last + 1)]
+
+
+def amounts(scale: Scale, about: int = 4) -> list[tuple[float, str]]:
+    """Return round numbers on a scale, and how they are written."""
+    return [(value, amount(value)) for value in ticks(scale.low, scale.high, about)]
 
 
 def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from vicinal.page.format import number, short
-from vicinal.page.svg import Markup, drawing, label, tag
+from vicinal.page.svg import Markup, drawing, label, rect, tag
 
 __all__ = ["NAMED", "heat_map", "scale_bar"]
 
@@ -45,9 +45,7 @@ def heat_map(
         for column, value in enumerate(line)
         if row != column and math.isfinite(value)
     ]
-    parts: list[str] = [
-        tag("rect", x=side, y=side, width=end - side, height=end - side, class_="empty"),
-    ]
+    parts: list[str] = [rect(side, side, end - side, end - side, "empty")]
     if len(names) > NAMED:
         parts.append(_strokes(cells, side, size, reach))
     else:
@@ -104,23 +102,15 @@ def _names(names: Sequence[str], side: float, size: float, letters: int) -> list
 def scale_bar(key: str, reach: float) -> Markup:
     """Draw what the shades of a heat map mean, from ``-reach`` to ``reach``."""
     step = 12.0
-    count = 2 * SHADES + 1
+    long = (2 * SHADES + 1) * step
     parts: list[str] = [
-        tag(
-            "rect",
-            x=2 + (shade + SHADES) * step,
-            y=2,
-            width=step,
-            height=10,
-            class_=_shade_class(shade),
-        )
-        for shade in range(-SHADES, SHADES + 1)
-    ]
-    wide = 4 + count * step
-    parts += [
-        tag("rect", x=2, y=2, width=count * step, height=10, class_="frame"),
+        *(
+            rect(2 + (shade + SHADES) * step, 2, step, 10, _shade_class(shade))
+            for shade in range(-SHADES, SHADES + 1)
+        ),
+        rect(2, 2, long, 10, "frame"),
         label(2, 25, number(-reach, 2), "tick"),
-        label(wide / 2, 25, "0", "tick", anchor="middle"),
-        label(wide - 2, 25, number(reach, 2), "tick", anchor="end"),
+        label(2 + long / 2, 25, "0", "tick", anchor="middle"),
+        label(2 + long, 25, number(reach, 2), "tick", anchor="end"),
     ]
-    return drawing(key, wide, 30, "Scale", f"From {-reach:g} to {reach:g}.", parts)
+    return drawing(key, 4 + long, 30, "Scale", f"From {-reach:g} to {reach:g}.", parts)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vicinal.page.format import Grid, amount, estimate, number, share, short
 from vicinal.page.frame import Page
 from vicinal.report.page import TEMPLATES
-from vicinal.report.page.curves import Curve, Spot, curve_panel, pareto_scatter
+from vicinal.report.page.curves import Curve, curve_panel, pareto_scatter
 
 if TYPE_CHECKING:
-    from vicinal.report.collapse.measure import Collapse
+    from vicinal.report.collapse.measure import Collapse, CollapseCurve
     from vicinal.report.tune.measure import TuningResult
 
 __all__ = ["collapse_page", "tuning_page"]
@@ -69,32 +68,35 @@ _PANELS = (
 
 def collapse_page(collapse: Collapse) -> Page:
     """Return what the page is made of."""
-    head = ["law", "rho", "a"]
-    for panel in _PANELS:
-        head += [panel.column, "theory"] if panel.theory else [panel.column]
+    facts = [f"{collapse.rows:,} rows", f"{collapse.generations:,} generations"]
+    facts.append(f"{collapse.marginals} marginals")
+    if collapse.within:
+        facts.append(f"never mixed across {', '.join(collapse.within)}")
+    if collapse.target is not None:
+        facts.append(f"target {collapse.target}")
+    after = f"After {collapse.generations:,} generations"
+    final = [
+        {"law": one.law, "rho": number(one.rho), "a": number(one.a)} | _row(one, -1, theory=True)
+        for one in collapse.curves
+    ]
+    rounds = range(collapse.generations + 1)
     values = {
         "title": "Synthesis from synthesis",
-        "headline": _collapse_headline(collapse),
-        "facts": _collapse_facts(collapse),
+        "headline": _collapse_headline(collapse, after),
+        "facts": facts,
         "sampled": collapse.sampled,
         "panels": [
             shown for panel in _PANELS if (shown := _collapse_panel(collapse, panel)) is not None
         ],
-        "final": Grid(
-            f"After {collapse.generations:,} generations",
-            tuple(head),
-            [
-                (one.law, number(one.rho), number(one.a), *_row(one, -1, theory=True))
-                for one in collapse.curves
-            ],
-        ),
         "grids": [
-            Grid(
-                f"{one.law}, generation by generation",
-                ("generation", *(panel.column for panel in _PANELS)),
-                [(str(at), *_row(one, at)) for at in range(collapse.generations + 1)],
-            )
-            for one in collapse.curves
+            Grid(after, final),
+            *(
+                Grid(
+                    f"{one.law}, generation by generation",
+                    [{"generation": str(at)} | _row(one, at) for at in rounds],
+                )
+                for one in collapse.curves
+            ),
         ],
     }
     return Page("collapse.html.j2", values, TEMPLATES)
@@ -111,112 +113,75 @@ def _collapse_panel(collapse: Collapse, panel: _Panel) -> dict[str, Any] | None:
     ]
     if not any(math.isfinite(value) for one in curves for value in one.values):
         return None
-    title = panel.title
-    if panel.field == "utility" and collapse.metric:
-        title = f"{title}, {collapse.metric}"
+    metric = f", {collapse.metric}" if panel.field == "utility" and collapse.metric else ""
+    key = f"panel-{panel.field}"
     return {
-        "title": title,
+        "title": panel.title + metric,
         "says": panel.says,
-        "chart": curve_panel(
-            f"panel-{panel.field}", panel.title, curves, low=panel.low, high=panel.high
-        ),
+        "chart": curve_panel(key, panel.title, curves, low=panel.low, high=panel.high),
         "theory": any(math.isfinite(v) for one in curves for v in one.theory),
     }
 
 
-def _row(curve: Any, at: int, *, theory: bool = False) -> list[str]:
+def _row(curve: CollapseCurve, at: int, *, theory: bool = False) -> dict[str, str]:
     """Return the figures of one generation, in the order of the panels."""
-    fields = []
+    fields = {}
     for panel in _PANELS:
-        fields += [panel.field, panel.theory] if theory and panel.theory else [panel.field]
-    every: list[Sequence[float]] = [getattr(curve, field) for field in fields]
-    return [
-        number(values[at] if -len(values) <= at < len(values) else math.nan) for values in every
-    ]
+        fields[panel.column] = panel.field
+        if theory and panel.theory:
+            fields[f"{panel.column} in theory"] = panel.theory
+    found = {name: getattr(curve, field) for name, field in fields.items()}
+    return {
+        name: number(values[at] if -len(values) <= at < len(values) else math.nan)
+        for name, values in found.items()
+    }
 
 
-def _collapse_facts(collapse: Collapse) -> list[str]:
-    found = [
-        f"{collapse.rows:,} rows",
-        f"{collapse.generations:,} generations",
-        f"{collapse.marginals} marginals",
-    ]
-    if collapse.within:
-        found.append(f"never mixed across {', '.join(collapse.within)}")
-    if collapse.target is not None:
-        found.append(f"target {collapse.target}")
-    return found
-
-
-def _collapse_headline(collapse: Collapse) -> str:
+def _collapse_headline(collapse: Collapse, after: str) -> str:
     ends = [(one.variance[-1], one.law) for one in collapse.curves if one.variance]
     ends = [one for one in ends if math.isfinite(one[0])]
     if not ends:
         return "What is left when every generation is made from the one before."
     best, worst = max(ends), min(ends)
-    said = f"{short(best[1], 40)} keeps {share(max(best[0], 0), 0)} of the variance"
+    said = f"{after} {short(best[1], 40)} keeps {share(max(best[0], 0), 0)} of the variance"
     if worst[1] != best[1]:
         said += f", {short(worst[1], 40)} {share(max(worst[0], 0), 0)}"
-    return f"After {collapse.generations:,} generations {said}."
+    return f"{said}."
 
 
 def tuning_page(found: TuningResult) -> Page:
     """Return what the page is made of."""
-    limit = amount(found.limit)
-    chosen = found.best
+    limit, chosen, metric = amount(found.limit), found.best, found.metric or "utility"
     headline = f"No setting surely keeps the DCR share below {limit}."
-    figures = []
-    if chosen is not None:
-        headline = f"Recommended: {chosen.name}."
-        figures = [
-            ("fidelity", estimate(chosen.fidelity)),
-            ("DCR share", estimate(chosen.dcr_share)),
-        ]
-        if chosen.utility is not None:
-            figures.append((found.metric, estimate(chosen.utility)))
     facts = [
         f"{len(found.settings):,} setting{'' if len(found.settings) == 1 else 's'} tried",
         f"{found.rows[0]:,} training rows, {found.rows[1]:,} held out",
     ]
     if found.target is not None:
         facts.append(f"target {found.target}")
-    spots = [
-        Spot(one.name, one.dcr_share, one.fidelity, one.on_pareto_front, at == found.recommended)
+    every = [
+        {
+            "no.": str(at + 1),
+            "setting": one.name + (" (recommended)" if at == found.recommended else ""),
+            "fidelity": estimate(one.fidelity),
+            "DCR share": estimate(one.dcr_share),
+            metric: number(math.nan) if one.utility is None else estimate(one.utility),
+            "Pareto front": "yes" if one.on_pareto_front else "",
+        }
         for at, one in enumerate(found.settings)
     ]
-    head = ("no.", "setting", "fidelity", "DCR share", found.metric or "utility", "Pareto front")
+    commands = [
+        {"no.": str(at), "command": one.command} for at, one in enumerate(found.settings, 1)
+    ]
     values = {
         "title": "Fidelity against privacy",
-        "headline": headline,
+        "headline": headline if chosen is None else f"Recommended: {chosen.name}.",
         "facts": facts,
-        "notes": found.notes,
-        "metric": found.metric,
-        "real": None if found.real is None else estimate(found.real),
+        "found": found,
         "chosen": chosen,
-        "figures": figures,
         "limit": limit,
-        "chart": pareto_scatter("front", spots, found.limit),
-        "recommended": found.recommended,
-        "table": Grid("Every setting", head, _setting_rows(found), words=(1, 5)),
-        "commands": Grid(
-            "Every command",
-            ("no.", "command"),
-            [(str(at), one.command) for at, one in enumerate(found.settings, 1)],
-            words=(1,),
-        ),
+        "chart": pareto_scatter("front", found),
+        "table": Grid("Every setting", every, (1, 5)),
+        "commands": Grid("Every command", commands, (1,)),
     }
     return Page("tune.html.j2", values, TEMPLATES)
-
-
-def _setting_rows(found: TuningResult) -> list[tuple[str, ...]]:
-    return [
-        (
-            str(at + 1),
-            one.name + (" (recommended)" if at == found.recommended else ""),
-            estimate(one.fidelity),
-            estimate(one.dcr_share),
-            number(math.nan) if one.utility is None else estimate(one.utility),
-            "yes" if one.on_pareto_front else "",
-        )
-        for at, one in enumerate(found.settings)
-    ]

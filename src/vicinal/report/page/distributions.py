@@ -11,13 +11,15 @@ from vicinal.page.format import amount, share, short
 from vicinal.page.svg import (
     Markup,
     Scale,
+    amounts,
     bottom_axis,
+    curve,
     drawing,
     label,
     line,
     path,
+    rect,
     tag,
-    ticks,
 )
 from vicinal.page.times import moment_of, time_ticks
 
@@ -33,9 +35,7 @@ _LEVELS = 7
 
 def marginal_chart(key: str, name: str, marginal: Marginal, *, hints: bool = True) -> Markup:
     """Draw a column, real and synthetic, on one set of axes."""
-    if marginal.labels:
-        return _bars(key, name, marginal, hints=hints)
-    return _steps(key, name, marginal, hints=hints)
+    return (_bars if marginal.labels else _steps)(key, name, marginal, hints=hints)
 
 
 def _outline(
@@ -64,15 +64,14 @@ def _steps(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
         edges = [edges[0] - 0.5, *edges[1:-1], edges[0] + 0.5]
     real, made = _densities(marginal.real, edges), _densities(marginal.synthetic, edges)
     x = Scale(edges[0], edges[-1], 4, _WIDTH - 4)
-    top = max([*real, *made, 1e-12])
-    y = Scale(0, top, _HEIGHT - 22, 6)
-    span = edges[-1] - edges[0]
-    marks = time_ticks(edges[0], edges[-1], unit, 3)
-    if len(edges) == 2:  # one value, or one bin
-        marks = [(edges[0] + edges[1]) / 2]
+    y = Scale(0, max([*real, *made, 1e-12]), _HEIGHT - 22, 6)
+    first, last = edges[0], edges[-1]
+    span = last - first
+    # two edges are those of one value, or of one bin
+    marks = [(first + last) / 2] if len(edges) == 2 else time_ticks(first, last, unit, 3)
     parts: list[str] = [
-        tag("path", d=path(_outline(edges, real, x, y), closed=True), class_="real area"),
-        tag("path", d=path(_outline(edges, made, x, y)), class_="made line"),
+        curve(_outline(edges, real, x, y), "real area", closed=True),
+        curve(_outline(edges, made, x, y), "made line"),
         *bottom_axis(x, y(0), [(at, moment_of(at, unit, span)) for at in marks]),
     ]
     if hints:
@@ -81,19 +80,9 @@ def _steps(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
                 f"{moment_of(left, unit, span / 50)} to {moment_of(right, unit, span / 50)}: "
                 f"real {share(marginal.real[at])}, synthetic {share(marginal.synthetic[at])}"
             )
-            parts.append(
-                tag(
-                    "rect",
-                    tag("title", said),
-                    x=x(left),
-                    y=6,
-                    width=max(x(right) - x(left), 0),
-                    height=_HEIGHT - 28,
-                    class_="hit",
-                )
-            )
+            parts.append(rect(x(left), 6, max(x(right) - x(left), 0), _HEIGHT - 28, "hit", said))
     says = (
-        f"Histogram from {moment_of(edges[0], unit, span)} to {moment_of(edges[-1], unit, span)}; "
+        f"Histogram from {moment_of(first, unit, span)} to {moment_of(last, unit, span)}; "
         "the real rows as an area, the synthetic ones as a line."
     )
     return drawing(key, _WIDTH, _HEIGHT, f"Distribution of {name}", says, parts)
@@ -109,8 +98,8 @@ def _bars(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
         y = 2 + at * pitch
         parts += _pair_of_bars(level, real, made, x, y, pitch * 0.36)
         if hints:
-            said = tag("title", f"{level}: real {share(real)}, synthetic {share(made)}")
-            parts.append(tag("rect", said, x=0, y=y, width=_WIDTH, height=pitch, class_="hit"))
+            said = f"{level}: real {share(real)}, synthetic {share(made)}"
+            parts.append(rect(0, y, _WIDTH, pitch, "hit", said))
     parts.append(line(x.start, 0, x.start, 2 + len(rows) * pitch - 3, "axis"))
     says = (
         "Shares of the commonest categories; upper bars are the real rows, lower ones the "
@@ -124,8 +113,7 @@ def _commonest(marginal: Marginal) -> list[tuple[str, float, float]]:
     rows = list(zip(marginal.labels, marginal.real, marginal.synthetic, strict=False))
     if len(rows) <= _LEVELS:
         return rows
-    rest = rows[_LEVELS - 1 :]
-    shares = [one for _, one, _ in rest], [one for _, _, one in rest]
+    _, *shares = zip(*rows[_LEVELS - 1 :], strict=True)
     real, made = (math.fsum(filter(math.isfinite, one)) for one in shares)
     return [*rows[: _LEVELS - 1], ("other", real, made)]
 
@@ -138,8 +126,7 @@ def _pair_of_bars(
     for value, kind, top in ((real, "real", y), (made, "made", y + thick + 1)):
         if math.isfinite(value):
             width = max(x(value) - x.start, 0.6)
-            place = {"x": x.start, "y": top, "width": width, "height": thick}
-            parts.append(tag("rect", class_=f"{kind} bar", **place))
+            parts.append(rect(x.start, top, width, thick, f"{kind} bar"))
     if math.isfinite(real):
         end = x(max(real, made if math.isfinite(made) else 0))
         text = "<" + share(0.01, 0) if 0 < real < 0.005 else share(real, 0)
@@ -157,33 +144,27 @@ def weight_chart(key: str, picture: WeightPicture) -> Markup:
     x = Scale(min(low, 0.0) - margin, max(top, 1.0) + margin, 8, wide - 8)
     y = Scale(0, max([*heights, 1e-12]), high - 46, 24)
     base = y(0)
-    inside = x(1) - x(0)
     parts: list[str] = [
-        tag("rect", x=x(0), y=20, width=inside, height=base - 20, class_="band"),
+        rect(x(0), 20, x(1) - x(0), base - 20, "band"),
         label((x(0) + x(1)) / 2, 14, "between the parents", "note", anchor="middle"),
     ]
     beyond: list[Markup] = []
     for (left, right), height, part in zip(pairwise(edges), heights, picture.shares, strict=True):
         if not height > 0:
             continue
-        place = {
-            "x": x(left),
-            "y": y(height),
-            "width": max(x(right) - x(left) - 0.4, 0.4),
-            "height": base - y(height),
-        }
-        said = f"weight {amount(left)} to {amount(right)}: {share(part, 2)}"
-        parts.append(tag("rect", tag("title", said), class_="weight", **place))
+        place = x(left), y(height), max(x(right) - x(left) - 0.4, 0.4), base - y(height)
+        parts.append(
+            rect(*place, "weight", f"weight {amount(left)} to {amount(right)}: {share(part, 2)}")
+        )
         if not 0 <= (left + right) / 2 <= 1:
-            beyond.append(tag("rect", **place))
+            beyond.append(rect(*place, None))
     if beyond:
         parts += _hatched(f"{key}-beyond", beyond, base, wide)
-    parts += bottom_axis(x, base, [(value, amount(value)) for value in ticks(x.low, x.high, 6)])
+    parts += bottom_axis(x, base, amounts(x, 6))
     under = base + 26
     parts += [
         line(x(low), under, x(top), under, "support"),
-        line(x(low), under - 4, x(low), under + 4, "support"),
-        line(x(top), under - 4, x(top), under + 4, "support"),
+        *(line(x(at), under - 4, x(at), under + 4, "support") for at in (low, top)),
     ]
     middle = min(max((x(low) + x(top)) / 2, 100), wide - 100)
     said = f"support {amount(low)} to {amount(top)}"

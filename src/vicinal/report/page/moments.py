@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from vicinal.page.format import amount, number
 from vicinal.page.svg import (
@@ -12,12 +12,13 @@ from vicinal.page.svg import (
     Scale,
     bottom_axis,
     bottom_ticks,
+    curve,
+    dot,
     drawing,
     label,
     left_axis,
     line,
-    path,
-    tag,
+    rect,
     ticks,
 )
 
@@ -31,8 +32,7 @@ FAR = 10.0
 FLAG = 4.0
 
 
-@dataclass(frozen=True)
-class MomentDot:
+class MomentDot(NamedTuple):
     """One moment, in units that can be compared between columns."""
 
     name: str  # such as "variance of age"
@@ -42,15 +42,15 @@ class MomentDot:
     flagged: bool  # whether they differ beyond chance
 
 
-def _diamond(x: float, y: float, size: float) -> str:
-    return path([(x, y - size), (x + size, y), (x, y + size), (x - size, y)], closed=True)
+def _flagged_last(dots: Iterable[MomentDot]) -> list[MomentDot]:
+    return sorted(dots, key=lambda one: one.flagged)
 
 
-def _dot(dot: MomentDot, x: float, y: float, said: str) -> Markup:
-    if dot.flagged:
-        return tag("path", tag("title", said), d=_diamond(x, y, 5), class_="flag")
-    hint = [tag("title", said)] if said else []
-    return tag("circle", *hint, cx=x, cy=y, r=3, class_="made soft dot")
+def _drawn(one: MomentDot, x: float, y: float, said: str, count: int) -> Markup:
+    if one.flagged:
+        diamond = [(x, y - 5), (x + 5, y), (x, y + 5), (x - 5, y)]
+        return curve(diamond, "flag", said, closed=True)
+    return dot(x, y, 3, "made soft dot", said if count <= HINTED else "")
 
 
 def moment_panel(
@@ -64,7 +64,7 @@ def moment_panel(
     """Draw measured against predicted moments."""
     width, height = 220.0, 212.0
     bend = math.asinh if bent else float
-    known = [d for d in dots if math.isfinite(d.predicted) and math.isfinite(d.measured)]
+    known = _flagged_last(d for d in dots if math.isfinite(d.predicted + d.measured))
     values = [bend(one) for d in known for one in (d.predicted, d.measured)] or [0.0]
     low, high = min(values), max(values)
     margin = max(0.06 * (high - low), 0.02 * max(abs(low), abs(high)), 1e-9)
@@ -76,11 +76,11 @@ def moment_panel(
         *bottom_axis(x, y.start, marks, across),
         line(40, y.start, width - 8, 20, "diagonal"),
     ]
-    for dot in sorted(known, key=lambda one: one.flagged):
-        said = f"{dot.name}: {across} {amount(dot.predicted)}, measured {amount(dot.measured)}"
-        said = said if dot.flagged or len(known) <= HINTED else ""
-        parts.append(_dot(dot, x(bend(dot.predicted)), y(bend(dot.measured)), said))
-    flagged = sum(dot.flagged for dot in known)
+    for one in known:
+        said = f"{one.name}: {across} {amount(one.predicted)}, measured {amount(one.measured)}"
+        place = x(bend(one.predicted)), y(bend(one.measured))
+        parts.append(_drawn(one, *place, said, len(known)))
+    flagged = sum(one.flagged for one in known)
     says = f"{len(known)} dots; {flagged} lie off the diagonal by more than chance explains."
     return drawing(key, width, height, title, says, parts)
 
@@ -102,7 +102,7 @@ def moment_strip(key: str, title: str, kinds: Sequence[tuple[str, Sequence[Momen
     x = Scale(-FAR, FAR, left + 8, width - 14)
     bottom = 22 + pitch * len(kinds)
     parts: list[str] = [
-        tag("rect", x=x(-FLAG), y=18, width=x(FLAG) - x(-FLAG), height=bottom - 18, class_="band"),
+        rect(x(-FLAG), 18, x(FLAG) - x(-FLAG), bottom - 18, "band"),
         label(x(0), 12, "chance", "note", anchor="middle"),
         label(x(-FAR), 12, "← too small", "note"),
         label(x(FAR), 12, "too large →", "note", anchor="end"),
@@ -115,14 +115,13 @@ def moment_strip(key: str, title: str, kinds: Sequence[tuple[str, Sequence[Momen
         y = 22 + pitch * (row + 0.5)
         parts.append(label(left, y + 4, name, "name", anchor="end"))
         parts.append(line(x.start, y, x.end, y, "grid"))
-        known = [one for one in dots if math.isfinite(one.errors)]
-        for at, dot in enumerate(sorted(known, key=lambda one: one.flagged)):
-            said = f"{dot.name}: {number(dot.errors, 1)} standard errors"
-            said = said if dot.flagged or len(known) <= HINTED else ""
-            move = 0.0 if dot.flagged else ((at * 0.618034) % 1 - 0.5) * 16  # apart, not random
-            parts.append(_dot(dot, x.clip(dot.errors), y + move, said))
+        known = _flagged_last(one for one in dots if math.isfinite(one.errors))
+        for at, one in enumerate(known):
+            said = f"{one.name}: {number(one.errors, 1)} standard errors"
+            move = 0.0 if one.flagged else ((at * 0.618034) % 1 - 0.5) * 16  # apart, not random
+            parts.append(_drawn(one, x.clip(one.errors), y + move, said, len(known)))
     parts.append(label(x(0), bottom + 28, "standard errors", "note", anchor="middle"))
-    flagged = sum(dot.flagged for _, dots in kinds for dot in dots)
+    flagged = sum(one.flagged for _, dots in kinds for one in dots)
     every = sum(len(dots) for _, dots in kinds)
     said = f"{every} moments; {flagged} differ by more than {FLAG:g} standard errors."
     return drawing(key, width, bottom + 34, title, said, parts)
