@@ -12,9 +12,10 @@ import pytest
 
 from vicinal._random import Seeds
 from vicinal.table import TableSynthesizer, detect_columns
-from vicinal.table.stream import find_source, fit_stream
+from vicinal.table.stream import fit_stream
 from vicinal.table.stream import source as sources
 from vicinal.table.stream.fit import learn, plan_fit, summarize
+from vicinal.table.stream.source import find_source
 
 
 @pytest.fixture(scope="module")
@@ -293,12 +294,12 @@ def test_short_memory_takes_a_smaller_pool_and_says_so(folder, monkeypatch):
     from vicinal.table.stream import memory
 
     source = find_source(folder)
-    need = memory._standing(source, 1) + 30_000 * memory._cost(quiet(), source)
+    need = memory._standing(source) + 30_000 * memory._cost(quiet(), source)
     with pytest.warns(UserWarning, match="leaves room for a pool of 16,384 rows instead of 60,000"):
-        assert memory.pool_size(quiet(), source, int(need)) == 16_384
+        assert memory.pool_size(quiet(), source, None, int(need)) == 16_384
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert memory.pool_size(quiet(), source, 10**12) == memory.POOL_ROWS["rows"]
+        assert memory.pool_size(quiet(), source, None, 10**12) == memory.POOL_ROWS["rows"]
 
 
 def test_a_real_table_blown_up_is_as_good_as_in_memory(tmp_path):

@@ -17,7 +17,8 @@ import pytest
 from vicinal.jobs import RayCluster
 from vicinal.jobs.places import MANIFEST
 from vicinal.table import TableSynthesizer
-from vicinal.table.stream import make_chunk, plan_chunks, stream_table
+from vicinal.table.stream import sample_stream, stream_table
+from vicinal.table.stream.chunks import make_chunk, plan_chunks
 
 ROWS, CHUNK_ROWS, CHUNKS = 18_000, 600, 30
 
@@ -52,6 +53,17 @@ def local(source, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("local") / "out"
     stream_table(settings(), source, out, ROWS, max_rows=1500, chunk_rows=CHUNK_ROWS)
     return out
+
+
+def test_a_fitted_model_draws_the_same_bytes_on_a_cluster(two_cores, tmp_path):
+    model = settings().fit(pa.table({"x": np.random.default_rng(0).normal(size=500)}))
+    for engine in ("local", "ray"):
+        out = tmp_path / engine
+        done = sample_stream(model, out, 1500, chunk_rows=600, engine=engine, workers=2)
+        assert (done.rows_written, done.chunks) == (1500, 3)
+    assert files_of(tmp_path / "ray") == files_of(tmp_path / "local")
+    with pytest.raises(ValueError, match="engine must be one of"):
+        sample_stream(model, tmp_path / "other", engine="spark")
 
 
 def test_same_bytes_as_on_one_machine(two_cores, source, local, tmp_path):

@@ -16,8 +16,9 @@ import pytest
 from vicinal.jobs import local, staging
 from vicinal.jobs.limits import parse_memory
 from vicinal.table import TableSynthesizer
-from vicinal.table.stream import make_chunk, plan_chunks, sample_stream, stream_table
 from vicinal.table.stream import run as runs
+from vicinal.table.stream import sample_stream, stream_table
+from vicinal.table.stream.chunks import make_chunk, plan_chunks
 from vicinal.table.stream.memory import chunk_size, workers_within
 
 # Chunks

@@ -1,9 +1,4 @@
-from .chunks import Chunk as Chunk
-from .chunks import make_chunk as make_chunk
-from .chunks import plan_chunks as plan_chunks
 from .fit import fit_stream as fit_stream
 from .run import Streamed as Streamed
 from .run import sample_stream as sample_stream
 from .run import stream_table as stream_table
-from .source import Source as Source
-from .source import find_source as find_source

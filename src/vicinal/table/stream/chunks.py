@@ -18,7 +18,6 @@ from vicinal.jobs.chunks import Chunk, cut_chunks
 from vicinal.table.frames import METADATA_KEY, to_native
 from vicinal.table.presets import check_parameters
 from vicinal.table.stream.column_stats import ValueStats
-from vicinal.table.stream.fit import free_prefix
 from vicinal.table.stream.memory import chunk_size
 from vicinal.table.surrogates import Surrogates
 from vicinal.table.synthesizer import TableSynthesizer
@@ -33,38 +32,9 @@ def plan_chunks(
     random_state: RandomState = None,
     chunk_rows: int | None = None,
 ) -> list[Chunk]:
-    """Cut a synthetic table into chunks.
+    """Cut a synthetic table into chunks, larger ones of a larger table in the same way.
 
-    Parameters
-    ----------
-    model : TableSynthesizer
-        Fitted or loaded.
-    n_samples : int, optional
-        Rows in all; as many as were learned where left out.
-    random_state : int, numpy.random.Generator or None
-        Seed; where left out, that of the model, whether it was given one or not.
-    chunk_rows : int, optional
-        Rows of a chunk. Other chunks are other rows, so leave it out unless you must not; then it
-        depends on the columns alone.
-
-    Returns
-    -------
-    list of Chunk
-        In order. The first chunks of a larger table are the same but for the last one.
-
-    Raises
-    ------
-    RuntimeError
-        If the model has learned nothing.
-    ValueError
-        If a number is below 1, or a column of integer identifiers has no room for so many.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> model = TableSynthesizer("off", random_state=0).fit(pa.table({"x": rng.normal(size=99)}))
-    >>> [chunk.rows for chunk in plan_chunks(model, 250, chunk_rows=100)]
-    [100, 100, 50]
+    The seed is that of the model where it is left out, the number of rows what was learned.
     """
     learned = _learned(model)
     total = model.n_rows_ if n_samples is None else check_count("n_samples", n_samples)
@@ -79,34 +49,9 @@ def plan_chunks(
 
 
 def make_chunk(model: TableSynthesizer, chunk: Chunk) -> pa.Table:
-    """Draw the rows of one chunk.
+    """Draw the rows of one chunk as an Arrow table, in one thread.
 
-    Parameters
-    ----------
-    model : TableSynthesizer
-        Fitted, or loaded from the file of one that was.
-    chunk : Chunk
-        From :func:`plan_chunks`.
-
-    Returns
-    -------
-    pyarrow.Table
-        ``chunk.rows`` rows, of one schema. Integer identifiers
-        count on from the largest real one through all chunks, string identifiers are numbered.
-        One thread does it all, so that several chunks can be made at once.
-
-    Raises
-    ------
-    RuntimeError
-        If the model has learned nothing.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> model = TableSynthesizer("off", random_state=0).fit(pa.table({"x": rng.normal(size=99)}))
-    >>> plan = plan_chunks(model, 250, chunk_rows=100)
-    >>> make_chunk(model, plan[2]).num_rows
-    50
+    Integer identifiers count on from the largest real one through all chunks.
     """
     learned = _learned(model)
     check_drawable(model)
@@ -114,15 +59,13 @@ def make_chunk(model: TableSynthesizer, chunk: Chunk) -> pa.Table:
     drawn, _ = model._training.sample(chunk.rows, seeds, threads=1)
     surrogates = _numbered(model)
     made = model._assemble(drawn, chunk.rows, seeds, surrogates, chunk.first, chunk.total)
-    metadata = dict(made.schema.metadata or {})
-    native = json.loads(metadata.get(METADATA_KEY, "{}"))
-    if native.get("library") == "pyarrow" and not native.get("batch"):
-        table: pa.Table = to_native(made, learned.schema)
-        return table
-    metadata.pop(METADATA_KEY, None)
-    kinds = [learned.schema.field(name).type for name in made.column_names]
-    fields = [field.with_type(kind) for field, kind in zip(made.schema, kinds, strict=True)]
-    return made.cast(pa.schema(fields, metadata or None))
+    metadata = dict(made.schema.metadata)
+    native = json.loads(metadata[METADATA_KEY])
+    types = native["types"] if native["library"] == "pyarrow" else {}
+    plain = {"library": "pyarrow", "batch": False, "types": types}
+    made = made.replace_schema_metadata(metadata | {METADATA_KEY: json.dumps(plain)})
+    table: pa.Table = to_native(made, learned.schema)
+    return table
 
 
 def check_drawable(synthesizer: TableSynthesizer) -> None:
@@ -143,16 +86,12 @@ def _learned(model: TableSynthesizer) -> Any:
 
 def _numbered(model: TableSynthesizer) -> dict[str, Surrogates]:
     """Return what makes identifiers by their number, so that no two chunks make the same."""
-    kept = getattr(model, "_numbered", None)
-    if kept is None or kept[0] is not model._state:  # made once, until it learns again
-        kept = model._state, _make_numbered(model)
-        model._numbered = kept
-    numbered: dict[str, Surrogates] = kept[1]
-    return numbered
-
-
-def _make_numbered(model: TableSynthesizer) -> dict[str, Surrogates]:
-    learned, made = model._state, {}
+    learned = model._state
+    made: dict[str, Surrogates] = {}
+    state, before = getattr(model, "_numbered", (None, made))
+    if state is learned:  # made once, until it learns again
+        made |= before
+        return made
     for column in model.columns_:
         if column.name not in model._surrogates:
             continue
@@ -163,7 +102,7 @@ def _make_numbered(model: TableSynthesizer) -> dict[str, Surrogates]:
         if column.kind == "identifier" and not pa.types.is_integer(plain) and not known:
             stats = ValueStats(column.name)
             stats.add(pc.drop_null(values), column.name, "")
-            prefix = free_prefix(column.name, stats.free)
-            surrogates = Surrogates(values, column.name, column.kind, prefix=prefix)
+            surrogates = Surrogates(values, column.name, column.kind, prefix=stats.prefix)
         made[column.name] = surrogates
+    model._numbered = learned, made
     return made

@@ -67,8 +67,20 @@ class ValueStats(ColumnStats):
 
     def __init__(self, name: str) -> None:
         super().__init__(ValueCounts())
+        self._name = name
         #: Beginnings of placeholders that no value has.
         self.free = [f"{name}-", f"{name}-new-", f"synthetic-{name}-", f"vicinal-{name}-"]
+
+    @property
+    def prefix(self) -> str:
+        """The first of these, or a ValueError."""
+        if not self.free:
+            raise ValueError(
+                f"Column {self._name!r}: every placeholder for its identifiers might be a real "
+                "one. Leave them out (identifiers='drop'), or keep real values with "
+                f"kinds={{{self._name!r}: 'category'}}."
+            )
+        return self.free[0]
 
     def add(self, values: pa.ChunkedArray, name: str, where: str) -> None:
         """Look at more rows."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vicinal._checks import check_column, check_count
+from vicinal._checks import check_column
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import Seeds, StreamKey
 from vicinal._threads import for_chunks
@@ -38,18 +39,20 @@ from vicinal.table.schema import (
     Values,
     check_kinds,
     column_of,
+    detect_columns,
     kind_of_type,
     mean_words,
 )
-from vicinal.table.stream.column_stats import ColumnStats, NumberStats, stats_of
-from vicinal.table.stream.memory import NUMBER_ROWS, check_least, pool_size
+from vicinal.table.stream.column_stats import ColumnStats, NumberStats, ValueStats, stats_of
+from vicinal.table.stream.memory import NUMBER_ROWS, pool_size
 from vicinal.table.stream.reservoir import Reservoir, key_limit, place_of, row_ids, row_keys
 from vicinal.table.stream.source import Part, Source, find_source, read_part
 from vicinal.table.stream.value_counts import check_sketches
 from vicinal.table.synthesizer import TableSynthesizer
 
-__all__ = ["FitPlan", "Summary", "fit_parts", "fit_stream", "learn", "plan_fit", "summarize"]
+__all__ = ["fit_parts", "fit_stream", "learn", "open_source", "plan_fit", "summarize"]
 
+PathLike = str | os.PathLike[str]
 #: Rows of the pool in which different numbers are counted, where there are more than 1024.
 FEW_ROWS = 1 << 15
 
@@ -61,9 +64,7 @@ class FitPlan:
     schema: pa.Schema
     salt: int  # seed of the rows' keys
     pool_rows: int  # rows to sample with all their columns
-    number_rows: int  # rows to sample of the columns of numbers only
-    pool_limit: int  # keys above which rows are not looked at
-    number_limit: int
+    n_rows: int | None  # of the source
 
     @property
     def numbers(self) -> list[str]:
@@ -78,13 +79,16 @@ class Summary:
     def __init__(self, plan: FitPlan) -> None:
         self.plan = plan
         self.n_rows = 0
-        self.files: dict[int, int] = {}  # rows of each file, by its number
+        self.files: Counter[int] = Counter()  # rows of each file, by its number
         self.columns = {
             name: stats_of(_plain(kind), name)
             for name, kind in zip(plan.schema.names, plan.schema.types, strict=True)
         }
-        self.pool = Reservoir(plan.pool_rows, plan.pool_limit)
-        self.numbers = Reservoir(plan.number_rows, plan.number_limit)
+        # rows with all their columns, and of the columns of numbers only
+        self.pool, self.numbers = (
+            Reservoir(size, key_limit(size, plan.n_rows))
+            for size in (plan.pool_rows, max(NUMBER_ROWS, plan.pool_rows))
+        )
 
     def add(self, rows: pa.Table, part: Part, first: int) -> None:
         """Look at rows of a part, from place ``first`` of its file on."""
@@ -96,13 +100,12 @@ class Summary:
         if self.plan.numbers:
             self.numbers.add(rows.select(self.plan.numbers), ids, keys)
         self.n_rows += rows.num_rows
-        self.files[part.file] = self.files.get(part.file, 0) + rows.num_rows
+        self.files[part.file] += rows.num_rows
 
     def merge(self, other: Summary) -> None:
         """Take in what was seen of the rows that follow, under the same plan."""
         self.n_rows += other.n_rows
-        for file, count in other.files.items():
-            self.files[file] = self.files.get(file, 0) + count
+        self.files.update(other.files)
         for name, stats in self.columns.items():
             stats.merge(other.columns[name])
         self.pool.merge(other.pool)
@@ -115,15 +118,8 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 def plan_fit(source: Source, seeds: Seeds, pool_rows: int) -> FitPlan:
     """Say what to learn of each part of a source, here or on another machine."""
-    number_rows = max(NUMBER_ROWS, pool_rows)
-    return FitPlan(
-        source.schema,
-        int(seeds.generator(StreamKey.SALT).integers(0, 2**64, dtype=np.uint64)),
-        pool_rows,
-        number_rows,
-        key_limit(pool_rows, source.n_rows),
-        key_limit(number_rows, source.n_rows),
-    )
+    salt = int(seeds.generator(StreamKey.SALT).integers(0, 2**64, dtype=np.uint64))
+    return FitPlan(source.schema, salt, pool_rows, source.n_rows)
 
 
 def summarize(part: Part, plan: FitPlan) -> Summary:
@@ -145,8 +141,6 @@ def learn(synthesizer: TableSynthesizer, summary: Summary, seeds: Seeds) -> Tabl
     rows, ids = summary.pool.rows()
     arrow = to_arrow(rows)
     if summary.n_rows <= summary.plan.pool_rows:  # nothing was left out
-        from vicinal.table.schema import detect_columns
-
         synthesizer._fit(arrow, detect_columns(arrow, synthesizer.kinds), seeds)
         return synthesizer
     _check_distinct(summary)
@@ -195,10 +189,8 @@ def _warn_of_rare(summary: Summary, columns: Sequence[Column], pool: pa.Table) -
 def _places(summary: Summary, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     """Return row numbers in the whole source."""
     files, places = place_of(ids)
-    counts = np.zeros(max(summary.files) + 2, np.int64)
-    for file, count in summary.files.items():
-        counts[file + 1] = count
-    return np.asarray(np.cumsum(counts)[files] + places, np.int64)
+    counts = [summary.files[file] for file in range(max(summary.files))]
+    return np.asarray(np.cumsum([0, *counts])[files] + places, np.int64)
 
 
 def _columns(summary: Summary, pool: pa.Table, kinds: Any) -> list[Column]:
@@ -240,22 +232,11 @@ def _whole(summary: Summary, columns: Sequence[Column]) -> Population:
         if column.kind == "identifier":
             if isinstance(stats, NumberStats):
                 whole.spans[column.name] = (stats.low, stats.high)
-            else:
-                whole.prefixes[column.name] = free_prefix(column.name, stats.free)  # type: ignore[attr-defined]
+            elif isinstance(stats, ValueStats):
+                whole.prefixes[column.name] = stats.prefix
         elif column.mixed and isinstance(stats, NumberStats) and stats.n_values:
             whole.moments[column.name] = stats.moments()
     return whole
-
-
-def free_prefix(name: str, free: Sequence[str]) -> str:
-    """Return the beginning of placeholders that no value has, or say that there is none."""
-    if not free:
-        raise ValueError(
-            f"Column {name!r}: every placeholder for its identifiers might be a real one. Leave "
-            f"them out (identifiers='drop'), or keep real values with kinds={{{name!r}: "
-            "'category'}."
-        )
-    return free[0]
 
 
 def _marginal(sample: pa.ChunkedArray, stats: ColumnStats, column: Column) -> Marginal:
@@ -268,21 +249,19 @@ def _marginal(sample: pa.ChunkedArray, stats: ColumnStats, column: Column) -> Ma
         numbers, missing = to_numbers(sample, column.name)
         numbers = numbers[~missing]
     exact = numbers.dtype.kind == "i"
+    whole = column.kind == "integer" and not exact
     if stats.counts.exact is not None:
         values = np.array(list(stats.counts.exact), numbers.dtype)
-        counts = np.array(list(stats.counts.exact.values()), np.int64)
+        values, at = np.unique(np.rint(values) if whole else values, return_inverse=True)
+        counts = np.bincount(at, list(stats.counts.exact.values()))
     else:
         # one more row each for the least and the largest value of all, which a sample misses
         ends = [end for end in (stats.low, stats.high) if isinstance(end, int) == exact]
         values = np.concatenate([numbers, np.array(ends, numbers.dtype)])
-        counts = np.ones(len(values), np.int64)
-    values = np.rint(values) if column.kind == "integer" and not exact else values
-    order = None if stats.counts.exact is None else np.argsort(values)
-    values = np.sort(values) if order is None else values[order]
-    upto = np.cumsum(counts if order is None else counts[order])
-    last = np.append(values[1:] != values[:-1], True)  # of each run of one value
+        values, counts = np.unique(np.rint(values) if whole else values, return_counts=True)
+    upto = np.cumsum(counts)
     decimals = None if exact else stats.decimals
-    return marginal_of(values[last], upto[last] / upto[-1], decimals, _tails(int(upto[-1])))
+    return marginal_of(values, upto / upto[-1], decimals, _tails(int(upto[-1])))
 
 
 def _tails(n: int) -> npt.NDArray[np.float64]:
@@ -297,7 +276,7 @@ def _tails(n: int) -> npt.NDArray[np.float64]:
 
 def fit_stream(
     synthesizer: TableSynthesizer,
-    source: Source | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    source: Source | PathLike | Sequence[PathLike],
     *,
     max_rows: int | None = None,
     memory: int | str | None = None,
@@ -309,7 +288,7 @@ def fit_stream(
     ----------
     synthesizer : TableSynthesizer
         To fit.
-    source : str, path, sequence of them or Source
+    source : str, path or sequence of them
         A file, a folder, a pattern such as ``"events/*.parquet"``, or several.
     max_rows : int, optional
         Rows to hold and to mix at most, drawn at random from all. Left out, 262,144, or 131,072
@@ -343,18 +322,28 @@ def fit_stream(
     --------
     >>> fit_stream(TableSynthesizer(random_state=7), "events/*.parquet")  # doctest: +SKIP
     """
-    check_sketches()
-    found = source if isinstance(source, Source) else find_source(source)
-    limit = parse_memory(memory)
-    check_parameters(synthesizer)
-    check_names(synthesizer, found.schema.names)
-    if max_rows is None:
-        rows = pool_size(synthesizer, found, limit)
-    else:
-        rows = check_count("max_rows", max_rows, low=2)
-    check_least(found, synthesizer, rows, limit)
+    found, rows = open_source(synthesizer, source, max_rows, parse_memory(memory))
     with reporting(progress) as tell:
         return fit_parts(synthesizer, found, rows, LocalEngine(), tell)
+
+
+def open_source(
+    synthesizer: TableSynthesizer,
+    source: Source | PathLike | Sequence[PathLike],
+    max_rows: int | None,
+    limit: int | None,
+) -> tuple[Source, int]:
+    """Return what to read and how many rows to hold, with all that can be refused before."""
+    check_sketches()
+    check_parameters(synthesizer)
+    found = source if isinstance(source, Source) else find_source(source)
+    names, within = found.schema.names, synthesizer.within
+    for name in [within] if isinstance(within, str) else within or ():
+        check_column("within", name, names)
+    if synthesizer.target is not None:
+        check_column("target", synthesizer.target, names)
+    check_kinds(synthesizer.kinds, names)
+    return found, pool_size(synthesizer, found, max_rows, limit)
 
 
 def fit_parts(
@@ -368,24 +357,12 @@ def fit_parts(
     seeds = Seeds(synthesizer.random_state)
     plan = plan_fit(source, seeds, pool_rows)
     whole: Summary | None = None
-    done = 0
     for summary in engine.map_ordered(summarize, source.parts, plan):
-        done += summary.n_rows
-        tell("Reading", done, source.n_rows or 0)
         if whole is None:
             whole = summary
         else:
             whole.merge(summary)
-        del summary
+        del summary  # before the next one is there
+        tell("Reading", whole.n_rows, source.n_rows or 0)
     assert whole is not None  # noqa: S101 - a source has parts
     return learn(synthesizer, whole, seeds)
-
-
-def check_names(synthesizer: TableSynthesizer, names: Sequence[str]) -> None:
-    """Raise ValueError for settings that name a column which is not there."""
-    within, target = synthesizer.within, synthesizer.target
-    for name in [within] if isinstance(within, str) else within or ():
-        check_column("within", name, names)
-    if target is not None:
-        check_column("target", target, names)
-    check_kinds(synthesizer.kinds, names)

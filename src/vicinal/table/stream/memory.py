@@ -9,6 +9,7 @@ import math
 import warnings
 from typing import TYPE_CHECKING
 
+from vicinal._checks import check_count
 from vicinal.jobs.limits import format_bytes
 from vicinal.table.presets import method_of, neighbors_of
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from vicinal.table.stream.source import Source
     from vicinal.table.synthesizer import TableSynthesizer
 
-__all__ = ["check_least", "chunk_size", "disk_bytes", "pool_size", "row_cost", "workers_within"]
+__all__ = ["chunk_size", "disk_bytes", "pool_size", "row_cost", "workers_within"]
 
 #: Rows of the pool where partners come from all rows, and where neighbors are sought, which
 #: takes longer.
@@ -51,29 +52,39 @@ def _cost(synthesizer: TableSynthesizer, source: Source) -> float:
     return row_cost(synthesizer, len(source.schema.names), source.row_bytes)
 
 
-def _standing(source: Source, workers: int) -> float:
-    """Return bytes that are needed whatever the pool: program, batches or chunks, and numbers."""
+def _standing(source: Source) -> float:
+    """Return bytes that are needed whatever the pool: program, batch or chunk, and numbers."""
     chunk = chunk_size(len(source.schema.names), source.row_bytes) * source.row_bytes
     numbers = min(NUMBER_ROWS, source.n_rows or NUMBER_ROWS) * source.row_bytes
-    whole = max(source.sizes) * 4 if source.parts[0].groups is None else 0.0
-    return BASE_BYTES + max(workers * CHUNK_FACTOR * chunk, 2 * numbers, workers * whole)
+    whole = 0 if source.is_parquet else max(source.sizes) * 4
+    return BASE_BYTES + max(CHUNK_FACTOR * chunk, 2 * numbers, whole)
 
 
-def pool_size(synthesizer: TableSynthesizer, source: Source, limit: int | None) -> int:
-    """Return how many rows to hold, halved until they fit into a limit, with a warning.
+def pool_size(
+    synthesizer: TableSynthesizer, source: Source, max_rows: int | None, limit: int | None
+) -> int:
+    """Return how many rows to hold: as many as asked for, or halved until they fit into a limit.
 
-    They are the same for every limit that is large enough.
+    They are the same for every limit that is large enough. Raises ValueError, saying the least
+    that is needed, where it is too small.
     """
-    wanted = POOL_ROWS[method_of(synthesizer)]
+    rows = POOL_ROWS[method_of(synthesizer)]
+    if max_rows is not None:
+        rows = check_count("max_rows", max_rows, low=2)
     if limit is None:
-        return wanted
-    needed = wanted if source.n_rows is None else min(wanted, source.n_rows)
-    cost = _cost(synthesizer, source)
-    rows = wanted
-    while rows > LEAST_POOL and _standing(source, 1) + min(rows, needed) * cost > limit:
+        return rows
+    needed = rows if source.n_rows is None else min(rows, source.n_rows)
+    cost, standing = _cost(synthesizer, source), _standing(source)
+    while max_rows is None and rows > LEAST_POOL and standing + min(rows, needed) * cost > limit:
         rows //= 2
-    fits = _standing(source, 1) + min(rows, needed) * cost <= limit
-    if rows < needed and fits:
+    least = standing + min(rows, needed) * cost
+    if least > limit:
+        why = "" if source.is_parquet else " Files of this format are read whole; use Parquet."
+        raise ValueError(
+            f"memory={format_bytes(limit)} is too small: these columns need at least "
+            f"{math.ceil(least / 1e7) / 100:g}GB.{why}"
+        )
+    if rows < needed:
         warnings.warn(
             f"memory={format_bytes(limit)} leaves room for a pool of {rows:,} rows instead of "
             f"{needed:,}: joint structure is known less exactly, and rows differ from those of a "
@@ -82,24 +93,6 @@ def pool_size(synthesizer: TableSynthesizer, source: Source, limit: int | None) 
             stacklevel=4,
         )
     return rows
-
-
-def check_least(
-    source: Source, synthesizer: TableSynthesizer, pool_rows: int, limit: int | None
-) -> None:
-    """Raise ValueError, saying the least that is needed, where a limit is too small."""
-    if limit is None:
-        return
-    held = pool_rows if source.n_rows is None else min(pool_rows, source.n_rows)
-    least = _standing(source, 1) + held * _cost(synthesizer, source)
-    if least > limit:
-        at_least = math.ceil(least / 1e7) / 100
-        whole = source.parts[0].groups is None
-        why = " Files of this format are read whole; Parquet needs less." if whole else ""
-        raise ValueError(
-            f"memory={format_bytes(limit)} is too small: these columns need at least "
-            f"{at_least:g}GB.{why}"
-        )
 
 
 def workers_within(limit: int | None, held: float, chunk_bytes: float, threads: int) -> int:
@@ -124,6 +117,6 @@ def chunk_size(width: int, row_bytes: float) -> int:
 
 def disk_bytes(source: Source) -> float:
     """Return bytes of a row on the disk, about: as in the source if that is Parquet."""
-    if source.parts[0].groups is not None and source.n_rows and all(source.sizes):
+    if source.is_parquet and source.n_rows and all(source.sizes):
         return sum(source.sizes) / source.n_rows
     return source.row_bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,24 +22,15 @@ from vicinal.jobs.job import Engine
 from vicinal.jobs.limits import parse_memory
 from vicinal.jobs.ray import RayCluster
 from vicinal.jobs.run import check_engine, make_engine, run_job
-from vicinal.jobs.staging import check_destination, digest_of
+from vicinal.jobs.staging import check_destination
 from vicinal.table.modelfile import plain_settings
 from vicinal.table.stream.chunks import check_drawable, make_chunk, plan_chunks
-from vicinal.table.stream.fit import check_names, fit_parts
-from vicinal.table.stream.memory import (
-    check_least,
-    disk_bytes,
-    pool_size,
-    row_cost,
-    workers_within,
-)
-from vicinal.table.stream.source import Source, find_source
-from vicinal.table.stream.value_counts import check_sketches
+from vicinal.table.stream.fit import PathLike, fit_parts, open_source
+from vicinal.table.stream.memory import disk_bytes, row_cost, workers_within
+from vicinal.table.stream.source import Source
 from vicinal.table.synthesizer import TableSynthesizer
 
 __all__ = ["Streamed", "sample_stream", "stream_table"]
-
-PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -103,7 +95,7 @@ def stream_table(
     ----------
     synthesizer : TableSynthesizer
         Settings; it is fitted here.
-    source : str, path, sequence of them or Source
+    source : str, path or sequence of them
         A file, a folder, a pattern such as ``"events/*.parquet"``, or several. Workers of Ray
         read it by the same names.
     output : str or path
@@ -116,7 +108,8 @@ def stream_table(
     max_rows : int, optional
         Rows to hold and to mix at most, see :func:`fit_stream`.
     chunk_rows : int, optional
-        See :func:`plan_chunks`.
+        Rows of a file, and of what is made at once. Other chunks are other rows, so leave it out
+        unless you must not; then it depends on the columns alone.
     engine : {"local", "ray"} or RayCluster, default "local"
         Where parts are read and chunks made: in threads of this process, or on a Ray cluster,
         which a :class:`vicinal.jobs.RayCluster` may name.
@@ -154,16 +147,12 @@ def stream_table(
     check_engine(engine, workers)
     check_destination(output, resume)  # before files are opened
     check_drawable(synthesizer)
-    check_sketches()
     for name, value in (("n_samples", n_samples), ("chunk_rows", chunk_rows)):
         if value is not None:
             check_count(name, value)
     if not isinstance(source, Source):
         _check_apart(source, output)
-    limit = parse_memory(memory)
-    found = source if isinstance(source, Source) else find_source(source)
-    check_names(synthesizer, found.schema.names)
-    job = _Stream(synthesizer, found, n_samples, chunk_rows, max_rows, limit)
+    job = _Stream(synthesizer, source, n_samples, chunk_rows, max_rows, parse_memory(memory))
     return _run(job, output, make_engine(engine, workers), resume, progress)
 
 
@@ -175,6 +164,8 @@ def sample_stream(
     random_state: RandomState = None,
     memory: int | str | None = None,
     chunk_rows: int | None = None,
+    engine: str | RayCluster = "local",
+    workers: int | None = None,
     resume: bool = False,
     progress: bool | ProgressCallback = False,
 ) -> Streamed:
@@ -190,13 +181,7 @@ def sample_stream(
         Rows to draw; as many as were learned where left out.
     random_state : int, numpy.random.Generator or None
         Seed; that of the model where left out.
-    memory : int or str, optional
-        Bytes that may be used, such as ``"2GB"``.
-    chunk_rows : int, optional
-        See :func:`plan_chunks`.
-    resume : bool, default False
-        Go on with an interrupted run.
-    progress : bool or callable, default False
+    memory, chunk_rows, engine, workers, resume, progress
         As for :func:`stream_table`.
 
     Returns
@@ -206,18 +191,23 @@ def sample_stream(
 
     Raises
     ------
-    OSError, ValueError
+    OSError, ValueError, ImportError
         As :func:`stream_table` does.
     """
+    check_engine(engine, workers)
     check_destination(output, resume)
     plan = plan_chunks(model, n_samples, random_state=random_state, chunk_rows=chunk_rows)
-    with TemporaryDirectory() as folder:
-        model.save(Path(folder, "model"))
-        digest = digest_of(Path(folder, "model"))
     seed = int(random_state) if isinstance(random_state, int) else None
+    digest = hashlib.sha256(_file_of(model)).hexdigest()
     asked = {"n_samples": n_samples, "random_state": seed, "chunk_rows": chunk_rows}
     job = _Sample(model, plan, asked | {"model": digest}, parse_memory(memory))
-    return _run(job, output, make_engine("local"), resume, progress)
+    return _run(job, output, make_engine(engine, workers), resume, progress)
+
+
+def _file_of(model: TableSynthesizer) -> bytes:
+    with TemporaryDirectory() as folder:
+        model.save(Path(folder, "model"))
+        return Path(folder, "model").read_bytes()
 
 
 class _Sample:
@@ -252,9 +242,7 @@ class _Sample:
         return make_chunk(self.model, chunk)
 
     def maker(self) -> _Maker:
-        with TemporaryDirectory() as folder:
-            self.model.save(Path(folder, "model"))
-            return _Maker(Path(folder, "model").read_bytes())
+        return _Maker(_file_of(self.model))
 
 
 class _Stream(_Sample):
@@ -263,29 +251,24 @@ class _Stream(_Sample):
     def __init__(
         self,
         synthesizer: TableSynthesizer,
-        source: Source,
+        source: Source | PathLike | Sequence[PathLike],
         n_samples: int | None,
         chunk_rows: int | None,
         max_rows: int | None,
         limit: int | None,
     ) -> None:
+        found, self._max_rows = open_source(synthesizer, source, max_rows, limit)
         request = {
-            "files": list(source.files),
-            "bytes": list(source.sizes),
+            "files": list(found.files),
+            "bytes": list(found.sizes),
             "n_samples": n_samples,
             "max_rows": max_rows,
             "settings": plain_settings(synthesizer.get_params()),
         }
         super().__init__(synthesizer, [], request, limit)
-        self._source, self._n_samples, self._chunk_rows = source, n_samples, chunk_rows
-        if max_rows is None:
-            self._max_rows = pool_size(synthesizer, source, limit)
-        else:
-            self._max_rows = check_count("max_rows", max_rows, low=2)
-        check_least(source, synthesizer, self._max_rows, limit)
-        if source.n_rows is not None:
-            wanted = source.n_rows if n_samples is None else n_samples
-            self.bytes_needed = wanted * disk_bytes(source)
+        self._source, self._n_samples, self._chunk_rows = found, n_samples, chunk_rows
+        if found.n_rows is not None:
+            self.bytes_needed = (n_samples or found.n_rows) * disk_bytes(found)
 
     def prepare(self, kept: Path, engine: Engine, tell: ProgressCallback) -> None:
         """Learn the source, or load what an interrupted run has learned."""

@@ -45,59 +45,26 @@ class Part:
 
 @dataclass(frozen=True)
 class Source:
-    """Files of one schema.
-
-    Attributes
-    ----------
-    files : tuple of str
-        Their paths, in order.
-    sizes : tuple of int
-        Their bytes.
-    parts : tuple of Part
-        What to read, in order.
-    schema : pyarrow.Schema
-        Of every file, in the types that are worked with.
-    n_rows : int, optional
-        Rows in all; None where only reading tells.
-    row_bytes : float
-        Bytes of a row in memory, about.
-    """
+    """Files of one schema."""
 
     files: tuple[str, ...]
-    sizes: tuple[int, ...]
+    sizes: tuple[int, ...]  # bytes; 0 of one at an address
     parts: tuple[Part, ...]
-    schema: pa.Schema
-    n_rows: int | None
-    row_bytes: float
+    schema: pa.Schema  # of every file, in the types that are worked with
+    n_rows: int | None  # None where only reading tells
+    row_bytes: float  # in memory, about
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether it is read piece by piece, whatever the size of a file."""
+        return self.parts[0].groups is not None
 
 
 def find_source(where: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Source:
-    """Find files, and see that they have one schema.
+    """Find files, in the order of their names, and see that they have one schema.
 
-    Parameters
-    ----------
-    where : str, path or sequence of them
-        A file, a folder (files in folders below it count too, those whose name begins with ``_``
-        or ``.`` do not), a pattern such as ``"events/*.parquet"``, or an address that PyArrow
-        knows (``"s3://bucket/events/"``). Files are taken in the order of their names.
-
-    Returns
-    -------
-    Source
-        What to read.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a pattern or a folder has no file.
-    ValueError
-        If a file cannot be read, formats are mixed, or columns differ between files. Of other
-        formats than Parquet only the first file is opened yet.
-
-    Notes
-    -----
-    Parquet is read piece by piece, whatever the size of a file. Files of other formats are read
-    whole, one by one.
+    In a folder, files and folders whose name begins with ``_`` or ``.`` do not count. Of other
+    formats than Parquet only the first file is opened yet.
     """
     asked = [where] if isinstance(where, (str, os.PathLike)) else list(where)
     files = [path for one in asked for path in _expand(os.fspath(one))]
