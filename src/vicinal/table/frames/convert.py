@@ -28,69 +28,21 @@ _ACCEPTED = (
 
 
 def to_arrow(data: Any) -> pa.Table:
-    """Turn a table of any library into an Arrow table that remembers where it came from.
+    """Return an eager table of any library as Arrow, in one chunk, that remembers what it was.
 
-    Parameters
-    ----------
-    data : pandas, Polars or PyArrow table, or another eager data frame that narwhals knows
-        The table. The index of a pandas table is not data and is left out.
-
-    Returns
-    -------
-    pyarrow.Table
-        One chunk to a column, dictionaries unified. The schema's metadata says what
-        :func:`to_native` needs.
-
-    Raises
-    ------
-    TypeError
-        If ``data`` is no table, or a lazy one.
-    ValueError
-        If column names repeat, or a column is nested, holds values of several types or is of a
-        type that Arrow does not know.
-
-    See Also
-    --------
-    to_native : The way back.
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> to_arrow(pa.table({"age": [31, 45]})).schema.field("age").type
-    DataType(int64)
+    The index of a pandas table is not data and is left out. Raises TypeError for what is no table
+    or a lazy one; ValueError where names repeat, or a column is nested, of several types, or of a
+    type that Arrow does not know.
     """
     return _finished(*_to_table(data))
 
 
 def to_native(table: pa.Table, schema: pa.Schema | None = None) -> Any:
-    """Turn an Arrow table back into the library and the types it came from.
+    """Return an Arrow table in the library and the types that its metadata tells of.
 
-    Parameters
-    ----------
-    table : pyarrow.Table
-        With the metadata that :func:`to_arrow` gave; other rows, and some columns missing, are
-        fine.
-    schema : pyarrow.Schema, optional
-        Types that columns should have, where some are given as dictionary codes of them: they are
-        decoded as late as the library allows.
-
-    Returns
-    -------
-    pandas, Polars or PyArrow table
-        As what went into :func:`to_arrow`. A pandas table has a fresh index. A table without our
-        metadata comes back as it is.
-
-    Raises
-    ------
-    ValueError
-        If a column whose NumPy type has no missing values holds some.
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> table = pa.table({"age": [31, 45]})
-    >>> to_native(to_arrow(table)).equals(table)
-    True
+    The rows may be others, and columns missing. ``schema`` tells the types of columns that are
+    given as dictionary codes of them, which are decoded as late as the library allows. Raises
+    ValueError where a column whose NumPy type has no missing values holds some.
     """
     metadata = dict(table.schema.metadata or {})
     native = json.loads(metadata.pop(METADATA_KEY, "{}"))
@@ -113,7 +65,10 @@ def to_native(table: pa.Table, schema: pa.Schema | None = None) -> Any:
     if native["library"] == "polars":
         return _to_polars(table, native)
     if native["library"] == "pyarrow":
-        return _to_batch(table) if native["batch"] else table
+        if not native["batch"]:
+            return table
+        columns = [column.combine_chunks() for column in table.columns]
+        return pa.RecordBatch.from_arrays(columns, schema=table.schema)
     import narwhals as nw
 
     return nw.from_arrow(table, backend=native["backend"]).to_native()
@@ -146,7 +101,7 @@ def _to_table(data: Any) -> tuple[pa.Table, dict[str, Any]]:
 def _finished(table: pa.Table, native: dict[str, Any]) -> pa.Table:
     """Return plain columns in one chunk, with the native side in the metadata."""
     check_unique(table.column_names)
-    native["types"] = {}
+    native = {"version": 1, **native, "types": {}}
     fields, columns = [], []
     for field, column in zip(table.schema, table.columns, strict=True):
         plain = _to_plain(column)
@@ -214,12 +169,7 @@ def _read_type(text: str) -> pa.DataType:
 def _from_pyarrow(data: Any) -> tuple[pa.Table, dict[str, Any]]:
     batch = isinstance(data, pa.RecordBatch)
     table = pa.Table.from_batches([data]) if batch else data
-    return table, {"version": 1, "library": "pyarrow", "batch": batch}
-
-
-def _to_batch(table: pa.Table) -> pa.RecordBatch:
-    columns = [column.combine_chunks() for column in table.columns]
-    return pa.RecordBatch.from_arrays(columns, schema=table.schema)
+    return table, {"library": "pyarrow", "batch": batch}
 
 
 def _from_polars(frame: Any) -> tuple[pa.Table, dict[str, Any]]:
@@ -246,7 +196,7 @@ def _from_polars(frame: Any) -> tuple[pa.Table, dict[str, Any]]:
             f"Columns {', '.join(map(repr, wide))} hold integers of more than 38 digits. Cast "
             "them to Int64, Float64 or String first."
         ) from error
-    return frame.to_arrow(), {"version": 1, "library": "polars", "wide": wide}
+    return frame.to_arrow(), {"library": "polars", "wide": wide}
 
 
 def _to_polars(table: pa.Table, native: dict[str, Any]) -> Any:
@@ -262,21 +212,17 @@ def _from_narwhals(data: Any) -> tuple[pa.Table, dict[str, Any]]:
 
     if isinstance(data, nw.DataFrame):  # wrapped already: what is inside comes back
         return _to_table(data.to_native())
+    got = f"{type(data).__module__}.{type(data).__qualname__}"
     try:
         frame = nw.from_native(data)
     except TypeError as error:
         raise TypeError(
-            f"data must be {_ACCEPTED}, got {type(data).__module__}.{type(data).__qualname__}. "
-            "Put arrays, lists and dicts into a data frame first."
+            f"data must be {_ACCEPTED}, got {got}. Put arrays, lists and dicts into a data frame "
+            "first."
         ) from error
     if isinstance(frame, nw.LazyFrame):
         raise TypeError(
-            f"data must be {_ACCEPTED}, got a lazy table ({type(data).__module__}."
-            f"{type(data).__qualname__}). Call .collect() on it (or its own way to run a query) "
-            "first."
+            f"data must be {_ACCEPTED}, got a lazy table ({got}). Call .collect() on it (or its "
+            "own way to run a query) first."
         )
-    return frame.to_arrow(), {
-        "version": 1,
-        "library": "narwhals",
-        "backend": frame.implementation.value,
-    }
+    return frame.to_arrow(), {"library": "narwhals", "backend": frame.implementation.value}

@@ -29,6 +29,8 @@ _OBJECT_TYPES = (
     datetime.timedelta,
 )
 
+_TEXT = (pa.string(), pa.large_string())
+
 
 def check_unique(names: Sequence[Any]) -> None:
     """Refuse repeated column names, naming them."""
@@ -46,10 +48,8 @@ def unified(column: pa.ChunkedArray) -> pa.ChunkedArray:
     try:
         return column.unify_dictionaries()
     except pa.ArrowInvalid:
-        kind = column.type
-        return column.cast(
-            pa.dictionary(pa.int32(), kind.value_type, kind.ordered)
-        ).unify_dictionaries()
+        wide = pa.dictionary(pa.int32(), column.type.value_type, column.type.ordered)
+        return column.cast(wide).unify_dictionaries()
 
 
 def from_pandas(frame: Any) -> tuple[pa.Table, dict[str, Any]]:
@@ -69,7 +69,6 @@ def from_pandas(frame: Any) -> tuple[pa.Table, dict[str, Any]]:
         array, dtypes[name] = _series_to_arrow(frame.iloc[:, number], name)
         arrays.append(array)
     native = {
-        "version": 1,
         "library": "pandas",
         "columns": dtypes,
         "labels": {
@@ -159,19 +158,11 @@ def _objects_to_arrow(series: Any, name: str) -> tuple[pa.Array, dict[str, Any]]
         )
     info = {"kind": "object", "pandas": bool(types & {pd.Timestamp, pd.Timedelta})}
     if missing.any():
-        info["missing"] = _missing_marker(values[missing][0])
+        info["missing"] = str(values[missing][0])
     kind = None
     if types and issubclass(next(iter(types)), (int, np.integer)) and types != {bool}:
         kind = pa.int64() if max(values[~missing]) < 2**63 else pa.uint64()
     return pa.array(values, kind, mask=missing, from_pandas=True), info
-
-
-def _missing_marker(value: Any) -> str:
-    import pandas as pd
-
-    if value is None:
-        return "None"
-    return "NA" if value is pd.NA else "NaT" if value is pd.NaT else "nan"
 
 
 def to_pandas(
@@ -201,7 +192,7 @@ def _arrow_to_pandas(column: pa.ChunkedArray, info: dict[str, Any], name: str) -
     if kind == "category":
         return _to_category(column, info, name)
     if pa.types.is_dictionary(column.type):
-        if kind == "object" and not info["pandas"] and _is_plain_text(column.type.value_type):
+        if kind == "object" and not info["pandas"] and column.type.value_type in _TEXT:
             return _take_objects(column, info)
         column = column.cast(column.type.value_type)
     if kind == "string":
@@ -228,25 +219,12 @@ def _arrow_to_pandas(column: pa.ChunkedArray, info: dict[str, Any], name: str) -
 def _to_category(column: pa.ChunkedArray, info: dict[str, Any], name: str) -> Any:
     import pandas as pd
 
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    column = unified(column)
-    if column.num_chunks:
-        values = column.chunk(0).dictionary
-        codes = np.concatenate([_codes(chunk) for chunk in column.chunks])
-    else:
-        values, codes = pa.array([], column.type.value_type), np.zeros(0, np.int64)
-    categories = _arrow_to_pandas(pa.chunked_array([values]), info["categories"], name)
+    plain = not pa.types.is_dictionary(column.type)
+    chunk = unified(column.dictionary_encode() if plain else column).combine_chunks()
+    codes = chunk.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    categories = _arrow_to_pandas(pa.chunked_array([chunk.dictionary]), info["categories"], name)
     index = pd.Index(categories, dtype=categories.dtype)
     return pd.Categorical.from_codes(codes, index, ordered=info["ordered"])
-
-
-def _codes(chunk: pa.DictionaryArray) -> Any:
-    return chunk.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-
-
-def _is_plain_text(kind: pa.DataType) -> bool:
-    return kind in (pa.string(), pa.large_string())
 
 
 def _take_objects(column: pa.ChunkedArray, info: dict[str, Any]) -> Any:
@@ -263,8 +241,8 @@ def _marker(info: dict[str, Any]) -> Any:
     """Return what stands for a missing value among objects."""
     import pandas as pd
 
-    markers = {"None": None, "NA": pd.NA, "NaT": pd.NaT, "nan": np.nan}
-    return markers[info.get("missing", "None")]
+    markers = {str(one): one for one in (None, pd.NA, pd.NaT, np.nan)}
+    return markers.get(info.get("missing", "None"), np.nan)
 
 
 def _to_objects(column: pa.ChunkedArray, info: dict[str, Any]) -> Any:
