@@ -28,10 +28,7 @@ class Numbers:
     def __init__(self, fault: Callable[[int], object] = lambda number: None) -> None:
         self.fault = fault
 
-    def maker(self) -> Numbers:
-        return self
-
-    def load(self) -> Callable[[Chunk], pa.Table]:
+    def maker(self) -> Callable[[Chunk], pa.Table]:
         return self.make
 
     def make(self, chunk: Chunk) -> pa.Table:
@@ -76,14 +73,13 @@ def test_more_than_there_is_room_for_is_refused(two_cores, tmp_path):
 def test_a_worker_loads_once(tmp_path, monkeypatch):
     loaded = []
 
-    class Counting(Numbers):
-        def load(self) -> Callable[[Chunk], pa.Table]:
-            loaded.append(1)
-            return self.make
+    def get(value: object) -> object:
+        loaded.append(1)
+        return value
 
-    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=lambda value: value))
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=get))
     (tmp_path / "_manifest.json").touch()
-    worker, held = Worker(Place(Folder(tmp_path))), [Counting()]
+    worker, held = Worker(Place(Folder(tmp_path))), [Numbers().make]
     assert [worker.write(held, chunk)[1] for chunk in cut_chunks(7, [3], [1], 0)] == [3, 3, 1]
     assert loaded == [1]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from gzip import GzipFile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 
@@ -24,6 +24,7 @@ __all__ = [
     "no_such_file",
     "output_format",
     "read_table",
+    "write_parquet",
     "write_table",
 ]
 
@@ -108,7 +109,7 @@ def write_table(table: pa.Table, path: PathLike) -> None:
     target = Path(os.path.realpath(path))
     with replacing(target) as sink:
         if kind == "parquet":
-            _write_parquet(table, sink)
+            write_parquet(table, sink)
         elif kind == "arrow":
             table = table.unify_dictionaries()
             with pa.ipc.new_file(sink, table.schema) as writer:
@@ -177,10 +178,11 @@ def _read_arrow(path: Path) -> pa.Table:
 # Writing
 
 
-def _write_parquet(table: pa.Table, sink: IO[bytes]) -> None:
+def write_parquet(table: pa.Table, sink: IO[bytes], **options: Any) -> None:
+    """Write a table, with options of PyArrow's."""
     from pyarrow import parquet
 
     try:
-        parquet.write_table(table, sink)
+        parquet.write_table(table, sink, **options)
     except pa.ArrowNotImplementedError as error:
         raise ValueError(f"This table does not fit into Parquet ({first_line(error)}).") from error

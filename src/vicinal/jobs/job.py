@@ -18,17 +18,10 @@ from vicinal._progress import ProgressCallback
 from vicinal.jobs.chunks import Chunk
 from vicinal.jobs.places import Place
 
-__all__ = ["Engine", "Job", "Maker", "Written"]
+__all__ = ["Engine", "Job", "Written"]
 
 #: Number and rows of each chunk, in the order in which they are done.
 Written: TypeAlias = Generator[tuple[int, int], None, None]
-
-
-class Maker(Protocol):
-    """What makes chunks in another process; it is sent there once, and loaded once."""
-
-    def load(self) -> Callable[[Chunk], pa.Table]:
-        """Return what makes the rows of a chunk."""
 
 
 class Job(Protocol):
@@ -58,8 +51,8 @@ class Job(Protocol):
     def make(self, chunk: Chunk) -> pa.Table:
         """Return the rows of a chunk."""
 
-    def maker(self) -> Maker:
-        """Return what makes chunks elsewhere."""
+    def maker(self) -> Callable[[Chunk], pa.Table]:
+        """Return what makes chunks elsewhere; it is sent there once."""
 
 
 class Engine(AbstractContextManager["Engine"], Protocol):

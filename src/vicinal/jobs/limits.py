@@ -1,14 +1,12 @@
-"""Sizes of memory and disk: read, said, checked."""
+"""Sizes of memory and disk: read and said."""
 
 from __future__ import annotations
 
 import re
-import shutil
-from pathlib import Path
 
 from vicinal._checks import check_count
 
-__all__ = ["check_disk", "format_bytes", "parse_memory"]
+__all__ = ["format_bytes", "parse_memory"]
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _UNITS |= {f"{unit}i": 2 ** (10 * power) for power, unit in enumerate("kmgt", 1)}
@@ -36,13 +34,3 @@ def format_bytes(size: float) -> str:
         if size >= factor:
             return f"{size / factor:.3g} {unit}"
     return f"{size:.0f} bytes"
-
-
-def check_disk(folder: Path, needed: float) -> None:
-    """Raise OSError where a disk has no room for so many bytes."""
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise OSError(
-            f"The synthetic rows need about {format_bytes(needed)}, but {folder} has "
-            f"{format_bytes(free)} free. Free some, name another folder, or ask for fewer rows."
-        )

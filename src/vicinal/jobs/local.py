@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from vicinal.jobs.chunks import Chunk
 from vicinal.jobs.job import Job, Written
 from vicinal.jobs.places import Place
 
-__all__ = ["LocalEngine"]
+__all__ = ["LocalEngine", "in_order"]
 
 
 class LocalEngine:
@@ -37,13 +37,11 @@ class LocalEngine:
             yield from (work(task, *shared) for task in tasks)
             return
         with _pool(threads) as pool:
-            waiting: deque[Future[Any]] = deque()
-            for task in tasks:
-                waiting.append(pool.submit(work, task, *shared))
-                if len(waiting) > 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+
+            def submit(task: Any) -> Future[Any]:
+                return pool.submit(work, task, *shared)
+
+            yield from in_order(submit, Future.result, tasks, 2 * threads)
 
     def write(self, job: Job, chunks: Sequence[Chunk], place: Place) -> Written:
         """Make and write chunks; yield number and rows of each in the order they are done."""
@@ -56,17 +54,21 @@ class LocalEngine:
             yield from map(work, chunks)
             return
         with _pool(threads) as pool:
-            waiting: set[Future[tuple[int, int]]] = set()
-            for chunk in chunks:
-                waiting.add(pool.submit(work, chunk))
-                if len(waiting) > threads:  # one waits, so that no thread does
-                    finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    for task in finished:
-                        yield task.result()
-            while waiting:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for task in finished:
-                    yield task.result()
+            for task in as_completed([pool.submit(work, chunk) for chunk in chunks]):
+                yield task.result()
+
+
+def in_order(
+    submit: Callable[[Any], Any], result: Callable[[Any], Any], tasks: Iterable[Any], ahead: int
+) -> Iterator[Any]:
+    """Yield results in the order of their tasks, so many of which are begun ahead."""
+    waiting: deque[Any] = deque()
+    for task in tasks:
+        waiting.append(submit(task))
+        if len(waiting) > ahead:
+            yield result(waiting.popleft())
+    while waiting:
+        yield result(waiting.popleft())
 
 
 @contextmanager

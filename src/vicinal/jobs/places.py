@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from vicinal.io.remote import Folder, Store
+from vicinal.io.tables import write_parquet
 
 __all__ = ["MANIFEST", "Place", "part_name"]
 
@@ -22,21 +22,6 @@ GROUP_ROWS = 1 << 18
 def part_name(number: int) -> str:
     """Return the name of a chunk's file."""
     return f"part-{number:06d}.parquet"
-
-
-def _write_parquet(table: pa.Table, sink: Any) -> None:
-    # floats rarely repeat: a dictionary of them takes ten times as long and saves nothing
-    repeated = [
-        field.name
-        for field in table.schema
-        if not (pa.types.is_floating(field.type) or pa.types.is_temporal(field.type))
-    ]
-    try:
-        parquet.write_table(
-            table, sink, row_group_size=GROUP_ROWS, use_dictionary=repeated or False
-        )
-    except pa.ArrowNotImplementedError as error:
-        raise ValueError(f"This table does not fit into Parquet ({error}).") from error
 
 
 class Place:
@@ -60,8 +45,15 @@ class Place:
 
     def write(self, number: int, table: pa.Table) -> None:
         """Write a part, whole or not at all."""
+        of = pa.types
+        # floats rarely repeat: a dictionary of them takes ten times as long and saves nothing
+        repeated = [
+            field.name
+            for field in table.schema
+            if not (of.is_floating(field.type) or of.is_temporal(field.type))
+        ]
         with self.files.writing(part_name(number)) as sink:
-            _write_parquet(table, sink)
+            write_parquet(table, sink, row_group_size=GROUP_ROWS, use_dictionary=repeated or False)
 
     def open(self, number: int) -> parquet.ParquetFile:
         """Open a part that is there."""

@@ -7,8 +7,7 @@ import os
 import re
 import socket
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -20,6 +19,7 @@ from vicinal._checks import check_count, check_number, first_line
 from vicinal._threads import n_threads
 from vicinal.jobs.chunks import Chunk
 from vicinal.jobs.job import Job, Written
+from vicinal.jobs.local import in_order
 from vicinal.jobs.places import Place
 
 __all__ = ["RayCluster", "RayEngine", "Worker", "check_address", "check_ray", "cluster"]
@@ -36,11 +36,7 @@ _PLAIN = (ValueError, TypeError, OSError, ImportError, MemoryError)
 
 def check_ray() -> None:
     """Raise ImportError, saying which extra brings Ray, where it is not installed."""
-    try:
-        missing = find_spec("ray") is None
-    except ValueError:  # what sys.modules says of a module that was taken away
-        missing = True
-    if missing:
+    if find_spec("ray") is None:
         raise ImportError(
             "engine='ray' needs Ray, which is not installed. Install it with: "
             "pip install 'vicinal[ray]'"
@@ -58,9 +54,9 @@ def cluster(address: str | None = None, workers: int | None = None) -> Iterator[
     if workers is not None:
         check_count("workers", workers)
     check_ray()
-    where = address or os.environ.get("RAY_ADDRESS") or None
-    if where is not None or address is not None:
-        check_address(where or "")
+    where = (os.environ.get("RAY_ADDRESS") or None) if address is None else address
+    if where is not None:
+        check_address(where)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of a change
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # the first one is raised
     import ray
@@ -71,34 +67,25 @@ def cluster(address: str | None = None, workers: int | None = None) -> Iterator[
     own: dict[str, Any] = {"address": where}
     if where is None:
         own = {"num_cpus": workers or n_threads(), "include_dashboard": False}
-    _begin(ray, own, where)
+    # on a busy machine a start may take longer than Ray waits
+    for left in reversed(range(STARTS if where is None else 1)):
+        try:
+            ray.init(**own, log_to_driver=False, logging_level=logging.ERROR)
+            break
+        except Exception as error:  # Ray raises plain ones, too
+            ray.shutdown()
+            said = first_line(error)
+            if not left and where is None:
+                raise OSError(f"Ray did not start on this machine ({said}).") from error
+            if not left:
+                raise ConnectionError(
+                    f"There is no Ray cluster at {where} ({said}). Start one with "
+                    "`ray start --head`, or leave the address out to use this machine."
+                ) from error
     try:
         yield ray
     finally:
         ray.shutdown()
-
-
-def _begin(ray: Any, own: Mapping[str, Any], where: str | None) -> None:
-    """Connect or start; on a busy machine a start may take longer than Ray waits: try again."""
-    for _ in range(1 if where is not None else STARTS):
-        failed = _try(ray, own)
-        if failed is None:
-            return
-        ray.shutdown()
-    if where is None:
-        raise OSError(f"Ray did not start on this machine ({first_line(failed)}).") from failed
-    raise ConnectionError(
-        f"There is no Ray cluster at {where} ({first_line(failed)}). Start one with "
-        "`ray start --head`, or leave the address out to use this machine."
-    ) from failed
-
-
-def _try(ray: Any, own: Mapping[str, Any]) -> Exception | None:
-    try:
-        ray.init(**own, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # Ray raises plain ones, too
-        return error
-    return None
 
 
 def check_address(address: str) -> None:
@@ -196,14 +183,8 @@ class RayEngine:
         remote = ray.remote(num_cpus=1, max_retries=RETRIES)(work)
         held = [ray.put(one) for one in shared]
         ahead = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
-        waiting: deque[Any] = deque()
         with _plain_errors(ray):
-            for task in tasks:
-                waiting.append(remote.remote(task, *held))
-                if len(waiting) >= ahead:
-                    yield ray.get(waiting.popleft())
-            while waiting:
-                yield ray.get(waiting.popleft())
+            yield from in_order(lambda task: remote.remote(task, *held), ray.get, tasks, ahead)
 
     def write(self, job: Job, chunks: Sequence[Chunk], place: Place) -> Written:
         """Make and write chunks; yield number and rows of each in the order they are done.
@@ -267,7 +248,7 @@ class Worker:
             import ray
 
             self._place.check_seen()
-            make = self._make = ray.get(held[0]).load()
+            make = self._make = ray.get(held[0])
         return chunk.number, self._place.put(chunk.number, lambda: make(chunk))
 
 

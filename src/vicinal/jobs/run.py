@@ -10,7 +10,6 @@ from typing import Any
 
 from vicinal._checks import check_choice, check_count
 from vicinal._progress import ProgressCallback, reporting
-from vicinal.io.remote import Folder, Store, is_remote, local_path
 from vicinal.jobs.chunks import Chunk
 from vicinal.jobs.job import Engine, Job
 from vicinal.jobs.local import LocalEngine
@@ -69,16 +68,9 @@ def run_job(
     progress: bool | ProgressCallback = False,
 ) -> Finished:
     """Do a job: the output appears whole or not at all, and an interrupted run can be resumed."""
-    where: Path | str = os.fspath(output)
-    if is_remote(str(where)):
-        store = Store(str(where))
-        where, place = store.address, Place(store)  # a Path would make one slash of two
-    else:
-        where = Path(local_path(str(where)))
-        place = Place(Folder(where))
     with open_staging(output, job.request, resume) as staging, reporting(progress) as tell:
         if staging.complete:
-            return Finished(where, place, [], 0, complete=True)
+            return Finished(staging.output, staging.place, [], 0, complete=True)
         if job.bytes_needed and not staging.kept.exists():
             staging.check_room(job.bytes_needed)
         with engine:
@@ -94,4 +86,4 @@ def run_job(
                     done += chunks[number].rows
                     tell(job.stage, done, chunks[number].total)
         staging.finish(chunks, rows)
-    return Finished(where, place, chunks, len(chunks) - len(left), complete=False)
+    return Finished(staging.output, staging.place, chunks, len(chunks) - len(left), complete=False)

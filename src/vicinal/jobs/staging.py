@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import tempfile
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,10 @@ from vicinal import __version__
 from vicinal.io.atomic import check_parent
 from vicinal.io.remote import Folder, Store, is_remote, local_path
 from vicinal.jobs.chunks import Chunk
-from vicinal.jobs.limits import check_disk
+from vicinal.jobs.limits import format_bytes
 from vicinal.jobs.places import MANIFEST, Place, part_name
 
-__all__ = ["Staging", "check_destination", "digest_of", "open_staging", "staging_of"]
+__all__ = ["Staging", "check_destination", "open_staging", "staging_of"]
 
 MODEL = "_model.vicinal"
 FORMAT = 1
@@ -55,19 +54,16 @@ def check_destination(output: str | os.PathLike[str], resume: bool) -> None:
     interrupted run lies beside it and is not to be resumed; a ValueError for an address that is
     none, or cannot be resumed.
     """
-    if is_remote(os.fspath(output)):
-        _check_store(Store(os.fspath(output)), resume)
-    else:
-        _check_folder(Path(local_path(os.fspath(output))), resume)
-
-
-def _check_store(store: Store, resume: bool) -> None:
-    if resume:
+    where = os.fspath(output)
+    if not is_remote(where):
+        _check_folder(Path(local_path(where)), resume)
+    elif resume:
         raise ValueError(
-            f"resume goes with a folder on a disk, and output {store.address} is an address. "
-            "Remove what is there and begin anew, or write to a folder."
+            f"resume goes with a folder on a disk, and output {where} is an address. Remove what "
+            "is there and begin anew, or write to a folder."
         )
-    store.check_empty()
+    else:
+        Store(where).check_empty()
 
 
 def _check_folder(output: Path, resume: bool) -> None:
@@ -109,42 +105,48 @@ def _locked(staging: Path) -> Iterator[None]:
         yield
 
 
-class Staging(ABC):
-    """Where an output is built; entered, it is begun or gone on with.
+class Staging:
+    """Where an output is built, entered it is begun or gone on with: here in an object store.
 
     ``kept`` is the file for what a job has learned and makes its chunks from; ``complete`` tells
     whether the output is there already, made by the same run.
     """
 
-    place: Place
     kept: Path
     complete = False
 
-    def __init__(self, request: Mapping[str, Any]) -> None:
-        self._request = json.loads(json.dumps(request))
+    def __init__(
+        self, output: Path | str, files: Folder | Store, request: Mapping[str, Any], resume: bool
+    ) -> None:
+        self.output, self.place = output, Place(files)
+        self._request, self._resume = json.loads(json.dumps(request)), resume
+        self._stack = contextlib.ExitStack()
 
-    @abstractmethod
-    def __enter__(self) -> Staging: ...
+    def __enter__(self) -> Staging:
+        check_destination(self.output, self._resume)
+        self.kept = Path(self._stack.enter_context(tempfile.TemporaryDirectory())) / MODEL
+        return self
 
-    @abstractmethod
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
 
-    @abstractmethod
     def check_room(self, needed: float) -> None:
-        """Raise OSError where there is no room for so many bytes."""
+        """Raise OSError where there is no room for so many bytes; a store has room."""
 
-    @abstractmethod
     def begin(self, chunks: Sequence[Chunk]) -> list[Chunk]:
         """Return the chunks that are still to be made."""
+        return list(chunks)
 
-    @abstractmethod
     def finish(self, chunks: Sequence[Chunk], rows: Mapping[int, int]) -> None:
         """Say what there is, once every chunk is there; ``rows`` are those of parts just made."""
+        self._write_manifest(self._plan(chunks) | self._parts(chunks, rows))
 
     def _plan(self, chunks: Sequence[Chunk]) -> dict[str, Any]:
         """Return what a manifest says of the chunks before they are made."""
         plan = {"chunk_rows": chunks[0].rows, "chunks": len(chunks), "seed": list(chunks[0].seed)}
-        return plan | ({"model": digest_of(self.kept)} if self.kept.exists() else {})
+        if not self.kept.exists():
+            return plan
+        return plan | {"model": hashlib.sha256(self.kept.read_bytes()).hexdigest()}
 
     def _parts(self, chunks: Sequence[Chunk], rows: Mapping[int, int]) -> dict[str, Any]:
         """Return what a manifest says of the parts that are there."""
@@ -169,59 +171,28 @@ def open_staging(
     """Return where an output is built; a run of another ``request`` is not gone on with."""
     where = os.fspath(output)
     if is_remote(where):
-        return _StoreStaging(Store(where), request, resume)
-    return _FolderStaging(Path(local_path(where)), request, resume)
-
-
-class _StoreStaging(Staging):
-    def __init__(self, store: Store, request: Mapping[str, Any], resume: bool) -> None:
-        super().__init__(request)
-        self._store, self._resume = store, resume
-        self.place = Place(store)
-
-    def __enter__(self) -> Staging:
-        _check_store(self._store, self._resume)
-        self._folder = tempfile.TemporaryDirectory()
-        self.kept = Path(self._folder.name) / MODEL
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._folder.cleanup()
-
-    def check_room(self, needed: float) -> None:
-        """Do nothing: a store has room."""
-
-    def begin(self, chunks: Sequence[Chunk]) -> list[Chunk]:
-        """Return all chunks."""
-        return list(chunks)
-
-    def finish(self, chunks: Sequence[Chunk], rows: Mapping[int, int]) -> None:
-        """Write the manifest."""
-        self._write_manifest(self._plan(chunks) | self._parts(chunks, rows))
+        store = Store(where)
+        return Staging(store.address, store, request, resume)  # a Path would drop a slash
+    folder = Path(local_path(where))
+    return _FolderStaging(folder, Folder(staging_of(folder)), request, resume)
 
 
 class _FolderStaging(Staging):
-    def __init__(self, output: Path, request: Mapping[str, Any], resume: bool) -> None:
-        super().__init__(request)
-        self._output, self.folder, self._resume = _settled(output), staging_of(output), resume
-        self.kept = self.folder / MODEL
-        self.place = Place(Folder(self.folder))
-        self._lock = contextlib.ExitStack()
-
     def __enter__(self) -> Staging:
-        _check_folder(self._output, self._resume)
-        done = self._output / MANIFEST
+        self.folder, self._target = staging_of(self.output), _settled(Path(self.output))
+        self.kept = self.folder / MODEL
+        _check_folder(self._target, self._resume)
+        done = self._target / MANIFEST
         if self._resume and done.exists():
-            self._check_same(_read_manifest(done), self._output)
-            self.complete = True
+            self._check_same(_read_manifest(done), self._target)
+            self.place, self.complete = Place(Folder(self._target)), True
             return self
         self.folder.mkdir(exist_ok=True)
-        self._lock.enter_context(_locked(self.folder))
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_locked(self.folder))
+            stack.callback(self._remove_empty)
             self._open()
-        except BaseException:
-            self.__exit__()
-            raise
+            self._stack = stack.pop_all()
         return self
 
     def _open(self) -> None:
@@ -235,10 +206,9 @@ class _FolderStaging(Staging):
             self._put_in_place()
             self.complete = True
 
-    def __exit__(self, *_: object) -> None:
+    def _remove_empty(self) -> None:
         if not self.complete and not _is_begun(self.folder):
             shutil.rmtree(self.folder, ignore_errors=True)  # nothing to go on with
-        self._lock.close()
 
     def _check_same(self, manifest: dict[str, Any], where: Path) -> None:
         differ = differences(manifest["asked"], self._request)
@@ -255,7 +225,13 @@ class _FolderStaging(Staging):
 
     def check_room(self, needed: float) -> None:
         """Raise OSError where the disk has no room for so many bytes."""
-        check_disk(self._output.resolve().parent, needed)
+        disk = self._target.resolve().parent
+        free = shutil.disk_usage(disk).free
+        if needed > free:
+            raise OSError(
+                f"The synthetic rows need about {format_bytes(needed)}, but {disk} has "
+                f"{format_bytes(free)} free. Free some, name another folder, or ask for fewer rows."
+            )
 
     def _clean(self) -> None:
         for path in self.folder.glob(".*.part"):  # of an interruption, or of workers that are lost
@@ -275,39 +251,21 @@ class _FolderStaging(Staging):
     def finish(self, chunks: Sequence[Chunk], rows: Mapping[int, int]) -> None:
         """Put the folder in its place."""
         self._clean()
-        if self._output.is_dir() and any(self._output.iterdir()):
+        if self._target.is_dir() and any(self._target.iterdir()):
             raise FileExistsError(
-                f"Folder {self._output} is no longer empty; what is done stays in {self.folder}. "
+                f"Folder {self._target} is no longer empty; what is done stays in {self.folder}. "
                 "Remove what is in it, then go on with --resume (resume=True)."
             )
-        self._write_manifest(self._plan(chunks) | self._parts(chunks, rows))
+        super().finish(chunks, rows)
         self.kept.unlink(missing_ok=True)  # it may hold real rows
         self._put_in_place()
 
     def _put_in_place(self) -> None:
         (self.folder / "_lock").unlink(missing_ok=True)
-        if self._output.is_dir():
-            self._output.rmdir()
-        os.replace(self.folder, self._output)
-        _sync_folder(self._output.resolve().parent)
-
-
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    found = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            found.update(block)
-    return found.hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # not every system lets a folder be opened
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        if self._target.is_dir():
+            self._target.rmdir()
+        os.replace(self.folder, self._target)
+        self.place = Place(Folder(self._target))
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -336,16 +294,11 @@ def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]
             gone = [one for one in old if one not in new] or old
             added = [one for one in new if one not in old] or new
             found.append(f"{name} ({_brief(gone)} there, {_brief(added)} asked)")
-        elif _is_digest(old) and _is_digest(new):
+        elif re.fullmatch("[0-9a-f]{64} [0-9a-f]{64}", f"{old} {new}"):  # says nothing to anybody
             found.append(f"{name} (others there)")
         else:
             found.append(f"{name} ({_brief(old)} there, {_brief(new)} asked)")
     return found
-
-
-def _is_digest(value: Any) -> bool:
-    """Tell a hash, which says nothing to anybody, from other values."""
-    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _brief(value: Any) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -283,15 +283,18 @@ class _Stream(_Sample):
 
 @dataclass(frozen=True)
 class _Maker:
-    """The file of a synthesizer, on its way to a worker."""
+    """Makes chunks on a worker, to which a synthesizer goes as its file."""
 
     file: bytes
 
-    def load(self) -> Callable[[Chunk], pa.Table]:
+    @cached_property
+    def model(self) -> TableSynthesizer:
         with TemporaryDirectory() as folder:
-            path = Path(folder, "model")
-            path.write_bytes(self.file)
-            return partial(make_chunk, TableSynthesizer.load(path))
+            Path(folder, "model").write_bytes(self.file)
+            return TableSynthesizer.load(Path(folder, "model"))
+
+    def __call__(self, chunk: Chunk) -> pa.Table:
+        return make_chunk(self.model, chunk)
 
 
 def _run(

@@ -270,12 +270,8 @@ class _Augmentation:
     def at_once(self, most: int) -> int:
         return 1  # the networks use all cores
 
-    def maker(self) -> _Augmentation:
-        return replace(self, packed=self.packed.to_send())
-
-    def load(self) -> Callable[[Chunk], pa.Table]:
-        self._inverter  # noqa: B018 - loaded now, not within a chunk
-        return self.make
+    def maker(self) -> Callable[[Chunk], pa.Table]:
+        return replace(self, packed=self.packed.to_send()).make
 
     @cached_property
     def _inverter(self) -> Any:
