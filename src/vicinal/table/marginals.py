@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,10 @@ Scores = npt.NDArray[np.floating[Any]]
 STEP_VALUES = 1024
 #: Quantile levels of an interpolated column.
 LEVELS = 2048
+#: Rows, about, over which values are spread that fewer rows hold than a setting asks for.
+CELL_ROWS = 25
+#: Parts of an outermost cell of such rows.
+TAIL_CELLS = 6
 #: Places in the guide for each level: so many that most lookups need no further step, which the
 #: processor would guess wrongly.
 GUIDE = 16
@@ -53,7 +58,12 @@ class MixedColumn:
     """A column of numbers that are mixed: its scores, and mixed scores as a column again."""
 
     def __init__(
-        self, column: Column, values: pa.ChunkedArray, raw: bool, rng: np.random.Generator
+        self,
+        column: Column,
+        values: pa.ChunkedArray,
+        raw: bool,
+        rng: np.random.Generator,
+        min_count: int = 1,
     ) -> None:
         numbers, missing = to_numbers(values, column.name)
         rounded = column.kind == "integer" and numbers.dtype.kind == "f"
@@ -62,7 +72,8 @@ class MixedColumn:
         if raw:
             self.scale = RawValues(numbers, missing, number_limits(values.type, numbers), rounded)
         else:
-            self.scale = NormalScores(np.rint(numbers) if rounded else numbers, missing, rng)
+            whole = np.rint(numbers) if rounded else numbers
+            self.scale = NormalScores(whole, missing, rng, min_count)
         self.missing = missing if missing.any() else None
         nan = np.count_nonzero(missing) > values.null_count
         #: Where a value is missing by being NaN, not null.
@@ -155,7 +166,9 @@ class NormalScores(Scale):
     the value of the same rank in ``marginal``, which may be replaced before :meth:`calibrate`.
     """
 
-    def __init__(self, numbers: Numbers, missing: Mask, rng: np.random.Generator) -> None:
+    def __init__(
+        self, numbers: Numbers, missing: Mask, rng: np.random.Generator, min_count: int = 1
+    ) -> None:
         from scipy.special import ndtri
 
         seen = numbers[~missing]
@@ -170,7 +183,7 @@ class NormalScores(Scale):
             scores += TIE_SPREAD * (ndtri(rank / len(seen)) - scores)
         self.scores = np.zeros(len(numbers), np.float32)
         self.scores[~missing] = scores
-        self.marginal = marginal_of(values, ends, _decimals(values))
+        self.marginal = marginal_of(values, counts, _decimals(values), min_count)
 
     def calibrate(self, mixed: Scores) -> None:
         """Learn the quantiles of mixed scores."""
@@ -241,20 +254,132 @@ def _unpack(packed: list[str]) -> npt.NDArray[Any]:
 
 def marginal_of(
     values: Numbers,
-    ends: npt.NDArray[np.float64],
+    counts: npt.NDArray[np.integer[Any]],
     decimals: int | None,
+    min_count: int = 1,
     extra: npt.NDArray[np.float64] | None = None,
 ) -> Marginal:
-    """Return the distribution of distinct rising ``values``.
+    """Return the distribution of distinct rising ``values``, with how many rows hold each.
 
-    ``ends`` is the share of rows up to each value, 1 at the last; ``extra`` are levels to add to
-    the evenly spaced ones.
+    Values that fewer than ``min_count`` rows hold are not kept apart, but drawn anew among their
+    neighbors; ``extra`` are levels to add to the evenly spaced ones.
     """
     if not len(values):  # nothing but gaps
-        values, ends = np.zeros(1, values.dtype), np.ones(1)
+        values, counts = np.zeros(1, values.dtype), np.full(1, min_count)
+    if (counts < min_count).any():
+        return _smoothed(values, counts, decimals, min_count)
+    ends = np.cumsum(counts) / counts.sum()
     if len(values) <= STEP_VALUES:
         return Marginal(ends[:-1], values, values, decimals)
     return Marginal(*_interpolated(values, ends, extra), decimals)
+
+
+def _smoothed(
+    values: Numbers,
+    counts: npt.NDArray[np.integer[Any]],
+    decimals: int | None,
+    min_count: int,
+) -> Marginal:
+    """Keep frequent values, and spread the others evenly over cells of many rows each.
+
+    Within a cell every value is as likely, whether a row holds it or not, so that to meet a value
+    says nothing of who holds it; that takes cells of many rows, since a narrow gap between two
+    rows would give both away.
+    """
+    total = counts.sum()
+    apart = counts >= min_count
+    if len(values) > STEP_VALUES:
+        apart &= counts > total / LEVELS
+    rows = int(counts[~apart].sum())
+    size = max(min_count, min(CELL_ROWS, rows // 8), rows // LEVELS)
+    cells = _even_cells(values[~apart], counts[~apart], size)
+    parts = [(one, one, mass) for one, mass in zip(values[apart], counts[apart], strict=True)]
+    parts += _around(cells, values[apart], values.dtype.kind == "i")
+    parts.sort(key=lambda part: (part[0], part[1]))
+    low, high, mass = (np.array(one) for one in zip(*parts, strict=True))
+    levels = np.cumsum(mass)[:-1] / mass.sum()
+    return Marginal(levels, low.astype(values.dtype), high.astype(values.dtype), decimals)
+
+
+Cell = tuple[Any, Any, float]  # from, to, rows
+
+
+def _even_cells(values: Numbers, counts: npt.NDArray[np.integer[Any]], size: int) -> list[Cell]:
+    """Return cells of about so many rows, split halfway between values, with smooth tails."""
+    whole = values.dtype.kind == "i"
+    upto = np.cumsum(counts)
+    number = max(int(upto[-1]) // size, 1)
+    last = np.unique(np.searchsorted(upto, upto[-1] * np.arange(1, number + 1) / number))
+    middle = _halfway(values[:-1], values[1:], whole)
+    # the outermost values are nobody's: tails end halfway between the last two
+    ends = (values[0], values[-1]) if len(values) < 2 else (middle[0] + whole, middle[-1])
+    highs = np.append(middle[last[:-1]], ends[1])
+    lows = np.append(ends[0], highs[:-1] + whole)
+    mass = np.diff(upto[last], prepend=0)
+    cells = [(a, max(a, b), float(m)) for a, b, m in zip(lows, highs, mass, strict=True)]
+    if len(cells) < 4:
+        return cells
+    first, final = values[: last[0] + 1], values[last[-2] + 1 :]
+    below = float(np.average(cells[0][1] - first.astype(float), weights=counts[: last[0] + 1]))
+    above = float(np.average(final.astype(float) - cells[-1][0], weights=counts[last[-2] + 1 :]))
+    left = [
+        (-b, -a, m) for a, b, m in _tail((-cells[0][1], -cells[0][0], cells[0][2]), below, whole)
+    ]
+    return [*left[::-1], *cells[1:-1], *_tail(cells[-1], above, whole)]
+
+
+def _halfway(low: Numbers, high: Numbers, whole: bool) -> Numbers:
+    """Return the middle of neighboring values, without overflow."""
+    if whole:
+        return (
+            low
+            + (high.astype(np.uint64) - low.astype(np.uint64)).astype(np.uint64).view(np.int64) // 2
+        )
+    middle: Numbers = low / 2 + high / 2
+    return middle
+
+
+def _tail(cell: Cell, excess: float, whole: bool) -> list[Cell]:
+    """Split the outermost cell so that it thins out as its rows do: exponentially."""
+    from scipy.optimize import brentq
+
+    start, end, mass = cell
+    length = float(end) - float(start)
+    if not 0 < excess < 0.45 * length or (whole and length < 8 * TAIL_CELLS):
+        return [cell]
+
+    def mean(rate: float) -> float:
+        return 1 / rate - length / np.expm1(min(rate * length, 700.0))
+
+    rate = brentq(lambda one: mean(one) - excess, 1e-6 / length, 50 / excess)
+    shares = np.arange(1, TAIL_CELLS) / TAIL_CELLS * -np.expm1(-rate * length)
+    cuts = float(start) - np.log1p(-shares) / rate
+    if whole:
+        cuts = np.unique(np.rint(cuts).astype(np.int64))
+    edges = [start, *cuts.tolist(), end]
+    return [
+        (a + (whole and at > 0), b, mass / (len(edges) - 1))
+        for at, (a, b) in enumerate(pairwise(edges))
+    ]
+
+
+def _around(cells: list[Cell], spikes: Numbers, whole: bool) -> list[Cell]:
+    """Return cells cut at the values that are kept apart, each part with its share of the rows."""
+    made: list[Cell] = []
+    for low, high, mass in cells:
+        inside = spikes[np.searchsorted(spikes, low) : np.searchsorted(spikes, high, "right")]
+        if not len(inside):
+            made.append((low, high, mass))
+            continue
+        starts = [low, *(one + whole for one in inside.tolist())]
+        stops = [*(one - whole for one in inside.tolist()), high]
+        parts = [(a, b) for a, b in zip(starts, stops, strict=True) if a <= b]
+        width = np.array([float(b) - float(a) + whole for a, b in parts])
+        if not len(parts) or not width.sum():  # no other value lies between
+            made += [(one, one, mass / len(inside)) for one in inside]
+            continue
+        made += [(a, b, m) for (a, b), m in zip(parts, mass * width / width.sum(), strict=True)]
+    return [cell for cell in made if cell[2] > 0]
 
 
 def _interpolated(

@@ -37,6 +37,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "share": 0.4,
         "focus": 1.0,
         "spacing": 0.7,
+        "min_count": 5,
     },
     "high": {
         "method": "neighborhood",
@@ -45,6 +46,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "share": 0.4,
         "focus": 1.0,
         "spacing": 0.7,
+        "min_count": 5,
     },
     "max": {
         "method": "neighborhood",
@@ -53,6 +55,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "share": 0.8,
         "focus": 1.0,
         "spacing": 0.7,
+        "min_count": 5,
     },
 }
 
@@ -90,6 +93,8 @@ class MixingSettings:
         parent, like categories. Not with raw values.
     effects : bool
         Whether what categories say of numbers follows the categories. Not with raw values.
+    min_count : int
+        Values that fewer training rows hold are not written out as such.
     """
 
     method: str
@@ -104,6 +109,7 @@ class MixingSettings:
     spacing: float = 0.0
     spike: float = 0.3
     effects: bool = True
+    min_count: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
@@ -162,7 +168,7 @@ def mixing_settings(synthesizer: TableSynthesizer, columns: Sequence[Column]) ->
     """Return what parameters and preset come to for a table."""
     preset = PRIVACY[synthesizer.privacy]
     method = method_of(synthesizer)
-    own = ("focus", "spacing", "spike", "effects")  # have no parameter of their own
+    own = ("focus", "spacing", "spike", "effects", "min_count")  # have no parameter of their own
     return MixingSettings(
         method=method,
         weights=preset["weights"] if synthesizer.weights is None else synthesizer.weights,

@@ -146,7 +146,9 @@ class TrainingRows:
 
         def work(at: int, _: int) -> None:
             column, rng = columns[at], seeds.generator(TableKey.TIES, at)
-            made = MixedColumn(column, table[column.name], self._is_raw(column), rng)
+            made = MixedColumn(
+                column, table[column.name], self._is_raw(column), rng, self.settings.min_count
+            )
             if population is not None:
                 population.correct(made)
             self.scores[:, at] = made.scale.scores
