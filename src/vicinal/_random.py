@@ -51,6 +51,7 @@ class TableKey(IntEnum):
     PICK = 14
     DRAW = 15
     WEIGHTS = 16
+    RARE = 17
     SURROGATE = 20
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vicinal._checks import check_choice, check_column, check_count
+from vicinal.table.rare import RARE
 from vicinal.table.schema import Column
 from vicinal.weights import EpBeta, SphereWeights, WeightLaw, law_from_spec
 
@@ -95,6 +96,8 @@ class MixingSettings:
         Whether what categories say of numbers follows the categories. Not with raw values.
     min_count : int
         Values that fewer training rows hold are not written out as such.
+    rare : str
+        What becomes of categories that fewer rows hold: "replace", "merge" or "keep".
     """
 
     method: str
@@ -110,6 +113,7 @@ class MixingSettings:
     spike: float = 0.3
     effects: bool = True
     min_count: int = 1
+    rare: str = "replace"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
@@ -131,6 +135,7 @@ def check_parameters(synthesizer: TableSynthesizer) -> None:
         ("categories", ["parent", "columnwise"]),
         ("identifiers", ["replace", "drop"]),
         ("text", ["drop", "replace"]),
+        ("rare", RARE),
     ):
         value = getattr(synthesizer, name)
         if value is not None:
@@ -138,6 +143,8 @@ def check_parameters(synthesizer: TableSynthesizer) -> None:
     weights, neighbors = synthesizer.weights, synthesizer.neighbors
     if weights is not None and not isinstance(weights, WeightLaw):
         raise TypeError(f"weights must be a law such as EpBeta(0.1), got {weights!r}.")
+    if synthesizer.min_count is not None:
+        check_count("min_count", synthesizer.min_count)
     if neighbors is not None:
         check_count("neighbors", neighbors, low=2)
         if synthesizer.method == "rows":
@@ -167,8 +174,8 @@ def neighbors_of(synthesizer: TableSynthesizer) -> int:
 def mixing_settings(synthesizer: TableSynthesizer, columns: Sequence[Column]) -> MixingSettings:
     """Return what parameters and preset come to for a table."""
     preset = PRIVACY[synthesizer.privacy]
-    method = method_of(synthesizer)
-    own = ("focus", "spacing", "spike", "effects", "min_count")  # have no parameter of their own
+    method, least = method_of(synthesizer), synthesizer.min_count
+    own = ("focus", "spacing", "spike", "effects")  # have no parameter of their own
     return MixingSettings(
         method=method,
         weights=preset["weights"] if synthesizer.weights is None else synthesizer.weights,
@@ -178,6 +185,8 @@ def mixing_settings(synthesizer: TableSynthesizer, columns: Sequence[Column]) ->
         neighbors=neighbors_of(synthesizer),
         share=preset.get("share", 0.4) if synthesizer.neighbors is None else 1.0,
         target=synthesizer.target,
+        rare=synthesizer.rare,
+        min_count=preset.get("min_count", 1) if least is None else least,
         **{name: preset[name] for name in own if name in preset},
     )
 

@@ -82,6 +82,14 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         What becomes of identifiers; replaced, with a warning, where left out.
     text : {"drop", "replace"}, optional
         What becomes of free text; dropped, with a warning, where left out.
+    min_count : int, optional
+        Numbers, dates and categories that fewer training rows hold are not written out as such:
+        numbers are drawn anew among their neighbors, with the column's own decimal places. 1 with
+        ``privacy="off"`` and 5 otherwise where left out. With ``marginals="raw"`` it is about
+        categories alone: mixed raw values are new by themselves.
+    rare : {"replace", "merge", "keep"}, default "replace"
+        What becomes of such categories: that of the nearest row with a frequent one, "other" (for
+        strings), or nothing.
     exact_moments : bool, default False
         With ``marginals="raw"``: shift and turn the whole sample so that mean and covariance of
         the mixed columns equal those of the table to rounding error, not only on average. It
@@ -134,6 +142,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         kinds: Mapping[str, str] | None = None,
         identifiers: str | None = None,
         text: str | None = None,
+        min_count: int | None = None,
+        rare: str = "replace",
         exact_moments: bool = False,
         random_state: RandomState = None,
     ) -> None:
@@ -148,6 +158,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         self.kinds = kinds
         self.identifiers = identifiers
         self.text = text
+        self.min_count = min_count
+        self.rare = rare
         self.exact_moments = exact_moments
         self.random_state = random_state
 
@@ -339,6 +351,13 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         if not len(rows):
             asked = " and ".join(map(str, conditions))
             raise ValueError(f"where: no row meets {asked}.{self._values_hint(conditions)}")
+        least = self.settings_.min_count
+        if len(rows) < least and self.rare != "keep":
+            raise ValueError(
+                f"where: {len(rows)} training row(s) meet {' and '.join(map(str, conditions))}, "
+                f"and values of fewer than min_count={least} rows are not written out. Ask for "
+                "more, or set min_count lower."
+            )
         if len(rows) == 1:
             warnings.warn(
                 "where: a single row meets the conditions; every synthetic row copies it.",

@@ -42,6 +42,7 @@ from vicinal.table.neighborhood import neighbors_in_groups, row_space, stretches
 from vicinal.table.numbers import Mask
 from vicinal.table.population import Population
 from vicinal.table.presets import FEW_VALUES, MixingSettings
+from vicinal.table.rare import merged, rare_rows, replacements
 from vicinal.table.schema import Column
 
 __all__ = ["TrainingRows"]
@@ -65,6 +66,11 @@ class _InheritedColumn:
     values: pa.Array
     missing: Mask | None
     codes: Codes
+
+    def take(self, rows: npt.NDArray[np.int64]) -> _InheritedColumn:
+        """Return the values of other rows."""
+        missing = None if self.missing is None else self.missing[rows]
+        return _InheritedColumn(self.values.take(pa.array(rows)), missing, self.codes[rows])
 
 
 class TrainingRows:
@@ -94,8 +100,10 @@ class TrainingRows:
         self._encode_mixed(table, mixed, seeds, population, tell)
         names = {column.name for column in mixed}
         self._encode_others(table, [column for column in used if column.name not in names])
-        self._groups = self._group_codes()
         self._bundles = self._find_bundles()
+        if settings.min_count > 1 and settings.rare != "keep":
+            self._hide_rare(seeds.generator(TableKey.RARE))
+        self._groups = self._group_codes()
         self._rows = self._rows_to_mix()
         self._neighborhoods = None
         if settings.method == "neighborhood":
@@ -125,7 +133,8 @@ class TrainingRows:
         # a target would lose its features, and values one has to keep to would all be one
         kept = column.name == settings.target or column.name in self._held
         few = column.n_distinct <= STEP_VALUES and not kept
-        return not (few and _is_spiky(table[column.name], settings.spike))
+        least = max(SPIKE_ROWS, settings.min_count)
+        return not (few and _is_spiky(table[column.name], settings.spike, least))
 
     def _is_raw(self, column: Column) -> bool:
         return self.settings.marginals == "raw" and column.name not in self._held
@@ -166,6 +175,8 @@ class TrainingRows:
     def _encode_others(self, table: pa.Table, columns: list[Column]) -> None:
         self._inherited: dict[str, _InheritedColumn] = {}
         self._gaps: dict[str, Mask] = {}
+        kinds = {column.name: table[column.name].type for column in columns}
+        self._closed = {name for name, kind in kinds.items() if pa.types.is_dictionary(kind)}
         for column in columns:
             values = table[column.name]
             if column.inherited or column.mixed:
@@ -194,6 +205,31 @@ class TrainingRows:
             if (flag := as_flag(column.values)) is not None
         }
         return bundles(self._codes(), within, indicator_sets(flags))
+
+    def _hide_rare(self, rng: np.random.Generator) -> None:
+        """Put the categories of near rows, or "other", in the place of rare ones."""
+        least, space = self.settings.min_count, None
+        for bundle in self._bundles:
+            if self.settings.rare == "merge":
+                for name in bundle:
+                    self._merge_rare(name)
+            codes = [self._inherited[name].codes for name in bundle]
+            if not any(rare_rows(one, least).any() for one in codes):
+                continue
+            if space is None:
+                space = row_space(self.scores, list(self._codes().values()), rng)
+            rows = replacements(codes, space, least, bundle)
+            if rows is not None:
+                for name in bundle:
+                    self._inherited[name] = self._inherited[name].take(rows)
+
+    def _merge_rare(self, name: str) -> None:
+        column, least = self._inherited[name], self.settings.min_count
+        if name in self._closed:  # a list of levels has no room for another
+            return
+        made = merged(column.values, rare_rows(column.codes, least), least)
+        if made is not None:
+            self._inherited[name] = _InheritedColumn(made, column.missing, codes_of(made))
 
     def _codes(self, but: Sequence[str] = ()) -> dict[str, Codes]:
         return {name: column.codes for name, column in self._inherited.items() if name not in but}
@@ -357,11 +393,12 @@ def _encoded(values: pa.ChunkedArray) -> tuple[pa.Array, Mask | None]:
     return array, gaps if gaps.any() else None
 
 
-def _is_spiky(values: pa.ChunkedArray, share: float) -> bool:
+def _is_spiky(values: pa.ChunkedArray, share: float, least: int) -> bool:
     """Tell whether one value makes up this share, and the others are shared by rows too."""
     plain = pc.drop_null(values)
     if not len(plain):
         return False
     counts = pc.value_counts(plain).field("counts")
     most = pc.max(counts).as_py()
-    return bool(most >= share * len(plain) and len(plain) - most >= SPIKE_ROWS * (len(counts) - 1))
+    others = len(plain) - most
+    return bool(most >= share * len(plain) and others >= least * (len(counts) - 1))

@@ -1,0 +1,141 @@
+"""Values that few training rows hold: none is written out, but by the chance of any other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from vicinal.table import TableSynthesizer
+from vicinal.table.marginals import marginal_of
+
+PRIVATE = ("balanced", "high", "max")
+
+
+def people(n: int = 1200, seed: int = 0) -> pd.DataFrame:
+    """Return people with a charge of their own, heaped ages, and a few rare towns."""
+    rng = np.random.default_rng(seed)
+    towns = np.where(rng.random(n) < 0.02, [f"hamlet {one}" for one in range(n)], "town")
+    towns = np.where(rng.random(n) < 0.4, "city", towns)
+    return pd.DataFrame(
+        {
+            "charge": rng.lognormal(8, 1, n).round(2),
+            "score": rng.normal(0, 1, n).round(3),
+            "age": rng.normal(40, 12, n).round().clip(0, 99).astype(int),
+            "fee": np.where(rng.random(n) < 0.6, 0.0, rng.gamma(2, 50, n).round(1)),
+            "town": towns,
+            "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 10**8, n), "s"),
+        }
+    )
+
+
+def hits(values: pd.Series, others: pd.Series, made: pd.Series) -> tuple[int, int]:
+    """Return how many values that one row alone holds were written, and how many there are."""
+    own = values[~values.duplicated(keep=False)]
+    own = own[~own.isin(others)]
+    return int(own.isin(made).sum()), len(own)
+
+
+@pytest.mark.parametrize("privacy", PRIVATE)
+def test_who_is_in_the_table_cannot_be_told_by_a_value(privacy):
+    told = {"in": [0, 0], "out": [0, 0]}
+    for seed in range(4):
+        table = people(2400, seed)
+        train, unseen = table[:1200], table[1200:]
+        made = TableSynthesizer(privacy, random_state=seed, rare="replace").fit(train).sample(1200)
+        for name in ("charge", "score", "fee", "since"):
+            for key, one, other in (("in", train, unseen), ("out", unseen, train)):
+                found, total = hits(one[name], other[name], made[name])
+                told[key][0] += found
+                told[key][1] += total
+    (seen, n_seen), (chance, n_unseen) = told["in"], told["out"]
+    assert min(n_seen, n_unseen) > 5000
+    assert abs(seen / n_seen - chance / n_unseen) < 0.02
+
+
+def test_off_writes_them_as_they_are():
+    table = people()
+    made = TableSynthesizer("off", random_state=0).fit(table).sample(1200)
+    found, total = hits(table["charge"], pd.Series(dtype=float), made["charge"])
+    assert found > 0.4 * total
+
+
+@pytest.mark.parametrize("rare", ["replace", "merge", "keep"])
+def test_rare_categories(rare):
+    table = people()
+    made = TableSynthesizer(random_state=0, rare=rare).fit(table).sample(4000)
+    hamlets = made["town"].str.startswith("hamlet").mean()
+    assert (hamlets > 0.01) == (rare == "keep")
+    assert ((made["town"] == "other").mean() > 0.01) == (rare == "merge")
+    assert abs((made["town"] == "city").mean() - (table["town"] == "city").mean()) < 0.03
+
+
+def test_spikes_and_decimal_places_stay():
+    table = people()
+    made = TableSynthesizer(random_state=0).fit(table).sample(4000)
+    assert abs((made["fee"] == 0).mean() - (table["fee"] == 0).mean()) < 0.03
+    assert np.allclose(made["charge"], made["charge"].round(2))
+    assert made["charge"].between(table["charge"].min(), table["charge"].max()).all()
+    assert (made["age"] == made["age"].round()).all()
+
+
+def test_the_largest_value_is_not_reproduced():
+    table = people()
+    table.loc[3, "charge"] = 10_000_000.0
+    made = TableSynthesizer(random_state=0).fit(table).sample(20_000)
+    assert made["charge"].max() < 10_000_000.0
+
+
+def test_a_marginal_keeps_what_is_frequent_and_spreads_what_is_not():
+    values = np.arange(0, 2000, dtype=np.int64)
+    counts = np.ones(2000, np.int64)
+    counts[[0, 500]] = 1000, 300
+    made = marginal_of(values, counts, None, 5)
+    at = (made.low == 0) & (made.high == 0)
+    shares = np.diff(np.concatenate([[0.0], made.levels, [1.0]]))
+    assert shares[at].sum() == pytest.approx(1000 / counts.sum(), rel=1e-9)
+    assert shares[(made.low == 500) & (made.high == 500)].sum() == pytest.approx(300 / counts.sum())
+    wide = made.low != made.high
+    assert wide.sum() > 50
+    assert (made.low[1:] >= made.high[:-1]).all()
+    # evenly spread: 1,998 rare values, one row each
+    middle = wide & (made.low > 200) & (made.high < 1800)
+    density = shares[middle] * counts.sum() / (made.high - made.low + 1)[middle]
+    assert np.abs(density - 1).max() < 0.15
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float64])
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 40, 300])
+def test_few_values_still_make_a_marginal(kind, n):
+    rng = np.random.default_rng(n)
+    values = np.unique(rng.normal(0, 1000, n).round().astype(kind))
+    made = marginal_of(values, np.ones(len(values), np.int64), None, 5)
+    assert (made.low <= made.high).all()
+    assert made.low.min() >= values.min()
+    assert made.high.max() <= values.max()
+    assert len(made.levels) == len(made.low) - 1
+    assert (np.diff(made.levels) > 0).all()
+
+
+def test_where_does_not_ask_for_what_is_hidden():
+    table = people()
+    model = TableSynthesizer(random_state=0).fit(table)
+    rare = table.loc[table["town"].str.startswith("hamlet"), "town"].iloc[0]
+    with pytest.raises(ValueError, match="values of fewer than min_count=5 rows"):
+        model.sample(10, where={"town": rare})
+
+
+def test_a_column_in_which_all_is_rare_is_told():
+    table = pa.table({"c": [f"level {one % 12}" for one in range(36)], "x": np.arange(36) / 7})
+    with pytest.warns(UserWarning, match="held by fewer than min_count=5 training rows"):
+        made = TableSynthesizer(random_state=0, kinds={"c": "category"}).fit(table).sample(36)
+    assert set(made["c"].to_pylist()) <= set(table["c"].to_pylist())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("min_count", 0), ("min_count", 1.5), ("rare", "drop")]
+)
+def test_settings_that_are_none_are_refused(name, value):
+    with pytest.raises((ValueError, TypeError), match=name):
+        TableSynthesizer(**{name: value}).fit(people(100))
