@@ -240,7 +240,7 @@ def test_exact_values_of_decimals_and_large_integers():
             "i": 2**60 + rng.integers(0, 10**9, 500),
         }
     )
-    out = fit(table).sample(500)
+    out = fit(table, min_count=1).sample(500)
     for name in ("d", "i"):
         assert set(plain(out[name])) <= set(plain(table[name]))
 
@@ -259,7 +259,7 @@ def test_tiny(n, told):
     assert fit(table, **told).sample(50).num_rows == 50
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert fit(table, within="c", **told).sample(50, where="c=a").num_rows == 50
+        assert fit(table, within="c", min_count=1, **told).sample(50, where="c=a").num_rows == 50
 
 
 def test_only_categories_and_only_numbers(people):
@@ -296,7 +296,7 @@ def test_where(people, told, where, holds):
 
 def test_where_of_one_row(people):
     with pytest.warns(UserWarning, match="a single row meets") as caught:
-        out = fit(people).sample(5, where="id=17")
+        out = fit(people, min_count=1).sample(5, where="id=17")
     assert caught[0].filename == __file__
     assert plain(out["age"]) == [people["age"][17].as_py()] * 5
 
@@ -460,7 +460,9 @@ def test_target_and_within(people):
     assert fit(people, target="sex").settings_.within == ("sex",)
     assert fit(people, target="pay").settings_.within == ()
     assert fit(people, target="kids", within=["sex", "sex"]).settings_.within == ("sex", "kids")
-    out, plan = fit(people, within=["sex", "kids", "city"]).sample(3000, return_plan=True)
+    out, plan = fit(people, within=["sex", "kids", "city"], min_count=1).sample(
+        3000, return_plan=True
+    )
     frame = people.to_pandas()
     for name in ("sex", "kids", "city"):
         given = frame[name].fillna("?").to_numpy()[plan.parents]

@@ -82,6 +82,8 @@ def row_space(
         pairs = zip(categories, stretch[scores.shape[1] :], strict=True)
         factors = np.array([factor for codes, factor in pairs if codes.max() > 0])
     axes = _widest(scores, scale, kept, factors, places, starts)
+    if not axes.shape[1]:  # all rows are alike
+        return JITTER * rng.standard_normal((n_rows, 1), np.float32)
     space = np.zeros((n_rows, axes.shape[1]), np.float32)
     # summed column by column: no sum depends on how a matrix product is cut up
     for at in range(scores.shape[1]):

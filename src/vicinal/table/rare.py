@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,11 +21,13 @@ CANDIDATES = 20_000
 OTHER = "other"
 
 
-def rare_rows(codes: Codes, min_count: int) -> npt.NDArray[np.bool_]:
-    """Return the rows whose category fewer than ``min_count`` rows hold, shape (n_rows,)."""
+def rare_rows(
+    codes: Codes, missing: npt.NDArray[np.bool_] | None, min_count: int
+) -> npt.NDArray[np.bool_]:
+    """Return the rows whose category, if any, fewer than ``min_count`` rows hold."""
     _, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
     rare: npt.NDArray[np.bool_] = (counts < min_count)[inverse]
-    return rare
+    return rare if missing is None else rare & ~missing
 
 
 def merged(values: pa.Array, rare: npt.NDArray[np.bool_], min_count: int) -> pa.Array | None:
@@ -41,32 +41,20 @@ def merged(values: pa.Array, rare: npt.NDArray[np.bool_], min_count: int) -> pa.
 
 
 def replacements(
-    columns: Sequence[Codes], space: npt.NDArray[np.float32], min_count: int, names: Sequence[str]
-) -> npt.NDArray[np.int64] | None:
-    """Return for each row the row whose categories it takes, itself where none is rare.
+    rare: npt.NDArray[np.bool_],
+    frequent: npt.NDArray[np.bool_],
+    space: npt.NDArray[np.float32],
+) -> npt.NDArray[np.int64]:
+    """Return for each row the row whose categories it takes, shape (n_rows,).
 
-    ``columns`` belong together and are taken from one row, the nearest in ``space``, shape
-    (n_rows, n_axes), all of whose categories are frequent. None where nothing changes.
+    Rows that are not rare keep their own; the others take those of the nearest frequent row in
+    ``space``, shape (n_rows, n_axes).
     """
     from sklearn.neighbors import NearestNeighbors
 
-    rare = np.logical_or.reduce([rare_rows(codes, min_count) for codes in columns])
-    if not rare.any():
-        return None
-    frequent = np.flatnonzero(~rare)
-    if not len(frequent):
-        warnings.warn(
-            f"Every category of {', '.join(map(repr, names))} is held by fewer than "
-            f"min_count={min_count} training rows, so that none can stand for another: they are "
-            "written out as they are. Give more rows, or drop the column.",
-            UserWarning,
-            stacklevel=7,
-        )
-        return None
-    frequent = frequent[:: max(1, len(frequent) // CANDIDATES)]
-    takers = np.flatnonzero(rare)
-    nearest = NearestNeighbors(n_neighbors=1).fit(space[frequent])
-    found = nearest.kneighbors(space[takers], return_distance=False)[:, 0]
-    rows = np.arange(len(rare))
-    rows[takers] = frequent[found]
+    givers = np.flatnonzero(frequent)
+    givers = givers[:: max(1, len(givers) // CANDIDATES)]
+    rows, takers = np.arange(len(rare)), np.flatnonzero(rare)
+    nearest = NearestNeighbors(n_neighbors=1).fit(space[givers])
+    rows[takers] = givers[nearest.kneighbors(space[takers], return_distance=False)[:, 0]]
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -213,21 +214,26 @@ class TrainingRows:
             if self.settings.rare == "merge":
                 for name in bundle:
                     self._merge_rare(name)
-            codes = [self._inherited[name].codes for name in bundle]
-            if not any(rare_rows(one, least).any() for one in codes):
+            columns = [self._inherited[name] for name in bundle]
+            rare = np.logical_or.reduce([rare_rows(c.codes, c.missing, least) for c in columns])
+            if not rare.any():
+                continue
+            missing = [column.missing for column in columns if column.missing is not None]
+            frequent = ~np.logical_or.reduce([rare, *missing])
+            if not frequent.any():
+                _warn_of_rare(bundle, least)
                 continue
             if space is None:
                 space = row_space(self.scores, list(self._codes().values()), rng)
-            rows = replacements(codes, space, least, bundle)
-            if rows is not None:
-                for name in bundle:
-                    self._inherited[name] = self._inherited[name].take(rows)
+            rows = replacements(rare, frequent, space)
+            for name, column in zip(bundle, columns, strict=True):
+                self._inherited[name] = column.take(rows)
 
     def _merge_rare(self, name: str) -> None:
         column, least = self._inherited[name], self.settings.min_count
         if name in self._closed:  # a list of levels has no room for another
             return
-        made = merged(column.values, rare_rows(column.codes, least), least)
+        made = merged(column.values, rare_rows(column.codes, column.missing, least), least)
         if made is not None:
             self._inherited[name] = _InheritedColumn(made, column.missing, codes_of(made))
 
@@ -377,6 +383,16 @@ class TrainingRows:
         types = {column.name: column.type for column in self._mixed}
         types |= {name: column.values.type for name, column in self._inherited.items()}
         return types | {name: pa.bool_() for name in self._gaps}
+
+
+def _warn_of_rare(names: Sequence[str], min_count: int) -> None:
+    warnings.warn(
+        f"Every category of {', '.join(map(repr, names))} is held by fewer than "
+        f"min_count={min_count} training rows, so that none can stand for another: they are "
+        "written out as they are. Give more rows, or drop the column.",
+        UserWarning,
+        stacklevel=7,
+    )
 
 
 def _encoded(values: pa.ChunkedArray) -> tuple[pa.Array, Mask | None]:

@@ -32,7 +32,7 @@ from vicinal.table.frames import to_arrow
 from vicinal.table.marginals import Marginal, marginal_of
 from vicinal.table.numbers import to_numbers
 from vicinal.table.population import Population
-from vicinal.table.presets import check_parameters
+from vicinal.table.presets import check_parameters, mixing_settings
 from vicinal.table.schema import (
     MIXED_KINDS,
     Column,
@@ -145,7 +145,9 @@ def learn(synthesizer: TableSynthesizer, summary: Summary, seeds: Seeds) -> Tabl
         return synthesizer
     _check_distinct(summary)
     columns = _columns(summary, arrow, synthesizer.kinds)
-    synthesizer._fit(arrow, columns, seeds, _whole(summary, columns), _places(summary, ids))
+    least = mixing_settings(synthesizer, columns).min_count
+    whole = _whole(summary, columns, least)
+    synthesizer._fit(arrow, columns, seeds, whole, _places(summary, ids))
     _warn_of_rare(summary, columns, arrow)
     return synthesizer
 
@@ -214,7 +216,7 @@ def _columns(summary: Summary, pool: pa.Table, kinds: Any) -> list[Column]:
     return found
 
 
-def _whole(summary: Summary, columns: Sequence[Column]) -> Population:
+def _whole(summary: Summary, columns: Sequence[Column], min_count: int) -> Population:
     whole = Population(summary.n_rows)
     mixed = [column for column in columns if column.mixed and summary.columns[column.name].n_values]
     if mixed:
@@ -223,7 +225,7 @@ def _whole(summary: Summary, columns: Sequence[Column]) -> Population:
 
         def work(at: int, _: int) -> None:
             stats = summary.columns[mixed[at].name]
-            found[mixed[at].name] = _marginal(sample[mixed[at].name], stats, mixed[at])
+            found[mixed[at].name] = _marginal(sample[mixed[at].name], stats, mixed[at], min_count)
 
         for_chunks(work, len(mixed), 1)
         whole.marginals.update((column.name, found[column.name]) for column in mixed)
@@ -239,7 +241,9 @@ def _whole(summary: Summary, columns: Sequence[Column]) -> Population:
     return whole
 
 
-def _marginal(sample: pa.ChunkedArray, stats: ColumnStats, column: Column) -> Marginal:
+def _marginal(
+    sample: pa.ChunkedArray, stats: ColumnStats, column: Column, min_count: int
+) -> Marginal:
     """Return a distribution from exact counts, or from a sample and the exact ends."""
     assert isinstance(stats, NumberStats)  # noqa: S101 - numbers are looked at as such
     if pa.types.is_floating(sample.type) and stats.decimals is None:  # nothing to round to
@@ -259,9 +263,9 @@ def _marginal(sample: pa.ChunkedArray, stats: ColumnStats, column: Column) -> Ma
         ends = [end for end in (stats.low, stats.high) if isinstance(end, int) == exact]
         values = np.concatenate([numbers, np.array(ends, numbers.dtype)])
         values, counts = np.unique(np.rint(values) if whole else values, return_counts=True)
-    upto = np.cumsum(counts)
     decimals = None if exact else stats.decimals
-    return marginal_of(values, upto / upto[-1], decimals, _tails(int(upto[-1])))
+    held = counts.astype(np.int64)
+    return marginal_of(values, held, decimals, min_count, _tails(int(held.sum())))
 
 
 def _tails(n: int) -> npt.NDArray[np.float64]:
