@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 from vicinal.page.format import amount
 
@@ -23,6 +24,7 @@ __all__ = [
     "label",
     "left_axis",
     "line",
+    "outline",
     "path",
     "rect",
     "tag",
@@ -82,6 +84,16 @@ def path(points: Iterable[tuple[float, float]], *, closed: bool = False) -> str:
 def _hint(text: str) -> list[Markup]:
     """Return what a pointer resting on an element shows."""
     return [tag("title", text)] if text else []
+
+
+def outline(
+    edges: Sequence[float], heights: Sequence[float], x: Scale, y: Scale
+) -> list[tuple[float, float]]:
+    """Return the points of a histogram's outline, in pixels."""
+    points = [(x(edges[0]), y(0))]
+    for (left, right), height in zip(pairwise(edges), heights, strict=True):
+        points += [(x(left), y(height)), (x(right), y(height))]
+    return [*points, (x(edges[-1]), y(0))]
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str, hint: str = "") -> Markup:

@@ -12,7 +12,7 @@ import pytest
 from vicinal import Nearest, Random, WithinGroup
 from vicinal.text._readers import cut_to_pieces, rank_pieces
 from vicinal.text.augment import LabelCheck, SelectionConfig, augment, morph
-from vicinal.text.augment.pairs import check_sentences, gather_parents
+from vicinal.text.augment.pairs import check_sentences, distinct_texts
 
 
 @pytest.mark.parametrize(
@@ -161,10 +161,10 @@ def test_single_words_are_told(fake):
         check_sentences(fake, ["word", "two words"])
 
 
-def test_repeated_texts_are_told(fake):
+def test_repeated_texts_are_told():
     texts = ["soup bread", "Soup  bread", "moon star", "moon star", "goal match", ""]
     with pytest.warns(UserWarning, match=r"repeats.*: 2 of 6; 3 distinct texts"):
-        gather_parents(fake, texts, ["a"] * len(texts))
+        distinct_texts(texts, np.array(["a"] * len(texts)))
 
 
 class Pieces:

@@ -17,6 +17,7 @@ from vicinal.page.svg import (
     drawing,
     label,
     line,
+    outline,
     path,
     rect,
     tag,
@@ -36,15 +37,6 @@ _LEVELS = 7
 def marginal_chart(key: str, name: str, marginal: Marginal, *, hints: bool = True) -> Markup:
     """Draw a column, real and synthetic, on one set of axes."""
     return (_bars if marginal.labels else _steps)(key, name, marginal, hints=hints)
-
-
-def _outline(
-    edges: Sequence[float], heights: Sequence[float], x: Scale, y: Scale
-) -> list[tuple[float, float]]:
-    points = [(x(edges[0]), y(0))]
-    for (left, right), height in zip(pairwise(edges), heights, strict=True):
-        points += [(x(left), y(height)), (x(right), y(height))]
-    return [*points, (x(edges[-1]), y(0))]
 
 
 def _densities(shares: Sequence[float], edges: Sequence[float]) -> list[float]:
@@ -70,8 +62,8 @@ def _steps(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
     # two edges are those of one value, or of one bin
     marks = [(first + last) / 2] if len(edges) == 2 else time_ticks(first, last, unit, 3)
     parts: list[str] = [
-        curve(_outline(edges, real, x, y), "real area", closed=True),
-        curve(_outline(edges, made, x, y), "made line"),
+        curve(outline(edges, real, x, y), "real area", closed=True),
+        curve(outline(edges, made, x, y), "made line"),
         *bottom_axis(x, y(0), [(at, moment_of(at, unit, span)) for at in marks]),
     ]
     if hints:

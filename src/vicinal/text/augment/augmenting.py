@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from math import ceil
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ from vicinal.text.augment.label_check import (
     joined_classes,
 )
 from vicinal.text.augment.leave_parents_out import MeanJudge
-from vicinal.text.augment.pairs import Parents, as_labels, gather_parents
+from vicinal.text.augment.pairs import Parents, as_labels, check_sentences, distinct_texts
 from vicinal.text.augment.ratio import coincide
 from vicinal.text.augment.selection import (
     InverterLike,
@@ -140,45 +140,47 @@ def augment(
         n_samples = check_count("n_samples", n_samples, low=0)
     check, config = as_label_check(label_check), as_selection(selection)
     if max_attempts is None:
-        spare = SPARE / check.keep if check.method == "filter" else 0.0
-        max_attempts = max(ATTEMPTS, spare)
+        max_attempts = max(ATTEMPTS, SPARE / check.keep)
     check_number("max_attempts", max_attempts, low=1, hint="It is a multiple of n_samples.")
     pairing, law = _check_mixing(pairing, weights)
     seeds = Seeds(random_state)
-    texts, labels = check_texts(texts), as_labels(labels)
+    texts = check_texts(texts)
+    labels = as_labels(labels, len(texts))
     n = len(texts) if n_samples is None else n_samples
     inverter = as_inverter(inverter)
-    parents = gather_parents(inverter, texts, labels)
-    if len(parents.classes) == 1:
+    rows, codes, classes = distinct_texts(texts, labels)
+    usable = check_sentences(inverter, [texts[at] for at in rows])
+    embeddings = np.asarray(inverter.encode(usable))
+    if not np.isfinite(embeddings).all():
+        raise ValueError(
+            "The embeddings of texts hold NaN or infinity. The encoder is broken; load another."
+        )
+    if len(classes) == 1:
         warnings.warn(
-            f"labels name one class only, {parents.classes.tolist()[0]!r}: all rows are of it, "
+            f"labels name one class only, {classes.tolist()[0]!r}: all rows are of it, "
             "and no label check can find a contradiction.",
             UserWarning,
             stacklevel=2,
         )
-    judge, parents = _judge(inverter, check, parents)
+    judge, parents = _judge(inverter, check, Parents(rows, usable, codes, classes, embeddings))
     pool, pairing = _pool(parents, pairing, check.method)
-    pairs = _Pairs(parents, pool, pairing, law, seeds)
     generator = SentenceGenerator(inverter, parents, judge, check, config)
+    most = ceil(max_attempts * n)
+    n_plans = n_batches = n_empty = 0
     with reporting(progress) as tell:
         tell("Writing", 0, n)
-        number = 0
-        for plan in pairs.plans(generator, n, ceil(max_attempts * n)):
+        while generator.n_kept < n and generator.n_written < most and n_empty < EMPTY_PLANS:
+            drawn = seeds.generator(AugmentKey.PLANS, n_plans)
+            plan = _draw(parents, pool, pairing, law, _n_pairs(generator, n, most), drawn)
+            n_plans += 1
+            n_empty = 0 if len(plan) else n_empty + 1
             for chunk in plan.chunks(BATCH):
                 if generator.n_kept >= n:
                     break
-                generator.write(chunk, seeds.generator(AugmentKey.CANDIDATES, number))
-                number += 1
+                generator.write(chunk, seeds.generator(AugmentKey.CANDIDATES, n_batches))
+                n_batches += 1
                 tell("Writing", min(generator.n_kept, n), n)
-    if generator.n_kept < n:
-        _warn_short(generator, n, check.method)
-    if generator.n_clipped:
-        warnings.warn(
-            f"{generator.n_clipped} of {generator.n_written} weights lie beyond [0, 1], as {law!r} "
-            "reaches: their label weights are cut to [0, 1]. The embeddings are mixed as drawn.",
-            UserWarning,
-            stacklevel=2,
-        )
+    _warn_of(generator, n, law)
     return generator.result(n, texts, labels)
 
 
@@ -200,45 +202,32 @@ def _check_mixing(pairing: Any, weights: Any) -> tuple[Pairing, WeightLaw]:
     return pairing, law
 
 
-@dataclass(frozen=True)
-class _Pairs:
-    """Draws pairs of different points."""
+def _n_pairs(generator: SentenceGenerator, n: int, most: int) -> int:
+    """Return how many pairs to draw for the rows that are missing, by the share kept so far."""
+    written, missing, check = generator.n_written, n - generator.n_kept, generator.label_check
+    share = check.keep if check.method == "filter" else 1.0
+    if written:
+        share = generator.n_kept / written
+    wanted = missing if share == 1 else ceil(1.1 * missing / max(share, 1 / most))
+    return min(wanted, most - written)
 
-    parents: Parents
-    pool: npt.NDArray[np.int64]  # rows of the parents that take part
-    pairing: Pairing
-    law: WeightLaw
-    seeds: Seeds
 
-    def plans(self, generator: SentenceGenerator, n: int, most: int) -> Iterator[MixPlan]:
-        """Yield plans until enough rows are kept, or as many were written as may be."""
-        number = empty = 0
-        expected = generator.label_check.expected_share
-        while generator.n_kept < n and generator.n_written < most and empty < EMPTY_PLANS:
-            written = generator.n_written
-            share = generator.n_kept / written if written else expected
-            missing = n - generator.n_kept
-            wanted = missing if share == 1 else ceil(1.1 * missing / max(share, 1 / most))
-            plan = self._draw(
-                min(wanted, most - written), self.seeds.generator(AugmentKey.PLANS, number)
-            )
-            number += 1
-            empty = 0 if len(plan) else empty + 1
-            yield plan
+def _draw(
+    parents: Parents,
+    pool: npt.NDArray[np.int64],
+    pairing: Pairing,
+    law: WeightLaw,
+    n: int,
+    random_state: np.random.Generator,
+) -> MixPlan:
+    """Return at most ``n`` pairs of the pool; those of one point with itself are dropped."""
+    from vicinal.plan import MixPlan, make_plan
 
-    def _draw(self, n: int, random_state: np.random.Generator) -> MixPlan:
-        """Return at most ``n`` pairs; those of one point with itself are dropped."""
-        from vicinal.plan import MixPlan, make_plan
-
-        found = self.parents.embeddings[self.pool]
-        plan = make_plan(
-            found, n, pairing=self.pairing, weights=self.law, random_state=random_state
-        )
-        same = np.concatenate(
-            [coincide(found[part.left], found[part.right]) for part in plan.chunks(4096)]
-        )
-        plan = plan[~same]
-        return MixPlan(self.pool[plan.left], self.pool[plan.right], plan.lam)
+    found = parents.embeddings[pool]
+    plan = make_plan(found, n, pairing=pairing, weights=law, random_state=random_state)
+    same = [coincide(found[part.left], found[part.right]) for part in plan.chunks(4096)]
+    plan = plan[~np.concatenate(same)]
+    return MixPlan(pool[plan.left], pool[plan.right], plan.lam)
 
 
 def _judge(inverter: InverterLike, check: LabelCheck, parents: Parents) -> tuple[Judge, Parents]:
@@ -258,9 +247,9 @@ def _judge(inverter: InverterLike, check: LabelCheck, parents: Parents) -> tuple
 
 def _pool(parents: Parents, pairing: Pairing, method: str) -> tuple[npt.NDArray[np.int64], Pairing]:
     """Return the rows that take part, and the pairing fitted to them."""
-    pool = np.arange(len(parents))
     if method != "within-class":
-        return pool, pairing.take(parents.rows)  # some of the texts given were left out
+        # some of the texts given were left out
+        return np.arange(len(parents)), pairing.take(parents.rows)
     from vicinal.pairing import WithinGroup
 
     if pairing.grouped:
@@ -269,8 +258,8 @@ def _pool(parents: Parents, pairing: Pairing, method: str) -> tuple[npt.NDArray[
             " brings groups of its own. Give its inner pairing, or label_check='none'."
         )
     sizes = np.bincount(parents.codes, minlength=len(parents.classes))
-    alone = [one for one, size in zip(parents.classes.tolist(), sizes, strict=True) if size == 1]
-    pool = pool[sizes[parents.codes] > 1]
+    alone = parents.classes[sizes == 1].tolist()
+    pool = np.flatnonzero(sizes[parents.codes] > 1)
     if not len(pool):
         raise NoPairsError(
             "label_check='within-class' needs a class with two different texts, and there is none. "
@@ -286,18 +275,26 @@ def _pool(parents: Parents, pairing: Pairing, method: str) -> tuple[npt.NDArray[
     return pool, WithinGroup(parents.codes[pool], pairing)
 
 
-def _warn_short(generator: SentenceGenerator, n: int, method: str) -> None:
-    """Say that there are fewer rows than asked for, and what to do."""
-    if not generator.n_written:
+def _warn_of(generator: SentenceGenerator, n: int, law: WeightLaw) -> None:
+    """Warn of fewer rows than asked for, and of weights beyond the parents."""
+    n_kept, n_written = generator.n_kept, generator.n_written
+    if n_kept < n:
         said = "no two different texts were ever paired. Use another pairing"
-    else:
-        said = (
-            f"the label check {method!r} dropped {len(generator.rejected)} of "
-            f"{generator.n_written} sentences written. Use the label check 'relabel', a law that "
-            "stays nearer to the parents or more candidates"
+        if n_written:
+            said = (
+                f"the label check {generator.label_check.method!r} dropped "
+                f"{len(generator.rejected)} of {n_written} sentences written. Use the label check "
+                "'relabel', a law that stays nearer to the parents or more candidates"
+            )
+        warnings.warn(
+            f"There are {n_kept} rows, fewer than the {n} asked for: {said}.",
+            UserWarning,
+            stacklevel=3,
         )
-    warnings.warn(
-        f"There are {generator.n_kept} rows, fewer than the {n} asked for: {said}.",
-        UserWarning,
-        stacklevel=3,
-    )
+    if generator.n_clipped:
+        warnings.warn(
+            f"{generator.n_clipped} of {n_written} weights lie beyond [0, 1], as {law!r} "
+            "reaches: their label weights are cut to [0, 1]. The embeddings are mixed as drawn.",
+            UserWarning,
+            stacklevel=3,
+        )

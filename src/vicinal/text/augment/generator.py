@@ -10,12 +10,7 @@ import numpy.typing as npt
 from vicinal.text.augment import label_check as checks
 from vicinal.text.augment.augmented import Augmented
 from vicinal.text.augment.pairs import Parents, text_key
-from vicinal.text.augment.selection import (
-    InverterLike,
-    SelectionConfig,
-    Sentences,
-    select_sentences,
-)
+from vicinal.text.augment.selection import InverterLike, SelectionConfig, select_sentences
 
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
@@ -28,51 +23,15 @@ IntArray = npt.NDArray[np.int64]
 #: How much the odds by which the judge prefers a candidate count, in units of the closeness and
 #: the ratio; and what keeps them finite. Chosen on sets that no benchmark reports.
 PREFERENCE_SHARE, SOFTENED = 4.0, 0.01
-
-
 #: What is kept of each row, and its type where that is no float.
 COLUMNS: dict[str, Any] = {
-    "texts": object,
-    "left": np.int64,
-    "right": np.int64,
+    **dict.fromkeys(("texts", "check"), object),
+    **dict.fromkeys(("left", "right"), np.int64),
     **dict.fromkeys(("lam", "lam_measured", "closeness", "log_likelihood", "distance"), float),
-    "check": object,
-    "check_score": float,
-    "confidence": float,
+    **dict.fromkeys(("check_score", "confidence"), float),
 }
-
-
-class _JudgedCandidates:
-    """What a judge says of candidates, and by how much it should move the selection."""
-
-    def __init__(
-        self, judge: checks.Judge, parents: IntArray, weights: FloatArray, threshold: float
-    ) -> None:
-        self._judge, self._parents = judge, parents
-        self._weights, self._threshold = weights, threshold
-        self._said: FloatArray | None = None
-
-    def __call__(
-        self, sentences: list[list[str]], embeddings: npt.NDArray[Any]
-    ) -> npt.NDArray[np.float64]:
-        n, each, width = embeddings.shape
-        said = self._judge(
-            [one for row in sentences for one in row],
-            embeddings.reshape(n * each, width),
-            np.repeat(self._parents, each, axis=0),
-        )
-        self._said = said.reshape(n, each, -1)
-        prefers = checks.preference(self._said, self._weights, self._threshold)
-        odds = (prefers + SOFTENED) / (1 - prefers + SOFTENED)
-        empty = np.array([[not one.strip() for one in row] for row in sentences])
-        return np.where(empty, -np.inf, PREFERENCE_SHARE * np.log(odds))
-
-    def of(self, written: Sentences) -> FloatArray:
-        """Return what the judge says of the sentences that were selected, (n, n_classes)."""
-        if self._said is None:
-            return self._judge(written.texts, written.embeddings, self._parents)
-        found: FloatArray = self._said[np.arange(len(written.candidate)), written.candidate]
-        return found
+#: How a note begins on a sentence that its label is not sure of.
+VERDICTS = {"filter": "rejected: ", "relabel": "relabeled: "}
 
 
 class SentenceGenerator:
@@ -88,25 +47,36 @@ class SentenceGenerator:
     ) -> None:
         self.inverter, self.parents, self.judge = inverter, parents, judge
         self.label_check, self.selection = label_check, selection
-        self._shortlist = checks.Shortlist(label_check.expected_share, len(parents.classes))
         self.n_kept = self.n_written = self.n_clipped = 0
         self.rejected: list[str] = []
         self.rejections: list[str] = []
-        self._known = {
-            text_key(text): code for text, code in zip(parents.texts, parents.codes, strict=True)
-        }
+        self._names = parents.classes.tolist()
+        self._known = dict(zip(map(text_key, parents.texts), parents.codes, strict=True))
+        self._preferences: list[list[float]] = [[] for _ in self._names]
         # one entry for each batch, the first of them without rows
         self._kept = [{name: np.empty(0, dtype) for name, dtype in COLUMNS.items()}]
-        self._kept[0]["label_weights"] = np.empty((0, len(parents.classes)))
+        self._kept[0]["label_weights"] = np.empty((0, len(self._names)))
 
     def write(self, plan: MixPlan, random_state: np.random.Generator) -> None:
         """Write the rows of a plan."""
         real, codes = self.parents.embeddings, self.parents.codes
         threshold, filters = self.label_check.threshold, self.label_check.method == "filter"
-        left, right = real[plan.left], real[plan.right]  # (n, d)
+        left, right, both = real[plan.left], real[plan.right], np.asarray(plan.parents)
         lam = np.asarray(plan.lam, float)
-        weights = plan.mix_labels(codes, np.arange(len(self.parents.classes)), clip=True)
-        judged = _JudgedCandidates(self.judge, np.asarray(plan.parents), weights, threshold)
+        weights = plan.mix_labels(codes, np.arange(len(self._names)), clip=True)
+        judged: list[FloatArray] = []  # what the judge says of candidates, (n, c, n_classes)
+
+        def prefer(sentences: list[list[str]], embeddings: npt.NDArray[Any]) -> FloatArray:
+            n, each, width = embeddings.shape
+            lines = [one for row in sentences for one in row]
+            flat = embeddings.reshape(n * each, width)
+            found = self.judge(lines, flat, np.repeat(both, each, axis=0))
+            judged[:] = [found.reshape(n, each, -1)]
+            prefers = checks.preference(judged[0], weights, threshold)
+            odds = (prefers + SOFTENED) / (1 - prefers + SOFTENED)
+            empty = np.array([not one.strip() for one in lines]).reshape(n, each)
+            return np.where(empty, -np.inf, PREFERENCE_SHARE * np.log(odds))
+
         written = select_sentences(
             self.inverter,
             plan.apply(real),
@@ -115,21 +85,25 @@ class SentenceGenerator:
             lam,
             self.selection,
             random_state=random_state,
-            preference=judged if filters else None,
+            preference=prefer if filters else None,
         )
         self.n_written += len(plan)
         self.n_clipped += int(((lam < 0) | (lam > 1)).sum())
-        said = judged.of(written)  # (n, n_classes)
+        if judged:
+            said = judged[0][np.arange(len(plan)), written.candidate]  # (n, n_classes)
+        else:
+            said = self.judge(written.texts, written.embeddings, both)
         confidence = checks.confidence(written.closeness, lam, written.lam_measured, weights, said)
-        findings = checks.compare(said, weights, threshold)
         prefers = checks.preference(said, weights, threshold)
+        findings = checks.compare(said, weights, threshold)
         if filters:
-            doubts = self._shortlist.doubts(prefers, weights)
+            doubts = self._doubts(prefers, weights.argmax(axis=1))
             findings[doubts & (findings == checks.AGREES)] = checks.DOUBTS
-        notes, passed = self._check(written.texts, findings, said, weights, codes[plan.left])
+        notes = self._notes(written.texts, findings, said, weights, codes[plan.left])
         if self.label_check.method == "relabel":
             off = findings != checks.AGREES
             weights[off] = said[off]
+        passed = np.array([not note.startswith("rejected") for note in notes], bool)
         for at in np.flatnonzero(~passed).tolist():
             self.rejected.append(written.texts[at])
             self.rejections.append(notes[at])
@@ -150,38 +124,44 @@ class SentenceGenerator:
         }
         self._kept.append({name: values[passed] for name, values in batch.items()})
 
-    def _check(
+    def _doubts(self, prefers: FloatArray, heaviest: IntArray) -> npt.NDArray[np.bool_]:
+        """Tell which sentences the judge prefers less than most of their class so far.
+
+        Class by class: it is surer of some classes, and one limit for all would starve the rest.
+        """
+        found = np.zeros(len(prefers), bool)
+        for code in np.unique(heaviest).tolist():
+            rows, seen = heaviest == code, self._preferences[code]
+            seen += prefers[rows].tolist()
+            found[rows] = prefers[rows] < np.quantile(seen, 1 - self.label_check.keep)
+        return found
+
+    def _notes(
         self,
         texts: list[str],
         findings: IntArray,
         said: FloatArray,
         weights: FloatArray,
         left: IntArray,
-    ) -> tuple[list[str], npt.NDArray[np.bool_]]:
-        """Return what the check says of each sentence, and which of them pass."""
-        notes, passed = [], np.ones(len(texts), bool)
+    ) -> list[str]:
+        """Return what the check says of each sentence."""
+        notes = []
+        filters = self.label_check.method == "filter"
+        verdict = VERDICTS.get(self.label_check.method, "kept, though ")
         heavy = _heaviest(weights, left)
         for at, (text, finding) in enumerate(zip(texts, findings, strict=True)):
-            note, passed[at] = self._finding(text, finding, said[at], weights[at])
-            if passed[at] and self.label_check.method == "filter":
+            note = "kept"
+            if not text.strip():
+                note = "rejected: nothing was written"
+            elif finding != checks.AGREES:
+                why = checks.reason(finding, said[at], weights[at], self._names, self.judge.said_by)
+                note = verdict + why
+            elif filters:
                 before = self._known.setdefault(text_key(text), heavy[at])
                 if before != heavy[at]:
-                    label = self.parents.classes[before]
-                    note, passed[at] = f"rejected: it exists as {label} as well", False
+                    note = f"rejected: it exists as {self._names[before]} as well"
             notes.append(note)
-        return notes, passed
-
-    def _finding(self, text: str, finding: int, said: Any, weights: Any) -> tuple[str, bool]:
-        if not text.strip():
-            return "rejected: nothing was written", False
-        if finding == checks.AGREES:
-            return "kept", True
-        why = checks.reason(finding, said, weights, self.parents.classes, self.judge.said_by)
-        if self.label_check.method == "filter":
-            return f"rejected: {why}", False
-        if self.label_check.method == "relabel":
-            return f"relabeled: {why}", True
-        return f"kept, though {why}", True
+        return notes
 
     def result(self, n: int, source: list[str], labels: npt.NDArray[Any]) -> Augmented:
         """Return the first ``n`` rows kept."""

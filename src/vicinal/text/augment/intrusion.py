@@ -15,30 +15,17 @@ import numpy.typing as npt
 from vicinal._checks import check_count, check_number
 from vicinal._stats import Z95, Estimate
 from vicinal.page.result import Result
+from vicinal.text.augment import label_check as checks
 from vicinal.text.augment.augmented import Augmented
-from vicinal.text.augment.label_check import (
-    AGREES,
-    CONTRADICTS,
-    NEITHER,
-    ClassifierLike,
-    Judge,
-    ModelJudge,
-    NeighborJudge,
-    compare,
-    default_neighbors,
-    joined_classes,
-)
-from vicinal.text.augment.pairs import as_labels, check_one_label_each, text_key
+from vicinal.text.augment.pairs import as_labels, first_rows, text_key
 from vicinal.text.augment.selection import InverterLike, as_inverter
 from vicinal.text.encoder import check_texts
 
 __all__ = ["Intrusion", "IntrusionBin", "Rate", "measure_intrusion"]
 
-FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-_BY_EMBEDDING = "predict_proba_embeddings"
 #: Edges of the heavier parent's weight, 0.5 to 1.
 WEIGHT_EDGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
@@ -64,16 +51,13 @@ class Rate:
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval by Wilson, as if rows were independent (they share parents)."""
-        if not self.total:
-            return 0.0, 1.0
         found = Estimate.of_share(self.count, self.total)
-        return found.low, found.high
+        return (found.low, found.high) if self.total else (0.0, 1.0)
 
     def __str__(self) -> str:
-        if not self.total:
-            return "none"
         low, high = self.interval
-        return f"{100 * self.share:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+        shown = f"{100 * self.share:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+        return shown if self.total else "none"
 
 
 @dataclass(frozen=True)
@@ -107,20 +91,16 @@ class Intrusion(Result):
     contradicted : Rate
         Rows across classes that are judged to be of the lighter parent's class, of those where one
         class has at least the label threshold.
-    base : Rate
+    base, base_neither, base_contradicted : Rate
         Rows that would intrude had the heavier parent, a real sentence, stood in place of the
         sentence: what the judge gets wrong anyhow.
-    base_neither, base_contradicted : Rate
-        The same, apart.
     embeddings : Rate or None
         Rows whose mixed embedding, before it was written out, already intrudes: what mixing does,
         without the inverter. None where the judge takes sentences only.
     excess : tuple of float
         ``rate - base``, and half of its 95 % interval from the paired differences.
-    by_weight : tuple of IntrusionBin
-        Against the heavier parent's weight.
-    by_distance : tuple of IntrusionBin
-        Against the parents' distance, in quantiles.
+    by_weight, by_distance : tuple of IntrusionBin
+        Against the heavier parent's weight, and the parents' distance in quantiles.
     intruded : ndarray of bool, shape (n,)
         Which rows intrude.
     judged : ndarray of shape (n,)
@@ -178,7 +158,7 @@ def measure_intrusion(
     labels: Iterable[Any] | None = None,
     *,
     inverter: InverterLike | str | PathLike[str] = "nano",
-    judge: ClassifierLike | None = None,
+    judge: checks.ClassifierLike | None = None,
     neighbors: int | None = None,
     label_threshold: float = 0.7,
     quantiles: int = 4,
@@ -240,14 +220,15 @@ def measure_intrusion(
     if (texts is None) != (labels is None):
         raise ValueError("Give texts and labels together, or neither.")
     inverter = as_inverter(inverter)
-    lam = augmented.lam[:, None]
+    lam, distance = augmented.lam[:, None], augmented.distance
     used, place = np.unique([augmented.left, augmented.right], return_inverse=True)
     points = np.asarray(inverter.encode([augmented.source[at] for at in used]))
     left, right = points[place.reshape(2, -1)]  # (n, d)
     own: IntArray | None = None
+    takes_embeddings = judge is None or hasattr(judge, "predict_proba_embeddings")
     if judge is not None:
-        classes = joined_classes(augmented.classes, judge.classes_)
-        asked: Judge = ModelJudge(judge, classes, embeds=hasattr(judge, _BY_EMBEDDING))
+        classes = checks.joined_classes(augmented.classes, judge.classes_)
+        asked: checks.Judge = checks.ModelJudge(judge, classes, embeds=takes_embeddings)
         name = "a classifier"
     else:
         asked, classes, own, k = _neighbors(inverter, augmented, texts, labels, neighbors)
@@ -258,67 +239,58 @@ def measure_intrusion(
     mixed_labels = plan.mix_labels(codes, np.arange(len(classes)), clip=True)
     weights = np.zeros_like(mixed_labels)
     weights[:, np.searchsorted(classes, augmented.classes)] = augmented.label_weights
-    heavier = [
-        augmented.source[at]
-        for at in np.where(augmented.lam >= 0.5, augmented.left, augmented.right)
-    ]
+    heavier = np.where(augmented.lam >= 0.5, augmented.left, augmented.right)
+    heavier_texts = [augmented.source[at] for at in heavier]
 
-    found = asked(augmented.texts, np.asarray(inverter.encode(augmented.texts)), own)
+    said = asked(augmented.texts, np.asarray(inverter.encode(augmented.texts)), own)
+    found = checks.compare(said, weights, label_threshold)
     # each heavier parent is judged without its partner, as the sentence is
-    parents = asked(heavier, np.where(lam >= 0.5, left, right), own)
-    findings = compare(found, weights, label_threshold)
-    base = compare(parents, mixed_labels, label_threshold)
-    mixed = None
-    if judge is None or hasattr(judge, _BY_EMBEDDING):
-        mixed = compare(
-            asked([], lam * left + (1 - lam) * right, own), mixed_labels, label_threshold
-        )
+    said_base = asked(heavier_texts, np.where(lam >= 0.5, left, right), own)
+    base = checks.compare(said_base, mixed_labels, label_threshold)
+    intruded, base_intruded, mixed = found != checks.AGREES, base != checks.AGREES, None
+    if takes_embeddings:
+        said_mixed = asked([], lam * left + (1 - lam) * right, own)
+        mixed = checks.compare(said_mixed, mixed_labels, label_threshold) != checks.AGREES
+    hits = intruded, mixed, base_intruded
     across = codes[augmented.left] != codes[augmented.right]
     tilted = across & (mixed_labels.max(axis=1) >= label_threshold - 1e-12)
-    heaviest = np.maximum(augmented.lam, 1 - augmented.lam).clip(0.5, 1.0)
-    edges = np.unique(np.quantile(augmented.distance, np.linspace(0, 1, quantiles + 1)))
-    difference = (findings != AGREES).astype(float) - (base != AGREES)
+    difference = intruded.astype(float) - base_intruded
     half = Z95 * difference.std(ddof=1) / sqrt(len(difference)) if len(difference) > 1 else nan
-
-    def binned(values: FloatArray, at: Any) -> tuple[IntrusionBin, ...]:
-        made = []
-        for number, (low, high) in enumerate(itertools.pairwise(at)):
-            last = number == len(at) - 2
-            inside = (values >= low) & ((values <= high) if last else (values < high))
-            made.append(
-                IntrusionBin(
-                    float(low),
-                    float(high),
-                    _rate(findings != AGREES, inside),
-                    None if mixed is None else _rate(mixed != AGREES, inside),
-                    _rate(base != AGREES, inside),
-                )
-            )
-        return tuple(made)
-
-    every = np.ones(len(findings), bool)
+    heaviest = np.maximum(augmented.lam, 1 - augmented.lam).clip(0.5, 1.0)
+    edges = np.unique(np.quantile(distance, np.linspace(0, 1, quantiles + 1)))
+    every = np.ones(len(found), bool)
     return Intrusion(
-        rate=_rate(findings != AGREES, every),
-        neither=_rate(findings == NEITHER, every),
-        neither_across=_rate(findings == NEITHER, across),
-        neither_within=_rate(findings == NEITHER, ~across),
-        contradicted=_rate(findings == CONTRADICTS, tilted),
-        base=_rate(base != AGREES, every),
-        base_neither=_rate(base == NEITHER, every),
-        base_contradicted=_rate(base == CONTRADICTS, tilted),
-        embeddings=None if mixed is None else _rate(mixed != AGREES, every),
+        rate=_rate(intruded, every),
+        neither=_rate(found == checks.NEITHER, every),
+        neither_across=_rate(found == checks.NEITHER, across),
+        neither_within=_rate(found == checks.NEITHER, ~across),
+        contradicted=_rate(found == checks.CONTRADICTS, tilted),
+        base=_rate(base_intruded, every),
+        base_neither=_rate(base == checks.NEITHER, every),
+        base_contradicted=_rate(base == checks.CONTRADICTS, tilted),
+        embeddings=_rate(mixed, every),
         excess=(float(difference.mean()), float(half)),
-        by_weight=binned(heaviest, np.array(WEIGHT_EDGES)),
-        by_distance=binned(augmented.distance, edges) if len(edges) > 1 else (),
-        intruded=findings != AGREES,
-        judged=classes[found.argmax(axis=1)],
+        by_weight=_bins(hits, heaviest, np.array(WEIGHT_EDGES)),
+        by_distance=_bins(hits, distance, edges),
+        intruded=intruded,
+        judged=classes[said.argmax(axis=1)],
         n_classes=len(classes),
         judge=name,
     )
 
 
-def _rate(hit: BoolArray, among: BoolArray) -> Rate:
-    return Rate(int((hit & among).sum()), int(among.sum()))
+def _rate(hit: Any, among: BoolArray) -> Any:
+    """Return the rate of rows that hit; None where nothing was judged."""
+    return None if hit is None else Rate(int((hit & among).sum()), int(among.sum()))
+
+
+def _bins(hits: tuple[BoolArray | None, ...], values: Any, edges: Any) -> tuple[IntrusionBin, ...]:
+    """Return rates of rows (n,) between edges, the last of which is within."""
+    which = np.searchsorted(edges[1:-1], values, side="right")
+    return tuple(
+        IntrusionBin(float(low), float(high), *(_rate(hit, which == at) for hit in hits))
+        for at, (low, high) in enumerate(itertools.pairwise(edges))
+    )
 
 
 def _neighbors(
@@ -327,29 +299,26 @@ def _neighbors(
     texts: Sequence[str] | None,
     labels: Iterable[Any] | None,
     neighbors: int | None,
-) -> tuple[NeighborJudge, npt.NDArray[Any], IntArray, int]:
+) -> tuple[checks.NeighborJudge, npt.NDArray[Any], IntArray, int]:
     """Return a judge of distinct real texts, its classes, each row's parents in it, and its k."""
     listed = augmented.source if texts is None else check_texts(texts)
-    given = augmented.source_labels if labels is None else as_labels(labels)
-    check_one_label_each(listed, given)
-    first: dict[str, int] = {}
-    for at, text in enumerate(listed):
-        first.setdefault(text_key(text), at)
+    given = augmented.source_labels if labels is None else as_labels(labels, len(listed))
+    first = first_rows(map(text_key, listed))
     first.pop("", None)
     if not first:
         raise ValueError("texts hold nothing to judge by. Give real texts with their labels.")
     kept = list(first.values())
     given = given[kept]
-    classes = np.union1d(augmented.classes, np.unique(given))
-    missing = np.setdiff1d(np.unique(augmented.source_labels), given)
+    classes = np.union1d(augmented.classes, given)
+    missing = np.setdiff1d(augmented.source_labels, given)
     if len(missing):
         raise ValueError(
             f"labels hold no text of class {missing.tolist()[0]!r}, so nothing could be judged "
             "to be of it. Give texts of all classes."
         )
     real = np.asarray(inverter.encode([listed[at] for at in kept]))
-    k = neighbors or default_neighbors(len(given), len(classes))
-    judge = NeighborJudge(real, np.searchsorted(classes, given), len(classes), k)
+    k = neighbors or checks.default_neighbors(len(given), len(classes))
+    judge = checks.NeighborJudge(real, np.searchsorted(classes, given), len(classes), k)
     row_of = {key: at for at, key in enumerate(first)}
     place = np.array([row_of.get(text_key(one), -1) for one in augmented.source], np.int64)
     # a parent would vote for its own label

@@ -12,24 +12,12 @@ import numpy.typing as npt
 from vicinal._checks import check_choice, check_count, check_number
 
 __all__ = [
-    "AGREES",
-    "CONTRADICTS",
-    "DOUBTS",
-    "METHODS",
-    "NEITHER",
     "ClassifierLike",
     "Judge",
     "LabelCheck",
     "ModelJudge",
     "NeighborJudge",
-    "Shortlist",
     "as_label_check",
-    "compare",
-    "confidence",
-    "default_neighbors",
-    "joined_classes",
-    "preference",
-    "reason",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -41,7 +29,7 @@ METHODS = ("filter", "relabel", "within-class", "none")
 JUDGES = ("both", "neighbors")
 #: Share of a class's sentences that "filter" keeps at most, where nothing else is said.
 KEEP = 0.7
-#: Findings of a comparison, and of :class:`Shortlist`.
+#: What is found of a sentence and its label; doubts are of "filter" alone.
 AGREES, NEITHER, CONTRADICTS, DOUBTS = 0, 1, 2, 3
 #: Similarities in memory at once (32 MB).
 BLOCK_SIMILARITIES = 1 << 22
@@ -66,7 +54,7 @@ class Judge(Protocol):
     def __call__(
         self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
     ) -> FloatArray:
-        """Return class probabilities (n, n_classes); rows of ``parents`` (n, k) have no say."""
+        """Return class probabilities (n, n_classes); ``parents`` (n, k; -1: none) have no say."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +124,6 @@ class LabelCheck:
         if self.neighbors is not None:
             check_count("neighbors", self.neighbors)
 
-    @property
-    def expected_share(self) -> float:
-        """Share of the sentences that is expected to pass."""
-        return self.keep if self.method == "filter" else 1.0
-
 
 def as_label_check(label_check: LabelCheck | str) -> LabelCheck:
     """Return a configuration; a string is its method."""
@@ -157,9 +140,9 @@ def default_neighbors(n_texts: int, n_classes: int) -> int:
 def joined_classes(classes: npt.NDArray[Any], known: Any) -> npt.NDArray[Any]:
     """Return the classes of labels and of a model together, of the labels' type."""
     more = np.array(np.asarray(known).tolist())
-    if classes.dtype.kind in "iub" and more.dtype.kind in "iub":
-        return np.union1d(classes, more).astype(classes.dtype)
-    return np.union1d(classes, more)
+    joined = np.union1d(classes, more)
+    whole = classes.dtype.kind in "iub" and more.dtype.kind in "iub"
+    return joined.astype(classes.dtype) if whole else joined
 
 
 class NeighborJudge:
@@ -175,7 +158,7 @@ class NeighborJudge:
     def __call__(
         self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
     ) -> FloatArray:
-        """Return shares of votes; a parent (-1: none) would vote for its own label, so has none."""
+        """Return shares of votes: a parent would vote for its own label."""
         found = _units(embeddings)
         out = np.empty((len(found), self._votes.shape[1]))
         wide = max(len(self._real), self._k * self._votes.shape[1], 1)
@@ -217,27 +200,25 @@ class ModelJudge:
     def __init__(
         self, model: ClassifierLike, classes: npt.NDArray[Any], embeds: bool = False
     ) -> None:
-        self._model = model
-        known = {_plain(one): at for at, one in enumerate(np.asarray(model.classes_))}
-        unknown = [one for one in map(_plain, classes) if one not in known]
+        self._model: Any = model
+        known = {one: at for at, one in enumerate(np.asarray(model.classes_).tolist())}
+        unknown = [one for one in classes.tolist() if one not in known]
         if unknown:
             raise ValueError(
                 f"labels hold {unknown[0]!r}, which the judge does not know (it knows "
                 f"{', '.join(map(repr, list(known)[:10]))}). Train it on these labels."
             )
-        self._columns = [known[_plain(one)] for one in classes]
+        self._columns = [known[one] for one in classes.tolist()]
         self._embeds = embeds and hasattr(model, "predict_proba_embeddings")
 
     def __call__(
         self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
     ) -> FloatArray:
         """Return class probabilities of the sentences."""
-        model: Any = self._model
-        found = (
-            model.predict_proba_embeddings(embeddings)
-            if self._embeds
-            else model.predict_proba(list(sentences))
-        )
+        if self._embeds:
+            found = self._model.predict_proba_embeddings(embeddings)
+        else:
+            found = self._model.predict_proba(list(sentences))
         return np.asarray(found, float)[:, self._columns]
 
 
@@ -272,41 +253,18 @@ def compare(probabilities: FloatArray, weights: FloatArray, threshold: float) ->
     return found
 
 
-class Shortlist:
-    """Of the sentences of each class, the share ``keep`` that a judge prefers most.
-
-    Class by class, for a judge is surer of some classes than of others, and one limit for all
-    would starve the rest.
-    """
-
-    def __init__(self, keep: float, n_classes: int) -> None:
-        self.keep = keep
-        self._seen: list[list[float]] = [[] for _ in range(n_classes)]
-
-    def doubts(self, prefers: FloatArray, weights: FloatArray) -> npt.NDArray[np.bool_]:
-        """Return which sentences (n,) are not on it, among all that were seen so far."""
-        heaviest = weights.argmax(axis=1)
-        found = np.zeros(len(prefers), bool)
-        for code in np.unique(heaviest).tolist():
-            rows = np.flatnonzero(heaviest == code)
-            seen = self._seen[code]
-            seen += prefers[rows].tolist()
-            found[rows] = prefers[rows] < np.quantile(seen, 1 - self.keep)
-        return found
-
-
 def reason(
-    finding: int, probabilities: FloatArray, weights: FloatArray, classes: Any, said_by: str
+    finding: int, said: FloatArray, weights: FloatArray, classes: list[Any], said_by: str
 ) -> str:
     """Return why a sentence is not what its label says, in words."""
-    top, heavy = int(probabilities.argmax()), int(weights.argmax())
-    claim = f"{said_by} {_plain(classes[top])!r} ({probabilities[top]:.0%})"
+    top, heavy = int(said.argmax()), int(weights.argmax())
+    claim = f"{said_by} {classes[top]!r} ({said[top]:.0%})"
     if finding == DOUBTS:
         return f"{claim}, less surely than of others with such a label"
     if finding == NEITHER:
-        named = [repr(_plain(classes[at])) for at in np.flatnonzero(weights > 0)]
-        return f"{claim}, its label {' and '.join(named)}"
-    return f"{claim}, but {_plain(classes[heavy])!r} has weight {weights[heavy]:.2f}"
+        named = " and ".join(repr(classes[at]) for at in np.flatnonzero(weights > 0))
+        return f"{claim}, its label {named}"
+    return f"{claim}, but {classes[heavy]!r} has weight {weights[heavy]:.2f}"
 
 
 def confidence(
@@ -334,7 +292,3 @@ def _units(embeddings: Any) -> npt.NDArray[np.float32]:
     out = np.zeros_like(rows)
     np.divide(rows, length, out=out, where=length > 0)
     return out
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value

@@ -1,19 +1,28 @@
-"""Labelled sentences in any number: in chunks, on this machine or on many."""
+"""Labelled sentences in any number: in chunks, on this machine or on many.
+
+A chunk depends on the texts, the settings, the seed and its number, and on nothing else. It is made
+from a block of texts: all of them where they are few, and else a random block of as many as the
+chunk has rows, or somewhat more, so that each pass over the blocks has every text once as a left
+parent. Partners are looked for in the block. A block is a uniform sample, so a partner's rank there
+differs from that among all texts by no more than a sample's does.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import re
+import sys
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import signature
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,22 +31,31 @@ import pyarrow.compute as pc
 
 from vicinal._checks import check_count, did_you_mean
 from vicinal._progress import ProgressCallback
-from vicinal._random import RandomState, Seeds
-from vicinal.jobs.chunks import Chunk
+from vicinal._random import AugmentKey, RandomState, Seeds
+from vicinal.jobs.chunks import Chunk, cut_chunks
 from vicinal.jobs.job import Engine
 from vicinal.jobs.places import Place
 from vicinal.jobs.ray import RayCluster
 from vicinal.jobs.run import check_engine, make_engine, run_job
 from vicinal.jobs.staging import check_destination
 from vicinal.page.result import Result
-from vicinal.text.augment.augmenting import augment
-from vicinal.text.augment.chunks import CHUNK_ROWS, FACTS, TextPlan, make_text_chunk
+from vicinal.text.augment.augmenting import NoPairsError, augment
 from vicinal.text.augment.label_check import as_label_check
 from vicinal.text.augment.packed import Packed
 from vicinal.text.augment.pairs import as_labels, distinct_texts
 from vicinal.text.augment.selection import InverterLike, as_selection
+from vicinal.text.encoder import check_texts
+
+if TYPE_CHECKING:
+    from vicinal.text.augment.augmented import Augmented
 
 __all__ = ["AugmentedParts", "augment_parts", "check_workers"]
+
+#: Rows of a chunk, and about as many texts of a block. As many as a sketch of distances takes for
+#: reference.
+CHUNK_ROWS = 4096
+#: Under which a table keeps what is known of its making.
+FACTS = b"vicinal.text"
 
 
 @dataclass(frozen=True)
@@ -161,29 +179,49 @@ def augment_parts(
     check_workers(engine, workers)
     check_destination(output, resume)
     settings = _settings(options)
-    listed, rows, _, _ = distinct_texts(texts, labels)
-    seed = int(random_state) if isinstance(random_state, (int, np.integer)) else None
+    texts = check_texts(texts)
+    given = as_labels(labels, len(texts))
+    rows, _, _ = distinct_texts(texts, given)
     cluster = engine if isinstance(engine, RayCluster) else RayCluster()
-    local = engine == "local"
+    local, packed = engine == "local", Packed.of(inverter)
+    if not local and packed.source is None and packed.files is None:
+        raise TypeError(
+            "inverter must be one that can be saved, to be sent to workers, got "
+            f"{type(inverter).__name__}."
+        )
     job = _Augmentation(
-        texts=[listed[at] for at in rows],
-        labels=as_labels(labels)[rows],
+        texts=[texts[at] for at in rows],
+        labels=given[rows],
         origin=rows,
         plan=TextPlan(len(rows), chunk_rows, tuple(Seeds(random_state).entropy)),
         settings=settings,
-        packed=Packed.of(inverter),
+        packed=packed,
         device="cuda" if cluster.gpus else None,
         cores=None if local else cluster.cores,
         n_samples=n_samples,
-        random_state=seed,
+        random_state=int(random_state) if isinstance(random_state, (int, np.integer)) else None,
     )
-    if not local:
-        job.packed.check_sendable()
     done = run_job(job, output, make_engine(engine, workers), resume=resume, progress=progress)
-    numbers = [chunk.number for chunk in job.chunks()]
-    found = [_facts_of(done.place, number) for number in numbers]
-    kept = len(numbers) if done.complete else done.kept
-    return _result(str(done.output), n_samples, found, kept)
+    found = [_facts_of(done.place, chunk.number) for chunk in job.chunks()]
+    total = {name: sum(one[name] for one in found) for name in ("rows", "made", "rejected")}
+    _tell_notes([note for one in found for note in one["notes"]])
+    if total["rows"] < n_samples:
+        warnings.warn(
+            f"There are {total['rows']:,} rows, fewer than the {n_samples:,} asked for: the label "
+            f"check dropped {total['rejected']:,} of {total['made']:,} sentences written, or no "
+            "two different texts were paired. The label check 'relabel' drops none; with more "
+            "candidates fewer are dropped.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return AugmentedParts(
+        str(done.output),
+        n_samples,
+        **total,
+        closeness=sum(one["closeness"] for one in found) / (total["rows"] or float("nan")),
+        parts=len(found),
+        kept=len(found) if done.complete else done.kept,
+    )
 
 
 def check_workers(engine: str | RayCluster, workers: int | None) -> None:
@@ -198,30 +236,79 @@ def check_workers(engine: str | RayCluster, workers: int | None) -> None:
 def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return all options of ``augment`` by name, checked as far as they can be without texts."""
     ours = {"inverter", "n_samples", "progress", "random_state"}
-    parameters = signature(augment).parameters.values()
-    known = {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
-    known = {name: value for name, value in known.items() if name not in ours}
+    settings = {
+        name: one.default
+        for name, one in signature(augment).parameters.items()
+        if one.kind is one.KEYWORD_ONLY and name not in ours
+    }
     for name in options:
-        if name not in known:
+        if name not in settings:
             raise TypeError(
-                f"augment_parts has no option {name!r}.{did_you_mean(name, known)} Known: "
-                f"{', '.join(known)}."
+                f"augment_parts has no option {name!r}.{did_you_mean(name, settings)} Known: "
+                f"{', '.join(settings)}."
             )
-    settings = {**known, **options}
-    check = as_label_check(settings["label_check"])
+    settings |= options
+    check, pairing = as_label_check(settings["label_check"]), settings["pairing"]
     if not isinstance(check.judge, str):
         raise ValueError(
             "judge must be 'both' or 'neighbors' where sentences are made in chunks, got "
             f"{check.judge!r}."
         )
-    settings |= {"label_check": check, "selection": as_selection(settings["selection"])}
-    pairing = settings["pairing"]
     if pairing is not None and pairing.grouped:
         raise ValueError(
             f"pairing={type(pairing).__name__}(...) brings groups of its own, which are not cut "
             "into blocks. Use label_check='within-class', or a pairing without groups."
         )
-    return settings
+    return settings | {"label_check": check, "selection": as_selection(settings["selection"])}
+
+
+def _facts_of(place: Place, number: int) -> dict[str, Any]:
+    """Return what a part says of itself in its footer, and the sum of its closeness."""
+    with place.open(number) as file:
+        said = (file.schema_arrow.metadata or {}).get(FACTS, b"{}")
+        sums = [
+            pc.sum(batch.column(0)).as_py() or 0.0
+            for batch in file.iter_batches(columns=["closeness"])
+        ]
+        return {"rows": file.metadata.num_rows, "closeness": sum(sums), **json.loads(said)}
+
+
+def _tell_notes(notes: Iterable[str]) -> None:
+    """Warn once of what several parts had to say, numbers and names apart."""
+    kinds: dict[str, list[str]] = {}
+    for note in notes:
+        kinds.setdefault(re.sub(r"\d+|'[^']*'", "#", note), []).append(note)
+    for same in kinds.values():
+        more = f" (And so in {len(same) - 1} more parts.)" if len(same) > 1 else ""
+        warnings.warn(same[0] + more, UserWarning, stacklevel=3)
+
+
+@dataclass(frozen=True)
+class TextPlan:
+    """How texts are cut into blocks, and sentences into chunks."""
+
+    n_texts: int  # distinct ones
+    chunk_rows: int  # sentences of a chunk, about
+    entropy: tuple[int, ...]  # root of the seeds
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks in a pass."""
+        return max(1, self.n_texts // self.chunk_rows)
+
+    def rows_of(self, number: int) -> npt.NDArray[np.int64]:
+        """Return the numbers of the texts of a chunk, in order."""
+        if self.blocks == 1:
+            return np.arange(self.n_texts)
+        turn, block = divmod(number, self.blocks)
+        rng = Seeds.from_entropy(self.entropy).generator(AugmentKey.BLOCKS, turn)
+        return np.sort(np.array_split(rng.permutation(self.n_texts), self.blocks)[block])
+
+    def chunks(self, n: int) -> list[Chunk]:
+        """Return the chunks of ``n`` sentences, 1 or more."""
+        parts = np.array_split(np.arange(self.n_texts), self.blocks)
+        sizes = [self.chunk_rows] if self.blocks == 1 else [len(part) for part in parts]
+        return cut_chunks(n, sizes, self.entropy, AugmentKey.CHUNKS)
 
 
 @dataclass(frozen=True)
@@ -271,66 +358,70 @@ class _Augmentation:
         return 1  # the networks use all cores
 
     def maker(self) -> Callable[[Chunk], pa.Table]:
-        return replace(self, packed=self.packed.to_send()).make
+        return replace(self, packed=replace(self.packed, held=None)).make
 
     @cached_property
     def _inverter(self) -> Any:
-        return self.packed.load(self.device) if self.packed.held is None else self.packed.held
+        return self.packed.load(self.device)
 
     def make(self, chunk: Chunk) -> pa.Table:
-        """Return the rows of a chunk; parents are told by where they stand in the texts given."""
-        made = make_text_chunk(
-            self._inverter,
-            self.texts,
-            self.labels,
-            self.plan,
-            chunk,
-            self.settings,
-            cores=self.cores,
-        )
-        for name in ("left", "right"):
-            given = pa.array(self.origin[made[name].to_numpy()], pa.int64())
-            made = made.set_column(made.column_names.index(name), name, given)
-        return made
+        """Return the rows of a chunk: fewer where the label check drops too many.
 
-
-def _facts_of(place: Place, number: int) -> dict[str, Any]:
-    """Return what a part says of itself in its footer, and the sum of its closeness."""
-    with place.open(number) as file:
-        said = (file.schema_arrow.metadata or {}).get(FACTS, b"{}")
-        sums = [
-            pc.sum(batch.column(0)).as_py() or 0.0
-            for batch in file.iter_batches(columns=["closeness"])
+        Networks use ``cores`` threads, or as many as torch does, for sentences side by side; all
+        else has one, for its sums depend on how many there are.
+        """
+        rows = self.plan.rows_of(chunk.number)
+        texts, labels = [self.texts[at] for at in rows], self.labels[rows]
+        seed = Seeds.from_entropy(chunk.seed).generator(AugmentKey.DRAWS)
+        settings = {**self.settings, "inverter": self._inverter}
+        with warnings.catch_warnings(record=True) as told, _threads(self.cores):
+            warnings.simplefilter("always", UserWarning)
+            try:
+                made = augment(texts, labels, n_samples=chunk.rows, random_state=seed, **settings)
+            except NoPairsError:
+                warnings.warn(
+                    f"Among {len(texts)} texts of a block no class has two: nothing is made of "
+                    "them.",
+                    UserWarning,
+                    stacklevel=1,
+                )
+                made = augment(texts, labels, n_samples=0, **settings | {"label_check": "none"})
+        # of ours: what a library says once in a process is said by whoever begins, not by the
+        # chunk; and that there are too few rows is told of all parts together
+        notes = [
+            str(one.message)
+            for one in told
+            if one.category is UserWarning and f"{os.sep}vicinal{os.sep}" in one.filename
         ]
-        return {"rows": file.metadata.num_rows, "closeness": sum(sums), **json.loads(said)}
+        notes = [one for one in notes if not re.match("There are .* fewer than", one)]
+        return _as_table(made, self.origin[rows], np.unique(self.labels), notes)
 
 
-def _result(
-    output: str, asked: int, found: Sequence[Mapping[str, Any]], kept: int
-) -> AugmentedParts:
-    """Add up the parts, and say once what each of them had to say."""
-    total = {name: sum(one[name] for one in found) for name in ("rows", "made", "rejected")}
-    first: dict[str, str] = {}
-    tally: Counter[str] = Counter()
-    for one in found:
-        for note in one["notes"]:
-            if note.startswith("There are ") and "fewer than" in note:
-                continue  # told for all parts together
-            kind = re.sub(r"\d+|'[^']*'", "#", note)
-            first.setdefault(kind, note)
-            tally[kind] += 1
-    for kind, note in first.items():
-        more = f" (And so in {tally[kind] - 1} more parts.)" if tally[kind] > 1 else ""
-        warnings.warn(note + more, UserWarning, stacklevel=3)
-    if total["rows"] < asked:
-        warnings.warn(
-            f"There are {total['rows']:,} rows, fewer than the {asked:,} asked for: the label "
-            f"check dropped {total['rejected']:,} of {total['made']:,} sentences written, or no "
-            "two different texts were paired. The label check 'relabel' drops none; with more "
-            "candidates fewer are dropped.",
-            UserWarning,
-            stacklevel=3,
-        )
-    closeness = sum(one["closeness"] for one in found)
-    mean = closeness / total["rows"] if total["rows"] else float("nan")
-    return AugmentedParts(output, asked, **total, closeness=mean, parts=len(found), kept=kept)
+def _as_table(
+    made: Augmented, origin: npt.NDArray[np.int64], classes: npt.NDArray[Any], notes: list[str]
+) -> pa.Table:
+    """Return rows as a table of the same columns in every chunk, a weight for each class."""
+    columns = made.columns()
+    names, zeros = classes.tolist(), [0.0] * len(made)
+    weights = {name: columns.pop(name, zeros) for name in (f"weight_{one}" for one in names)}
+    columns |= {"left": origin[made.left].tolist(), "right": origin[made.right].tolist()}
+    columns = {name: columns.pop(name) for name in ("text", "label")} | weights | columns
+    kinds = {"label": pa.array(names).type, "left": pa.int64(), "right": pa.int64()}
+    kinds |= dict.fromkeys(("text", "left_text", "right_text", "check"), pa.string())
+    schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
+    facts = {"made": made.n_written, "rejected": len(made.rejected), "notes": notes}
+    return pa.table(columns, schema.with_metadata({FACTS: json.dumps(facts)}))
+
+
+@contextlib.contextmanager
+def _threads(cores: int | None) -> Iterator[None]:
+    """Let networks use so many threads, and all else one, whatever the machine has."""
+    from threadpoolctl import threadpool_limits
+
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 0
+    with threadpool_limits(1), contextlib.ExitStack() as after:
+        if torch is not None:
+            after.callback(torch.set_num_threads, before)
+            torch.set_num_threads(cores or before)
+        yield

@@ -17,6 +17,7 @@ from vicinal.page.svg import (
     label,
     left_axis,
     line,
+    outline,
     path,
     tag,
     ticks,
@@ -40,22 +41,19 @@ def ruler(key: str, lam: float, lam_measured: float) -> Markup:
     A stroke is the weight asked for, a dot the weight measured; NaN leaves the dot out.
     """
     width, height, middle = 220.0, 20.0, 10.0
+    low, high = -0.12, 1.12  # as far as the picture reaches
     x = Scale(0.0, 1.0, width - 26, 26)
+    asked = x(min(max(lam, low), high))
     parts: list[str] = [
         line(x(1), middle, x(0), middle, "axis"),
         *(line(x(end), middle - 4, x(end), middle + 4, "axis") for end in (1.0, 0.0)),
-        line(_on(x, lam), middle - 8, _on(x, lam), middle + 8, "asked"),
+        line(asked, middle - 8, asked, middle + 8, "asked"),
     ]
     if math.isfinite(lam_measured):
-        dot = tag("circle", cx=_on(x, lam_measured), cy=middle, r=5, class_="made dot")
-        parts.append(dot)
-    said = f"asked {number(lam, 2)}, measured {number(lam_measured, 2)}"
-    return drawing(key, width, height, "Weight of the left sentence", f"{said}.", parts)
-
-
-def _on(x: Scale, value: float) -> float:
-    """Return the pixel of a ratio; beyond a parent only as far as the picture reaches."""
-    return x(min(max(value, -0.12), 1.12))
+        place = x(min(max(lam_measured, low), high))
+        parts.append(tag("circle", cx=place, cy=middle, r=5, class_="made dot"))
+    said = f"asked {number(lam, 2)}, measured {number(lam_measured, 2)}."
+    return drawing(key, width, height, "Weight of the left sentence", said, parts)
 
 
 def ratio_chart(
@@ -77,10 +75,8 @@ def ratio_chart(
         line(x(low), y(low), x(high), y(high), "diagonal"),
     ]
     step = max(1, -(-len(asked) // DRAWN))
-    points = [
-        (x.clip(float(a)), y.clip(float(m)))
-        for a, m in zip(asked[::step], measured[::step], strict=True)
-    ]
+    pairs = zip(asked[::step].tolist(), measured[::step].tolist(), strict=True)
+    points = [(x.clip(a), y.clip(m)) for a, m in pairs]
     if joined and len(points) > 1:
         parts.append(tag("path", d=path(points), class_="made line"))
     kind = "made dot" if joined or len(points) <= 60 else "made soft dot"
@@ -100,15 +96,16 @@ def ratio_histogram(key: str, lam: FloatArray, lam_measured: FloatArray) -> Mark
     low, high = _reach(np.concatenate([lam, lam_measured]))
     low, high = math.floor(low * BINS) / BINS, math.ceil(high * BINS) / BINS
     edges = np.linspace(low, high, round((high - low) * BINS) + 1)
-    shares = [_shares(values, edges) for values in (lam, lam_measured)]
+    clipped = (one[np.isfinite(one)].clip(low, high) for one in (lam, lam_measured))
+    shares = [np.histogram(one, edges)[0] / max(len(one), 1) for one in clipped]
     x = Scale(low, high, 10, width - 10)
     y = Scale(0.0, max(*(float(one.max()) for one in shares), 1e-12), height - 34, 30)
     base = y(0)
     parts: list[str] = [
         tag("rect", x=x(0), y=24, width=x(1) - x(0), height=base - 24, class_="band"),
         label((x(0) + x(1)) / 2, 14, "between the parents", "note", anchor="middle"),
-        tag("path", d=path(_steps(edges, shares[0], x, y), closed=True), class_="real area"),
-        tag("path", d=path(_steps(edges, shares[1], x, y)), class_="made line"),
+        tag("path", d=path(outline(edges, shares[0], x, y), closed=True), class_="real area"),
+        tag("path", d=path(outline(edges, shares[1], x, y)), class_="made line"),
         *bottom_axis(x, base, [(at, amount(at)) for at in ticks(low, high, 6)]),
     ]
     for at, (start, end) in enumerate(pairwise(edges)):
@@ -126,15 +123,3 @@ def _reach(values: FloatArray) -> tuple[float, float]:
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
     return max(min(low, 0.0), -BEYOND), min(max(high, 1.0), 1 + BEYOND)
-
-
-def _shares(values: FloatArray, edges: FloatArray) -> FloatArray:
-    known = values[np.isfinite(values)].clip(edges[0], edges[-1])
-    return np.histogram(known, edges)[0] / max(len(known), 1)
-
-
-def _steps(edges: FloatArray, heights: FloatArray, x: Scale, y: Scale) -> list[tuple[float, float]]:
-    points = [(x(float(edges[0])), y(0.0))]
-    for (start, end), top in zip(pairwise(edges), heights, strict=True):
-        points += [(x(float(start)), y(float(top))), (x(float(end)), y(float(top)))]
-    return [*points, (x(float(edges[-1])), y(0.0))]
