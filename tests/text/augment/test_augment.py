@@ -525,5 +525,5 @@ def test_beta_is_the_default_law(fake, topics):
 
 
 def test_more_than_two_parents_are_refused(fake, topics):
-    with pytest.raises(ValueError, match="weights must be a law of two parents"):
+    with pytest.raises(TypeError, match="weights must be a WeightLaw of two parents"):
         augment(*topics(4), inverter=fake, n_samples=5, weights=SphereWeights())

@@ -54,7 +54,7 @@ def test_different_parents_do_not_warn():
 @pytest.mark.parametrize(
     ("made", "left", "error", "words"),
     [
-        ([1.0], [[1.0]], ValueError, r"embeddings must have shape.*\[embedding\]"),
+        ([1.0], [[1.0]], ValueError, r"embeddings must have shape.*\[point\]"),
         ([[1.0, 2.0]], [[1.0]], ValueError, "of one shape"),
         ([[np.nan]], [[1.0]], ValueError, "embeddings holds NaN"),
         ([["a"]], [[1.0]], TypeError, "embeddings must hold numbers"),

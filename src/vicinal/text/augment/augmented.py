@@ -30,12 +30,9 @@ class Augmented(RowsResult):
     texts : list of str
         The sentences.
     labels : ndarray of shape (n,)
-        The class with the largest weight, of the type of the labels given; the left parent's
-        where two are equal.
+        The class with the largest weight; the left parent's where two are equal.
     label_weights : ndarray of shape (n, n_classes)
-        Mixed labels, each row with sum 1.
-    classes : ndarray of shape (n_classes,)
-        What the columns stand for.
+        Mixed labels, each row with sum 1; columns are ``classes``.
     lam, lam_measured : ndarray of shape (n,)
         Weight of the left parent, as drawn, and as measured on the sentence
         (:func:`vicinal.text.measure_ratio`).
@@ -56,14 +53,11 @@ class Augmented(RowsResult):
         Geometric mean of closeness, agreement of the ratios and agreement of label and judge,
         from 0 to 1. It ranks rows and is no probability.
     n_written : int
-        How many sentences were written for these; of those that passed the label check, the last
-        ones may be more than were asked for.
+        How many sentences were written for these; the last ones may be more than were asked for.
     label_check : str
         The method of the label check.
-    source : list of str
-        The texts that were given.
-    source_labels : ndarray
-        Their labels.
+    source, source_labels : list of str, ndarray
+        The texts that were given, and their labels.
     rejected, rejections : list of str
         Sentences that the label check dropped, and why.
     """
@@ -114,10 +108,10 @@ class Augmented(RowsResult):
     @property
     def copies(self) -> int:
         """How many sentences equal a parent, case and white space apart."""
-        parents = zip(self.left.tolist(), self.right.tolist(), strict=True)
+        rows = zip(self.texts, self.left.tolist(), self.right.tolist(), strict=True)
         return sum(
-            text_key(text) in (text_key(self.source[left]), text_key(self.source[right]))
-            for text, (left, right) in zip(self.texts, parents, strict=True)
+            text_key(text) in {text_key(self.source[left]), text_key(self.source[right])}
+            for text, left, right in rows
         )
 
     @property
@@ -125,7 +119,7 @@ class Augmented(RowsResult):
         """How many sentences were made before, case and white space apart."""
         return len(self) - len({text_key(text) for text in self.texts})
 
-    def columns(self) -> dict[str, list[Any]]:
+    def columns(self) -> dict[str, Any]:
         """Return the rows as columns, for a table of any kind.
 
         Returns
@@ -134,15 +128,12 @@ class Augmented(RowsResult):
             ``text``, ``label``, ``weight_<class>`` for each class, the figures of a row by their
             names here, ``left``, ``right`` (row numbers), ``left_text`` and ``right_text``.
         """
-        weights = {
-            f"weight_{name}": self.label_weights[:, at].tolist()
-            for at, name in enumerate(self.classes.tolist())
-        }
         figures = ("lam", "lam_measured", "closeness", "log_likelihood", "distance")
+        weights = zip(self.classes.tolist(), self.label_weights.T.tolist(), strict=True)
         return {
             "text": list(self.texts),
             "label": self.labels.tolist(),
-            **weights,
+            **{f"weight_{name}": column for name, column in weights},
             **{name: getattr(self, name).tolist() for name in (*figures, "left", "right")},
             "left_text": [self.source[at] for at in self.left.tolist()],
             "right_text": [self.source[at] for at in self.right.tolist()],
@@ -151,35 +142,35 @@ class Augmented(RowsResult):
             "confidence": self.confidence.tolist(),
         }
 
+    _columns = columns
+
     def summary(self) -> str:
         """Return what was made, in a few lines."""
         written, check = self.n_written, f"label check {self.label_check!r}"
         if not len(self):
             return f"0 sentences ({written} written, {check})."
         counts = ", ".join(f"{name} {count}" for name, count in self.check_counts.items())
-        dropped, spare = len(self.rejected), written - len(self) - len(self.rejected)
-        others = [f"{dropped} did not pass the label check"] if dropped else []
-        others += [f"{spare} more than asked for"] if spare else []
+        dropped = len(self.rejected)
+        spare = written - len(self) - dropped
+        said = f"{len(self)} sentences of {written} written"
+        said += f"; {dropped} did not pass the label check" if dropped else ""
+        said += f"{',' if dropped else ';'} {spare} more than asked for" if spare else ""
         names, tally = np.unique(self.labels, return_counts=True)
         shares = ", ".join(f"{name} {n}" for name, n in zip(names.tolist(), tally, strict=True))
-        lines = [
-            f"{len(self)} sentences of {written} written{'; ' * bool(others)}{', '.join(others)}.",
-            f"{check.capitalize()}: {counts}.",
-            f"Closeness to the mixed embedding: mean {self.closeness.mean():.3f}.",
-            f"Asked and measured ratio: Spearman {self.ratio_fidelity:.3f}.",
-            f"Equal to a parent: {self.copies}; repeats of another sentence: {self.repeats}.",
-            f"Labels: {shares}.",
-        ]
-        return "\n".join(lines)
+        return (
+            f"{said}.\n"
+            f"{check.capitalize()}: {counts}.\n"
+            f"Closeness to the mixed embedding: mean {self.closeness.mean():.3f}.\n"
+            f"Asked and measured ratio: Spearman {self.ratio_fidelity:.3f}.\n"
+            f"Equal to a parent: {self.copies}; repeats of another sentence: {self.repeats}.\n"
+            f"Labels: {shares}."
+        )
 
     def __repr__(self) -> str:
         return (
             f"Augmented({len(self)} sentences of {self.n_written} written, "
             f"label_check={self.label_check!r})"
         )
-
-    def _columns(self) -> dict[str, Any]:
-        return self.columns()
 
     def _page(self) -> Page:
         from vicinal.text.augment.page import augmented_page

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from vicinal.plan import MixPlan
     from vicinal.weights import WeightLaw
 
-__all__ = ["NoPairsError", "augment"]
+__all__ = ["augment"]
 
 #: Sentences written and checked between two looks at how many are kept.
 BATCH = 256
@@ -51,10 +51,6 @@ EMPTY_PLANS = 3
 #: How many times the rows asked for are written at most: a number, and a multiple of what "filter"
 #: needs even if the judge contradicts nothing.
 ATTEMPTS, SPARE = 4.0, 1.5
-
-
-class NoPairsError(ValueError):
-    """There are no two texts that may be mixed."""
 
 
 def augment(
@@ -73,10 +69,9 @@ def augment(
 ) -> Augmented:
     """Make labeled sentences between the sentences there are.
 
-    Two texts are paired, their embeddings mixed at a ratio, the mixture is written out as a
-    sentence, and the label is mixed by the same ratio. A sentence between two classes may turn
-    out to be of a third, or of the wrong one of the two (*manifold intrusion*); the label check
-    looks for such sentences.
+    Two texts are paired, their embeddings and labels mixed at a ratio, and the mixture is written
+    out as a sentence. A sentence between two classes may turn out to be of a third, or of the
+    wrong one of the two (*manifold intrusion*); the label check looks for such sentences.
 
     Parameters
     ----------
@@ -97,11 +92,9 @@ def augment(
         [0, 1], such as ``EpBeta``, mixes embeddings as it says; label weights are cut to [0, 1]
         and scaled to sum 1, with a warning.
     label_check : LabelCheck or {"filter", "relabel", "within-class", "none"}, default "filter"
-        How labels are checked and what follows from it; a string is the method of a
-        :class:`vicinal.text.LabelCheck` with defaults.
+        How labels are checked and what follows from it, or the method alone.
     selection : SelectionConfig or int, default 4
-        How a sentence is selected from candidates; a number is that of the candidates of a
-        :class:`vicinal.text.SelectionConfig` with defaults.
+        How a sentence is selected from candidates, or how many of them there are.
     max_attempts : float, optional
         At most so many times ``n_samples`` sentences are written; 4 where left out, and with
         "filter" ``1.5 / keep`` if that is more.
@@ -192,12 +185,9 @@ def _check_mixing(pairing: Any, weights: Any) -> tuple[Pairing, WeightLaw]:
     if not isinstance(pairing, Pairing):
         raise TypeError(f"pairing must be a Pairing such as Farthest(0.2), got {pairing!r}.")
     law = Beta(1.0) if weights is None else weights
-    if not isinstance(law, WeightLaw):
-        raise TypeError(f"weights must be a WeightLaw such as Beta(1.0), got {law!r}.")
-    if law.parents != 2:
-        raise ValueError(
-            f"weights must be a law of two parents, got {law!r} of {law.parents}: a ratio between "
-            "two sentences is what is asked for and measured."
+    if not isinstance(law, WeightLaw) or law.parents != 2:
+        raise TypeError(
+            f"weights must be a WeightLaw of two parents such as Beta(1.0), got {weights!r}."
         )
     return pairing, law
 
@@ -261,7 +251,7 @@ def _pool(parents: Parents, pairing: Pairing, method: str) -> tuple[npt.NDArray[
     alone = parents.classes[sizes == 1].tolist()
     pool = np.flatnonzero(sizes[parents.codes] > 1)
     if not len(pool):
-        raise NoPairsError(
+        raise ValueError(
             "label_check='within-class' needs a class with two different texts, and there is none. "
             "Use another label check."
         )

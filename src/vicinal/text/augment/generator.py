@@ -53,9 +53,9 @@ class SentenceGenerator:
         self._names = parents.classes.tolist()
         self._known = dict(zip(map(text_key, parents.texts), parents.codes, strict=True))
         self._preferences: list[list[float]] = [[] for _ in self._names]
+        none = {name: np.empty(0, dtype) for name, dtype in COLUMNS.items()}
         # one entry for each batch, the first of them without rows
-        self._kept = [{name: np.empty(0, dtype) for name, dtype in COLUMNS.items()}]
-        self._kept[0]["label_weights"] = np.empty((0, len(self._names)))
+        self._kept = [none | {"label_weights": np.empty((0, len(self._names)))}]
 
     def write(self, plan: MixPlan, random_state: np.random.Generator) -> None:
         """Write the rows of a plan."""
@@ -108,21 +108,19 @@ class SentenceGenerator:
             self.rejected.append(written.texts[at])
             self.rejections.append(notes[at])
         self.n_kept += int(passed.sum())
-        batch = {
-            "texts": np.array(written.texts, object),
-            "label_weights": weights,
+        batch = written._asdict() | {
             "left": plan.left,
             "right": plan.right,
             "lam": lam,
-            "lam_measured": written.lam_measured,
-            "closeness": written.closeness,
-            "log_likelihood": written.log_likelihood,
+            "label_weights": weights,
             "distance": np.linalg.norm(left.astype(float) - right, axis=1),
-            "check": np.array(notes, object),
+            "check": notes,
             "check_score": prefers,
             "confidence": confidence,
         }
-        self._kept.append({name: values[passed] for name, values in batch.items()})
+        self._kept.append(
+            {name: np.asarray(batch[name], COLUMNS.get(name))[passed] for name in self._kept[0]}
+        )
 
     def _doubts(self, prefers: FloatArray, heaviest: IntArray) -> npt.NDArray[np.bool_]:
         """Tell which sentences the judge prefers less than most of their class so far.

@@ -45,10 +45,9 @@ class Morph(RowsResult):
     lam_measured : ndarray of shape (n_samples,)
         The ratio measured on each sentence, see :func:`vicinal.text.measure_ratio`; NaN where the
         two sentences are one point.
-    closeness : ndarray of shape (n_samples,)
-        Cosine of each sentence's embedding and the mixed one.
-    log_likelihood : ndarray of shape (n_samples,)
-        The decoder's mean log-probability of a token.
+    closeness, log_likelihood : ndarray of shape (n_samples,)
+        Cosine of each sentence's embedding and the mixed one, and the decoder's mean
+        log-probability of a token.
     """
 
     left: str
@@ -113,10 +112,8 @@ def morph(
 
     Raises
     ------
-    ValueError
-        If a sentence is empty or holds half a character, or a parameter is out of range.
-    TypeError
-        If a sentence is no string.
+    ValueError, TypeError
+        If a sentence is none, is empty or holds half a character, or a parameter is out of range.
 
     Warns
     -----
@@ -148,23 +145,10 @@ def morph(
             UserWarning,
             stacklevel=2,
         )
-    mixed = lam[:, None] * ends[0] + (1 - lam[:, None]) * ends[1]
+    weight = lam[:, None]  # (n, 1)
+    mixed = (weight * ends[0] + (1 - weight) * ends[1]).astype(np.float32)
     a, b = (np.broadcast_to(one, mixed.shape) for one in ends)
-    written = select_sentences(
-        inverter,
-        mixed.astype(np.float32),
-        a,
-        b,
-        lam,
-        config,
-        random_state=seeds.generator(AugmentKey.RATIOS),
-    )
-    return Morph(
-        left,
-        right,
-        lam,
-        written.texts,
-        written.lam_measured,
-        written.closeness,
-        written.log_likelihood,
-    )
+    rng = seeds.generator(AugmentKey.RATIOS)
+    found = select_sentences(inverter, mixed, a, b, lam, config, random_state=rng)
+    measures = found.lam_measured, found.closeness, found.log_likelihood
+    return Morph(left, right, lam, found.texts, *measures)

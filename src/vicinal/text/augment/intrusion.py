@@ -82,12 +82,10 @@ class Intrusion(Result):
 
     Attributes
     ----------
-    rate : Rate
-        Rows that intrude.
-    neither : Rate
-        Rows judged to be of neither parent's class.
+    rate, neither : Rate
+        Rows that intrude, and rows judged to be of neither parent's class.
     neither_across, neither_within : Rate
-        The same among rows whose parents are of two classes, and of one.
+        Of neither, among rows whose parents are of two classes, and of one.
     contradicted : Rate
         Rows across classes that are judged to be of the lighter parent's class, of those where one
         class has at least the label threshold.
@@ -105,10 +103,8 @@ class Intrusion(Result):
         Which rows intrude.
     judged : ndarray of shape (n,)
         The judge's likeliest class of each row.
-    n_classes : int
-        Number of classes.
-    judge : str
-        Who judged.
+    n_classes, judge : int, str
+        Number of classes, and who judged.
     """
 
     rate: Rate
@@ -135,15 +131,13 @@ class Intrusion(Result):
             f"Intrusion, judged by {self.judge}: {self.rate} of {self.rate.total} rows.",
             f"The heavier parents themselves: {self.base}; more than they: "
             f"{100 * self.excess[0]:+.1f}{half} points.",
-        ]
-        if self.embeddings is not None:
-            lines.append(f"Mixed embeddings before they are written out: {self.embeddings}.")
-        lines += [
             f"Of neither parent's class: {self.neither} (across classes {self.neither_across}, "
             f"within {self.neither_within}).",
             f"Of the lighter parent's class, though the other has at least the label threshold: "
             f"{self.contradicted} (parents {self.base_contradicted}).",
         ]
+        if self.embeddings is not None:
+            lines.insert(2, f"Mixed embeddings before they are written out: {self.embeddings}.")
         if self.n_classes == 2:
             lines.append(
                 "With two classes, rows across classes are always of a parent's class: they can "
@@ -179,9 +173,8 @@ def measure_intrusion(
     inverter : Inverter, TaskInverter, str or path, default "nano"
         Whose embeddings the nearest real texts are sought in.
     judge : object, optional
-        A trained classifier with ``classes_`` and ``predict_proba(texts)`` that judges in place
-        of neighbors. Where it also has ``predict_proba_embeddings``, of the inverter's
-        embeddings, mixed embeddings are judged too.
+        A trained classifier with ``classes_`` and ``predict_proba(texts)`` in place of neighbors.
+        With ``predict_proba_embeddings`` it judges mixed embeddings too.
     neighbors : int, optional
         Real texts that vote; up to ten, half the mean size of a class, where left out.
     label_threshold : float, default 0.7

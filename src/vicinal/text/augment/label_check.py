@@ -68,23 +68,21 @@ class LabelCheck:
     Parameters
     ----------
     method : {"filter", "relabel", "within-class", "none"}, default "filter"
-        "filter" takes the candidate that the judge prefers, as far as closeness and ratio allow;
-        it drops sentences that the judge contradicts or is least sure of (``keep``), or that exist
-        with another label, and writes others. "relabel" gives those that are contradicted the
-        judge's probabilities as label weights. "within-class" pairs texts of one class only.
+        "filter" takes the candidate that the judge prefers, as far as closeness and ratio allow,
+        and drops sentences that the judge contradicts or is least sure of (``keep``), or that exist
+        with another label; others are written for them. "relabel" gives those that are contradicted
+        the judge's probabilities as label weights. "within-class" pairs texts of one class only.
         "none" changes nothing.
     threshold : float, default 0.7
         Label weight from which on a sentence has to be of that class, above 0.5 and up to 1.
     keep : float, default 0.7
-        For "filter": of the sentences of each class at most this share stays, those that the judge
-        prefers most; above 0, and 1 keeps all that it does not contradict. Class by class, so that
-        classes that are hard to tell are not starved.
+        For "filter": share of the sentences of each class that stays at most, those that the judge
+        prefers most; above 0, and 1 keeps all that it does not contradict.
     judge : {"both", "neighbors"} or classifier, default "both"
         The nearest real texts ("neighbors"); the mean of these and of a linear classifier of all
         real texts ("both"); or a trained classifier with ``classes_`` and ``predict_proba(texts)``.
-        The first two are asked as if the parents of the sentence were not there; a classifier that
-        learned from the parents finds their labels again in what is near them, and contradicts too
-        seldom.
+        The first two judge as if the parents of the sentence were not there; a classifier that
+        learned from the parents contradicts too seldom.
     neighbors : int, optional
         Real texts that vote; up to ten, half the mean size of a class, where left out.
 
@@ -189,11 +187,7 @@ class NeighborJudge:
 
 
 class ModelJudge:
-    """Class probabilities of a trained model, in the order of ``classes``.
-
-    Where ``embeds`` is set and the model has ``predict_proba_embeddings``, sentences are not
-    embedded again.
-    """
+    """Class probabilities of a trained model, which may take embeddings if it ``embeds``."""
 
     said_by = "the given classifier says"
 
@@ -225,9 +219,8 @@ class ModelJudge:
 def preference(probabilities: FloatArray, weights: FloatArray, threshold: float) -> FloatArray:
     """Return by how much a judge prefers what a sentence may be to what it may not.
 
-    ``p / (p + q)`` of the likeliest class that it may be, and the likeliest that it may not: above
-    a half :func:`compare` agrees, however many classes there are. ``probabilities`` have shape
-    (n, ..., n_classes), label ``weights`` (n, n_classes).
+    ``p / (p + q)`` of the likeliest class of each kind, by ``probabilities`` (n, ..., n_classes)
+    and label ``weights`` (n, n_classes): above a half :func:`compare` agrees.
     """
     may = weights > 0
     heavy = weights.max(axis=1) >= threshold - 1e-12
@@ -276,9 +269,8 @@ def confidence(
 ) -> FloatArray:
     """Return the confidence in rows (n,), from 0 to 1.
 
-    The geometric mean of three agreements, so that a row that fails in one of them is not saved
-    by the others: closeness of the sentence to the mixed embedding; ``1 - |lam - lam_measured|``;
-    and ``sum(min(label, judge))``. Each is cut to [0, 1].
+    The geometric mean of closeness, agreement of the ratios, and overlap of label and judge, so
+    that a row that fails in one of them is not saved by the others.
     """
     ratio = 1 - np.nan_to_num(np.abs(lam - lam_measured), nan=0.0)
     shared = np.minimum(weights, probabilities).sum(axis=1)
@@ -289,6 +281,4 @@ def confidence(
 def _units(embeddings: Any) -> npt.NDArray[np.float32]:
     rows = np.asarray(embeddings, np.float32)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
-    out = np.zeros_like(rows)
-    np.divide(rows, length, out=out, where=length > 0)
-    return out
+    return np.asarray(rows / np.where(length > 0, length, 1), np.float32)

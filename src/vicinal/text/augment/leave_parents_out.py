@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import log_softmax
 
 from vicinal.text.augment.label_check import NeighborJudge
 
@@ -56,15 +57,16 @@ class LinearJudge:
         fitted = self._left_out(self._shrunk, wanted, some)[1] / root[some]
         share, own = root[some, 0] ** 2, (np.arange(len(some)), codes[some])
         self._steep = max(
-            STEEPS.tolist(), key=lambda steep: float(share @ _log_softmax(steep * fitted)[own])
+            STEEPS.tolist(),
+            key=lambda steep: float(share @ log_softmax(steep * fitted, axis=1)[own]),
         )
 
     def __call__(
         self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
     ) -> FloatArray:
         """Return class probabilities, as fitted without ``parents`` (-1: none)."""
-        scores = self.scores(embeddings, parents)
-        return np.asarray(np.exp(_log_softmax(self._steep * scores)), float)
+        scores = self._steep * self.scores(embeddings, parents)
+        return np.asarray(np.exp(log_softmax(scores, axis=1)), float)
 
     def scores(self, embeddings: Any, parents: IntArray | None = None) -> FloatArray:
         """Return regression scores (n, n_classes), fitted without ``parents`` (n, k; -1: none)."""
@@ -84,9 +86,9 @@ class LinearJudge:
         for column in range(1, parents.shape[1]):  # one that is named twice is left out once
             there[:, column] &= (parents[:, :column] != parents[:, column, None]).all(axis=1)
         rows = np.where(there[..., None], self._left[parents], 0.0)  # (b, k, r)
+        residuals = np.where(there[..., None], self._residuals[parents], 0.0)
         hat = np.einsum("bkr,r,blr->bkl", rows, self._shrunk[0], rows)
         weights = np.einsum("br,bkr->bk", seen, rows)
-        residuals = np.where(there[..., None], self._residuals[parents], 0.0)
         solved = np.linalg.solve(np.eye(parents.shape[1]) - hat, residuals)
         return np.asarray(np.einsum("bk,bkc->bc", weights, solved))
 
@@ -111,10 +113,7 @@ class LinearJudge:
 
 
 class MeanJudge:
-    """The mean of what the nearest real texts and a linear classifier say.
-
-    They err in different places: neighbors where classes are scattered, a plane where they bend.
-    """
+    """The mean of what the nearest real texts and a linear classifier say: they err elsewhere."""
 
     said_by = "the other texts say"
 
@@ -125,11 +124,6 @@ class MeanJudge:
     def __call__(
         self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
     ) -> FloatArray:
-        """Return the mean of both, each without the rows numbered in ``parents``."""
+        """Return the mean of both."""
         near = self._neighbors(sentences, embeddings, parents)
         return (near + self._linear(sentences, embeddings, parents)) / 2
-
-
-def _log_softmax(scores: FloatArray) -> FloatArray:
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), float)

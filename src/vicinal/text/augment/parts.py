@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import signature
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,13 +32,13 @@ from vicinal._checks import check_count, did_you_mean
 from vicinal._progress import ProgressCallback
 from vicinal._random import AugmentKey, RandomState, Seeds
 from vicinal.jobs.chunks import Chunk, cut_chunks
-from vicinal.jobs.job import Engine
+from vicinal.jobs.job import Job
 from vicinal.jobs.places import Place
 from vicinal.jobs.ray import RayCluster
 from vicinal.jobs.run import check_engine, make_engine, run_job
 from vicinal.jobs.staging import check_destination
 from vicinal.page.result import Result
-from vicinal.text.augment.augmenting import NoPairsError, augment
+from vicinal.text.augment.augmenting import augment
 from vicinal.text.augment.label_check import as_label_check
 from vicinal.text.augment.packed import Packed
 from vicinal.text.augment.pairs import as_labels, distinct_texts
@@ -113,17 +112,14 @@ def augment_parts(
 ) -> AugmentedParts:
     """Make labelled sentences in any number, as a folder of Parquet files.
 
-    The same seed gives the same rows with either engine, whatever the number of workers and
-    whichever of them are lost on the way, on processors of one kind; figures that networks measure,
-    such as the closeness, may differ in their last digits. The rows are others than those of
-    :func:`vicinal.text.augment`, which pairs among all texts at once.
+    The same seed gives the same rows with either engine, however many workers there are or are
+    lost, on processors of one kind; figures that networks measure may differ in their last digits.
+    The rows are others than those of :func:`vicinal.text.augment`, which pairs among all texts.
 
     Parameters
     ----------
-    texts : sequence of str
-        Labelled texts.
-    labels : sequence of str, int or bool
-        Their classes.
+    texts, labels : sequence
+        Labelled texts, and their classes (str, int or bool).
     output : str or path
         Folder to make; for Ray on a disk that all workers see, or an address such as
         ``"s3://bucket/texts"``.
@@ -132,9 +128,9 @@ def augment_parts(
     inverter : str, path, Inverter or TaskInverter
         "nano", a saved folder, a hub name, or an inverter, which is saved and sent to the workers.
     engine : {"local", "ray"} or RayCluster, default "local"
-        Where chunks are made: one after the other in this process, or by workers on a Ray cluster.
-        A :class:`vicinal.jobs.RayCluster` says which, and how many cores and GPUs a worker has;
-        with another number of cores, or GPUs, some sentences may be others.
+        Where chunks are made: one after the other in this process, or by workers on a Ray cluster,
+        of which a :class:`vicinal.jobs.RayCluster` says more. With another number of cores or GPUs
+        a worker, some sentences may be others.
     workers : int, optional
         Of Ray; as many as there is room for where left out. Each loads the inverter once.
     chunk_rows : int, default 4096
@@ -312,7 +308,7 @@ class TextPlan:
 
 
 @dataclass(frozen=True)
-class _Augmentation:
+class _Augmentation(Job):
     """Makes labelled sentences, as a job; sent to workers, it makes them there."""
 
     texts: list[str]  # distinct
@@ -348,9 +344,6 @@ class _Augmentation:
             "device": self.device or "as loaded",
         }
 
-    def prepare(self, kept: Path, engine: Engine, tell: ProgressCallback) -> None:
-        """Do nothing: there is nothing to learn."""
-
     def chunks(self) -> list[Chunk]:
         return self.plan.chunks(self.n_samples)
 
@@ -373,25 +366,22 @@ class _Augmentation:
         rows = self.plan.rows_of(chunk.number)
         texts, labels = [self.texts[at] for at in rows], self.labels[rows]
         seed = Seeds.from_entropy(chunk.seed).generator(AugmentKey.DRAWS)
-        settings = {**self.settings, "inverter": self._inverter}
+        settings = {**self.settings, "inverter": self._inverter, "n_samples": chunk.rows}
+        alone = np.unique(labels, return_counts=True)[1].max() < 2
         with warnings.catch_warnings(record=True) as told, _threads(self.cores):
             warnings.simplefilter("always", UserWarning)
-            try:
-                made = augment(texts, labels, n_samples=chunk.rows, random_state=seed, **settings)
-            except NoPairsError:
-                warnings.warn(
-                    f"Among {len(texts)} texts of a block no class has two: nothing is made of "
-                    "them.",
-                    UserWarning,
-                    stacklevel=1,
+            if alone and as_label_check(settings["label_check"]).method == "within-class":
+                said = (
+                    f"Among {len(rows)} texts of a block no class has two: nothing is made of them."
                 )
-                made = augment(texts, labels, n_samples=0, **settings | {"label_check": "none"})
+                warnings.warn(said, UserWarning, stacklevel=1)
+                settings |= {"label_check": "none", "n_samples": 0}
+            made = augment(texts, labels, **settings, random_state=seed)
         # of ours: what a library says once in a process is said by whoever begins, not by the
         # chunk; and that there are too few rows is told of all parts together
+        ours = f"{os.sep}vicinal{os.sep}"
         notes = [
-            str(one.message)
-            for one in told
-            if one.category is UserWarning and f"{os.sep}vicinal{os.sep}" in one.filename
+            str(one.message) for one in told if one.category is UserWarning and ours in one.filename
         ]
         notes = [one for one in notes if not re.match("There are .* fewer than", one)]
         return _as_table(made, self.origin[rows], np.unique(self.labels), notes)

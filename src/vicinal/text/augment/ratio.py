@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._points import matrices
+
 __all__ = ["coincide", "measure_ratio", "project"]
 
 FloatArray = npt.NDArray[np.float64]
@@ -40,8 +42,8 @@ def measure_ratio(
 
     Raises
     ------
-    ValueError
-        If the shapes differ, or a number is NaN or infinite.
+    ValueError, TypeError
+        If the shapes differ, or what is given is no finite number.
 
     Warns
     -----
@@ -58,10 +60,8 @@ def measure_ratio(
     >>> measure_ratio([[3.0, 1.0], [-1.0, 0.0]], left=[[4.0, 0.0]] * 2, right=[[0.0, 0.0]] * 2)
     array([ 0.75, -0.25])
     """
-    e, a, b = (
-        _matrix(name, values)
-        for name, values in (("embeddings", embeddings), ("left", left), ("right", right))
-    )
+    given = {"embeddings": embeddings, "left": left, "right": right}
+    e, a, b = (matrices(values, None, name)[1] for name, values in given.items())
     if not e.shape == a.shape == b.shape:
         raise ValueError(
             "embeddings, left and right must be of one shape, one row for each sentence, got "
@@ -86,28 +86,11 @@ def project(embeddings: Any, left: Any, right: Any) -> FloatArray:
     beyond = np.asarray(embeddings, float) - b
     inner = np.einsum("...i,...i->...", beyond, np.broadcast_to(along, beyond.shape))
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.where(coincide(a, b), np.nan, inner / square)
-    return np.asarray(found, float)
+        return np.where(coincide(a, b), np.nan, inner / square)
 
 
 def coincide(left: Any, right: Any) -> npt.NDArray[np.bool_]:
     """Tell which parents are one point, to rounding."""
     a, b = np.asarray(left, float), np.asarray(right, float)
-    gap = np.linalg.norm(a - b, axis=-1)
     length = np.maximum(np.linalg.norm(a, axis=-1), np.linalg.norm(b, axis=-1))
-    return np.asarray(gap <= COINCIDENT * length)
-
-
-def _matrix(name: str, values: npt.ArrayLike) -> FloatArray:
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}.")
-    if array.ndim != 2:
-        raise ValueError(
-            f"{name} must have shape (n_rows, n_features), got {array.shape}. "
-            "Give a single sentence as [embedding]."
-        )
-    wide = array.astype(np.float64, copy=False)
-    if not np.isfinite(wide).all():
-        raise ValueError(f"{name} holds NaN or infinity. Embed those sentences again.")
-    return wide
+    return np.asarray(np.linalg.norm(a - b, axis=-1) <= COINCIDENT * length)

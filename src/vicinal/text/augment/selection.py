@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, NamedTuple, Protocol
@@ -14,17 +14,9 @@ from vicinal._checks import check_choice, check_count
 from vicinal._random import RandomState
 from vicinal.text.augment.ratio import project
 from vicinal.text.invert.candidates import Candidates, cosine
-from vicinal.text.invert.crossover import exchange_spans
+from vicinal.text.invert.crossover import Judge, exchange_spans
 
-__all__ = [
-    "InverterLike",
-    "SelectionConfig",
-    "Sentences",
-    "as_inverter",
-    "as_selection",
-    "score_candidates",
-    "select_sentences",
-]
+__all__ = ["InverterLike", "SelectionConfig", "as_inverter", "as_selection", "select_sentences"]
 
 Embeddings = npt.NDArray[np.floating[Any]]
 FloatArray = npt.NDArray[np.float64]
@@ -42,19 +34,13 @@ RANK_UNITS = {"both": 1.0, "closeness": CLOSENESS_UNIT, "ratio": RATIO_UNIT}
 LIKELIHOOD_SHARE = 0.25
 
 
-class InverterLike(Protocol):
+class InverterLike(Judge, Protocol):
     """What is asked of an inverter, trained for a task or not."""
 
     encoder: Any
 
-    def encode(self, texts: Sequence[str]) -> Any:
-        """Return embeddings, float32 of shape (n, d)."""
-
     def candidates(self, embeddings: Any, n: int = 4, *, random_state: RandomState = None) -> Any:
         """Return ``n`` sentences for each embedding, embedded again."""
-
-    def log_likelihood(self, embeddings: Any, texts: Sequence[str]) -> Any:
-        """Return the mean log-probability a token of one sentence for each embedding."""
 
 
 def as_inverter(inverter: InverterLike | str | PathLike[str]) -> InverterLike:
@@ -143,29 +129,28 @@ def select_sentences(
     n, rank, steps = selection.candidates, selection.rank, selection.crossover
     found = inverter.candidates(targets, n, random_state=random_state)
 
+    def measure(embeddings: Embeddings, of: npt.NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
+        """Return closeness and ratio (m, c) of embeddings (m, c, d) for rows (m,)."""
+        closeness = cosine(embeddings, targets[of, None]).astype(float)
+        return closeness, project(embeddings, left[of, None], right[of, None])
+
     def best() -> Sentences:
-        closeness = cosine(found.embeddings, targets[:, None]).astype(float)  # (n, c)
+        rows = np.arange(len(targets))
+        closeness, measured = measure(found.embeddings, rows)
         likelihood = np.asarray(found.log_likelihood, float)  # (n, c)
-        measured = project(found.embeddings, left[:, None], right[:, None])  # (n, c)
         score = score_candidates(closeness, measured, lam, likelihood, rank)
         if preference is not None:
             score = score / RANK_UNITS[rank] + preference(found.sentences, found.embeddings)
         top = score.argmax(axis=1)
-        rows = np.arange(len(top))
         return Sentences(
             [found.sentences[row][at] for row, at in zip(rows, top, strict=True)],
-            found.embeddings[rows, top],
-            closeness[rows, top],
-            measured[rows, top],
-            likelihood[rows, top],
+            *(each[rows, top] for each in (found.embeddings, closeness, measured, likelihood)),
             top,
         )
 
     def score_embedded(embedded: Embeddings, of: npt.NDArray[np.intp]) -> FloatArray:
-        closeness = cosine(embedded, targets[of]).astype(float)
-        measured = project(embedded, left[of], right[of])
-        nothing = np.zeros((len(of), 1))
-        return score_candidates(closeness[:, None], measured[:, None], lam[of], nothing, rank)[:, 0]
+        closeness, measured = measure(embedded[:, None], of)
+        return score_candidates(closeness, measured, lam[of], np.zeros((len(of), 1)), rank)[:, 0]
 
     if not steps or n == 1 or not len(targets):
         return best()
@@ -200,8 +185,5 @@ def score_candidates(
     if rank == "ratio":
         return -miss
     likelihood = np.nan_to_num(log_likelihood, nan=-1e3, neginf=-1e3)
-    return (
-        closeness / CLOSENESS_UNIT
-        - miss / RATIO_UNIT
-        + LIKELIHOOD_SHARE * likelihood / LIKELIHOOD_UNIT
-    )
+    likely = LIKELIHOOD_SHARE * likelihood / LIKELIHOOD_UNIT
+    return closeness / CLOSENESS_UNIT - miss / RATIO_UNIT + likely
