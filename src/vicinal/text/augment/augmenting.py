@@ -39,7 +39,6 @@ from vicinal.text.encoder import check_texts
 
 if TYPE_CHECKING:
     from vicinal.pairing import Pairing
-    from vicinal.plan import MixPlan
     from vicinal.weights import WeightLaw
 
 __all__ = ["augment"]
@@ -129,6 +128,8 @@ def augment(
     >>> made = augment(texts, labels, n_samples=500, random_state=0)  # doctest: +SKIP
     >>> made.columns()["text"][:2]  # doctest: +SKIP
     """
+    from vicinal.plan import MixPlan, make_plan
+
     if n_samples is not None:
         n_samples = check_count("n_samples", n_samples, low=0)
     check, config = as_label_check(label_check), as_selection(selection)
@@ -152,19 +153,22 @@ def augment(
         warnings.warn(
             f"labels name one class only, {classes.tolist()[0]!r}: all rows are of it, "
             "and no label check can find a contradiction.",
-            UserWarning,
             stacklevel=2,
         )
     judge, parents = _judge(inverter, check, Parents(rows, usable, codes, classes, embeddings))
     pool, pairing = _pool(parents, pairing, check.method)
     generator = SentenceGenerator(inverter, parents, judge, check, config)
-    most = ceil(max_attempts * n)
+    points, most = embeddings[pool], ceil(max_attempts * n)
     n_plans = n_batches = n_empty = 0
     with reporting(progress) as tell:
         tell("Writing", 0, n)
         while generator.n_kept < n and generator.n_written < most and n_empty < EMPTY_PLANS:
-            drawn = seeds.generator(AugmentKey.PLANS, n_plans)
-            plan = _draw(parents, pool, pairing, law, _n_pairs(generator, n, most), drawn)
+            seed = seeds.generator(AugmentKey.PLANS, n_plans)
+            wanted = _n_pairs(generator, n, most)
+            plan = make_plan(points, wanted, pairing=pairing, weights=law, random_state=seed)
+            same = [coincide(points[part.left], points[part.right]) for part in plan.chunks(4096)]
+            plan = plan[~np.concatenate(same)]  # no point with itself
+            plan = MixPlan(pool[plan.left], pool[plan.right], plan.lam)
             n_plans += 1
             n_empty = 0 if len(plan) else n_empty + 1
             for chunk in plan.chunks(BATCH):
@@ -200,24 +204,6 @@ def _n_pairs(generator: SentenceGenerator, n: int, most: int) -> int:
         share = generator.n_kept / written
     wanted = missing if share == 1 else ceil(1.1 * missing / max(share, 1 / most))
     return min(wanted, most - written)
-
-
-def _draw(
-    parents: Parents,
-    pool: npt.NDArray[np.int64],
-    pairing: Pairing,
-    law: WeightLaw,
-    n: int,
-    random_state: np.random.Generator,
-) -> MixPlan:
-    """Return at most ``n`` pairs of the pool; those of one point with itself are dropped."""
-    from vicinal.plan import MixPlan, make_plan
-
-    found = parents.embeddings[pool]
-    plan = make_plan(found, n, pairing=pairing, weights=law, random_state=random_state)
-    same = [coincide(found[part.left], found[part.right]) for part in plan.chunks(4096)]
-    plan = plan[~np.concatenate(same)]
-    return MixPlan(pool[plan.left], pool[plan.right], plan.lam)
 
 
 def _judge(inverter: InverterLike, check: LabelCheck, parents: Parents) -> tuple[Judge, Parents]:
@@ -259,7 +245,6 @@ def _pool(parents: Parents, pairing: Pairing, method: str) -> tuple[npt.NDArray[
         warnings.warn(
             f"{len(alone)} class(es) have a single text, such as {alone[0]!r}, which has no "
             "partner in its class: nothing is made for them.",
-            UserWarning,
             stacklevel=3,
         )
     return pool, WithinGroup(parents.codes[pool], pairing)
@@ -278,13 +263,11 @@ def _warn_of(generator: SentenceGenerator, n: int, law: WeightLaw) -> None:
             )
         warnings.warn(
             f"There are {n_kept} rows, fewer than the {n} asked for: {said}.",
-            UserWarning,
             stacklevel=3,
         )
     if generator.n_clipped:
         warnings.warn(
             f"{generator.n_clipped} of {n_written} weights lie beyond [0, 1], as {law!r} "
             "reaches: their label weights are cut to [0, 1]. The embeddings are mixed as drawn.",
-            UserWarning,
             stacklevel=3,
         )

@@ -61,7 +61,7 @@ class SentenceGenerator:
         """Write the rows of a plan."""
         real, codes = self.parents.embeddings, self.parents.codes
         threshold, filters = self.label_check.threshold, self.label_check.method == "filter"
-        left, right, both = real[plan.left], real[plan.right], np.asarray(plan.parents)
+        left, right, both = real[plan.left], real[plan.right], np.asarray(plan.parents, np.int64)
         lam = np.asarray(plan.lam, float)
         weights = plan.mix_labels(codes, np.arange(len(self._names)), clip=True)
         judged: list[FloatArray] = []  # what the judge says of candidates, (n, c, n_classes)

@@ -142,7 +142,6 @@ def morph(
         warnings.warn(
             "left and right are one point to the encoder, so that nothing lies between them and "
             "no ratio can be measured. Give two different sentences.",
-            UserWarning,
             stacklevel=2,
         )
     weight = lam[:, None]  # (n, 1)

@@ -23,6 +23,7 @@ from vicinal.text.encoder import check_texts
 
 __all__ = ["Intrusion", "IntrusionBin", "Rate", "measure_intrusion"]
 
+FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -251,17 +252,16 @@ def measure_intrusion(
     half = Z95 * difference.std(ddof=1) / sqrt(len(difference)) if len(difference) > 1 else nan
     heaviest = np.maximum(augmented.lam, 1 - augmented.lam).clip(0.5, 1.0)
     edges = np.unique(np.quantile(distance, np.linspace(0, 1, quantiles + 1)))
-    every = np.ones(len(found), bool)
     return Intrusion(
-        rate=_rate(intruded, every),
-        neither=_rate(found == checks.NEITHER, every),
-        neither_across=_rate(found == checks.NEITHER, across),
-        neither_within=_rate(found == checks.NEITHER, ~across),
-        contradicted=_rate(found == checks.CONTRADICTS, tilted),
-        base=_rate(base_intruded, every),
-        base_neither=_rate(base == checks.NEITHER, every),
-        base_contradicted=_rate(base == checks.CONTRADICTS, tilted),
-        embeddings=_rate(mixed, every),
+        rate=_rate(intruded),
+        neither=_rate(found == checks.NEITHER),
+        neither_across=_rate(found[across] == checks.NEITHER),
+        neither_within=_rate(found[~across] == checks.NEITHER),
+        contradicted=_rate(found[tilted] == checks.CONTRADICTS),
+        base=_rate(base_intruded),
+        base_neither=_rate(base == checks.NEITHER),
+        base_contradicted=_rate(base[tilted] == checks.CONTRADICTS),
+        embeddings=None if mixed is None else _rate(mixed),
         excess=(float(difference.mean()), float(half)),
         by_weight=_bins(hits, heaviest, np.array(WEIGHT_EDGES)),
         by_distance=_bins(hits, distance, edges),
@@ -272,16 +272,23 @@ def measure_intrusion(
     )
 
 
-def _rate(hit: Any, among: BoolArray) -> Any:
-    """Return the rate of rows that hit; None where nothing was judged."""
-    return None if hit is None else Rate(int((hit & among).sum()), int(among.sum()))
+def _rate(hits: BoolArray) -> Rate:
+    return Rate(int(hits.sum()), len(hits))
 
 
-def _bins(hits: tuple[BoolArray | None, ...], values: Any, edges: Any) -> tuple[IntrusionBin, ...]:
+def _bins(
+    hits: tuple[BoolArray, BoolArray | None, BoolArray], values: FloatArray, edges: FloatArray
+) -> tuple[IntrusionBin, ...]:
     """Return rates of rows (n,) between edges, the last of which is within."""
-    which = np.searchsorted(edges[1:-1], values, side="right")
+    which, (sentences, mixed, base) = np.searchsorted(edges[1:-1], values, side="right"), hits
     return tuple(
-        IntrusionBin(float(low), float(high), *(_rate(hit, which == at) for hit in hits))
+        IntrusionBin(
+            float(low),
+            float(high),
+            _rate(sentences[which == at]),
+            None if mixed is None else _rate(mixed[which == at]),
+            _rate(base[which == at]),
+        )
         for at, (low, high) in enumerate(itertools.pairwise(edges))
     )
 

@@ -171,7 +171,7 @@ def _is_scrap(piece: str) -> bool:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, UserWarning, stacklevel=4)  # to who called the public function
+    warnings.warn(message, stacklevel=4)  # to who called the public function
 
 
 def _shown(text: str) -> str:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import signature
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,11 +29,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vicinal._checks import check_count, did_you_mean
+from vicinal._checks import check_count
 from vicinal._progress import ProgressCallback
 from vicinal._random import AugmentKey, RandomState, Seeds
 from vicinal.jobs.chunks import Chunk, cut_chunks
-from vicinal.jobs.job import Job
+from vicinal.jobs.job import Engine
 from vicinal.jobs.places import Place
 from vicinal.jobs.ray import RayCluster
 from vicinal.jobs.run import check_engine, make_engine, run_job
@@ -207,7 +208,6 @@ def augment_parts(
             f"check dropped {total['rejected']:,} of {total['made']:,} sentences written, or no "
             "two different texts were paired. The label check 'relabel' drops none; with more "
             "candidates fewer are dropped.",
-            UserWarning,
             stacklevel=2,
         )
     return AugmentedParts(
@@ -231,19 +231,10 @@ def check_workers(engine: str | RayCluster, workers: int | None) -> None:
 
 def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return all options of ``augment`` by name, checked as far as they can be without texts."""
-    ours = {"inverter", "n_samples", "progress", "random_state"}
-    settings = {
-        name: one.default
-        for name, one in signature(augment).parameters.items()
-        if one.kind is one.KEYWORD_ONLY and name not in ours
-    }
-    for name in options:
-        if name not in settings:
-            raise TypeError(
-                f"augment_parts has no option {name!r}.{did_you_mean(name, settings)} Known: "
-                f"{', '.join(settings)}."
-            )
-    settings |= options
+    ours = {"texts", "labels", "inverter", "n_samples", "progress", "random_state"}
+    found = signature(augment).bind([], [], **options)
+    found.apply_defaults()
+    settings = {name: value for name, value in found.arguments.items() if name not in ours}
     check, pairing = as_label_check(settings["label_check"]), settings["pairing"]
     if not isinstance(check.judge, str):
         raise ValueError(
@@ -276,7 +267,7 @@ def _tell_notes(notes: Iterable[str]) -> None:
         kinds.setdefault(re.sub(r"\d+|'[^']*'", "#", note), []).append(note)
     for same in kinds.values():
         more = f" (And so in {len(same) - 1} more parts.)" if len(same) > 1 else ""
-        warnings.warn(same[0] + more, UserWarning, stacklevel=3)
+        warnings.warn(same[0] + more, stacklevel=3)
 
 
 @dataclass(frozen=True)
@@ -308,7 +299,7 @@ class TextPlan:
 
 
 @dataclass(frozen=True)
-class _Augmentation(Job):
+class _Augmentation:
     """Makes labelled sentences, as a job; sent to workers, it makes them there."""
 
     texts: list[str]  # distinct
@@ -344,6 +335,9 @@ class _Augmentation(Job):
             "device": self.device or "as loaded",
         }
 
+    def prepare(self, kept: Path, engine: Engine, tell: ProgressCallback) -> None:
+        """Do nothing: there is nothing to learn."""
+
     def chunks(self) -> list[Chunk]:
         return self.plan.chunks(self.n_samples)
 
@@ -374,7 +368,7 @@ class _Augmentation(Job):
                 said = (
                     f"Among {len(rows)} texts of a block no class has two: nothing is made of them."
                 )
-                warnings.warn(said, UserWarning, stacklevel=1)
+                warnings.warn(said, stacklevel=1)
                 settings |= {"label_check": "none", "n_samples": 0}
             made = augment(texts, labels, **settings, random_state=seed)
         # of ours: what a library says once in a process is said by whoever begins, not by the

@@ -41,17 +41,14 @@ def ruler(key: str, lam: float, lam_measured: float) -> Markup:
     A stroke is the weight asked for, a dot the weight measured; NaN leaves the dot out.
     """
     width, height, middle = 220.0, 20.0, 10.0
-    low, high = -0.12, 1.12  # as far as the picture reaches
-    x = Scale(0.0, 1.0, width - 26, 26)
-    asked = x(min(max(lam, low), high))
+    x = Scale(-0.12, 1.12, width - 5.84, 5.84)  # parents 26 pixels within
     parts: list[str] = [
         line(x(1), middle, x(0), middle, "axis"),
         *(line(x(end), middle - 4, x(end), middle + 4, "axis") for end in (1.0, 0.0)),
-        line(asked, middle - 8, asked, middle + 8, "asked"),
+        line(x.clip(lam), middle - 8, x.clip(lam), middle + 8, "asked"),
     ]
     if math.isfinite(lam_measured):
-        place = x(min(max(lam_measured, low), high))
-        parts.append(tag("circle", cx=place, cy=middle, r=5, class_="made dot"))
+        parts.append(tag("circle", cx=x.clip(lam_measured), cy=middle, r=5, class_="made dot"))
     said = f"asked {number(lam, 2)}, measured {number(lam_measured, 2)}."
     return drawing(key, width, height, "Weight of the left sentence", said, parts)
 
@@ -95,11 +92,11 @@ def ratio_histogram(key: str, lam: FloatArray, lam_measured: FloatArray) -> Mark
     width, height = 420.0, 230.0
     low, high = _reach(np.concatenate([lam, lam_measured]))
     low, high = math.floor(low * BINS) / BINS, math.ceil(high * BINS) / BINS
-    edges = np.linspace(low, high, round((high - low) * BINS) + 1)
+    edges = np.linspace(low, high, round((high - low) * BINS) + 1).tolist()
     clipped = (one[np.isfinite(one)].clip(low, high) for one in (lam, lam_measured))
-    shares = [np.histogram(one, edges)[0] / max(len(one), 1) for one in clipped]
+    shares = [(np.histogram(one, edges)[0] / max(len(one), 1)).tolist() for one in clipped]
     x = Scale(low, high, 10, width - 10)
-    y = Scale(0.0, max(*(float(one.max()) for one in shares), 1e-12), height - 34, 30)
+    y = Scale(0.0, max(*shares[0], *shares[1], 1e-12), height - 34, 30)
     base = y(0)
     parts: list[str] = [
         tag("rect", x=x(0), y=24, width=x(1) - x(0), height=base - 24, class_="band"),

@@ -72,7 +72,6 @@ def measure_ratio(
         warnings.warn(
             f"{int(same.sum())} pair(s) of parents are one point, the first of them pair "
             f"{int(same.argmax())}: no ratio can be measured, it is NaN. Pair different texts.",
-            UserWarning,
             stacklevel=2,
         )
     return project(e, a, b)

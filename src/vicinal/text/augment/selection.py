@@ -144,7 +144,10 @@ def select_sentences(
         top = score.argmax(axis=1)
         return Sentences(
             [found.sentences[row][at] for row, at in zip(rows, top, strict=True)],
-            *(each[rows, top] for each in (found.embeddings, closeness, measured, likelihood)),
+            found.embeddings[rows, top],
+            closeness[rows, top],
+            measured[rows, top],
+            likelihood[rows, top],
             top,
         )
 
