@@ -8,19 +8,20 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from vicinal.page.format import amount, number, share
+from vicinal.page.format import number, share
 from vicinal.page.svg import (
     Markup,
     Scale,
+    amounts,
     bottom_axis,
+    curve,
+    dot,
     drawing,
     label,
     left_axis,
     line,
     outline,
-    path,
-    tag,
-    ticks,
+    rect,
 )
 
 __all__ = ["DRAWN", "ratio_chart", "ratio_histogram", "ruler"]
@@ -48,7 +49,7 @@ def ruler(key: str, lam: float, lam_measured: float) -> Markup:
         line(x.clip(lam), middle - 8, x.clip(lam), middle + 8, "asked"),
     ]
     if math.isfinite(lam_measured):
-        parts.append(tag("circle", cx=x.clip(lam_measured), cy=middle, r=5, class_="made dot"))
+        parts.append(dot(x.clip(lam_measured), middle, 5, "made dot"))
     said = f"asked {number(lam, 2)}, measured {number(lam_measured, 2)}."
     return drawing(key, width, height, "Weight of the left sentence", said, parts)
 
@@ -65,7 +66,7 @@ def ratio_chart(
     asked, measured = lam[known], lam_measured[known]
     low, high = _reach(np.concatenate([asked, measured]))
     x, y = Scale(low, high, 44, width - 14), Scale(low, high, height - 44, 22)
-    marks = [(at, amount(at)) for at in ticks(low, high, 5)]
+    marks = amounts(x, 5)
     parts: list[str] = [
         *left_axis(y, 44, width - 14, marks, "measured"),
         *bottom_axis(x, height - 44, marks, "asked"),
@@ -75,10 +76,10 @@ def ratio_chart(
     pairs = zip(asked[::step].tolist(), measured[::step].tolist(), strict=True)
     points = [(x.clip(a), y.clip(m)) for a, m in pairs]
     if joined and len(points) > 1:
-        parts.append(tag("path", d=path(points), class_="made line"))
+        parts.append(curve(points, "made line"))
     kind = "made dot" if joined or len(points) <= 60 else "made soft dot"
     size = 4.5 if len(points) <= 60 else 2.5
-    parts += [tag("circle", cx=a, cy=b, r=size, class_=kind) for a, b in points]
+    parts += [dot(a, b, size, kind) for a, b in points]
     off = float(np.abs(asked - measured).mean()) if len(asked) else math.nan
     said = f"{len(asked):,} sentences; measured and asked differ by {number(off, 2)} on average."
     return drawing(key, width, height, "Measured against asked ratio", said, parts)
@@ -99,19 +100,18 @@ def ratio_histogram(key: str, lam: FloatArray, lam_measured: FloatArray) -> Mark
     y = Scale(0.0, max(*shares[0], *shares[1], 1e-12), height - 34, 30)
     base = y(0)
     parts: list[str] = [
-        tag("rect", x=x(0), y=24, width=x(1) - x(0), height=base - 24, class_="band"),
+        rect(x(0), 24, x(1) - x(0), base - 24, "band"),
         label((x(0) + x(1)) / 2, 14, "between the parents", "note", anchor="middle"),
-        tag("path", d=path(outline(edges, shares[0], x, y), closed=True), class_="real area"),
-        tag("path", d=path(outline(edges, shares[1], x, y)), class_="made line"),
-        *bottom_axis(x, base, [(at, amount(at)) for at in ticks(low, high, 6)]),
+        curve(outline(edges, shares[0], x, y), "real area", closed=True),
+        curve(outline(edges, shares[1], x, y), "made line"),
+        *bottom_axis(x, base, amounts(x, 6)),
     ]
     for at, (start, end) in enumerate(pairwise(edges)):
         said = (
             f"{number(start, 2)} to {number(end, 2)}: asked {share(shares[0][at])}, "
             f"measured {share(shares[1][at])}"
         )
-        place = {"x": x(start), "y": 24, "width": x(end) - x(start), "height": base - 24}
-        parts.append(tag("rect", tag("title", said), class_="hit", **place))
+        parts.append(rect(x(start), 24, x(end) - x(start), base - 24, "hit", said))
     said = "Histograms of the ratios: asked as an area, measured as a line."
     return drawing(key, width, height, "Asked and measured ratios", said, parts)
 
