@@ -8,19 +8,10 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._random import CHUNK_ROWS, PlanKey, Seeds
+from vicinal._random import PlanKey
 from vicinal._threads import for_chunks
 from vicinal.pairing._ranks import Scores, draw_beyond, exact_partners, sketch_thresholds
-from vicinal.pairing.base import IndexArray, ParentSource, Rounds, tabled_source
-
-__all__ = [
-    "REFERENCE_ROWS",
-    "Outside",
-    "assign",
-    "even_source",
-    "exact_source",
-    "sketch_source",
-]
+from vicinal.pairing.base import IndexArray, ParentSource, Rounds
 
 #: Reference rows of a sketch. Where a few rows are far from all others, all thresholds err alike
 #: and the mean error is that of one: a standard error of at most 0.8 % of the rows.
@@ -44,52 +35,36 @@ class Outside:
         self.place[self.order] = np.arange(n_rows)
 
 
-def even_source(rounds: Rounds, outside: Outside, n_parents: int, seeds: Seeds) -> ParentSource:
+def even_source(rounds: Rounds, outside: Outside) -> ParentSource:
     """Return the source of partners drawn evenly from all candidates."""
 
-    def source(start: int, stop: int) -> IndexArray:
-        rng = seeds.generator(PlanKey.PARTNERS, start // CHUNK_ROWS)
-        parents = rounds.parents(start, stop, n_parents)
-        place = outside.place[parents[:, 0]]
+    def draw(left: IndexArray, rng: np.random.Generator) -> IndexArray:
+        place = outside.place[left]
         first, width = outside.starts[place], (outside.stops - outside.starts)[place]
-        for partner in range(1, n_parents):
-            at = rng.integers(0, rounds.n_rows - width)
-            parents[:, partner] = outside.order[at + width * (at >= first)]
-        return parents
+        at = rng.integers(0, rounds.n_rows - width, (rounds.n_parents - 1, len(left)))
+        return outside.order[at + width * (at >= first)].T
 
-    return source
+    return rounds.drawn(draw)
 
 
 def exact_source(
-    scores: Scores,
-    wanted: IndexArray,
-    rounds: Rounds,
-    outside: Outside,
-    n_samples: int,
-    n_parents: int,
-    seeds: Seeds,
+    scores: Scores, wanted: IndexArray, rounds: Rounds, outside: Outside
 ) -> ParentSource:
     """Draw the partners of all passes in one go through the scores."""
-    passes = -(-n_samples // rounds.n_rows)
-    draws = passes * (n_parents - 1)
-    drawn = exact_partners(scores, outside.starts, outside.stops, wanted, draws, seeds)
-    table = np.empty((passes, rounds.n_rows, n_parents - 1), rounds.index)
-    by_row = outside.order[drawn].reshape(rounds.n_rows, passes, n_parents - 1)
-    table[:, outside.order] = by_row.transpose(1, 0, 2)
-    return tabled_source(rounds, table)
+    shape = rounds.n_rows, rounds.passes, rounds.n_parents - 1
+    draws = shape[1] * shape[2]
+    drawn = exact_partners(scores, outside.starts, outside.stops, wanted, draws, rounds.seeds)
+    table = np.empty((shape[1], shape[0], shape[2]), rounds.index)
+    table[:, outside.order] = outside.order[drawn].reshape(shape).transpose(1, 0, 2)
+    return rounds.tabled(table)
 
 
 def sketch_source(
-    scores: Scores,
-    share: npt.NDArray[np.float64],
-    rounds: Rounds,
-    outside: Outside,
-    n_parents: int,
-    seeds: Seeds,
+    scores: Scores, share: npt.NDArray[np.float64], rounds: Rounds, outside: Outside
 ) -> ParentSource:
     """Estimate a threshold for every row, then draw until one lies beyond it."""
     n_rows = rounds.n_rows
-    rng = seeds.generator(PlanKey.REFERENCE)
+    rng = rounds.seeds.generator(PlanKey.REFERENCE)
     limits = np.empty(n_rows, np.float32)
     single = bool((outside.stops - outside.starts == 1).all())
     # one reference for all rows, or one for each group from outside of it
@@ -102,23 +77,12 @@ def sketch_source(
             chosen += (end - begin) * (chosen >= begin)
         limits[begin:end] = sketch_thresholds(scores, slice(begin, end), chosen, part)
 
-    def source(start: int, stop: int) -> IndexArray:
-        parents = rounds.parents(start, stop, n_parents)
-        place = outside.place[parents[:, 0]]
-        drawn = draw_beyond(
-            scores,
-            place,
-            outside.starts[place],
-            outside.stops[place],
-            limits[place],
-            share[place],
-            n_parents - 1,
-            seeds.generator(PlanKey.PARTNERS, start // CHUNK_ROWS),
-        )
-        parents[:, 1:] = outside.order[drawn]
-        return parents
+    def draw(left: IndexArray, rng: np.random.Generator) -> IndexArray:
+        at = outside.place[left]
+        bounds = outside.starts[at], outside.stops[at], limits[at], share[at]
+        return outside.order[draw_beyond(scores, at, *bounds, rounds.n_parents - 1, rng)]
 
-    return source
+    return rounds.drawn(draw)
 
 
 def assign(scores: Scores, share: float, rounds: Rounds, rng: np.random.Generator) -> IndexArray:

@@ -6,7 +6,6 @@ one takes a random subset.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
 from threading import Lock
@@ -20,20 +19,7 @@ from vicinal._points import plain, which_rows
 from vicinal._random import CHUNK_ROWS, PlanKey, RandomState, Seeds
 from vicinal.geometry import rowwise_distance
 
-__all__ = [
-    "TWO_LEVEL_ROWS",
-    "IndexArray",
-    "Maps",
-    "Pairing",
-    "ParentSource",
-    "Rounds",
-    "Rows",
-    "Tables",
-    "as_points",
-    "count_rows",
-    "permuting_source",
-    "tabled_source",
-]
+__all__ = ["TWO_LEVEL_ROWS", "IndexArray", "Pairing", "ParentSource", "Rounds", "Rows"]
 
 IndexArray = npt.NDArray[np.integer[Any]]
 Rows: TypeAlias = int | npt.NDArray[Any]
@@ -42,6 +28,8 @@ Rows: TypeAlias = int | npt.NDArray[Any]
 #: of all parents, shape (stop - start, n_parents), left parent first. Chunks may be asked for in
 #: any order and from several threads.
 ParentSource: TypeAlias = Callable[[int, int], IndexArray]
+#: Called with a pass, counted from 0, rows and the number of a partner, from 1; returns partners.
+PartnerMap: TypeAlias = Callable[[int, IndexArray, int], IndexArray]
 
 #: From this many rows on a permutation is drawn in two levels, blocks and rows within blocks.
 TWO_LEVEL_ROWS = 1 << 18
@@ -89,20 +77,9 @@ class Pairing:
     array([1, 3, 0, 2], dtype=int32)
     """
 
-    @property
-    def needs_points(self) -> bool:
-        """Whether the pairing reads the rows, not their number alone."""
-        return False
-
-    @property
-    def grouped(self) -> bool:
-        """Whether the pairing holds labels of given rows."""
-        return False
-
-    @property
-    def refresh(self) -> int | None:
-        """In training: embed the rows anew after so many epochs."""
-        return None
+    needs_points: bool = False
+    grouped: bool = False
+    refresh: int | None = None
 
     def partners(self, X: Rows, rng: np.random.Generator) -> npt.ArrayLike:
         """Draw one partner for every row; called once for each pass and each further parent.
@@ -132,8 +109,7 @@ class Pairing:
     def source(self, X: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions.
 
-        Pairings that draw chunk by chunk, or all passes at once, have this method in place of
-        :meth:`partners`.
+        Pairings that draw chunk by chunk have this method in place of :meth:`partners`.
 
         Parameters
         ----------
@@ -152,13 +128,8 @@ class Pairing:
             ``source(start, stop)`` returns row numbers of shape (stop - start, n_parents).
         """
         data = as_points(type(self).__name__, X) if self.needs_points else count_rows(X)
-        rounds = Rounds(count_rows(X), n_samples, seeds)
-
-        def draw(_passes: int, rng: np.random.Generator) -> Maps:
-            drawn = (self.partners(data, rng) for _ in range(1, n_parents))
-            return Tables([self._checked(one, rounds) for one in drawn])
-
-        return permuting_source(rounds, n_parents, seeds, draw)
+        rounds = Rounds(X, n_samples, n_parents, seeds)
+        return rounds.mapped(lambda rng: self._checked(self.partners(data, rng), rounds).take)
 
     def pair(self, X: int | npt.ArrayLike, random_state: RandomState = None) -> IndexArray:
         """Return one partner for every row.
@@ -199,12 +170,12 @@ class Pairing:
         Returns
         -------
         ndarray of shape (n_rows,)
-            Distances; Euclidean unless the pairing has a distance of its own.
+            Distances; Euclidean unless the pairing has its own.
 
         Raises
         ------
         ValueError
-            If rows are not finite, or the distance is not defined for one of them.
+            If a distance is not finite.
 
         Examples
         --------
@@ -213,10 +184,7 @@ class Pairing:
         array([3., 3.])
         """
         points = as_points(type(self).__name__, np.asarray(X))
-        found: npt.NDArray[np.floating[Any]] = rowwise_distance(
-            points, points[np.asarray(partners)]
-        )
-        return found
+        return np.asarray(rowwise_distance(points, points[np.asarray(partners)]))
 
     def take(self, indices: IndexArray) -> Pairing:
         """Return the pairing for some of the rows.
@@ -268,14 +236,15 @@ def count_rows(rows: Rows) -> int:
 
 
 class Rounds:
-    """Left rows of output positions, and the pass that each belongs to."""
+    """The passes of a plan: left rows of output positions, and sources that add partners."""
 
-    def __init__(self, n_rows: int, n_samples: int, seeds: Seeds) -> None:
-        self.n_rows = n_rows
-        self.index = np.dtype(np.int32 if n_rows < 2**31 else np.int64)
-        self._complete = n_samples - n_samples % n_rows
+    def __init__(self, X: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> None:
+        self.n_rows, self.n_parents, self.seeds = count_rows(X), n_parents, seeds
+        self.index = np.dtype(np.int32 if self.n_rows < 2**31 else np.int64)
+        self.passes = -(-n_samples // self.n_rows)
+        self._complete = n_samples - n_samples % self.n_rows
         rng = seeds.generator(PlanKey.LAST_PASS)
-        last = rng.choice(n_rows, n_samples - self._complete, replace=False, shuffle=False)
+        last = rng.choice(self.n_rows, n_samples - self._complete, replace=False, shuffle=False)
         self._last = np.sort(last).astype(self.index)
 
     def left(self, start: int, stop: int) -> IndexArray:
@@ -291,72 +260,66 @@ class Rounds:
             rows[self._complete - start :] = self._last[: stop - self._complete]
         return rows
 
-    def parents(self, start: int, stop: int, n_parents: int) -> IndexArray:
+    def _parents(self, start: int, stop: int) -> IndexArray:
         """Return room for parents, shape (stop - start, n_parents), the left ones filled in."""
-        parents = np.empty((stop - start, n_parents), self.index, order="F")
+        parents = np.empty((stop - start, self.n_parents), self.index, order="F")
         parents[:, 0] = self.left(start, stop)
         return parents
 
+    def drawn(self, draw: Callable[[IndexArray, np.random.Generator], IndexArray]) -> ParentSource:
+        """Draw chunk by chunk: ``draw`` gives (n, n_parents - 1) partners of n left rows."""
 
-class Maps(ABC):
-    """Partner maps of a few passes in a row."""
+        def source(start: int, stop: int) -> IndexArray:
+            parents = self._parents(start, stop)
+            rng = self.seeds.generator(PlanKey.PARTNERS, start // CHUNK_ROWS)
+            parents[:, 1:] = draw(parents[:, 0], rng)
+            return parents
 
-    @abstractmethod
-    def partners(self, turn: int, rows: IndexArray, number: int) -> IndexArray:
-        """Return partner ``number`` (from 1) of rows in pass ``turn`` of these passes."""
+        return source
 
+    def tabled(self, table: IndexArray) -> ParentSource:
+        """Look partners up in a table of shape (passes, n_rows, n_parents - 1)."""
 
-class Tables(Maps):
-    """One pass, with a table of the partner of every row for each further parent."""
+        def source(start: int, stop: int) -> IndexArray:
+            parents = self._parents(start, stop)
+            parents[:, 1:] = table[np.arange(start, stop) // self.n_rows, parents[:, 0]]
+            return parents
 
-    def __init__(self, tables: list[IndexArray]) -> None:
-        self._tables = tables
+        return source
 
-    def partners(self, turn: int, rows: IndexArray, number: int) -> IndexArray:
-        """Look the partners up."""
-        return self._tables[number - 1][rows]
+    def mapped(
+        self, draw: Callable[[np.random.Generator], Callable[[IndexArray], IndexArray]]
+    ) -> ParentSource:
+        """Draw a map from rows to partners for each pass and each further parent."""
 
+        def draw_pass(_passes: int, rng: np.random.Generator) -> PartnerMap:
+            maps = [draw(rng) for _ in range(1, self.n_parents)]
+            return lambda _turn, rows, number: maps[number - 1](rows)
 
-def permuting_source(
-    rounds: Rounds,
-    n_parents: int,
-    seeds: Seeds,
-    draw: Callable[[int, np.random.Generator], Maps],
-    together: int = 1,
-) -> ParentSource:
-    """Join passes to a source; the maps of ``together`` passes are drawn at once."""
-    n_rows = rounds.n_rows
-    lock = Lock()
+        return self.mapped_together(draw_pass)
 
-    @lru_cache(maxsize=2 if n_rows > TWO_LEVEL_ROWS else 8)
-    def drawn(number: int) -> Maps:
-        return draw(together, seeds.generator(PlanKey.PARTNERS, number))
+    def mapped_together(
+        self, draw: Callable[[int, np.random.Generator], PartnerMap], together: int = 1
+    ) -> ParentSource:
+        """Draw the maps of ``together`` passes at once."""
+        n_rows = self.n_rows
+        lock = Lock()
 
-    def source(start: int, stop: int) -> IndexArray:
-        parents = rounds.parents(start, stop, n_parents)
-        for number in range(start // n_rows, (stop - 1) // n_rows + 1):
-            begin, end = max(number * n_rows, start), min((number + 1) * n_rows, stop)
-            here = slice(begin - start, end - start)
-            with lock:
-                maps = drawn(number // together)
-            for partner in range(1, n_parents):
-                parents[here, partner] = maps.partners(number % together, parents[here, 0], partner)
-        return parents
+        @lru_cache(maxsize=2 if n_rows > TWO_LEVEL_ROWS else 8)
+        def drawn(number: int) -> PartnerMap:
+            return draw(together, self.seeds.generator(PlanKey.PARTNERS, number))
 
-    return source
+        def source(start: int, stop: int) -> IndexArray:
+            parents = self._parents(start, stop)
+            for number in range(start // n_rows, (stop - 1) // n_rows + 1):
+                here = slice(max(number * n_rows - start, 0), (number + 1) * n_rows - start)
+                with lock:
+                    partners = drawn(number // together)
+                for partner in range(1, self.n_parents):
+                    parents[here, partner] = partners(number % together, parents[here, 0], partner)
+            return parents
 
-
-def tabled_source(rounds: Rounds, table: IndexArray) -> ParentSource:
-    """Look partners up in a table of shape (n_passes, n_rows, n_parents - 1)."""
-    n_parents = table.shape[2] + 1
-
-    def source(start: int, stop: int) -> IndexArray:
-        parents = rounds.parents(start, stop, n_parents)
-        turn = np.arange(start, stop) // rounds.n_rows
-        parents[:, 1:] = table[turn, parents[:, 0]]
-        return parents
-
-    return source
+        return source
 
 
 def as_points(name: str, rows: Rows) -> npt.NDArray[np.floating[Any]]:

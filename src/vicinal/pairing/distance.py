@@ -6,33 +6,24 @@ import warnings
 from abc import abstractmethod
 from dataclasses import dataclass
 from math import ceil, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal._points import row_norms
-from vicinal._random import CHUNK_ROWS, PlanKey, Seeds
+from vicinal._random import PlanKey, Seeds
 from vicinal.geometry import EDGE, check_metric, rescale_to_ball, rowwise_distance
-from vicinal.pairing.base import (
-    IndexArray,
-    Maps,
-    Pairing,
-    ParentSource,
-    Rounds,
-    Rows,
-    Tables,
-    as_points,
-    permuting_source,
-    tabled_source,
-)
+from vicinal.pairing.base import IndexArray, Pairing, ParentSource, Rounds, Rows, as_points
 from vicinal.pairing.neighbors import EXACT_ROWS, nearest_rows
 
 if TYPE_CHECKING:
     from vicinal.pairing._ranks import Scores
 
 __all__ = ["ByDistance", "Farthest", "Nearest"]
+
+Points: TypeAlias = npt.NDArray[np.floating[Any]]
 
 METHODS = ("auto", "exact", "sketch")
 
@@ -53,33 +44,29 @@ class ByDistance(Pairing):
         """Return how many of ``others`` rows may be partners, at least 1."""
 
     @abstractmethod
-    def _balanced_source(
-        self, X: npt.NDArray[np.floating[Any]], n_samples: int, n_parents: int, seeds: Seeds
-    ) -> ParentSource: ...
+    def _balanced_source(self, X: Points, rounds: Rounds) -> ParentSource: ...
 
     def source(self, X: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions."""
         X = as_points(type(self).__name__, X)
+        rounds = Rounds(X, n_samples, n_parents, seeds)
         if len(X) == 1:
             warnings.warn(
                 "A single row has no partner but itself: it can only be copied.",
                 UserWarning,
                 stacklevel=3,
             )
-            turns = np.zeros((n_samples, 1, n_parents - 1), np.int32)
-            return tabled_source(Rounds(1, n_samples, seeds), turns)
-        if self.balanced:
-            return self._balanced_source(X, n_samples, n_parents, seeds)
-        return self.source_outside(X, None, n_samples, n_parents, seeds)
+            return rounds.tabled(np.zeros((n_samples, 1, n_parents - 1), np.int32))
+        return self._balanced_source(X, rounds) if self.balanced else self.outside(X, None, rounds)
 
-    def scores(self, X: npt.NDArray[np.floating[Any]]) -> Scores:
+    def scores(self, X: Points) -> Scores:
         """Return factors of scores, high for the rows that are wanted."""
         from vicinal.pairing._scores import distance_scores
 
         k = check_metric(self.metric, self.curvature)
         return distance_scores(X, self.metric, k, self.median_radius, self.nearest)
 
-    def distances(self, X: npt.ArrayLike, partners: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
+    def distances(self, X: npt.ArrayLike, partners: npt.ArrayLike) -> Points:
         """Return how far rows are from their partners; scaled into the ball as for pairing."""
         points = as_points(type(self).__name__, np.asarray(X))
         k = check_metric(self.metric, self.curvature)
@@ -87,19 +74,10 @@ class ByDistance(Pairing):
             edge = (1 - EDGE["float64"]) / sqrt(-k)
             if self.median_radius is not None or row_norms(points, np).max() >= edge:
                 points = rescale_to_ball(points, self.median_radius or 0.5, k)
-        found: npt.NDArray[np.floating[Any]] = rowwise_distance(
-            points, points[np.asarray(partners)], self.metric, self.curvature
-        )
-        return found
+        others = points[np.asarray(partners)]
+        return np.asarray(rowwise_distance(points, others, self.metric, self.curvature))
 
-    def source_outside(
-        self,
-        X: npt.NDArray[np.floating[Any]],
-        codes: IndexArray | None,
-        n_samples: int,
-        n_parents: int,
-        seeds: Seeds,
-    ) -> ParentSource:
+    def outside(self, X: Points, codes: IndexArray | None, rounds: Rounds) -> ParentSource:
         """Return the source of partners among rows of other groups, or among all other rows."""
         from vicinal.pairing._candidates import (
             REFERENCE_ROWS,
@@ -109,18 +87,17 @@ class ByDistance(Pairing):
             sketch_source,
         )
 
-        rounds = Rounds(len(X), n_samples, seeds)
         outside = Outside(len(X), codes)
         others = len(X) - (outside.stops - outside.starts)
         sizes, back = np.unique(others, return_inverse=True)
         wanted = np.array([self.n_partners(int(size)) for size in sizes], np.int64)[back]
         if (wanted == others).all():
-            return even_source(rounds, outside, n_parents, seeds)
+            return even_source(rounds, outside)
         # rows of a group side by side, so that what is no candidate is one range
         scores = self.scores(X if codes is None else X[outside.order])
         if self._is_exact(len(X)) or int(others.max()) <= REFERENCE_ROWS:
-            return exact_source(scores, wanted, rounds, outside, n_samples, n_parents, seeds)
-        return sketch_source(scores, wanted / others, rounds, outside, n_parents, seeds)
+            return exact_source(scores, wanted, rounds, outside)
+        return sketch_source(scores, wanted / others, rounds, outside)
 
     def _is_exact(self, n_rows: int) -> bool:
         return self.method == "exact" or (self.method == "auto" and n_rows <= EXACT_ROWS)
@@ -211,7 +188,8 @@ class Farthest(ByDistance):
     nearest = False
 
     def __post_init__(self) -> None:
-        check_number("tau", self.tau, low=0, high=1, open_low=True, hint=_TAU)
+        hint = "It is a share of ranks: 0.1 draws among the tenth of the rows that are farthest."
+        check_number("tau", self.tau, low=0, high=1, open_low=True, hint=hint)
         if self.refresh is not None:
             check_count("refresh", self.refresh, hint="It counts epochs.")
         self._check_distance()
@@ -264,22 +242,12 @@ class Farthest(ByDistance):
             return 0.0
         return rank_error(REFERENCE_ROWS, failure / n_samples)
 
-    def _balanced_source(
-        self, X: npt.NDArray[np.floating[Any]], n_samples: int, n_parents: int, seeds: Seeds
-    ) -> ParentSource:
+    def _balanced_source(self, X: Points, rounds: Rounds) -> ParentSource:
         from vicinal.pairing._candidates import assign
 
-        rounds = Rounds(len(X), n_samples, seeds)
         share = self.n_partners(len(X) - 1) / (len(X) - 1)
         scores = self.scores(X)
-
-        def draw(_passes: int, rng: np.random.Generator) -> Maps:
-            return Tables([assign(scores, share, rounds, rng) for _ in range(1, n_parents)])
-
-        return permuting_source(rounds, n_parents, seeds, draw)
-
-
-_TAU = "It is a share of ranks: 0.1 draws among the tenth of the rows that are farthest."
+        return rounds.mapped(lambda rng: assign(scores, share, rounds, rng).take)
 
 
 @dataclass(frozen=True)
@@ -376,20 +344,10 @@ class Nearest(ByDistance):
     def _is_exact(self, n_rows: int) -> bool:
         return self.k is not None or super()._is_exact(n_rows)
 
-    def _balanced_source(
-        self, X: npt.NDArray[np.floating[Any]], n_samples: int, n_parents: int, seeds: Seeds
-    ) -> ParentSource:
+    def _balanced_source(self, X: Points, rounds: Rounds) -> ParentSource:
         from vicinal.pairing.balance import FairNeighbors
 
         exact_rows = {"auto": EXACT_ROWS, "exact": len(X), "sketch": 0}[self.method]
-        k, rng = self.n_partners(len(X) - 1), seeds.generator(PlanKey.TREES)
+        k, rng = self.n_partners(len(X) - 1), rounds.seeds.generator(PlanKey.TREES)
         near = FairNeighbors(nearest_rows(X, k, exact_rows=exact_rows, rng=rng))
-        rounds = Rounds(len(X), n_samples, seeds)
-
-        def source(start: int, stop: int) -> IndexArray:
-            rng = seeds.generator(PlanKey.PARTNERS, start // CHUNK_ROWS)
-            parents = rounds.parents(start, stop, n_parents)
-            parents[:, 1:] = near.draw(parents[:, 0], n_parents - 1, rng)
-            return parents
-
-        return source
+        return rounds.drawn(lambda left, rng: near.draw(left, rounds.n_parents - 1, rng))

@@ -18,7 +18,6 @@ from vicinal.pairing.base import (
     Rows,
     as_points,
     count_rows,
-    tabled_source,
 )
 from vicinal.pairing.distance import ByDistance
 from vicinal.pairing.permutation import Random, grouped_source
@@ -35,13 +34,11 @@ class _Grouped(Pairing):
     grouped = True
 
     @property
-    def needs_points(self) -> bool:
-        """Whether the pairing within reads the rows."""
+    def needs_points(self) -> bool:  # type: ignore[override]
         return self.pairing is not None and self.pairing.needs_points
 
     @property
-    def refresh(self) -> int | None:
-        """That of the pairing within."""
+    def refresh(self) -> int | None:  # type: ignore[override]
         return None if self.pairing is None else self.pairing.refresh
 
     def distances(self, X: npt.ArrayLike, partners: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
@@ -120,15 +117,14 @@ def _inner_source(
     pairing: Pairing, X: Rows, codes: IndexArray, n_samples: int, n_parents: int, seeds: Seeds
 ) -> ParentSource:
     """Let a pairing choose within each group, for all passes at once."""
-    rounds = Rounds(len(codes), n_samples, seeds)
-    passes = -(-n_samples // len(codes))
-    table = np.empty((passes, len(codes), n_parents - 1), rounds.index)
+    rounds = Rounds(codes, n_samples, n_parents, seeds)
+    table = np.empty((rounds.passes, len(codes), n_parents - 1), rounds.index)
     order = np.argsort(codes, kind="stable").astype(rounds.index)
     for group, members in enumerate(np.split(order, np.cumsum(np.bincount(codes))[:-1])):
         if len(members) == 1:
             table[:, members] = members[0]
             continue
-        total = passes * len(members)
+        total = rounds.passes * len(members)
         inside: Rows = len(members) if isinstance(X, int) else X[members]
         own = Seeds(seeds.generator(PlanKey.GROUPS, group))
         try:
@@ -137,8 +133,8 @@ def _inner_source(
             raise ValueError(f"Among the {len(members)} rows of one group: {error}") from error
         starts = range(0, total, CHUNK_ROWS)
         drawn = [source(at, min(at + CHUNK_ROWS, total))[:, 1:] for at in starts]
-        table[:, members] = members[np.concatenate(drawn)].reshape(passes, len(members), -1)
-    return tabled_source(rounds, table)
+        table[:, members] = members[np.concatenate(drawn)].reshape(rounds.passes, len(members), -1)
+    return rounds.tabled(table)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,13 +183,13 @@ class AcrossGroup(_Grouped):
                 f"groups must name at least two groups, got one for all {n_rows} rows: no row "
                 "has a partner in another group."
             )
+        rounds = Rounds(X, n_samples, n_parents, seeds)
         if isinstance(self.pairing, ByDistance):
             points = as_points(type(self.pairing).__name__, X)
-            return self.pairing.source_outside(points, codes, n_samples, n_parents, seeds)
+            return self.pairing.outside(points, codes, rounds)
         from vicinal.pairing._candidates import Outside, even_source
 
-        rounds = Rounds(n_rows, n_samples, seeds)
-        return even_source(rounds, Outside(n_rows, codes), n_parents, seeds)
+        return even_source(rounds, Outside(n_rows, codes))
 
 
 def compact_codes(labels: npt.NDArray[Any]) -> IndexArray:

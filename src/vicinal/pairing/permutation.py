@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 
 from vicinal._checks import check_count
-from vicinal._random import CHUNK_ROWS, PlanKey, Seeds
+from vicinal._random import PlanKey, Seeds
 from vicinal.pairing.base import (
     TWO_LEVEL_ROWS,
     IndexArray,
-    Maps,
     Pairing,
     ParentSource,
     Rounds,
     Rows,
     as_points,
     count_rows,
-    permuting_source,
 )
 from vicinal.pairing.neighbors import kd_leaves
 
@@ -42,18 +40,12 @@ class Random(Pairing):
 
     def source(self, X: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions."""
-        rounds = Rounds(count_rows(X), n_samples, seeds)
+        rounds = Rounds(X, n_samples, n_parents, seeds)
 
-        def source(start: int, stop: int) -> IndexArray:
-            rng = seeds.generator(PlanKey.PARTNERS, start // CHUNK_ROWS)
-            parents = rounds.parents(start, stop, n_parents)
-            for partner in range(1, n_parents):
-                parents[:, partner] = rng.integers(
-                    0, rounds.n_rows, stop - start, dtype=rounds.index
-                )
-            return parents
+        def draw(left: IndexArray, rng: np.random.Generator) -> IndexArray:
+            return rng.integers(0, rounds.n_rows, (n_parents - 1, len(left)), rounds.index).T
 
-        return source
+        return rounds.drawn(draw)
 
 
 @dataclass(frozen=True)
@@ -66,11 +58,10 @@ class Permutation(Pairing):
     Parameters
     ----------
     blocks : bool, optional
-        Whether to draw the permutation in two levels: blocks of 64 neighboring rows, then rows
-        within each block, then a random offset. A processor fetches such partners several times
-        faster. The partner of a row is still uniform over all rows, but the 64 rows of a block
-        share a partner block, so on data sorted by some column the cross moments of pairs vary as
-        if there were 64 times fewer pairs. Left out, it is used from 262,144 rows on.
+        Whether to permute blocks of 64 rows, then rows within each block, then add a random
+        offset, which is several times faster to fetch. A partner is still uniform over all rows,
+        but a block shares a partner block: on sorted data the cross moments of pairs vary as if
+        there were 64 times fewer pairs. Left out, it is used from 262,144 rows on.
 
     Examples
     --------
@@ -86,12 +77,8 @@ class Permutation(Pairing):
         large = n_rows >= TWO_LEVEL_ROWS if self.blocks is None else self.blocks
         if not (large and n_rows >= 2 * BLOCK_ROWS):
             return grouped_source(np.zeros(n_rows, np.uint8), n_samples, n_parents, seeds)
-        rounds = Rounds(n_rows, n_samples, seeds)
-
-        def draw(_passes: int, rng: np.random.Generator) -> Maps:
-            return _Blocks(rounds, n_parents, rng)
-
-        return permuting_source(rounds, n_parents, seeds, draw)
+        rounds = Rounds(X, n_samples, n_parents, seeds)
+        return rounds.mapped(lambda rng: _Blocks(n_rows, rounds.index, rng))
 
 
 @dataclass(frozen=True)
@@ -127,57 +114,47 @@ class LocalPermutation(Pairing):
 
 
 def grouped_source(codes: IndexArray, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
-    """Permute rows within groups, given as codes from 0."""
-    rounds = Rounds(len(codes), n_samples, seeds)
+    """Permute rows within groups, given as codes from 0: partner p is p links away in a cycle."""
+    rounds = Rounds(codes, n_samples, n_parents, seeds)
     order = np.argsort(codes, kind="stable").astype(rounds.index)
     starts = np.concatenate([[0], np.cumsum(np.bincount(codes))])
 
-    def draw(passes: int, rng: np.random.Generator) -> Maps:
-        return _Cycles(order, starts, passes, rng)
-
-    together = max(1, ROUND_ROWS // len(codes))
-    return permuting_source(rounds, n_parents, seeds, draw, together)
-
-
-class _Cycles(Maps):
-    """The rows of each group form one random cycle; partner p is p links away."""
-
-    def __init__(self, order: IndexArray, starts: IndexArray, passes: int, rng: Any) -> None:
+    def draw(passes: int, rng: np.random.Generator) -> Any:
         from vicinal.pairing._permute import link_cycles
 
-        self._following = np.empty((passes, len(order)), order.dtype)
-        link_cycles(order, starts, rng.random((passes, len(order))), self._following)
+        following = np.empty((passes, len(order)), order.dtype)
+        link_cycles(order, starts, rng.random((passes, len(order))), following)
 
-    def partners(self, turn: int, rows: IndexArray, number: int) -> IndexArray:
-        for _ in range(number):
-            rows = self._following[turn].take(rows)
-        return rows
+        def partners(turn: int, rows: IndexArray, number: int) -> IndexArray:
+            for _ in range(number):
+                rows = following[turn].take(rows)
+            return rows
+
+        return partners
+
+    return rounds.mapped_together(draw, max(1, ROUND_ROWS // len(codes)))
 
 
-class _Blocks(Maps):
+class _Blocks:
     """Permute blocks of rows, and rows within blocks, and turn the whole by a random offset.
 
     The offset alone makes the partner of a row uniform; the levels take apart what it leaves.
     """
 
-    def __init__(self, rounds: Rounds, n_parents: int, rng: np.random.Generator) -> None:
-        n_rows = rounds.n_rows
+    def __init__(self, n_rows: int, index: Any, rng: np.random.Generator) -> None:
         n_blocks = n_rows // BLOCK_ROWS  # rows behind the last complete block stay where they are
-        self._n_rows = n_rows
-        self._maps = [
-            (
-                rng.permutation(n_blocks).astype(rounds.index),
-                # row i of a block goes to row step * i + shift modulo 64: odd steps permute
-                rng.integers(0, BLOCK_ROWS // 2, n_blocks, dtype=np.uint8) * 2 + 1,
-                rng.integers(0, BLOCK_ROWS, n_blocks, dtype=np.uint8),
-                int(rng.integers(n_rows)),
-            )
-            for _ in range(1, n_parents)
-        ]
+        self._map = (
+            rng.permutation(n_blocks).astype(index),
+            # row i of a block goes to row step * i + shift modulo 64: odd steps permute
+            rng.integers(0, BLOCK_ROWS // 2, n_blocks, dtype=np.uint8) * 2 + 1,
+            rng.integers(0, BLOCK_ROWS, n_blocks, dtype=np.uint8),
+            int(rng.integers(n_rows)),
+            n_rows,
+        )
 
-    def partners(self, turn: int, rows: IndexArray, number: int) -> IndexArray:
+    def __call__(self, rows: IndexArray) -> IndexArray:
         from vicinal.pairing._permute import move_blocks
 
         partners = np.empty_like(rows)
-        move_blocks(rows, partners, *self._maps[number - 1], self._n_rows)
+        move_blocks(rows, partners, *self._map)
         return partners

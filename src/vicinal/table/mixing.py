@@ -170,7 +170,7 @@ class NeighborhoodMixer:
 
     def drawer(self, law: WeightLaw, n_samples: int, seeds: Seeds) -> Drawer:
         """Return what draws the chunks of one sample, in any order."""
-        rounds = Rounds(len(self._rows.residual), n_samples, seeds)
+        rounds = Rounds(len(self._rows.residual), n_samples, law.parents, seeds)
         bank = None
         if isinstance(law, SphereWeights):
             bank = law.sample(WEIGHTS, seeds.generator(TableKey.WEIGHTS))
