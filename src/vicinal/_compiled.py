@@ -8,21 +8,18 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["GOLDEN", "compiled", "mix64"]
-
 
 def compiled(signature: Any = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator: ``njit`` without the interpreter's lock, cached on disk."""
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: Callable[..., Any]) -> Any:
         try:
-            fast: Callable[..., Any] = njit(signature, nogil=True, cache=True)(function)
+            return njit(signature, nogil=True, cache=True)(function)
         except RuntimeError as error:
             # no folder to write to: a read-only installation without a home directory
             if "cannot cache" not in str(error):
                 raise
-            fast = njit(signature, nogil=True)(function)
-        return fast
+            return njit(signature, nogil=True)(function)
 
     return decorate
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["explained"]
-
 _TEXT = {"torch", "transformers", "accelerate", "sentence_transformers", "peft", "safetensors"}
 
 

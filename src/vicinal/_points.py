@@ -9,20 +9,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "SAFE",
-    "blocks",
-    "cast",
-    "in_double",
-    "matrices",
-    "place",
-    "plain",
-    "row_norms",
-    "row_squares",
-    "safe_unit",
-    "which_rows",
-]
-
 #: Temporary arrays hold at most about this many numbers.
 BLOCK_NUMBERS = 1 << 23
 #: Squares of numbers up to this, and from its inverse on, keep all digits in float32.

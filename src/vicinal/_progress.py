@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-__all__ = ["ProgressCallback", "reporting"]
-
 
 class ProgressCallback(Protocol):
     """What a long job tells: its stage, and how many of how many units are done."""

@@ -9,8 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["TABLE_CELLS", "TABLE_DISTANCE", "QuantileTable", "weight_table"]
-
 FloatArray = npt.NDArray[np.float64]
 
 #: Cells of the quantile table, a power of two. Its CDF is exact at every node before the moments

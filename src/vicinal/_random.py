@@ -22,158 +22,43 @@ CHUNK_ROWS = 1 << 16
 # Keys of spawned seeds: a key names what its numbers are for, among those of one root. Every
 # seeded result hangs on them, so none is changed.
 
-
-class PlanKey(IntEnum):
-    """Of :func:`vicinal.make_plan` and pairings."""
-
-    WEIGHTS = 1
-    LAST_PASS = 2
-    PARTNERS = 3
-    TREES = 4
-    GROUPS = 5
-    REFERENCE = 6
-
-
-class LearnKey(IntEnum):
-    """Of over-sampling and augmentation."""
-
-    PLAN = 5
-
-
-class TableKey(IntEnum):
-    """Of a synthesizer: fitting, and sampling."""
-
-    ORDER = 0
-    TIES = 10
-    FILL = 11
-    NEAR = 12
-    CALIBRATE = 13
-    PICK = 14
-    DRAW = 15
-    WEIGHTS = 16
-    RARE = 17
-    SURROGATE = 20
-
-
-class StreamKey(IntEnum):
-    """Of a streamed table."""
-
-    SALT = 20
-    CHUNK = 21
-
-
-class EvaluationKey(IntEnum):
-    """Of a whole evaluation."""
-
-    SPLIT = 0
-    FIDELITY = 1
-    PRIVACY = 2
-    UTILITY = 3
-    AUDIT = 4
-
-
-class FidelityKey(IntEnum):
-    """Of fidelity."""
-
-    PAIRS = 1
-    TWO_SAMPLE = 2
-
-
-class PrivacyKey(IntEnum):
-    """Of privacy."""
-
-    TRAINING = 0
-    SYNTHETIC = 1
-    HOLDOUT = 2
-    COMBINATIONS = 3
-    THEMSELVES = 4
-
-
-class UtilityKey(IntEnum):
-    """Of utility."""
-
-    CUT = 0
-    REPEAT = 1
-
-
-class CollapseKey(IntEnum):
-    """Of the measure of collapse."""
-
-    ROWS = 0
-    LAW = 1
-
-
-class TuneKey(IntEnum):
-    """Of the choice of settings."""
-
-    SPLIT = 0
-    SAMPLE = 1
-    MEASURE = 2
-
-
-class TrainKey(IntEnum):
-    """Of training with mixup."""
-
-    ANCHORS = 11
-    PAIRS = 12
-    STEPS = 21
-    PARTNERS = 22
-    WATCHED = 23
-
-
-class ResumeKey(IntEnum):
-    """Of a training that can be interrupted."""
-
-    STEPS = 81
-    GLOBAL = 82
-
-
-class ClassifierKey(IntEnum):
-    """Of a text classifier."""
-
-    WEIGHTS = 31
-    TRAINING = 32
-
-
-class ComparisonKey(IntEnum):
-    """Of a comparison of classifiers."""
-
-    SPLIT = 41
-    RUN = 42
-
-
-class WriteKey(IntEnum):
-    """Of an inverter that is made, and that writes."""
-
-    TOKENS = 0
-    NEW_LAYERS = 1
-
-
-class FitKey(IntEnum):
-    """Of an inverter's two stages of training."""
-
-    ORDER = 41
-    HELD_OUT = 43
-    TUNED = 51
-    FOLLOWED = 52
-
-
-class FinetuneKey(IntEnum):
-    """Of a language model's fine-tuning."""
-
-    HELD_OUT = 61
-    ORDER = 62
-
-
-class AugmentKey(IntEnum):
-    """Of texts that are mixed."""
-
-    RATIOS = 0
-    PLANS = 1
-    CANDIDATES = 2
-    BLOCKS = 30
-    CHUNKS = 31
-    DRAWS = 32
+PlanKey = IntEnum("PlanKey", "WEIGHTS LAST_PASS PARTNERS TREES GROUPS REFERENCE")
+LearnKey = IntEnum("LearnKey", "PLAN", start=5)
+TableKey = IntEnum(
+    "TableKey",
+    {
+        "ORDER": 0,
+        "TIES": 10,
+        "FILL": 11,
+        "NEAR": 12,
+        "CALIBRATE": 13,
+        "PICK": 14,
+        "DRAW": 15,
+        "WEIGHTS": 16,
+        "RARE": 17,
+        "SURROGATE": 20,
+    },
+)
+StreamKey = IntEnum("StreamKey", "SALT CHUNK", start=20)
+EvaluationKey = IntEnum("EvaluationKey", "SPLIT FIDELITY PRIVACY UTILITY AUDIT", start=0)
+FidelityKey = IntEnum("FidelityKey", "PAIRS TWO_SAMPLE")
+PrivacyKey = IntEnum("PrivacyKey", "TRAINING SYNTHETIC HOLDOUT COMBINATIONS THEMSELVES", start=0)
+UtilityKey = IntEnum("UtilityKey", "CUT REPEAT", start=0)
+CollapseKey = IntEnum("CollapseKey", "ROWS LAW", start=0)
+TuneKey = IntEnum("TuneKey", "SPLIT SAMPLE MEASURE", start=0)
+TrainKey = IntEnum(
+    "TrainKey", {"ANCHORS": 11, "PAIRS": 12, "STEPS": 21, "PARTNERS": 22, "WATCHED": 23}
+)
+ResumeKey = IntEnum("ResumeKey", "STEPS GLOBAL", start=81)
+ClassifierKey = IntEnum("ClassifierKey", "WEIGHTS TRAINING", start=31)
+ComparisonKey = IntEnum("ComparisonKey", "SPLIT RUN", start=41)
+WriteKey = IntEnum("WriteKey", "TOKENS NEW_LAYERS", start=0)
+FitKey = IntEnum("FitKey", {"ORDER": 41, "HELD_OUT": 43, "TUNED": 51, "FOLLOWED": 52})
+FinetuneKey = IntEnum("FinetuneKey", "HELD_OUT ORDER", start=61)
+AugmentKey = IntEnum(
+    "AugmentKey",
+    {"RATIOS": 0, "PLANS": 1, "CANDIDATES": 2, "BLOCKS": 30, "CHUNKS": 31, "DRAWS": 32},
+)
 
 
 def as_generator(random_state: RandomState) -> np.random.Generator:

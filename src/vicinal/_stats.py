@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Z95", "Estimate", "auc_estimate", "spearman"]
-
 #: Standard errors on each side of a normal 95 % interval.
 Z95 = 1.959963984540054
 

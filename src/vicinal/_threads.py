@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["for_chunks", "n_threads"]
-
 
 def n_threads() -> int:
     """Return Numba's number of threads (``NUMBA_NUM_THREADS``, ``set_num_threads``)."""
@@ -20,13 +18,8 @@ def n_threads() -> int:
     # in the process, torch among them; nobody can have called set_num_threads before that.
     started = getattr(parallel, "_is_initialized", True)
     wanted = numba.get_num_threads() if started else numba.config.NUMBA_NUM_THREADS
-    return min(int(wanted), len(_cores()))
-
-
-def _cores() -> range | set[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return range(os.cpu_count() or 1)
+    has = hasattr(os, "sched_getaffinity")
+    return min(int(wanted), len(os.sched_getaffinity(0)) if has else os.cpu_count() or 1)
 
 
 def for_chunks(

@@ -36,16 +36,7 @@ from vicinal._points import (
     safe_unit,
 )
 
-__all__ = [
-    "METRICS",
-    "check_metric",
-    "exp0",
-    "pairwise_distance",
-    "rescale_to_ball",
-    "rowwise_distance",
-    "scaled_curvature",
-    "warn_equal_norms",
-]
+__all__ = ["exp0", "pairwise_distance", "rescale_to_ball", "rowwise_distance"]
 
 METRICS = ("euclidean", "cosine", "hyperbolic", "stereographic")
 PUBLISHED = ("workshop-2021",)
@@ -74,15 +65,14 @@ def pairwise_distance(
     Y : array_like or torch.Tensor of shape (n_others, n_features), optional
         Other points, of the same kind; ``X`` itself where left out.
     metric : {"euclidean", "cosine", "hyperbolic", "stereographic"}, default "euclidean"
-        "cosine" is 1 minus the cosine, in [0, 2]. "hyperbolic" is the Poincare ball;
-        "stereographic" takes a curvature of either sign, and at 0 gives *twice* the Euclidean
-        distance, which is the limit of the others.
+        "cosine" is 1 minus the cosine, in [0, 2]; "hyperbolic" is the Poincare ball;
+        "stereographic" takes any curvature, and at 0 gives *twice* the Euclidean distance.
     curvature : float, default -1.0
-        Curvature k of the two last metrics; the others ignore it. With k < 0 points must lie
-        inside the ball of radius 1 / sqrt(-k): see :func:`rescale_to_ball`.
+        Curvature k of the two last metrics. With k < 0 points must lie inside the ball of radius
+        1 / sqrt(-k): see :func:`rescale_to_ball`.
     published : {"workshop-2021"}, optional
-        With "hyperbolic": the distance as first printed, with arctan where the ball has artanh,
-        ``2 arctan(sqrt(-k) |(-x) (+) y|) / sqrt(-k)``. It orders pairs in the same way.
+        With "hyperbolic": the distance as first printed, with arctan for artanh. It orders pairs
+        in the same way.
 
     Returns
     -------
@@ -92,17 +82,15 @@ def pairwise_distance(
     Raises
     ------
     ValueError
-        If a point is NaN or infinite, so large that distances are beyond the numbers of its
-        type, outside the ball, or zero under "cosine"; if metric and curvature do not go
-        together; if shapes differ.
+        If a point or distance is not finite, a point is outside the ball or zero under "cosine",
+        metric and curvature do not go together, or shapes differ.
     TypeError
         If one input is a tensor and the other is not, or either holds no numbers.
 
     Warns
     -----
     UserWarning
-        Where all points have nearly the same norm under a curved metric: it then orders pairs
-        as the Euclidean and the cosine distance do.
+        Where nearly equal norms make a curved metric order pairs as the flat ones do.
 
     See Also
     --------
@@ -159,12 +147,8 @@ def rowwise_distance(
     ----------
     X, Y : array_like or torch.Tensor of shape (n_rows, n_features)
         Points, as for :func:`pairwise_distance`.
-    metric : {"euclidean", "cosine", "hyperbolic", "stereographic"}, default "euclidean"
-        See :func:`pairwise_distance`.
-    curvature : float, default -1.0
-        See :func:`pairwise_distance`.
-    published : {"workshop-2021"}, optional
-        See :func:`pairwise_distance`.
+    metric, curvature, published
+        As for :func:`pairwise_distance`.
 
     Returns
     -------
@@ -213,8 +197,8 @@ def exp0(v: Any, curvature: float = -1.0) -> Any:
     Returns
     -------
     ndarray or torch.Tensor of shape (n_rows, n_features)
-        Points, 2 |v| from the origin. For k < 0 they stay inside the ball by a share of its
-        radius of 1e-6 in float32 and 1e-12 in float64, so very long vectors land on one shell.
+        Points, 2 |v| from the origin. For k < 0 they stay off the edge of the ball by 1e-6 of its
+        radius in float32 and 1e-12 in float64.
 
     Raises
     ------
@@ -234,17 +218,12 @@ def exp0(v: Any, curvature: float = -1.0) -> Any:
 
 
 def rescale_to_ball(X: Any, median_radius: float = 0.5, curvature: float = -1.0) -> Any:
-    """Scale vectors of any length and map them into the ball.
-
-    All are divided by one number, then go through :func:`exp0`, so that the median one lands at
-    the asked share of the ball's radius. Raw sentence embeddings have norms of 5 to 15, at which
-    the map is 1 in float32 and distances from the origin are lost.
+    """Scale vectors of any length by one number and map them into the ball by :func:`exp0`.
 
     Parameters
     ----------
     X : array_like or torch.Tensor of shape (n_rows, n_features)
-        Vectors. Do not normalize them: vectors of one length make hyperbolic, Euclidean and
-        cosine distance order pairs alike.
+        Vectors, not normalized: on one shell all distances order pairs alike.
     median_radius : float, default 0.5
         Where the vector of median norm lands, as a share of the radius, in (0, 1).
     curvature : float, default -1.0
@@ -258,8 +237,7 @@ def rescale_to_ball(X: Any, median_radius: float = 0.5, curvature: float = -1.0)
     Raises
     ------
     ValueError
-        If the curvature is not below 0, a number is NaN or infinite, or half of the vectors or
-        more are zero.
+        If the curvature is not below 0, a number is not finite, or half of the vectors are zero.
 
     Examples
     --------
@@ -269,14 +247,18 @@ def rescale_to_ball(X: Any, median_radius: float = 0.5, curvature: float = -1.0)
     >>> np.linalg.norm(ball, axis=1).round(3)
     array([0.181, 0.5  , 0.8  ])
     """
-    share = check_number("median_radius", median_radius, high=1, low=0, open_low=True)
-    if share == 1:
-        raise ValueError("median_radius must be below 1: at 1 the median lies on the edge.")
-    k = check_number("curvature", curvature)
-    if k >= 0:
-        raise ValueError(f"curvature must be below 0 for a ball, got {curvature!r}.")
+    share = check_radius(median_radius)
+    hint = "The curvature of a ball is below 0."
+    k = check_number("curvature", curvature, high=0, open_high=True, hint=hint)
     xp, x, _ = matrices(X, None)
     return _exp0(x, ball_scale(row_norms(x, xp), share, k), k, xp)
+
+
+def check_radius(median_radius: Any) -> float:
+    """Check a share of the ball's radius; at 1 the median would lie on the edge."""
+    return check_number(
+        "median_radius", median_radius, low=0, high=1, open_low=True, open_high=True
+    )
 
 
 def ball_scale(norms: Any, median_radius: float, curvature: float) -> float:
@@ -343,6 +325,17 @@ def _levels_inside() -> int:
     return level
 
 
+def check_not_zero(norms: Any, name: str = "X") -> None:
+    """Refuse zero vectors, which have no cosine."""
+    zero = norms == 0
+    if zero.any():
+        raise ValueError(
+            f"{name} has {int(zero.sum())} zero row(s), the first of them row "
+            f"{int(zero.argmax())}: the cosine of a zero vector is undefined. Drop them, or use "
+            "metric='euclidean'."
+        )
+
+
 # steps
 
 
@@ -362,13 +355,7 @@ def _in_units(x: Any, y: Any, k: float, metric: str, xp: Any) -> tuple[Any, Any,
 
 def _units(x: Any, name: str, xp: Any) -> Any:
     length = xp.sqrt(row_squares(x, xp))
-    zero = plain(length == 0)
-    if zero.any():
-        raise ValueError(
-            f"{name} has {int(zero.sum())} zero row(s), the first of them row "
-            f"{int(zero.argmax())}: the cosine of a zero vector is undefined. Drop them, or use "
-            "metric='euclidean'."
-        )
+    check_not_zero(plain(length), name)
     return cast(in_double(x, xp) / length[:, None], x.dtype)
 
 

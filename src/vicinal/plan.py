@@ -75,12 +75,8 @@ class MixPlan:
                 "left, right and lam must be one-dimensional and of one length, got shapes "
                 f"{columns[0].shape}, {columns[1].shape} and {weight.shape}."
             )
-        parents = np.empty((len(weight), 2), np.result_type(*columns), order="F")
-        weights = np.empty((len(weight), 2), weight.dtype, order="F")
-        parents[:, 0], parents[:, 1] = columns
-        weights[:, 0] = weight
-        np.subtract(1, weight, out=weights[:, 1])
-        self._freeze(parents, weights)
+        parents = np.array(columns, np.result_type(*columns)).T
+        self._freeze(parents, _with_rest(weight))
 
     @classmethod
     def from_parents(cls, parents: npt.ArrayLike, weights: npt.ArrayLike) -> MixPlan:
@@ -124,15 +120,14 @@ class MixPlan:
             )
         if rows.shape[1] == 2:
             return cls(rows[:, 0], rows[:, 1], shares[:, 0])
-        plan = object.__new__(cls)
-        plan._freeze(np.array(rows, order="F"), np.array(shares, order="F"))
-        return plan
+        return object.__new__(cls)._freeze(np.array(rows, order="F"), np.array(shares, order="F"))
 
-    def _freeze(self, parents: IndexArray, weights: npt.NDArray[np.floating[Any]]) -> None:
+    def _freeze(self, parents: IndexArray, weights: npt.NDArray[np.floating[Any]]) -> MixPlan:
         for name, array in (("parents", parents), ("weights", weights)):
             view = array.view()
             view.flags.writeable = False
             object.__setattr__(self, name, view)
+        return self
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"MixPlan is frozen; cannot set {name!r}. Build a new plan.")
@@ -176,9 +171,7 @@ class MixPlan:
 
     def __getitem__(self, rows: slice | npt.ArrayLike) -> MixPlan:
         chosen = rows if isinstance(rows, slice) else np.atleast_1d(np.asarray(rows))
-        plan = object.__new__(MixPlan)
-        plan._freeze(self.parents[chosen], self.weights[chosen])
-        return plan
+        return object.__new__(MixPlan)._freeze(self.parents[chosen], self.weights[chosen])
 
     def chunks(self, max_rows: int = CHUNK_ROWS) -> Iterator[MixPlan]:
         """Cut the plan into plans of at most ``max_rows`` rows, in order.
@@ -191,7 +184,7 @@ class MixPlan:
         Yields
         ------
         MixPlan
-            Views; nothing is copied.
+            A view.
 
         Examples
         --------
@@ -223,14 +216,13 @@ class MixPlan:
         Parameters
         ----------
         X : array_like of shape (n_rows, ...)
-            Rows to mix: a matrix, or images, or anything whose first axis counts rows. float32
-            and float64 are kept; other numbers become float64.
+            Rows of any shape. float32 and float64 are kept; other numbers become float64.
         out : ndarray of shape (n_samples, ...), optional
             Where to write; C-ordered, the type of the result, sharing no memory with ``X``. Its
             content is undefined after an error.
         check_finite : bool, default True
-            Whether to refuse a result with NaN or infinity. One bad number in a parent spoils
-            the mixed row, even at a weight of 0; rows that the plan does not use may hold any.
+            Whether to refuse a result with NaN or infinity, which spread from a parent even at
+            a weight of 0.
 
         Returns
         -------
@@ -244,11 +236,6 @@ class MixPlan:
             does not fit.
         TypeError
             If ``X`` does not hold numbers.
-
-        References
-        ----------
-        Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond Empirical Risk Minimization",
-        ICLR 2018.
 
         Examples
         --------
@@ -300,13 +287,12 @@ class MixPlan:
         Parameters
         ----------
         y : array_like of shape (n_rows,) or (n_rows, n_outputs)
-            Floats are mixed as they are. Anything else one-dimensional (integers, strings,
-            booleans) counts as class labels and becomes one column for each class.
+            Floats are mixed as they are; anything else of one dimension counts as class labels.
         classes : array_like of shape (n_classes,), optional
             Classes in the order of the columns; sorted unique values of ``y`` where left out.
         clip : bool, default False
-            Whether class weights outside [0, 1], which EpBeta gives on purpose, are cut to it
-            (and scaled to sum 1 again).
+            Whether class weights are cut to [0, 1], beyond which EpBeta reaches, and scaled to
+            sum 1 again.
 
         Returns
         -------
@@ -471,8 +457,7 @@ def make_plan(
     Raises
     ------
     ValueError, TypeError
-        If a parameter is not what it should be, or the pairing needs the rows and got their
-        number.
+        If a parameter is out of range, or the pairing needs the rows and got their number.
 
     Examples
     --------
@@ -483,12 +468,9 @@ def make_plan(
     from vicinal.pairing import Pairing, Permutation
     from vicinal.weights import EpBeta, WeightLaw
 
-    data: int | npt.NDArray[Any]
-    if np.ndim(X) == 0:
-        data = count = check_count("X", X, hint="There is nothing to mix.")
-    else:
-        data = np.asarray(X)
-        count = check_count("X", len(data), hint="There is nothing to mix.")
+    data: Any = X if np.ndim(X) == 0 else np.asarray(X)
+    hint = "There is nothing to mix."
+    count = check_count("X", X if np.ndim(X) == 0 else len(data), hint=hint)
     total = count if n_samples is None else check_count("n_samples", n_samples)
     pairing = Permutation() if pairing is None else pairing
     if not isinstance(pairing, Pairing):
@@ -499,7 +481,7 @@ def make_plan(
     if not isinstance(law, WeightLaw):
         raise TypeError(f"weights must be a WeightLaw such as vicinal.EpBeta(), got {law!r}.")
     seeds = Seeds(random_state)
-    source = pairing.source(data, total, law.parents, seeds)
+    source = pairing.source(count if np.ndim(X) == 0 else data, total, law.parents, seeds)
 
     index = np.int32 if count < 2**31 else np.int64
     parents = np.empty((total, law.parents), index, order="F")
@@ -509,9 +491,15 @@ def make_plan(
         parents[start:stop], shares[start:stop] = draw_chunk(source, law, seeds, start, stop)
 
     for_chunks(work, total, CHUNK_ROWS)
-    plan = object.__new__(MixPlan)
-    plan._freeze(parents, shares)
-    return plan
+    return object.__new__(MixPlan)._freeze(parents, shares)
+
+
+def _with_rest(lam: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+    """Return the weights of both parents, shape (n, 2)."""
+    both = np.empty((len(lam), 2), lam.dtype, order="F")
+    both[:, 0] = lam
+    np.subtract(1, lam, out=both[:, 1])
+    return both
 
 
 def draw_chunk(
@@ -520,9 +508,4 @@ def draw_chunk(
     """Draw parents and weights of the output rows ``start`` to ``stop`` of one chunk."""
     chunk = start // CHUNK_ROWS
     drawn = law.sample(stop - start, seeds.generator(PlanKey.WEIGHTS, chunk))
-    if drawn.ndim == 1:
-        pair = np.empty((len(drawn), 2), order="F")
-        pair[:, 0] = drawn
-        np.subtract(1.0, drawn, out=pair[:, 1])
-        drawn = pair
-    return source(start, stop), drawn
+    return source(start, stop), _with_rest(drawn) if drawn.ndim == 1 else drawn

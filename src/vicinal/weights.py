@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,29 +19,16 @@ from vicinal._checks import check_choice, check_count, check_number, did_you_mea
 from vicinal._quantiles import weight_table
 from vicinal._random import RandomState, as_generator
 
-__all__ = [
-    "Beta",
-    "EpBeta",
-    "Fixed",
-    "SphereWeights",
-    "Uniform",
-    "WeightLaw",
-    "dominance",
-    "law_from_spec",
-    "law_text",
-    "parse_law",
-    "parse_laws",
-]
+__all__ = ["Beta", "EpBeta", "Fixed", "SphereWeights", "Uniform", "WeightLaw", "parse_law"]
 
 FloatArray = npt.NDArray[np.float64]
 
+#: EpBeta's eps where none is given.
+DEFAULT_EPS = 0.3
+
 
 class WeightLaw(ABC):
-    """A distribution of mixing weights.
-
-    Subclasses give the raw moments; everything that a mixing weight does to data follows from
-    them. ``V`` stands for ``W (1 - W)``.
-    """
+    """A distribution of mixing weights ``W``; ``V`` stands for ``W (1 - W)``."""
 
     parents: int = 2
 
@@ -64,10 +51,9 @@ class WeightLaw(ABC):
 
         Notes
         -----
-        Beta laws are drawn from a quantile table of 16,384 equal-probability cells whose first
-        two moments are exact; its distribution function is within 1e-4 of the law's own
-        everywhere. Laws too extreme for a table (nearly all mass in the two ends) are drawn one
-        by one.
+        Beta laws are drawn from a table of 16,384 equal-probability cells with exact first two
+        moments; its distribution function is within 1e-4 of the law's own. Laws too extreme for
+        a table (nearly all mass in the two ends) are drawn one by one.
         """
 
     @abstractmethod
@@ -172,12 +158,8 @@ class _StretchedBeta(WeightLaw):
         total = 0.0
         for power in range(order + 1):
             beta = math.prod((self.a + i) / (self.a + self.b + i) for i in range(power))
-            total += (
-                math.comb(order, power)
-                * (self._stretch**power)
-                * beta
-                * (-self.eps0) ** (order - power)
-            )
+            shift = (-self.eps0) ** (order - power)
+            total += math.comb(order, power) * self._stretch**power * beta * shift
         return total
 
     def pdf(self, w: npt.ArrayLike) -> FloatArray:
@@ -191,13 +173,7 @@ class _StretchedBeta(WeightLaw):
             return np.where(inside, np.exp(log) / self._stretch, 0.0)
 
     def spec(self) -> dict[str, Any]:
-        return {
-            "law": type(self).__name__,
-            "a": self.a,
-            "b": self.b,
-            "eps0": self.eps0,
-            "eps1": self.eps1,
-        }
+        return {"law": type(self).__name__, **asdict(self)}
 
 
 class Uniform(_StretchedBeta):
@@ -237,11 +213,9 @@ class Beta(_StretchedBeta):
     """
 
     def __init__(self, alpha: float, beta: float | None = None) -> None:
-        shape = check_number("alpha", alpha, low=0, open_low=True, high=1e6)
-        other = shape
-        if beta is not None:
-            other = check_number("beta", beta, low=0, open_low=True, high=1e6)
-        super().__init__(shape, other, 0.0, 0.0)
+        a = check_number("alpha", alpha, low=0, open_low=True, high=1e6)
+        b = a if beta is None else check_number("beta", beta, low=0, open_low=True, high=1e6)
+        super().__init__(a, b, 0.0, 0.0)
 
     def __repr__(self) -> str:
         return f"Beta({self.a:g}, {self.b:g})"
@@ -253,9 +227,8 @@ class EpBeta(_StretchedBeta):
     Parameters
     ----------
     delta : float, default 0.1
-        ``1 - E[W]``, between 0 and 1: the expected squared distance of a mixed row from its left
-        parent, as a share of the squared distance between two random rows. Small is faithful,
-        large is novel.
+        ``1 - E[W]``, in (0, 1): the expected squared distance of a mixed row from its left parent,
+        as a share of that between two random rows. Small is faithful, large is novel.
     eps : float or pair of float, default 0.3
         How far the support reaches below 0 and above 1; above 0.
 
@@ -280,7 +253,7 @@ class EpBeta(_StretchedBeta):
     True
     """
 
-    def __init__(self, delta: float = 0.1, eps: float | tuple[float, float] = 0.3) -> None:
+    def __init__(self, delta: float = 0.1, eps: float | tuple[float, float] = DEFAULT_EPS) -> None:
         delta = check_number("delta", delta, low=0, high=1, open_low=True, open_high=True)
         pair = eps if isinstance(eps, (tuple, list)) else (eps, eps)
         if len(pair) != 2:
@@ -363,7 +336,7 @@ class Fixed(WeightLaw):
         return (self.lam, self.lam)
 
     def sample(self, n_samples: int, random_state: RandomState = None) -> FloatArray:
-        """Return equal weights; ``random_state`` is not used."""
+        """Return equal weights."""
         return np.full(check_count("n_samples", n_samples, low=0), self.lam)
 
     def moment(self, order: int) -> float:
@@ -383,8 +356,7 @@ class Fixed(WeightLaw):
 class SphereWeights(WeightLaw):
     """Weights of three or more parents, with sum 1 and sum of squares 1 in every draw.
 
-    Mixing Gaussian rows with them gives exactly Gaussian rows of the same mean and covariance:
-    no kurtosis price. Meant for normal scores.
+    Gaussian rows mixed with them are Gaussian rows of the same mean and covariance.
 
     Parameters
     ----------
@@ -403,7 +375,7 @@ class SphereWeights(WeightLaw):
     (array([1., 1., 1., 1.]), array([1., 1., 1., 1.]))
     """
 
-    parents: int = field(default=3)
+    parents: int = 3
 
     def __post_init__(self) -> None:
         hint = "For two parents use EpBeta: the sphere has only the two copies."
@@ -458,29 +430,34 @@ class SphereWeights(WeightLaw):
         return {"law": "SphereWeights", "parents": self.parents}
 
 
-_READERS: dict[str, Callable[[dict[str, Any]], WeightLaw]] = {
-    "Uniform": lambda spec: Uniform(),
-    "Beta": lambda spec: Beta(spec["a"], spec["b"]),
-    "EpBeta": lambda s: EpBeta.from_parameters(s["a"], s["b"], s["eps0"], s["eps1"]),
-    "Fixed": lambda spec: Fixed(spec["lam"]),
-    "SphereWeights": lambda spec: SphereWeights(spec["parents"]),
+_READERS: dict[str, Callable[..., WeightLaw]] = {
+    "Uniform": lambda **_: Uniform(),
+    "Beta": lambda a, b, **_: Beta(a, b),
+    "EpBeta": EpBeta.from_parameters,
+    "Fixed": Fixed,
+    "SphereWeights": SphereWeights,
 }
 
 
 def law_from_spec(spec: dict[str, Any]) -> WeightLaw:
     """Read a law back from :meth:`WeightLaw.spec`."""
-    return _READERS[check_choice("law", spec.get("law"), _READERS)](spec)
+    parts = {key: value for key, value in spec.items() if key != "law"}
+    return _READERS[check_choice("law", spec.get("law"), _READERS)](**parts)
 
 
-#: EpBeta's eps where a text says none.
-DEFAULT_EPS = 0.3
-#: How each law is written, with an example.
+#: How each law is written, and how many numbers may follow its name.
 _FORMS = {
-    "uniform": "uniform",
-    "beta": "beta:0.1",
-    "epbeta": "epbeta:0.1:0.3",
-    "sphere": "sphere:8",
-    "fixed": "fixed:0.7",
+    "uniform": ("uniform", (0,)),
+    "beta": ("beta:0.1", (1, 2)),
+    "epbeta": ("epbeta:0.1:0.3", (1, 2)),
+    "sphere": ("sphere:8", (1,)),
+    "fixed": ("fixed:0.7", (1,)),
+}
+_LAWS: dict[str, Callable[..., WeightLaw]] = {
+    "uniform": Uniform,
+    "beta": Beta,
+    "epbeta": EpBeta,
+    "fixed": Fixed,
 }
 
 
@@ -512,29 +489,21 @@ def parse_law(text: str) -> WeightLaw:
     """
     name, *parts = (part.strip() for part in str(text).split(":"))
     kind = name.casefold()
-    counts = {"uniform": (0,), "beta": (1, 2), "epbeta": (1, 2), "sphere": (1,), "fixed": (1,)}
-    if kind not in counts:
-        raise ValueError(
-            f"weights: no law {name!r}.{did_you_mean(kind, _FORMS)} Laws: "
-            f"{', '.join(_FORMS.values())}."
-        )
+    if kind not in _FORMS:
+        forms = ", ".join(form for form, _ in _FORMS.values())
+        raise ValueError(f"weights: no law {name!r}.{did_you_mean(kind, _FORMS)} Laws: {forms}.")
+    form, counts = _FORMS[kind]
     try:
         numbers = [float(part) for part in parts]
     except ValueError:
         numbers = [math.nan]
-    if len(parts) not in counts[kind] or any(map(math.isnan, numbers)):
-        raise ValueError(f"weights must be like {_FORMS[kind]!r}, got {text!r}.")
+    if len(parts) not in counts or any(map(math.isnan, numbers)):
+        raise ValueError(f"weights must be like {form!r}, got {text!r}.")
     if kind == "sphere":
         if not numbers[0].is_integer():
-            raise ValueError(f"weights must be like 'sphere:8', a whole number, got {text!r}.")
+            raise ValueError(f"weights must be like {form!r}, a whole number, got {text!r}.")
         return SphereWeights(int(numbers[0]))
-    if kind == "uniform":
-        return Uniform()
-    if kind == "fixed":
-        return Fixed(numbers[0])
-    return (
-        Beta(*numbers) if kind == "beta" else EpBeta(*numbers[:1], *(numbers[1:] or [DEFAULT_EPS]))
-    )
+    return _LAWS[kind](*numbers)
 
 
 def parse_laws(text: str) -> list[WeightLaw]:
@@ -563,18 +532,18 @@ def law_text(law: WeightLaw) -> str:
 def dominance(law: WeightLaw) -> float:
     """Return the mean of the heaviest parent's weight, ``E[max(W, 1 - W)]`` for two parents."""
     from scipy.integrate import quad
-    from scipy.special import betainc, gammaln
+    from scipy.special import betainc, ndtr
+    from scipy.stats import chi
 
     if isinstance(law, SphereWeights):
         # 1/k + sqrt(1 - 1/k) E[max of k normals] / E[chi with k - 1 degrees]: direction and
-        # length of a centered normal vector are independent
+        # length of a centered normal vector are independent. The mean of the largest of k
+        # normals is the integral of 1 - F**k above 0, F**k below.
         k = law.parents
-        # the mean of the largest of k normals is the integral of 1 - F**k above 0, F**k below
-        largest = quad(lambda x: 1 - _normal(x) ** k - _normal(-x) ** k, 0, 12)[0]
-        length = math.sqrt(2) * math.exp(gammaln(k / 2) - gammaln((k - 1) / 2))
-        return float(1 / k + math.sqrt(1 - 1 / k) * largest / length)
+        largest = quad(lambda x: 1 - ndtr(x) ** k - ndtr(-x) ** k, 0, 12)[0]
+        return float(1 / k + math.sqrt(1 - 1 / k) * largest / chi(k - 1).mean())
     if isinstance(law, _StretchedBeta):  # 1/2 + E|W - 1/2|
-        stretch = 1 + law.eps0 + law.eps1
+        stretch = law._stretch
         at = (law.eps0 + 0.5) / stretch
         mean = law.a / (law.a + law.b)
         above = mean * (1 - betainc(law.a + 1, law.b, at)) - at * (1 - betainc(law.a, law.b, at))
@@ -584,7 +553,3 @@ def dominance(law: WeightLaw) -> float:
         return max(low, 1 - low)
     points = [0.5] if low < 0.5 < high else None
     return float(quad(lambda w: max(w, 1 - w) * float(law.pdf(w)), low, high, points=points)[0])
-
-
-def _normal(x: float) -> float:
-    return 0.5 * math.erfc(-x / math.sqrt(2))

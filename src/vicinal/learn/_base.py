@@ -1,9 +1,7 @@
 """What over-sampling and augmentation share: reading rows, drawing plans, tags.
 
-Neither class needs imbalanced-learn. Its pipeline asks only for ``fit_resample``, while its base
-class turns every table into one array of a single type before a sampler sees it, and takes a
-second to import; so both are scikit-learn estimators that bring the method, the attributes and
-the tags themselves.
+Neither class needs imbalanced-learn: its pipeline asks only for ``fit_resample``, and its base
+class turns every table into an array of one type before a sampler sees it.
 """
 
 from __future__ import annotations
@@ -25,8 +23,6 @@ from vicinal.learn.rows import ArrayRows, FrameRows, Rows, SparseRows, as_frame,
 from vicinal.pairing import Pairing
 from vicinal.plan import MixPlan, make_plan
 from vicinal.weights import EpBeta, WeightLaw
-
-__all__ = ["Mixer", "points_of"]
 
 Array = npt.NDArray[Any]
 Self = TypeVar("Self", bound="Mixer")
@@ -66,24 +62,17 @@ class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def fit(self: Self, X: Any, y: Any) -> Self:
-        """Check the data and the parameters; :meth:`fit_resample` does it too.
+        """Check the data and the parameters.
 
         Parameters
         ----------
-        X : array_like, sparse matrix or table of shape (n_rows, n_features)
-            Rows.
-        y : array_like of shape (n_rows,) or (n_rows, n_outputs)
-            Classes or targets.
+        X, y
+            As for :meth:`fit_resample`, which checks them too.
 
         Returns
         -------
         estimator
             Itself.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As :meth:`fit_resample`.
         """
         self._check(X, y)
         return self
@@ -94,12 +83,11 @@ class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array_like, sparse matrix or table of shape (n_rows, n_features)
-            Rows: lists, NumPy, SciPy CSR or CSC, pandas, Polars or PyArrow. Missing values are
-            refused in columns of numbers; in others they are copied like any value.
+            Lists, NumPy, SciPy CSR or CSC, pandas, Polars or PyArrow. Missing values are refused
+            in columns of numbers; in others they are copied like any value.
         y : array_like of shape (n_rows,) or (n_rows, n_outputs)
-            In any of these containers. For :class:`MixupSampler` classes: text, whole numbers,
-            truth values or one-hot rows. For :class:`MixupAugmenter` numbers; whole ones are
-            rounded after mixing and keep their type.
+            In any of these containers. For :class:`MixupSampler` classes, also as one-hot rows;
+            for :class:`MixupAugmenter` numbers, whole ones rounded after mixing.
 
         Returns
         -------
@@ -119,8 +107,7 @@ class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
         Warns
         -----
         UserWarning
-            Where a class has one row, which can only be copied; where rounding whole targets adds
-            more than 1 % to their variance.
+            Where a class has one row; where rounding targets adds over 1 % to their variance.
         """
         return self._resample(*self._check(X, y), y)
 

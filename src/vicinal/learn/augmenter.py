@@ -32,11 +32,9 @@ class MixupAugmenter(Mixer):
     weights : WeightLaw, optional
         By how much rows are mixed; ``EpBeta()`` where left out.
     pairing : "any", "near-target" or Pairing, default "any"
-        Who mixes with whom: any two rows; rows with near targets; or as the pairing says, which
-        sees the standardized numeric columns of ``X`` if it looks at distances.
+        Who mixes with whom. A pairing by distance sees the standardized numeric columns of ``X``.
     categorical_features : "auto" or array_like of int, bool or str, default "auto"
-        Columns that are copied from the parent with the larger weight although they hold
-        numbers, as in :class:`MixupSampler`.
+        As for :class:`MixupSampler`.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         Seed.
 
@@ -55,10 +53,9 @@ class MixupAugmenter(Mixer):
 
     Notes
     -----
-    ``"near-target"`` follows the idea of C-Mixup, to mix rows whose targets are close, so that a
-    mixed target is plausible where the target is a curved function of the features. C-Mixup
-    draws partners with a Gaussian kernel; here rows are cut, by target, into blocks of about the
-    square root of their number, and permuted within each: mean and covariance are kept.
+    ``"near-target"`` mixes rows whose targets are close, as C-Mixup does with a Gaussian kernel.
+    Here rows are cut, by target, into blocks of about the square root of their number, and
+    permuted within each, which keeps mean and covariance.
 
     References
     ----------
@@ -105,12 +102,9 @@ class MixupAugmenter(Mixer):
         n_new = self.n_samples
         if not isinstance(n_new, (int, np.integer)):
             n_new = max(1, round(n_new * n_rows))
-        points: int | Array = n_rows
-        pairing: Pairing = Permutation()
-        if isinstance(self.pairing, Pairing):
-            pairing = self.pairing
-            points = points_of(rows) if pairing.needs_points else n_rows
-        elif self.pairing == "near-target":
+        pairing = self.pairing if isinstance(self.pairing, Pairing) else Permutation()
+        points: int | Array = points_of(rows) if pairing.needs_points else n_rows
+        if self.pairing == "near-target":
             # a leaf of fewer than three rows would only copy them
             pairing, points = LocalPermutation(max(3, round(n_rows**0.5))), target.numbers
         rng = Seeds(self.random_state).generator(LearnKey.PLAN)

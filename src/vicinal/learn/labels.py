@@ -75,12 +75,13 @@ def resolve_strategy(strategy: Any, labels: Array) -> dict[Any, int]:
     present = dict(zip(classes.tolist(), counts.tolist(), strict=True))
     most, majority, minority = max(counts.tolist()), counts.argmax(), counts.argmin()
     if isinstance(strategy, str):
+        at = np.arange(len(classes))
         chosen = {
-            "auto": np.arange(len(classes)) != majority,
-            "not majority": np.arange(len(classes)) != majority,
-            "minority": np.arange(len(classes)) == minority,
-            "not minority": np.arange(len(classes)) != minority,
-            "all": np.full(len(classes), True),
+            "auto": at != majority,
+            "not majority": at != majority,
+            "minority": at == minority,
+            "not minority": at != minority,
+            "all": at >= 0,
         }
         mask = chosen[check_choice("sampling_strategy", strategy, chosen)]
         return {label: most - present[label] for label in classes[mask].tolist()}

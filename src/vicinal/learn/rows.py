@@ -1,8 +1,4 @@
-"""Rows in any container: which columns can be mixed, and how mixed rows come back as they went in.
-
-Shared by over-sampling and augmentation; lists, NumPy arrays, sparse matrices and the tables that
-narwhals reads.
-"""
+"""Rows in any container: which columns are mixed, and how mixed rows come back as they went in."""
 
 from __future__ import annotations
 
@@ -20,17 +16,6 @@ from sklearn.utils import check_array
 from vicinal._checks import check_choice, check_column
 from vicinal.plan import MixPlan
 
-__all__ = [
-    "ArrayRows",
-    "FrameRows",
-    "Rows",
-    "SparseRows",
-    "TargetRows",
-    "as_frame",
-    "copied_columns",
-    "take_rows",
-]
-
 Array = npt.NDArray[Any]
 
 #: float64 counts whole numbers without a gap up to here.
@@ -40,10 +25,8 @@ EXACT_WHOLE = 2**53
 class Rows(ABC):
     """Rows of any container: columns of numbers are mixed, all others come from one parent."""
 
-    #: The columns that are mixed, as numbers; None for sparse rows, which have no dense ones.
-    numbers: Array | None
-    #: Their types.
-    types: list[np.dtype[Any]]
+    numbers: Array | None  # the columns that are mixed; None for sparse rows
+    types: list[np.dtype[Any]]  # of these columns
 
     @abstractmethod
     def extend(self, plan: MixPlan) -> Any:

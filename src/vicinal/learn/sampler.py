@@ -30,22 +30,20 @@ class MixupSampler(Mixer):
     Parameters
     ----------
     sampling_strategy : str, float, dict or callable, default "auto"
-        Which classes get how many rows, as in imbalanced-learn: ``"not majority"`` (the same as
-        ``"auto"``), ``"minority"``, ``"not minority"`` or ``"all"`` bring classes to the size of
-        the largest; a float is the ratio of the smaller to the larger of two classes; a dict
-        gives the wanted rows of each class; a callable makes such a dict from the labels.
+        As in imbalanced-learn: ``"not majority"`` (the same as ``"auto"``), ``"minority"``,
+        ``"not minority"`` or ``"all"`` bring classes to the size of the largest; a float is the
+        ratio of the smaller to the larger of two classes; a dict gives the wanted rows of each
+        class; a callable makes such a dict from the labels.
     weights : WeightLaw, optional
         By how much rows are mixed; ``EpBeta()`` where left out.
     pairing : Pairing, optional
-        Who mixes with whom within a class; ``Permutation()`` where left out. A pairing that
-        looks at distances sees the numeric columns, standardized within the class.
+        Who mixes with whom within a class; ``Permutation()`` where left out. A pairing by
+        distance sees the numeric columns, standardized within the class.
     categorical_features : "auto" or array_like of int, bool or str, default "auto"
-        Columns that are copied from the parent with the larger weight although they hold numbers
-        (codes, for instance): column numbers, a mask, or names. Columns of anything but numbers
-        are always copied so.
+        Columns of numbers that are copied from the parent with the larger weight, as all other
+        columns are: column numbers, a mask, or names.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
-        Seed. Each class has its own stream, spawned from it: the rows made for a class do not
-        depend on what is asked for the others.
+        Seed. The rows made for a class do not depend on what is asked for the others.
 
     Attributes
     ----------
@@ -65,8 +63,8 @@ class MixupSampler(Mixer):
 
     Notes
     -----
-    Columns of whole numbers are rounded to the nearest and keep their type. Mixed values can lie
-    a little outside the range of the data, which is what keeps the variance.
+    Whole numbers are rounded and keep their type. Mixed values can lie a little outside the range
+    of the data, which is what keeps the variance.
 
     References
     ----------
@@ -121,9 +119,8 @@ class MixupSampler(Mixer):
             n_new = self.sampling_strategy_.get(label, 0)
             if n_new:
                 members = np.flatnonzero(codes == number)
-                plan = self._within(
-                    rows, members, n_new, seeds.generator(LearnKey.PLAN, number), label
-                )
+                rng = seeds.generator(LearnKey.PLAN, number)
+                plan = self._within(rows, members, n_new, rng, label)
                 plans.append((members[plan.parents], plan.weights))
         self.plan_ = MixPlan([], [], [])
         if plans:

@@ -8,8 +8,6 @@ import numpy as np
 
 from vicinal._compiled import compiled
 
-__all__ = ["link_cycles", "move_blocks"]
-
 
 @compiled()
 def link_cycles(order: Any, starts: Any, draws: Any, following: Any) -> None:

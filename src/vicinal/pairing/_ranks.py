@@ -21,8 +21,6 @@ from vicinal._random import PlanKey, Seeds
 from vicinal._threads import for_chunks
 from vicinal.pairing.base import IndexArray
 
-__all__ = ["Scores", "draw_beyond", "exact_partners", "rank_error", "sketch_thresholds"]
-
 Matrix = npt.NDArray[np.float32]
 
 #: Scores in memory at once (64 MB).

@@ -1,10 +1,9 @@
 """Distances as a product of two thin matrices: what ranks partners for each anchor.
 
 For one anchor ``x`` the distance of curvature ``k`` orders the others ``y`` as
-``|x - y|^2 w(y)`` does, with ``w(y) = 1 / (1 + k |y|^2)``; Euclidean is ``w = 1``. Written out,
-that is the product of ``(x, |x|^2, 1)`` and ``(-2 w y, w, w |y|^2)``: one matrix product of
-``n_features + 2`` columns ranks all pairs. The cosine is the Euclidean distance of rows of norm
-1. Only the second factor is kept; the first follows from it.
+``|x - y|^2 w(y)`` does, with ``w(y) = 1 / (1 + k |y|^2)``; Euclidean is ``w = 1``. That is the
+product of ``(x, |x|^2, 1)`` and ``(-2 w y, w, w |y|^2)``. The cosine is the Euclidean distance of
+rows of norm 1. Only the second factor is kept; the first follows from it.
 """
 
 from __future__ import annotations
@@ -17,10 +16,8 @@ import numpy.typing as npt
 
 from vicinal._points import safe_unit
 from vicinal._threads import for_chunks
-from vicinal.geometry import EDGE, ball_scale, scaled_curvature, warn_equal_norms
+from vicinal.geometry import EDGE, ball_scale, check_not_zero, scaled_curvature, warn_equal_norms
 from vicinal.pairing._ranks import Scores
-
-__all__ = ["distance_scores"]
 
 _CHUNK = 8192
 #: Rows, about, from which the middle of all is told.
@@ -53,7 +50,8 @@ def distance_scores(
     for_chunks(measure, n_rows, _CHUNK)
     factor, margin = np.ones(n_rows), np.ones(n_rows)
     if metric == "cosine":
-        factor = 1 / _not_zero(norms)
+        check_not_zero(norms)
+        factor = 1 / norms
     elif curvature:
         factor, margin = _place_in_space(norms, curvature, median_radius)
         warn_equal_norms(norms, margin)
@@ -85,16 +83,6 @@ def distance_scores(
         return factors
 
     return Scores(right, left)
-
-
-def _not_zero(norms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    zero = norms == 0
-    if zero.any():
-        raise ValueError(
-            f"{int(zero.sum())} row(s) are zero, the first of them row {int(zero.argmax())}: the "
-            "cosine of a zero vector is undefined. Drop them, or use metric='euclidean'."
-        )
-    return norms
 
 
 def _place_in_space(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal._points import row_norms
 from vicinal._random import PlanKey, Seeds
-from vicinal.geometry import EDGE, check_metric, rescale_to_ball, rowwise_distance
+from vicinal.geometry import EDGE, check_metric, check_radius, rescale_to_ball, rowwise_distance
 from vicinal.pairing.base import IndexArray, Pairing, ParentSource, Rounds, Rows, as_points
 from vicinal.pairing.neighbors import EXACT_ROWS, nearest_rows
 
@@ -107,9 +107,7 @@ class ByDistance(Pairing):
         check_choice("method", self.method, METHODS)
         if self.median_radius is None:
             return
-        check_number(
-            "median_radius", self.median_radius, low=0, high=1, open_low=True, open_high=True
-        )
+        check_radius(self.median_radius)
         if k >= 0:
             raise ValueError(
                 "median_radius goes with a negative curvature only, got metric="
