@@ -127,21 +127,15 @@ def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
 
     Pairs with NaN are left out. NaN where fewer than two are left, or one side does not vary.
     """
+    from scipy.stats import rankdata
+
     pairs = np.stack([np.asarray(a, float), np.asarray(b, float)])
     pairs = pairs[:, ~np.isnan(pairs).any(axis=0)]
     if pairs.shape[1] < 2:
-        return float("nan")
-    first, second = (_mean_ranks(row) for row in pairs)
+        return math.nan
+    first, second = rankdata(pairs, axis=1) - (pairs.shape[1] + 1) / 2
     norm = np.sqrt((first @ first) * (second @ second))
-    return float(np.round(first @ second / norm, 12)) if norm else float("nan")
-
-
-def _mean_ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return ranks minus their mean."""
-    _, back, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    ranks: npt.NDArray[np.float64] = (ends - (counts - 1) / 2)[back] - (len(values) + 1) / 2
-    return ranks
+    return float(np.round(first @ second / norm, 12)) if norm else math.nan
 
 
 def auc_estimate(negative: npt.ArrayLike, positive: npt.ArrayLike) -> Estimate:

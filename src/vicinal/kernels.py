@@ -1,10 +1,8 @@
 """The fused gather-and-mix kernel: carry a plan out on a matrix at memory speed.
 
-Mixing reads ``parents`` rows for every row it writes, so on data larger than the cache it is
-bound by memory traffic alone. Two things bring it near the limit: parents are prefetched a fixed
-distance ahead (their addresses are known, the processor cannot guess them), and results go out in
-64-byte streaming stores that do not read the destination first. Rows that are whole cache lines
-are mixed in registers; others go through a small tile in the first-level cache.
+Mixing is bound by memory traffic. Parents are prefetched a fixed distance ahead, and results go
+out in 64-byte streaming stores that do not read the destination first. Rows that are whole cache
+lines are mixed in registers; others go through a small tile in the first-level cache.
 ``benchmarks/kernel.py`` measures the ratio to a copy.
 """
 
@@ -33,13 +31,22 @@ PREFETCH_BYTES = 1 << 14
 TASK_BYTES = 1 << 24  # of output, the unit of threaded work
 
 
-def _element_address(context: Any, builder: Any, sig: Any, args: Any, which: int) -> Any:
-    """Return the address of element ``args[which + 1]`` of the flat array ``args[which]``."""
+def _element_address(
+    context: Any, builder: Any, sig: Any, args: Any, which: int, element: Any = None
+) -> Any:
+    """Return the address of an element of the flat array ``args[which]``: the next argument."""
     array = context.make_array(sig.args[which])(context, builder, args[which])
     word = ir.IntType(64)
     size = ir.Constant(word, sig.args[which].dtype.bitwidth // 8)
     base = builder.ptrtoint(array.data, word)
-    return builder.add(base, builder.mul(args[which + 1], size))
+    return builder.add(base, builder.mul(element or args[which + 1], size))
+
+
+def _stream(builder: Any, line: Any, address: Any) -> None:
+    """Store a cache line past the cache."""
+    store = builder.store(line, address, align=LINE)
+    one = ir.Constant(ir.IntType(32), 1)
+    store.set_metadata("nontemporal", builder.module.add_metadata([one]))
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -69,9 +76,7 @@ def _stream_line(_context: Any, target: Any, at: Any, source: Any, start: Any) -
         line = ir.VectorType(ir.IntType(32), LINE // 4).as_pointer()
         load = builder.inttoptr(_element_address(context, builder, sig, args, 2), line)
         save = builder.inttoptr(_element_address(context, builder, sig, args, 0), line)
-        store = builder.store(builder.load(load, align=LINE), save, align=LINE)
-        one = ir.Constant(ir.IntType(32), 1)
-        store.set_metadata("nontemporal", builder.module.add_metadata([one]))
+        _stream(builder, builder.load(load, align=LINE), save)
         return context.get_dummy_value()
 
     return types.void(target, types.int64, source, types.int64), codegen
@@ -93,25 +98,19 @@ def _mix_line(
             one = builder.insert_element(undefined, weight, first)
             return builder.shuffle_vector(one, undefined, ir.Constant(mask, [0] * lanes))
 
-        array = context.make_array(sig.args[2])(context, builder, args[2])
-        word = ir.IntType(64)
-        size = ir.Constant(word, LINE // lanes)
-        base = builder.ptrtoint(array.data, word)
         parts = []
         for element, weight in ((args[3], args[5]), (args[4], args[6])):
-            address = builder.add(base, builder.mul(element, size))
+            address = _element_address(context, builder, sig, args, 2, element)
             loaded = builder.load(builder.inttoptr(address, line.as_pointer()), align=LINE // lanes)
             parts.append(builder.fmul(spread(weight), loaded))
         mixed = builder.fadd(*parts)
         save = builder.inttoptr(_element_address(context, builder, sig, args, 0), line.as_pointer())
-        store = builder.store(mixed, save, align=LINE)
-        one = ir.Constant(ir.IntType(32), 1)
-        store.set_metadata("nontemporal", builder.module.add_metadata([one]))
+        _stream(builder, mixed, save)
         # infinity and NaN times 0 are NaN, which alone is unordered with itself
         zeros = builder.fmul(mixed, ir.Constant(line, [0.0] * lanes))
         strange = builder.fcmp_unordered("uno", zeros, zeros)
         bits = builder.bitcast(strange, ir.IntType(lanes))
-        return builder.zext(bits, word)
+        return builder.zext(bits, ir.IntType(64))
 
     signature = types.int64(target, types.int64, rows, types.int64, types.int64, w, v)
     return signature, codegen

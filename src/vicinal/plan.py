@@ -494,7 +494,7 @@ def make_plan(
     return object.__new__(MixPlan)._freeze(parents, shares)
 
 
-def _with_rest(lam: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+def _with_rest(lam: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the weights of both parents, shape (n, 2)."""
     both = np.empty((len(lam), 2), lam.dtype, order="F")
     both[:, 0] = lam

@@ -163,14 +163,10 @@ class _StretchedBeta(WeightLaw):
         return total
 
     def pdf(self, w: npt.ArrayLike) -> FloatArray:
-        from scipy.special import betaln, xlog1py, xlogy
+        from scipy.stats import beta
 
         b = (np.asarray(w, dtype=float) + self.eps0) / self._stretch
-        inside = (b >= 0) & (b <= 1)
-        b = np.where(inside, b, 0.5)
-        with np.errstate(divide="ignore"):
-            log = xlogy(self.a - 1, b) + xlog1py(self.b - 1, -b) - betaln(self.a, self.b)
-            return np.where(inside, np.exp(log) / self._stretch, 0.0)
+        return np.asarray(beta.pdf(b, self.a, self.b) / self._stretch)
 
     def spec(self) -> dict[str, Any]:
         return {"law": type(self).__name__, **asdict(self)}
@@ -352,8 +348,7 @@ class Fixed(WeightLaw):
         return {"law": "Fixed", "lam": self.lam}
 
 
-@dataclass(frozen=True)
-class SphereWeights(WeightLaw):
+class SphereWeights(_StretchedBeta):
     """Weights of three or more parents, with sum 1 and sum of squares 1 in every draw.
 
     Gaussian rows mixed with them are Gaussian rows of the same mean and covariance.
@@ -375,16 +370,15 @@ class SphereWeights(WeightLaw):
     (array([1., 1., 1., 1.]), array([1., 1., 1., 1.]))
     """
 
-    parents: int = 3
-
-    def __post_init__(self) -> None:
+    def __init__(self, parents: int = 3) -> None:
         hint = "For two parents use EpBeta: the sphere has only the two copies."
-        object.__setattr__(self, "parents", check_count("parents", self.parents, low=3, hint=hint))
+        k = check_count("parents", parents, low=3, hint=hint)
+        # a single weight is 1/k + (1 - 1/k) t with t a coordinate of the sphere in k - 1 dimensions
+        super().__init__(k / 2 - 1, k / 2 - 1, 1 - 2 / k, 0.0)
+        object.__setattr__(self, "parents", k)
 
-    @property
-    def support(self) -> tuple[float, float]:
-        """Smallest and largest weight: ``(2/parents - 1, 1)``."""
-        return (2.0 / self.parents - 1.0, 1.0)
+    def __repr__(self) -> str:
+        return f"SphereWeights(parents={self.parents})"
 
     def sample(self, n_samples: int, random_state: RandomState = None) -> FloatArray:
         """Draw weights, shape (n_samples, parents)."""
@@ -396,16 +390,6 @@ class SphereWeights(WeightLaw):
         g += 1.0 / k
         return g
 
-    def moment(self, order: int) -> float:
-        """Return the raw moment of a single weight."""
-        # w = 1/k + (1 - 1/k) t with t a coordinate of the unit sphere in k - 1 dimensions
-        k = self.parents
-        t = [1.0, 0.0, 1.0 / (k - 1), 0.0, 3.0 / (k * k - 1)]
-        shift, scale = 1.0 / k, 1.0 - 1.0 / k
-        return sum(
-            math.comb(order, i) * scale**i * t[i] * shift ** (order - i) for i in range(order + 1)
-        )
-
     @property
     def cross_moment(self) -> float:
         """``(1 - E[sum of squares]) / 2``: 0 always."""
@@ -415,15 +399,6 @@ class SphereWeights(WeightLaw):
     def kurtosis_price(self) -> float:
         """0: Gaussian rows stay exactly Gaussian."""
         return 0.0
-
-    def pdf(self, w: npt.ArrayLike) -> FloatArray:
-        """Return the density of a single weight at ``w``, of any shape."""
-        k = self.parents
-        t = (np.asarray(w, dtype=float) - 1.0 / k) / (1.0 - 1.0 / k)
-        log_norm = math.lgamma((k - 1) / 2) - math.lgamma((k - 2) / 2) - 0.5 * math.log(math.pi)
-        with np.errstate(divide="ignore"):
-            density = np.power(np.clip(1.0 - t * t, 0.0, None), (k - 4) / 2)
-        return np.where(np.abs(t) <= 1, density * math.exp(log_norm) / (1.0 - 1.0 / k), 0.0)
 
     def spec(self) -> dict[str, Any]:
         """Return the law as plain JSON values."""
@@ -453,12 +428,8 @@ _FORMS = {
     "sphere": ("sphere:8", (1,)),
     "fixed": ("fixed:0.7", (1,)),
 }
-_LAWS: dict[str, Callable[..., WeightLaw]] = {
-    "uniform": Uniform,
-    "beta": Beta,
-    "epbeta": EpBeta,
-    "fixed": Fixed,
-}
+_LAWS: dict[str, Callable[..., WeightLaw]]
+_LAWS = {"uniform": Uniform, "beta": Beta, "epbeta": EpBeta, "fixed": Fixed}
 
 
 def parse_law(text: str) -> WeightLaw:

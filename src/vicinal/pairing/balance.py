@@ -1,11 +1,9 @@
 """Neighbors drawn fairly: every row is a partner as often as every other.
 
 Some rows are near to many others and some to none, so partners drawn evenly from the nearest
-neighbors are not distributed as the data: the middle gains and the edge fades. Sinkhorn's
-scaling mends it. It finds the chances of drawing each neighbor, zero outside the neighborhood,
-under which rows draw with chances that add up to 1 and are drawn with chances that add up to 1.
-Partners, taken together, are then distributed as the data, which is all that a covariance
-preserving law asks of them: near partners keep mean and covariance as far ones do.
+neighbors are not distributed as the data. Sinkhorn's scaling finds the chances of drawing each
+neighbor, zero outside the neighborhood, under which those of a row to draw and to be drawn add up
+to 1. Partners are then distributed as the data, as a covariance preserving law needs them.
 """
 
 from __future__ import annotations
@@ -52,8 +50,7 @@ class FairNeighbors:
     def alias(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int16]]:
         """Return alias tables (Vose, IEEE Trans. Software Eng. 1991), two of shape (n_rows, k + 1).
 
-        Place ``t``, picked evenly, stands with its chance, or the other place is taken; the last
-        place is the row itself.
+        The last place is the row itself.
         """
         chance, other = _alias(self._cumulative)
         return chance, other

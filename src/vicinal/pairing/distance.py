@@ -51,11 +51,8 @@ class ByDistance(Pairing):
         X = as_points(type(self).__name__, X)
         rounds = Rounds(X, n_samples, n_parents, seeds)
         if len(X) == 1:
-            warnings.warn(
-                "A single row has no partner but itself: it can only be copied.",
-                UserWarning,
-                stacklevel=3,
-            )
+            message = "A single row has no partner but itself: it can only be copied."
+            warnings.warn(message, UserWarning, stacklevel=3)
             return rounds.tabled(np.zeros((n_samples, 1, n_parents - 1), np.int32))
         return self._balanced_source(X, rounds) if self.balanced else self.outside(X, None, rounds)
 
@@ -79,25 +76,19 @@ class ByDistance(Pairing):
 
     def outside(self, X: Points, codes: IndexArray | None, rounds: Rounds) -> ParentSource:
         """Return the source of partners among rows of other groups, or among all other rows."""
-        from vicinal.pairing._candidates import (
-            REFERENCE_ROWS,
-            Outside,
-            even_source,
-            exact_source,
-            sketch_source,
-        )
+        from vicinal.pairing import _candidates
 
-        outside = Outside(len(X), codes)
+        outside = _candidates.Outside(len(X), codes)
         others = len(X) - (outside.stops - outside.starts)
         sizes, back = np.unique(others, return_inverse=True)
         wanted = np.array([self.n_partners(int(size)) for size in sizes], np.int64)[back]
         if (wanted == others).all():
-            return even_source(rounds, outside)
+            return _candidates.even_source(rounds, outside)
         # rows of a group side by side, so that what is no candidate is one range
         scores = self.scores(X if codes is None else X[outside.order])
-        if self._is_exact(len(X)) or int(others.max()) <= REFERENCE_ROWS:
-            return exact_source(scores, wanted, rounds, outside)
-        return sketch_source(scores, wanted / others, rounds, outside)
+        if self._is_exact(len(X)) or int(others.max()) <= _candidates.REFERENCE_ROWS:
+            return _candidates.exact_source(scores, wanted, rounds, outside)
+        return _candidates.sketch_source(scores, wanted / others, rounds, outside)
 
     def _is_exact(self, n_rows: int) -> bool:
         return self.method == "exact" or (self.method == "auto" and n_rows <= EXACT_ROWS)
@@ -126,44 +117,40 @@ class Farthest(ByDistance):
     Parameters
     ----------
     tau : float
-        Share of the other rows, by rank of their distance, in (0, 1]: the partner of a row is
-        one of the ``ceil(tau (n - 1))`` farthest from it, ties at the limit included. At 1 it is
-        any other row.
+        Share of the other rows, in (0, 1]: a partner is one of the ``ceil(tau (n - 1))`` farthest,
+        ties at the limit included.
     metric : {"hyperbolic", "euclidean", "cosine", "stereographic"}, default "hyperbolic"
-        Distance, see :func:`vicinal.geometry.pairwise_distance`. Hyperbolic needs rows of
-        different norms: embeddings that are *not* normalized.
+        See :func:`vicinal.geometry.pairwise_distance`. "hyperbolic" needs rows of different
+        norms: embeddings that are *not* normalized.
     curvature : float, default -1.0
         Curvature of "hyperbolic" (below 0) and "stereographic".
     method : {"auto", "exact", "sketch"}, default "auto"
-        "exact" compares all pairs, in blocks; its time grows with the square of the rows.
-        "sketch" estimates the distance that a share ``tau`` of the rows exceeds from 4096
-        reference rows, then draws rows until one lies beyond it; :meth:`rank_error` bounds the
-        error. "auto" is exact up to 50,000 rows. Up to 4096 rows all are.
+        "exact" compares all pairs, so its time grows with the square of the rows. "sketch"
+        estimates the distance that a share ``tau`` of the rows exceeds from 4096 reference rows,
+        then draws rows until one lies beyond it; :meth:`rank_error` bounds the error. "auto" is
+        exact up to 50,000 rows. Up to 4096 rows all are.
     refresh : int, optional
-        In training: embed the rows anew after so many epochs, in place of the recipe's
+        In training: embed the rows anew after so many epochs, in place of
         :attr:`vicinal.nn.MixupConfig.refresh`.
     balanced : bool, default False
-        Whether partners are a permutation of the rows, new for each pass. Without it a few
-        outlying rows are the partners of many, and no law keeps the covariance; with it a
-        preserving law does. Rows are assigned in random blocks of at most 512, within which
-        distances are ranked, so a few partners rank beyond ``tau``; ``method`` has no effect.
+        Whether partners are a permutation of the rows, new for each pass, so that a preserving
+        law keeps the covariance; without it a few outlying rows are the partners of many. Rows
+        are assigned in random blocks of at most 512, so a few partners rank beyond ``tau``;
+        ``method`` has no effect.
     median_radius : float, optional
-        Scale the rows so that the one of median norm lands at this share of the ball's radius,
-        see :func:`vicinal.geometry.rescale_to_ball`; up to 0.99, beyond which float32 no longer
-        tells long rows apart. Left out, rows that are all inside the ball stay where they are,
-        and any others are scaled with 0.5.
+        Scale the rows as :func:`vicinal.geometry.rescale_to_ball` does; up to 0.99, beyond which
+        float32 tells no long rows apart. Left out, rows that are all inside the ball stay where
+        they are, and others are scaled with 0.5.
 
     Warns
     -----
     UserWarning
-        Where all norms are nearly equal, so that curvature changes no order; where there is a
-        single row.
+        Where all norms are nearly equal, so that curvature changes no order, or there is one row.
 
     Notes
     -----
-    Exact partners are drawn for the whole plan at once. Several partners of one row are drawn
-    independently and may repeat. Distances are ranked in float32: rows whose distances differ by
-    less than a ten-millionth of the squared width of the data may change places.
+    Exact partners are drawn for the whole plan at once; those of one row may repeat. Distances
+    are ranked in float32.
 
     References
     ----------
@@ -200,9 +187,7 @@ class Farthest(ByDistance):
         """Return how far beyond ``tau`` a partner found by sketch may rank.
 
         With probability ``1 - failure`` no partner of any row ranks beyond ``tau`` by more than
-        this share of the rows: the bound of Dvoretzky, Kiefer and Wolfowitz for each row's
-        threshold, over all rows at once. A single threshold errs far less, by a standard error of
-        ``sqrt(tau (1 - tau) / 4096)``; where a few rows are far from all others, all err alike.
+        this share of the rows: the bound of Dvoretzky, Kiefer and Wolfowitz over all rows at once.
 
         Parameters
         ----------
@@ -219,7 +204,7 @@ class Farthest(ByDistance):
         Raises
         ------
         ValueError
-            If the pairing is balanced: partners then rank beyond ``tau`` for another reason.
+            If the pairing is balanced, which has no such bound.
 
         Examples
         --------
@@ -231,8 +216,7 @@ class Farthest(ByDistance):
 
         if self.balanced:
             raise ValueError(
-                "balanced=True has no such bound: partners are assigned in blocks, and a few rank "
-                "beyond tau. Leave it out to have one."
+                "balanced=True has no such bound: a few partners rank beyond tau. Leave it out."
             )
         check_count("n_samples", n_samples)
         check_number("failure", failure, low=0, high=1, open_low=True)
@@ -255,8 +239,7 @@ class Nearest(ByDistance):
     Parameters
     ----------
     k : int, optional
-        Number of nearest other rows to draw from; all of them, with a warning, where there are
-        fewer.
+        Number of nearest other rows to draw from.
     tau : float, optional
         In place of ``k``: share of the other rows, in (0, 1].
     metric : {"euclidean", "cosine", "hyperbolic", "stereographic"}, default "euclidean"
@@ -264,27 +247,23 @@ class Nearest(ByDistance):
     curvature : float, default -1.0
         As for :class:`Farthest`.
     method : {"auto", "exact", "sketch"}, default "auto"
-        As for :class:`Farthest`; with ``k`` and without ``balanced`` all pairs are compared
-        whatever it says. With ``balanced`` "sketch" seeks neighbors within the leaves of a few
-        random trees.
+        As for :class:`Farthest`. With ``k`` and without ``balanced`` it has no effect: all pairs
+        are compared. With ``balanced`` "sketch" searches a few random trees.
     median_radius : float, optional
         As for :class:`Farthest`.
     balanced : bool, default False
-        Whether neighbors are drawn with chances under which every row is drawn as often as every
-        other (to 1 %). Without it rows in the middle are partners of many and rows at the edge of
-        few, so no law keeps the covariance; with it partners, taken together, are distributed as
-        the data, and a preserving law keeps it. A row may now and then be its own partner.
-        Euclidean only.
+        Whether every row is drawn as often as every other (to 1 %), so that a preserving law
+        keeps the covariance; without it rows in the middle are partners of many and rows at the
+        edge of few. A row may now and then be its own partner. Euclidean only.
 
     Warns
     -----
     UserWarning
-        Where ``k`` is more than the other rows; and as :class:`Farthest`.
+        Where ``k`` is more than the other rows, which are then all used; and as :class:`Farthest`.
 
     Notes
     -----
-    Distances are compared in float32: in clusters that are thousands of times narrower than they
-    are apart, neighbors within a cluster are told apart badly.
+    Distances are compared in float32, which tells rows in very narrow clusters apart badly.
 
     References
     ----------

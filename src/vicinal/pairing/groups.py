@@ -69,21 +69,19 @@ class _Grouped(Pairing):
 class WithinGroup(_Grouped):
     """Partners from the same group: a random permutation of each group, or as a pairing says.
 
-    Conditional on the group, mean and covariance are kept as they are without groups over all
-    rows. Partners of one row are distinct where its group is large enough.
+    Mean and covariance of each group are kept as those of all rows are without groups.
 
     Parameters
     ----------
     groups : array_like of shape (n_rows,)
         Group of each row: any sortable labels.
     pairing : Pairing, optional
-        Chooses among the rows of a group as if there were no others, for instance
-        ``Farthest(0.1)``. Its partners are drawn for the whole plan at once.
+        Chooses among the rows of a group as if there were no others: ``Farthest(0.1)``.
 
     Warns
     -----
     UserWarning
-        Where a group has one row: it can only be mixed with itself, that is, copied.
+        Where a group has one row, which can only be copied.
 
     Examples
     --------
@@ -102,12 +100,8 @@ class WithinGroup(_Grouped):
         codes = self._codes(count_rows(X))
         alone = int((np.bincount(codes) == 1).sum())
         if alone:
-            warnings.warn(
-                f"{alone} group(s) have a single row, which can only be copied. Merge rare "
-                "groups, or group by fewer columns.",
-                UserWarning,
-                stacklevel=3,
-            )
+            message = f"{alone} group(s) have a single row, which can only be copied. Merge them."
+            warnings.warn(message, UserWarning, stacklevel=3)
         if self.pairing is None:
             return grouped_source(codes, n_samples, n_parents, seeds)
         return _inner_source(self.pairing, X, codes, n_samples, n_parents, seeds)
@@ -146,14 +140,12 @@ class AcrossGroup(_Grouped):
     groups : array_like of shape (n_rows,)
         Group of each row, for instance its class label: any sortable labels.
     pairing : Farthest, Nearest or Random, optional
-        Chooses among the rows of other groups: with ``Farthest(0.1)`` the partner is drawn from
-        the tenth of them that is farthest. Left out, any of them.
+        Chooses among the rows of other groups: ``Farthest(0.1)`` from the farthest tenth of them.
 
     Raises
     ------
     ValueError
-        If all rows are of one group. Balanced pairings are refused: where a group holds more
-        than half of the rows, no permutation takes every row to another group.
+        If all rows are of one group, or the pairing is balanced.
 
     Examples
     --------
