@@ -135,11 +135,7 @@ def pairwise_distance(
 
 
 def rowwise_distance(
-    X: Any,
-    Y: Any,
-    metric: str = "euclidean",
-    curvature: float = -1.0,
-    published: str | None = None,
+    X: Any, Y: Any, metric: str = "euclidean", curvature: float = -1.0, published: str | None = None
 ) -> Any:
     """Return the distance of each row of one array to the same row of another.
 

@@ -163,10 +163,14 @@ class _StretchedBeta(WeightLaw):
         return total
 
     def pdf(self, w: npt.ArrayLike) -> FloatArray:
-        from scipy.stats import beta
+        from scipy.special import betaln, xlog1py, xlogy
 
         b = (np.asarray(w, dtype=float) + self.eps0) / self._stretch
-        return np.asarray(beta.pdf(b, self.a, self.b) / self._stretch)
+        inside = (b >= 0) & (b <= 1)
+        b = np.where(inside, b, 0.5)
+        with np.errstate(divide="ignore"):
+            log = xlogy(self.a - 1, b) + xlog1py(self.b - 1, -b) - betaln(self.a, self.b)
+            return np.where(inside, np.exp(log) / self._stretch, 0.0)
 
     def spec(self) -> dict[str, Any]:
         return {"law": type(self).__name__, **asdict(self)}

@@ -161,37 +161,6 @@ def exact_partners(
 # sketch
 
 
-@compiled()
-def _limits(scores: Any, wanted: Any, out: Any) -> None:
-    """Find for each row a number with ``wanted`` scores above it, by bisection of values."""
-    n = scores.shape[1]
-    for i in range(len(scores)):
-        row = scores[i]
-        low, high = row[0], row[0]
-        for j in range(n):
-            if row[j] < low:
-                low = row[j]
-            if row[j] > high:
-                high = row[j]
-        limit = np.float32(-np.inf)  # as many as are left where ties stand in the way
-        for _ in range(40):
-            middle = low + (high - low) * np.float32(0.5)
-            above = _above(row, n, middle)
-            if above == wanted:
-                limit = middle
-                break
-            if above > wanted:
-                limit = middle
-                if low == middle:
-                    break
-                low = middle
-            else:
-                if high == middle:
-                    break
-                high = middle
-        out[i] = limit
-
-
 @njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})  # type: ignore[untyped-decorator]
 def _dot(x: Any, y: Any) -> Any:
     total = np.float32(0)
@@ -233,15 +202,11 @@ def _draw(
 
 
 def sketch_thresholds(
-    scores: Scores,
-    rows: slice,
-    reference: IndexArray,
-    share: float,
+    scores: Scores, rows: slice, reference: IndexArray, share: float
 ) -> npt.NDArray[np.float32]:
     """Estimate, for consecutive anchors, the score that a share of the candidates exceeds.
 
-    ``reference`` are rows drawn at random from the candidates, sorted; -infinity where ties
-    leave no threshold.
+    ``reference`` are rows drawn at random from the candidates, sorted.
     """
     n_reference = len(reference)
     wanted = min(max(1, round(share * n_reference)), n_reference)
@@ -258,10 +223,12 @@ def sketch_thresholds(
         here[at, own] = here[at].min(axis=1)  # an anchor is nobody's partner, least its own
 
         def work(first: int, last: int, begin: int = begin) -> None:
-            _limits(block[first:last], wanted, out[begin + first : begin + last])
+            part = block[first:last]
+            part.partition(n_reference - wanted, axis=1)
+            out[begin + first : begin + last] = part[:, n_reference - wanted]
 
         for_chunks(work, end - begin, 512)
-    return out
+    return np.nextafter(out, np.float32(-np.inf))  # just below the last one that is wanted
 
 
 def draw_beyond(
