@@ -7,6 +7,7 @@ cut into slices, and carried out on any array with the same rows.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = ["MixPlan", "make_plan"]
 IndexArray = npt.NDArray[np.integer[Any]]
 
 
+@dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class MixPlan:
     """Pairs of rows and weights: row ``i`` becomes ``lam[i] * left + (1 - lam[i]) * right``.
 
@@ -62,8 +64,6 @@ class MixPlan:
            [6.]])
     """
 
-    __slots__ = ("parents", "weights")
-
     parents: IndexArray
     weights: npt.NDArray[np.floating[Any]]
 
@@ -87,8 +87,7 @@ class MixPlan:
         parents : array_like of int, shape (n_samples, n_parents)
             Row numbers.
         weights : array_like of float, shape (n_samples, n_parents)
-            Weights; each row must have sum 1. With two parents the second weight is taken to be
-            ``1 - lam`` exactly.
+            Weights; each row must have sum 1.
 
         Returns
         -------
@@ -129,12 +128,6 @@ class MixPlan:
             object.__setattr__(self, name, view)
         return self
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"MixPlan is frozen; cannot set {name!r}. Build a new plan.")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"MixPlan is frozen; cannot delete {name!r}.")
-
     def __reduce__(self) -> Any:
         return (MixPlan.from_parents, (np.array(self.parents), np.array(self.weights)))
 
@@ -174,17 +167,7 @@ class MixPlan:
         return object.__new__(MixPlan)._freeze(self.parents[chosen], self.weights[chosen])
 
     def chunks(self, max_rows: int = CHUNK_ROWS) -> Iterator[MixPlan]:
-        """Cut the plan into plans of at most ``max_rows`` rows, in order.
-
-        Parameters
-        ----------
-        max_rows : int, default 65536
-            Rows in a chunk.
-
-        Yields
-        ------
-        MixPlan
-            A view.
+        """Cut the plan into plans of at most ``max_rows`` rows, in order; nothing is copied.
 
         Examples
         --------
@@ -351,8 +334,7 @@ class MixPlan:
         Returns
         -------
         pyarrow.Table
-            Columns ``left``, ``right``, ``lam``; with more than two parents ``parent_0`` ... and
-            ``weight_0`` ....
+            Columns left, right, lam; with more parents parent_0 ... and weight_0 ....
 
         Examples
         --------
@@ -370,28 +352,12 @@ class MixPlan:
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> MixPlan:
-        """Read a plan back from :meth:`to_arrow`.
-
-        Parameters
-        ----------
-        table : pyarrow.Table
-            As written by :meth:`to_arrow`.
-
-        Returns
-        -------
-        MixPlan
-            An equal plan.
-
-        Raises
-        ------
-        ValueError
-            If columns are missing.
-        """
+        """Read a plan back from the table of :meth:`to_arrow`, or raise ``ValueError``."""
         names = table.column_names
-        if {"left", "right", "lam"} <= set(names):
-            return cls(*(table[name].to_numpy() for name in ("left", "right", "lam")))
         count = sum(name.startswith("parent_") for name in names)
         needed = [f"{part}_{p}" for part in ("parent", "weight") for p in range(count)]
+        if {"left", "right", "lam"} <= set(names):
+            return cls(table["left"], table["right"], table["lam"])
         if count < 2 or not set(needed) <= set(names):
             raise ValueError(
                 "An Arrow plan needs columns left, right and lam (or parent_0 ... and "
@@ -438,7 +404,7 @@ def make_plan(
     Parameters
     ----------
     X : int or array_like of shape (n_rows, ...)
-        The rows, for a pairing that needs them; for others how many there are will do.
+        The rows; their number will do for a pairing that needs no more.
     n_samples : int, optional
         How many rows to make; as many as there are where left out.
     pairing : Pairing, optional
@@ -451,8 +417,8 @@ def make_plan(
     Returns
     -------
     MixPlan
-        ``left`` runs through all rows in order, as often as ``n_samples`` asks for; a last
-        incomplete round takes a random subset.
+        ``left`` runs through all rows in order, again and again; a last incomplete round takes a
+        random subset.
 
     Raises
     ------

@@ -46,45 +46,21 @@ class WeightLaw(ABC):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, parents)
-            Weights of the left parent, inside :attr:`support`; with more than two parents those
-            of all, with sum 1 in each row.
+            Weights of the left parent; with more than two parents those of all, with sum 1.
 
         Notes
         -----
-        Beta laws are drawn from a table of 16,384 equal-probability cells with exact first two
-        moments; its distribution function is within 1e-4 of the law's own. Laws too extreme for
-        a table (nearly all mass in the two ends) are drawn one by one.
+        Beta laws, but for the most extreme, are drawn from a table of 16,384 equal-probability
+        cells with exact first two moments and a distribution function within 1e-4 of the law's.
         """
 
     @abstractmethod
     def moment(self, order: int) -> float:
-        """Return the raw moment ``E[W**order]`` of a single weight.
-
-        Parameters
-        ----------
-        order : int
-            From 0 to 4.
-
-        Returns
-        -------
-        float
-            The moment, in closed form.
-        """
+        """Return the raw moment ``E[W**order]`` of a single weight, in closed form."""
 
     @abstractmethod
     def pdf(self, w: npt.ArrayLike) -> FloatArray:
-        """Return the density of a single weight.
-
-        Parameters
-        ----------
-        w : array_like
-            Weights of any shape; outside the support the density is 0.
-
-        Returns
-        -------
-        ndarray
-            Same shape as ``w``.
-        """
+        """Return the density of a single weight at ``w``, an array of any shape."""
 
     @property
     @abstractmethod
@@ -234,10 +210,8 @@ class EpBeta(_StretchedBeta):
 
     Attributes
     ----------
-    a, b : float
-        Shape parameters of the underlying Beta law, from ``delta`` and ``eps`` in closed form.
-    eps0, eps1 : float
-        The two stretches.
+    a, b, eps0, eps1 : float
+        Shape parameters of the underlying Beta law, and the two stretches.
 
     References
     ----------
@@ -281,7 +255,7 @@ class EpBeta(_StretchedBeta):
         Returns
         -------
         EpBeta
-            See :attr:`preserves_covariance` for what it keeps.
+            The law.
 
         Examples
         --------
@@ -364,7 +338,7 @@ class SphereWeights(_StretchedBeta):
 
     Notes
     -----
-    A standard normal vector is centered, scaled to length ``sqrt(1 - 1/parents)`` and shifted by
+    A normal vector is centered, scaled to length ``sqrt(1 - 1/parents)`` and shifted by
     ``1/parents``. A single weight lies in ``[2/parents - 1, 1]``.
 
     Examples

@@ -62,18 +62,7 @@ class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def fit(self: Self, X: Any, y: Any) -> Self:
-        """Check the data and the parameters.
-
-        Parameters
-        ----------
-        X, y
-            As for :meth:`fit_resample`, which checks them too.
-
-        Returns
-        -------
-        estimator
-            Itself.
-        """
+        """Check the data and the parameters, as :meth:`fit_resample` does too, and return self."""
         self._check(X, y)
         return self
 
@@ -109,7 +98,8 @@ class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
         UserWarning
             Where a class has one row; where rounding targets adds over 1 % to their variance.
         """
-        return self._resample(*self._check(X, y), y)
+        X_new, y_new = self._resample(*self._check(X, y), y)
+        return _listed(X_new, X), _listed(y_new, y)
 
     @abstractmethod
     def _check(self, X: Any, y: Any) -> tuple[Any, Any]:
@@ -130,7 +120,7 @@ class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
             copied = copied_columns(self.categorical_features, len(names), names)
             rows: Rows = FrameRows(frame, copied)
         else:
-            as_list, given = isinstance(X, list), X
+            given = X
             if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind in "US":
                 given = np.array(X, dtype=object)  # numbers beside text must not turn into text
             checked = check_array(
@@ -142,10 +132,7 @@ class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
                 input_name="X",
             )
             copied = copied_columns(self.categorical_features, checked.shape[1], None)
-            if sparse.issparse(checked):
-                rows = SparseRows(checked, copied)
-            else:
-                rows = ArrayRows(checked, copied, as_list=as_list)
+            rows = (SparseRows if sparse.issparse(checked) else ArrayRows)(checked, copied)
         check_consistent_length(X, y)
         return rows
 
@@ -157,6 +144,10 @@ class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
         return make_plan(
             points, n_samples, pairing=pairing, weights=self.weights or EpBeta(), random_state=rng
         )
+
+
+def _listed(made: Any, given: Any) -> Any:
+    return made.tolist() if isinstance(given, list) and isinstance(made, np.ndarray) else made
 
 
 def points_of(rows: Rows) -> Array:

@@ -60,8 +60,10 @@ class SparseRows(Rows):
 class ArrayRows(Rows):
     """A NumPy array; an object array may hold columns of numbers beside columns of text."""
 
-    def __init__(self, X: Array, copied: Array, name: str = "X", as_list: bool = False) -> None:
-        self._X, self._as_list = X, as_list
+    numbers: Array
+
+    def __init__(self, X: Array, copied: Array, name: str = "X") -> None:
+        self._X = X
         known: dict[int, Array] = {}
         for at in np.flatnonzero(~copied):
             column = X[:, at]
@@ -80,19 +82,16 @@ class ArrayRows(Rows):
     def extend(self, plan: MixPlan) -> Any:
         """Return the rows followed by mixed ones."""
         new = self._X[plan.dominant]
-        if self._mixed and self.numbers is not None:
-            values = plan.apply(self.numbers)
-            if self._X.dtype.kind == "O":
-                for at, dtype, column in zip(self._mixed, self.types, values.T, strict=True):
-                    new[:, at] = _like(column, dtype)
-            else:
-                new[:, self._mixed] = _like(values, self._X.dtype)
-        whole = np.concatenate([self._X, new])
-        return whole.tolist() if self._as_list else whole
+        values = plan.apply(self.numbers)
+        for at, dtype, column in zip(self._mixed, self.types, values.T, strict=True):
+            new[:, at] = _like(column, dtype)
+        return np.concatenate([self._X, new])
 
 
 class FrameRows(Rows):
     """A pandas, Polars or PyArrow table; each column keeps its own type."""
+
+    numbers: Array
 
     def __init__(self, frame: nw.DataFrame[Any], copied: Array, name: str = "X") -> None:
         self._frame = nw.maybe_reset_index(frame)
@@ -115,14 +114,13 @@ class FrameRows(Rows):
         frame = self._frame
         new = nw.maybe_reset_index(frame[plan.dominant.astype(np.int64)])
         columns = []
-        if self._mixed and self.numbers is not None:
-            backend = nw.get_native_namespace(frame)
-            values = plan.apply(self.numbers)
-            for name, dtype, column in zip(self._mixed, self.types, values.T, strict=True):
-                kind = frame.get_column(name).dtype
-                as_kind = None if kind == nw.Unknown else kind
-                mixed = _like(np.ascontiguousarray(column), dtype)
-                columns.append(nw.new_series(name, mixed, as_kind, backend=backend))
+        backend = nw.get_native_namespace(frame)
+        values = plan.apply(self.numbers)
+        for name, dtype, column in zip(self._mixed, self.types, values.T, strict=True):
+            kind = frame.get_column(name).dtype
+            as_kind = None if kind == nw.Unknown else kind
+            mixed = _like(np.ascontiguousarray(column), dtype)
+            columns.append(nw.new_series(name, mixed, as_kind, backend=backend))
         whole = nw.concat([frame, new.with_columns(columns)]).to_native()
         if frame.implementation.is_pandas():
             # joined types may be plainer than they were: sparse and nullable ones go back
@@ -138,25 +136,23 @@ class TargetRows(Rows):
     def __init__(self, y: Any) -> None:
         frame = as_frame(y)
         self._series = frame if isinstance(frame, nw.Series) else None
-        self._flat, self._as_list = False, isinstance(y, list)
+        self._flat = False
         if self._series is not None:
             frame = self._series.alias("y").to_frame()
         if isinstance(frame, nw.DataFrame):
             width = len(frame.columns)
-            self._rows: Rows = FrameRows(frame, np.zeros(width, bool), "y")
+            self._rows: Any = FrameRows(frame, np.zeros(width, bool), "y")
         else:
             values = check_array(y, dtype=None, ensure_2d=False, input_name="y")
             self._flat = values.ndim == 1
             table = values.reshape(len(values), -1)
             width = table.shape[1]
             self._rows = ArrayRows(table, np.zeros(width, bool), "y")
-        numbers = self._rows.numbers
-        if numbers is None or numbers.shape[1] < width:
+        self.numbers = self._rows.numbers
+        if self.numbers.shape[1] < width:
             raise ValueError(
-                "y must hold numbers to mix, got class labels. To over-sample classes use "
-                "MixupSampler."
+                "y must hold numbers to mix, got class labels. For classes use MixupSampler."
             )
-        self.numbers = numbers
 
     def extend(self, plan: MixPlan) -> Any:
         """Return the targets followed by mixed ones."""
@@ -174,8 +170,7 @@ class TargetRows(Rows):
         if self._series is not None:
             column = nw.from_native(whole, eager_only=True).get_column("y")
             return column.alias(self._series.name).to_native()
-        whole = whole[:, 0] if self._flat else whole
-        return whole.tolist() if self._as_list else whole
+        return whole[:, 0] if self._flat else whole
 
 
 def _from_objects(column: Array, where: str) -> Array:
@@ -198,10 +193,8 @@ def _stack(columns: Mapping[Any, Array], n_rows: int, name: str) -> Array:
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise _missing(f"{name}, column {label!r}")
     single = all(values.dtype == np.float32 for values in columns.values())
-    out = np.empty((n_rows, len(columns)), np.float32 if single else np.float64)
-    for at, values in enumerate(columns.values()):
-        out[:, at] = values
-    return out
+    dtype = np.float32 if single else np.float64
+    return np.stack([values.astype(dtype) for values in columns.values()], axis=1)
 
 
 def _missing(where: str) -> ValueError:

@@ -38,20 +38,16 @@ TWO_LEVEL_ROWS = 1 << 18
 class Pairing:
     """Who mixes with whom: the base class of all pairings.
 
-    A pairing of your own is one method, :meth:`partners`. It goes wherever a pairing is asked
-    for: :func:`vicinal.make_plan`, :class:`vicinal.WithinGroup`, the estimators of
-    :mod:`vicinal.learn`, training and texts.
+    A pairing of your own is one method, :meth:`partners`. It goes wherever a pairing is asked for.
 
     Attributes
     ----------
     needs_points : bool
-        Whether :meth:`partners` reads the rows, not their number alone. A subclass that does
-        sets ``needs_points = True``.
+        Whether :meth:`partners` reads the rows, not their number alone; a subclass sets it.
     grouped : bool
         Whether the pairing holds labels of given rows, so that it fits those rows alone.
     refresh : int or None
-        In training: embed the rows anew after so many epochs; None leaves it to
-        :attr:`vicinal.nn.MixupConfig.refresh`.
+        In training: embed the rows anew after so many epochs.
 
     Examples
     --------
@@ -89,7 +85,7 @@ class Pairing:
         X : int or ndarray of shape (n_rows, n_features)
             Number of rows; with ``needs_points`` the rows, finite floats.
         rng : numpy.random.Generator
-            Where random numbers come from. Other sources would break the seeds.
+            The one source of random numbers.
 
         Returns
         -------
@@ -102,8 +98,7 @@ class Pairing:
             If a subclass has neither this method nor :meth:`source`.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} has no method partners(X, rng) that returns one partner "
-            "for each row. Write it, see vicinal.Pairing."
+            f"{type(self).__name__} has no method partners(X, rng). Write it, see vicinal.Pairing."
         )
 
     def source(self, X: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
@@ -187,23 +182,7 @@ class Pairing:
         return np.asarray(rowwise_distance(points, points[np.asarray(partners)]))
 
     def take(self, indices: IndexArray) -> Pairing:
-        """Return the pairing for some of the rows.
-
-        Parameters
-        ----------
-        indices : ndarray of int, shape (n,)
-            Numbers of the rows that are left, among those that a grouped pairing has labels of.
-
-        Returns
-        -------
-        Pairing
-            The same, with the labels of these rows where it is grouped.
-
-        Raises
-        ------
-        ValueError
-            If there are fewer labels than rows.
-        """
+        """Return the pairing for the rows with these numbers: a grouped one keeps their labels."""
         return self
 
     def _checked(self, drawn: npt.ArrayLike, rounds: Rounds) -> IndexArray:
@@ -326,8 +305,7 @@ def as_points(name: str, rows: Rows) -> npt.NDArray[np.floating[Any]]:
     """Return the rows as a finite float matrix, or say that this pairing needs one."""
     if isinstance(rows, int):
         raise ValueError(
-            f"{name} looks at the rows: pass an array of shape (n_rows, n_features), "
-            f"got only their number {rows}."
+            f"{name} looks at the rows: pass an array of shape (n_rows, n_features), got {rows}."
         )
     if rows.dtype.kind not in "fiubO":
         raise TypeError(

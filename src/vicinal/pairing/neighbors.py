@@ -72,19 +72,18 @@ def nearest_rows(
             found[rows] = rows[:, None]
             continue
         if len(rows) <= exact_rows:
-            near = _exact(points[rows], reach)
+            near = _exact(points[rows], reach)[1]
         else:
             near = _by_leaves(points[rows], reach, rng)
         found[rows] = rows[near[:, np.arange(k) % reach]]
     return found
 
 
-def _exact(points: Matrix, k: int) -> npt.NDArray[np.int64]:
+def _exact(points: Matrix, k: int) -> tuple[Matrix, npt.NDArray[np.int64]]:
     from sklearn.neighbors import NearestNeighbors
 
-    index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points)
-    near: npt.NDArray[np.int64] = index.kneighbors(return_distance=False)
-    return near
+    distance, near = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points).kneighbors()
+    return distance, near
 
 
 def _by_leaves(points: Matrix, k: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -97,26 +96,15 @@ def _by_leaves(points: Matrix, k: int, rng: np.random.Generator) -> npt.NDArray[
         leaf = kd_leaves(points @ turn.astype(np.float32), max(LEAF_ROWS, 4 * k), rng)
         order = np.argsort(leaf, kind="stable")
         for rows in np.split(order, np.flatnonzero(np.diff(leaf[order])) + 1):
-            distance = _squared_distances(points[rows])
-            near = np.argpartition(distance, k - 1, axis=1)[:, :k]
+            distance, near = _exact(points[rows], k)
             candidate = np.concatenate([best_row[rows], rows[near]], axis=1)
-            spread = np.concatenate(
-                [best_distance[rows], np.take_along_axis(distance, near, axis=1)], axis=1
-            )
+            spread = np.concatenate([best_distance[rows], distance], axis=1)
             _forget_repeats(candidate, spread)
             keep = np.argpartition(spread, k - 1, axis=1)[:, :k]
             best_row[rows] = np.take_along_axis(candidate, keep, axis=1)
             best_distance[rows] = np.take_along_axis(spread, keep, axis=1)
     order = np.argsort(best_distance, axis=1)
     return np.take_along_axis(best_row, order, axis=1)
-
-
-def _squared_distances(points: Matrix) -> Matrix:
-    points = points - points.mean(axis=0)  # small numbers cancel less
-    squared = np.einsum("ij,ij->i", points, points)
-    distance: Matrix = squared[:, None] + squared - 2 * (points @ points.T)
-    np.fill_diagonal(distance, np.inf)
-    return distance
 
 
 def _forget_repeats(candidate: npt.NDArray[np.int64], spread: Matrix) -> None:
