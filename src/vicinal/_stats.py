@@ -36,20 +36,7 @@ class Estimate:
 
     @classmethod
     def of_share(cls, hits: float, total: int) -> Estimate:
-        """Return a share of independent trials with Wilson's interval.
-
-        Parameters
-        ----------
-        hits : float
-            Trials that hit; ties may count one half.
-        total : int
-            All trials.
-
-        Returns
-        -------
-        Estimate
-            NaN without trials.
-        """
+        """Return the share of ``hits`` (ties may count one half) with Wilson's interval."""
         if total < 1:
             return cls(math.nan)
         share = hits / total
@@ -60,40 +47,17 @@ class Estimate:
 
     @classmethod
     def of_repeats(cls, values: Sequence[float] | npt.NDArray[np.float64]) -> Estimate:
-        """Return the mean of repeated measurements with Student's t interval.
-
-        Parameters
-        ----------
-        values : sequence of float
-            One figure for each repeat.
-
-        Returns
-        -------
-        Estimate
-            Without an interval where there are fewer than two; NaN without any.
-        """
+        """Return the mean of repeated measurements with Student's t interval, if there are two."""
         return cls._of_sample(values, len(values) ** 0.5)
 
     @classmethod
     def of_bootstraps(
         cls, values: Sequence[float], low: float = -math.inf, high: float = math.inf
     ) -> Estimate:
-        """Return the mean of bootstrap repeats with the interval of a single one.
+        """Return the mean of bootstrap repeats, NaN left out, with the interval of a single one.
 
-        The standard deviation of bootstrap repeats is the standard error already: the rows at hand
-        limit it, and drawing from them more often adds none.
-
-        Parameters
-        ----------
-        values : sequence of float
-            One figure for each repeat; NaN where it could not be measured.
-        low, high : float
-            Ends of what the figure can be; the interval is cut there.
-
-        Returns
-        -------
-        Estimate
-            Without an interval where there are fewer than two; NaN without any.
+        Their standard deviation is the standard error already: repeating adds no rows. ``low`` and
+        ``high`` are the ends of what the figure can be; the interval is cut there.
         """
         found = cls._of_sample([value for value in values if not math.isnan(value)], 1.0)
         if math.isnan(found.low):

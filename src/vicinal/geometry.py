@@ -1,6 +1,6 @@
 """Distances between embeddings: Euclidean, cosine and of constant curvature.
 
-One formula holds the family of constant curvature ``k``. With ``D = |x - y|^2`` and
+With ``D = |x - y|^2`` and
 ``A(x) = 1 + k |x|^2`` it reads
 
     d(x, y) = 2 arsinh(sqrt(-k D / (A(x) A(y)))) / sqrt(-k)     k < 0, the Poincare ball
@@ -9,8 +9,7 @@ One formula holds the family of constant curvature ``k``. With ``D = |x - y|^2``
 
 The factor 2 at ``k = 0`` is the limit of both. The first line equals the better known
 ``2 artanh(sqrt(-k) |(-x) (+) y|) / sqrt(-k)``, but does not saturate near the edge of the ball.
-
-NumPy arrays and torch tensors go the same way. torch is used only where a tensor comes in.
+NumPy arrays and torch tensors go the same way.
 """
 
 from __future__ import annotations

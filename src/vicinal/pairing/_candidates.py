@@ -24,15 +24,12 @@ class Outside:
     """Rows in the order of their groups, and for each the range that is not its candidate."""
 
     def __init__(self, n_rows: int, codes: IndexArray | None) -> None:
-        self.order = np.arange(n_rows)
-        self.starts, self.stops = self.order, self.order + 1
-        if codes is not None:
-            self.order = np.argsort(codes, kind="stable")
-            ends = np.cumsum(np.bincount(codes))
-            self.stops = ends[codes[self.order]]
-            self.starts = self.stops - np.bincount(codes)[codes[self.order]]
-        self.place = np.empty(n_rows, np.int64)
-        self.place[self.order] = np.arange(n_rows)
+        codes = np.arange(n_rows) if codes is None else codes
+        sizes = np.bincount(codes)
+        self.order = np.argsort(codes, kind="stable")
+        self.stops = np.cumsum(sizes)[codes[self.order]]
+        self.starts = self.stops - sizes[codes[self.order]]
+        self.place = np.argsort(self.order)
 
 
 def even_source(rounds: Rounds, outside: Outside) -> ParentSource:

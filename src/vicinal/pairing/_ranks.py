@@ -1,8 +1,8 @@
 """Partners by rank of a score, without ever holding all scores.
 
-A :class:`Scores` is two thin matrices whose product orders, for each anchor, the other rows. The
-exact way takes the product in blocks and draws from each row of a block by counting. The sketch
-takes the product with a few reference rows, and draws rows until one lies beyond the threshold.
+The exact way takes the product of two thin matrices in blocks and draws from each row of a block
+by counting. The sketch takes the product with a few reference rows, and draws rows until one lies
+beyond the threshold.
 """
 
 from __future__ import annotations
