@@ -7,7 +7,6 @@ cut into slices, and carried out on any array with the same rows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +27,6 @@ __all__ = ["MixPlan", "make_plan"]
 IndexArray = npt.NDArray[np.integer[Any]]
 
 
-@dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class MixPlan:
     """Pairs of rows and weights: row ``i`` becomes ``lam[i] * left + (1 - lam[i]) * right``.
 
@@ -63,6 +61,8 @@ class MixPlan:
     array([[1.],
            [6.]])
     """
+
+    __slots__ = ("parents", "weights")
 
     parents: IndexArray
     weights: npt.NDArray[np.floating[Any]]
@@ -127,6 +127,11 @@ class MixPlan:
             view.flags.writeable = False
             object.__setattr__(self, name, view)
         return self
+
+    def __setattr__(self, name: str, value: Any = None) -> None:
+        raise AttributeError(f"MixPlan is frozen; cannot change {name!r}. Build a new plan.")
+
+    __delattr__ = __setattr__
 
     def __reduce__(self) -> Any:
         return (MixPlan.from_parents, (np.array(self.parents), np.array(self.weights)))
