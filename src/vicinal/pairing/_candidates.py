@@ -39,7 +39,7 @@ def even_source(rounds: Rounds, outside: Outside) -> ParentSource:
         place = outside.place[left]
         first, width = outside.starts[place], (outside.stops - outside.starts)[place]
         at = rng.integers(0, rounds.n_rows - width, (rounds.n_parents - 1, len(left)))
-        return outside.order.take(at + width * (at >= first)).T
+        return np.asarray(outside.order[at + width * (at >= first)].T)
 
     return rounds.drawn(draw)
 
