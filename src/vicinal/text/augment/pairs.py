@@ -108,43 +108,32 @@ def check_sentences(inverter: InverterLike, texts: Sequence[str]) -> list[str]:
     """Return texts cut to what the encoder reads; warn of what an inverter will do badly."""
     encoder = inverter.encoder
     limit = int(getattr(encoder, "max_tokens", None) or DEFAULT_WORDS)
-    spells = _spells(encoder)
+    speller = encoder if _spells(encoder) else None
     words = [text.split(maxsplit=limit) for text in texts]
-    cut = [
-        " ".join(one[:limit]) if len(one) > limit else text
-        for text, one in zip(texts, words, strict=True)
-    ]
-    # where words are few, their pieces may be too many: the encoder cuts such texts
-    n_cut = sum(
-        len(one) > limit
-        or (
-            spells
-            and max(2 * len(one), len(text) / 2) > limit
-            and len(encoder.pieces(text[: LETTERS * limit])) + MARKS > limit
-        )
-        for text, one in zip(texts, words, strict=True)
-    )
+    n_cut = sum(_is_cut(*pair, limit, speller) for pair in zip(texts, words, strict=True))
     if n_cut:
         _warn(
             f"{n_cut} text(s) have more than the {limit} words or pieces of words that the encoder "
             "reads at most; the rest of them is cut off. Split long texts into sentences."
         )
     single = [text for text, one in zip(texts, words, strict=True) if len(one) == 1]
-    n_single = sum(not (spells and _is_foreign(encoder, text)) for text in single)
+    n_single = sum(speller is None or not _is_foreign(speller, text) for text in single)
     if n_single:
         _warn(
             f"{n_single} text(s) are a single word. Inverters learn from sentences, so what is "
             "written for them will say more than they do."
         )
-    looked_at = cut[:: max(1, -(-len(cut) // SAMPLED))] if spells else []
-    foreign = [text for text in looked_at if _is_foreign(encoder, text)]
-    if len(foreign) > (FOREIGN_SHARE * len(looked_at) if len(looked_at) > 10 else 0):
-        _warn(
-            f"{len(foreign)} of {len(looked_at)} text(s) looked at, such as {_shown(foreign[0])}, "
-            "are scraps of words or rare ones to this encoder, as texts are in a language it does "
-            "not know (nano knows English). What is written for them will not mean the same."
-        )
-    return cut
+    if speller is not None:
+        _warn_of_foreign(speller, texts)
+    pairs = zip(texts, words, strict=True)
+    return [" ".join(one[:limit]) if len(one) > limit else text for text, one in pairs]
+
+
+def _is_cut(text: str, words: list[str], limit: int, speller: Any) -> bool:
+    """Tell whether an encoder reads less than the whole text: few words may be many pieces."""
+    if len(words) > limit or speller is None or max(2 * len(words), len(text) / 2) <= limit:
+        return len(words) > limit
+    return len(speller.pieces(text[: LETTERS * limit])) + MARKS > limit
 
 
 def _spells(encoder: Any) -> bool:
@@ -155,9 +144,21 @@ def _spells(encoder: Any) -> bool:
         return False
 
 
-def _is_foreign(encoder: Any, text: str) -> bool:
+def _warn_of_foreign(speller: Any, texts: Sequence[str]) -> None:
+    looked_at = texts[:: max(1, -(-len(texts) // SAMPLED))]
+    foreign = [text for text in looked_at if _is_foreign(speller, text)]
+    if len(foreign) > (FOREIGN_SHARE * len(looked_at) if len(looked_at) > 10 else 0):
+        _warn(
+            f"{len(foreign)} of {len(looked_at)} text(s) looked at, such as {_shown(foreign[0])}, "
+            "are scraps of words or rare ones to this encoder, as texts are in a language it does "
+            "not know (nano knows English). What is written for them will not mean the same.",
+            stacklevel=5,
+        )
+
+
+def _is_foreign(speller: Any, text: str) -> bool:
     """Tell whether most of a text is scraps of words, or rare ones, to its encoder."""
-    pieces, ranks = encoder.pieces(text[:1000]), encoder.ranks(text[:1000])
+    pieces, ranks = speller.pieces(text[:1000]), speller.ranks(text[:1000])
     found = [
         1.0 if _is_scrap(piece) else rank
         for piece, rank in zip(pieces, ranks, strict=True)
@@ -170,8 +171,8 @@ def _is_scrap(piece: str) -> bool:
     return not piece or piece.startswith("##") or (len(piece) == 1 and piece not in "aiAI")
 
 
-def _warn(message: str) -> None:
-    warnings.warn(message, stacklevel=4)  # to who called the public function
+def _warn(message: str, stacklevel: int = 4) -> None:
+    warnings.warn(message, stacklevel=stacklevel)  # of who called the public function
 
 
 def _shown(text: str) -> str:

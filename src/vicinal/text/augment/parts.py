@@ -200,16 +200,7 @@ def augment_parts(
     )
     done = run_job(job, output, make_engine(engine, workers), resume=resume, progress=progress)
     found = [_facts_of(done.place, chunk.number) for chunk in job.chunks()]
-    total = {name: sum(one[name] for one in found) for name in ("rows", "made", "rejected")}
-    _tell_notes([note for one in found for note in one["notes"]])
-    if total["rows"] < n_samples:
-        warnings.warn(
-            f"There are {total['rows']:,} rows, fewer than the {n_samples:,} asked for: the label "
-            f"check dropped {total['rejected']:,} of {total['made']:,} sentences written, or no "
-            "two different texts were paired. The label check 'relabel' drops none; with more "
-            "candidates fewer are dropped.",
-            stacklevel=2,
-        )
+    total = _add_up(found, n_samples)
     return AugmentedParts(
         str(done.output),
         n_samples,
@@ -260,14 +251,24 @@ def _facts_of(place: Place, number: int) -> dict[str, Any]:
         return {"rows": file.metadata.num_rows, "closeness": sum(sums), **json.loads(said)}
 
 
-def _tell_notes(notes: Iterable[str]) -> None:
-    """Warn once of what several parts had to say, numbers and names apart."""
-    kinds: dict[str, list[str]] = {}
-    for note in notes:
+def _add_up(found: Sequence[Mapping[str, Any]], asked: int) -> dict[str, int]:
+    """Add up what parts say of themselves, and warn once of what several of them had to say."""
+    total = {name: sum(one[name] for one in found) for name in ("rows", "made", "rejected")}
+    kinds: dict[str, list[str]] = {}  # notes that are the same but for numbers and names
+    for note in (note for one in found for note in one["notes"]):
         kinds.setdefault(re.sub(r"\d+|'[^']*'", "#", note), []).append(note)
     for same in kinds.values():
         more = f" (And so in {len(same) - 1} more parts.)" if len(same) > 1 else ""
         warnings.warn(same[0] + more, stacklevel=3)
+    if total["rows"] < asked:
+        warnings.warn(
+            f"There are {total['rows']:,} rows, fewer than the {asked:,} asked for: the label "
+            f"check dropped {total['rejected']:,} of {total['made']:,} sentences written, or no "
+            "two different texts were paired. The label check 'relabel' drops none; with more "
+            "candidates fewer are dropped.",
+            stacklevel=3,
+        )
+    return total
 
 
 @dataclass(frozen=True)
