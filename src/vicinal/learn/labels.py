@@ -52,16 +52,21 @@ def _known_labels(y: Any) -> Array:
     else:
         kind = object if isinstance(y, (list, tuple)) else None
         labels = y.toarray() if sparse.issparse(y) else np.asarray(y, dtype=kind)
-    if labels.dtype.kind == "f" and np.isnan(labels).any():
+    if _has_gaps(labels):
         raise missing
     if labels.dtype.kind != "O":
         return labels
-    if any(one is None or (isinstance(one, float) and one != one) for one in labels.flat):
-        raise missing
     plain = np.asarray(labels.tolist())
     if plain.dtype.kind == "U" and not all(isinstance(one, str) for one in labels.flat):
         raise ValueError("Unknown label type: y mixes text with other values. Convert it.")
     return plain
+
+
+def _has_gaps(labels: Array) -> bool:
+    if labels.dtype.kind == "f":
+        return bool(np.isnan(labels).any())
+    gaps = (one is None or (isinstance(one, float) and one != one) for one in labels.flat)
+    return labels.dtype.kind == "O" and any(gaps)
 
 
 def resolve_strategy(strategy: Any, labels: Array) -> dict[Any, int]:
