@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vicinal.text import resolve_model
+from vicinal.text.models import resolve_model
 
 #: Near words that a replacement is drawn from.
 NEAR = 10

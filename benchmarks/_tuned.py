@@ -154,9 +154,9 @@ def _arithmetic() -> Any:
 
     import torch
 
-    from vicinal.text.encoder import has_bfloat16
+    from vicinal.text.encoder import in_bfloat16
 
-    return torch.autocast("cpu", torch.bfloat16) if has_bfloat16("cpu") else nullcontext()
+    return torch.autocast("cpu", torch.bfloat16) if in_bfloat16("auto", "cpu") else nullcontext()
 
 
 def _predict(net: Any, backbone: Any, texts: list[str]) -> np.ndarray:

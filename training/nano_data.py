@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +19,19 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from vicinal.text import Encoder, resolve_model
-from vicinal.text.invert.codec import SPECIALS, Codec, choose_vocabulary, normalize, word_counts
+from vicinal.text import Encoder
+from vicinal.text.invert.codec import SPECIALS, Codec, cut, greedy_pieces, normalize
+from vicinal.text.models import resolve_model
 
 __all__ = [
     "CHUNK",
     "Batch",
     "Corpus",
     "Statistics",
+    "choose_vocabulary",
     "load_codec",
     "read_lines",
+    "word_counts",
     "word_pieces",
     "write_whole",
 ]
@@ -47,6 +51,41 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     write(beside)
     beside.chmod(0o644)
     beside.replace(path)
+
+
+def word_counts(lines: Iterable[str]) -> Counter[str]:
+    """How often each lower-cased unit occurs."""
+    counts: Counter[str] = Counter()
+    for line in lines:
+        counts.update(text.lower() for text, _ in cut(normalize(line)))
+    return counts
+
+
+def choose_vocabulary(
+    counts: Counter[str], vocabulary: Sequence[str], size: int, rare: int = 3
+) -> list[str]:
+    """Choose the `size` commonest pieces, and every character seen at least `rare` times.
+
+    Pieces of the encoder's whole vocabulary come back without special tokens, the commonest first;
+    a line that holds a rarer character is not trained on.
+    """
+    known = set(vocabulary)
+    pieces: Counter[str] = Counter()
+    characters: Counter[str] = Counter()
+    for word, count in counts.items():
+        for ch in word:
+            characters[ch] += count
+        for piece in greedy_pieces(word, known) or ():
+            pieces[piece] += count
+    singles = {ch for ch, count in characters.items() if count >= rare and ch in known}
+    singles |= {"##" + ch for ch in singles if "##" + ch in known}
+    for single in singles:
+        pieces[single] += 0
+    room = size - len(SPECIALS) - len(singles)
+    kept = singles | set(
+        [piece for piece, _ in pieces.most_common() if piece not in singles][:room]
+    )
+    return sorted(kept, key=lambda piece: (-pieces[piece], piece))
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from nano_data import Batch
+from nano_data import Batch, choose_vocabulary, word_counts
 from nano_model import Inverter, InverterConfig
 from nano_polish import Polisher, advantages
 from nano_train import Recipe, Trainer, load_weights
 from nano_trigrams import Trigrams
 from torch.nn import functional
+
+from vicinal.text.invert.codec import SPECIALS
 
 SMALL = InverterConfig(
     vocab=20,
@@ -33,6 +35,18 @@ def small_inverter() -> Inverter:
     """Make a random network, small enough to check by hand."""
     torch.manual_seed(0)
     return Inverter(SMALL).eval()
+
+
+def test_the_vocabulary_keeps_the_commonest_pieces_and_all_characters() -> None:
+    """Pieces that are seen seldom are left out, characters are not."""
+    counts = word_counts(["the cat sat", "the cats sat", "The cat", "a b"] * 3)
+    kept = choose_vocabulary(
+        counts, ["the", "cat", "##s", "sat", "c", "##a", "a", "b", "z"], size=len(SPECIALS) + 6
+    )
+    assert len(kept) <= 6
+    assert {"the", "cat"} <= set(kept)
+    assert {"a", "b"} <= set(kept)  # characters stay however rare
+    assert "z" not in kept
 
 
 def test_the_shipped_parts_are_the_network_that_was_trained() -> None:

@@ -23,4 +23,3 @@ from .invert.inverter import Inverter as Inverter
 from .invert.refinement import refine as refine
 from .invert.task import TaskInverter as TaskInverter
 from .invert.task import load_inverter as load_inverter
-from .models import resolve_model as resolve_model

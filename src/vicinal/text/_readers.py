@@ -25,7 +25,7 @@ from vicinal.text.models import loading, resolve_model, unavailable
 if TYPE_CHECKING:
     from vicinal.text.classifier.backbones import Pretrained
 
-__all__ = ["BertEncoder", "NetworkReader", "Reader", "cut_to_pieces", "open_reader", "rank_pieces"]
+__all__ = ["BertEncoder", "NetworkReader", "Reader", "cut_to_pieces", "open_reader"]
 
 Named = Iterable[tuple[str, Tensor]]
 Progress = bool | ProgressCallback
@@ -223,7 +223,8 @@ class NetworkReader(Reader):
         return [int(one) for one in self.backbone.rows([text])[0]["input_ids"]]
 
     def weights(self) -> Named:
-        yield from self.model.named_parameters()
+        found: Named = self.model.named_parameters()
+        return found
 
     def embed(self, texts: Sequence[str], batch_size: int, half: bool, show: Progress) -> Tensor:
         rows = self.backbone.rows(texts)
@@ -276,12 +277,9 @@ class GeneralReader(Reader):
     def weights(self) -> Named:
         inner = getattr(self.model[0], "auto_model", None) or getattr(self.model[0], "model", None)
         if not isinstance(inner, nn.Module):
-            yield from self.model.named_parameters()
-            return
-        yield from inner.named_parameters()
-        for index, part in list(enumerate(self.model))[1:]:
-            for name, one in part.named_parameters():
-                yield f"{index}.{name}", one
+            return list(self.model.named_parameters())
+        outer = [pair for pair in self.model.named_parameters() if not pair[0].startswith("0.")]
+        return [*inner.named_parameters(), *outer]
 
     def embed(self, texts: Sequence[str], batch_size: int, half: bool, show: Progress) -> Tensor:
         with _arithmetic(self.model.device, half), _without_normalizing(self.model):
@@ -304,9 +302,10 @@ def _arithmetic(device: torch.device, half: bool) -> AbstractContextManager[Any]
 def open_reader(name: str, device: str | None) -> Reader:
     """Return what reads a model: the quick way where it is a plain BERT, else the general one."""
     folder = Path(resolve_model(name))
+    fastest = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         plain = folder.is_dir() and PlainReader.fits(folder)
-        reader = PlainReader(name, folder, device or _fastest()) if plain else None
+        reader = PlainReader(name, folder, device or fastest) if plain else None
     except Exception as error:  # of whichever library finds a file damaged
         raise unavailable(name, error) from error
     if reader is None:
@@ -320,9 +319,8 @@ def _check_unknown(name: str, tokenizer: Any) -> None:
     unknown = getattr(tokenizer, "unk_token", None)
     if unknown is not None and tokenizer.token_to_id(unknown) is None:
         raise ValueError(
-            f"Model {name!r} cannot read words that it does not know: the vocabulary in its "
-            f"tokenizer.json lacks the token {unknown!r}. Add it there, or save the tokenizer of "
-            "the original model again."
+            f"Model {name!r} cannot read unknown words: the vocabulary in its tokenizer.json lacks "
+            f"the token {unknown!r}. Add it there, or save the original tokenizer again."
         )
 
 
@@ -332,46 +330,29 @@ def _check_padding(name: str, tokenizer: Any) -> None:
         return
     if tokenizer.eos_token is None:
         raise ValueError(
-            f"Model {name!r} cannot read texts of different lengths together: its tokenizer knows "
-            "neither pad_token nor eos_token. Set tokenizer.pad_token, and save it."
+            f"Model {name!r} cannot read texts of different lengths: its tokenizer knows neither "
+            "pad_token nor eos_token. Set tokenizer.pad_token, and save it."
         )
     tokenizer.pad_token, tokenizer.padding_side = tokenizer.eos_token, "right"
 
 
-def cut_to_pieces(reader: Any, text: str) -> list[str]:
-    """Return the pieces that a text is cut into; what the tokenizer does not know is empty."""
-    tokenizer = _tokenizer_of(reader)
-    if hasattr(tokenizer, "tokenize"):  # of transformers
-        pieces = tokenizer.tokenize(text)
-        unknown = getattr(tokenizer, "unk_token", None)
-    else:
-        pieces = tokenizer.encode(text, add_special_tokens=False).tokens
-        unknown = getattr(tokenizer.model, "unk_token", None)
-    return ["" if one == unknown else one for one in pieces]
-
-
-def rank_pieces(reader: Any, text: str) -> list[float]:
-    """Return how far down the vocabulary each piece of a text stands, from 0 to 1."""
-    tokenizer = _tokenizer_of(reader)
-    if hasattr(tokenizer, "tokenize"):
-        ids, size = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(text)), len(tokenizer)
-    else:
-        ids = tokenizer.encode(text, add_special_tokens=False).ids
-        size = tokenizer.get_vocab_size()
-    return [one / max(size, 1) for one in ids]
-
-
-def _tokenizer_of(reader: Any) -> Any:
+def cut_to_pieces(reader: Any, text: str) -> tuple[list[str], list[float]]:
+    """Return the pieces of a text, "" for unknown ones, and where in the vocabulary each stands."""
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a string, got {type(text).__name__}. Give one text.")
     holders = (reader, getattr(reader, "backbone", None), getattr(reader, "model", None))
     found = (getattr(one, "tokenizer", None) for one in holders)
     tokenizer: Any = next((one for one in found if one is not None), None)
-    if not hasattr(tokenizer, "tokenize") and not hasattr(tokenizer, "token_to_id"):
+    if hasattr(tokenizer, "tokenize"):  # of transformers
+        pieces, size = tokenizer.tokenize(text), len(tokenizer)
+        ids, unknown = tokenizer.convert_tokens_to_ids(pieces), tokenizer.unk_token
+    elif hasattr(tokenizer, "token_to_id"):
+        cut = tokenizer.encode(text, add_special_tokens=False)
+        pieces, ids, size = cut.tokens, cut.ids, tokenizer.get_vocab_size()
+        unknown = getattr(tokenizer.model, "unk_token", None)
+    else:
         raise TypeError(f"{type(tokenizer).__name__} does not tell the pieces of a text.")
-    return tokenizer
-
-
-def _fastest() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return ["" if one == unknown else one for one in pieces], [one / max(size, 1) for one in ids]
 
 
 def _json(path: Path) -> dict[str, Any]:

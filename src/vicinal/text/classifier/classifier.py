@@ -17,7 +17,7 @@ from vicinal._checks import check_choice, check_count, check_number
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import ClassifierKey, RandomState, Seeds
 from vicinal.text.classifier.presets import preset
-from vicinal.text.encoder import check_texts, has_bfloat16
+from vicinal.text.encoder import check_texts, in_bfloat16
 from vicinal.text.labels import check_classes, class_numbers, warn_of_empty
 from vicinal.text.models import check_installed
 from vicinal.weights import WeightLaw
@@ -329,7 +329,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 weight_decay=self.weight_decay,
                 seed=int(seeds.generator(ClassifierKey.TRAINING).integers(2**31)),
                 logging_strategy="epoch",
-                bf16=self._in_bfloat16(device),
+                bf16=in_bfloat16(self.dtype, device),
             )
             trainer = MixupTrainer(
                 model=net,
@@ -349,9 +349,6 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         counts = np.bincount(numbers)
         weights: npt.NDArray[np.float64] = len(numbers) / (len(counts) * counts)
         return weights
-
-    def _in_bfloat16(self, device: str) -> bool:
-        return self.dtype == "bfloat16" or (self.dtype == "auto" and has_bfloat16(device))
 
     # use
 
@@ -383,7 +380,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows = self._backbone.rows(texts)
         order = sorted(range(len(rows)), key=lambda at: len(rows[at]["input_ids"]))
         device = next(self._net.parameters()).device
-        halved = self._in_bfloat16(device.type)
+        halved = in_bfloat16(self.dtype, device.type)
         arithmetic = torch.autocast(device.type, torch.bfloat16) if halved else nullcontext()
         with torch.inference_mode(), arithmetic:
             for begin in range(0, len(order), _READ):

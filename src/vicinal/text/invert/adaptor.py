@@ -13,8 +13,7 @@ __all__ = ["Adaptor"]
 class Adaptor(nn.Module):  # type: ignore[misc]  # torch is Any here
     """A two-layer network between an encoder's space and the input space of a language model.
 
-    Embeddings are centered and divided by one common number first, so that ratios between them stay
-    as they are.
+    Embeddings are centered and divided by one common number first.
 
     Parameters
     ----------
@@ -27,8 +26,7 @@ class Adaptor(nn.Module):  # type: ignore[misc]  # torch is Any here
     hidden : int, default 1024
         Width of the layer between.
     loudness : float, default 1.0
-        Soft tokens are multiplied by it: about the standard deviation of the word vectors of the
-        language model, so that it hears both alike.
+        What soft tokens are multiplied by: best the standard deviation of the word vectors.
 
     Examples
     --------
@@ -77,14 +75,12 @@ class Adaptor(nn.Module):  # type: ignore[misc]  # torch is Any here
         Raises
         ------
         ValueError
-            If all embeddings are the same.
+            If all embeddings are equal.
         """
         mean = embeddings.mean(0, dtype=np.float64)
         scale = float(np.sqrt(np.square(embeddings - mean).mean()))
         if not scale > 0:
-            raise ValueError(
-                "embeddings must differ from one another, got equal ones. Give more texts."
-            )
+            raise ValueError("embeddings must differ, got equal ones only. Give more texts.")
         self.mean.copy_(torch.from_numpy(mean))
         self.scale.fill_(scale)
         return self

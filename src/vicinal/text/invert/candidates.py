@@ -73,15 +73,10 @@ class Candidates:
         Raises
         ------
         ValueError
-            If there are more or fewer targets than rows of candidates.
+            If the shape is another one.
         """
         targets = np.asarray(targets, np.float32)
-        wanted = (self.embeddings.shape[0], self.embeddings.shape[2])
-        if targets.shape != wanted:
-            raise ValueError(
-                f"targets must have shape {wanted}, got {targets.shape}. Give the embeddings that "
-                "the candidates were made for."
-            )
+        _check_shape("targets", targets, self.embeddings[:, 0].shape)
         return cosine(self.embeddings, targets[:, None, :])
 
     def pick(self, scores: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
@@ -102,9 +97,11 @@ class Candidates:
         ValueError
             If the shape is another one.
         """
-        if np.shape(scores) != self.log_likelihood.shape:
-            raise ValueError(
-                f"scores must have shape {self.log_likelihood.shape}, got {np.shape(scores)}."
-            )
+        _check_shape("scores", scores, self.log_likelihood.shape)
         best: npt.NDArray[np.intp] = np.argmax(scores, axis=1)
         return best
+
+
+def _check_shape(name: str, found: npt.ArrayLike, wanted: tuple[int, ...]) -> None:
+    if np.shape(found) != wanted:
+        raise ValueError(f"{name} must have shape {wanted}, got {np.shape(found)}.")

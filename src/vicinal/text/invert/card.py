@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,133 +13,112 @@ __all__ = ["read_preface", "write_card"]
 _LINE = "<!-- What follows is written when the inverter is saved. -->"
 _PREFACE = """---
 library_name: vicinal
-tags: [text-generation, embedding-inversion, mixup]
+tags: [{}, embedding-inversion, mixup]
 ---
 
 # An inverter
 
-Turns sentence embeddings back into sentences: load it with `vicinal.text.Inverter.from_pretrained`.
+Turns sentence embeddings back into sentences: load it with `vicinal.text.{}.from_pretrained`.
 Its owner can say more about it here."""
-_TASK_PREFACE = (
-    _PREFACE.replace("text-generation", "text-generation, text-classification")
-    .replace("# An inverter", "# An inverter with a task")
-    .replace("sentences: load", "sentences, and tells classes apart: load")
-    .replace("text.Inverter", "text.TaskInverter")
-)
-_MEASURED = re.compile(r"(closeness|below_0\.7|bleu|per_second)_(\d+)(_crossover)?")
+_OWN = _PREFACE.format("text-generation", "Inverter")
+_OWN_WITH_TASK = _PREFACE.format("text-generation, text-classification", "TaskInverter")
+_TUNING = {"frozen": "as published", "lora": "with low-rank matrices", "whole": "trained"}
+_MEASURED = re.compile(r"(?:closeness|below_0\.7|bleu|per_second)_(\d+)((?:_crossover)?)")
 _HEADS = {
     "closeness": "closeness",
     "below_0.7": "below 0.7",
     "bleu": "BLEU",
     "per_second": "sentences/s",
 }
+_ABOUT_FIGURES = (
+    "Closeness is the cosine between a sentence's embedding and that of what was written, on "
+    "average; below 0.7 is the share of sentences that went astray. Of several candidates the "
+    "nearest counts; with crossover it then takes over words from the others. The pace is that "
+    "of the machine that measured."
+)
+_ABOUT_LOSS = (
+    "Mean negative log-likelihood of a token, in the last training: at its first and last "
+    "evaluation, and where it was lowest on texts held out, whose weights were taken."
+)
 
 
 def read_preface(path: Path) -> str:
     """Return what a person wrote at the head of a card, or nothing."""
-    if not path.is_file():
-        return ""
-    found = path.read_text("utf-8").partition(_LINE)[0].rstrip()
-    return "" if found in (_PREFACE, _TASK_PREFACE) else found
+    found = path.read_text("utf-8").partition(_LINE)[0].rstrip() if path.is_file() else ""
+    return "" if found in (_OWN, _OWN_WITH_TASK) else found
 
 
 def write_card(said: Mapping[str, Any], preface: str = "", classes: Sequence[Any] = ()) -> str:
     """Return a card in Markdown, after what a person wrote; with classes, that of a task."""
-    own = _TASK_PREFACE if len(classes) else _PREFACE
-    parts = [preface or own, _LINE, _identity(said, classes)]
+    own = _OWN_WITH_TASK if classes else _OWN
+    parts = [preface or own, _LINE, "## What it is", _identity(said, classes)]
     notes = said.get("notes") or {}
-    figures = [one for one in notes.get("figures") or [] if isinstance(one, Mapping)]
-    if figures:
-        parts.append(_figures(figures))
+    if figures := _mappings(notes.get("figures")):
+        parts += ["## Measured", _ABOUT_FIGURES, _figures(figures)]
     for name, head in (("training", "Training"), ("aligned", "Alignment"), ("task", "Task")):
         if isinstance(notes.get(name), Mapping):
-            parts.append(f"## {head}\n\n" + _settings(notes[name]))
-    history = [one for one in notes.get("history") or [] if isinstance(one, Mapping)]
-    if history:
-        parts.append(_losses(history))
+            parts += [f"## {head}", _table(("setting", "value"), _flat(notes[name]))]
+    if history := _mappings(notes.get("history")):
+        parts += ["## Loss", _ABOUT_LOSS, _losses(history)]
     return "\n\n".join(parts) + "\n"
+
+
+def _mappings(found: Any) -> list[Mapping[str, Any]]:
+    return [one for one in found or [] if isinstance(one, Mapping)]
 
 
 def _identity(said: Mapping[str, Any], classes: Sequence[Any]) -> str:
     encoder, adaptor, decoder = said["encoder"], said["adaptor"], said["decoder"]
-    model = decoder.get("name", "nano's own, kept here")
-    how = decoder.get("tuning", "whole")
+    normalized = "normalized" if encoder["normalize"] else "not normalized"
+    model, how = decoder.get("name", "nano's own, kept here"), decoder.get("tuning", "whole")
     rows = [
         ("encoder", f"{encoder['name']}, fingerprint `{encoder['fingerprint']}`"),
-        ("its embeddings", f"length {encoder['dim']}, {_norms(encoder)}"),
+        ("its embeddings", f"length {encoder['dim']}, {normalized}"),
         ("language model", f"{model}, {_TUNING[how]}"),
         ("soft tokens", f"{adaptor['soft_tokens']}, through a layer of {adaptor['hidden']}"),
         ("format", f"{said['format']} {said['version']}, written by vicinal {said['vicinal']}"),
     ]
-    if len(classes):
-        rows.append(("classes", ", ".join(map(_cell, classes))))
-    return "## What it is\n\n" + _table(("part", "here"), rows)
+    if classes:
+        rows.append(("classes", ", ".join(map(str, classes))))
+    return _table(("part", "here"), rows)
 
 
-_TUNING = {"frozen": "as published", "lora": "with low-rank matrices", "whole": "trained"}
-
-
-def _norms(encoder: Mapping[str, Any]) -> str:
-    return "normalized" if encoder["normalize"] else "not normalized"
-
-
-def _figures(figures: Sequence[Mapping[str, Any]]) -> str:
+def _figures(figures: Iterable[Mapping[str, Any]]) -> str:
     rows = []
     for one in figures:
-        ways = {(int(m[2]), m[3] or "") for m in map(_MEASURED.fullmatch, one) if m}
-        for count, way in sorted(ways):
-            shown = [_number(one.get(f"{name}_{count}{way}")) for name in _HEADS]
-            said = f"{count}, crossover" if way else str(count)
-            rows.append([str(one.get("set", "")), str(one.get("lines", "")), said, *shown])
-    heads = ("held-out lines", "lines", "candidates", *_HEADS.values())
-    return (
-        "## Measured\n\n"
-        "Closeness is the cosine between a sentence's embedding and that of what was written, on "
-        "average; below 0.7 is the share of sentences that went astray. Of several candidates the "
-        "nearest counts; with crossover it then takes over words from the others. The pace is that "
-        "of the machine that measured.\n\n"
-    ) + _table(heads, rows)
+        ways = {m.groups() for m in map(_MEASURED.fullmatch, one) if m}
+        for count, way in sorted(ways, key=lambda pair: (int(pair[0]), pair[1])):
+            shown = [one.get(f"{name}_{count}{way}") for name in _HEADS]
+            said = count + way.replace("_", ", ")
+            rows.append([one.get("set", ""), one.get("lines", ""), said, *shown])
+    return _table(("held-out lines", "lines", "candidates", *_HEADS.values()), rows)
 
 
-def _settings(said: Mapping[str, Any]) -> str:
-    rows: list[tuple[str, str]] = []
+def _flat(said: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
     for name, value in said.items():
-        if isinstance(value, Mapping):
-            rows += [(f"{name}: {key}", _number(one)) for key, one in value.items()]
-        else:
-            rows.append((name, _number(value)))
-    return _table(("setting", "value"), rows)
+        inner = value.items() if isinstance(value, Mapping) else ()
+        rows += [(f"{name}: {key}", one) for key, one in inner] or [(name, value)]
+    return rows
 
 
 def _losses(history: Sequence[Mapping[str, Any]]) -> str:
-    steps = [0, len(history) - 1]
-    held_out = [one.get("validation_loss", math.inf) for one in history]
-    steps.append(held_out.index(min(held_out)))
-    rows = [
-        [_number(int(one["step"])), *(_rounded(one.get(n)) for n in ("loss", "validation_loss"))]
-        for one in (history[at] for at in sorted(set(steps)))
-    ]
-    return (
-        "## Loss\n\n"
-        "Mean negative log-likelihood of a token, in the last training: at its first and last "
-        "evaluation, and where it was lowest on texts held out, whose weights were taken.\n\n"
-    ) + _table(("step", "texts learned from", "texts held out"), rows)
+    last = len(history) - 1
+    lowest = min(range(last + 1), key=lambda at: history[at].get("validation_loss", float("inf")))
+    rows = []
+    for one in (history[at] for at in sorted({0, lowest, last})):
+        losses = [one.get(name) for name in ("loss", "validation_loss")]
+        shown = (None if loss is None else f"{loss:.3f}" for loss in losses)
+        rows.append([int(one["step"]), *shown])
+    return _table(("step", "texts learned from", "texts held out"), rows)
 
 
-def _rounded(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [heads, ["---"] * len(heads), *([_cell(one) for one in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _cell(value: Any) -> str:
-    return " ".join(str(value).replace("|", r"\|").split())
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "-" if value is None else " ".join(str(value).replace("|", r"\|").split())

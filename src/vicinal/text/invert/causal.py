@@ -38,7 +38,7 @@ def open_model(llm: Any) -> tuple[Any, Any, str | None]:
     name = str(llm) if named else getattr(llm, "name_or_path", None)
     if not isinstance(name, str) or not name:
         raise TypeError(
-            "llm must be a folder, a hub name, a model that knows its name, or a pair of model and "
+            "llm must be a folder, a hub name, a model with a name, or a pair of model and "
             f"tokenizer, got {type(llm).__name__}."
         )
     try:
@@ -46,18 +46,15 @@ def open_model(llm: Any) -> tuple[Any, Any, str | None]:
         with loading(source) as here:
             tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=here)
             if named:
-                model = AutoModelForCausalLM.from_pretrained(
-                    source, dtype="auto", local_files_only=here
-                )
-            else:
-                model = llm
+                settings = {"dtype": "auto", "local_files_only": here}
+                llm = AutoModelForCausalLM.from_pretrained(source, **settings)
     except FileNotFoundError:
         raise
     except (OSError, RuntimeError, ValueError) as error:
         if str(error).startswith("Unrecognized configuration class"):
             raise _no_soft_tokens(name, AutoConfig.from_pretrained(source)) from error
         raise unavailable(name, error, LLM_REMEDY) from error
-    return model, tokenizer, name
+    return llm, tokenizer, name
 
 
 def check_model(model: Any, name: str) -> None:
@@ -116,8 +113,8 @@ def marks(tokenizer: Any, name: str) -> tuple[int, int]:
     end = tokenizer.sep_token_id if end is None else end
     if end is None:
         raise ValueError(
-            f"llm {name!r} must have an end token, its tokenizer knows neither eos_token nor "
-            "sep_token. Set tokenizer.eos_token."
+            f"llm {name!r} must have an end token, got neither eos_token nor sep_token. Set "
+            "tokenizer.eos_token."
         )
     pad = tokenizer.pad_token_id
     return int(end), int(end if pad is None else pad)
@@ -125,12 +122,11 @@ def marks(tokenizer: Any, name: str) -> tuple[int, int]:
 
 def opening(tokenizer: Any) -> list[int]:
     """Return the ids that a tokenizer puts before every text."""
-    whole = list(tokenizer("a")["input_ids"])
-    bare = list(tokenizer("a", add_special_tokens=False)["input_ids"])
-    for at in range(len(whole) - len(bare) + 1):
-        if whole[at : at + len(bare)] == bare:
-            return [int(one) for one in whole[:at]]
-    return []
+    whole = [int(one) for one in tokenizer("a")["input_ids"]]
+    bare = [int(one) for one in tokenizer("a", add_special_tokens=False)["input_ids"]]
+    places = range(len(whole) - len(bare) + 1)
+    at = next((at for at in places if whole[at : at + len(bare)] == bare), 0)
+    return whole[:at]
 
 
 def with_lora(model: Any, lora: Mapping[str, Any] | bool) -> Any:

@@ -14,32 +14,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = [
-    "SPECIALS",
-    "Codec",
-    "Unit",
-    "choose_vocabulary",
-    "is_formal",
-    "normalize",
-    "word_counts",
-]
+__all__ = ["SPECIALS", "Codec", "Unit", "cut", "greedy_pieces", "is_formal", "normalize"]
 
 PAD, FORMAL, INFORMAL, EOS, CAP, UPPER, LOWER, JOIN, GAP = range(9)
-SPECIALS = (
-    "[PAD]",
-    "[FORMAL]",
-    "[INFORMAL]",
-    "[EOS]",
-    "[CAP]",
-    "[UPPER]",
-    "[LOWER]",
-    "[JOIN]",
-    "[GAP]",
-)
+_NAMES = "PAD FORMAL INFORMAL EOS CAP UPPER LOWER JOIN GAP"
+SPECIALS = tuple(f"[{name}]" for name in _NAMES.split())
 
 _FOLD = str.maketrans(
     {"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',  # noqa: RUF001
@@ -102,28 +84,22 @@ def _split_camel(word: str) -> list[str]:
 
 
 def _default_case(units: Sequence[Unit], index: int, formal: bool) -> int:
-    if not formal:
-        return LOWER
-    if units[index].text == "i":
-        return CAP
-    for previous in range(index - 1, -1, -1):
-        text = units[previous].text
-        if text in _SENTENCE_END:
-            return CAP
-        if text not in _TRANSPARENT:
-            return LOWER
-    return CAP
+    """Return the case of a word by rule."""
+    if not formal or units[index].text == "i":
+        return CAP if formal else LOWER
+    texts = (unit.text for unit in reversed(units[:index]))
+    before = next((text for text in texts if text not in _TRANSPARENT), ".")
+    return CAP if before in _SENTENCE_END else LOWER
 
 
 def _is_initial(text: str) -> bool:
     return len(text) == 1 and text.isalpha()
 
 
-def _goes_on(before: str, mark: str, now: str) -> bool:
+def _in_one_number(before: str, mark: str, now: str) -> bool:
     """Whether a mark joins two numbers, as in 1,000 or 9:30."""
-    if not (before[-1:].isdigit() and now[0].isdigit()):
-        return False
-    return mark in (".", ":", "–") or (mark == "," and len(now) == 3)  # noqa: RUF001
+    digits = before[-1:].isdigit() and now[0].isdigit()
+    return digits and (mark in (".", ":", "–") or (mark == "," and len(now) == 3))  # noqa: RUF001
 
 
 class _Spacing:
@@ -150,7 +126,7 @@ class _Spacing:
         if now == "–":  # noqa: RUF001
             return not last[-1:].isdigit()
         between_initials = last == "." and _is_initial(before) and _is_initial(now)
-        return not (between_initials or _goes_on(before, last, now))
+        return not (between_initials or _in_one_number(before, last, now))
 
     def place(self, index: int, spaced: bool) -> None:
         """Note that unit `index` was placed, with or without a space before it."""
@@ -169,31 +145,19 @@ class _Spacing:
                 self.single_open = self.tight_after = True
 
 
-def _units(line: str) -> list[tuple[str, bool]]:
+def cut(line: str) -> list[tuple[str, bool]]:
     """Return words and marks of a normalized line, and whether a space stands before each."""
     found: list[tuple[str, bool]] = []
     end = 0
     for match in _UNITS.finditer(line):
         text, spaced = match.group(), match.start() > end
         end = match.end()
-        if _case_of(text) is None:
-            for part in _split_camel(text):
-                found.append((part, spaced))
-                spaced = False
-        else:
-            found.append((text, spaced))
+        parts = [text] if _case_of(text) is not None else _split_camel(text)
+        found += [(part, spaced and at == 0) for at, part in enumerate(parts)]
     return found
 
 
-def word_counts(lines: Iterable[str]) -> Counter[str]:
-    """How often each lower-cased unit occurs."""
-    counts: Counter[str] = Counter()
-    for line in lines:
-        counts.update(text.lower() for text, _ in _units(normalize(line)))
-    return counts
-
-
-def _greedy_pieces(word: str, known: dict[str, int] | set[str]) -> list[str] | None:
+def greedy_pieces(word: str, known: Container[str]) -> list[str] | None:
     """Longest-match-first WordPiece; None where a character is unknown."""
     pieces: list[str] = []
     start = 0
@@ -209,58 +173,28 @@ def _greedy_pieces(word: str, known: dict[str, int] | set[str]) -> list[str] | N
     return pieces
 
 
-def choose_vocabulary(
-    counts: Counter[str], vocabulary: Sequence[str], size: int, rare: int = 3
-) -> list[str]:
-    """Choose the `size` commonest pieces, and every character seen at least `rare` times.
-
-    Pieces of the encoder's whole vocabulary come back without special tokens, the commonest first;
-    a line that holds a rarer character is not trained on.
-    """
-    known = set(vocabulary)
-    pieces: Counter[str] = Counter()
-    characters: Counter[str] = Counter()
-    for word, count in counts.items():
-        for ch in word:
-            characters[ch] += count
-        for piece in _greedy_pieces(word, known) or ():
-            pieces[piece] += count
-    singles = {ch for ch, count in characters.items() if count >= rare and ch in known}
-    singles |= {"##" + ch for ch in singles if "##" + ch in known}
-    for single in singles:
-        pieces[single] += 0
-    room = size - len(SPECIALS) - len(singles)
-    kept = singles | set(
-        [piece for piece, _ in pieces.most_common() if piece not in singles][:room]
-    )
-    return sorted(kept, key=lambda piece: (-pieces[piece], piece))
-
-
 class Codec:
     """Turns lines into ids and back; special tokens take the first ids, pieces the next."""
 
     def __init__(self, pieces: Sequence[str]) -> None:
         self.tokens: list[str] = [*SPECIALS, *pieces]
         self.ids: dict[str, int] = {token: index for index, token in enumerate(self.tokens)}
-        self._pieces = {token: index for token, index in self.ids.items() if index >= len(SPECIALS)}
-        self._words: dict[str, tuple[int, ...] | None] = {}
+        self._words: dict[str, list[int] | None] = {}
 
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def _word_ids(self, word: str) -> tuple[int, ...] | None:
+    def _word_ids(self, word: str) -> list[int] | None:
         if word not in self._words:
-            pieces = _greedy_pieces(word, self._pieces)
-            self._words[word] = (
-                None if pieces is None else tuple(self.ids[piece] for piece in pieces)
-            )
+            pieces = greedy_pieces(word, self.ids)
+            self._words[word] = pieces and [self.ids[piece] for piece in pieces]
         return self._words[word]
 
     def encode(self, line: str) -> list[int] | None:
         """Spell a line: style token, pieces and markers, end token; None where that cannot be."""
         line = normalize(line)
         formal = is_formal(line)
-        found = _units(line)
+        found = cut(line)
         units = [Unit(text.lower()) for text, _ in found]
         spacing = _Spacing(units)
         ids = [FORMAL if formal else INFORMAL]
@@ -284,10 +218,10 @@ class Codec:
         """Spell a line, leaving out the words and marks that cannot be spelt."""
         ids = self.encode(line)
         if ids is None:
-            words = []
-            for word in normalize(line).split():
-                kept = "".join(text for text, _ in _units(word) if self.encode(text) is not None)
-                words.append(kept)
+            words = [
+                "".join(text for text, _ in cut(word) if self.encode(text) is not None)
+                for word in normalize(line).split()
+            ]
             ids = self.encode(" ".join(words)) or [FORMAL, EOS]
         return ids
 

@@ -41,8 +41,8 @@ class Decoder(Protocol):
     """A causal language model that reads soft tokens and writes sentences.
 
     ``Inverter(encoder, adaptor, decoder)`` takes anything that has these methods, so that a model
-    can be run by another engine. One that only writes has nothing ``trainable``, and need not give
-    a ``loss``; one without ``log_likelihood`` cannot be used with ``crossover``.
+    can be run by another engine (``docs/inversion.md`` has an example). One that only writes has
+    nothing ``trainable``, and need not give a ``loss``; ``crossover`` asks for ``log_likelihood``.
 
     Attributes
     ----------
@@ -52,37 +52,6 @@ class Decoder(Protocol):
         Length of a soft token.
     batch : int
         Sentences that are best written at once.
-
-    Examples
-    --------
-    A frozen language model, written with by vLLM (its ``enable_prompt_embeds``), where everything
-    but writing is left to the decoder that it was loaded with:
-
-    >>> class VllmDecoder:
-    ...     batch = 1024
-    ...
-    ...     def __init__(self, source, **settings):
-    ...         import vllm
-    ...
-    ...         self.source, self.vllm = source, vllm
-    ...         self.llm = vllm.LLM(source.name, enable_prompt_embeds=True, **settings)
-    ...
-    ...     def __getattr__(self, name):
-    ...         return getattr(self.source, name)
-    ...
-    ...     def decode(self, soft, temperatures=(0.0,), *, max_tokens=None, **others):
-    ...         prompts = [{"prompt_embeds": row.cpu()} for row in self.source.prefix(soft)]
-    ...         columns, likely = [], []
-    ...         for temperature in temperatures:
-    ...             how = self.vllm.SamplingParams(
-    ...                 temperature=temperature, max_tokens=max_tokens or 64, logprobs=0
-    ...             )
-    ...             found = [one.outputs[0] for one in self.llm.generate(prompts, how)]
-    ...             columns.append([one.text for one in found])
-    ...             likely.append([one.cumulative_logprob / len(one.token_ids) for one in found])
-    ...         return Decoded([list(row) for row in zip(*columns)], np.array(likely).T)
-    >>> inverter = Inverter.from_pretrained("mine")  # doctest: +SKIP
-    >>> inverter.decoder = VllmDecoder(inverter.decoder)  # doctest: +SKIP
     """
 
     kind: str
@@ -112,7 +81,7 @@ class Decoder(Protocol):
         Returns
         -------
         Tensor
-            One number; what stands before the sentences, and padding, do not count.
+            One number; padding and what stands before the sentences do not count.
         """
 
     def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> Floats:

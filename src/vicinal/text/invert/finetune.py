@@ -16,9 +16,9 @@ from vicinal._progress import ProgressCallback
 from vicinal._random import FinetuneKey, Seeds
 from vicinal.nn.resumable import ResumableTrainer
 from vicinal.text.classifier.networks import Pooled
-from vicinal.text.encoder import Encoder
+from vicinal.text.encoder import Encoder, in_bfloat16
 from vicinal.text.invert.candidates import cosine
-from vicinal.text.invert.fitting import RefinementOptions, in_bfloat16
+from vicinal.text.invert.fitting import RefinementOptions
 from vicinal.text.invert.task import Head, TaskEncoder
 
 __all__ = ["can_be_tuned", "fit_head", "warm_up"]

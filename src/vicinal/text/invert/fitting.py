@@ -18,7 +18,7 @@ from vicinal._checks import check_choice, check_count, check_number
 from vicinal._progress import ProgressCallback
 from vicinal._random import FitKey, Seeds
 from vicinal.nn.resumable import ResumableTrainer
-from vicinal.text.encoder import Encoder, has_bfloat16
+from vicinal.text.encoder import Encoder, in_bfloat16
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.decoders import Decoder
 
@@ -267,11 +267,6 @@ def fit(
     finally:
         for one in frozen:
             one.requires_grad_(True)
-
-
-def in_bfloat16(dtype: str, device: str) -> bool:
-    """Whether arithmetic is in bfloat16."""
-    return dtype == "bfloat16" or (dtype == "auto" and has_bfloat16(device))
 
 
 def parameters_of(decoder: Decoder) -> list[nn.Parameter]:

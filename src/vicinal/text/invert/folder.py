@@ -3,75 +3,59 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
+from vicinal import __version__
 from vicinal._checks import first_line
 from vicinal.io.atomic import replacing_folder
 from vicinal.io.folders import check_folder, read_card
+from vicinal.text.encoder import Encoder
 from vicinal.text.invert.adaptor import Adaptor
+from vicinal.text.invert.card import read_preface, write_card
 from vicinal.text.invert.decoders import Decoder
+from vicinal.text.invert.huggingface import HuggingFaceDecoder
+from vicinal.text.invert.nano import NanoDecoder
+from vicinal.text.models import needed_by, resolve_model
 
 if TYPE_CHECKING:
-    from vicinal.text.encoder import Encoder
     from vicinal.text.invert.inverter import Inverter
 
-__all__ = [
-    "CARD",
-    "FORMAT",
-    "PACKAGED",
-    "README",
-    "TASK",
-    "check_fit",
-    "find_folder",
-    "load",
-    "push",
-    "save",
-]
+__all__ = ["CARD", "README", "TASK", "find_folder", "load", "push", "save"]
 
 #: Inverters that are distributions of their own, and the package that each lies in.
-PACKAGED = {"nano": "vicinal_nano"}
-CARD = "config.json"
+_PACKAGED = {"nano": "vicinal_nano"}
+CARD, README = "config.json", "README.md"
 #: The file by which an inverter with a task is known.
 TASK = "task.json"
-FORMAT, _VERSION = "vicinal-inverter", 1
-README = "README.md"
+_FORMAT, _VERSION = "vicinal-inverter", 1
 _WEIGHTS = "model.safetensors"
 _EXACT = ("adaptor.mean", "adaptor.scale", "adaptor.loudness")
+#: What is kept of an encoder and of an adaptor.
+_READER = ("name", "fingerprint", "dim", "normalize", "max_tokens")
+_SHAPE = ("embedding", "width", "soft_tokens", "hidden")
+Source = str | PathLike[str]
 
 
-def save(inverter: Inverter, folder: str | PathLike[str], *, half: bool = False) -> None:
+def save(inverter: Inverter, folder: Source, *, half: bool = False) -> None:
     """Write an inverter beside its place, then put it there."""
-    import torch
     from safetensors.torch import save as to_bytes
 
-    from vicinal import __version__
-    from vicinal.text.invert.card import write_card
-
-    target = check_folder(folder, CARD, FORMAT, "an inverter")
-    adaptor, decoder = inverter.adaptor, inverter.decoder
+    target = check_folder(folder, CARD, _FORMAT, "an inverter")
+    encoder, adaptor, decoder = inverter.encoder, inverter.adaptor, inverter.decoder
     said = {
-        "format": FORMAT,
+        "format": _FORMAT,
         "version": _VERSION,
         "vicinal": __version__,
-        "encoder": {
-            "name": inverter.encoder.name,
-            "fingerprint": inverter.encoder.fingerprint,
-            "dim": inverter.encoder.dim,
-            "normalize": inverter.encoder.normalize,
-            "max_tokens": inverter.encoder.max_tokens,
-        },
-        "adaptor": {
-            "embedding": adaptor.embedding,
-            "width": adaptor.width,
-            "soft_tokens": adaptor.soft_tokens,
-            "hidden": adaptor.hidden,
-        },
+        "encoder": {name: getattr(encoder, name) for name in _READER},
+        "adaptor": {name: getattr(adaptor, name) for name in _SHAPE},
         "decoder": decoder.describe(),
         "notes": inverter.notes,
     }
@@ -83,7 +67,7 @@ def save(inverter: Inverter, folder: str | PathLike[str], *, half: bool = False)
         kept[name] = one.detach().to("cpu", dtype).contiguous()
     with replacing_folder(target) as beside:
         # not save_file, whose files are for the owner's eyes only
-        (beside / _WEIGHTS).write_bytes(to_bytes(kept, {"format": FORMAT}))
+        (beside / _WEIGHTS).write_bytes(to_bytes(kept, {"format": _FORMAT}))
         (beside / CARD).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", "utf-8")
         decoder.save(beside)
         (beside / README).write_text(write_card(said, inverter.preface), "utf-8")
@@ -91,8 +75,6 @@ def save(inverter: Inverter, folder: str | PathLike[str], *, half: bool = False)
 
 def push(inverter: Inverter, name: str, token: str | None) -> None:
     """Send an inverter to the hub."""
-    import tempfile
-
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -111,31 +93,19 @@ def push(inverter: Inverter, name: str, token: str | None) -> None:
 
 
 def load(
-    folder: Path,
-    encoder: Encoder | str | PathLike[str] | None,
-    llm: Any,
-    device: str | None = None,
+    folder: Path, encoder: Encoder | Source | None, llm: Any, device: str | None = None
 ) -> tuple[Encoder, Adaptor, Decoder, dict[str, Any], str]:
     """Return encoder, adaptor, decoder, notes and the card's opening of a saved inverter."""
-    from vicinal.text.invert.card import read_preface
-
     if not (folder / CARD).is_file() and (folder / TASK).is_file():
         raise ValueError(
             f"{str(folder)!r} is an inverter with a task. Load it with load_inverter, or "
             "TaskInverter.from_pretrained."
         )
-    said = read_card(folder, CARD, FORMAT, _VERSION, "an inverter")
+    said = read_card(folder, CARD, _FORMAT, _VERSION, "an inverter")
     weights = _read_weights(folder)
     try:
         reader = _encoder(folder, said["encoder"], encoder, device)
-        check_fit(said["encoder"], reader, folder)
-        shape = said["adaptor"]
-        adaptor = Adaptor(
-            shape["embedding"],
-            shape["width"],
-            soft_tokens=shape["soft_tokens"],
-            hidden=shape["hidden"],
-        )
+        adaptor = Adaptor(**said["adaptor"])
         adaptor.load_state_dict(_part(weights, "adaptor."))
         decoder = _decoder(folder, said["decoder"], _part(weights, "decoder."), llm)
     except (KeyError, TypeError, RuntimeError) as error:
@@ -146,34 +116,16 @@ def load(
     return reader, adaptor, decoder, said.get("notes", {}), read_preface(folder / README)
 
 
-def check_fit(said: Mapping[str, Any], encoder: Encoder, folder: Path) -> None:
-    """Refuse an encoder that an inverter was not made for."""
-    there = (encoder.fingerprint, encoder.normalize)
-    if there != (said["fingerprint"], said["normalize"]):
-        raise ValueError(
-            f"The inverter in {str(folder)!r} was made for the encoder {said['name']!r} "
-            f"(fingerprint {said['fingerprint']}, {_norms(said['normalize'])}), got "
-            f"{encoder.name!r} (fingerprint {there[0]}, {_norms(there[1])}). Give that encoder, or "
-            "align an inverter to this one."
-        )
-
-
-def _packaged_folder(name: str) -> Path:
-    found = find_spec(PACKAGED[name])
-    if found is None or not found.submodule_search_locations:
-        raise ImportError(
-            f"{name}, an English inverter of vicinal's, is not installed. Install it with: "
-            f"pip install 'vicinal[offline]' (in a checkout: pip install ./packages/{name})."
-        )
-    return Path(found.submodule_search_locations[0])
-
-
-def find_folder(source: str | PathLike[str]) -> Path:
+def find_folder(source: Source) -> Path:
     """Return the folder of a source: the name of a packaged inverter, a folder, or a hub name."""
-    from vicinal.text.models import resolve_model
-
-    if source in PACKAGED:
-        return _packaged_folder(str(source))
+    if source in _PACKAGED:
+        spec = find_spec(_PACKAGED[str(source)])
+        if spec is None or not spec.submodule_search_locations:
+            raise ImportError(
+                f"{source}, an English inverter of vicinal's, is not installed. Install it with: "
+                f"pip install 'vicinal[offline]' (in a checkout: pip install ./packages/{source})."
+            )
+        return Path(spec.submodule_search_locations[0])
     found = resolve_model(source)
     if Path(found).is_dir():
         return Path(found)
@@ -190,39 +142,37 @@ def find_folder(source: str | PathLike[str]) -> Path:
 
 
 def _encoder(
-    folder: Path,
-    said: Mapping[str, Any],
-    given: Encoder | str | PathLike[str] | None,
-    device: str | None,
+    folder: Path, said: Mapping[str, Any], given: Encoder | Source | None, device: str | None
 ) -> Encoder:
-    from vicinal.text.encoder import Encoder
-    from vicinal.text.models import needed_by
-
-    settings: dict[str, Any] = {"normalize": said["normalize"], "device": device}
-    settings["max_tokens"] = said["max_tokens"]
-    if isinstance(given, (str, PathLike)):
-        return Encoder(given, **settings)
-    if given is not None:
-        return given
-    with needed_by(f"The inverter in {str(folder)!r}", "the encoder", said["name"], "encoder"):
-        return Encoder(said["name"], **settings)
+    """Return the encoder that an inverter was made for; refuse another."""
+    settings = {"normalize": said["normalize"], "max_tokens": said["max_tokens"], "device": device}
+    if given is None:
+        with needed_by(folder, "the encoder", said["name"], "encoder"):
+            given = Encoder(said["name"], **settings)
+    elif isinstance(given, (str, PathLike)):
+        given = Encoder(given, **settings)
+    there = (given.fingerprint, given.normalize)
+    if there != (said["fingerprint"], said["normalize"]):
+        raise ValueError(
+            f"The inverter in {str(folder)!r} was made for the encoder {said['name']!r} "
+            f"(fingerprint {said['fingerprint']}, normalize={said['normalize']}), got "
+            f"{given.name!r} (fingerprint {there[0]}, normalize={there[1]}). Give that encoder, "
+            "or align an inverter to this one."
+        )
+    return given
 
 
 def _decoder(
     folder: Path, said: Mapping[str, Any], weights: Mapping[str, Tensor], llm: Any
 ) -> Decoder:
-    if said["kind"] == "nano":
-        if llm is not None:
-            raise ValueError(
-                f"llm goes with an inverter of another language model, {str(folder)!r} has its "
-                "own. Leave it out, or build a new inverter with Inverter.build."
-            )
-        from vicinal.text.invert.nano import NanoDecoder
-
-        return NanoDecoder.load(folder, said, weights)
-    from vicinal.text.invert.huggingface import HuggingFaceDecoder
-
-    return HuggingFaceDecoder.load(folder, said, llm)
+    if said["kind"] != "nano":
+        return HuggingFaceDecoder.load(folder, said, llm)
+    if llm is not None:
+        raise ValueError(
+            f"llm goes with an inverter of another language model, {str(folder)!r} has its "
+            "own. Leave it out, or build a new inverter with Inverter.build."
+        )
+    return NanoDecoder.load(folder, said, weights)
 
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:
@@ -241,7 +191,3 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
 
 def _part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k[len(prefix) :]: v.float() for k, v in weights.items() if k.startswith(prefix)}
-
-
-def _norms(normalized: bool) -> str:
-    return "normalized" if normalized else "not normalized"

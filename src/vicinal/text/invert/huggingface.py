@@ -32,6 +32,9 @@ __all__ = ["PROMPT", "HuggingFaceDecoder"]
 #: What stands around the soft tokens, whose place is ``{}``.
 PROMPT = "Given the embedding {}, generate the original sentence: "
 _WHOLE, _LORA = "decoder", "lora"
+#: What a saved inverter says of it, and which of that it is made with again.
+_SETTINGS = ("prompt", "no_repeat", "max_tokens")
+_TOLD = ("kind", "name", "tuning", "fingerprint", *_SETTINGS)
 
 
 class HuggingFaceDecoder:
@@ -48,8 +51,8 @@ class HuggingFaceDecoder:
     freeze : bool, default True
         Whether its weights stay as they are; those that learn are turned into float32.
     lora : mapping or bool, optional
-        Low-rank matrices learn beside the frozen weights (needs peft): settings of
-        ``peft.LoraConfig``, or True for rank 8 in all linear layers.
+        Low-rank matrices learn beside the frozen weights: settings of ``peft.LoraConfig``, or True
+        for rank 8 in all linear layers.
     name : str, optional
         Folder or hub name that it came from.
     no_repeat : int, default 3
@@ -60,8 +63,8 @@ class HuggingFaceDecoder:
     Raises
     ------
     ValueError
-        If the model cannot generate from ``inputs_embeds`` or does not write from left to right,
-        or the prompt has no place for the soft tokens.
+        If the model is not causal, cannot generate from ``inputs_embeds``, or the prompt has no
+        place for the soft tokens.
     ImportError
         If LoRA is asked for without peft.
     """
@@ -97,7 +100,7 @@ class HuggingFaceDecoder:
         model.requires_grad_(self.tuning == "whole")
         self.model = with_lora(model, lora) if lora else model
         self.model.eval()
-        self.width = int(model.get_input_embeddings().weight.shape[1])
+        self.width = int(self._words.weight.shape[1])
         self.end, self.pad = marks(tokenizer, self.name)
         before, _, after = prompt.partition("{}")
         self._before = [*opening(tokenizer), *self._plain_ids(before)]
@@ -122,10 +125,8 @@ class HuggingFaceDecoder:
 
         Raises
         ------
-        TypeError
-            If it is something else.
-        ValueError
-            If it is a model that writes no texts, or reads them with an encoder of its own.
+        TypeError, ValueError
+            If it is something else, or no causal language model.
         OSError
             If it is neither on this machine nor to be fetched.
         """
@@ -140,13 +141,16 @@ class HuggingFaceDecoder:
     @property
     def device(self) -> torch.device:
         """Where its word vectors are."""
-        found: torch.device = self.model.get_input_embeddings().weight.device
-        return found
+        return self._words.weight.device
 
     @property
     def loudness(self) -> float:
         """Standard deviation of its word vectors."""
-        return float(self.model.get_input_embeddings().weight.detach().float().std())
+        return float(self._words.weight.detach().float().std())
+
+    @property
+    def _words(self) -> nn.Embedding:
+        return self.model.get_input_embeddings()
 
     @property
     def fingerprint(self) -> str:
@@ -200,7 +204,7 @@ class HuggingFaceDecoder:
         prefix = self.prefix(soft)
         ids, lengths = pad_rows(rows, self.room(soft.shape[1]), self.pad, soft.device)
         real = torch.arange(ids.shape[1], device=soft.device) < lengths[:, None]  # (B, T)
-        words = self.model.get_input_embeddings()(ids).to(prefix.dtype)
+        words = self._words(ids).to(prefix.dtype)
         mask = torch.cat((real.new_ones(prefix.shape[:2]), real), 1).long()
         scores = self.model(
             inputs_embeds=torch.cat((prefix, words), 1), attention_mask=mask, use_cache=False
@@ -216,9 +220,9 @@ class HuggingFaceDecoder:
         """Return the mean log-probability a token of given sentences."""
         return self._likely(soft, self.tokenize(texts))
 
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
     def _likely(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
-        with torch.inference_mode():
-            losses, real = self._losses(soft, rows)
+        losses, real = self._losses(soft, rows)
         likely: npt.NDArray[np.float32] = -(losses.sum(1) / real.sum(1)).cpu().numpy()
         return likely.astype(np.float32)
 
@@ -236,7 +240,8 @@ class HuggingFaceDecoder:
         n, each = len(soft), len(heat)
         many = soft.repeat_interleave(each, 0)
         ids = self._write(many, heat.repeat(n), beams, max_tokens, generator)
-        lines = [self._text(row) for row in ids]
+        lines = [self.tokenizer.decode(row, skip_special_tokens=True) for row in ids]
+        lines = [" ".join(line.split()) for line in lines]
         return Decoded.of(lines, self._likely(many, ids).reshape(n, each))
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
@@ -278,17 +283,15 @@ class HuggingFaceDecoder:
                 generation_config=settings,
                 logits_processor=LogitsProcessorList([rules]),
             )
-        return [self._cut(row) for row in found.tolist()]
+        rows = found.tolist()
+        return [row[: row.index(self.end) + 1] if self.end in row else row for row in rows]
 
     def prefix(self, soft: Tensor) -> Tensor:
         """Return the prompt's vectors with the soft tokens in their place (B, P, C)."""
-        words = self.model.get_input_embeddings()
-        parts = []
-        for ids in (self._before, self._after):
-            row = torch.tensor(ids, dtype=torch.long, device=soft.device)
-            parts.append(words(row).expand(soft.shape[0], -1, -1))
         self.check_room(soft.shape[1])
-        return torch.cat((parts[0], soft.to(parts[0].dtype), parts[1]), 1)
+        rows = (torch.tensor(ids, dtype=torch.long) for ids in (self._before, self._after))
+        before, after = (self._words(row.to(soft.device)).expand(len(soft), -1, -1) for row in rows)
+        return torch.cat((before, soft.to(before.dtype), after), 1)
 
     def _limit(self) -> int:
         return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 30)
@@ -297,23 +300,9 @@ class HuggingFaceDecoder:
         found = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return [int(one) for one in found]
 
-    def _cut(self, row: list[int]) -> list[int]:
-        return row[: row.index(self.end) + 1] if self.end in row else row
-
-    def _text(self, ids: Sequence[int]) -> str:
-        return " ".join(self.tokenizer.decode(list(ids), skip_special_tokens=True).split())
-
     def describe(self) -> dict[str, Any]:
         """Return what a saved inverter has to say about it."""
-        return {
-            "kind": self.kind,
-            "name": self.name,
-            "tuning": self.tuning,
-            "fingerprint": self.fingerprint,
-            "prompt": self.prompt,
-            "no_repeat": self.no_repeat,
-            "max_tokens": self.max_tokens,
-        }
+        return {name: getattr(self, name) for name in _TOLD}
 
     def weights(self) -> Mapping[str, Tensor]:
         """Return nothing: what was trained has a folder of its own."""
@@ -330,12 +319,12 @@ class HuggingFaceDecoder:
     @classmethod
     def load(cls, folder: Path, said: Mapping[str, Any], llm: Any = None) -> HuggingFaceDecoder:
         """Return the decoder that was saved; ``llm`` where the model does not lie where it lay."""
-        settings = {name: said[name] for name in ("prompt", "no_repeat", "max_tokens")}
+        settings = {name: said[name] for name in _SETTINGS}
         if said["tuning"] == "whole":
             if llm is not None:
                 raise ValueError(
-                    f"The language model of {str(folder)!r} was trained whole, and is kept there; "
-                    "llm would stand for another one. Leave it out."
+                    f"The language model of {str(folder)!r} was trained whole, and is kept there. "
+                    "Leave out llm."
                 )
             kept = folder / _WHOLE
             if not kept.is_dir():
@@ -344,8 +333,7 @@ class HuggingFaceDecoder:
         elif llm is not None:
             made = cls.from_source(llm, **settings)
         else:
-            owner = f"The inverter in {str(folder)!r}"
-            with needed_by(owner, "the language model", said["name"], "llm"):
+            with needed_by(folder, "the language model", said["name"], "llm"):
                 made = cls.from_source(said["name"], **settings)
         if made.fingerprint != said["fingerprint"]:
             raise ValueError(
@@ -371,9 +359,8 @@ class _Rules:
         length = input_ids.shape[1]  # of what was written: the prompt has no ids
         if length == 0:
             scores[:, self.end] = -torch.inf
-        if self.no_repeat and length:
-            rows, tokens = repeats(input_ids, self.no_repeat)
-            scores[rows, tokens] = -torch.inf
+        if self.no_repeat:
+            scores[repeats(input_ids, self.no_repeat)] = -torch.inf
         hot = self.heat > 0
         if bool(hot.any()):  # never with beams: what is left is what was drawn
             drawn = draw(scores[hot], self.heat[hot], self.uniforms[hot, length])

@@ -18,6 +18,8 @@ from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.candidates import Candidates, Inversion, cosine
 from vicinal.text.invert.crossover import exchange_spans
 from vicinal.text.invert.decoders import Decoded, Decoder
+from vicinal.text.invert.folder import find_folder, load, push, save
+from vicinal.text.invert.huggingface import PROMPT, HuggingFaceDecoder
 from vicinal.text.models import check_device
 
 if TYPE_CHECKING:
@@ -31,8 +33,7 @@ Floats = npt.NDArray[np.float32]
 class Inverter:
     """Turns sentence embeddings back into sentences.
 
-    An adaptor makes a few soft tokens of an embedding; a causal language model reads them, inside a
-    prompt where it has one, and writes.
+    An adaptor makes a few soft tokens of an embedding; a causal language model reads them.
 
     Parameters
     ----------
@@ -90,10 +91,8 @@ class Inverter:
         self.preface = ""
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(encoder={self.encoder.name!r}, decoder={self.decoder.kind!r}, "
-            f"soft_tokens={self.adaptor.soft_tokens})"
-        )
+        parts = f"encoder={self.encoder.name!r}, decoder={self.decoder.kind!r}"
+        return f"{type(self).__name__}({parts}, soft_tokens={self.adaptor.soft_tokens})"
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Return the embeddings of texts.
@@ -124,7 +123,7 @@ class Inverter:
         Parameters
         ----------
         embeddings : array of shape (n_embeddings, dim)
-            As :meth:`encode` makes them, or mixtures of such.
+            As :meth:`encode` makes them, or mixtures of such; finite numbers.
         temperature : float, default 0.0
             0 takes the likeliest token each time; above, tokens are drawn.
         beams : int, default 1
@@ -170,14 +169,12 @@ class Inverter:
         Parameters
         ----------
         embeddings : array of shape (n_embeddings, dim)
-            As :meth:`encode` makes them, or mixtures of such.
+            As :meth:`generate` takes them.
         n : int, default 4
             Sentences for each.
         rounds : int, default 2
-            They are written in so many rounds of about equal size, each the likeliest sentence and
-            drawn ones. The first is written for the embedding; the next for one that lies past it,
-            on the side away from the nearest sentence so far. In one round they come a little
-            quicker, and less near.
+            Rounds of about equal size, each the likeliest sentence and drawn ones. After the first
+            they are written for a point past the embedding, away from the nearest sentence so far.
         max_tokens : int, optional
             Longest sentence, in tokens of the language model.
         random_state : int, Generator or None
@@ -187,11 +184,6 @@ class Inverter:
         -------
         Candidates
             Sentences, their embeddings and likelihoods, round by round.
-
-        Raises
-        ------
-        ValueError
-            If embeddings have another shape, or hold what is not finite.
         """
         rows, n = self._check(embeddings), check_count("n", n)
         parts = np.array_split(np.arange(n), min(check_count("rounds", rounds), n))
@@ -219,7 +211,7 @@ class Inverter:
         Parameters
         ----------
         embeddings : array of shape (n_embeddings, dim)
-            As :meth:`encode` makes them, or mixtures of such.
+            As :meth:`generate` takes them.
         texts : sequence of str
             One for each.
 
@@ -230,11 +222,8 @@ class Inverter:
 
         Raises
         ------
-        ValueError
-            If embeddings have another shape, or hold what is not finite; if there are more or
-            fewer texts.
-        TypeError
-            If texts are not a list of strings.
+        TypeError, ValueError
+            If embeddings are not as :meth:`generate` takes them, or texts not a string for each.
         """
         rows, texts = self._check(embeddings), check_texts(texts)
         if len(texts) != len(rows):
@@ -286,14 +275,14 @@ class Inverter:
         Parameters
         ----------
         embeddings : array of shape (n_embeddings, dim)
-            As :meth:`encode` makes them, or mixtures of such.
+            As :meth:`generate` takes them.
         candidates : int, default 1
             Sentences written for each, of which the one nearest to the embedding stays.
         rounds : int, default 2
             Rounds in which they are written; see :meth:`candidates`.
         crossover : int, default 0
-            How often the nearest of them then takes over a span of words from another, as long as
-            that brings it nearer. Three times bring most of the gain, and take as long as writing.
+            How often the nearest then takes over a span of words from another that brings it
+            nearer. Three times bring most of the gain, and take as long as writing.
         random_state : int, Generator or None
             Seed of what is drawn.
 
@@ -301,11 +290,6 @@ class Inverter:
         -------
         Inversion
             Sentences, and how near they come (cosine).
-
-        Raises
-        ------
-        ValueError
-            If embeddings have another shape, or hold what is not finite.
         """
         rows, steps = self._check(embeddings), check_count("crossover", crossover, low=0)
         found = self.candidates(
@@ -337,13 +321,11 @@ class Inverter:
         Parameters
         ----------
         source : str or path, default "nano"
-            "nano", the small English one that comes with the package; a folder that
-            :meth:`save_pretrained` wrote; or a hub name.
+            "nano", the small English one of ``vicinal[offline]``; a folder; or a hub name.
         encoder : Encoder, str or path, optional
-            The encoder that it was made for, where it does not lie where it lay. One that learned a
-            task lies in the folder.
+            The encoder that it was made for, where that has moved.
         llm : str, path or model, optional
-            The language model that it was made for, where it does not lie where it lay.
+            The language model that it was made for, where that has moved.
         device : str, optional
             Such as "cpu" or "cuda", for all its parts. Where left out, an encoder that learned no
             task is on the fastest there is, the rest on the CPU.
@@ -355,15 +337,9 @@ class Inverter:
 
         Raises
         ------
-        FileNotFoundError
-            If there is no such folder.
-        OSError
-            If the hub could not be asked.
-        ValueError
-            If what is there does not fit together: files, encoder, language model, version.
+        OSError, ValueError
+            If it cannot be found or fetched, or its files, encoder and model do not fit together.
         """
-        from vicinal.text.invert.folder import find_folder
-
         if device is not None:
             check_device(device)  # before a large model is read
         made = cls._load(find_folder(source), encoder, llm, device)
@@ -371,8 +347,6 @@ class Inverter:
 
     @classmethod
     def _load(cls, folder: Path, encoder: Any, llm: Any, device: str | None) -> Self:
-        from vicinal.text.invert.folder import load
-
         reader, adaptor, decoder, notes, preface = load(folder, encoder, llm, device)
         made = cls(reader, adaptor, decoder, notes=notes)
         made.preface = preface
@@ -421,38 +395,30 @@ class Inverter:
         Raises
         ------
         TypeError, ValueError
-            If the language model is none, does not write from left to right, cannot generate from
-            ``inputs_embeds``, or has no room for a sentence beside prompt and soft tokens.
+            If ``llm`` is no causal model that generates from ``inputs_embeds``, or has no room for
+            a sentence beside prompt and soft tokens.
         OSError
             If a model is neither on this machine nor to be fetched.
         """
-        from vicinal.text.invert.huggingface import PROMPT, HuggingFaceDecoder
-
         check_count("soft_tokens", soft_tokens)
         check_count("hidden", hidden)
         reader = Encoder(encoder) if isinstance(encoder, (str, PathLike)) else encoder
+        seed = int(Seeds(random_state).generator(WriteKey.NEW_LAYERS).integers(1 << 31))
+        shape = {"soft_tokens": soft_tokens, "hidden": hidden}
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(
-                int(Seeds(random_state).generator(WriteKey.NEW_LAYERS).integers(1 << 31))
-            )
+            torch.manual_seed(seed)
             decoder = HuggingFaceDecoder.from_source(
                 llm, prompt=PROMPT if prompt is None else prompt, freeze=freeze_llm, lora=lora
             )
             decoder.check_room(soft_tokens)
-            adaptor = Adaptor(
-                reader.dim,
-                decoder.width,
-                soft_tokens=soft_tokens,
-                hidden=hidden,
-                loudness=decoder.loudness,
-            )
+            adaptor = Adaptor(reader.dim, decoder.width, loudness=decoder.loudness, **shape)
         return cls(reader, adaptor.to(decoder.device), decoder)
 
     def save_pretrained(self, folder: str | PathLike[str], *, half: bool = False) -> None:
         """Write a folder that :meth:`from_pretrained` reads.
 
-        It holds the adaptor, and of the language model what was trained. An encoder, and a language
-        model that stayed as it was, are named in it, with their fingerprints.
+        It holds what was trained; an encoder or a language model that stayed as it was is named
+        there, with its fingerprint.
 
         Parameters
         ----------
@@ -463,16 +429,9 @@ class Inverter:
 
         Raises
         ------
-        FileExistsError
-            If it holds something else.
-        FileNotFoundError
-            If the folder above it does not exist.
+        OSError
+            If it holds something else, or cannot be written to.
         """
-        self._save(folder, half)
-
-    def _save(self, folder: str | PathLike[str], half: bool) -> None:
-        from vicinal.text.invert.folder import save
-
         save(self, folder, half=half)
 
     def push_to_hub(self, name: str, *, token: str | None = None) -> None:
@@ -490,8 +449,6 @@ class Inverter:
         OSError
             If the hub cannot be reached, or refuses.
         """
-        from vicinal.text.invert.folder import push
-
         push(self, name, token)
 
     def to(self, device: str) -> Self:
@@ -500,22 +457,16 @@ class Inverter:
         Parameters
         ----------
         device : str
-            Such as "cpu" or "cuda".
+            Such as "cpu" or "cuda"; ValueError where there is none such.
 
         Returns
         -------
         Inverter
             Itself.
-
-        Raises
-        ------
-        ValueError
-            If there is no such device.
         """
         check_device(device)
-        self.encoder.to(device)
-        self.adaptor.to(device)
-        self.decoder.to(device)
+        for part in (self.encoder, self.adaptor, self.decoder):
+            part.to(device)
         return self
 
     @property
@@ -527,15 +478,11 @@ class Inverter:
         try:
             rows = np.asarray(embeddings, np.float32)
         except (TypeError, ValueError):
-            raise TypeError(
-                "embeddings must be numbers, one row for each sentence, got "
-                f"{type(embeddings).__name__} of other things. Make them with encode."
-            ) from None
+            kind = type(embeddings).__name__
+            raise TypeError(f"embeddings must be numbers, got {kind}. Use encode.") from None
         if rows.ndim != 2 or rows.shape[1] != self.adaptor.embedding:
-            raise ValueError(
-                f"embeddings must have shape (n_embeddings, {self.adaptor.embedding}), got "
-                f"{rows.shape}. Make them with encode."
-            )
+            wanted = f"(n_embeddings, {self.adaptor.embedding})"
+            raise ValueError(f"embeddings must have shape {wanted}, got {rows.shape}. Use encode.")
         if not np.isfinite(rows).all():
             bad = int(np.flatnonzero(~np.isfinite(rows).all(1))[0])
             raise ValueError(f"embeddings must be finite, row {bad} is not. Drop such rows.")

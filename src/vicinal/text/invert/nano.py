@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vicinal._checks import check_count, check_number
 from vicinal.text._blocks import HalfCopy
 from vicinal.text._cores import cores_of, on_cores, spans
-from vicinal.text.encoder import has_bfloat16
+from vicinal.text.encoder import in_bfloat16
 from vicinal.text.invert.codec import EOS, FORMAL, INFORMAL, PAD, SPECIALS, Codec
 from vicinal.text.invert.decoders import Decoded, pad_rows
 from vicinal.text.invert.decoding import Rules, beam_search, decode
@@ -34,7 +34,7 @@ class NanoDecoder:
     network : NanoNetwork
         The decoder.
     codec : Codec
-        Its vocabulary.
+        Between ids and text.
     no_repeat : int, default 3
         No run of so many tokens is written twice in a sentence; 0 allows every repetition.
     max_tokens : int, default 64
@@ -114,14 +114,9 @@ class NanoDecoder:
         """Write sentences for each row of soft tokens, one at each temperature."""
         heat = torch.tensor([check_number("temperature", t, low=0) for t in temperatures])
         network, soft = self._ready(soft)
-        rules, shape = self._rules(max_tokens), (soft.shape[0], len(heat))
-        if beams > 1:
-            ids, likely = beam_search(network, soft, beams, rules)
-            return Decoded.of(
-                [self.codec.decode(row) for row in ids], likely[:, None].cpu().numpy()
-            )
+        rules, shape = self._rules(max_tokens), (len(soft), 1 if beams > 1 else len(heat))
         uniforms = torch.zeros(*shape, rules.max_tokens)
-        if any(temperatures):
+        if any(temperatures) and beams == 1:
             rng = np.random.default_rng() if generator is None else generator
             uniforms = torch.from_numpy(rng.random(uniforms.shape, np.float32))
 
@@ -129,20 +124,22 @@ class NanoDecoder:
             ids, likely = decode(network, soft[span], heat, uniforms[span], rules)
             return ids, likely
 
-        size = -(-len(soft) // cores_of(soft.device)) or 1
-        found = list(on_cores(write, spans(len(soft), size), soft.device))
+        if beams > 1:
+            found = [beam_search(network, soft, beams, rules)]
+        else:
+            size = -(-len(soft) // cores_of(soft.device)) or 1
+            found = list(on_cores(write, spans(len(soft), size), soft.device))
         lines = [self.codec.decode(row) for ids, _ in found for row in ids]
         return Decoded.of(lines, torch.cat([part for _, part in found]).view(shape).cpu().numpy())
 
     def _rules(self, max_tokens: int | None) -> Rules:
         longest = self.max_tokens if max_tokens is None else check_count("max_tokens", max_tokens)
-        # the style token, which is not written, stands before them
-        longest = min(longest + 1, self.network.config.positions)
+        longest = min(longest + 1, self.network.config.positions)  # after the style token
         return Rules(FORMAL, EOS, (PAD, FORMAL, INFORMAL), longest, self.no_repeat)
 
     def _ready(self, soft: Tensor) -> tuple[NanoNetwork, Tensor]:
         """Return the network in bfloat16 where the processor has it, and soft tokens alike."""
-        if not has_bfloat16(self.device.type):
+        if not in_bfloat16("auto", self.device.type):
             return self.network, soft.float()
         return self._half.get(), soft.to(torch.bfloat16)
 

@@ -10,71 +10,59 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors.numpy import load_file
+from safetensors.numpy import save as to_bytes
+from scipy.special import softmax
 
+from vicinal import __version__
 from vicinal._checks import first_line
+from vicinal.io.atomic import replacing_folder
+from vicinal.io.folders import check_folder, read_card
 from vicinal.text._readers import NetworkReader
+from vicinal.text.classifier.backbones import Pretrained, quiet
 from vicinal.text.encoder import Encoder
+from vicinal.text.invert.adaptor import Adaptor
+from vicinal.text.invert.card import read_preface, write_card
+from vicinal.text.invert.decoders import Decoder
+from vicinal.text.invert.folder import CARD, README, TASK, find_folder
 from vicinal.text.invert.inverter import Inverter
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from vicinal.text.classifier.backbones import Pretrained
-
-__all__ = ["FORMAT", "Head", "TaskEncoder", "TaskInverter", "load_inverter"]
+__all__ = ["Head", "TaskEncoder", "TaskInverter", "load_inverter"]
 
 Floats = npt.NDArray[np.float32]
 _WEIGHTS, _INVERTER, _ENCODER = "head.safetensors", "inverter", "encoder"
-FORMAT, _VERSION = "vicinal-task-inverter", 1
+_FORMAT, _VERSION = "vicinal-task-inverter", 1
 
 
 class TaskEncoder(Encoder):
     """The encoder of a task model: the mean of a network's last states."""
 
-    def __init__(
-        self,
-        backbone: Pretrained,
-        network: Any,
-        name: str,
-        *,
-        batch_size: int = 64,
-        dtype: str = "auto",
-    ) -> None:
-        super().__init__(NetworkReader(name, backbone, network), batch_size=batch_size, dtype=dtype)
+    def __init__(self, backbone: Pretrained, network: Any, name: str, **settings: Any) -> None:
+        if getattr(network, "pooler", None) is not None:
+            network.pooler = None  # never used, so it would neither be trained nor saved
+        super().__init__(NetworkReader(name, backbone, network), **settings)
         self.backbone = backbone
 
     def save(self, folder: Path) -> None:
         """Write an ordinary Hugging Face folder."""
-        from vicinal.text.classifier.backbones import quiet
-
         with quiet():
             self.model.save_pretrained(folder)
             self.backbone.tokenizer.save_pretrained(folder)
 
     @classmethod
     def load(
-        cls,
-        folder: Path,
-        name: str,
-        max_tokens: int,
-        *,
-        batch_size: int = 64,
-        dtype: str = "auto",
-        device: Any = None,
+        cls, folder: Path, name: str, max_tokens: int, *, device: Any = None, **settings: Any
     ) -> TaskEncoder:
         """Return what :meth:`save` wrote; it computes on the CPU where no device is named."""
         from transformers import AutoModel
 
-        from vicinal.text.classifier.backbones import Pretrained, quiet
-
         backbone = Pretrained(str(folder), max_tokens, "mean")
         with quiet():
             network = AutoModel.from_pretrained(folder)
-        if getattr(network, "pooler", None) is not None:
-            network.pooler = None  # it was not saved either
-        if device is not None:
-            network.to(device)
-        return cls(backbone, network, name, batch_size=batch_size, dtype=dtype)
+        return cls(backbone, network.to(device or "cpu"), name, **settings)
 
 
 class Head:
@@ -90,29 +78,21 @@ class Head:
         """Return probabilities (n, n_classes) of the classes of embeddings (n, dim)."""
         rows = np.asarray(embeddings, np.float64)
         scores = rows @ self.coefficients.T.astype(np.float64) + self.intercepts
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-        found: npt.NDArray[np.float64] = scores / scores.sum(axis=1, keepdims=True)
+        found: npt.NDArray[np.float64] = softmax(scores, axis=1)
         return found
 
 
 class TaskInverter(Inverter):
     """An inverter that knows a task.
 
-    It encodes, generates and inverts as :class:`Inverter` does, in the space of the task model, and
-    tells classes apart.
+    It does what :class:`Inverter` does, in the space of the task model, and tells classes apart.
 
     Parameters
     ----------
-    encoder : Encoder
-        The task model's.
-    adaptor : Adaptor
-        Made for that encoder.
-    decoder : Decoder
-        The language model.
+    encoder, adaptor, decoder, notes
+        As of :class:`Inverter`; the encoder is the task model's.
     head : Head
         From embeddings to classes.
-    notes : dict, optional
-        Anything that JSON can hold, kept in a saved folder.
 
     Attributes
     ----------
@@ -133,8 +113,8 @@ class TaskInverter(Inverter):
     def __init__(
         self,
         encoder: Encoder,
-        adaptor: Any,
-        decoder: Any,
+        adaptor: Adaptor,
+        decoder: Decoder,
         head: Head,
         *,
         notes: dict[str, Any] | None = None,
@@ -168,17 +148,12 @@ class TaskInverter(Inverter):
         Parameters
         ----------
         embeddings : array of shape (n_embeddings, dim)
-            As :meth:`encode` makes them, or mixtures of such.
+            As :meth:`generate` takes them.
 
         Returns
         -------
         ndarray of shape (n_embeddings, n_classes)
             Rows sum to 1; columns are in the order of ``classes_``.
-
-        Raises
-        ------
-        ValueError
-            If embeddings have another shape, or hold what is not finite.
         """
         return self.head.proba(self._check(embeddings))
 
@@ -198,37 +173,26 @@ class TaskInverter(Inverter):
         chosen: npt.NDArray[Any] = self.classes_[self.predict_proba(texts).argmax(axis=1)]
         return chosen
 
-    def _save(self, folder: str | PathLike[str], half: bool) -> None:
-        from safetensors.numpy import save as to_bytes
-
-        from vicinal import __version__
-        from vicinal.io.atomic import replacing_folder
-        from vicinal.io.folders import check_folder
-        from vicinal.text.invert.card import write_card
-        from vicinal.text.invert.folder import CARD, README, TASK
-
-        target = check_folder(folder, TASK, FORMAT, "an inverter with a task")
-        classes = self.classes_
-        moved = isinstance(self.encoder, TaskEncoder)
+    def save_pretrained(self, folder: str | PathLike[str], *, half: bool = False) -> None:
+        """Write a folder that :meth:`from_pretrained` reads; see :class:`Inverter`."""
+        target = check_folder(folder, TASK, _FORMAT, "an inverter with a task")
+        moved, classes = isinstance(self.encoder, TaskEncoder), self.classes_
+        about = {"name": self.encoder.name, "max_tokens": self.encoder.max_tokens}
         said = {
-            "format": FORMAT,
+            "format": _FORMAT,
             "version": _VERSION,
             "vicinal": __version__,
             "classes": classes.tolist(),
             "dtype": classes.dtype.str,
-            "encoder": {
-                "moved": moved,
-                "name": self.encoder.name,
-                "max_tokens": self.encoder.max_tokens,
-            },
+            "encoder": {"moved": moved, **about},
         }
         head = {"coefficients": self.head.coefficients, "intercepts": self.head.intercepts}
         with replacing_folder(target) as beside:
             inner = beside / _INVERTER
-            super()._save(inner, half)
+            super().save_pretrained(inner, half=half)
             (inner / README).unlink()  # one card is enough, and hubs show the outer one
-            about = json.loads((inner / CARD).read_text("utf-8"))
-            card = write_card(about, self.preface, classes.tolist())
+            inner_card = json.loads((inner / CARD).read_text("utf-8"))
+            card = write_card(inner_card, self.preface, said["classes"])
             (beside / README).write_text(card, "utf-8")
             if isinstance(self.encoder, TaskEncoder):
                 (beside / _ENCODER).mkdir()
@@ -238,23 +202,16 @@ class TaskInverter(Inverter):
 
     @classmethod
     def _load(cls, folder: Path, encoder: Any, llm: Any, device: str | None) -> Self:
-        from safetensors.numpy import load_file
-
-        from vicinal.io.folders import read_card
-        from vicinal.text.invert.card import read_preface
-        from vicinal.text.invert.folder import README, TASK
-
-        if not (folder / TASK).is_file() and (folder / "config.json").is_file():
+        if not (folder / TASK).is_file() and (folder / CARD).is_file():
             raise ValueError(
                 f"{str(folder)!r} is an inverter without a task. Load it with load_inverter, and "
                 "give it one with refine."
             )
-        said = read_card(folder, TASK, FORMAT, _VERSION, "an inverter with a task")
+        said = read_card(folder, TASK, _FORMAT, _VERSION, "an inverter with a task")
         try:
             about = said["encoder"]
             classes = np.array(said["classes"], dtype=np.dtype(said["dtype"]))
-            head = load_file(folder / _WEIGHTS)
-            coefficients, intercepts = head["coefficients"], head["intercepts"]
+            head = Head(classes, **load_file(folder / _WEIGHTS))
             if about["moved"]:
                 encoder = TaskEncoder.load(
                     folder / _ENCODER, about["name"], about["max_tokens"], device=device
@@ -265,18 +222,13 @@ class TaskInverter(Inverter):
                 "it again."
             ) from error
         inner = Inverter._load(folder / _INVERTER, encoder, llm, device)
-        if coefficients.shape != (len(classes), inner.encoder.dim):
+        wanted = (len(classes), inner.encoder.dim)
+        if head.coefficients.shape != wanted:
             raise ValueError(
-                f"The head in {str(folder)!r} has shape {coefficients.shape}, it should have "
-                f"{(len(classes), inner.encoder.dim)}. Files of two were mixed up; save it again."
+                f"The head in {str(folder)!r} has shape {head.coefficients.shape}, it should have "
+                f"{wanted}. Files of two were mixed up; save it again."
             )
-        made = cls(
-            inner.encoder,
-            inner.adaptor,
-            inner.decoder,
-            Head(classes, coefficients, intercepts),
-            notes=inner.notes,
-        )
+        made = cls(inner.encoder, inner.adaptor, inner.decoder, head, notes=inner.notes)
         made.preface = read_preface(folder / README) or inner.preface
         return made
 
@@ -298,19 +250,13 @@ def load_inverter(source: str | PathLike[str], **given: Any) -> Inverter:
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such folder.
-    OSError
-        If the hub could not be asked.
-    ValueError
-        If what is there does not fit together.
+    OSError, ValueError
+        As of :meth:`Inverter.from_pretrained`.
 
     Examples
     --------
     >>> load_inverter("mine")  # doctest: +SKIP
     TaskInverter(encoder='offline', decoder='nano', soft_tokens=8)
     """
-    from vicinal.text.invert.folder import TASK, find_folder
-
     kind = TaskInverter if (find_folder(source) / TASK).is_file() else Inverter
     return kind.from_pretrained(source, **given)
