@@ -81,8 +81,9 @@ class Encoder:
         self.cache = None if cache is None else _check_cache(Path(cache))
         if device is not None:
             check_device(device)
-        own = isinstance(model, Reader)  # as a subclass hands it over
-        self._reader = model if own else open_reader(lasting_name(model), device)
+        if not isinstance(model, Reader):  # a subclass hands one over
+            model = open_reader(lasting_name(model), device)
+        self._reader = model
         self.name = self._reader.name
         if max_tokens is not None:
             self._reader.cut(check_count("max_tokens", max_tokens, low=3))

@@ -36,7 +36,9 @@ _REMEDY = (
     "'offline'."
 )
 #: What to do where a language model, which no package carries, could not be loaded.
-LLM_REMEDY = "Give the folder of a language model, or the name of one on a hub that can be reached."
+LLM_REMEDY = (
+    "Give the folder of a saved language model, or the name of one on a hub that can be reached."
+)
 _LIBRARIES = ("huggingface_hub", "transformers", "sentence_transformers")
 
 

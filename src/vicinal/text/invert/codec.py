@@ -187,7 +187,7 @@ class Codec:
     def _word_ids(self, word: str) -> list[int] | None:
         if word not in self._words:
             pieces = greedy_pieces(word, self.ids)
-            self._words[word] = pieces and [self.ids[piece] for piece in pieces]
+            self._words[word] = None if pieces is None else [self.ids[one] for one in pieces]
         return self._words[word]
 
     def encode(self, line: str) -> list[int] | None:

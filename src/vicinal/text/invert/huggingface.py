@@ -218,7 +218,8 @@ class HuggingFaceDecoder:
 
     def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return the mean log-probability a token of given sentences."""
-        return self._likely(soft, self.tokenize(texts))
+        found: npt.NDArray[np.float32] = self._likely(soft, self.tokenize(texts))
+        return found
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def _likely(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:

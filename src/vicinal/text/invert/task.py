@@ -89,10 +89,16 @@ class TaskInverter(Inverter):
 
     Parameters
     ----------
-    encoder, adaptor, decoder, notes
-        As of :class:`Inverter`; the encoder is the task model's.
+    encoder : Encoder
+        The task model's.
+    adaptor : Adaptor
+        Made for that encoder.
+    decoder : Decoder
+        The language model.
     head : Head
         From embeddings to classes.
+    notes : dict, optional
+        As of :class:`Inverter`.
 
     Attributes
     ----------
