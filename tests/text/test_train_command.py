@@ -85,7 +85,10 @@ def test_methods_are_compared_in_a_report(texts, run, suffix):
         (("--method", "none,input", "--tau", 0.2), "tau goes with the method dmix"),
         (("--method", "none", "--metric", "cosine"), "metric goes with the method dmix"),
         (("--method", "none", "--weights", "epbeta"), "weights goes with a method that mixes"),
-        (("--method", "none", "--weights", "beta:1", "--warmup", 0), "weights and warmup go with a m"),
+        (
+            ("--method", "none", "--weights", "beta:1", "--warmup", 0),
+            "weights and warmup go with a m",
+        ),
         ((*QUICK, "--warmup", 2), "warmup_epochs must be below epochs"),
         (("--text", "label"), "text and label are one column, 'label'"),
         (("--model", "./nowhere"), "There is no model folder './nowhere'"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -82,22 +81,8 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is Any here
         q, k, v = self.split(x)
         return self.finish(x, attend(q, k, v, mask)), (k, v)
 
-    def load_bert(self, weights: Mapping[str, Tensor], layer: int) -> None:
-        """Copy the weights of one layer of a BERT checkpoint."""
-        at = f"encoder.layer.{layer}."
-        state = {
-            f"{mine}.{kind}": weights[f"{at}{theirs}.{kind}"]
-            for mine, theirs in _NAMES.items()
-            for kind in ("weight", "bias")
-        }
-        for kind in ("weight", "bias"):
-            state[f"qkv.{kind}"] = torch.cat(
-                [weights[f"{at}attention.self.{part}.{kind}"] for part in _PARTS]
-            )
-        self.load_state_dict(state)
-
     def as_bert(self, layer: int) -> dict[str, Tensor]:
-        """Return the weights by the names of a BERT checkpoint."""
+        """Return the weights, or views of them, by the names of a BERT checkpoint."""
         at = f"encoder.layer.{layer}."
         found = {}
         for kind in ("weight", "bias"):

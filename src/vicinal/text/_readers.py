@@ -105,23 +105,18 @@ class BertEncoder(nn.Module):  # type: ignore[misc]  # torch is Any here
             blocks = [Block(width, heads, inner, eps) for _ in range(layers)]
         self.blocks = nn.ModuleList(blocks)
         with torch.no_grad():
-            for name, mine in self._outer().items():
+            for name, mine in self.as_bert().items():
                 mine.copy_(weights[name])
-        for index, block in enumerate(blocks):
-            block.load_bert(weights, index)
 
-    def _outer(self) -> dict[str, Tensor]:
-        return {
+    def as_bert(self) -> dict[str, Tensor]:
+        """Return the weights by the names of a published checkpoint."""
+        found = {
             "embeddings.word_embeddings.weight": self.words.weight,
             "embeddings.position_embeddings.weight": self.positions.weight,
             "embeddings.token_type_embeddings.weight": self.kinds.weight,
             "embeddings.LayerNorm.weight": self.norm.weight,
             "embeddings.LayerNorm.bias": self.norm.bias,
         }
-
-    def as_bert(self) -> dict[str, Tensor]:
-        """Return the weights by the names of a published checkpoint."""
-        found = self._outer()
         for index, block in enumerate(self.blocks):
             found |= block.as_bert(index)
         return found

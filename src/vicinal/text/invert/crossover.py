@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
-from itertools import pairwise
+from functools import partial
+from itertools import chain, pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,15 +65,14 @@ def exchange_spans(
     for at in range(0, max(1, len(targets)), ROWS):
         span = slice(at, at + ROWS)
         some = Candidates(found.sentences[span], found.embeddings[span], found.log_likelihood[span])
-        own = _from_row(at, score)
+        own = partial(_score_from, at, score)
         parts.append(_climb(judge, some, targets[span], start[span], own, likely, steps, judged))
-    lines = [line for part in parts for line in part[0]]
-    return lines, np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])
+    lines, there, likelihood = zip(*parts, strict=True)
+    return list(chain(*lines)), np.concatenate(there), np.concatenate(likelihood)
 
 
-def _from_row(first: int, score: Score) -> Score:
-    """Return a score of rows that are counted from this one on."""
-    return lambda embedded, of: score(embedded, first + of)
+def _score_from(first: int, score: Score, embedded: Floats, of: npt.NDArray[np.intp]) -> Any:
+    return score(embedded, first + of)
 
 
 def _climb(
@@ -152,14 +152,13 @@ def edits(base: str, others: Sequence[str], most: int = MOST) -> dict[str, int]:
 
 def _spell(spans: Sequence[Sequence[str]], names: set[str]) -> str:
     """Join spans of tokens, with the white space and the capitals that their new places ask for."""
-    tokens: list[str] = []
-    for span in spans:
-        for at, token in enumerate(span):
-            if at == 0 and tokens and token == token.strip() and token[0].isalnum():
-                token = " " + _lowered(token, names)  # it stood first, and no longer does
-            tokens.append(token)
-    line = "".join(tokens).strip()
-    began = next((span[0] for span in (spans[0], spans[1], spans[2]) if span), "")
+    line = ""
+    for first, *others in filter(None, spans):
+        if line and first == first.strip() and first[0].isalnum():
+            first = " " + _lowered(first, names)  # it stood first, and no longer does
+        line += "".join((first, *others))
+    line = line.strip()
+    began = next((span[0] for span in spans if span), "")
     capital = began[:1].isupper() or (not spans[0] and began != began.lstrip())
     return line[:1].upper() + line[1:] if capital else line
 
