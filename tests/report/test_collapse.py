@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from vicinal import Beta, EpBeta, Fixed, SphereWeights, Uniform
-from vicinal.report.collapse.generations import start
+from vicinal.report.collapse.generations import Measures, start
 from vicinal.report.collapse.measure import measure_collapse, milestones
 from vicinal.weights import dominance, law_text, parse_law, parse_laws
 
@@ -193,32 +193,32 @@ def begun(table, **more):
 def test_figures_by_hand():
     x = np.tile([0.0, 2.0, 4.0, 6.0], 50)
     real = pa.table({"x": x, "y": -x, "c": ["a", "a", "b", "b"] * 50, "d": ["u", "v"] * 100})
-    measures = begun(real).follow()
-    assert (measures.variance, measures.attenuation) == ([1.0], [1.0])
-    assert (measures.correlation_error, measures.coverage) == ([0.0], [1.0])
+    measures = Measures(begun(real))
+    assert (measures.figures["variance"], measures.figures["attenuation"]) == ([1.0], [1.0])
+    assert (measures.figures["correlation_error"], measures.figures["coverage"]) == ([0.0], [1.0])
     made = pa.table({"x": x / 2, "y": x, "c": ["a", "a", "b", "b"] * 50, "d": ["u"] * 200})
     measures.add(made, closely=False)
-    assert measures.variance[1] == pytest.approx((1 / 4 + 1) / 2)
-    assert measures.correlation_error[1] == pytest.approx(2)  # from -1 to 1
-    assert measures.coverage[1] == pytest.approx((1 + 1 / 2) / 2)
+    assert measures.figures["variance"][1] == pytest.approx((1 / 4 + 1) / 2)
+    assert measures.figures["correlation_error"][1] == pytest.approx(2)  # from -1 to 1
+    assert measures.figures["coverage"][1] == pytest.approx((1 + 1 / 2) / 2)
     # group means of x were -2 and 2 by c, -1 and 1 by d, and of y the same the other way round.
     # by c: x is at a half and y turned round; by d one level is left, and lies at the mean
     above = (4 * 0.5 - 4) / 1
     below = 4 + 4 + 1 / 2 + 1 / 2
-    assert measures.attenuation[1] == pytest.approx(above / below)
+    assert measures.figures["attenuation"][1] == pytest.approx(above / below)
 
 
 def test_correlations_where_both_are_there():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2000, 2)) @ [[1, 0.8], [0, 0.6]]
     x[rng.random(2000) < 0.3, 0] = np.nan
-    measures = begun(pa.table({"x": pa.array(x[:, 0], from_pandas=True), "y": x[:, 1]})).follow()
+    measures = Measures(begun(pa.table({"x": pa.array(x[:, 0], from_pandas=True), "y": x[:, 1]})))
     measures.add(pa.table({"x": rng.normal(size=500), "y": np.zeros(500)}), closely=False)
-    assert math.isnan(measures.correlation_error[1])  # a constant has none
+    assert math.isnan(measures.figures["correlation_error"][1])  # a constant has none
     steps = np.arange(60.0)
     measures.add(pa.table({"x": steps, "y": steps}), closely=False)
     rank = 6 / math.pi * math.asin(0.4)  # Spearman's of a normal pair
-    assert measures.correlation_error[2] == pytest.approx(1 - rank, abs=0.06)
+    assert measures.figures["correlation_error"][2] == pytest.approx(1 - rank, abs=0.06)
 
 
 def test_milestones():

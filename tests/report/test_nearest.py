@@ -45,7 +45,7 @@ def tables_of(real, synthetic, holdout, levels=4):
 
 def brute(queries, points, squared, mismatch):
     """Return all sums over columns, in the order and precision that are promised."""
-    total = np.zeros((len(queries), len(points)), np.float32)
+    total = np.zeros((len(queries.numbers), len(points.numbers)), np.float32)
     for c in range(queries.numbers.shape[1]):
         gap = np.abs(queries.numbers[:, c, None] - points.numbers[None, :, c])
         total += gap * gap if squared else np.minimum(gap, np.float32(1))

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from vicinal.report.privacy import measure as privacy
 from vicinal.report.privacy.copies import row_keys
-from vicinal.report.privacy.measure import measure_privacy
-from vicinal.report.privacy.membership import attack_auc
+from vicinal.report.privacy.measure import attack_auc, measure_privacy
 from vicinal.report.privacy.rare import rare_combinations
 from vicinal.report.tables import Part, align
 
@@ -130,22 +129,19 @@ def test_a_split_hold_out_by_hand():
 def test_rare_combinations_by_hand():
     codes = np.array([[0, 0, 0], [0, 0, 0], [0, 0, 1], [0, 1, -1], [0, 1, -1]], np.int32)
     made = np.array([[0, 2, 1], [2, 1, 0]], np.int32)
-    real, synthetic = (Part(np.zeros((len(one), 0)), one) for one in (codes, made))
-    rare, found, all_seen = rare_combinations(real, synthetic, (3, 3, 2), np.random.default_rng(0))
+    rare, found, all_seen = rare_combinations(codes, made, (3, 3, 2), np.random.default_rng(0))
     # a 1 in the third column is rare, alone and with others; alone it turns up
     assert rare.tolist() == [False, False, True, False, False]
     assert found.tolist() == [False, False, True, False, False]
     assert all_seen
-    synthetic = synthetic.take(slice(1, 2))
-    assert not rare_combinations(real, synthetic, (3, 3, 2), np.random.default_rng(0))[1].any()
+    assert not rare_combinations(codes, made[1:], (3, 3, 2), np.random.default_rng(0))[1].any()
 
 
 @given(st.integers(1, 40), st.integers(1, 4), st.sampled_from([2, 60]), st.integers(0, 5))
 def test_rare_combinations_by_counting(n, k, levels, seed):
     rng = np.random.default_rng(seed)
     real, made = rng.integers(-1, levels, (2, n, k)).astype(np.int32)
-    parts = [Part(np.zeros((n, 0)), codes) for codes in (real, made)]
-    rare, found, _ = rare_combinations(*parts, (levels,) * k, rng)
+    rare, found, _ = rare_combinations(real, made, (levels,) * k, rng)
     expected = np.zeros((2, n), bool)
     for size in range(1, min(k, 3) + 1):
         for columns in itertools.combinations(range(k), size):
@@ -157,12 +153,12 @@ def test_rare_combinations_by_counting(n, k, levels, seed):
 
 def test_many_columns_are_drawn_from():
     rng = np.random.default_rng(0)
-    part = Part(np.zeros((300, 0)), rng.integers(0, 40, (300, 30)).astype(np.int32))
-    rare, found, all_seen = rare_combinations(part, part, (40,) * 30, np.random.default_rng(7))
+    codes = rng.integers(0, 40, (300, 30)).astype(np.int32)
+    rare, found, all_seen = rare_combinations(codes, codes, (40,) * 30, np.random.default_rng(7))
     assert not all_seen
     assert rare.all()
     assert found.all()
-    again = rare_combinations(part, part.take(slice(9)), (40,) * 30, np.random.default_rng(7))
+    again = rare_combinations(codes, codes[:9], (40,) * 30, np.random.default_rng(7))
     assert again[1][:9].all()
     assert not again[1].all()
 

@@ -178,7 +178,7 @@ def test_rows_without_a_target_are_left_out():
     real = people(300, 1)
     holed = pa.array([None if at % 3 else value for at, value in enumerate(real["y"].to_pylist())])
     tables = align(real.set_column(2, "y", holed), real, people(200, 3), target="y")
-    assert len(pose(tables).real) == 100
+    assert pose(tables).real.n_rows == 100
 
 
 def test_examples_by_hand():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -113,17 +114,16 @@ class Report(Result):
     def summary(self) -> str:
         """Return the report as text."""
         verdict = self.verdict
-        lines = [verdict.headline, ""]
-        lines += [
+        figures = (
             f"{one.name:<9} {one.figure!s:<26} {one.grade:<8} {one.says}" for one in verdict.figures
-        ]
-        lines += ["", self.fidelity.summary(), ""]
-        lines.append(self.privacy.summary())
+        )
+        parts = [verdict.headline, "\n".join(figures), self.fidelity.summary()]
+        parts.append(self.privacy.summary())
         if self.utility is not None:
-            lines += ["", self.utility.summary()]
+            parts.append(self.utility.summary())
         if self.notes:
-            lines += ["", *(f"Warning: {note}" for note in self.notes)]
-        return "\n".join(lines)
+            parts.append("\n".join(f"Warning: {note}" for note in self.notes))
+        return "\n\n".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
         """Return every figure as plain JSON values; what was not measured is None."""
@@ -194,11 +194,18 @@ def evaluate(
     True
     """
     seeds = Seeds(random_state)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+    with _warned() as caught:
         tables = align(real, synthetic, holdout, target=target, kinds=kinds)
         report = _measure(tables, plan, seeds)
     return _with_warnings(report, caught, random_state)
+
+
+@contextmanager
+def _warned() -> Iterator[list[warnings.WarningMessage]]:
+    """Keep what is warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield caught
 
 
 def _measure(tables: Tables, plan: MixPlan | None, seeds: Seeds) -> Report:
@@ -308,8 +315,7 @@ def audit(
             f"A report needs at least 4 real rows, got {kept.num_rows}: half of them stay unseen."
         )
     train, unseen = _halves(rows, met, seeds.generator(EvaluationKey.SPLIT))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+    with _warned() as caught:
         aligned = align(kept, synthetic, columns=synthesizer.columns_)
         # parents are rows of the whole table
         fidelity = measure_fidelity(
@@ -325,15 +331,13 @@ def audit(
         train, unseen = (
             part.filter(rows_matching(part, parse_where(where))) for part in (train, unseen)
         )
-    with warnings.catch_warnings(record=True) as later:
-        warnings.simplefilter("always", UserWarning)
+    with _warned() as later:
         tables = align(
             train, drawn, unseen, target=synthesizer.target, columns=synthesizer.columns_
         )
         report = _measure(tables, None, seeds)
-    picture = None
-    if plan is not None:
-        picture = WeightPicture.of_plan(plan, str(synthesizer.settings_.weights))
+    law = str(synthesizer.settings_.weights)
+    picture = None if plan is None else WeightPicture.of_plan(plan, law)
     note = (
         f"Privacy and utility are those of an audit model: the same settings were trained on "
         f"{train.num_rows:,} of the rows, and the other {unseen.num_rows:,} stayed unseen."

@@ -56,15 +56,18 @@ class Tables:
     # names of the columns of :attr:`Part.numbers` and :attr:`Part.codes`. A constant counts as
     # what its type is; a column without any value is in neither
     numeric: tuple[str, ...]
-    # names of the columns of :attr:`Part.numbers` and :attr:`Part.codes`. A constant counts as
-    # what its type is; a column without any value is in neither
     categorical: tuple[str, ...]
     # values of each categorical column, in the order of their codes
     levels: tuple[tuple[Any, ...], ...]
-    real: Part  # the rows a generator learned from, and those it made
-    synthetic: Part  # the rows a generator learned from, and those it made
+    real: Part  # the rows a generator learned from
+    synthetic: Part  # those it made
     holdout: Part | None = None  # rows it never saw
     target: str | None = None  # the column that a model is to predict
+
+    @property
+    def both(self) -> tuple[Part, Part]:
+        """Real and synthetic rows."""
+        return self.real, self.synthetic
 
     @property
     def task(self) -> str | None:
@@ -143,12 +146,13 @@ def _coded_columns(
             continue
         values = [table[column.name] for table in arrows.values()]
         own = values[0].type
-        if _own_kind(column, own) in MIXED_KINDS:
-            _check_numbers(column, arrows)
+        kind = kind_of_type(own) if column.kind == "constant" else column.kind
+        if kind in MIXED_KINDS:
+            _check_types(column, arrows)
             numbers[column.name] = [_floats(one, own, column.name) for one in values]
         else:
             seen, codes[column.name] = _coded(values)
-            _check_levels(column, arrows, codes[column.name])
+            _check_types(column, arrows, codes[column.name])
             levels.append(seen)
     return numbers, codes, tuple(levels)
 
@@ -198,40 +202,29 @@ def _check_columns(arrows: Mapping[str, pa.Table], known: Sequence[Column]) -> N
             )
 
 
-def _own_kind(column: Column, arrow: pa.DataType) -> str:
-    return kind_of_type(arrow) if column.kind == "constant" else column.kind
-
-
-def _check_numbers(column: Column, arrows: Mapping[str, pa.Table]) -> None:
+def _check_types(
+    column: Column,
+    arrows: Mapping[str, pa.Table],
+    codes: Sequence[npt.NDArray[np.int32]] | None = None,
+) -> None:
+    """Refuse a column of another kind; of categories, unless they share a value with the real."""
     first = arrows["real"][column.name].type
-    for name, table in arrows.items():
+    for at, (name, table) in enumerate(arrows.items()):
         other = table[column.name].type
         kinds = kind_of_type(first), kind_of_type(other)
-        plain = {"numeric", "integer", "boolean"}
-        if pa.types.is_null(other) or kinds[0] == kinds[1] or set(kinds) <= plain:
+        if kinds[0] == kinds[1]:
             continue
-        raise ValueError(
-            f"Column {column.name!r} is {first} in the real table and {other} in the {name} one. "
-            "Convert one of them, or say what it is with kinds."
-        )
-
-
-def _check_levels(
-    column: Column, arrows: Mapping[str, pa.Table], codes: Sequence[npt.NDArray[np.int32]]
-) -> None:
-    """Refuse categories of another kind that share no value with the real ones."""
-    first = arrows["real"][column.name].type
-    real = np.unique(codes[0][codes[0] >= 0])
-    for (name, table), found in zip(arrows.items(), codes, strict=True):
-        other = table[column.name].type
-        there = found[found >= 0]
-        same = kind_of_type(first) == kind_of_type(other)
-        if same or not len(there) or not len(real) or np.isin(there, real).any():
-            continue
-        raise ValueError(
-            f"Column {column.name!r} is {first} in the real table and {other} in the {name} one, "
-            "and they have no value in common. Convert one of them."
-        )
+        if codes is None:
+            fits = pa.types.is_null(other) or set(kinds) <= {"numeric", "integer", "boolean"}
+        else:
+            real, there = (one[one >= 0] for one in (codes[0], codes[at]))
+            fits = not len(there) or not len(real) or np.isin(there, real).any()
+        if not fits:
+            nothing = "" if codes is None else ", and they have no value in common"
+            raise ValueError(
+                f"Column {column.name!r} is {first} in the real table and {other} in the {name} "
+                f"one{nothing}. Convert one of them, or say what it is with kinds."
+            )
 
 
 def _floats(values: pa.ChunkedArray, own: pa.DataType, name: str) -> npt.NDArray[np.float64]:

@@ -96,23 +96,15 @@ def _grade(value: float, steps: tuple[float, float]) -> str:
 
 def judge(fidelity: Fidelity, privacy: Privacy, utility: Utility | None) -> Verdict:
     """Grade what was measured."""
+    says = "Mean similarity of columns and of pairs of columns to the real ones; 1 = identical."
+    quality = fidelity.quality
     figures = (
-        _fidelity_figure(fidelity),
+        VerdictFigure("fidelity", Estimate(quality), _grade(quality, FIDELITY_GRADES), says),
         _privacy_figure(privacy),
         _utility_figure(utility, privacy.holdout_is),
     )
     words = [_WORDS[figure.name][figure.grade] for figure in figures]
     return Verdict(f"The synthetic table {words[0]}; {words[1]}; {words[2]}.", figures)
-
-
-def _fidelity_figure(fidelity: Fidelity) -> VerdictFigure:
-    quality = fidelity.quality
-    return VerdictFigure(
-        "fidelity",
-        Estimate(quality),
-        _grade(quality, FIDELITY_GRADES),
-        "Mean similarity of columns and of pairs of columns to the real ones; 1 = identical.",
-    )
 
 
 def _privacy_figure(found: Privacy) -> VerdictFigure:
@@ -145,8 +137,7 @@ def _privacy_figure(found: Privacy) -> VerdictFigure:
 def _utility_figure(found: Utility | None, holdout_is: str) -> VerdictFigure:
     if found is None:
         return VerdictFigure("utility", Estimate(math.nan), "unknown", "Name a target.")
-    metric = found.metric
-    gap = found.gap("boosted trees", metric)
+    metric, gap = found.metric, found.gap()
     grade = _grade(gap.value, GAP_GRADES)
     says = (
         f"{metric} of boosted trees trained on synthetic rows, minus the score of real rows; 0 is "

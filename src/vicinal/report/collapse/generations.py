@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ from vicinal._checks import check_column
 from vicinal.report.fidelity.columns import rank_column
 from vicinal.report.fidelity.correlation import rank_correlations
 from vicinal.report.tables import Part, Tables, align
-from vicinal.report.utility.learners import LEARNERS, Problem, fit_side_by_side, pose
+from vicinal.report.utility.learners import Problem, fit_side_by_side, pose, predict
 from vicinal.report.utility.measure import measures
 from vicinal.table.frames import to_arrow
 from vicinal.table.numbers import to_floats
@@ -48,12 +49,6 @@ class Start:
     # only numbers with some variance
     between: FloatArray
     has_associations: bool  # whether there are both categories and numbers to follow
-
-    def follow(self) -> Measures:
-        """Return measures that know of the real rows only."""
-        found = Measures(self)
-        found.add(self.train, closely=True)
-        return found
 
 
 def start(
@@ -172,83 +167,72 @@ def _variances(numbers: FloatArray) -> FloatArray:
     return variance
 
 
-def _relative_errors(numbers: FloatArray) -> FloatArray:
-    """Return the variance of each column's sample variance, over its square: (kurtosis - 1) / n."""
-    found = np.zeros(numbers.shape[1])
-    for at in range(numbers.shape[1]):
-        values = numbers[~np.isnan(numbers[:, at]), at]
-        squares = (values - values.mean()) ** 2 if len(values) else values
-        if len(values) and squares.max() > 0:
-            squares = squares / squares.max()
-            found[at] = max(float((squares**2).mean() / squares.mean() ** 2 - 1), 0.0) / len(values)
-    return found
+def _relative_error(values: FloatArray) -> float:
+    """Return the variance of the sample variance, over its square: (kurtosis - 1) / n."""
+    values = values[~np.isnan(values)]
+    squares = (values - values.mean()) ** 2 if len(values) else values
+    if not squares.any():
+        return 0.0
+    squares = squares / squares.max()
+    return max(float((squares**2).mean() / squares.mean() ** 2 - 1), 0.0) / len(values)
 
 
-def _rank_correlations(numbers: FloatArray) -> FloatArray:
-    """Return Spearman's correlations of all pairs of columns; NaN of constants."""
-    return rank_correlations([rank_column(column)[1] for column in numbers.T])
-
-
-@dataclass(eq=False)
 class Measures:
-    """Figures of one generation after the other."""
+    """Figures of one generation after the other; those of the real rows come first."""
 
-    begun: Start
-    variance: list[float] = field(default_factory=list)
-    variance_error: list[float] = field(default_factory=list)
-    attenuation: list[float] = field(default_factory=list)
-    correlation_error: list[float] = field(default_factory=list)
-    coverage: list[float] = field(default_factory=list)
-    _kept: dict[int, Problem] = field(default_factory=dict)
-    _drawn: FloatArray | float = 0.0  # relative variance of each variance, from all draws so far
-    _correlations: FloatArray | None = None  # of the real rows, as are the groups
-    _groups: _Groups | None = None
+    def __init__(self, begun: Start) -> None:
+        self.begun = begun
+        self.figures: dict[str, list[float]] = defaultdict(list)
+        self._posed: dict[int, Problem] = {}
+        self._drawn: FloatArray | float = 0.0  # relative variance of each variance, all draws
+        self._real: tuple[FloatArray, _Groups] | None = None  # correlations, and group means
+        self.add(begun.train, closely=True)
 
     def add(self, made: pa.Table, *, closely: bool) -> None:
         """Measure one more generation."""
         begun = self.begun
         held = begun.held if closely else None
         tables = align(begun.train, made, held, columns=begun.columns, target=begun.target)
+        generation = len(self.figures["variance"])
         if held is not None:
-            self._kept[len(self.variance)] = pose(tables)
+            self._posed[generation] = pose(tables)
         real, new = tables.real, tables.synthetic
         before = _variances(real.numbers)
         varied = np.flatnonzero(before > 0)
         share = _variances(new.numbers)[varied] / before[varied]
-        if self.variance:
-            self._drawn = self._drawn + _relative_errors(new.numbers[:, varied])
-        self.variance.append(_mean(share))
-        error = np.sqrt((share**2 * self._drawn).sum()) / len(share) if len(share) else np.nan
-        self.variance_error.append(float(error))
+        if generation:
+            errors = [_relative_error(new.numbers[:, at]) for at in varied]
+            self._drawn = self._drawn + np.array(errors)
+        correlations = rank_correlations([rank_column(column)[1] for column in new.numbers.T])
         groups = _group_means(tables, new, begun.within, varied)
-        correlations = _rank_correlations(new.numbers)
-        if self._groups is None or self._correlations is None:  # the real rows come first
-            self._groups, self._correlations = groups, correlations
-        self.attenuation.append(_attenuation(self._groups, groups, np.sqrt(before[varied])))
-        self.correlation_error.append(_largest_gap(self._correlations, correlations))
-        self.coverage.append(
-            _mean(
-                [
-                    np.isin(_levels(real.codes[:, at]), _levels(new.codes[:, at])).mean()
-                    for at in range(real.codes.shape[1])
-                ]
-            )
-        )
+        self._real = self._real or (correlations, groups)
+        kept = [
+            np.isin(_levels(one), _levels(other)).mean()
+            for one, other in zip(real.codes.T, new.codes.T, strict=True)
+        ]
+        found = {
+            "variance": _mean(share),
+            "variance_error": np.sqrt((share**2 * self._drawn).sum()) / (len(share) or np.nan),
+            "attenuation": _attenuation(self._real[1], groups, np.sqrt(before[varied])),
+            "correlation_error": _largest_gap(self._real[0], correlations),
+            "coverage": _mean(kept),
+        }
+        for name, value in found.items():
+            self.figures[name].append(float(value))
 
     def utilities(self, generations: int) -> list[float]:
         """Return the utility of every generation, NaN where none was measured."""
         found = [float("nan")] * (generations + 1)
-        kept = list(self._kept.items())
+        posed = list(self._posed.items())
 
         def work(at: int) -> None:
-            generation, problem = kept[at]
-            rows = np.arange(min(len(problem.synthetic), TRAIN_ROWS))  # in random order already
-            train = problem.synthetic.take(rows)
-            guess = LEARNERS["boosted trees"](problem, train, problem.test, 0)
+            generation, problem = posed[at]
+            train = problem.synthetic.take(slice(TRAIN_ROWS))  # in random order already
+            guess = predict("boosted trees", problem, train, problem.test, 0)
             found[generation] = next(iter(measures(problem, guess).values()))
 
-        if kept:
-            fit_side_by_side(work, len(kept))
+        if posed:
+            fit_side_by_side(work, len(posed))
         return found
 
 
@@ -277,12 +261,9 @@ def _group_means(
             values = part.numbers[:, number]
             kept = (codes >= 0) & ~np.isnan(values)
             count = np.bincount(codes[kept], minlength=levels)[:levels]
-            if not kept.any():
-                found.append((place, np.zeros(levels), np.zeros(levels)))
-                continue
-            gaps = values[kept] - values[kept].mean()
+            gaps = values[kept] - (values[kept].mean() if kept.any() else 0.0)
             total = np.bincount(codes[kept], gaps, minlength=levels)[:levels]
-            found.append((place, total / np.maximum(count, 1), count / kept.sum()))
+            found.append((place, total / np.maximum(count, 1), count / max(kept.sum(), 1)))
     return found
 
 

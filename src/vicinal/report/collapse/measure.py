@@ -19,14 +19,23 @@ from vicinal.page.result import RowsResult
 from vicinal.weights import WeightLaw, dominance, law_text
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from vicinal.report.collapse.generations import Measures, Start
 
 __all__ = ["Collapse", "CollapseCurve", "measure_collapse"]
 
 #: Rows that the first generation learns from, at most.
 MOST_ROWS = 20_000
+
+#: Fields of a curve that the summary shows, with their heads and widths.
+_SHOWN = {
+    "variance": ("variance", 9),
+    "variance_error": ("± 2 se", 6),
+    "predicted_variance": ("theory", 7),
+    "attenuation": ("assoc.", 8),
+    "predicted_attenuation": ("theory", 7),
+    "correlation_error": ("correlation error", 18),
+    "coverage": ("categories", 11),
+}
 
 
 @dataclass(frozen=True)
@@ -109,23 +118,15 @@ class Collapse(RowsResult):
 
     def summary(self) -> str:
         """Return the curves as a text: some generations of each law."""
-        shown = milestones(self.generations)
-        name = self.metric or "utility"
-        lines = [
-            f"{'law':<16} {'round':>5}  {'variance':>8} {'± 2 se':>6} {'theory':>7}  {'assoc.':>7} "
-            f"{'theory':>7}  "
-            f"{'correlation error':>17}  {'categories':>10}  {name:>7}"
-        ]
+        heads = _SHOWN | {"utility": (self.metric or "utility", 8)}
+        head = " ".join(f"{text:>{width}}" for text, width in heads.values())
+        lines = [f"{'law':<16} {'round':>5} {head}"]
         for one in self.curves:
-            lines += [
-                f"{one.law if at == 0 else '':<16} {at:>5}  {_figure(one.variance[at]):>8} "
-                f"{_figure(2 * one.variance_error[at]):>6} "
-                f"{_figure(one.predicted_variance[at]):>7}  {_figure(one.attenuation[at]):>7} "
-                f"{_figure(one.predicted_attenuation[at]):>7}  "
-                f"{_figure(one.correlation_error[at]):>17}  {_figure(one.coverage[at]):>10}  "
-                f"{_figure(one.utility[at]):>7}"
-                for at in shown
-            ]
+            for at in milestones(self.generations):
+                figures = {name: getattr(one, name)[at] for name in heads}
+                figures["variance_error"] *= 2
+                said = " ".join(f"{_figure(v):>{heads[name][1]}}" for name, v in figures.items())
+                lines.append(f"{one.law if at == 0 else '':<16} {at:>5} {said}")
         lines += [
             "",
             "Variance is a share of the real one, mean over numeric columns. Association (assoc.) "
@@ -138,13 +139,10 @@ class Collapse(RowsResult):
     def _columns(self) -> dict[str, Any]:
         fields = ("variance", "attenuation", "correlation_error", "coverage", "utility")
         rounds = range(self.generations + 1)
-        found: dict[str, Any] = {
+        return {
             "law": [one.law for one in self.curves for _ in rounds],
             "generation": [at for _ in self.curves for at in rounds],
-        }
-        for name in fields:
-            found[name] = [getattr(one, name)[at] for one in self.curves for at in rounds]
-        return found
+        } | {name: [v for one in self.curves for v in getattr(one, name)] for name in fields}
 
     def _page(self) -> Page:
         from vicinal.report.page.collapse_and_tune import collapse_page
@@ -249,7 +247,8 @@ def measure_collapse(
     >>> naive.variance[-1] < 0.2, kept.variance[-1] > 0.8
     (True, True)
     """
-    from vicinal.report.collapse.generations import start
+    from vicinal.report.collapse.generations import Measures, start
+    from vicinal.table.synthesizer import TableSynthesizer
 
     laws: list[WeightLaw] = [weights] if isinstance(weights, WeightLaw) else list(weights)
     if not laws:
@@ -278,11 +277,19 @@ def measure_collapse(
     with warnings.catch_warnings(), reporting(progress) as report:
         warnings.simplefilter("ignore", UserWarning)  # the same notes again in every round
         for number, law in enumerate(laws):
-            measures = begun.follow()
-            current = begun.train
+            measures, current = Measures(begun), begun.train
             for generation in range(1, generations + 1):
                 rng = seeds.generator(CollapseKey.LAW, number, generation)
-                current = _next(current, law, marginals, groups, begun, rng)
+                synthesizer = TableSynthesizer(
+                    method="rows",
+                    weights=law,
+                    marginals=marginals,
+                    within=groups,
+                    categories="parent",
+                    kinds=begun.kinds,
+                    random_state=rng,
+                )
+                current = synthesizer.fit(current).sample()
                 measures.add(current, closely=generation in closely)
                 report(law_text(law), number * generations + generation, total)
             curves.append(_curve(law, marginals == "raw", generations, begun, measures))
@@ -296,28 +303,6 @@ def measure_collapse(
         begun.metric,
         begun.sampled,
     )
-
-
-def _next(
-    current: pa.Table,
-    law: WeightLaw,
-    marginals: str,
-    within: tuple[str, ...],
-    begun: Start,
-    rng: np.random.Generator,
-) -> pa.Table:
-    from vicinal.table.synthesizer import TableSynthesizer
-
-    synthesizer = TableSynthesizer(
-        method="rows",
-        weights=law,
-        marginals=marginals,
-        within=within,
-        categories="parent",
-        kinds=begun.kinds,
-        random_state=rng,
-    )
-    return synthesizer.fit(current).sample()
 
 
 def _curve(
@@ -337,11 +322,7 @@ def _curve(
         law=law_text(law),
         rho=rho,
         a=a,
-        variance=tuple(measures.variance),
-        variance_error=tuple(measures.variance_error),
-        attenuation=tuple(measures.attenuation),
-        correlation_error=tuple(measures.correlation_error),
-        coverage=tuple(measures.coverage),
+        **{name: tuple(values) for name, values in measures.figures.items()},
         utility=tuple(measures.utilities(generations)),
         predicted_variance=tuple(variance.tolist()),
         predicted_attenuation=tuple(association.tolist()),

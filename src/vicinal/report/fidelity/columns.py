@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,9 @@ __all__ = [
 ]
 
 Floats = npt.NDArray[np.float64]
+
+#: Mean and standard deviation where there is none.
+NOTHING = (math.nan, math.nan)
 
 #: Categories that a picture shows; the others are one bar.
 SHOWN_LEVELS = 12
@@ -96,8 +100,7 @@ class ColumnFidelity:
     marginal: Marginal | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class RankedColumn:
+class RankedColumn(NamedTuple):
     """Ranks of a numeric column of one table."""
 
     codes: npt.NDArray[np.int32]  # (n_rows,) place among the distinct values; -1 where missing
@@ -112,63 +115,50 @@ def compare_columns(tables: Tables) -> tuple[tuple[ColumnFidelity, ...], dict[st
     found: list[ColumnFidelity | None] = [None] * len(tables.columns)
     ranked: dict[str, Ranked] = {}
 
-    def work(start: int, stop: int) -> None:
-        for at in range(start, stop):
-            column = tables.columns[at]
-            if column.name in tables.numeric:
-                found[at], ranked[column.name] = _numbers(tables, column)
-            elif column.name in tables.categorical:
-                found[at] = _categories(tables, column)
-            else:
-                nothing = (math.nan, math.nan)
-                found[at] = ColumnFidelity(
-                    column.name, column.kind, math.nan, (1.0, math.nan), nothing, nothing
-                )
+    def work(at: int, _: int) -> None:
+        column = tables.columns[at]
+        if column.name in tables.numeric:
+            found[at], ranked[column.name] = _numbers(tables, column)
+        elif column.name in tables.categorical:
+            found[at] = _categories(tables, column)
+        else:
+            gone = (1.0, math.nan)
+            found[at] = ColumnFidelity(column.name, column.kind, math.nan, gone, NOTHING, NOTHING)
 
-    _load_kernels()
+    # threads that import Numba at once may meet it half loaded
+    import vicinal.report.fidelity._kernels  # noqa: F401
+
     for_chunks(work, len(tables.columns), 1)
     return tuple(column for column in found if column is not None), ranked
-
-
-def _load_kernels() -> None:
-    """Import Numba in this thread: threads that import it at once may meet it half loaded."""
-    import vicinal.report.fidelity._kernels  # noqa: F401
 
 
 def _numbers(tables: Tables, column: Column) -> tuple[ColumnFidelity, Ranked]:
     from vicinal.report.fidelity._kernels import largest_gap
 
-    parts = tables.real, tables.synthetic
     at = tables.numeric.index(column.name)
-    places = _decimal_places(tables.real.numbers[:, at]) if column.kind == "numeric" else None
-    ranked = [rank_column(part.numbers[:, at], places) for part in parts]
-    before, after = sorted_parts = [one for one, _ in ranked]
-    missing = _pair(1 - len(one) / max(len(part), 1) for one, part in _zip(sorted_parts, parts))
-    score = 1.0 - float(largest_gap(before, after)) if len(before) and len(after) else math.nan
+    numbers = [part.numbers[:, at] for part in tables.both]
+    places = _decimal_places(numbers[0]) if column.kind == "numeric" else None
+    (before, first), (after, second) = (rank_column(one, places) for one in numbers)
+    parts = (before, after)
+    missing = _pair(
+        1 - len(one) / max(len(part), 1) for one, part in zip(parts, numbers, strict=True)
+    )
     return ColumnFidelity(
         column.name,
         column.kind,
-        score,
+        1.0 - float(largest_gap(before, after)) if len(before) and len(after) else math.nan,
         missing,
-        mean=_pair(float(one.mean()) if len(one) else math.nan for one in sorted_parts),
-        std=_pair(_std(one) for one in sorted_parts),
+        mean=_pair(float(one.mean()) if len(one) else math.nan for one in parts),
+        std=_pair(mean_and_std(one)[1] if len(one) else math.nan for one in parts),
         coverage=_range_coverage(before, after),
         missing_score=1 - abs(missing[0] - missing[1]),
         marginal=_bins(column, before, after) if len(before) else None,
-    ), (ranked[0][1], ranked[1][1])
+    ), (first, second)
 
 
-def _zip(first: Any, second: Any) -> Any:
-    return zip(first, second, strict=True)
-
-
-def _pair(values: Any) -> tuple[float, float]:
+def _pair(values: Iterable[float]) -> tuple[float, float]:
     first, second = values
     return first, second
-
-
-def _std(values: Floats) -> float:
-    return mean_and_std(values)[1] if len(values) else math.nan
 
 
 def mean_and_std(values: Floats) -> tuple[float, float]:
@@ -230,36 +220,27 @@ def _bins(column: Column, before: Floats, after: Floats) -> Marginal:
         for one in (before, after)
     ]
     temporal = column.kind in {"datetime", "date", "time", "duration"}
-    return Marginal(
-        (), _plain(edges), _plain(shares[0]), _plain(shares[1]), unit=column.type * temporal
-    )
-
-
-def _plain(values: Floats) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+    bars, real, made = (tuple(one.tolist()) for one in (edges, *shares))
+    return Marginal((), bars, real, made, unit=column.type * temporal)
 
 
 def _categories(tables: Tables, column: Column) -> ColumnFidelity:
     at = tables.categorical.index(column.name)
     levels = tables.levels[at]
-    parts = tables.real, tables.synthetic
     # one place more than levels, so that missing values (-1) count apart
-    counts = [np.bincount(part.codes[:, at] + 1, minlength=len(levels) + 1) for part in parts]
-    missing = _pair(float(one[0] / max(len(part), 1)) for one, part in _zip(counts, parts))
+    counts = [np.bincount(part.codes[:, at] + 1, minlength=len(levels) + 1) for part in tables.both]
+    missing = _pair(float(one[0] / max(one.sum(), 1)) for one in counts)
     before, after = (one[1:] for one in counts)
     shares: list[Floats] = [one / max(int(one.sum()), 1) for one in (before, after)]
-    both = before.any() and after.any()
     distance = float(np.abs(shares[0] - shares[1]).sum()) / 2
-    score = max(1.0 - distance, 0.0) if both else math.nan
     reached = int(((before > 0) & (after > 0)).sum()) / max(int((before > 0).sum()), 1)
-    nothing = (math.nan, math.nan)
     return ColumnFidelity(
         column.name,
         column.kind,
-        score,
+        max(1.0 - distance, 0.0) if before.any() and after.any() else math.nan,
         missing,
-        nothing,
-        nothing,
+        NOTHING,
+        NOTHING,
         coverage=float(reached) if before.any() else math.nan,
         missing_score=1 - abs(missing[0] - missing[1]),
         marginal=_bars(levels, before, shares) if before.any() else None,
@@ -270,12 +251,12 @@ def _bars(levels: tuple[Any, ...], counts: npt.NDArray[Any], shares: list[Floats
     order = np.argsort(-counts, kind="stable")
     shown = order if len(order) <= SHOWN_LEVELS + 1 else order[:SHOWN_LEVELS]
     labels = [str(levels[level]) for level in shown]
-    heights = [one[shown] for one in shares]
+    heights = [one[shown].tolist() for one in shares]
     if len(shown) < len(order):
         labels.append("other")
-        rest = order[SHOWN_LEVELS:]
-        heights = [np.append(one, own[rest].sum()) for one, own in _zip(heights, shares)]
-    return Marginal(tuple(labels), (), _plain(heights[0]), _plain(heights[1]))
+        for height, one in zip(heights, shares, strict=True):
+            height.append(float(one[order[SHOWN_LEVELS:]].sum()))
+    return Marginal(tuple(labels), (), tuple(heights[0]), tuple(heights[1]))
 
 
 def ks_distance(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float:

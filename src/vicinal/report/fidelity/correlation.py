@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,15 +27,12 @@ def correlations(numbers: Floats) -> Floats:
     return np.clip(found, -1.0, 1.0)
 
 
-@dataclass(frozen=True, eq=False)
-class PairMoments:
+class PairMoments(NamedTuple):
     """Moments of pairs of columns, over the rows that miss neither value."""
 
     counts: Floats  # (n_columns, n_columns) rows
     covariance: Floats  # (n_columns, n_columns) of standardized columns
-    # (n_columns, n_columns) variance of the column of the row, where that of the column is there
-    # too
-    squares: Floats
+    squares: Floats  # (n_columns, n_columns) variance of one, where the other is there too
     fourth: Floats  # (n_columns, n_columns) mean product of squares
     scale: Floats  # (n_columns,) what the columns were divided by
     constant: npt.NDArray[np.bool_]  # (n_columns,) columns that do not vary
@@ -45,47 +41,35 @@ class PairMoments:
 def pair_moments(numbers: Floats, chunk_rows: int = 1 << 16) -> PairMoments:
     """Return the moments of all pairs of columns, see :class:`PairMoments`."""
     n_rows, n_columns = numbers.shape
-    gone = [np.isnan(column) for column in numbers.T]
     ends = [mean_and_std(column) for column in numbers.T]
     center, scale = (np.array([one[at] for one in ends]) for at in (0, 1))
     constant = scale == 0
     scale[constant] = 1.0
-    whole = not any(lost.any() for lost in gone)
-    starts = range(0, n_rows, chunk_rows)
-    parts: list[Any] = [None] * len(starts)
+    whole = not np.isnan(numbers).any()
+    parts: list[Any] = [None] * len(range(0, n_rows, chunk_rows))
 
     def work(start: int, stop: int) -> None:
         rows = (numbers[start:stop] - center) / scale
-        there = np.ones((1, 1))
+        there = np.ones((len(rows), 1))  # of columns without gaps, one stands for all
         if not whole:
             there = (~np.isnan(rows)).astype(np.float64)
             rows = np.where(there > 0, rows, 0.0)
         square = rows * rows
-        if whole:
-            ones = np.ones(len(rows))
-            total, wide = ones @ rows, ones @ square
-            parts[start // chunk_rows] = (
-                np.full((n_columns, n_columns), float(len(rows))),
-                np.repeat(total[:, None], n_columns, 1),
-                np.repeat(wide[:, None], n_columns, 1),
-                rows.T @ rows,
-                square.T @ square,
-            )
-        else:
-            parts[start // chunk_rows] = (
-                there.T @ there,
-                rows.T @ there,
-                square.T @ there,
-                rows.T @ rows,
-                square.T @ square,
-            )
+        parts[start // chunk_rows] = (
+            there.T @ there,
+            rows.T @ there,
+            square.T @ there,
+            rows.T @ rows,
+            square.T @ square,
+        )
 
     for_chunks(work, n_rows, chunk_rows)
     counts, sums, squares, products, fourth = (sum(each) for each in zip(*parts, strict=True))
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = sums / counts
+        shape = n_columns, n_columns
+        means = np.broadcast_to(sums / counts, shape)
         return PairMoments(
-            counts,
+            np.broadcast_to(counts, shape),
             products / counts - means * means.T,
             np.maximum(squares / counts - means**2, 0.0),
             fourth / counts,
@@ -121,11 +105,10 @@ def rank_correlations(columns: list[RankedColumn], chunk_rows: int = 1 << 16) ->
             result[whole[one], whole[other]] = result[whole[other], whole[one]] = rho
     rest = [pair for pair in combinations(range(len(columns)), 2) if not set(pair) <= set(whole)]
 
-    def walk(start: int, stop: int) -> None:
-        for one, other in rest[start:stop]:
-            first, second = columns[one], columns[other]
-            rho = rank_correlation(first.codes, second.codes, first.levels, second.levels)
-            result[one, other] = result[other, one] = float(rho)
+    def walk(at: int, _: int) -> None:
+        first, second = (columns[one] for one in rest[at])
+        rho = rank_correlation(first.codes, second.codes, first.levels, second.levels)
+        result[rest[at]] = result[rest[at][::-1]] = float(rho)
 
     for_chunks(walk, len(rest), 1)
     return result

@@ -19,12 +19,7 @@ from vicinal.report.fidelity.pairs import (
     compare_pairs,
     rank_pairs,
 )
-from vicinal.report.fidelity.twosample import (
-    FEWEST_ROWS,
-    FOLLOWS,
-    TwoSample,
-    two_sample_test,
-)
+from vicinal.report.fidelity.twosample import FEWEST_ROWS, FOLLOWS, TwoSample, two_sample_test
 from vicinal.report.tables import Tables, align
 from vicinal.table.frames import to_arrow
 from vicinal.table.schema import Column, detect_columns
@@ -93,8 +88,9 @@ class Fidelity(RowsResult):
         as 0.
         """
         ranks = [pair for pair in self.pairs if pair.measure == "spearman"]
-        gaps = [abs(p.real - _known(p.synthetic)) for p in ranks if not math.isnan(p.real)]
-        return max(gaps, default=math.nan if not ranks else 0.0)
+        both = [(p.real, 0.0 if math.isnan(p.synthetic) else p.synthetic) for p in ranks]
+        gaps = [abs(real - synthetic) for real, synthetic in both if not math.isnan(real)]
+        return max(gaps, default=0.0 if ranks else math.nan)
 
     def summary(self) -> str:
         """Return the comparison as a text of one line for each column."""
@@ -104,11 +100,10 @@ class Fidelity(RowsResult):
             f"{'mean':>23}  {'standard deviation':>23}",
         ]
         for column in self.columns:
-            gone = " ".join(_percent(share, at) for at, share in enumerate(column.missing))
+            gone = f"{_percent(column.missing[0], 5)} {_percent(column.missing[1], 6)}"
             lines.append(
                 f"{column.name:<{width}}  {column.kind:<10} {_share(column.score):>10}  "
-                f"{gone:>13}  "
-                f"{_pair(column.mean):>23}  {_pair(column.std):>23}"
+                f"{gone:>13}  {_pair(column.mean):>23}  {_pair(column.std):>23}"
             )
         gap = self.correlation_error
         lines += [
@@ -123,13 +118,11 @@ class Fidelity(RowsResult):
 
     def _columns(self) -> dict[str, Any]:
         names = ("name", "kind", "score", "coverage", "missing_score")
-        found: dict[str, Any] = {
-            name: [getattr(one, name) for one in self.columns] for name in names
+        return {name: [getattr(one, name) for one in self.columns] for name in names} | {
+            f"{name}_{side}": [getattr(one, name)[at] for one in self.columns]
+            for name in ("missing", "mean", "std")
+            for at, side in enumerate(("real", "synthetic"))
         }
-        for name in ("missing", "mean", "std"):
-            for at, side in enumerate(("real", "synthetic")):
-                found[f"{name}_{side}"] = [getattr(one, name)[at] for one in self.columns]
-        return found
 
     def _rest(self) -> list[str]:
         """Return the lines that only :func:`measure_fidelity` has figures for."""
@@ -165,12 +158,7 @@ def _mean(values: Iterable[float]) -> float:
     return sum(known) / len(known) if known else math.nan
 
 
-def _known(value: float) -> float:
-    return 0.0 if math.isnan(value) else value
-
-
-def _percent(value: float, at: int) -> str:
-    width = (5, 6)[at]
+def _percent(value: float, width: int) -> str:
     return " " * width if math.isnan(value) else f"{value:>{width}.1%}"
 
 
@@ -214,8 +202,7 @@ def measure_fidelity(
 def compare(real: Any, synthetic: Any, columns: Sequence[Column] | None = None) -> Fidelity:
     """Compare a synthetic table with the real one, column by column.
 
-    A quick look: columns and rank correlations, nothing else.
-    :func:`measure_fidelity` measures more.
+    A quick look: columns and rank correlations, nothing else; :func:`evaluate` measures more.
 
     Parameters
     ----------

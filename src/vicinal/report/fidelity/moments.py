@@ -116,28 +116,25 @@ class Moments:
 def measure_moments(tables: Tables, plan: MixPlan | None) -> Moments:
     """Measure the moments of the numeric columns, and predict them from a plan."""
     prediction = predict(tables, plan)
-    single = [_column_moments(part) for part in (tables.real, tables.synthetic)]
+    (real, real_errors, scales), (made, made_errors, _) = map(_column_moments, tables.both)
     figures = []
     for at, name in enumerate(tables.numeric):
+        scale = float(scales[at])
+        units = (scale, scale * scale, 1.0, 1.0)
         for degree, kind in enumerate(KINDS):
+            place = at, degree
             figures.append(
                 _moment(
                     kind,
                     (name,),
-                    *(
-                        (float(one.values[at, degree]), float(one.errors[at, degree]))
-                        for one in single
-                    ),
-                    predicted=float(prediction.single[at, degree]),
-                    scale=_unit(single[0].scale[at], degree),
+                    (real[place], real_errors[place]),
+                    (made[place], made_errors[place]),
+                    predicted=prediction.single[place],
+                    scale=units[degree],
                 )
             )
     shown, left_out = _covariances(tables, prediction)
     return Moments(tables.numeric, (*figures, *shown), prediction.law, left_out)
-
-
-def _unit(scale: float, degree: int) -> float:
-    return (float(scale), float(scale) * float(scale), 1.0, 1.0)[degree]
 
 
 def _moment(
@@ -151,7 +148,11 @@ def _moment(
 ) -> Moment:
     """Return a figure; ``real`` and ``synthetic`` hold value and standard error each."""
     # the square of a huge number is no figure
-    real, synthetic = ((_finite(value), _finite(error)) for value, error in (real, synthetic))
+    real, synthetic = (
+        (value if math.isfinite(value) else math.nan, error if math.isfinite(error) else math.nan)
+        for value, error in ((float(one[0]), float(one[1])) for one in (real, synthetic))
+    )
+    predicted, scale = float(predicted), float(scale)
     known = not math.isnan(predicted)
     error = synthetic[1] if known else math.hypot(real[1], synthetic[1])
     gap = abs(synthetic[0] - (predicted if known else real[0]))
@@ -162,39 +163,26 @@ def _moment(
     return Moment(name, kind, columns, real[0], synthetic[0], predicted, error, flagged)
 
 
-def _finite(value: float) -> float:
-    return value if math.isfinite(value) else math.nan
-
-
-@dataclass(frozen=True, eq=False)
-class _Columns:
-    """Mean, variance, skewness and excess kurtosis of each column, with standard errors."""
-
-    values: Floats  # (n_columns, 4)
-    errors: Floats  # (n_columns, 4)
-    scale: Floats  # (n_columns,)
-
-
-def _column_moments(part: Part) -> _Columns:
+def _column_moments(part: Part) -> tuple[Floats, Floats, Floats]:
+    """Return mean, variance, skewness and excess kurtosis, (n_columns, 4), errors, and scales."""
     from vicinal.report.fidelity._kernels import power_sums
 
     n_columns = part.numbers.shape[1]
     values, errors = np.full((2, n_columns, 4), np.nan)
     scale = np.ones(n_columns)
 
-    def work(start: int, stop: int) -> None:
-        for at in range(start, stop):
-            column = part.numbers[:, at]
-            center, std = mean_and_std(column)
-            scale[at] = std or 1.0
-            sums = np.zeros(9)
-            power_sums(column, center, scale[at], sums)
-            if sums[0]:
-                ends = (np.array([np.nanmin(column), np.nanmax(column)]) - center) / scale[at]
-                values[at], errors[at] = _from_powers(sums, center, std, ends)
+    def work(at: int, _: int) -> None:
+        column = part.numbers[:, at]
+        center, std = mean_and_std(column)
+        scale[at] = std or 1.0
+        sums = np.zeros(9)
+        power_sums(column, center, scale[at], sums)
+        if sums[0]:
+            ends = (np.array([np.nanmin(column), np.nanmax(column)]) - center) / scale[at]
+            values[at], errors[at] = _from_powers(sums, center, std, ends)
 
     for_chunks(work, n_columns, 1)
-    return _Columns(values, errors, scale)
+    return values, errors, scale
 
 
 def _from_powers(

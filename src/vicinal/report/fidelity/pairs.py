@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vicinal._threads import for_chunks
 from vicinal.report.fidelity.columns import Ranked, mean_and_std
 from vicinal.report.fidelity.correlation import correlations, rank_correlations
-from vicinal.report.tables import Part, Tables
+from vicinal.report.tables import Tables
 
 __all__ = ["Association", "PairFidelity", "associate", "compare_pairs", "rank_pairs"]
 
@@ -91,13 +91,13 @@ class Association:
     left_out: int = 0
 
 
-#: First and second column, then their association in the real and the synthetic table.
-Link = tuple[str, str, float, float]
+#: Association of each pair of columns in the real and the synthetic table.
+Links = dict[tuple[str, str], tuple[float, float]]
 
 
 def compare_pairs(
     tables: Tables, ranked: Mapping[str, Ranked], rng: np.random.Generator
-) -> tuple[tuple[PairFidelity, ...], list[Link], str]:
+) -> tuple[tuple[PairFidelity, ...], Links, str]:
     """Compare the associations of all pairs of columns.
 
     Returns one or two comparisons and one association for each pair, and what was measured on a
@@ -110,30 +110,22 @@ def compare_pairs(
     mixed = [pair for pair in pairs if not set(pair) <= set(tables.numeric)]
     keep, sampled = _drawn_rows(tables, len(mixed), rng)
     columns = _columns(tables, keep) if mixed else {}
-    found: dict[tuple[str, str], tuple[list[PairFidelity], Link]] = {}
+    found: dict[tuple[str, str], list[PairFidelity]] = {}
+    links: Links = {}
 
     def work(start: int, stop: int) -> None:
         for pair in mixed[start:stop]:
-            found[pair] = _with_category(*pair, columns)
+            found[pair], links[pair] = _with_category(*pair, columns)
 
     for_chunks(work, len(mixed), 1)
-    pearson = [correlations(part.numbers) for part in _parts(tables)]
-    for pair in rank_pairs(tables, ranked):
-        one, other = (tables.numeric.index(name) for name in (pair.first, pair.second))
-        linear = _correlated(
-            pair.first, pair.second, "pearson", *(float(table[one, other]) for table in pearson)
-        )
-        link = (pair.first, pair.second, pair.real, pair.synthetic)
-        found[pair.first, pair.second] = [linear, pair], link
-    return (
-        tuple(each for pair in pairs for each in found[pair][0]),
-        [found[pair][1] for pair in pairs],
-        sampled,
-    )
+    linear = _correlated(tables, "pearson", *(correlations(one.numbers) for one in tables.both))
+    for plain, rank in zip(linear, rank_pairs(tables, ranked), strict=True):
+        found[rank.first, rank.second] = [plain, rank]
+        links[rank.first, rank.second] = rank.real, rank.synthetic
+    return tuple(each for pair in pairs for each in found[pair]), links, sampled
 
 
-@dataclass(frozen=True, eq=False)
-class _Column:
+class _Column(NamedTuple):
     """A column of both tables."""
 
     codes: tuple[Codes, Codes]  # of a category's levels, or of a number's bins
@@ -145,50 +137,45 @@ def _columns(tables: Tables, keep: list[npt.NDArray[np.intp]]) -> dict[str, _Col
     """Return the columns, of the rows to keep in each table; all where none are named."""
 
     def kept(columns: Sequence[Any]) -> Any:
-        return tuple(one[rows] for one, rows in _zip(columns, keep)) if keep else tuple(columns)
+        return tuple(c[rows] for c, rows in zip(columns, keep, strict=True)) if keep else columns
 
     found = {}
     for at, name in enumerate(tables.numeric):
-        values = [part.numbers[:, at] for part in _parts(tables)]
+        values = [part.numbers[:, at] for part in tables.both]
         found[name] = _Column(kept([_binned(one) for one in values]), BINS + 1, kept(values))
     for at, name in enumerate(tables.categorical):
-        codes = [part.codes[:, at] for part in _parts(tables)]
-        found[name] = _Column(kept(codes), len(tables.levels[at]) + 1)
+        codes = kept([part.codes[:, at] for part in tables.both])
+        found[name] = _Column(codes, len(tables.levels[at]) + 1)
     return found
 
 
 def _with_category(
     first: str, second: str, columns: Mapping[str, _Column]
-) -> tuple[list[PairFidelity], Link]:
+) -> tuple[list[PairFidelity], tuple[float, float]]:
     """Compare a pair of columns of which one is a category, or both are."""
     one, other = columns[first], columns[second]
-    cells = _joint(one, other)
-    contingency = cells.compared(first, second)
+    cells, distance = _joint(one, other)
+    real, synthetic = map(plain_v, cells)
+    score = max(1.0 - distance, 0.0)
+    measured = first, second, "contingency", real, synthetic, score, real > ASSOCIATED
+    contingency = PairFidelity(*measured)
     if one.values is None and other.values is None:
-        before, after = (corrected_v(table) for table in cells.tables)
-        return [contingency], (first, second, before, after)
+        before, after = map(corrected_v, cells)
+        return [contingency], (before, after)
     category, number = (one, other) if one.values is None else (other, one)
     before, after = (
         correlation_ratio(codes, category.width - 1, values)
-        for codes, values in _zip(category.codes, number.values)
+        for codes, values in zip(category.codes, number.values or (), strict=True)
     )
     score = 1 - abs(before - after)
     ratio = PairFidelity(first, second, "correlation ratio", before, after, score)
-    return [contingency, ratio], (first, second, before, after)
-
-
-def _parts(tables: Tables) -> tuple[Part, Part]:
-    return tables.real, tables.synthetic
-
-
-def _zip(first: Any, second: Any) -> Any:
-    return zip(first, second, strict=True)
+    return [contingency, ratio], (before, after)
 
 
 def _drawn_rows(
     tables: Tables, n_pairs: int, rng: np.random.Generator
 ) -> tuple[list[npt.NDArray[np.intp]], str]:
-    sizes = [len(part) for part in _parts(tables)]
+    sizes = [len(part) for part in tables.both]
     if n_pairs * max(sizes) <= PAIR_ROWS or max(sizes) <= DRAWN_ROWS:
         return [], ""
     keep = [
@@ -209,48 +196,40 @@ def _binned(values: Floats) -> Codes:
     return (np.searchsorted(edges, values, side="right") - 1).astype(np.int32)
 
 
-@dataclass(frozen=True, eq=False)
-class _Joint:
-    """Counts of the pairs of levels in both tables, those that occur."""
-
-    # for each table, the levels of the cells that occur and their counts
-    tables: tuple[tuple[Any, Any, Floats], ...]
-    distance: float  # total variation distance
-
-    def compared(self, first: str, second: str) -> PairFidelity:
-        real, synthetic = (plain_v(one) for one in self.tables)
-        score = max(1.0 - self.distance, 0.0)
-        return PairFidelity(first, second, "contingency", real, synthetic, score, real > ASSOCIATED)
+#: Levels of the cells of a table that occur, in rows and columns, and their counts.
+Cells = tuple[Any, Any, Floats]
 
 
-def _joint(first: _Column, second: _Column) -> _Joint:
-    """Count pairs of levels in both tables."""
+def _joint(first: _Column, second: _Column) -> tuple[list[Cells], float]:
+    """Count pairs of levels in both tables; return also their total variation distance."""
     from vicinal.report.fidelity._kernels import count_cells
 
     levels, width = first.width, second.width
-    sides = list(_zip(first.codes, second.codes))
+    sides = list(zip(first.codes, second.codes, strict=True))
     sizes = [len(one) for one, _ in sides]
     if levels * width <= max(DENSE_CELLS, 4 * max(sizes)):
-        counts = [np.zeros(levels * width, np.int64) for _ in sides]
-        for (one, other), table in _zip(sides, counts):
+        counts = np.zeros((2, levels * width), np.int64)
+        for (one, other), table in zip(sides, counts, strict=True):
             count_cells(one, other, levels, width, table)
-        cell = np.flatnonzero(counts[0] | counts[1])
-        counts = [table[cell] for table in counts]
+        cell = np.flatnonzero(counts.any(axis=0))
+        counts = counts[:, cell]
     else:
-        flat = [np.where(a < 0, levels - 1, a) * np.int64(width) for a, _ in sides]
-        flat = [a + np.where(b < 0, width - 1, b) for a, (_, b) in _zip(flat, sides)]
-        cell, places = np.unique(np.concatenate(flat), return_inverse=True)
-        counts = [np.bincount(where, minlength=len(cell)) for where in np.split(places, [sizes[0]])]
-    shares = [table / max(size, 1) for table, size in _zip(counts, sizes)]
+        flat = np.concatenate(
+            [one % levels * np.int64(width) + other % width for one, other in sides]
+        )
+        cell, places = np.unique(flat, return_inverse=True)
+        parts = np.split(places, [sizes[0]])
+        counts = np.stack([np.bincount(where, minlength=len(cell)) for where in parts])
+    shares = counts / np.maximum(sizes, 1)[:, None]
     occupied = []
     for table in counts:
         held = table > 0
         rows, columns = np.divmod(cell[held], width)
         occupied.append((rows, columns, table[held].astype(np.float64)))
-    return _Joint(tuple(occupied), float(np.abs(shares[0] - shares[1]).sum() / 2))
+    return occupied, float(np.abs(shares[0] - shares[1]).sum() / 2)
 
 
-def _phi(cells: tuple[Any, Any, Floats]) -> tuple[float, float, Floats]:
+def _phi(cells: Cells) -> tuple[float, float, Floats]:
     """Return mean square contingency, rows and the two numbers of levels."""
     rows, columns, counts = cells
     margins = np.bincount(rows, counts), np.bincount(columns, counts)
@@ -259,13 +238,13 @@ def _phi(cells: tuple[Any, Any, Floats]) -> tuple[float, float, Floats]:
     return float(max(phi, 0.0)), float(counts.sum()), shape
 
 
-def plain_v(cells: tuple[Any, Any, Floats]) -> float:
+def plain_v(cells: Cells) -> float:
     """Return Cramer's V of occupied cells (rows, columns, counts); NaN for a single level."""
     phi, _, shape = _phi(cells)
     return min(math.sqrt(phi / (shape.min() - 1)), 1.0) if shape.min() > 1 else math.nan
 
 
-def corrected_v(cells: tuple[Any, Any, Floats]) -> float:
+def corrected_v(cells: Cells) -> float:
     """Return Cramer's V with Bergsma's correction for chance; NaN for a single level."""
     phi, size, shape = _phi(cells)
     if shape.min() < 2:
@@ -295,41 +274,29 @@ def correlation_ratio(codes: Codes, levels: int, values: Floats) -> float:
 def rank_pairs(tables: Tables, ranked: Mapping[str, Ranked]) -> list[PairFidelity]:
     """Compare the rank correlations of all pairs of numbers."""
     sides = [[ranked[name][side] for name in tables.numeric] for side in (0, 1)]
-    real, synthetic = (rank_correlations(side) for side in sides)
-    return [
-        _correlated(
-            tables.numeric[one],
-            tables.numeric[other],
-            "spearman",
-            float(real[one, other]),
-            float(synthetic[one, other]),
-        )
-        for one, other in combinations(range(len(tables.numeric)), 2)
-    ]
+    return _correlated(tables, "spearman", *map(rank_correlations, sides))
 
 
-def _correlated(
-    first: str, second: str, measure: str, real: float, synthetic: float
-) -> PairFidelity:
-    score = 1.0 - abs(real - synthetic) / 2
-    counted = measure == "pearson" and abs(real) > CORRELATED and not math.isnan(score)
-    return PairFidelity(first, second, measure, real, synthetic, score, counted)
+def _correlated(tables: Tables, measure: str, before: Floats, after: Floats) -> list[PairFidelity]:
+    found = []
+    for pair in combinations(range(len(tables.numeric)), 2):
+        real, synthetic = float(before[pair]), float(after[pair])
+        score = 1.0 - abs(real - synthetic) / 2
+        counted = measure == "pearson" and abs(real) > CORRELATED and not math.isnan(score)
+        first, second = (tables.numeric[at] for at in pair)
+        found.append(PairFidelity(first, second, measure, real, synthetic, score, counted))
+    return found
 
 
-def associate(names: list[str], links: list[Link]) -> Association:
+def associate(names: list[str], links: Links) -> Association:
     """Return the associations of all pairs as two square tables."""
     place = {name: at for at, name in enumerate(names)}
-    real, synthetic = np.eye(len(names)), np.eye(len(names))
-    for first, second, before, after in links:
+    both = np.stack([np.eye(len(names))] * 2)
+    for (first, second), values in links.items():
         one, other = place[first], place[second]
-        real[one, other] = real[other, one] = before
-        synthetic[one, other] = synthetic[other, one] = after
-    gaps = np.nan_to_num(np.abs(real - synthetic)).max(axis=0, initial=0.0)
+        both[:, one, other] = both[:, other, one] = values
+    gaps = np.nan_to_num(np.abs(both[0] - both[1])).max(axis=0, initial=0.0)
     shown = np.sort(np.argsort(-gaps, kind="stable")[:SHOWN_COLUMNS])
-
-    def square(table: Floats) -> tuple[tuple[float, ...], ...]:
-        return tuple(tuple(row) for row in table[np.ix_(shown, shown)].tolist())
-
-    return Association(
-        tuple(names[at] for at in shown), square(real), square(synthetic), len(names) - len(shown)
-    )
+    real, synthetic = (tuple(map(tuple, one[np.ix_(shown, shown)].tolist())) for one in both)
+    kept = tuple(names[at] for at in shown)
+    return Association(kept, real, synthetic, len(names) - len(shown))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import comb, perm
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +29,7 @@ MIXED_SHARE = 0.95
 EXCHANGEABLE_ERRORS = 6.0
 
 
-@dataclass(frozen=True, eq=False)
-class Prediction:
+class Prediction(NamedTuple):
     """Expected moments."""
 
     # (n_columns, 4) mean, variance, skewness and excess kurtosis; NaN where nothing is predicted
@@ -56,33 +54,20 @@ def predict(tables: Tables, plan: MixPlan | None) -> Prediction:
             f"plan has {len(plan)} rows but the synthetic table has {len(tables.synthetic)}. Give "
             "the plan that sample(return_plan=True) returned with this table, or none."
         )
-    law = _law(plan)
+    powers = (float((plan.weights**degree).sum(axis=1).mean()) for degree in (2, 3, 4))
+    said = ", ".join(f"E[sum w^{at}] = {power:.4f}" for at, power in enumerate(powers, 2))
+    law = f"The plan mixes {plan.n_parents} parents with {said}."
     if int(plan.parents.max()) >= len(tables.real):
-        return Prediction(
-            single,
-            covariance,
-            f"{law} It names rows that the real table has not, so nothing is predicted from it.",
-        )
-    if plan.n_parents > 2 and not _exchangeable(plan):
-        return Prediction(
-            single,
-            covariance,
-            f"{law} Some parents weigh more than others by their place, so nothing is predicted.",
-        )
-    mixed = [at for at in range(n_columns) if _is_mixed(tables, plan, at)]
-    if mixed:
-        values, products = _expected(tables.real.numbers[:, mixed], plan)
-        single[mixed] = values
-        covariance[np.ix_(mixed, mixed)] = products
-    return Prediction(single, covariance, f"{law} {_scope(len(mixed), n_columns)}".strip())
-
-
-def _law(plan: MixPlan) -> str:
-    powers = [float((plan.weights**degree).sum(axis=1).mean()) for degree in (2, 3, 4)]
-    figures = ", ".join(
-        f"E[sum w^{degree}] = {value:.4f}" for degree, value in zip((2, 3, 4), powers, strict=True)
-    )
-    return f"The plan mixes {plan.n_parents} parents with {figures}."
+        law += " It names rows that the real table has not, so nothing is predicted from it."
+    elif plan.n_parents > 2 and not _exchangeable(plan):
+        law += " Some parents weigh more than others by their place, so nothing is predicted."
+    else:
+        mixed = [at for at in range(n_columns) if _is_mixed(tables, plan, at)]
+        law = f"{law} {_scope(len(mixed), n_columns)}".strip()
+        if mixed:
+            single[mixed], products = _expected(tables.real.numbers[:, mixed], plan)
+            covariance[np.ix_(mixed, mixed)] = products
+    return Prediction(single, covariance, law)
 
 
 def _scope(mixed: int, total: int) -> str:

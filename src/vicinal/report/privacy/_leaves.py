@@ -170,44 +170,33 @@ def _bounds(
 ) -> None:  # pragma: no cover
     """Write the least distance that one row could have to each leaf."""
     zero, one = np.float32(0.0), np.float32(1.0)
-    n_leaves = len(out)
     out[:] = zero
     for c in range(len(numbers)):
-        value = numbers[c]
-        lows, highs = low[c], high[c]
+        value, lows, highs = numbers[c], low[c], high[c]
         if squared:
-            for leaf in range(n_leaves):
+            for leaf in range(len(out)):
                 gap = max(max(lows[leaf] - value, value - highs[leaf]), zero)
                 out[leaf] += gap * gap
         else:
-            for leaf in range(n_leaves):
+            for leaf in range(len(out)):
                 gap = max(max(lows[leaf] - value, value - highs[leaf]), zero)
                 out[leaf] += min(gap, one)
     for c in range(len(codes)):
-        shift = np.uint64(codes[c] & 63)
-        members = sets[c]
-        for leaf in range(n_leaves):
+        shift, members = np.uint64(codes[c] & 63), sets[c]
+        for leaf in range(len(out)):
             out[leaf] += mismatch if ((members[leaf] >> shift) & np.uint64(1)) == 0 else zero
 
 
 @compiled()
 def _totals(
-    numbers: Any,
-    codes: Any,
-    flat: Any,
-    flat_codes: Any,
-    size: int,
-    squared: bool,
-    mismatch: Any,
-    out: Any,
+    numbers: Any, codes: Any, flat: Any, flat_codes: Any, squared: bool, mismatch: Any, out: Any
 ) -> None:  # pragma: no cover
     """Write the distances of one row to all rows of one leaf."""
     zero, one = np.float32(0.0), np.float32(1.0)
-    for i in range(size):
-        out[i] = zero
+    size = len(out)
+    out[:] = zero
     for c in range(len(numbers)):
-        value = numbers[c]
-        column = flat[c * size : (c + 1) * size]
+        value, column = numbers[c], flat[c * size : (c + 1) * size]
         if squared:
             for i in range(size):
                 gap = abs(column[i] - value)
@@ -216,45 +205,26 @@ def _totals(
             for i in range(size):
                 out[i] += min(abs(column[i] - value), one)
     for c in range(len(codes)):
-        code = codes[c]
-        members = flat_codes[c * size : (c + 1) * size]
+        code, members = codes[c], flat_codes[c * size : (c + 1) * size]
         for i in range(size):
             out[i] += mismatch if members[i] != code else zero
 
 
 @compiled()
 def _visit(
-    numbers: Any,
-    codes: Any,
-    skip: Any,
-    flat: Any,
-    flat_codes: Any,
-    order: Any,
-    start: int,
-    stop: int,
-    squared: bool,
-    mismatch: Any,
-    two: bool,
-    sums: Any,
-    q: int,
-    totals: Any,
-    seconds: Any,
-    rows: Any,
-    ties: Any,
+    asked: Any, leaf: int, laid: Any, rule: Any, sums: Any, q: int, found: Any
 ) -> None:  # pragma: no cover
     """Look at the rows of one leaf for query ``q``."""
-    n_numeric, n_codes = numbers.shape[1], codes.shape[1]
-    size = stop - start
-    _totals(
-        numbers[q],
-        codes[q],
-        flat[start * n_numeric : stop * n_numeric],
-        flat_codes[start * n_codes : stop * n_codes],
-        size,
-        squared,
-        mismatch,
-        sums,
-    )
+    numbers, codes, skip = asked
+    flat, flat_codes, _, _, _, order, starts = laid
+    squared, mismatch, two = rule
+    totals, seconds, rows, ties, work = found
+    start, stop = starts[leaf], starts[leaf + 1]
+    n_numeric, n_codes, size = numbers.shape[1], codes.shape[1], stop - start
+    work[q] += size * (n_numeric + n_codes)
+    own = flat[start * n_numeric : stop * n_numeric]
+    own_codes = flat_codes[start * n_codes : stop * n_codes]
+    _totals(numbers[q], codes[q], own, own_codes, squared, mismatch, sums[:size])
     limit = seconds[q] if two else totals[q]
     for i in range(size):
         total = sums[i]
@@ -303,34 +273,18 @@ def _sort_near(bounds: Any, limit: Any, visits: Any, ends: Any) -> int:  # pragm
 
 @compiled()
 def search(
-    numbers: Any,
-    codes: Any,
-    skip: Any,
-    flat: Any,
-    flat_codes: Any,
-    low: Any,
-    high: Any,
-    sets: Any,
-    order: Any,
-    starts: Any,
-    squared: bool,
-    mismatch: Any,
-    two: bool,
-    first: int,
-    last: int,
-    totals: Any,
-    seconds: Any,
-    rows: Any,
-    ties: Any,
-    work: Any,
+    asked: Any, laid: Any, rule: Any, first: int, last: int, found: Any
 ) -> None:  # pragma: no cover
     """Find the nearest rows of the queries from ``first`` to ``last``.
 
     Each query visits a few leaves in the order of their bounds. If any are left, the queries then
     go through them leaf by leaf together, so that a leaf is fetched from memory once for all.
     """
+    numbers, codes, _ = asked
+    _, _, low, high, sets, _, starts = laid
+    squared, mismatch, two = rule
+    totals, seconds, rows, ties, work = found
     n_leaves = len(starts) - 1
-    n_columns = numbers.shape[1] + codes.shape[1]
     largest = 0
     for leaf in range(n_leaves):
         largest = max(largest, starts[leaf + 1] - starts[leaf])
@@ -343,7 +297,7 @@ def search(
         own = bounds[q - first]
         _bounds(numbers[q], codes[q], low, high, sets, squared, mismatch, own)
         totals[q], seconds[q], rows[q], ties[q] = np.inf, np.inf, -1, 0
-        work[q] = n_leaves * n_columns
+        work[q] = n_leaves * (numbers.shape[1] + codes.shape[1])
         if n_leaves == 0:
             continue
         visits[0] = np.argmin(own)
@@ -353,12 +307,7 @@ def search(
             leaf = visits[turn]
             turn += 1
             if own[leaf] <= (seconds[q] if two else totals[q]):
-                start, stop = starts[leaf], starts[leaf + 1]
-                _visit(
-                    numbers, codes, skip, flat, flat_codes, order, start, stop,
-                    squared, mismatch, two, sums, q, totals, seconds, rows, ties,
-                )  # fmt: skip
-                work[q] += (stop - start) * n_columns
+                _visit(asked, leaf, laid, rule, sums, q, found)
             own[leaf] = np.inf  # done
             if not sorted_yet:
                 sorted_yet = True
@@ -367,12 +316,7 @@ def search(
     if not left:
         return
     for leaf in range(n_leaves):
-        start, stop = starts[leaf], starts[leaf + 1]
         for q in range(first, last):
             bound = bounds[q - first, leaf]
             if bound <= (seconds[q] if two else totals[q]) and bound < np.inf:
-                _visit(
-                    numbers, codes, skip, flat, flat_codes, order, start, stop,
-                    squared, mismatch, two, sums, q, totals, seconds, rows, ties,
-                )  # fmt: skip
-                work[q] += (stop - start) * n_columns
+                _visit(asked, leaf, laid, rule, sums, q, found)

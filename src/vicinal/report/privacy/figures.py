@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from vicinal._stats import Estimate
 
@@ -24,8 +23,7 @@ _BLIND = (
 )
 
 
-@dataclass(frozen=True)
-class PrivacyFigure:
+class PrivacyFigure(NamedTuple):
     """One figure of a synthetic table, to be read against one of rows that nobody copied."""
 
     name: str
@@ -38,9 +36,9 @@ class PrivacyFigure:
     @property
     def text(self) -> str:
         """The figure, and its baseline where it has one."""
-        ours, _, theirs = self.unit.partition(" / ")
         if not isinstance(self.ideal, Estimate):
             return str(self.value)
+        ours, _, theirs = self.unit.partition(" / ")
         return f"{ours} {self.value}; {theirs} {self.ideal}"
 
 
@@ -64,10 +62,8 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
 
     curves = found.distances
     middle = curves.levels.index(0.5)
-    near, unseen, base = (
-        curve[middle]
-        for curve in (curves.synthetic_train, curves.synthetic_holdout, curves.holdout_train)
-    )
+    near, base = curves.synthetic_train[middle], curves.holdout_train[middle]
+    unseen = curves.synthetic_holdout[middle]
     return (
         dcr("DCR share", found.dcr_share, "Gower's distance"),
         dcr("DCR share, Euclidean", found.dcr_share_euclidean, "Euclidean distance"),

@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_choice
 from vicinal._random import PrivacyKey, RandomState, Seeds
-from vicinal._stats import Estimate
+from vicinal._stats import Estimate, auc_estimate
 from vicinal.page.result import Result
 from vicinal.report.privacy.copies import Copies, count_copies
 from vicinal.report.privacy.dcr import dcr_share, effective_rows
 from vicinal.report.privacy.figures import NO_GUARANTEE, PrivacyFigure, privacy_figures
-from vicinal.report.privacy.membership import attack_auc
 from vicinal.report.privacy.nearest import Found, Index, Points, Space
 from vicinal.report.privacy.rare import rare_combinations
 from vicinal.report.tables import Part, Tables
@@ -174,21 +173,20 @@ def measure_privacy(
     seeds = Seeds(random_state)
     found = _search(tables, holdout, known, seeds)
     sizes = len(tables.real), len(tables.synthetic), len(holdout)
-    nndr, authenticity, near = _among_real(found)
+    nndr, (authentic, baseline), near = _among_real(found)
     copies = count_copies(tables.real, tables.synthetic, holdout, known=known)
     tainted = known and _is_tainted(copies, sizes[0], sizes[2])
     rare, turned_up, all_seen = rare_combinations(
-        Part(
-            np.concatenate([tables.real.numbers, holdout.numbers]),
-            np.concatenate([tables.real.codes, holdout.codes]),
-        ),
-        tables.synthetic,
+        np.concatenate([tables.real.codes, holdout.codes]),
+        tables.synthetic.codes,
         tuple(len(levels) for levels in tables.levels),
         seeds.generator(PrivacyKey.COMBINATIONS),
     )
     of_train, of_hold = (
-        Estimate.of_share(int(turned_up[which].sum()), int(rare[which].sum()))
-        for which in (slice(sizes[0]), slice(sizes[0], None))
+        Estimate.of_share(int(hits.sum()), int(there.sum()))
+        for hits, there in zip(
+            np.split(turned_up, [sizes[0]]), np.split(rare, [sizes[0]]), strict=True
+        )
     )
     return Privacy(
         rows=sizes,
@@ -199,14 +197,13 @@ def measure_privacy(
         dcr_share=dcr_share(found.to_train, found.to_hold, sizes[0], sizes[2]),
         dcr_share_euclidean=dcr_share(*found.euclidean, sizes[0], sizes[2]),
         distances=DistanceCurves(
-            LEVELS,
-            *(_curve(one.distance) for one in (found.to_train, found.to_hold, found.hold_to_train)),
+            LEVELS, *map(_curve, (found.to_train, found.to_hold, found.hold_to_train))
         ),
         nndr=nndr,
         copies=(copies.synthetic, copies.baseline),
         near_duplicates=near,
-        authenticity=authenticity[0],
-        authenticity_baseline=authenticity[1],
+        authenticity=authentic,
+        authenticity_baseline=baseline,
         membership=attack_auc(found.train_to_made, found.hold_to_made),
         rare_combinations=(of_train, of_hold),
         tainted=tainted,
@@ -231,8 +228,7 @@ def _is_tainted(copies: Copies, n_train: int, n_hold: int) -> bool:
     return True
 
 
-@dataclass(frozen=True, eq=False)
-class _Neighbors:
+class _Neighbors(NamedTuple):
     """Nearest rows, from which all figures of distance are made; of drawn rows, by Gower."""
 
     n_queries: int
@@ -256,44 +252,38 @@ def _search(tables: Tables, holdout: Part, known: bool, seeds: Seeds) -> _Neighb
     real = train if known else Index(space, Points.joined(train.points, hold.points))
     straight = [Index(plain, plain.points(part)) for part in (tables.real, holdout)]
     unbent = plain.points(tables.synthetic)
+    indices = train, made, hold
     orders = [
         seeds.generator(key).permutation(len(part))
         for key, part in zip(PrivacyKey, parts, strict=False)
     ]
 
-    def drawn(count: int) -> tuple[list[Rows], list[Points]]:
+    def drawn(count: int) -> tuple[Points, Points, Points, Points]:
         rows = [np.sort(order[:count]) for order in orders]
-        points = [
-            index.points.take(some) for index, some in zip((train, made, hold), rows, strict=True)
-        ]
-        return rows, points
+        own, asked, kept = (
+            index.points.take(some) for index, some in zip(indices, rows, strict=True)
+        )
+        return own, asked, kept, unbent.take(rows[1])
 
-    rows, (own, asked, kept) = drawn(PILOT)
-    count = _affordable(
-        [
-            *((index, asked) for index in (train, hold, real, real, real, real)),
-            *((made, points) for points in (own, kept)),
-            *((index, unbent.take(rows[1])) for index in straight),
-        ]
-    )
-    rows, (own, asked, kept) = drawn(count)
-    to_train = train.search(asked, second=known)
-    hold_to_train = train.search(kept, second=known)
-    to_real, base = to_train, hold_to_train
-    itself = np.full((len(kept), 1), -1, np.int64)
+    own, asked, kept, flat = drawn(PILOT)
+    searches = [(index, asked) for index in (train, hold, real, real, real, real)]
+    searches += [(made, own), (made, kept), *((index, flat) for index in straight)]
+    count = _affordable(searches)
+    own, asked, kept, flat = drawn(count)
+    to_real = to_train = train.search(asked, second=known)
+    base = hold_to_train = train.search(kept, second=known)
+    itself = np.full((len(kept.numbers), 1), -1, np.int64)
     if not known:
-        itself = np.sort(seeds.generator(PrivacyKey.THEMSELVES).permutation(len(real))[:count])[
-            :, None
-        ]
+        order = seeds.generator(PrivacyKey.THEMSELVES).permutation(len(real))
+        itself = np.sort(order[:count])[:, None]
         to_real = real.search(asked, second=True)
         base = real.search(real.points.take(itself[:, 0]), skip=itself, second=True)
-    by_train, by_hold = (index.search(unbent.take(rows[1])) for index in straight)
     return _Neighbors(
         n_queries=count,
         to_train=to_train,
         to_hold=hold.search(asked),
         hold_to_train=hold_to_train,
-        euclidean=(by_train, by_hold),
+        euclidean=(straight[0].search(flat), straight[1].search(flat)),
         train_to_made=made.search(own).distance,
         hold_to_made=made.search(kept).distance,
         real=real,
@@ -323,36 +313,34 @@ def _among_real(found: _Neighbors) -> tuple[Pair, Pair, Pair]:
     near, base = found.to_real, found.base
     strangers = np.full((len(near.rows), 1), -1, np.int64)
     limit = np.quantile(base.distance, NEAR, method="inverted_cdf")
-    return (
-        (_ratio(near), _ratio(base)),
-        (
-            _authentic(found.real, near, strangers),
-            _authentic(found.real, base, found.itself),
-        ),
-        (
-            _clustered(near.distance <= limit, near.rows),
-            _clustered(base.distance <= limit, base.rows),
-        ),
-    )
+    authentic = _authentic(found.real, near, strangers), _authentic(found.real, base, found.itself)
+    close = (_clustered(one.distance <= limit, one.rows) for one in (near, base))
+    return (_ratio(near), _ratio(base)), authentic, (next(close), next(close))
 
 
 def _sampled(sizes: tuple[int, ...], count: int, all_seen: bool) -> str:
     names = ("training", "synthetic", "hold-out")
     cut = [f"{count:,} of {n:,} {name}" for n, name in zip(sizes, names, strict=True) if n > count]
-    said = []
-    if cut:
-        said.append(
-            f"Neighbors were sought for {', '.join(cut)} rows, drawn at random, among all rows."
-        )
-    if not all_seen:
-        said.append("Rare combinations were sought in a random choice of columns.")
-    return " ".join(said)
+    said = f"Neighbors were sought for {', '.join(cut)} rows, drawn at random, among all rows."
+    rest = "" if all_seen else "Rare combinations were sought in a random choice of columns."
+    return f"{said if cut else ''} {rest}".strip()
 
 
-def _curve(distances: Floats) -> tuple[float, ...]:
-    if not len(distances):
+def _curve(found: Found) -> tuple[float, ...]:
+    if not len(found.distance):
         return (math.nan,) * len(LEVELS)
-    return tuple(np.quantile(distances, LEVELS).tolist())
+    return tuple(np.quantile(found.distance, LEVELS).tolist())
+
+
+def attack_auc(members: Floats, strangers: Floats) -> Estimate:
+    """Return the area under the ROC curve of "the nearer, the likelier a member"."""
+    fewest = min(len(members), len(strangers))
+    if not fewest:
+        return Estimate(math.nan)
+    found = auc_estimate(-strangers, -members)
+    if fewest < 2 and 0.0 < found.value < 1.0:
+        return Estimate(found.value, 0.0, 1.0)  # one row has no variance to go by
+    return found
 
 
 def _clustered(hits: npt.NDArray[np.bool_], rows: Rows) -> Estimate:

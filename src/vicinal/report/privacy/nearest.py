@@ -13,9 +13,8 @@ with SciPy's ``cKDTree`` and 62 s with scikit-learn's over one-hot columns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -46,43 +45,30 @@ CHUNK_QUERIES = 32
 _FAR, _MISSING = 1e30, 3e30
 
 
-@dataclass(frozen=True, eq=False)
-class Points:
+class Points(NamedTuple):
     """Rows as a search wants them."""
 
     numbers: npt.NDArray[np.float32]  # (n_rows, n_numeric) scaled, nothing missing
     codes: npt.NDArray[Any]  # (n_rows, n_categorical) categories; missing is one of them
-
-    def __len__(self) -> int:
-        return len(self.numbers)
 
     def take(self, rows: npt.NDArray[np.integer[Any]]) -> Points:
         """Return some of the rows."""
         return Points(self.numbers[rows], self.codes[rows])
 
     @classmethod
-    def joined(cls, first: Points, second: Points) -> Points:
-        """Return the rows of one, then those of the other."""
-        return cls(
-            np.concatenate([first.numbers, second.numbers]),
-            np.concatenate([first.codes, second.codes]),
-        )
+    def joined(cls, *parts: Points) -> Points:
+        """Return the rows of all, one part after the other."""
+        return cls(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What a search found for each query."""
+class Found(NamedTuple):
+    """What a search found for each query, each (n_queries,)."""
 
-    # (n_queries,) distance to the nearest reference row; infinite where there is none
-    distance: Floats
-    # (n_queries,) distance to the second-nearest row (equal to the first where two are equally
-    # near), or NaN where it was not asked for
-    second: Floats
-    # (n_queries,) the nearest row, any of those at that distance; -1 where there is none
-    rows: Integers
-    ties: Integers  # (n_queries,) how many reference rows are at the least distance
-    # (n_queries,) rows and leaves looked at, times columns. It does not depend on the machine
-    work: Integers
+    distance: Floats  # to the nearest reference row; infinite where there is none
+    second: Floats  # to the second-nearest, equal in case of ties; NaN where not asked for
+    rows: Integers  # the nearest row, any of those at that distance; -1 where there is none
+    ties: Integers  # how many reference rows are at the least distance
+    work: Integers  # rows and leaves looked at, times columns; the same on every machine
 
 
 class Space:
@@ -118,21 +104,17 @@ class Space:
 
     def points(self, part: Part) -> Points:
         """Return rows in this space."""
-        n_rows, n_numeric = part.numbers.shape
-        numbers = np.empty((n_rows, n_numeric), np.float32)
-        for at in range(n_numeric):
+        numbers = np.empty(part.numbers.shape, np.float32)
+        limit = 1e15 if self.squared else _FAR  # its square is finite in 32 bits
+        for at, column in enumerate(part.numbers.T):
             with np.errstate(over="ignore"):
-                values = (part.numbers[:, at] - self._middle[at]) / self._scale[at]
-            limit = _FAR if not self.squared else 1e15  # its square is finite in 32 bits
-            gone = np.isnan(values)
+                values = (column - self._middle[at]) / self._scale[at]
             values = np.clip(values, -limit, limit)
-            values[gone] = 0.0 if self.squared else _MISSING
+            values[np.isnan(values)] = 0.0 if self.squared else _MISSING
             numbers[:, at] = values
-        n_codes = part.codes.shape[1]
-        codes = np.empty((n_rows, n_codes + len(self._gappy)), self._code)
-        codes[:, :n_codes] = part.codes + 1  # missing is -1
-        codes[:, n_codes:] = np.isnan(part.numbers[:, self._gappy])
-        return Points(numbers, codes)
+        gone = np.isnan(part.numbers[:, self._gappy])
+        codes = np.concatenate([part.codes + 1, gone], axis=1)  # missing is -1
+        return Points(numbers, codes.astype(self._code, order="C"))
 
     def finished(self, totals: npt.NDArray[np.float32]) -> Floats:
         """Return distances from sums over columns."""
@@ -145,70 +127,56 @@ def _scaled(values: Floats, metric: str) -> tuple[float, float]:
     if metric == "euclidean":
         with np.errstate(over="ignore", invalid="ignore"):
             middle, scale = float(values.mean()), float(values.std())
-        if not (np.isfinite(middle) and np.isfinite(scale)):
+        if not np.isfinite([middle, scale]).all():
             middle, scale = 0.0, float(np.abs(values).max())
-        return middle, scale if scale > 0 else 1.0
+        return middle, scale or 1.0
     low, high = np.quantile(values, ROBUST, method="inverted_cdf")
     if low == high:
         low, high = values.min(), values.max()
     with np.errstate(over="ignore"):
         scale = float(high - low)
-    if not np.isfinite(scale):
-        scale = float(np.finfo(np.float64).max)
-    return float(low), scale if scale > 0 else 1.0
+    return float(low), min(scale, float(np.finfo(np.float64).max)) or 1.0
 
 
 class Index:
     """Reference rows, ready to be searched."""
 
     def __init__(self, space: Space, points: Points) -> None:
-        self._space = space
-        self._points = points
-        build, lay_out, _ = _kernels()
-        order, starts = build(
-            points.numbers, points.codes, space.squared, np.float32(space.mismatch), LEAF_ROWS
-        )
-        self._order, self._starts = order, starts
-        self._laid = lay_out(points.numbers, points.codes, order, starts)
+        self.points = points  # the reference rows
+        self._space, self._kernels = space, _kernels()
+        mismatch = np.float32(space.mismatch)
+        order, starts = self._kernels.build(*points, space.squared, mismatch, LEAF_ROWS)
+        self._laid = (*self._kernels.lay_out(*points, order, starts), order, starts)
 
     def __len__(self) -> int:
-        return len(self._points)
-
-    @property
-    def points(self) -> Points:
-        """The reference rows."""
-        return self._points
+        return len(self.points.numbers)
 
     def search(
         self, queries: Points, *, skip: Integers | None = None, second: bool = False
     ) -> Found:
-        """Find the nearest reference row of every query."""
-        n = len(queries)
-        totals, seconds = np.empty(n, np.float32), np.empty(n, np.float32)
-        rows, ties, work = (np.empty(n, np.int64) for _ in range(3))
-        if skip is None:
-            skip = np.full((n, 0), -1, np.int64)
-        skip = np.asarray(skip, np.int64)
-        skip = np.ascontiguousarray(skip[:, None] if skip.ndim == 1 else skip)
-        search = _kernels()[2]
-        mismatch = np.float32(self._space.mismatch)
-
-        asked = (queries.numbers, queries.codes, skip)
-        searched = (*self._laid, self._order, self._starts, self._space.squared, mismatch, second)
+        """Find the nearest reference row of every query, but for rows to skip, (n_queries, m)."""
+        n = len(queries.numbers)
+        totals, seconds = np.empty((2, n), np.float32)
+        rows, ties, work = np.empty((3, n), np.int64)
+        gone = np.empty((n, 0)) if skip is None else np.atleast_2d(skip.T).T
+        asked = (*queries, np.ascontiguousarray(gone, np.int64))
+        rule = (self._space.squared, np.float32(self._space.mismatch), second)
         found = (totals, seconds, rows, ties, work)
+        search = self._kernels.search
 
         def some(start: int, stop: int) -> None:
-            search(*asked, *searched, start, stop, *found)
+            search(asked, self._laid, rule, start, stop, found)
 
         for_chunks(some, n, CHUNK_QUERIES)
-        distances = self._space.finished(totals)
-        seen = self._space.finished(seconds) if second else np.full(n, np.nan)
-        return Found(distances, seen, rows, ties, work)
+        finished = self._space.finished
+        return Found(
+            finished(totals), finished(seconds) if second else np.full(n, np.nan), *found[2:]
+        )
 
 
 @cache
-def _kernels() -> tuple[Any, Any, Any]:
-    """Return the compiled build, layout and search; Numba is loaded when first needed."""
+def _kernels() -> Any:
+    """Return the compiled parts; Numba is loaded when first needed."""
     from vicinal.report.privacy import _leaves
 
-    return _leaves.build, _leaves.lay_out, _leaves.search
+    return _leaves

@@ -8,9 +8,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from vicinal.report.tables import Part
-
 __all__ = ["rare_combinations"]
+
+Codes = npt.NDArray[np.int32]
 
 #: Combinations of up to so many columns can single a row out.
 MOST_COLUMNS = 3
@@ -19,7 +19,7 @@ MOST_COMBINATIONS, LEAST_COMBINATIONS, CELLS = 400, 60, 4 * 10**8
 
 
 def rare_combinations(
-    real: Part, synthetic: Part, n_levels: tuple[int, ...], rng: np.random.Generator
+    real: Codes, synthetic: Codes, n_levels: tuple[int, ...], rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], bool]:
     """Tell which real rows have a rare combination of categories, and whether it turns up.
 
@@ -32,7 +32,7 @@ def rare_combinations(
     rare, found = np.zeros(len(real), bool), np.zeros(len(real), bool)
     for columns in chosen:
         size = math.prod(n_levels[c] + 1 for c in columns)
-        keys, drawn = (_combined(part, columns, n_levels) for part in (real, synthetic))
+        keys, drawn = (_combined(codes, columns, n_levels) for codes in (real, synthetic))
         if size <= max(4 * len(keys), 1 << 16):
             alone = np.bincount(keys, minlength=size) == 1
             there = np.zeros(size, bool)
@@ -63,12 +63,12 @@ def _combinations(
 
 
 def _combined(
-    part: Part, columns: tuple[int, ...], n_levels: tuple[int, ...]
+    codes: Codes, columns: tuple[int, ...], n_levels: tuple[int, ...]
 ) -> npt.NDArray[np.int64]:
     """Return one number for the values of several columns."""
-    keys = np.zeros(len(part), np.int64)
+    keys = np.zeros(len(codes), np.int64)
     for c in columns:
         keys *= n_levels[c] + 1
-        keys += part.codes[:, c]
+        keys += codes[:, c]
         keys += 1  # missing is -1
     return keys

@@ -6,7 +6,8 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -141,7 +142,7 @@ class TuningResult(RowsResult):
             lines.append(f"Training on real rows reaches {self.metric} {self.real.value:.3f}.")
         best = self.best
         if best is None:
-            nearest = min(self.settings, key=lambda one: _upper(one.dcr_share))
+            nearest = min(self.settings, key=_upper)
             lines.append(
                 f"No setting surely keeps the DCR share below {self.limit:g}. {nearest.name} comes "
                 f"nearest: {nearest.dcr_share}. Allow more, or pass more rows: fewer rows, wider "
@@ -155,14 +156,15 @@ class TuningResult(RowsResult):
         return "\n".join([*lines, *(("", *self.notes) if self.notes else ())])
 
     def _columns(self) -> dict[str, Any]:
+        every = self.settings
         return {
-            "name": [one.name for one in self.settings],
-            "fidelity": [one.fidelity.value for one in self.settings],
-            "dcr_share": [one.dcr_share.value for one in self.settings],
-            "utility": [one.utility and one.utility.value for one in self.settings],
-            "on_pareto_front": [one.on_pareto_front for one in self.settings],
-            "recommended": [at == self.recommended for at in range(len(self.settings))],
-            "command": [one.command for one in self.settings],
+            "name": [one.name for one in every],
+            "fidelity": [one.fidelity.value for one in every],
+            "dcr_share": [one.dcr_share.value for one in every],
+            "utility": [one.utility and one.utility.value for one in every],
+            "on_pareto_front": [one.on_pareto_front for one in every],
+            "recommended": [at == self.recommended for at in range(len(every))],
+            "command": [one.command for one in every],
         }
 
     def _page(self) -> Page:
@@ -263,12 +265,16 @@ def tune(
         synthesizer_of(one)
     seeds = Seeds(random_state)
     trials = [_Trial(arrow, columns, kinds, target, half, seeds, at) for at in range(repeats)]
-    names = [command_of(one, source)[0] for one in tried]
+    total = len(trials) * len(tried)
+    found: list[list[_Measured]] = [[] for _ in tried]
     with warnings.catch_warnings(), reporting(progress) as report:
         warnings.simplefilter("ignore", UserWarning)  # the same notes again for every setting
         # first, since a target that cannot be predicted is refused here
         reference = [trial.real() for trial in trials] if target is not None else []
-        found = _tried(trials, tried, names, report)
+        for done, (trial, at) in enumerate(product(trials, range(len(tried)))):
+            report(command_of(tried[at], source)[0], done, total)
+            found[at].append(trial.measure(tried[at], at))
+        report("", total, total)
     made = [
         _setting(options, one, source, kinds, target)
         for options, one in zip(tried, found, strict=True)
@@ -283,7 +289,7 @@ def tune(
         metric=found[0][0].metric,
         real=Estimate.of_repeats(reference) if reference else None,
         rows=(half, half),
-        notes=tuple(_notes(arrow.num_rows, half, repeats)),
+        notes=_notes(arrow.num_rows, half, repeats),
     )
 
 
@@ -305,25 +311,7 @@ def _half(n_rows: int, max_rows: int) -> int:
     return half
 
 
-def _tried(
-    trials: Sequence[_Trial],
-    settings: Sequence[Mapping[str, Any]],
-    names: Sequence[str],
-    report: ProgressCallback,
-) -> list[list[_Measured]]:
-    """Return what was measured of each setting, once for each trial."""
-    found: list[list[_Measured]] = [[] for _ in settings]
-    total = len(trials) * len(settings)
-    for repeat, trial in enumerate(trials):
-        for at, options in enumerate(settings):
-            report(names[at], repeat * len(settings) + at, total)
-            found[at].append(trial.measure(options, at))
-    report("", total, total)
-    return found
-
-
-@dataclass(frozen=True)
-class _Measured:
+class _Measured(NamedTuple):
     fidelity: float
     dcr_share: Estimate
     utility: float
@@ -416,8 +404,9 @@ def _setting(
     )
 
 
-def _upper(figure: Estimate) -> float:
-    return figure.value if math.isnan(figure.high) else figure.high
+def _upper(one: Setting) -> float:
+    share = one.dcr_share
+    return share.value if math.isnan(share.high) else share.high
 
 
 def _key(figure: Estimate | None) -> float:
@@ -438,7 +427,7 @@ def _is_undominated(one: Setting, others: Sequence[Setting]) -> bool:
 
 
 def _recommended(settings: Sequence[Setting], limit: float, slack: float) -> int | None:
-    allowed = [at for at, one in enumerate(settings) if _upper(one.dcr_share) < limit]
+    allowed = [at for at, one in enumerate(settings) if _upper(one) < limit]
     if not allowed:
         return None
     best = max(_key(settings[at].fidelity) for at in allowed)
@@ -448,14 +437,11 @@ def _recommended(settings: Sequence[Setting], limit: float, slack: float) -> int
     return max(equal, key=lambda at: (_key(settings[at].utility), _key(settings[at].fidelity)))
 
 
-def _notes(total: int, half: int, repeats: int) -> list[str]:
-    notes = [
+def _notes(total: int, half: int, repeats: int) -> tuple[str, ...]:
+    often = f", {repeats} times." if repeats > 1 else ", once: another split gives other figures."
+    return (
         f"Each setting was trained on {half:,} of {total:,} rows and compared with {half:,} others"
-        + (f", {repeats} times." if repeats > 1 else ", once: another split gives other figures.")
-    ]
-    if total > half:
-        notes.append(
-            f"The command trains on all {total:,} rows. A neighborhood of the same size is then "
-            "nearer: let a report measure what it makes."
-        )
-    return notes
+        + often,
+        f"The command trains on all {total:,} rows. A neighborhood of the same size is then "
+        "nearer: let a report measure what it makes.",
+    )

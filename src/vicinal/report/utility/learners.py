@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +20,7 @@ __all__ = [
     "macro_auc",
     "macro_f1",
     "pose",
+    "predict",
     "r_squared",
 ]
 
@@ -39,54 +38,55 @@ LINEAR_LEVELS_IN_ALL = 400
 #: Steps of the logistic regression, enough to compare by; scikit-learn warns where it wants more.
 LINEAR_STEPS = 200
 
-_NEEDED = (
-    "Utility needs a target and hold-out rows: name a target, and give or split off rows that the "
-    "generator never saw."
-)
 
-
-@dataclass(frozen=True, eq=False)
-class Examples:
+class Examples(NamedTuple):
     """Rows to learn from, or to predict."""
 
-    numbers: FloatArray  # (n_rows, n_numeric) naN where missing
-    # (n_rows, n_categorical) 0 for the commonest level of the real rows, 1 for the next; -1 where
-    # missing
+    numbers: FloatArray  # (n_rows, n_numeric) NaN where missing
+    # (n_rows, n_categorical) 0 for the commonest level of the real rows; -1 where missing
     codes: npt.NDArray[np.int32]
     target: npt.NDArray[Any]  # (n_rows,) number of the class (int64), or a number (float64)
 
-    def __len__(self) -> int:
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
         return len(self.target)
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Examples:
+    def take(self, rows: npt.NDArray[np.intp] | slice) -> Examples:
         """Return some of the rows, in that order."""
-        return Examples(self.numbers[rows], self.codes[rows], self.target[rows])
+        return Examples._make(one[rows] for one in self)
 
-    def __add__(self, other: Examples) -> Examples:
-        return Examples(
-            np.concatenate([self.numbers, other.numbers]),
-            np.concatenate([self.codes, other.codes]),
-            np.concatenate([self.target, other.target]),
-        )
+    def joined(self, other: Examples) -> Examples:
+        """Return these rows, then the others."""
+        return Examples._make(np.concatenate(pair) for pair in zip(self, other, strict=True))
 
 
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """A target to predict, in three tables."""
+class Problem(NamedTuple):
+    """A target to predict, in three tables of rows whose target is known."""
 
     task: str  # "class" or "number"
     n_classes: int  # classes of the real rows and the hold-out; 0 for a number
     levels: tuple[int, ...]  # levels of each category
-    real: Examples  # rows whose target is known
-    synthetic: Examples  # rows whose target is known
-    test: Examples  # rows whose target is known
+    real: Examples
+    synthetic: Examples
+    test: Examples
 
 
 def pose(tables: Tables) -> Problem:
     """Make examples of tables: everything but the target is there to predict it from."""
-    name = _checked_target(tables)
-    if tables.holdout is None:
-        raise ValueError(_NEEDED)
+    name = tables.target
+    if name is None or tables.holdout is None:
+        raise ValueError(
+            "Utility needs a target and hold-out rows: name a target, and give or split off rows "
+            "that the generator never saw."
+        )
+    if name not in tables.numeric and name not in tables.categorical:
+        raise ValueError(f"target {name!r} has no value at all. Name a column with values.")
+    if len(tables.numeric) + len(tables.categorical) < 2:
+        raise ValueError(
+            f"Besides the target {name!r} no column is left to predict it from. Pass a table with "
+            "more columns, or leave the target out."
+        )
     parts = {"real": tables.real, "synthetic": tables.synthetic, "hold-out": tables.holdout}
     targets = _targets(tables, list(parts.values()))
     ranks = [
@@ -116,20 +116,6 @@ def pose(tables: Tables) -> Problem:
     return Problem(str(tables.task), n_classes, tuple(map(len, ranks)), *examples)
 
 
-def _checked_target(tables: Tables) -> str:
-    name = tables.target
-    if name is None:
-        raise ValueError(_NEEDED)
-    if name not in tables.numeric and name not in tables.categorical:
-        raise ValueError(f"target {name!r} has no value at all. Name a column with values.")
-    if len(tables.numeric) + len(tables.categorical) < 2:
-        raise ValueError(
-            f"Besides the target {name!r} no column is left to predict it from. Pass a table with "
-            "more columns, or leave the target out."
-        )
-    return name
-
-
 def _targets(tables: Tables, parts: list[Part]) -> list[npt.NDArray[Any]]:
     """Return the target of each part: classes from 0 (-1 where missing), or numbers."""
     name = str(tables.target)
@@ -151,8 +137,6 @@ def _targets(tables: Tables, parts: list[Part]) -> list[npt.NDArray[Any]]:
 
 def _nearest(numbers: FloatArray, values: FloatArray) -> IntArray:
     """Return which value is nearest to each number; -1 where missing."""
-    if not len(values):
-        return np.full(len(numbers), -1, np.int64)
     middle = (values[1:] + values[:-1]) / 2
     return np.where(np.isnan(numbers), -1, np.searchsorted(middle, numbers)).astype(np.int64)
 
@@ -182,30 +166,22 @@ def _examples(
 
 
 def fit_side_by_side(work: Callable[[int], None], total: int) -> None:
-    """Call ``work(0)``, ``work(1)``, ... in threads that fit models."""
+    """Call ``work(0)``, ``work(1)``, ... in threads that fit models.
 
-    def alone(at: int, _: int) -> None:
-        with one_thread():
-            work(at)
-
-    # warnings are silenced here, not in the threads: the filter belongs to the whole process
-    with one_thread(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="sklearn")
-        for_chunks(alone, total, 1)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep the threads of scikit-learn and BLAS out of it, in the thread that enters.
-
-    Models are small and many: fits run side by side instead. Threads inside a fit wait for each
-    other at every node of a tree, which is thirty times slower where others use the machine, and
-    the number of threads would show in the last digits.
+    Models are small and many: fits run side by side, and threads of scikit-learn and BLAS stay out
+    of it. Threads inside a fit wait for each other at every node of a tree, which is thirty times
+    slower where others use the machine, and their number would show in the last digits.
     """
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):
-        yield
+    def alone(at: int, _: int) -> None:
+        with threadpool_limits(1):
+            work(at)
+
+    # warnings are silenced here, not in the threads: the filter belongs to the whole process
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="sklearn")
+        for_chunks(alone, total, 1)
 
 
 def _boosted_trees(problem: Problem, train: Examples, test: Examples, seed: int) -> FloatArray:
@@ -213,17 +189,17 @@ def _boosted_trees(problem: Problem, train: Examples, test: Examples, seed: int)
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     X, X_test = _tree_columns(train), _tree_columns(test)
-    there = np.flatnonzero(~np.isnan(X).all(axis=0))  # binning fails on a column without values
-    rounds = max(10, min(ROUNDS, TREES // max(problem.n_classes, 1)))
+    there = ~np.isnan(X).all(axis=0)  # binning fails on a column without values
+    is_category = np.arange(X.shape[1]) >= train.numbers.shape[1]
     settings: dict[str, Any] = {
-        "categorical_features": there >= train.numbers.shape[1],
-        "max_iter": rounds,
+        "categorical_features": is_category[there],
+        "max_iter": max(10, min(ROUNDS, TREES // max(problem.n_classes, 1))),
         "early_stopping": False,
         "random_state": seed,
     }
     X, X_test = X[:, there], X_test[:, there]
-    if not len(there):
-        X, X_test = np.zeros((len(train), 1)), np.zeros((len(test), 1))
+    if not there.any():
+        X, X_test = np.zeros((train.n_rows, 1)), np.zeros((test.n_rows, 1))
         settings["categorical_features"] = None
     if problem.task == "number":
         model = HistGradientBoostingRegressor(**settings).fit(X, train.target)
@@ -286,26 +262,22 @@ def _shares(problem: Problem, classes: IntArray, found: FloatArray) -> FloatArra
     return shares
 
 
-def _guarded(fit: Callable[[Problem, Examples, Examples, int], FloatArray]) -> Any:
-    """Return the same for any training rows: with one class, or one value, it is predicted."""
-
-    def predict(problem: Problem, train: Examples, test: Examples, seed: int) -> FloatArray:
-        values = np.unique(train.target)
-        if len(values) > 1:
-            return fit(problem, train, test, seed)
-        if problem.task == "number":
-            return np.full(len(test), float(values[0]))
-        return _shares(problem, values, np.ones((len(test), 1)))
-
-    return predict
+#: Name of each model, and the function that fits it and predicts the test rows.
+_MODELS = {"boosted trees": _boosted_trees, "linear": _linear}
+LEARNERS = tuple(_MODELS)
 
 
-#: Name of each model, and the function that fits it and predicts: class shares of shape
-#: (n_test, n_classes), or numbers of shape (n_test,).
-LEARNERS: dict[str, Callable[[Problem, Examples, Examples, int], FloatArray]] = {
-    "boosted trees": _guarded(_boosted_trees),
-    "linear": _guarded(_linear),
-}
+def predict(model: str, problem: Problem, train: Examples, test: Examples, seed: int) -> FloatArray:
+    """Return class shares, shape (n_test, n_classes), or numbers, shape (n_test,).
+
+    Training rows of one class, or one value, predict that.
+    """
+    values = np.unique(train.target)
+    if len(values) > 1:
+        return _MODELS[model](problem, train, test, seed)
+    if problem.task == "number":
+        return np.full(test.n_rows, float(values[0]))
+    return _shares(problem, values, np.ones((test.n_rows, 1)))
 
 
 # measures

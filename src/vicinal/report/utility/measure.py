@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from vicinal.report.utility.learners import (
     macro_auc,
     macro_f1,
     pose,
+    predict,
     r_squared,
 )
 
@@ -35,8 +36,6 @@ SOURCES = ("real", "synthetic", "real + synthetic")
 LIMITS = {"AUC": (0.0, 1.0), "F1": (0.0, 1.0), "R2": (-math.inf, 1.0)}
 #: Hold-out rows that predictions are tested on, at most.
 TEST_ROWS = 20_000
-
-# keys of seeds
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ def measure_utility(
     random_state: RandomState = None,
     repeats: int = 5,
     train_rows: int = 20_000,
-    models: Sequence[str] = tuple(LEARNERS),
+    models: Sequence[str] = LEARNERS,
     sources: Sequence[str] = SOURCES,
 ) -> Utility:
     """Train on synthetic rows, test on real ones."""
@@ -193,10 +192,10 @@ def measure_utility(
     problem = pose(tables)
     _warn_of_classes(problem, str(tables.target))
     seeds = Seeds(random_state)
-    whole = len(problem.real), len(problem.synthetic), len(problem.test)
+    whole = problem.real.n_rows, problem.synthetic.n_rows, problem.test.n_rows
     n_train = min(*whole[:2], train_rows)
     cut = seeds.generator(UtilityKey.CUT).permutation(whole[2])[:TEST_ROWS]
-    problem = replace(problem, test=problem.test.take(np.sort(cut)))
+    problem = problem._replace(test=problem.test.take(np.sort(cut)))
     done: list[dict[tuple[str, str, str], float]] = [{} for _ in range(repeats)]
 
     def work(repeat: int) -> None:
@@ -211,12 +210,12 @@ def measure_utility(
         metric="AUC" if problem.task == "class" else "R2",
         rows=whole,
         train_rows=n_train,
-        test_rows=len(problem.test),
+        test_rows=problem.test.n_rows,
         scores=tuple(
             UtilityScore(*key, Estimate.of_bootstraps(values, *LIMITS[key[2]]), values)
             for key, values in found.items()
         ),
-        sampled=_sampling(whole, n_train, len(problem.test), repeats),
+        sampled=_sampling(whole, n_train, problem.test.n_rows, repeats),
     )
 
 
@@ -243,13 +242,11 @@ def _warn_of_classes(problem: Problem, target: str) -> None:
 
 def _resampled(problem: Problem, n_train: int, rng: np.random.Generator) -> Problem:
     def draw(examples: Examples, n_rows: int) -> Examples:
-        return examples.take(rng.integers(0, len(examples), n_rows))
+        return examples.take(rng.integers(0, examples.n_rows, n_rows))
 
-    return replace(
-        problem,
-        real=draw(problem.real, n_train),
-        synthetic=draw(problem.synthetic, n_train),
-        test=draw(problem.test, len(problem.test)),
+    real, synthetic = draw(problem.real, n_train), draw(problem.synthetic, n_train)
+    return problem._replace(
+        real=real, synthetic=synthetic, test=draw(problem.test, problem.test.n_rows)
     )
 
 
@@ -260,7 +257,7 @@ def _fitted(
     learned = {
         "real": drawn.real,
         "synthetic": drawn.synthetic,
-        "real + synthetic": drawn.real + drawn.synthetic,
+        "real + synthetic": drawn.real.joined(drawn.synthetic),
     }
     seed = int(rng.integers(2**31))
     return {
@@ -268,7 +265,7 @@ def _fitted(
         for model in models
         for source in sources
         for metric, figure in measures(
-            drawn, LEARNERS[model](drawn, learned[source], drawn.test, seed)
+            drawn, predict(model, drawn, learned[source], drawn.test, seed)
         ).items()
     }
 
