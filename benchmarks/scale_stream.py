@@ -262,7 +262,7 @@ def some_of(n_rows: int, count: int, seed: int) -> np.ndarray:
 
 def likeness(real: Any, drawn: Any) -> dict[str, float]:
     """Return the fidelity figures of the report."""
-    from vicinal.report.fidelity import measure_fidelity
+    from vicinal.report.fidelity.measure import measure_fidelity
     from vicinal.report.tables import align
     from vicinal.table import detect_columns
 

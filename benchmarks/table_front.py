@@ -136,7 +136,7 @@ def sdmetrics_quality(_: Dataset, real: pd.DataFrame, made: pd.DataFrame) -> dic
 
 def own_quality(data: Dataset, real: pd.DataFrame, made: pd.DataFrame) -> dict[str, float]:
     """Return the library's own quality, over all pairs of columns."""
-    from vicinal.report.fidelity import measure_fidelity
+    from vicinal.report.fidelity.measure import measure_fidelity
     from vicinal.report.tables import align
 
     tables = align(real, made, kinds=dict.fromkeys(data.categories, "category"))

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from vicinal.report.fidelity import measure_fidelity
+from vicinal.report.fidelity.measure import measure_fidelity
 from vicinal.report.tables import align
 from vicinal.table import TableSynthesizer
 

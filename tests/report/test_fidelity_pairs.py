@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.stats.contingency import association
 
-from vicinal.report.fidelity import measure_fidelity, pairs
+from vicinal.report.fidelity import pairs
 from vicinal.report.fidelity.correlation import correlations, pair_moments
+from vicinal.report.fidelity.measure import measure_fidelity
 from vicinal.report.tables import align
 
 

@@ -309,7 +309,7 @@ def test_a_real_table_blown_up_is_as_good_as_in_memory(tmp_path):
     from pyarrow import csv
 
     from vicinal.data import adult_sample
-    from vicinal.report.fidelity import measure_fidelity
+    from vicinal.report.fidelity.measure import measure_fidelity
     from vicinal.report.tables import align
     from vicinal.table import detect_columns
 

@@ -56,7 +56,7 @@ def moment_of(value: float, unit: str, span: float = 0.0) -> str:
 
 
 def _duration(seconds: float) -> str:
-    for name, size in (("d", 86_400.0), ("h", 3600.0), ("min", 60.0)):
+    for name, size in (("d", _DAY), ("h", 3600.0), ("min", 60.0)):
         if abs(seconds) >= 2 * size:
             return f"{amount(round(seconds / size, 1))} {name}"
     return f"{amount(seconds)} s"

@@ -14,7 +14,7 @@ from vicinal._random import EvaluationKey, RandomState, Seeds
 from vicinal.page.frame import Page
 from vicinal.page.plain import to_plain
 from vicinal.page.result import Result
-from vicinal.report.fidelity import Fidelity, measure_fidelity
+from vicinal.report.fidelity.measure import Fidelity, measure_fidelity
 from vicinal.report.privacy.measure import Privacy, measure_privacy
 from vicinal.report.tables import Tables, align
 from vicinal.report.utility.measure import Utility, measure_utility
@@ -154,8 +154,8 @@ def evaluate(
     synthetic : pandas, Polars or PyArrow table
         What it made; the same columns, but for identifiers and free text, which are not compared.
     holdout : pandas, Polars or PyArrow table, optional
-        Real rows that the generator never saw. Left out, half of the real rows take their place;
-        figures that need unseen rows are then said to prove nothing (see :func:`audit`).
+        Real rows that the generator never saw. Left out, half of the real rows stand in for them,
+        and figures that need unseen rows prove nothing (see :func:`audit`).
     target : str, optional
         Column that a model will predict. A category, or a number with two values, is a class.
     plan : MixPlan, optional
@@ -262,9 +262,8 @@ def audit(
 ) -> Report:
     """Report on a synthesizer with unseen rows of its own.
 
-    Fidelity is that of the synthetic table. Privacy and utility need rows that the synthesizer
-    has not seen: an audit model with the same settings learns one random half of the table, and
-    the other half is its hold-out.
+    Fidelity is that of the synthetic table. Privacy and utility are those of an audit model: the
+    same settings, trained on a random half of the table with the other half as hold-out.
 
     Parameters
     ----------

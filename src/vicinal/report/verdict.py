@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from vicinal._stats import Estimate
-from vicinal.report.fidelity import Fidelity
+from vicinal.report.fidelity.measure import Fidelity
 from vicinal.report.privacy.measure import Privacy
 from vicinal.report.utility.measure import Utility
 

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 from vicinal._stats import Estimate
-from vicinal.report.collapse.measure import Collapse, CollapseCurve
-from vicinal.report.evaluation import Report, WeightPicture
-from vicinal.report.fidelity import (
+from vicinal.report import (
     Association,
     ColumnFidelity,
     Fidelity,
@@ -21,6 +19,8 @@ from vicinal.report.fidelity import (
     PairFidelity,
     TwoSample,
 )
+from vicinal.report.collapse.measure import Collapse, CollapseCurve
+from vicinal.report.evaluation import Report, WeightPicture
 from vicinal.report.privacy.measure import DistanceCurves, Privacy
 from vicinal.report.tune.measure import Setting, TuningResult
 from vicinal.report.utility.measure import Utility, UtilityScore

@@ -45,8 +45,7 @@ class Start:
     target: str | None  # what models predict
     metric: str  # name of the main measure of utility; empty without one
     sampled: str  # how rows were drawn, in words
-    # (n_numeric,) share of each number's variance that lies between groups that are never mixed;
-    # only numbers with some variance
+    # (n_varied,) share of each varying number's variance between groups that are never mixed
     between: FloatArray
     has_associations: bool  # whether there are both categories and numbers to follow
 
@@ -149,11 +148,11 @@ def _between(real: Part, tables: Tables, within: tuple[str, ...], at: int) -> fl
     if not within:
         return 0.0
     codes = real.codes[:, [tables.categorical.index(name) for name in within]]
-    values = real.numbers[:, at]
-    seen = ~np.isnan(values)
+    seen = ~np.isnan(real.numbers[:, at])
+    values = real.numbers[seen, at]
     _, group = np.unique(codes[seen], axis=0, return_inverse=True)
     group = group.ravel()
-    values = values[seen] - values[seen].mean()
+    values = values - values.mean()
     means = np.bincount(group, values) / np.bincount(group)
     return float((means[group] ** 2).sum() / (values**2).sum())
 

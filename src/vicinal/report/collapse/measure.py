@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
 from vicinal._progress import ProgressCallback, reporting
@@ -54,8 +53,7 @@ class CollapseCurve:
     variance : tuple of float
         Variance over that of the real table, mean over numeric columns.
     variance_error : tuple of float
-        Its standard error, from the kurtosis of each generation: every round draws rows anew. Too
-        small with very heavy tails, whose kurtosis few rows do not show.
+        Its standard error, from the kurtosis of each generation; too small with very heavy tails.
     attenuation : tuple of float
         What categories say about numbers, over what they say in the real table: the slope of
         the differences between group means and the mean against the real ones.
@@ -191,15 +189,12 @@ def measure_collapse(
     generations : int, default 50
         Rounds of synthesis.
     target : str, optional
-        Column that a model is to predict. It is mixed like any other: name it in ``within``, too,
-        to keep its groups apart.
+        Column that a model is to predict. Name it in ``within``, too, to keep its groups apart.
     marginals : {"raw", "normal-score"}, default "raw"
-        "raw" is what the theory is about. Numbers are then not rounded, since rounding would add
-        to the variance in every generation. "normal-score" gives each column its distribution
-        back in every generation, and theory's curves do not hold for it.
+        "raw" is what the theory is about; numbers are then not rounded, which would add variance.
+        "normal-score" gives each column its distribution back in every generation.
     within : str or sequence of str, optional
-        Columns whose groups are never mixed. What they say about numbers is kept, and attenuation
-        is that of these columns.
+        Columns whose groups are never mixed; attenuation is then that of these columns.
     kinds : mapping of str to str, optional
         Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong.
     utility : bool, default True
@@ -225,10 +220,10 @@ def measure_collapse(
 
     Notes
     -----
-    A law that keeps the variance keeps it on average. Every round draws rows anew, so that the
-    variance wanders, the more the fewer the rows and the heavier the tails; EpBeta adds to the
-    tails in every round (:attr:`vicinal.WeightLaw.kurtosis_price`). And it does not keep what
-    categories say about numbers, unless they are named in ``within``.
+    A law that keeps the variance keeps it on average: every round draws rows anew, so that it
+    wanders, the more the fewer the rows and the heavier the tails, to which EpBeta adds
+    (:attr:`vicinal.WeightLaw.kurtosis_price`). What categories say about numbers is kept only
+    where they are named in ``within``.
 
     References
     ----------
@@ -310,8 +305,7 @@ def _curve(
 ) -> CollapseCurve:
     rho, a = law.shrinkage, dominance(law)
     rounds = np.arange(generations + 1.0)
-    nothing: npt.NDArray[np.float64] = np.full(generations + 1, np.nan)
-    variance = association = nothing
+    variance = association = np.full(generations + 1, np.nan)
     if raw and len(begun.between):
         # what groups differ by is kept where they are never mixed
         kept = begun.between[:, None]

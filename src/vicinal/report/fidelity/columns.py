@@ -19,7 +19,6 @@ __all__ = [
     "Marginal",
     "RankedColumn",
     "compare_columns",
-    "ks_distance",
     "mean_and_std",
     "rank_column",
 ]
@@ -257,10 +256,3 @@ def _bars(levels: tuple[Any, ...], counts: npt.NDArray[Any], shares: list[Floats
         for height, one in zip(heights, shares, strict=True):
             height.append(float(one[order[SHOWN_LEVELS:]].sum()))
     return Marginal(tuple(labels), (), tuple(heights[0]), tuple(heights[1]))
-
-
-def ks_distance(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float:
-    """Return the largest gap between two empirical distribution functions."""
-    from vicinal.report.fidelity._kernels import largest_gap
-
-    return float(largest_gap(*(np.sort(np.asarray(one, np.float64)) for one in (first, second))))

@@ -26,7 +26,7 @@ from vicinal.page.times import moment_of, time_ticks
 
 if TYPE_CHECKING:
     from vicinal.report.evaluation import WeightPicture
-    from vicinal.report.fidelity import Marginal
+    from vicinal.report.fidelity.columns import Marginal
 
 __all__ = ["marginal_chart", "weight_chart"]
 

@@ -15,7 +15,10 @@ from vicinal.report.page.moments import MomentDot, moment_panel, moment_strip
 
 if TYPE_CHECKING:
     from vicinal.page.svg import Markup
-    from vicinal.report.fidelity import ColumnFidelity, Fidelity, Moment, Moments, TwoSample
+    from vicinal.report.fidelity.columns import ColumnFidelity
+    from vicinal.report.fidelity.measure import Fidelity
+    from vicinal.report.fidelity.moments import Moment, Moments
+    from vicinal.report.fidelity.twosample import TwoSample
 
 __all__ = ["association_part", "columns_part", "moments_part", "two_sample_chart"]
 

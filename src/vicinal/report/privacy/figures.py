@@ -50,7 +50,6 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
     """Return the figures in the order in which to read them."""
     given = found.holdout_is == "given"
     other = "hold-out rows" if given else "real rows among themselves"
-    synthetic = f"synthetic rows / {other}"
     blind = "" if given else f" {_BLIND}"
 
     def dcr(name: str, share: Estimate, distance: str) -> PrivacyFigure:
@@ -60,6 +59,11 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
         )
         return PrivacyFigure(name, share, 0.5, "higher", says)
 
+    def paired(
+        name: str, pair: tuple[Estimate, Estimate], worse: Literal["higher", "lower"], says: str
+    ) -> PrivacyFigure:
+        return PrivacyFigure(name, *pair, worse, says, f"synthetic rows / {other}")
+
     curves = found.distances
     middle = curves.levels.index(0.5)
     near, base = curves.synthetic_train[middle], curves.holdout_train[middle]
@@ -67,48 +71,41 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
     return (
         dcr("DCR share", found.dcr_share, "Gower's distance"),
         dcr("DCR share, Euclidean", found.dcr_share_euclidean, "Euclidean distance"),
-        PrivacyFigure(
+        paired(
             "Distance to the closest record, median",
-            Estimate(near),
-            Estimate(base),
+            (Estimate(near), Estimate(base)),
             "lower",
             f"Half of the synthetic rows lie within this distance of a training row (within "
             f"{unseen:.3f} of a hold-out row); 0 is a copy, 1 differs in every column. Ideal is no "
             f"less than {other} have.",
-            synthetic,
         ),
-        PrivacyFigure(
+        paired(
             "NNDR",
-            *found.nndr,
+            found.nndr,
             "lower",
             "Distance to the nearest real row over that to the second-nearest, median; near 0, "
             f"synthetic rows single out one real row. Ideal is no less than {other} have.",
-            synthetic,
         ),
-        PrivacyFigure(
+        paired(
             "Exact copies",
-            *found.copies,
+            found.copies,
             "higher",
             "Share of rows that equal a real row in every column; some do by chance, where columns "
             f"are few. Ideal is no more than {other} have.",
-            synthetic,
         ),
-        PrivacyFigure(
+        paired(
             "Near-duplicates",
-            *found.near_duplicates,
+            found.near_duplicates,
             "higher",
             f"Share of rows no farther from a real row than the nearest 1 % of {other}. Ideal is "
             "no more than these have.",
-            synthetic,
         ),
-        PrivacyFigure(
+        paired(
             "Authenticity",
-            found.authenticity,
-            found.authenticity_baseline,
+            (found.authenticity, found.authenticity_baseline),
             "lower",
             "Share of rows farther from their nearest real row than that row is from its own "
             f"nearest other one; copies score 0. Ideal is no less than {other} have.",
-            synthetic,
         ),
         PrivacyFigure(
             "Membership attack, AUC",

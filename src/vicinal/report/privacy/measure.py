@@ -46,10 +46,8 @@ class DistanceCurves:
     ----------
     levels : tuple of float
         Shares of rows, from 0 to 1.
-    synthetic_train : tuple of float
-        This share of synthetic rows is as near to a training row, or nearer.
-    synthetic_holdout : tuple of float
-        Synthetic rows to hold-out rows.
+    synthetic_train, synthetic_holdout : tuple of float
+        This share of synthetic rows is as near to a training (hold-out) row, or nearer.
     holdout_train : tuple of float
         Hold-out rows to training rows: what rows that nobody copied look like.
     """
@@ -82,11 +80,10 @@ class Privacy(Result):
         compare synthetic rows with all real rows, and real rows with the other real rows.
     overlap : int
         Hold-out rows that equal a training row in every column.
-    dcr_share : Estimate
-        Share of synthetic rows closer to a training row than to any hold-out row, by Gower's
-        distance, stretched so that 0.5 is ideal whatever the sizes.
-    dcr_share_euclidean : Estimate
-        The same by the Euclidean distance of standardized numbers and one-hot categories.
+    dcr_share, dcr_share_euclidean : Estimate
+        Share of synthetic rows closer to a training row than to any hold-out row, stretched so that
+        0.5 is ideal whatever the sizes; by Gower's distance, and by the Euclidean one of
+        standardized numbers and one-hot categories.
     distances : DistanceCurves
         Distances to the closest record.
     nndr : tuple of Estimate
@@ -97,22 +94,19 @@ class Privacy(Result):
     near_duplicates : tuple of Estimate
         Share of rows no farther from a training row than the nearest 1 % of the baseline's; the
         second is 0.01 but for ties.
-    authenticity : Estimate
-        Share of synthetic rows farther from their nearest training row than that row is from its
-        own nearest other one.
-    authenticity_baseline : Estimate
-        The same of the baseline.
+    authenticity, authenticity_baseline : Estimate
+        Share of rows farther from their nearest training row than that row is from its own nearest
+        other one.
     membership : Estimate
         Area under the ROC curve of an attacker who takes real rows near a synthetic row for
         training rows; 0.5 means nothing to gain, 1 that all are found out.
     rare_combinations : tuple of Estimate
-        A rare combination is one of values of up to three categorical columns that a single real
-        row has. Share of the training rows with a rare combination for which it turns up among
-        synthetic rows; the same of hold-out rows, which shows how many turn up by chance. NaN
-        where no row has one.
+        Of the training (hold-out) rows that alone have some combination of values of up to three
+        categorical columns, the share for which it turns up among synthetic rows. NaN where no row
+        has one.
     tainted : bool
-        Whether a given hold-out shares more rows with the training rows than chance explains, so
-        that figures that compare with it cannot be relied on.
+        Whether a given hold-out shares more rows with the training rows than chance explains, and
+        figures that compare with it cannot be relied on.
 
     References
     ----------

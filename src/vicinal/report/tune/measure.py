@@ -199,9 +199,8 @@ def tune(
         training row than to one held out. Fresh rows would have 0.5.
     settings : sequence of mapping, optional
         Settings to try, as parameters of :class:`vicinal.table.TableSynthesizer`, weights as texts
-        such as ``"sphere:8"``. Left out: the privacy dial, and around it EpBeta's delta and eps,
-        the size of the neighborhood, the number of parents, and the same without grouping by the
-        target.
+        such as ``"sphere:8"``. Left out: the privacy settings, and around them EpBeta's delta and
+        eps, neighbors, parents, and the same without grouping by the target.
     kinds : mapping of str to str, optional
         Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong.
     max_rows : int, default 10000
@@ -235,9 +234,8 @@ def tune(
     Notes
     -----
     Recommended is the most faithful of the settings whose DCR share, at the *upper end* of its
-    interval, stays below the limit: the best of many settings is partly luck, and luck is not to
-    pass for privacy. Of settings that are equally faithful, as far as one split can tell (within
-    0.2 over the root of the training rows), it is the most useful one.
+    interval, stays below the limit: the best of many is partly luck. Of settings that are equally
+    faithful (within 0.2 over the root of the training rows) it is the most useful one.
 
     Examples
     --------
@@ -342,7 +340,7 @@ class _Trial:
 
     def measure(self, options: Mapping[str, Any], at: int) -> _Measured:
         """Learn one part with these options, and compare with the other."""
-        from vicinal.report.fidelity import measure_fidelity
+        from vicinal.report.fidelity.measure import measure_fidelity
         from vicinal.report.privacy.dcr import dcr_shares
 
         rng = self._seeds.generator(TuneKey.SAMPLE, self._number, at)
