@@ -84,7 +84,12 @@ def read_table(path: PathLike) -> pa.Table:
     path = Path(path)
     _check_readable(path)
     if kind in {"parquet", "arrow"}:
-        table = _read_parquet(path) if kind == "parquet" else _read_arrow(path)
+        try:
+            table = _read_parquet(path) if kind == "parquet" else _read_arrow(path)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise ValueError(
+                f"{path} is cut short or is no {kind.title()} file ({first_line(error)})."
+            ) from error
     else:
         data = read_text(path)
         table = read_json(path, data) if kind == "jsonl" else read_csv(path, data, kind)
@@ -151,28 +156,18 @@ def _check_readable(path: Path) -> None:
 def _read_parquet(path: Path) -> pa.Table:
     from pyarrow import parquet
 
-    try:
-        return parquet.ParquetFile(path).read()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ValueError(
-            f"{path} is cut short or is no Parquet file ({first_line(error)})."
-        ) from error
+    return parquet.ParquetFile(path).read()
 
 
 def _read_arrow(path: Path) -> pa.Table:
-    try:
-        with pa.OSFile(os.fspath(path)) as source:
-            try:
-                table = pa.ipc.open_file(source).read_all()
-            except pa.ArrowInvalid:
-                source.seek(0)
-                table = pa.ipc.open_stream(source).read_all()
-        table.validate(full=True)
-        return table
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ValueError(
-            f"{path} is cut short or is no Arrow file ({first_line(error)})."
-        ) from error
+    with pa.OSFile(os.fspath(path)) as source:
+        try:
+            table = pa.ipc.open_file(source).read_all()
+        except pa.ArrowInvalid:
+            source.seek(0)
+            table = pa.ipc.open_stream(source).read_all()
+    table.validate(full=True)
+    return table
 
 
 # Writing

@@ -12,8 +12,9 @@ import io
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ import pyarrow.compute as pc
 
 from vicinal._checks import first_line
 
-__all__ = ["MISSING", "check_names", "read_csv", "read_json", "read_text"]
+__all__ = ["TIMES", "UNITS", "check_names", "first_cast", "read_csv", "read_json", "read_text"]
 
 #: Spellings of a missing value, in columns that hold no text otherwise.
 MISSING = (
@@ -31,6 +32,9 @@ MISSING = (
 
 _HEAD = 1000  # rows that rule out types before all rows are tried
 _BLOCK = 1 << 20  # bytes that one thread parses at once
+#: From coarse to fine.
+UNITS = ("s", "ms", "us", "ns")
+TIMES = (pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns"))
 _BOOLEANS = (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))
 #: Numbers that are codes: leading zeros, telephone numbers, and more digits than stay exact.
 _CODE = r"^([+-]?0[0-9]|\+[0-9]{7}|[+-]?[0-9]{39})"
@@ -61,7 +65,9 @@ def read_text(path: Path) -> bytes:
     try:
         pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(data)).validate(full=True)
     except pa.ArrowInvalid:
-        raise ValueError(f"{path} is not UTF-8: {_encoding_fault(data)}") from None
+        raise ValueError(
+            f"{path} is not UTF-8: {_encoding_fault(data)}. Save it as UTF-8."
+        ) from None
     data = data.removeprefix(b"\xef\xbb\xbf")
     if not data.strip():
         raise ValueError(f"{path} is empty.")
@@ -70,13 +76,13 @@ def read_text(path: Path) -> bytes:
 
 def _encoding_fault(data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "it looks like UTF-16. Save it as UTF-8."
+        return "it looks like UTF-16"
     try:
         data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return f"byte {error.start + 1} (line {line}) is wrong. Save it as UTF-8."
-    return "Save it as UTF-8."
+        return f"byte {error.start + 1} (line {line}) is wrong"
+    return ""
 
 
 def read_csv(path: Path, data: bytes, kind: str) -> pa.Table:
@@ -86,8 +92,8 @@ def read_csv(path: Path, data: bytes, kind: str) -> pa.Table:
     if kind == "csv" and len(names) == 1 and ";" in names[0]:
         delimiter = ";"
         names = _csv_header(path, data, delimiter)
-    if data.count(b'"') % 2:
-        _check_quotes(path, data, delimiter)
+    if data.count(b'"') % 2 and (fault := _csv_fault(data, delimiter, quotes=True)):
+        raise ValueError(f"{path}: {fault}")
     check_names(path, names)
     try:
         text = _in_blocks(lambda block: _parse_csv(data, names, delimiter, block), len(data))
@@ -96,12 +102,12 @@ def read_csv(path: Path, data: bytes, kind: str) -> pa.Table:
             raise ValueError(f"{path} has a header but no rows.") from None
         raise ValueError(f"{path}: {_csv_fault(data, delimiter) or first_line(error)}") from error
     with ThreadPoolExecutor(pa.cpu_count()) as pool:
-        found = list(pool.map(lambda column: _typed(column, _CONVERTERS), text.columns))
-    fields = [
-        pa.field(name, column.type, metadata=note)
-        for name, (column, note) in zip(text.column_names, found, strict=True)
-    ]
-    return pa.Table.from_arrays([column for column, _ in found], schema=pa.schema(fields))
+        columns = list(pool.map(lambda column: _typed(column, _CONVERTERS), text.columns))
+    fields = []
+    for name, column, plain in zip(names, columns, text.columns, strict=True):
+        note = _spelling(plain) if column.type == pa.bool_() else None
+        fields.append(pa.field(name, column.type, metadata=note))
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
 
 def _csv_header(path: Path, data: bytes, delimiter: str) -> list[str]:
@@ -111,20 +117,6 @@ def _csv_header(path: Path, data: bytes, delimiter: str) -> list[str]:
         raise ValueError(
             f"{path}: the header cannot be parsed ({first_line(error)}). Is it a text file?"
         ) from error
-
-
-def _check_quotes(path: Path, data: bytes, delimiter: str) -> None:
-    """Refuse a quote that is never closed: it would make one field of the rest of the file."""
-    line = 1
-    try:
-        for start, _ in _csv_rows(data, delimiter, strict=True):
-            line = start
-    except csv.Error as error:
-        if "unexpected end" in str(error):
-            raise ValueError(
-                f"{path}: a quote is opened but not closed, after line {line}. Close it, or "
-                "double it where it is part of the text."
-            ) from None
 
 
 def _parse_csv(data: bytes, names: list[str], delimiter: str, block: int) -> pa.Table:
@@ -170,19 +162,23 @@ def _csv_rows(data: bytes, delimiter: str, strict: bool = False) -> Iterator[tup
         csv.field_size_limit(limit)
 
 
-def _csv_fault(data: bytes, delimiter: str) -> str | None:
-    """Find the first row with too few or too many fields."""
-    expected = None
+def _csv_fault(data: bytes, delimiter: str, quotes: bool = False) -> str | None:
+    """Find the first row with too few or too many fields, or else a quote that is never closed."""
+    expected, line = None, 1
     try:
-        for line, row in _csv_rows(data, delimiter):
+        for line, row in _csv_rows(data, delimiter, strict=quotes):
             expected = expected or len(row)
-            if len(row) != expected:
+            if len(row) != expected and not quotes:
                 return (
                     f"line {line} has {len(row)} field{'s' * (len(row) != 1)}, but the header has "
                     f"{expected}. Mend the line; text with {delimiter!r} in it needs quotes."
                 )
-    except csv.Error:
-        pass
+    except csv.Error as error:
+        if quotes and "unexpected end" in str(error):  # one field of the rest of the file
+            return (
+                f"a quote is opened but not closed, after line {line}. Close it, or double it "
+                "where it is part of the text."
+            )
     return None
 
 
@@ -209,7 +205,7 @@ def read_json(path: Path, data: bytes) -> pa.Table:
         raise ValueError(f"{path}: {_json_fault(data) or first_line(error)}") from error
     for number, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
-            column, _ = _typed(table.column(number), _TEMPORAL, missing=())
+            column = _typed(table.column(number), _TEMPORAL, missing=())
             table = table.set_column(number, field.name, column)
     return table
 
@@ -236,37 +232,29 @@ def _json_fault(data: bytes) -> str | None:
 
 # From text to types. Each converter returns None where a value does not fit.
 
-Note = Mapping[str, str] | None
-Converter = Callable[[pa.ChunkedArray], "tuple[pa.ChunkedArray, Note] | None"]
+Converter = Callable[[pa.ChunkedArray], "pa.ChunkedArray | None"]
 
 
 def _typed(
     text: pa.ChunkedArray, converters: tuple[Converter, ...], missing: tuple[str, ...] = MISSING
-) -> tuple[pa.ChunkedArray, Note]:
+) -> pa.ChunkedArray:
     """Return a column in the first type that holds every value as it was written."""
-    cleaned: pa.ChunkedArray | None = None
     head = _cleaned(text.slice(0, _HEAD), missing).drop_null()
     if not len(head):
-        cleaned = _cleaned(text, missing)
-        head = cleaned.drop_null().slice(0, _HEAD)
-        if not len(head):
-            # spellings of a missing value among nothing else are text like any other
-            return (pa.chunked_array([pa.nulls(len(text))]) if _is_void(text) else text), None
+        head = _cleaned(text, missing).drop_null().slice(0, _HEAD)
+    if not len(head):
+        # spellings of a missing value among nothing else are text like any other
+        return text if text.null_count < len(text) else pa.chunked_array([pa.nulls(len(text))])
     for convert in converters:
         # one value first: a cast that fails spends time on every row that does not fit
         if convert(head.slice(0, 1)) is None or convert(head) is None:
             continue
         found = convert(text)
         if found is None:
-            cleaned = _cleaned(text, missing) if cleaned is None else cleaned
-            found = convert(cleaned)
+            found = convert(_cleaned(text, missing))
         if found is not None:
             return found
-    return text, None
-
-
-def _is_void(text: pa.ChunkedArray) -> bool:
-    return bool(text.null_count == len(text))
+    return text
 
 
 def _cleaned(text: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
@@ -278,64 +266,55 @@ def _cleaned(text: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray
     return pc.if_else(gone, pa.scalar(None, text.type), text)
 
 
-def _cast(text: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:
-    try:
-        return text.cast(kind)
-    except pa.ArrowInvalid:
-        return None
-
-
-def _integers(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Note] | None:
-    for kind in (pa.int64(), pa.uint64(), pa.decimal128(38, 0)):
-        numbers = _cast(text, kind)
-        if numbers is not None:
-            # 007, +1 and 0x1F are codes: they would not come back as they were
-            same = pc.all(pc.equal(numbers.cast(text.type), text)).as_py()
-            return (numbers, None) if same else None
+def first_cast(values: pa.ChunkedArray, kinds: Iterable[pa.DataType]) -> pa.ChunkedArray | None:
+    """Return values in the first of some types that holds them all; None where none does."""
+    for kind in kinds:
+        with suppress(pa.ArrowInvalid):
+            return values.cast(kind)
     return None
 
 
-def _floats(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Note] | None:
-    numbers = _cast(text, pa.float64())
+def _integers(text: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    numbers = first_cast(text, (pa.int64(), pa.uint64(), pa.decimal128(38, 0)))
+    # 007, +1 and 0x1F are codes: they would not come back as they were
+    if numbers is None or not pc.all(pc.equal(numbers.cast(text.type), text)).as_py():
+        return None
+    return numbers
+
+
+def _floats(text: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    numbers = first_cast(text, [pa.float64()])
     if numbers is None or pc.any(pc.match_substring_regex(text, _CODE)).as_py():
         return None
-    nan = pc.is_nan(numbers)
-    if pc.any(nan).as_py():
-        numbers = pc.if_else(nan, pa.scalar(None, pa.float64()), numbers)
-    return numbers, None
+    return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
 
 
-def _booleans(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Note] | None:
-    values = set(text.unique().to_pylist()) - {None}
-    for yes, no in _BOOLEANS:
-        if values <= {yes, no}:
-            return pc.equal(text, yes), {"true": yes, "false": no}
-    return None
+def _booleans(text: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    yes, no = _spelling(text).values()
+    return pc.equal(text, yes) if set(text.unique().to_pylist()) <= {yes, no, None} else None
 
 
-def _dates(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Note] | None:
-    dates = _cast(text, pa.date32())
-    return None if dates is None else (dates, None)
+def _spelling(text: pa.ChunkedArray) -> dict[str, str]:
+    """Return how truth values are spelled, if they are; the writer spells them in the same way."""
+    values = set(text.unique().to_pylist())
+    pairs = [pair for pair in _BOOLEANS if values & set(pair)]
+    return dict(zip(("true", "false"), (pairs or _BOOLEANS)[0], strict=True))
 
 
-def _times(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Note] | None:
+def _dates(text: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    return first_cast(text, [pa.date32()])
+
+
+def _times(text: pa.ChunkedArray) -> pa.ChunkedArray | None:
     clock = pc.match_substring_regex(text, r"^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?$")
     if not pc.all(clock).as_py():
         return None
     found = _stamps(pc.binary_join_element_wise("1970-01-01", text, " "))
-    if found is None:
-        return None
-    unit = found[0].type.unit
-    return found[0].cast(pa.time32(unit) if unit in {"s", "ms"} else pa.time64(unit)), None
+    return None if found is None else found.cast(TIMES[UNITS.index(found.type.unit)])
 
 
-def _stamps(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Note] | None:
-    for zone in (None, "UTC"):
-        for unit in ("s", "ms", "us", "ns"):
-            stamps = _cast(text, pa.timestamp(unit, zone))
-            if stamps is not None:
-                return stamps, None
-    return None
+def _stamps(text: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    return first_cast(text, (pa.timestamp(unit, zone) for zone in (None, "UTC") for unit in UNITS))
 
 
 _TEMPORAL: tuple[Converter, ...] = (_dates, _times, _stamps)

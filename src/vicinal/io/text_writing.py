@@ -5,20 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from gzip import GzipFile
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import first_line
+from vicinal.io.text_reading import TIMES, UNITS, first_cast
 
 __all__ = ["write_text"]
 
 _BATCH = 1 << 16  # rows turned into text at once
-_UNITS = ("s", "ms", "us", "ns")
 
 
 def write_text(table: pa.Table, sink: IO[bytes] | GzipFile, kind: str) -> None:
@@ -38,27 +38,24 @@ def write_text(table: pa.Table, sink: IO[bytes] | GzipFile, kind: str) -> None:
         end, gap = "\n", '""' if len(names) == 1 else ""
     quote = _json_quoted if kind == "jsonl" else _csv_quoted(delimiter, gap)
     columns = [
-        _Tokens(table.column(number), table.field(number), quote, kind == "jsonl")
+        _fields(table.column(number), table.field(number), quote, kind == "jsonl")
         for number in range(len(names))
     ]
-    for start in range(0, table.num_rows, _BATCH):
+    for batch in zip(*columns, strict=True):
         parts: list[Any] = []
-        for lead, column in zip(before, columns, strict=True):
-            parts += [lead, pc.fill_null(column.tokens(start), gap)]
-        rows = pc.binary_join_element_wise(*map(_as_text, parts), _as_text(end), _as_text(""))
-        sink.write(_joined(rows))
+        for lead, fields in zip(before, batch, strict=True):
+            parts += [lead, pc.fill_null(fields, gap)]
+        rows = _join(*parts, end)
+        # all strings of an array, one after the other: that is how Arrow keeps them
+        _, offsets, data = rows.buffers()
+        sink.write(data.slice(0, int(np.frombuffer(offsets, np.int64)[len(rows)])))
 
 
-def _as_text(value: Any) -> Any:
-    return pa.scalar(value, pa.large_string()) if isinstance(value, str) else value
-
-
-def _joined(rows: pa.LargeStringArray) -> pa.Buffer:
-    """Return all strings of an array, one after the other: that is how Arrow keeps them."""
-    _, offsets, data = rows.buffers()
-    ends = pa.Array.from_buffers(pa.int64(), len(rows) + 1, [None, offsets], offset=rows.offset)
-    first, last = ends[0].as_py(), ends[len(rows)].as_py()
-    return data.slice(first, last - first)
+def _join(*parts: Any) -> pa.Array:
+    """Join texts row by row; a text by itself is the same in every row."""
+    large = pa.large_string()
+    parts = tuple(pa.scalar(one, large) if isinstance(one, str) else one for one in (*parts, ""))
+    return pc.binary_join_element_wise(*parts)
 
 
 def _csv_quoted(delimiter: str, empty: str) -> Callable[[pa.Array], pa.Array]:
@@ -66,9 +63,8 @@ def _csv_quoted(delimiter: str, empty: str) -> Callable[[pa.Array], pa.Array]:
         special = pc.match_substring_regex(text, f'["\r\n{delimiter}]')
         if pc.any(special).as_py():
             marks = pc.replace_substring(text, '"', '""')
-            marks = pc.binary_join_element_wise(_as_text('"'), marks, _as_text('"'), _as_text(""))
-            text = pc.if_else(special, marks, text)
-        return pc.if_else(pc.equal(text, ""), _as_text(empty), text) if empty else text
+            text = pc.if_else(special, _join('"', marks, '"'), text)
+        return pc.if_else(pc.equal(text, ""), empty, text) if empty else text
 
     return quoted
 
@@ -78,64 +74,48 @@ def _json_quoted(text: pa.Array) -> pa.Array:
     if pc.any(pc.match_substring_regex(text, "[\\x00-\\x1f]")).as_py():
         for code in range(32):
             text = pc.replace_substring(text, chr(code), json.dumps(chr(code))[1:-1])
-    return pc.binary_join_element_wise(_as_text('"'), text, _as_text('"'), _as_text(""))
+    return _join('"', text, '"')
 
 
-class _Tokens:
-    """One column as the text of its fields, still null where a value is missing."""
+def _fields(
+    column: pa.ChunkedArray, field: pa.Field, quote: Callable[[pa.Array], pa.Array], is_json: bool
+) -> Iterator[pa.Array]:
+    """Yield a column as the text of its fields, batch by batch, null where a value is missing."""
+    note = {} if is_json else field.metadata or {}
+    words = [note.get(key, key).decode() for key in (b"true", b"false")]
+    column = _simplest(column)
+    of, kind = pa.types, column.type
+    # 1.0 is written as 1 unless told; a whole column of such would come back as integers
+    whole = of.is_floating(kind) and _all_whole(column)
+    plain = of.is_integer(kind) or of.is_decimal(kind) or (of.is_temporal(kind) and not is_json)
 
-    def __init__(
-        self, column: pa.ChunkedArray, field: pa.Field, quote: Callable[..., Any], is_json: bool
-    ) -> None:
-        self._name, self._quote, self._is_json = field.name, quote, is_json
-        note = {} if is_json else field.metadata or {}
-        self._yes, self._no = (note.get(key, key).decode() for key in (b"true", b"false"))
-        self._column = _simplest(column)
-        # 1.0 is written as 1 unless told; a whole column of such would come back as integers
-        self._point = pa.types.is_floating(self._column.type) and _all_whole(self._column)
+    def text_of(array: pa.Array) -> pa.Array:
+        if of.is_boolean(kind):
+            return pc.if_else(array, *words).cast(pa.large_string())
+        text = array.cast(pa.large_string())
+        if not of.is_floating(kind):
+            return text if plain else quote(text)
+        known = pc.is_finite(array) if is_json else pc.invert(pc.is_nan(array))
+        text = pc.if_else(known, text, None)
+        if whole:
+            bare = pc.invert(pc.match_substring_regex(text, "[.en]"))
+            text = pc.if_else(bare, _join(text, ".0"), text)
+        return text
 
-    def tokens(self, start: int) -> pa.LargeStringArray:
-        """Return the fields of the batch that starts in this row."""
-        batch = self._column.slice(start, _BATCH)
-        array = pa.concat_arrays(batch.chunks) if batch.num_chunks != 1 else batch.chunk(0)
+    for start in range(0, len(column), _BATCH):
+        array = column.slice(start, _BATCH).combine_chunks()
         try:
-            return self._text(array)
+            yield text_of(array)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise ValueError(
-                f"Column {self._name!r} of type {array.type} cannot be written as text "
+                f"Column {field.name!r} of type {kind} cannot be written as text "
                 f"({first_line(error)}). Write .parquet or .arrow instead."
             ) from error
-
-    def _text(self, array: pa.Array) -> pa.LargeStringArray:
-        of, kind = pa.types, array.type
-        if of.is_dictionary(kind):
-            return self._text(array.dictionary).take(array.indices)
-        if of.is_boolean(kind):
-            return pc.if_else(array, _as_text(self._yes), _as_text(self._no))
-        text = array.cast(pa.large_string())
-        if of.is_floating(kind):
-            text = pc.if_else(pc.is_finite(array) if self._is_json else _not_nan(array), text, None)
-            if self._point:
-                bare = pc.invert(pc.match_substring_regex(text, "[.en]"))
-                dotted = pc.binary_join_element_wise(text, _as_text(".0"), _as_text(""))
-                text = pc.if_else(bare, dotted, text)
-            return text
-        if (
-            of.is_integer(kind)
-            or of.is_decimal(kind)
-            or (of.is_temporal(kind) and not self._is_json)
-        ):
-            return text
-        return self._quote(text)
 
 
 def _all_whole(numbers: pa.ChunkedArray) -> bool:
     whole = pc.or_(pc.equal(pc.floor(numbers), numbers), pc.is_nan(numbers))
     return pc.all(whole).as_py() is not False
-
-
-def _not_nan(array: pa.Array) -> pa.Array:
-    return pc.invert(pc.is_nan(array))
 
 
 def _simplest(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -147,26 +127,14 @@ def _simplest(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if of.is_run_end_encoded(kind):
         return pa.chunked_array([pc.run_end_decode(c) for c in column.chunks], kind.value_type)
     if of.is_dictionary(kind):
-        return column.cast(kind.value_type) if column.num_chunks > 1 else column
+        return _simplest(column.cast(kind.value_type))
     if of.is_float16(kind):
         return column.cast(pa.float32())
     if of.is_duration(kind):
         ticks = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
         return pc.divide(column.cast(pa.int64()).cast(pa.float64(), safe=False), float(ticks))
-    if of.is_timestamp(kind) or of.is_time64(kind) or of.is_time32(kind):
-        return _shortest(column)
-    return column
-
-
-def _shortest(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return times in the coarsest unit that loses nothing, zoned ones in UTC."""
-    of, kind = pa.types, column.type
-    zone = "UTC" if of.is_timestamp(kind) and kind.tz else None
-    for unit in _UNITS:
-        if of.is_timestamp(kind):
-            narrow = pa.timestamp(unit, zone)
-        else:
-            narrow = pa.time32(unit) if unit in {"s", "ms"} else pa.time64(unit)
-        with suppress(pa.ArrowInvalid):
-            return column.cast(narrow)
+    if of.is_time(kind):
+        return first_cast(column, TIMES)
+    if of.is_timestamp(kind):  # zoned ones in UTC
+        return first_cast(column, (pa.timestamp(unit, kind.tz and "UTC") for unit in UNITS))
     return column

@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vicinal._compiled import compiled
 from vicinal.table.marginals import STEP_VALUES
 from vicinal.table.numbers import MAX_DECIMALS, to_numbers
 from vicinal.table.schema import MIXED_KINDS, kind_of_type
@@ -151,35 +150,28 @@ class NumberStats(ColumnStats):
         """Look at more rows."""
         if pa.types.is_floating(self.kind):
             numbers = values.to_numpy()
+            missing = np.isnan(numbers)
         else:
             numbers, missing = to_numbers(values, name)
-            numbers = numbers[~missing] if missing.any() else numbers
+        numbers = numbers[~missing] if missing.any() else numbers
+        seen, n = self.n_values, len(numbers)
         self.n_rows += len(values)
-        self.n_missing += len(values)  # until values are found
-        if not len(numbers):
-            return
-        if self._pivot is None:
-            self._pivot = _first_finite(numbers)
-        pivot = 0 if self._pivot is None else self._pivot
-        if numbers.dtype.kind == "f":
-            n, low, high, total, squares = _look(numbers, float(pivot))
-            if n and (np.isinf(low) or np.isinf(high)):
-                raise ValueError(
-                    f"{where}: column {name!r} holds infinity, which cannot be mixed. Replace it "
-                    "by a missing value or a large number, or drop the row."
-                )
-        else:
-            n, low, high = len(numbers), int(numbers.min()), int(numbers.max())
-            total, squares = _whole_sums(numbers, int(pivot))
+        self.n_missing += len(values) - n
         if not n:
             return
-        seen = self.n_values
-        self.n_missing -= n
+        low, high = numbers.min().item(), numbers.max().item()
+        if isinstance(low, float) and (np.isinf(low) or np.isinf(high)):
+            raise ValueError(
+                f"{where}: column {name!r} holds infinity, which cannot be mixed. Replace it by a "
+                "missing value or a large number, or drop the row."
+            )
         self._widen(low, high)
+        if self._pivot is None:
+            self._pivot = numbers[0].item()
         # the sums are about the pivot: exact for timestamps, and no square of a large mean
-        self._combine(seen, n, total / n, squares - total * total / n)
-        if n < len(numbers):
-            numbers = numbers[~np.isnan(numbers)]
+        steps = _steps(numbers, self._pivot)
+        total = float(steps.sum())
+        self._combine(seen, n, total / n, float(steps @ steps) - total * total / n)
         self._count(numbers)
         self._tell_apart(numbers)
         if numbers.dtype.kind == "f":
@@ -200,10 +192,9 @@ class NumberStats(ColumnStats):
         if self.counts.stopped:
             return
         # most columns of many values show it at once
-        if len(numbers) > FEW and len(np.unique(numbers[:FEW])) > STEP_VALUES:
-            self.counts.stop()
-            return
-        values, counts = np.unique(numbers, return_counts=True)
+        values, counts = np.unique(numbers[:FEW], return_counts=True)
+        if len(numbers) > FEW and len(values) <= STEP_VALUES:
+            values, counts = np.unique(numbers, return_counts=True)
         if len(values) > STEP_VALUES:
             self.counts.stop()
         else:
@@ -246,9 +237,12 @@ class NumberStats(ColumnStats):
                 self._distinct.merge(other._distinct)
 
 
-def _first_finite(numbers: npt.NDArray[Any]) -> Any:
-    finite = numbers[np.isfinite(numbers)] if numbers.dtype.kind == "f" else numbers
-    return finite[0].item() if len(finite) else None
+def _steps(numbers: npt.NDArray[Any], pivot: Any) -> npt.NDArray[np.float64]:
+    """Return how far numbers lie above a pivot: exact where that fits into a float."""
+    steps = numbers.astype(np.float64) - float(pivot)
+    if numbers.dtype.kind == "f":
+        return steps
+    return np.where(np.abs(steps) < 2.0**52, (numbers - pivot).astype(np.float64), steps)
 
 
 def _has_places(values: npt.NDArray[Any], places: int) -> bool:
@@ -256,34 +250,3 @@ def _has_places(values: npt.NDArray[Any], places: int) -> bool:
     with np.errstate(over="ignore"):
         wide = values.astype(np.float64, copy=False)
         return bool(np.array_equal(np.round(wide, places).astype(values.dtype), values))
-
-
-@compiled()
-def _look(values: Any, pivot: float) -> Any:
-    """Count, least and largest of what is not NaN, its sum and sum of squares about a pivot."""
-    n = 0
-    low, high = np.inf, -np.inf
-    total = squares = 0.0
-    for i in range(len(values)):
-        value = np.float64(values[i])
-        if np.isnan(value):
-            continue
-        n += 1
-        low, high = min(low, value), max(high, value)
-        step = value - pivot
-        total += step
-        squares += step * step
-    return n, low, high, total, squares
-
-
-@compiled()
-def _whole_sums(values: Any, pivot: int) -> Any:
-    """Return the sum and the sum of squares about a pivot."""
-    total = squares = 0.0
-    for i in range(len(values)):
-        step = np.float64(values[i]) - np.float64(pivot)
-        if abs(step) < 2.0**52:  # the difference is exact
-            step = np.float64(values[i] - pivot)
-        total += step
-        squares += step * step
-    return total, squares

@@ -65,57 +65,42 @@ class Reservoir:
 
     def __init__(self, size: int, limit: int = _ALL) -> None:
         self.size, self._limit = size, limit
-        self._pieces: list[pa.Table] = []
-        self._ids: list[npt.NDArray[np.uint64]] = []
-        self._keys: list[npt.NDArray[np.uint64]] = []
+        self._pieces: list[tuple[pa.Table, npt.NDArray[np.uint64], npt.NDArray[np.uint64]]] = []
         self._kept = 0
-
-    def __len__(self) -> int:
-        return min(self._kept, self.size)
 
     def add(
         self, rows: pa.Table, ids: npt.NDArray[np.uint64], keys: npt.NDArray[np.uint64]
     ) -> None:
         """Look at more rows, with their numbers and keys."""
         chosen = np.flatnonzero(keys <= np.uint64(self._limit))
-        if len(chosen):
-            every = len(chosen) == rows.num_rows
-            self._put(rows if every else rows.take(chosen), ids[chosen], keys[chosen])
+        if not len(chosen):
+            return
+        every = len(chosen) == rows.num_rows
+        self._pieces.append((rows if every else rows.take(chosen), ids[chosen], keys[chosen]))
+        self._kept += len(chosen)
+        if self._kept > 2 * self.size + 4096:
+            self._shrink()
 
     def merge(self, other: Reservoir) -> None:
         """Take in a sample of other rows, with the same keys' seed."""
         self._limit = min(self._limit, other._limit)
-        for rows, ids, keys in zip(other._pieces, other._ids, other._keys, strict=True):
-            self.add(rows, ids, keys)
-
-    def _put(
-        self, rows: pa.Table, ids: npt.NDArray[np.uint64], keys: npt.NDArray[np.uint64]
-    ) -> None:
-        self._pieces.append(rows)
-        self._ids.append(ids)
-        self._keys.append(keys)
-        self._kept += len(ids)
-        if self._kept > 2 * self.size + 4096:
-            self._shrink()
+        for piece in other._pieces:
+            self.add(*piece)
 
     def _shrink(self) -> None:
-        rows, ids, keys = self._join()
+        tables, *numbers = zip(*self._pieces, strict=True)
+        # pieces of dictionary columns may have a dictionary each
+        rows = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+        ids, keys = map(np.concatenate, numbers)
         if len(keys) > self.size:
             chosen = np.sort(np.argpartition(keys, self.size - 1)[: self.size])
             rows, ids, keys = rows.take(chosen), ids[chosen], keys[chosen]
             self._limit = min(self._limit, int(keys.max()))
-        self._pieces, self._ids, self._keys = [rows], [ids], [keys]
-        self._kept = len(keys)
-
-    def _join(self) -> tuple[pa.Table, npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
-        # pieces of dictionary columns may have a dictionary each
-        rows = pa.concat_tables(self._pieces).unify_dictionaries().combine_chunks()
-        return rows, np.concatenate(self._ids), np.concatenate(self._keys)
+        self._pieces, self._kept = [(rows, ids, keys)], len(keys)
 
     def rows(self) -> tuple[pa.Table, npt.NDArray[np.uint64]]:
         """Return the sample, and the numbers of its rows, in the order of the stream."""
-        if not self._pieces:
-            raise ValueError("The reservoir has seen no row.")
         self._shrink()
-        order = np.argsort(self._ids[0], kind="stable")
-        return self._pieces[0].take(order).combine_chunks(), self._ids[0][order]
+        rows, ids, _ = self._pieces[0]
+        order = np.argsort(ids, kind="stable")
+        return rows.take(order).combine_chunks(), ids[order]
