@@ -23,11 +23,7 @@ def is_remote(output: str) -> bool:
 
 
 def local_path(output: str) -> str:
-    """Return the path of a folder that may be named by ``file://``.
-
-    >>> local_path("file:///data/out%20put"), local_path("out")
-    ('/data/out put', 'out')
-    """
+    """Return the path of a folder that may be named by ``file://``."""
     return unquote(urlsplit(output).path) if output.startswith("file://") else output
 
 

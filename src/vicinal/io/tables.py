@@ -46,11 +46,7 @@ PathLike = str | os.PathLike[str]
 
 
 def output_format(path: PathLike) -> str:
-    """Return the format that a file's name asks for, in small letters or capitals.
-
-    >>> output_format("people.CSV.gz")
-    'csv'
-    """
+    """Return the format that a file's name asks for, in small letters or capitals."""
     name = Path(path).name.lower()
     for suffix in sorted(SUFFIXES, key=len, reverse=True):
         if name.endswith(suffix):

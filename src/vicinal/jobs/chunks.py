@@ -12,27 +12,13 @@ __all__ = ["Chunk", "cut_chunks"]
 
 @dataclass(frozen=True)
 class Chunk:
-    """Rows that are made together.
+    """Rows that are made together."""
 
-    Attributes
-    ----------
-    number : int
-        Which, from 0.
-    first : int
-        Its first row.
-    rows : int
-        How many.
-    total : int
-        Rows of all chunks together.
-    seed : tuple of int
-        Eight 32-bit numbers: the root of its random numbers.
-    """
-
-    number: int
-    first: int
+    number: int  # from 0
+    first: int  # its first row
     rows: int
-    total: int
-    seed: tuple[int, ...]
+    total: int  # rows of all chunks together
+    seed: tuple[int, ...]  # eight 32-bit numbers: the root of its random numbers
 
 
 def cut_chunks(total: int, sizes: Sequence[int], entropy: Sequence[int], key: int) -> list[Chunk]:

@@ -9,10 +9,10 @@ estimate.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from vicinal._checks import check_column
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import Seeds, StreamKey
-from vicinal._threads import for_chunks
+from vicinal._threads import n_threads
 from vicinal.jobs.job import Engine
 from vicinal.jobs.limits import parse_memory
 from vicinal.jobs.local import LocalEngine
@@ -46,13 +46,12 @@ from vicinal.table.schema import (
 from vicinal.table.stream.column_stats import ColumnStats, NumberStats, ValueStats, stats_of
 from vicinal.table.stream.memory import NUMBER_ROWS, pool_size
 from vicinal.table.stream.reservoir import Reservoir, key_limit, place_of, row_ids, row_keys
-from vicinal.table.stream.source import Part, Source, find_source, read_part
+from vicinal.table.stream.source import Part, PathLike, Source, find_source, read_part
 from vicinal.table.stream.value_counts import check_sketches
 from vicinal.table.synthesizer import TableSynthesizer
 
 __all__ = ["fit_parts", "fit_stream", "learn", "open_source", "plan_fit", "summarize"]
 
-PathLike = str | os.PathLike[str]
 #: Rows of the pool in which different numbers are counted, where there are more than 1024.
 FEW_ROWS = 1 << 15
 
@@ -154,16 +153,11 @@ def learn(synthesizer: TableSynthesizer, summary: Summary, seeds: Seeds) -> Tabl
 
 def _check_distinct(summary: Summary) -> None:
     """Keep integers that are nearly all different from being taken for consecutive numbers."""
-    unsure = [
-        (name, stats)
-        for name, stats in summary.columns.items()
-        if isinstance(stats, NumberStats) and stats.all_distinct and stats.n_values
-        if stats.high - stats.low == stats.n_values - 1
-    ]
-    if unsure:
-        sample = summary.numbers.rows()[0]
-        for name, stats in unsure:
-            stats.check_distinct(sample[name])
+    for name, stats in summary.columns.items():
+        if not isinstance(stats, NumberStats) or not stats.all_distinct or not stats.n_values:
+            continue
+        if stats.high - stats.low == stats.n_values - 1:
+            stats.check_distinct(summary.numbers.rows()[0][name])
 
 
 def _warn_of_rare(summary: Summary, columns: Sequence[Column], pool: pa.Table) -> None:
@@ -221,14 +215,14 @@ def _whole(summary: Summary, columns: Sequence[Column], min_count: int) -> Popul
     mixed = [column for column in columns if column.mixed and summary.columns[column.name].n_values]
     if mixed:
         sample = summary.numbers.rows()[0]
-        found: dict[str, Marginal] = {}
 
-        def work(at: int, _: int) -> None:
-            stats = summary.columns[mixed[at].name]
-            found[mixed[at].name] = _marginal(sample[mixed[at].name], stats, mixed[at], min_count)
+        def work(column: Column) -> Marginal:
+            stats = summary.columns[column.name]
+            return _marginal(sample[column.name], stats, column, min_count)
 
-        for_chunks(work, len(mixed), 1)
-        whole.marginals.update((column.name, found[column.name]) for column in mixed)
+        with ThreadPoolExecutor(n_threads()) as pool:
+            found = zip(mixed, pool.map(work, mixed), strict=True)
+            whole.marginals.update((column.name, marginal) for column, marginal in found)
     for column in columns:
         stats = summary.columns[column.name]
         if column.kind == "identifier":

@@ -25,9 +25,9 @@ from vicinal.jobs.run import check_engine, make_engine, run_job
 from vicinal.jobs.staging import check_destination
 from vicinal.table.modelfile import plain_settings
 from vicinal.table.stream.chunks import check_drawable, make_chunk, plan_chunks
-from vicinal.table.stream.fit import PathLike, fit_parts, open_source
+from vicinal.table.stream.fit import fit_parts, open_source
 from vicinal.table.stream.memory import disk_bytes, row_cost, workers_within
-from vicinal.table.stream.source import Source
+from vicinal.table.stream.source import PathLike, Source
 from vicinal.table.synthesizer import TableSynthesizer
 
 __all__ = ["Streamed", "sample_stream", "stream_table"]
@@ -45,10 +45,8 @@ class Streamed:
         The folder, or its address.
     rows_read, rows_written : int
         Rows.
-    chunks : int
-        Files written, and those that were there from an interrupted run.
-    kept : int
-        Files that were there.
+    chunks, kept : int
+        Files, and how many of them were there from an interrupted run.
     """
 
     model: TableSynthesizer | None
@@ -88,19 +86,18 @@ def stream_table(
     """Turn files of any size into a folder of synthetic Parquet files.
 
     The same seed gives the same bytes with either engine, whatever the number of workers and
-    whichever of them are lost on the way; a run that one engine began can be gone on with by the
-    other.
+    whichever are lost on the way; a run that one engine began can be gone on with by the other.
 
     Parameters
     ----------
     synthesizer : TableSynthesizer
         Settings; it is fitted here.
     source : str, path or sequence of them
-        A file, a folder, a pattern such as ``"events/*.parquet"``, or several. Workers of Ray
+        A file, a folder, a pattern such as ``"events/*.parquet"``, or several; workers of Ray
         read it by the same names.
     output : str or path
-        Folder to make; not there yet, or empty; for Ray on a disk that all workers see under the
-        same name. Or an address such as ``"s3://bucket/synthetic"`` that holds nothing yet.
+        Folder to make, for Ray on a disk that all workers see; or an address such as
+        ``"s3://bucket/synthetic"``. There may be nothing in it yet.
     n_samples : int, optional
         Rows to draw; as many as were read where left out.
     memory : int or str, optional
@@ -108,16 +105,15 @@ def stream_table(
     max_rows : int, optional
         Rows to hold and to mix at most, see :func:`fit_stream`.
     chunk_rows : int, optional
-        Rows of a file, and of what is made at once. Other chunks are other rows, so leave it out
-        unless you must not; then it depends on the columns alone.
+        Rows of a file, by the columns alone where left out. Other chunks are other rows.
     engine : {"local", "ray"} or RayCluster, default "local"
         Where parts are read and chunks made: in threads of this process, or on a Ray cluster,
         which a :class:`vicinal.jobs.RayCluster` may name.
     workers : int, optional
         Chunks in the making at once; as many as there are cores where left out.
     resume : bool, default False
-        Go on with an interrupted run: the output has the same bytes as if it had not been
-        interrupted. Without one, begin. Only where the output is a folder.
+        Go on with an interrupted run, to the same bytes as without an interruption, or begin.
+        Only where the output is a folder.
     progress : bool or callable, default False
         Whether to show a bar, or what to call with stage, rows done and rows in all.
 
@@ -129,9 +125,8 @@ def stream_table(
     Raises
     ------
     OSError
-        If the output is not empty or cannot be written, or the disk is too small or full; then
-        what is done stays for ``resume``. If the cluster does not answer, or a worker does not see
-        the folder.
+        If the output is not empty or cannot be written, a worker does not see it, the cluster
+        does not answer, or the disk is full; then what is done stays for ``resume``.
     ValueError
         If a file cannot be read, columns differ between files, memory is too small, or the
         interrupted run was asked for otherwise.
@@ -140,9 +135,8 @@ def stream_table(
 
     Examples
     --------
-    >>> stream_table(
-    ...     TableSynthesizer("off", random_state=7), "events/*.parquet", "synthetic", memory="2GB"
-    ... )  # doctest: +SKIP
+    >>> settings = TableSynthesizer("off", random_state=7)
+    >>> stream_table(settings, "events/*.parquet", "synthetic", memory="2GB")  # doctest: +SKIP
     """
     check_engine(engine, workers)
     check_destination(output, resume)  # before files are opened

@@ -22,8 +22,9 @@ from vicinal.io.tables import no_such_file
 from vicinal.io.text_reading import check_names
 from vicinal.table.frames import to_arrow
 
-__all__ = ["BATCH_ROWS", "Part", "Source", "find_source", "read_part"]
+__all__ = ["Part", "PathLike", "Source", "find_source", "open_parquet", "read_part"]
 
+PathLike = str | os.PathLike[str]
 #: Rows that are read, and looked at, at once.
 BATCH_ROWS = 1 << 16
 #: Row groups are put together until a part has this many rows. It decides in which order sums are
@@ -60,7 +61,7 @@ class Source:
         return self.parts[0].groups is not None
 
 
-def find_source(where: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Source:
+def find_source(where: PathLike | Sequence[PathLike]) -> Source:
     """Find files, in the order of their names, and see that they have one schema.
 
     In a folder, files and folders whose name begins with ``_`` or ``.`` do not count. Of other
@@ -74,38 +75,29 @@ def find_source(where: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     if formats == ["parquet"]:
         return _find_parquet(files)
     first = to_arrow(read_table(files[0]))
-    sizes = tuple(os.path.getsize(path) for path in files)
+    sizes = tuple(map(os.path.getsize, files))
     parts = tuple(Part(_absolute(path), number, 0, None) for number, path in enumerate(files))
     n_rows = first.num_rows if len(files) == 1 else None
-    return Source(
-        tuple(files), sizes, parts, first.schema, n_rows, first.nbytes / max(first.num_rows, 1)
-    )
+    return Source(tuple(files), sizes, parts, first.schema, n_rows, first.nbytes / first.num_rows)
 
 
 def _expand(pattern: str) -> list[str]:
     """Return the files that a path, a folder or a pattern stands for."""
     if "://" in pattern:
         return _expand_address(pattern)
-    path = Path(pattern)
+    path, found = Path(pattern), [pattern]
     if path.is_dir():
-        found = sorted(
-            str(file)
-            for file in path.rglob("*")
-            if file.is_file() and _is_table(file.relative_to(path).parts)
-        )
-        if not found:
-            raise FileNotFoundError(
-                f"Folder {pattern} holds no table. Known suffixes: {', '.join(SUFFIXES)}."
-            )
-        return found
-    if not path.exists() and glob.has_magic(pattern):
-        found = sorted(file for file in glob.glob(pattern, recursive=True) if os.path.isfile(file))
-        if not found:
-            raise FileNotFoundError(f"No file matches {pattern!r}.{_hint(pattern)}")
-        return found
-    if not path.exists():
+        files = (file for file in path.rglob("*") if file.is_file())
+        found = [str(file) for file in files if _is_table(file.relative_to(path).parts)]
+        said = f"Folder {pattern} holds no table. Known suffixes: {', '.join(SUFFIXES)}."
+    elif not path.exists() and glob.has_magic(pattern):
+        found = [file for file in glob.glob(pattern, recursive=True) if os.path.isfile(file)]
+        said = f"No file matches {pattern!r}.{_hint(pattern)}"
+    elif not path.exists():
         raise no_such_file(path)
-    return [pattern]
+    if not found:
+        raise FileNotFoundError(said)
+    return sorted(found)
 
 
 def _hint(pattern: str) -> str:
@@ -127,25 +119,21 @@ def _is_table(names: Sequence[str]) -> bool:
 def _expand_address(address: str) -> list[str]:
     from pyarrow import fs
 
-    scheme = address.split("://", 1)[0]
     try:
         system, path = fs.FileSystem.from_uri(address)
         info = system.get_file_info(path)
-        if info.type == fs.FileType.File:
-            return [address]
-        below = fs.FileSelector(path, recursive=True)
-        infos = system.get_file_info(below) if info.type == fs.FileType.Directory else []
+        below = fs.FileSelector(path, recursive=True, allow_not_found=True)
+        infos = [] if info.is_file else system.get_file_info(below)
     except (pa.ArrowException, OSError) as error:
         raise OSError(f"{address} cannot be read ({first_line(error)}).") from error
-    base = path.rstrip("/")
-    found = sorted(
-        f"{scheme}://{one.path}"
-        for one in infos
-        if one.type == fs.FileType.File and _is_table(one.path[len(base) :].strip("/").split("/"))
-    )
+    if info.is_file:
+        return [address]
+    scheme, base = address.partition("://")[0], len(path.rstrip("/"))
+    files = (one.path for one in infos if one.is_file)
+    found = [file for file in files if _is_table(file[base:].strip("/").split("/"))]
     if not found:
         raise FileNotFoundError(f"There is no table at {address}.")
-    return found
+    return [f"{scheme}://{file}" for file in sorted(found)]
 
 
 def _absolute(path: str) -> str:
@@ -199,10 +187,9 @@ def _find_parquet(files: list[str]) -> Source:
 def _row_bytes(schema: pa.Schema, packed: float) -> float:
     """Return bytes of a row in memory: those of its types, or what the footer says if more."""
     of = pa.types
-    fixed = [of.is_primitive(kind) or of.is_decimal(kind) for kind in schema.types]
     known = sum(
-        kind.bit_width / 8 if is_fixed else 16
-        for kind, is_fixed in zip(schema.types, fixed, strict=True)
+        kind.bit_width / 8 if of.is_primitive(kind) or of.is_decimal(kind) else 16
+        for kind in schema.types
     )
     return max(known, packed)
 
@@ -226,11 +213,12 @@ def check_schema(path: str, own: pa.Schema, first_path: str, first: pa.Schema) -
     The order of columns does not matter.
     """
     check_names(Path(path), own.names)
+    remedy = "All files must have the same columns."
     for name in first.names:
         if name not in own.names:
+            hint = did_you_mean(name, own.names)
             raise ValueError(
-                f"{path} has no column {name!r}, which {first_path} has."
-                f"{did_you_mean(name, own.names)} All files must have the same columns."
+                f"{path} has no column {name!r}, which {first_path} has.{hint} {remedy}"
             )
         ours, theirs = own.field(name).type, first.field(name).type
         if ours != theirs:
@@ -238,12 +226,8 @@ def check_schema(path: str, own: pa.Schema, first_path: str, first: pa.Schema) -
                 f"{path}: column {name!r} is {ours}, but {theirs} in {first_path}. Write all files "
                 "with the same types."
             )
-    for name in own.names:
-        if name not in first.names:
-            raise ValueError(
-                f"{path} has a column {name!r}, which {first_path} does not have. All files must "
-                "have the same columns."
-            )
+    for name in (name for name in own.names if name not in first.names):
+        raise ValueError(f"{path} has a column {name!r}, which {first_path} has not. {remedy}")
 
 
 def read_part(part: Part, schema: pa.Schema) -> Iterator[pa.Table]:

@@ -7,7 +7,7 @@ are fed the same in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,7 @@ import pyarrow as pa
 
 from vicinal._compiled import GOLDEN, compiled, mix64
 
-__all__ = [
-    "MAX_COUNTED",
-    "DistinctSketch",
-    "ValueCounts",
-    "check_sketches",
-    "hash_numbers",
-    "hash_values",
-]
+__all__ = ["DistinctSketch", "ValueCounts", "check_sketches", "hash_numbers", "hash_values"]
 
 #: Values that are counted one by one.
 MAX_COUNTED = 1 << 16
@@ -114,9 +107,13 @@ class ValueCounts:
         for value, count in zip(plain, counts.tolist(), strict=True):
             seen[value] = seen.get(value, 0) + count
         if len(seen) > self.most:
-            self.exact = None
-            if self._sketched:
-                self._sketch(pa.array(list(seen)))
+            self._go_over()
+
+    def _go_over(self) -> None:
+        """Count no more value by value."""
+        seen, self.exact = self.exact, None
+        if self._sketched:
+            self._sketch(pa.array(list(seen or ())))
 
     def stop(self) -> None:
         """Count no more: there are more values than are counted, and no sketch is wanted."""
@@ -132,13 +129,12 @@ class ValueCounts:
         if self.stopped or other.stopped:
             self.stop()
         elif other.exact is not None:
-            values: Iterable[Any] = other.exact
-            counts = np.fromiter(other.exact.values(), np.int64, len(other.exact))
-            self.add(list(values) if self.exact is not None else pa.array(list(values)), counts)
+            values = list(other.exact)
+            counts = np.fromiter(other.exact.values(), np.int64, len(values))
+            self.add(pa.array(values) if self.exact is None else values, counts)
         else:
             if self.exact is not None:
-                mine, self.exact = self.exact, None
-                self._sketch(pa.array(list(mine)))
+                self._go_over()
             assert self._distinct is not None  # noqa: S101
             assert other._distinct is not None  # noqa: S101
             self._distinct.merge(other._distinct)
