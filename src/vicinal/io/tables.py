@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from vicinal._checks import did_you_mean, first_line
 from vicinal.io.atomic import check_file, replacing
-from vicinal.io.text_reading import check_names, read_csv, read_json, read_text
+from vicinal.io.text_reading import check_unique, read_csv, read_json, read_text
 from vicinal.io.text_writing import write_text
 
 __all__ = [
@@ -91,7 +91,7 @@ def read_table(path: PathLike) -> pa.Table:
         table = read_json(path, data) if kind == "jsonl" else read_csv(path, data, kind)
     if not table.num_columns:
         raise ValueError(f"{path} has no columns.")
-    check_names(path, table.column_names)
+    check_unique(table.column_names, f"Column names of {path}")
     if not table.num_rows:
         raise ValueError(f"{path} has a header but no rows.")
     return table

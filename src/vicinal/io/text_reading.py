@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import first_line
 
-__all__ = ["TIMES", "UNITS", "check_names", "first_cast", "read_csv", "read_json", "read_text"]
+__all__ = ["TIMES", "UNITS", "check_unique", "first_cast", "read_csv", "read_json", "read_text"]
 
 #: Spellings of a missing value, in columns that hold no text otherwise.
 MISSING = (
@@ -40,14 +41,12 @@ _BOOLEANS = (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))
 _CODE = r"^([+-]?0[0-9]|\+[0-9]{7}|[+-]?[0-9]{39})"
 
 
-def check_names(path: Path, names: list[str]) -> None:
-    """Refuse column names that repeat."""
-    repeated = [repr(name) for name, count in Counter(names).items() if count > 1]
+def check_unique(names: Iterable[Any], what: str = "Column names") -> None:
+    """Refuse names that repeat."""
+    repeated = [f"{name!r} ({n} times)" for name, n in Counter(names).items() if n > 1]
     if repeated:
-        raise ValueError(
-            f"{path}: column names must be unique; {', '.join(repeated)} "
-            f"{'comes' if len(repeated) == 1 else 'come'} more than once. Rename all but one."
-        )
+        said = ", ".join(repeated)
+        raise ValueError(f"{what} must be unique, got {said}. Rename or drop one of each.")
 
 
 def read_text(path: Path) -> bytes:
@@ -94,7 +93,7 @@ def read_csv(path: Path, data: bytes, kind: str) -> pa.Table:
         names = _csv_header(path, data, delimiter)
     if data.count(b'"') % 2 and (fault := _csv_fault(data, delimiter, quotes=True)):
         raise ValueError(f"{path}: {fault}")
-    check_names(path, names)
+    check_unique(names, f"Column names of {path}")
     try:
         text = _in_blocks(lambda block: _parse_csv(data, names, delimiter, block), len(data))
     except pa.ArrowInvalid as error:

@@ -14,7 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vicinal.table.frames.from_pandas import check_unique, from_pandas, to_pandas, unified
+from vicinal.io.text_reading import check_unique
+from vicinal.table.frames.from_pandas import from_pandas, to_pandas, unified
 
 __all__ = ["to_arrow", "to_native"]
 

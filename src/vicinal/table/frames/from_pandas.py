@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["check_unique", "from_pandas", "to_pandas", "unified"]
+from vicinal.io.text_reading import check_unique
+
+__all__ = ["from_pandas", "to_pandas", "unified"]
 
 #: What an object column may hold; missing values may be mixed in, other types may not.
 _OBJECT_TYPES = (
@@ -30,15 +30,6 @@ _OBJECT_TYPES = (
 )
 
 _TEXT = (pa.string(), pa.large_string())
-
-
-def check_unique(names: Sequence[Any]) -> None:
-    """Refuse repeated column names, naming them."""
-    repeated = [f"{name!r} ({n} times)" for name, n in Counter(names).items() if n > 1]
-    if repeated:
-        raise ValueError(
-            f"Column names must be unique, got {', '.join(repeated)}. Rename or drop one of each."
-        )
 
 
 def unified(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -6,7 +6,6 @@ each value occurs while there are few. Anything else: how often each value occur
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ FEW = 4096
 UNIQUE = 0.94
 
 
-class ColumnStats(ABC):
+class ColumnStats:
     """All that was seen of a column."""
 
     def __init__(self, counts: ValueCounts) -> None:
@@ -45,10 +44,6 @@ class ColumnStats(ABC):
         """Different values, as far as they were counted."""
         return min(self.counts.n_distinct, self.n_values)
 
-    @abstractmethod
-    def add(self, values: pa.ChunkedArray, name: str, where: str) -> None:
-        """Look at more rows; ``where`` is their file."""
-
     def merge(self, other: Any) -> None:
         """Take in what was seen of the rows that follow."""
         self.n_rows += other.n_rows
@@ -56,7 +51,7 @@ class ColumnStats(ABC):
         self.counts.merge(other.counts)
 
 
-def stats_of(kind: pa.DataType, name: str) -> ColumnStats:
+def stats_of(kind: pa.DataType, name: str) -> ValueStats | NumberStats:
     """Return statistics of a column of a type that has not been seen yet."""
     return NumberStats(kind) if kind_of_type(kind) in MIXED_KINDS else ValueStats(name)
 
@@ -147,7 +142,7 @@ class NumberStats(ColumnStats):
         return self._pivot, self._offset, self._squares / max(self.n_values, 1)
 
     def add(self, values: pa.ChunkedArray, name: str, where: str) -> None:
-        """Look at more rows."""
+        """Look at more rows; ``where`` is their file."""
         if pa.types.is_floating(self.kind):
             numbers = values.to_numpy()
             missing = np.isnan(numbers)
@@ -169,9 +164,10 @@ class NumberStats(ColumnStats):
         if self._pivot is None:
             self._pivot = numbers[0].item()
         # the sums are about the pivot: exact for timestamps, and no square of a large mean
-        steps = _steps(numbers, self._pivot)
-        total = float(steps.sum())
-        self._combine(seen, n, total / n, float(steps @ steps) - total * total / n)
+        with np.errstate(over="ignore", invalid="ignore"):
+            steps = _steps(numbers, self._pivot)
+            total, squares = float(steps.sum()), float(np.square(steps).sum())
+        self._combine(seen, n, total / n, squares - total * total / n)
         self._count(numbers)
         self._tell_apart(numbers)
         if numbers.dtype.kind == "f":

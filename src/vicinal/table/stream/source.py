@@ -19,7 +19,7 @@ import pyarrow as pa
 from vicinal._checks import did_you_mean, first_line
 from vicinal.io import SUFFIXES, output_format, read_table
 from vicinal.io.tables import no_such_file
-from vicinal.io.text_reading import check_names
+from vicinal.io.text_reading import check_unique
 from vicinal.table.frames import to_arrow
 
 __all__ = ["Part", "PathLike", "Source", "find_source", "open_parquet", "read_part"]
@@ -166,7 +166,7 @@ def _find_parquet(files: list[str]) -> Source:
         sizes.append(os.path.getsize(path) if "://" not in path else 0)
         if schema is None:
             schema = own
-            check_names(Path(path), own.names)
+            check_unique(own.names, f"Column names of {path}")
         else:
             check_schema(path, own, files[0], schema)
         rows = [footer.row_group(at).num_rows for at in range(footer.num_row_groups)]
@@ -212,7 +212,7 @@ def check_schema(path: str, own: pa.Schema, first_path: str, first: pa.Schema) -
 
     The order of columns does not matter.
     """
-    check_names(Path(path), own.names)
+    check_unique(own.names, f"Column names of {path}")
     remedy = "All files must have the same columns."
     for name in first.names:
         if name not in own.names:
