@@ -39,7 +39,9 @@ class InverterLike(Judge, Protocol):
 
     encoder: Any
 
-    def candidates(self, embeddings: Any, n: int = 4, *, random_state: RandomState = None) -> Any:
+    def candidates(
+        self, embeddings: Any, n_samples: int = 4, *, random_state: RandomState = None
+    ) -> Any:
         """Return ``n`` sentences for each embedding, embedded again."""
 
 

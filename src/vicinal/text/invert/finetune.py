@@ -201,8 +201,6 @@ def _copy_of(encoder: Encoder, texts: Sequence[str]) -> TaskEncoder:
         backbone = Pretrained.from_source(encoder.name, encoder.max_tokens, "mean")
         with quiet():
             network = AutoModel.from_pretrained(backbone.source)
-    if getattr(network, "pooler", None) is not None:
-        network.pooler = None  # never used
     network.to(_device_of(encoder))
     made = TaskEncoder(
         backbone, network, encoder.name, batch_size=encoder.batch_size, dtype=encoder.dtype

@@ -158,7 +158,7 @@ class Inverter:
     def candidates(
         self,
         embeddings: npt.ArrayLike,
-        n: int = 4,
+        n_samples: int = 4,
         *,
         rounds: int = 2,
         max_tokens: int | None = None,
@@ -170,7 +170,7 @@ class Inverter:
         ----------
         embeddings : array of shape (n_embeddings, dim)
             As :meth:`generate` takes them.
-        n : int, default 4
+        n_samples : int, default 4
             Sentences for each.
         rounds : int, default 2
             Rounds of about equal size, each the likeliest sentence and drawn ones. After the first
@@ -185,7 +185,7 @@ class Inverter:
         Candidates
             Sentences, their embeddings and likelihoods, round by round.
         """
-        rows, n = self._check(embeddings), check_count("n", n)
+        rows, n = self._check(embeddings), check_count("n_samples", n_samples)
         parts = np.array_split(np.arange(n), min(check_count("rounds", rounds), n))
         rng = Seeds(random_state).generator(WriteKey.TOKENS)
         lines: list[list[str]] = [[] for _ in rows]
