@@ -44,14 +44,12 @@ def interval_rows(
     longest = max((len(short(row.name, 18)) for row in rows), default=0)
     x = Scale(low, high, 10 + 7.3 * longest, _RIGHT)
     guides = sorted({value for value, _ in marks})
-    inner = {at for at in (*guides, low if origin is None else origin) if low < at < high}
-    ends = (low, *(sorted(inner) or [(low + high) / 2]), high)
+    ends = _ticks([*guides, low if origin is None else origin], low, high)
     plain = sorted({*ends}.difference(guides))
     y = 20.0 if marks else 4.0
-    parts: list[str] = []
-    for at, said in marks:
-        anchor = "start" if at <= low else "end" if at >= high else "middle"
-        parts.append(label(x(at), y - 7, said, "note", anchor=anchor))
+    parts: list[str] = [
+        label(x(at), y - 7, said, "note", anchor=_anchor(at, low, high)) for at, said in marks
+    ]
     group, told = "", []
     for row in rows:
         if row.group and row.group != group:
@@ -63,8 +61,7 @@ def interval_rows(
         parts += [line(x(at), y + 2, x(at), y + _PITCH - 2, "grid") for at in plain]
         parts += [line(x(at), y, x(at), y + _PITCH, "guide") for at in guides]
         parts.append(label(0, middle + 4, short(row.name, 18), "name", hint=row.name))
-        names = ", ".join(name for name in (row.group, row.name) if name)
-        told.append(f"{names}: {_said(row.figure, per_cent)}")
+        told.append(_said(row, per_cent))
         parts += _mark(row, x, middle, origin, told[-1])
         parts += _figures(row.figure, middle + 4, per_cent)
         y += _PITCH
@@ -75,15 +72,24 @@ def interval_rows(
     return drawing(key, _WIDTH, y + 20, title, f"{'; '.join(told)}.", parts)
 
 
-def _said(figure: Estimate, per_cent: bool) -> str:
-    if not math.isfinite(figure.value):
-        return "not measured"
-    if not per_cent:
-        return estimate(figure)
-    said = share(figure.value, 2)
-    if math.isfinite(figure.low):
+def _ticks(inside: Sequence[float], low: float, high: float) -> list[float]:
+    """Return both ends, and values between them; their middle where there is none."""
+    inner = sorted({at for at in inside if low < at < high})
+    return [low, *(inner or [(low + high) / 2]), high]
+
+
+def _anchor(value: float, low: float, high: float) -> str:
+    return "start" if value <= low else "end" if value >= high else "middle"
+
+
+def _said(row: IntervalRow, per_cent: bool) -> str:
+    figure = row.figure
+    said = share(figure.value, 2) if per_cent else estimate(figure)
+    if per_cent and math.isfinite(figure.low):
         said += f" ({number(100 * figure.low, 2)} to {share(figure.high, 2)})"
-    return said
+    if not math.isfinite(figure.value):
+        said = "not measured"
+    return f"{row.group}, {row.name}: {said}" if row.group else f"{row.name}: {said}"
 
 
 def _figures(figure: Estimate, y: float, per_cent: bool) -> list[Markup]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from vicinal.page.format import amount, estimate, number, short
@@ -45,11 +45,7 @@ def distance_curves(key: str, curves: DistanceCurves, *, split: bool = False) ->
         ("synthetic to training", "synthetic_train", "made line"),
     ]
     known = {
-        name: [
-            (quantile, level)
-            for level, quantile in zip(curves.levels, getattr(curves, field), strict=False)
-            if math.isfinite(quantile)
-        ]
+        name: _finite(zip(getattr(curves, field), curves.levels, strict=False))
         for name, field, _ in lines
     }
     # the longest distances would squeeze everything else
@@ -70,6 +66,10 @@ def distance_curves(key: str, curves: DistanceCurves, *, split: bool = False) ->
     halves = [(name, getattr(curves, field)) for name, field, _ in lines]
     said = "; ".join(f"{name}: half within {amount(q[middle])}" for name, q in halves if q)
     return drawing(key, width, height, "Distance to the closest row", f"{said}.", parts)
+
+
+def _finite(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    return [(one, other) for one, other in points if math.isfinite(one + other)]
 
 
 def _legend(
@@ -113,12 +113,7 @@ def curve_panel(
     """
     width, height, right = 420.0, 240.0, 272.0
     last = max((len(c.values) for c in curves), default=1) - 1
-    reached = [one for c in curves for one in (*c.values, *c.theory) if math.isfinite(one)]
-    reached += [end for end in (low, high) if end is not None]
-    least, most = (min(reached), max(reached)) if reached else (0.0, 1.0)
-    if not most > least:
-        least, most = least - 0.5, most + 0.5
-    y = Scale(least, most, height - 40, 12)
+    y = _reaching(curves, low, high, height - 40)
     x = Scale(0, max(last, 1), 44, right)
     rounds = [(at, said) for at, said in amounts(x, 5) if at == int(at)]
     parts: list[str] = [
@@ -128,9 +123,9 @@ def curve_panel(
     ends = []
     for at, one in enumerate(curves):
         law = f"law law{at % COLORS}"
-        if expected := [(x(g), y(v)) for g, v in enumerate(one.theory) if math.isfinite(v)]:
-            parts.append(curve(expected, f"{law} theory"))
-        known = [(g, v) for g, v in enumerate(one.values) if math.isfinite(v)]
+        if expected := _finite(enumerate(one.theory)):
+            parts.append(curve([(x(g), y(v)) for g, v in expected], f"{law} theory"))
+        known = _finite(enumerate(one.values))
         if not known:
             continue
         points, value = [(x(g), y(v)) for g, v in known], known[-1][1]
@@ -144,6 +139,18 @@ def curve_panel(
         parts.append(label(right + 15, place + 4, text, f"{law} name", hint=name))
     said = "; ".join(f"{name} ends at {amount(value)}" for _, name, value, _ in ends)
     return drawing(key, width, height, title, f"{said}.", parts)
+
+
+def _reaching(
+    curves: Sequence[Curve], low: float | None, high: float | None, bottom: float
+) -> Scale:
+    """Return a vertical scale that reaches all values and both ends asked for."""
+    reached = [one for c in curves for one in (*c.values, *c.theory) if math.isfinite(one)]
+    reached += [end for end in (low, high) if end is not None]
+    least, most = min(reached, default=0.0), max(reached, default=1.0)
+    if not most > least:
+        least, most = least - 0.5, most + 0.5
+    return Scale(least, most, bottom, 12)
 
 
 def pareto_scatter(key: str, found: TuningResult) -> Markup:

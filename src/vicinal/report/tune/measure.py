@@ -277,10 +277,8 @@ def tune(
         _setting(options, one, source, kinds, target)
         for options, one in zip(tried, found, strict=True)
     ]
-    if not any("target" in one for one in tried):  # then it goes without saying
-        made = [replace(one, name=one.name.removesuffix(", no target")) for one in made]
     return TuningResult(
-        settings=tuple(replace(one, on_pareto_front=_is_undominated(one, made)) for one in made),
+        settings=_ranked(made),
         recommended=_recommended(made, limit, SLACK / math.sqrt(half)),
         limit=limit,
         target=target,
@@ -288,6 +286,15 @@ def tune(
         real=Estimate.of_repeats(reference) if reference else None,
         rows=(half, half),
         notes=_notes(arrow.num_rows, half, repeats),
+    )
+
+
+def _ranked(made: Sequence[Setting]) -> tuple[Setting, ...]:
+    """Return the settings as they are called among each other, with their places on the front."""
+    unsaid = "" if any("target" in one.options for one in made) else ", no target"
+    return tuple(
+        replace(one, name=one.name.removesuffix(unsaid), on_pareto_front=_is_undominated(one, made))
+        for one in made
     )
 
 

@@ -80,13 +80,7 @@ def pose(tables: Tables) -> Problem:
             "Utility needs a target and hold-out rows: name a target, and give or split off rows "
             "that the generator never saw."
         )
-    if name not in tables.numeric and name not in tables.categorical:
-        raise ValueError(f"target {name!r} has no value at all. Name a column with values.")
-    if len(tables.numeric) + len(tables.categorical) < 2:
-        raise ValueError(
-            f"Besides the target {name!r} no column is left to predict it from. Pass a table with "
-            "more columns, or leave the target out."
-        )
+    _check_target(tables, name)
     parts = {"real": tables.real, "synthetic": tables.synthetic, "hold-out": tables.holdout}
     targets = _targets(tables, list(parts.values()))
     ranks = [
@@ -114,6 +108,16 @@ def pose(tables: Tables) -> Problem:
                 "Name a column with two values or more, or leave the target out."
             )
     return Problem(str(tables.task), n_classes, tuple(map(len, ranks)), *examples)
+
+
+def _check_target(tables: Tables, name: str) -> None:
+    if name not in tables.numeric and name not in tables.categorical:
+        raise ValueError(f"target {name!r} has no value at all. Name a column with values.")
+    if len(tables.numeric) + len(tables.categorical) < 2:
+        raise ValueError(
+            f"Besides the target {name!r} no column is left to predict it from. Pass a table with "
+            "more columns, or leave the target out."
+        )
 
 
 def _targets(tables: Tables, parts: list[Part]) -> list[npt.NDArray[Any]]:
