@@ -109,7 +109,7 @@ def test_of_equally_faithful_settings_the_more_useful_one():
         (
             {"privacy": "balanced", "neighbors": 30, "weights": "sphere:4"},
             "balanced, 4 parents, 30 neighbors, no target",
-            "--privacy balanced --parents 4 --neighbors 30",
+            "--privacy balanced --weights sphere:4 --neighbors 30",
         ),
         (
             {"target": "y", "within": ["a", "b c"]},

@@ -58,7 +58,11 @@ class Examples(NamedTuple):
 
     def joined(self, other: Examples) -> Examples:
         """Return these rows, then the others."""
-        return Examples._make(np.concatenate(pair) for pair in zip(self, other, strict=True))
+        return Examples(
+            np.concatenate([self.numbers, other.numbers]),
+            np.concatenate([self.codes, other.codes]),
+            np.concatenate([self.target, other.target]),
+        )
 
 
 class Problem(NamedTuple):
