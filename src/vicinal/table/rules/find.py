@@ -1,0 +1,723 @@
+"""Rules that hold in every training row, with enough evidence that chance is no explanation."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations, permutations, product
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vicinal.table.rules.grammar import written
+from vicinal.table.rules.kinds import (
+    PARTS,
+    Bins,
+    Formula,
+    Frame,
+    Grid,
+    Lookup,
+    MissingTogether,
+    Order,
+    Rule,
+    decimals_of,
+    quoted,
+)
+
+__all__ = ["find_rules"]
+
+Floats = npt.NDArray[np.float64]
+_Part = tuple[tuple[int, ...], tuple[int, ...], Floats]  # columns, signs, hashes
+
+#: Fewer rows show nothing.
+LEAST_ROWS = 30
+#: Rows in which the terms of an identity have to move for it to count.
+MOVING_ROWS = 20
+#: How often an order, by the columns alone, would be broken by chance, at least.
+EXPECTED_BREAKS = 30.0
+#: Natural logarithm of the chance that pairs agree by themselves, at most.
+LOG_CHANCE = -35.0
+#: Rows on which candidates are looked for; they are held against all rows afterwards.
+SAMPLE = 4_000
+#: Columns among which identities are looked for, at most; orders and lookups among more.
+FEW, MANY = 48, 400
+#: So many flags are a one-hot group, not terms of sums.
+MANY_FLAGS = 12
+#: Levels of a column that others may depend on, as a share of the rows.
+KEY_SHARE = 0.5
+
+_CODE_NAME = re.compile(
+    r"(^|[_\W])(zip|postcode|plz|code|id|key|store|branch|sku|no|nr)([_\W]|$)", re.I
+)
+
+
+def find_rules(table: pa.Table, avoid: Iterable[str] = ()) -> list[Rule]:
+    """Find rules between the columns of a table.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Training rows; columns of other types than numbers, dates, times, strings and flags are
+        passed over.
+    avoid : iterable of str
+        Columns that no rule may settle, such as a target.
+
+    Returns
+    -------
+    list of Rule
+        Rules that every row keeps, with the rows that show them. No column is settled by two
+        rules, and none by itself in a circle.
+    """
+    found = _Found(table, set(avoid))
+    if table.num_rows < LEAST_ROWS:
+        return []
+    for step in (_equal, _dates, _sums, _products, _lookups, _orders, _missing, _grids):
+        for rule in step(found):
+            found.add(rule)
+    return found.rules
+
+
+class _Found:
+    """What was found so far, and the columns that are still free."""
+
+    def __init__(self, table: pa.Table, avoid: set[str]) -> None:
+        self.frame, self.avoid = Frame(table), avoid
+        self.rules: list[Rule] = []
+        self._levels: dict[str, int] = {}
+        self.settled: dict[str, set[str]] = {}  # column: all that it follows from
+        rng = np.random.default_rng(0)
+        rows = np.arange(table.num_rows)
+        if table.num_rows > SAMPLE:
+            rows = np.sort(rng.choice(table.num_rows, SAMPLE, replace=False))
+        self.few = Frame(table.take(pa.array(rows)))
+        self.numeric = [name for name in table.column_names if self._is_number(name)]
+        self.temporal = [n for n in self.numeric if pa.types.is_temporal(table[n].type)]
+        self.dated = [n for n in self.temporal if not pa.types.is_time(table[n].type)]
+        self.plain = [name for name in self.numeric if name not in self.temporal]
+        self.coded = [name for name in table.column_names if self._is_coded(name)]
+
+    def _is_number(self, name: str) -> bool:
+        kind = self.frame.table[name].type
+        of = pa.types
+        numeric = of.is_integer(kind) or of.is_floating(kind) or of.is_decimal(kind)
+        if not (numeric or of.is_temporal(kind)):
+            return False
+        values, gone = self.few.floats(name)
+        held = values[~gone]
+        return len(held) >= LEAST_ROWS and bool(np.ptp(held) > 0)
+
+    def _is_coded(self, name: str) -> bool:
+        kind = self.frame.table[name].type
+        of = pa.types
+        strings = of.is_string(kind) or of.is_large_string(kind) or of.is_string_view(kind)
+        if not (strings or of.is_dictionary(kind) or of.is_boolean(kind) or of.is_integer(kind)):
+            return False
+        codes, _ = self.few.codes(name)
+        used = len(np.unique(codes[codes >= 0]))
+        return 2 <= used <= max(KEY_SHARE * len(codes), 2)
+
+    def levels(self, name: str) -> int:
+        """Return how many values a column has in the sample."""
+        if name not in self._levels:
+            codes = self.few.codes(name)[0]
+            self._levels[name] = len(np.unique(codes[codes >= 0]))
+        return self._levels[name]
+
+    def free(self, name: str) -> bool:
+        """Tell whether a rule may settle a column."""
+        return name not in self.settled and name not in self.avoid
+
+    def add(self, rule: Rule) -> bool:
+        """Take a rule if every row keeps it and it closes no circle."""
+        settles = not isinstance(rule, (MissingTogether, Grid))
+        if settles and not isinstance(rule, Order):
+            if not self.free(rule.target):
+                return False
+            behind = set(rule.sources).union(*(self.settled.get(n, set()) for n in rule.sources))
+            if rule.target in behind:
+                return False
+        told = rule.measured(self.frame)
+        if told.exceptions or told.rows < LEAST_ROWS:
+            return False
+        self.rules.append(told)
+        if settles and not isinstance(rule, Order):
+            self.settled[rule.target] = behind
+        return True
+
+
+# equal columns, and parts of dates
+
+
+def _equal(found: _Found) -> Iterator[Rule]:
+    names = found.frame.table.column_names
+    for at, first in enumerate(names):
+        for second in names[at + 1 :]:
+            one, other = found.few.table[first], found.few.table[second]
+            if one.type != other.type or not one.equals(other):
+                continue
+            codes, _ = found.few.codes(first) if first in found.coded else (None, None)
+            if codes is None and first not in found.numeric:
+                if len(one.unique()) < LEAST_ROWS:
+                    continue
+            elif codes is not None and _log_chance(codes, codes) > LOG_CHANCE:
+                continue
+            target, source = (second, first) if found.free(second) else (first, second)
+            if target in found.numeric:
+                yield Formula(
+                    f"{quoted(target)} = {quoted(source)}",
+                    "equal",
+                    target,
+                    (source,),
+                    expression=ast.Name(source),
+                )
+            elif target in found.coded:
+                yield Lookup(
+                    f"{quoted(target)} = {quoted(source)}", "equal", target, (source,)
+                ).learned(found.frame)
+
+
+def _dates(found: _Found) -> Iterator[Rule]:
+    for when in found.dated:
+        for part, compute in PARTS.items():
+            try:
+                values = compute(found.few.table[when])
+            except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+                continue  # a date has no hour, a duration no year
+            told = values.to_numpy()
+            for name in found.plain:
+                own, gone = found.few.floats(name)
+                held = ~gone & np.isfinite(told.astype(float))
+                if not found.free(name) or held.sum() < LEAST_ROWS or not np.ptp(own[held]):
+                    continue
+                shift = float(own[held][0] - told[held][0])
+                if abs(shift) > 1 or not np.array_equal(own[held], told[held] + shift):
+                    continue
+                node: ast.expr = ast.Call(ast.Name(part), [ast.Name(when)], [])
+                if shift:
+                    node = ast.BinOp(node, ast.Add(), ast.Constant(int(shift)))
+                yield Formula(
+                    f"{quoted(name)} = {written(node)}", "date part", name, (when,),
+                    expression=node, decimals=0,
+                )  # fmt: skip
+
+
+# sums and differences
+
+
+def _sums(found: _Found) -> Iterator[Rule]:
+    """Look for signed sums of two to five columns that never change, the shortest first."""
+    names = [name for name in found.plain if name not in found.settled]
+    flags = [name for name in names if found.levels(name) == 2]
+    if len(flags) > MANY_FLAGS:
+        names = [name for name in names if name not in flags]
+    rows = _complete(found, names)
+    matrix = np.column_stack([found.few.floats(name)[0] for name in names]) if names else None
+    if matrix is None or len(names) < 2:
+        return
+    places = [decimals_of(matrix[~found.few.floats(name)[1], at]) for at, name in enumerate(names)]
+    yield from _scaled(found, names, places)
+    if len(names) > FEW:
+        names, matrix, places = _spanned(names, matrix[rows], matrix, places)
+    if len(rows) < 2 * LEAST_ROWS or len(names) < 3:
+        return
+    yield from _signed(found, names, matrix[rows], places)
+
+
+def _complete(found: _Found, names: Sequence[str]) -> npt.NDArray[np.intp]:
+    """Return the rows of the sample in which no number is missing."""
+    gone = np.zeros(len(found.few), bool)
+    for name in names:
+        mask = found.few.floats(name)[1]
+        if mask.mean() < 0.5:
+            gone |= mask
+    return np.flatnonzero(~gone)
+
+
+def _scaled(found: _Found, names: Sequence[str], places: Sequence[int | None]) -> Iterator[Rule]:
+    """Look for ``b = factor * a + constant``: units, ages, taxes."""
+    wide = [at for at, name in enumerate(names) if found.levels(name) >= 8]
+    for at, to in permutations(wide, 2):
+        first, second = names[at], names[to]
+        if not found.free(second) or first in found.settled:
+            continue
+        (x, x_gone), (y, y_gone) = found.few.floats(first), found.few.floats(second)
+        unit = 0.0 if places[to] is None else 0.5000001 * 10.0 ** -int(places[to] or 0)
+        held = np.flatnonzero(~x_gone & ~y_gone)
+        if len(held) < LEAST_ROWS or not _on_a_line(x[held[:32]], y[held[:32]], unit):
+            continue
+        x, y = x[held], y[held]
+        low, high = int(np.argmin(x)), int(np.argmax(x))
+        factor = _short((y[high] - y[low]) / (x[high] - x[low]), places[to], x[high] - x[low])
+        constant = _short(float(np.median(y - factor * x)), places[to], 1.0)
+        if factor == 0 or np.abs(y - factor * x - constant).max() > unit + 1e-9 * np.abs(y).max():
+            continue
+        node = _line(first, factor, constant)
+        yield Formula(
+            f"{quoted(second)} = {written(node)}", "sum", second, (first,),
+            expression=node, decimals=places[to],
+        )  # fmt: skip
+
+
+def _on_a_line(x: Floats, y: Floats, unit: float) -> bool:
+    """Tell whether a few points may lie on one line, up to rounding."""
+    low, high = int(np.argmin(x)), int(np.argmax(x))
+    if x[low] == x[high]:
+        return True
+    slope = (y[high] - y[low]) / (x[high] - x[low])
+    away = np.abs(y - y[low] - slope * (x - x[low])).max()
+    return bool(away <= 4 * unit + 1e-9 * np.abs(y).max())
+
+
+def _line(name: str, factor: float, constant: float) -> ast.expr:
+    node: ast.expr = ast.Name(name)
+    if factor == -1:
+        return ast.BinOp(ast.Constant(_whole(constant)), ast.Sub(), node)
+    if factor != 1:
+        node = ast.BinOp(ast.Constant(_whole(factor)), ast.Mult(), node)
+    if constant:
+        sign = ast.Add() if constant > 0 else ast.Sub()
+        node = ast.BinOp(node, sign, ast.Constant(_whole(abs(constant))))
+    return node
+
+
+def _half_a_unit(places: int | None) -> float:
+    return 1e-9 if places is None else 0.5000001 * 10.0**-places
+
+
+def _short(value: float, places: int | None, reach: float) -> float:
+    """Return the shortest decimal that is as good as a value over this reach."""
+    unit = 1e-9 if places is None else 0.1 * 10.0**-places
+    for digits in range(7):
+        if abs(round(value, digits) - value) * abs(reach) <= unit:
+            return round(value, digits)
+    return value
+
+
+def _whole(value: float) -> float | int:
+    return int(value) if float(value).is_integer() else value
+
+
+def _spanned(
+    names: Sequence[str], rows: Floats, matrix: Floats, places: Sequence[int | None]
+) -> tuple[list[str], Floats, list[int | None]]:
+    """Return the columns that some linear combination of the others equals, at most so many."""
+    spread = rows.std(axis=0)
+    used = np.flatnonzero(spread > 0)
+    scaled = (rows[:, used] - rows[:, used].mean(axis=0)) / spread[used]
+    if len(rows) <= len(used):
+        return [], matrix[:, :0], []
+    _, values, vectors = np.linalg.svd(scaled, full_matrices=False)
+    null = vectors[values < 1e-3 * values[0]]
+    weight = np.abs(null).max(axis=0) if len(null) else np.zeros(len(used))
+    kept = used[np.argsort(-weight)[:FEW]][: int((weight > 1e-3).sum())]
+    kept = np.sort(kept)
+    return [names[at] for at in kept], matrix[:, kept], [places[at] for at in kept]
+
+
+def _signed(
+    found: _Found, names: Sequence[str], matrix: Floats, places: Sequence[int | None]
+) -> Iterator[Rule]:
+    """Look for columns whose signed sum is one constant, by meeting in the middle.
+
+    Differences of rows take constants away; a random projection of 24 differences stands for
+    the columns, so that a sum of columns is a sum of numbers.
+    """
+    rng = np.random.default_rng(1)
+    first = rng.integers(0, len(matrix), 24)
+    second = rng.integers(0, len(matrix), 24)
+    sides = matrix[first] - matrix[second]  # (24, n_columns)
+    weights = rng.uniform(0.5, 1.5, (24, 2))
+    hashes = sides.T @ weights  # (n_columns, 2): the second one tells near misses apart
+    exact = 1e-9 * float(np.abs(hashes).max())
+    # only a sum that has fewer places than its terms is rounded
+    known = {one for one in places if one is not None}
+    rounded = (
+        float(weights.sum(axis=0).max() * 1.02 * 10.0 ** -min(known)) if len(known) > 1 else 0.0
+    )
+    singles: list[_Part] = [((at,), (1,), hashes[at]) for at in range(len(names))]
+    pairs: list[_Part] = [
+        ((a, b), (1, sign), hashes[a] + sign * hashes[b])
+        for a, b in combinations(range(len(names)), 2)
+        for sign in (1, -1)
+    ]
+    triples: list[_Part] = [
+        ((a, b, c), (1, s, r), hashes[a] + s * hashes[b] + r * hashes[c])
+        for a, b, c in combinations(range(len(names)), 3)
+        for s in (1, -1)
+        for r in (1, -1)
+    ] if len(names) <= 30 else []  # fmt: skip
+    taken: list[set[int]] = []
+    ways = [(singles, pairs), (pairs, pairs), (pairs, triples)]
+    for (left, right), slack in product(ways, (exact, exact + rounded) if rounded else (exact,)):
+        for columns, signs in _meeting(left, right, slack):
+            if any(one <= set(columns) for one in taken):
+                continue
+            rule = _identity(found, names, columns, signs, sides, places)
+            if rule is None:
+                continue
+            taken.append(set(columns))
+            yield rule
+
+
+def _meeting(
+    left: Sequence[_Part], right: Sequence[_Part], slack: float
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Give columns and signs of two parts whose hashes cancel out."""
+    if not left or not right:
+        return
+    values = np.array([one[2] for one in right])  # (n, 2)
+    order = np.argsort(values[:, 0])
+    ranked = values[order]
+    for columns, signs, value in left:
+        for flip in (1, -1):
+            low, high = np.searchsorted(ranked[:, 0], flip * value[0] + np.array([-slack, slack]))
+            if high - low > 200:
+                continue  # hashes of columns that hardly move
+            near = np.abs(ranked[low:high, 1] - flip * value[1]) <= slack
+            for at in order[low:high][near]:
+                others, other_signs, _ = right[at]
+                if not set(columns) & set(others):
+                    yield (*columns, *others), (*signs, *(-flip * sign for sign in other_signs))
+
+
+def _identity(
+    found: _Found,
+    names: Sequence[str],
+    columns: tuple[int, ...],
+    signs: tuple[int, ...],
+    sides: Floats,
+    places: Sequence[int | None],
+) -> Rule | None:
+    """Return the identity with the column in front that the others settle, if one may be."""
+    slack = sum(
+        1e-9 if places[at] is None else 0.51 * 10.0 ** -int(places[at] or 0) for at in columns
+    )
+    total = sides[:, columns] @ np.array(signs)
+    if np.abs(total).max() > 2 * slack + 1e-9 * np.abs(sides[:, columns]).max():
+        return None
+    values = [found.few.floats(names[at]) for at in columns]
+    held = ~np.logical_or.reduce([gone for _, gone in values])
+    moved = [np.count_nonzero(v[held] != _mode(v[held])) for v, _ in values]
+    if held.sum() < LEAST_ROWS or min(moved) < MOVING_ROWS:
+        return None
+    whole = sum(sign * one[held] for sign, (one, _) in zip(signs, values, strict=True))
+    if np.ptp(whole) > 2 * slack + 1e-9 * max(np.abs(one[held]).max() for one, _ in values):
+        return None
+    # the one that is missing least often settles nothing; a total is the most positive one
+    positive = [at for at, sign in zip(columns, signs, strict=True) if sign > 0]
+    alone = positive if len(positive) == 1 else [a for a in columns if a not in positive]
+    order = [
+        *(a for a in alone if len(alone) == 1),
+        *sorted(columns, key=lambda a: -float(np.abs(sides[:, a]).sum())),
+    ]
+    for target in dict.fromkeys(order):
+        name = names[target]
+        if not found.free(name):
+            continue
+        sign = signs[columns.index(target)]
+        parts = [(a, -s * sign) for a, s in zip(columns, signs, strict=True) if a != target]
+        parts.sort(key=lambda one: (-one[1], one[0]))
+        value = found.few.floats(name)[0]
+        rest = sum(s * found.few.floats(names[a])[0] for a, s in parts)
+        constant = _short(float(np.median((value - rest)[held])), places[target], 1.0)
+        node = _sum_of([(names[a], s) for a, s in parts], constant)
+        return Formula(
+            f"{quoted(name)} = {written(node)}", "sum", name, tuple(names[a] for a, _ in parts),
+            expression=node, decimals=places[target],
+        )  # fmt: skip
+    return None
+
+
+def _sum_of(parts: Sequence[tuple[str, int]], constant: float) -> ast.expr:
+    (name, sign), *others = parts
+    node: ast.expr = ast.Name(name)
+    if sign < 0:
+        node = ast.BinOp(ast.Constant(_whole(constant)), ast.Sub(), node)
+        constant = 0.0
+    for name, sign in others:
+        node = ast.BinOp(node, ast.Add() if sign > 0 else ast.Sub(), ast.Name(name))
+    if constant:
+        sign_of = ast.Add() if constant > 0 else ast.Sub()
+        node = ast.BinOp(node, sign_of, ast.Constant(_whole(abs(constant))))
+    return node
+
+
+def _mode(values: Floats) -> float:
+    found, counts = np.unique(values, return_counts=True)
+    return float(found[counts.argmax()]) if len(found) else 0.0
+
+
+# products and ratios
+
+
+def _products(found: _Found) -> Iterator[Rule]:
+    """Look for ``c = a * b`` and ``c = a / b``, up to the rounding of ``c``."""
+    names = [name for name in found.plain if name not in found.settled]
+    if not 3 <= len(names) <= FEW:
+        return
+    rows = _complete(found, names)
+    if len(rows) < LEAST_ROWS:
+        return
+    tried = rows[np.linspace(0, len(rows) - 1, 64).astype(int)]
+    values = {name: found.few.floats(name)[0] for name in names}
+    moving = [name for name in names if found.levels(name) > 8]
+    if not moving:
+        return
+    units = {name: decimals_of(values[name][rows]) for name in moving}
+    matrix = np.stack([values[name][tried] for name in moving])
+    slack = np.array([_half_a_unit(units[name]) for name in moving])
+    slack += 1e-9 * np.abs(matrix).max(axis=1)
+    slack[slack > 0.05 * matrix.std(axis=1)] = -1.0  # anything rounds to so few values
+    for first, second in combinations(moving, 2):
+        a, b = values[first][tried], values[second][tried]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            made = {"*": a * b, "/": a / b, "\\": b / a}
+        for sign, told in made.items():
+            if not np.isfinite(told).all() or not np.ptp(told):
+                continue
+            for at in np.flatnonzero((np.abs(matrix - told) <= slack[:, None]).all(axis=1)):
+                name = moving[at]
+                if name in (first, second) or not found.free(name):
+                    continue
+                places = units[name]
+                pair = (second, first) if sign == "\\" else (first, second)
+                node = ast.BinOp(
+                    ast.Name(pair[0]), ast.Mult() if sign == "*" else ast.Div(), ast.Name(pair[1])
+                )
+                yield Formula(
+                    f"{quoted(name)} = {written(node)}", "product", name, pair,
+                    expression=node, decimals=places,
+                )  # fmt: skip
+
+
+# lookups and bins
+
+
+def _lookups(found: _Found) -> Iterator[Rule]:
+    """Look for columns whose value is settled by that of another."""
+    names = [name for name in found.coded if name not in found.settled][:MANY]
+    codes = {name: found.few.codes(name)[0] for name in names}
+    levels = {name: found.levels(name) for name in names}
+    # the fewest levels that settle a column: zip -> city -> state, not zip -> state
+    for target in sorted(names, key=lambda one: levels[one]):
+        if not found.free(target):
+            continue
+        keys = [
+            name
+            for name in names
+            if name != target
+            and levels[name] >= levels[target]
+            and _settles(codes[name], codes[target])
+        ]
+        for source in sorted(keys, key=lambda one: (levels[one], names.index(one))):
+            rule = _bins(found, source, target)
+            if rule is None and not _is_quantity(found, source):
+                rule = Lookup(
+                    f"{quoted(source)} -> {quoted(target)}", "lookup", target, (source,)
+                ).learned(found.frame)
+            if rule is not None and target not in found.settled:
+                yield rule
+
+
+def _settles(key: npt.NDArray[np.int64], value: npt.NDArray[np.int64]) -> bool:
+    """Tell whether each key goes with one value, and not by chance."""
+    held = key >= 0
+    if held.sum() < max(LEAST_ROWS, 0.5 * len(key)):
+        return False
+    key, value = key[held], value[held]
+    first = np.full(key.max() + 1, -2, np.int64)
+    first[key[::-1]] = value[::-1]
+    return bool((first[key] == value).all()) and _log_chance(key, value) < LOG_CHANCE
+
+
+def _log_chance(key: npt.NDArray[np.int64], value: npt.NDArray[np.int64]) -> float:
+    """Return the log of the chance that all pairs of one key agree, were values drawn anew."""
+    shares = np.bincount(value + 1) / len(value)
+    repeats = len(key) - np.count_nonzero(np.bincount(key))
+    return float(repeats * np.log((shares**2).sum()))
+
+
+def _is_quantity(found: _Found, name: str) -> bool:
+    """Tell numbers that mean an amount from codes: only a code settles unordered things."""
+    if name not in found.plain or _CODE_NAME.search(name):
+        return False
+    values, gone = found.frame.floats(name)
+    return len(np.unique(values[~gone])) < 8
+
+
+def _bins(found: _Found, source: str, target: str) -> Rule | None:
+    """Return the rule that the target's values are intervals of a number, if they are."""
+    if source not in found.plain:
+        return None
+    values, gone = found.frame.floats(source)
+    codes, levels = found.frame.codes(target)
+    held = ~gone & (codes >= 0)
+    order = np.argsort(values[held], kind="stable")
+    if _CODE_NAME.search(source):
+        return None  # a code, whose numbers mean nothing
+    numbers, ranked = values[held][order], codes[held][order]
+    starts = np.flatnonzero(np.diff(ranked, prepend=-1))
+    if len(starts) != len(np.unique(ranked)) or len(np.unique(numbers)) <= len(starts):
+        return None
+    edges = [float(numbers[0])]
+    for at in starts[1:]:
+        if numbers[at] == numbers[at - 1]:
+            return None
+        edges.append(_short((numbers[at] + numbers[at - 1]) / 2, None, 1.0))
+    kind = levels.type
+    return Bins(
+        f"{quoted(source)} -> {quoted(target)}",
+        "bins",
+        target,
+        (source,),
+        edges=tuple(edges),
+        values=levels.take(pa.array(ranked[starts])).cast(kind),
+    )
+
+
+# orders
+
+
+def _orders(found: _Found) -> Iterator[Rule]:
+    """Look for numbers that are never above others, and dates never after others."""
+    for group in (found.plain, *_alike(found)):
+        names = [n for n in group if n not in found.settled and found.levels(n) > 2][:MANY]
+        below = _below(found, names)
+        kept: dict[tuple[int, int], bool] = {}
+        for low, high in zip(*np.nonzero(below), strict=True):
+            strict = _order_of(found, names[low], names[high])
+            if strict is not None:
+                kept[int(low), int(high)] = strict
+        for (low, high), strict in kept.items():
+            between = any((low, one) in kept and (one, high) in kept for one in range(len(names)))
+            if between or (high, low) in kept:
+                continue
+            first, second = names[low], names[high]
+            yield Order(
+                f"{quoted(first)} {'<' if strict else '<='} {quoted(second)}",
+                "order",
+                second,
+                (first,),
+                strict=strict,
+            )
+
+
+def _alike(found: _Found) -> list[list[str]]:
+    """Return dates and times by their type: only those of one type compare."""
+    kinds: dict[pa.DataType, list[str]] = {}
+    for name in found.temporal:
+        kinds.setdefault(found.frame.table[name].type, []).append(name)
+    return [names for names in kinds.values() if len(names) > 1]
+
+
+def _below(found: _Found, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return which column is never above which other, in the sample."""
+    n = len(names)
+    if n < 2:
+        return np.zeros((n, n), bool)
+    both = [found.few.floats(name) for name in names]
+    values = np.column_stack([np.where(gone, np.nan, value) for value, gone in both])
+    never = ~np.eye(n, dtype=bool)
+    for rows in np.array_split(values, max(len(values) * n * n // 20_000_000, 1)):
+        never &= ~(rows[:, :, None] > rows[:, None, :]).any(axis=0)
+    return never
+
+
+def _order_of(found: _Found, low: str, high: str) -> bool | None:
+    """Return whether an order is strict, None where chance may explain it, or nothing shows it."""
+    (a, a_gone), (b, b_gone) = found.few.floats(low), found.few.floats(high)
+    held = ~a_gone & ~b_gone
+    if held.sum() < 2 * LEAST_ROWS:
+        return None
+    ranked = np.sort(b[held])
+    share = float(np.searchsorted(ranked, a[held], "left").mean()) / len(ranked)
+    if share * held.sum() < EXPECTED_BREAKS:
+        return None
+    equal = a[held] == b[held]
+    numbers, gone = found.frame.numbers(low)
+    others, others_gone = found.frame.numbers(high)
+    full = ~gone & ~others_gone
+    if numbers.dtype != others.dtype:
+        return (
+            None
+            if (found.frame.floats(low)[0] > found.frame.floats(high)[0])[full].any()
+            else False
+        )
+    if (numbers > others)[full].any():
+        return None
+    return not equal.any() and not (numbers == others)[full].any()
+
+
+# missing values, and grids
+
+
+def _missing(found: _Found) -> Iterator[Rule]:
+    names = found.frame.table.column_names
+    masks = {name: found.frame.missing(name) for name in names}
+    holed = [n for n in names if LEAST_ROWS <= masks[n].sum() <= len(masks[n]) - LEAST_ROWS]
+    for first in holed[:MANY]:
+        for second in holed[:MANY]:
+            if first == second or (masks[first] & ~masks[second]).any():
+                continue
+            if masks[first].sum() * np.log(masks[second].mean()) > LOG_CHANCE:
+                continue
+            if first in found.settled and second in found.settled[first]:
+                continue  # follows by itself
+            yield MissingTogether(
+                f"{quoted(first)} missing -> {quoted(second)} missing",
+                "missing",
+                second,
+                (first,),
+            )
+
+
+def _grids(found: _Found) -> Iterator[Rule]:
+    """Look for whole numbers and times that stand a step apart."""
+    for name in found.numeric:
+        numbers, gone = found.frame.numbers(name)
+        if numbers.dtype.kind != "i" or name in found.settled:
+            continue
+        held = np.unique(numbers[~gone])
+        if len(held) < 8:
+            continue
+        step = int(np.gcd.reduce(held - held[0]))
+        if step <= 1:
+            continue
+        offset = int(held[0] % step)
+        if _is_only_a_unit(found.frame.table[name].type, step):
+            continue
+        yield Grid(
+            _grid_text(found, name, step, offset), "grid", name, (), step=step, offset=offset
+        )
+
+
+def _is_only_a_unit(kind: pa.DataType, step: int) -> bool:
+    """Tell a grid that is only seconds, which times are written in."""
+    if not pa.types.is_temporal(kind) or pa.types.is_date(kind):
+        return False
+    second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
+    return step <= second
+
+
+def _grid_text(found: _Found, name: str, step: int, offset: int) -> str:
+    kind = found.frame.table[name].type
+    if not pa.types.is_temporal(kind):
+        size = step / 10**kind.scale if pa.types.is_decimal(kind) else step
+        start = offset / 10**kind.scale if pa.types.is_decimal(kind) else offset
+        return f"{quoted(name)} is a multiple of {size:g}" + (f" plus {start:g}" if start else "")
+    if pa.types.is_date(kind):
+        return f"{quoted(name)} stands {step} days apart"
+    seconds = step / {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
+        if seconds % size == 0:
+            count = int(seconds // size)
+            return f"{quoted(name)} stands {count} {unit}{'s' * (count > 1)} apart"
+    return f"{quoted(name)} stands {seconds:g} seconds apart"
+
+
+def rows_of(rule: Rule, frame: Frame) -> Rule:
+    """Return a rule with its evidence."""
+    return replace(rule).measured(frame)

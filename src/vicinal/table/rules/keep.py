@@ -1,0 +1,334 @@
+"""How rules are kept: what they settle is not mixed, but computed from what was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vicinal.table.numbers import from_numbers
+from vicinal.table.rules.find import find_rules
+from vicinal.table.rules.grammar import parse_rule
+from vicinal.table.rules.kinds import (
+    Bins,
+    Formula,
+    Frame,
+    Grid,
+    Lookup,
+    MissingTogether,
+    Order,
+    Rule,
+    decimals_of,
+    from_floats,
+)
+
+__all__ = ["RuleKeeper"]
+
+Computed = (Formula, Lookup, Bins)
+
+#: A high end is mixed as its distance from the low end where that has at most this share of its
+#: standard deviation; else it is mixed itself, and lifted where it falls below.
+CLOSE = 0.25
+
+
+@dataclass(frozen=True)
+class _Gap:
+    """A column that is mixed as its distance from the columns that it may not fall below."""
+
+    lows: tuple[str, ...]
+    strict: tuple[bool, ...]
+    #: Whether the distance itself is mixed, or the column, which is then lifted where needed.
+    mixed: bool
+    decimals: int | None = None
+
+
+class RuleKeeper:
+    """Turns a table into what is mixed of it, and back, so that rules hold in every row.
+
+    Parameters
+    ----------
+    rules : sequence of Rule
+        As found or said; each holds in every row of ``table``.
+    table : pyarrow.Table
+        Training rows.
+    """
+
+    def __init__(self, rules: Sequence[Rule], table: pa.Table) -> None:
+        self.rules, self.schema = list(rules), table.schema
+        frame = Frame(table)
+        self._computed = {rule.target: rule for rule in self.rules if isinstance(rule, Computed)}
+        self._grids = {r.target: r for r in self.rules if isinstance(r, Grid)}
+        self._gaps = self._gaps_of(frame)
+        self._flags = self._flags_of(frame)
+
+    @classmethod
+    def fit(
+        cls, table: pa.Table, said: str | Sequence[str] = "auto", avoid: Sequence[str] = ()
+    ) -> RuleKeeper:
+        """Find rules in training rows, add those that the user says, and hold them against rows."""
+        if isinstance(said, str):
+            if said not in ("auto", "off"):
+                raise ValueError(
+                    f"rules must be 'auto', 'off' or a list of rules, got {said!r}. For one rule "
+                    f"give [{said!r}]."
+                )
+            return cls(find_rules(table, avoid) if said == "auto" else [], table)
+        frame = Frame(table)
+        named = [_checked(parse_rule(text, table.column_names), frame) for text in said]
+        _check_together(named)
+        settled = {rule.target for rule in named if isinstance(rule, Computed)}
+        found = [
+            r
+            for r in find_rules(table, {*avoid, *settled})
+            if r.text not in {n.text for n in named}
+        ]
+        return cls([*named, *_without_circles(named, found)], table)
+
+    def _gaps_of(self, frame: Frame) -> dict[str, _Gap]:
+        gaps: dict[str, _Gap] = {}
+        for rule in self.rules:
+            if not isinstance(rule, Order) or rule.target in self._computed:
+                continue
+            before = gaps.get(rule.target)
+            lows = (*(before.lows if before else ()), rule.sources[0])
+            strict = (*(before.strict if before else ()), rule.strict)
+            gaps[rule.target] = _Gap(lows, strict, mixed=False)
+        for name, one in gaps.items():
+            values, gone = frame.floats(name)
+            places, mixed = decimals_of(values[~gone]), _is_close(frame, name, one)
+            gaps[name] = replace(one, mixed=mixed, decimals=places)
+        return gaps
+
+    def _flags_of(self, frame: Frame) -> dict[str, str]:
+        """Return columns whose gaps do not follow from their sources, with names of flags."""
+        flags = {}
+        for name, rule in self._computed.items():
+            missing = frame.missing(name)
+            known = ~np.logical_or.reduce([frame.missing(one) for one in rule.sources])
+            if isinstance(rule, Lookup):  # a value may stand for missing itself
+                continue
+            if (missing & known).any():
+                flags[name] = _fresh(f"{name} is missing", self.schema.names)
+        return flags
+
+    @property
+    def codes(self) -> list[str]:
+        """Columns that settle others by their value, not by their size."""
+        return sorted({r.sources[0] for r in self.rules if isinstance(r, Lookup)})
+
+    @property
+    def settled(self) -> list[str]:
+        """Columns that are not mixed but computed."""
+        return list(self._computed)
+
+    def reduce(self, table: pa.Table) -> pa.Table:
+        """Return what is mixed: without what is computed, with distances in place of high ends."""
+        frame = Frame(table)
+        for name, gap in self._gaps.items():
+            if gap.mixed:
+                at = table.column_names.index(name)
+                table = table.set_column(at, name, _distance(frame, name, gap))
+        for name, flag in self._flags.items():
+            table = table.append_column(flag, pa.array(frame.missing(name)))
+        return table.drop_columns(list(self._computed))
+
+    def restore(self, table: pa.Table) -> pa.Table:
+        """Return rows of the training table's columns, every rule kept."""
+        made = {name: table[name] for name in table.column_names}
+        flags = {name: made.pop(flag) for name, flag in self._flags.items() if flag in made}
+        for name, grid in self._grids.items():
+            if name in made and not self._is_gap(name):
+                made[name] = pa.chunked_array(
+                    [grid.compute(Frame(pa.table(made)), made[name].type)]
+                )
+        waiting = [n for n in (*self._gaps, *self._computed) if n in made or n in self._computed]
+        while waiting:
+            ready = [one for one in waiting if not set(self._needs(one)) & set(waiting)]
+            if not ready:
+                raise ValueError(f"Rules settle {', '.join(map(repr, waiting))} in a circle.")
+            name = ready[0]
+            waiting.remove(name)
+            if not set(self._needs(name)) <= set(made):
+                made.pop(name, None)  # what it follows from was left out
+                continue
+            made[name] = self._made(name, Frame(pa.table(made)), flags.get(name))
+        frame = Frame(pa.table(made))
+        for rule in self.rules:
+            if isinstance(rule, MissingTogether) and set(rule.columns) <= set(made):
+                gone = pa.array(frame.missing(rule.sources[0]))
+                made[rule.target] = pc.if_else(
+                    gone, pa.scalar(None, made[rule.target].type), made[rule.target]
+                )
+                frame = Frame(pa.table(made))
+        return pa.table({name: made[name] for name in self.schema.names if name in made})
+
+    def _needs(self, name: str) -> tuple[str, ...]:
+        rule = self._computed.get(name)
+        return rule.sources if rule is not None else self._gaps[name].lows
+
+    def _is_gap(self, name: str) -> bool:
+        return name in self._gaps and self._gaps[name].mixed
+
+    def _made(self, name: str, frame: Frame, flag: Any) -> pa.ChunkedArray:
+        kind = self.schema.field(name).type
+        if name in self._computed:
+            values = self._computed[name].compute(frame, kind)
+        else:
+            values = _lifted(frame, name, self._gaps[name], kind, self._grids.get(name))
+        if flag is not None:
+            gone = flag.combine_chunks() if isinstance(flag, pa.ChunkedArray) else flag
+            values = pc.if_else(gone, pa.scalar(None, kind), values)
+        return values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
+
+    def broken(self, table: pa.Table) -> Mapping[str, int]:
+        """Return how many rows break each rule."""
+        frame, held = Frame(table), set(table.column_names)
+        return {
+            rule.text: int(rule.broken(frame).sum())
+            for rule in self.rules
+            if set(rule.columns) <= held
+        }
+
+    def to_list(self) -> list[str]:
+        """Return the rules' texts, as a saved model keeps them."""
+        return [rule.text for rule in self.rules]
+
+
+def _checked(rule: Rule, frame: Frame) -> Rule:
+    """Return a user's rule, ready; refuse one that training rows break."""
+    for name in rule.columns:
+        kind = frame.table[name].type
+        number = (
+            pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        )
+        if isinstance(rule, Formula) and rule.kind != "date part" and not number:
+            raise ValueError(f"rule {rule.text!r} computes with {name!r}, which holds {kind}.")
+    if isinstance(rule, Formula):
+        own, gone = frame.floats(rule.target)
+        rule = replace(rule, decimals=decimals_of(own[~gone]))
+    if isinstance(rule, Lookup):
+        rule = rule.learned(frame)
+    told = rule.measured(frame)
+    if told.exceptions:
+        rows = np.flatnonzero(rule.broken(frame))[:3] + 1
+        first = ", ".join(f"{row:,}" for row in rows)
+        raise ValueError(
+            f"rule {rule.text!r} does not hold in the table: {told.exceptions:,} of its "
+            f"{len(frame):,} rows break it (first: rows {first}, not counting a header). Leave the "
+            "rule out, or mend the rows."
+        )
+    if not told.rows:
+        raise ValueError(
+            f"rule {rule.text!r} cannot be seen in any row: a column is missing in each."
+        )
+    return told
+
+
+def _check_together(rules: Sequence[Rule]) -> None:
+    """Refuse rules that settle one column twice, or each other in a circle."""
+    by: dict[str, Rule] = {}
+    for rule in rules:
+        if isinstance(rule, Computed):
+            if rule.target in by:
+                raise ValueError(
+                    f"rules {by[rule.target].text!r} and {rule.text!r} both settle "
+                    f"{rule.target!r}. Leave one of them out."
+                )
+            by[rule.target] = rule
+    if len(_without_circles([], rules)) < len(rules):
+        raise ValueError(
+            f"rules {', '.join(repr(rule.text) for rule in rules)} settle columns in a circle. "
+            "Leave one of them out."
+        )
+
+
+def _without_circles(taken: Sequence[Rule], more: Sequence[Rule]) -> list[Rule]:
+    """Return the rules that close no circle with those taken already."""
+    behind: dict[str, set[str]] = {}
+    kept = []
+    fixed = {id(rule) for rule in taken}
+    for rule in (*taken, *more):
+        if isinstance(rule, (*Computed, Order)):
+            sources = set(rule.sources).union(*(behind.get(name, set()) for name in rule.sources))
+            if rule.target in sources and id(rule) not in fixed:
+                continue
+            for name, known in behind.items():
+                if rule.target in known:
+                    behind[name] = known | sources
+            behind[rule.target] = behind.get(rule.target, set()) | sources
+        if id(rule) not in fixed:
+            kept.append(rule)
+    return kept
+
+
+def _is_close(frame: Frame, name: str, gap: _Gap) -> bool:
+    """Tell whether the distance from the low ends moves less than the column itself."""
+    high, gone = frame.numbers(name)
+    low, low_gone = _least_of(frame, gap)
+    if (low_gone & ~gone).any() or low.dtype != high.dtype:
+        return False  # without its low end there is no distance
+    held = ~gone
+    return bool((high[held] - low[held]).std() < CLOSE * high[held].std())
+
+
+def _least_of(frame: Frame, gap: _Gap) -> tuple[Any, Any]:
+    """Return the least that a high end may be; missing where any low end is."""
+    least, gone = None, np.zeros(len(frame), bool)
+    for name, strict in zip(gap.lows, gap.strict, strict=True):
+        own, own_gone = frame.numbers(name)
+        own = own + _step(own, gap) if strict else own
+        least, gone = own if least is None else np.maximum(least, own), gone | own_gone
+    return least, gone
+
+
+def _step(low: Any, gap: _Gap) -> Any:
+    """Return the least step up from a low end."""
+    if low.dtype.kind == "i":
+        return 1
+    return 1e-6 if gap.decimals is None else 10.0**-gap.decimals
+
+
+def _distance(frame: Frame, name: str, gap: _Gap) -> pa.ChunkedArray:
+    high, gone = frame.numbers(name)
+    low, _ = _least_of(frame, gap)
+    away = high - low
+    if away.dtype.kind == "f":
+        places = decimals_of(high[~gone])
+        away = away if places is None else np.round(away, places)
+        return pa.chunked_array([pa.array(away, mask=gone)])
+    return pa.chunked_array([pa.array(away, pa.int64(), mask=gone)])
+
+
+def _lifted(frame: Frame, name: str, gap: _Gap, kind: pa.DataType, grid: Grid | None) -> pa.Array:
+    """Return a high end from its distance, or lifted to its low ends."""
+    low, low_gone = _least_of(frame, gap)
+    own = frame.table[name]
+    gone = frame.missing(name)
+    floating = low.dtype.kind == "f"
+    if gap.mixed:
+        away = pc.fill_null(
+            own.cast(pa.float64() if floating else pa.int64(), safe=False), 0
+        ).to_numpy()
+        away = np.maximum(away, 0)
+        high, gone = low + away, gone | low_gone
+    else:
+        high, _ = frame.numbers(name)
+        least = np.where(low_gone, high, low)
+        high = np.maximum(high, least.astype(high.dtype))
+    if grid is not None and high.dtype.kind == "i":
+        high = -((grid.offset - high) // grid.step) * grid.step + grid.offset  # up, to the grid
+    if floating:
+        return from_floats(
+            high if gap.decimals is None else np.round(high, gap.decimals), gone, kind
+        )
+    return from_numbers(high, gone, kind)
+
+
+def _fresh(name: str, taken: Sequence[str]) -> str:
+    while name in taken:
+        name += " "
+    return name

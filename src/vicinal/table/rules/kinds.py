@@ -1,0 +1,364 @@
+"""Kinds of rules: which rows break one, and how the column that it settles is computed."""
+
+from __future__ import annotations
+
+import ast
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vicinal.table.numbers import Mask, from_numbers, to_floats, to_numbers
+
+__all__ = [
+    "Bins",
+    "Formula",
+    "Frame",
+    "Grid",
+    "Lookup",
+    "MissingTogether",
+    "Order",
+    "Rule",
+    "decimals_of",
+    "quoted",
+]
+
+Floats = npt.NDArray[np.float64]
+
+#: Decimal places that are looked for.
+MAX_DECIMALS = 6
+#: Parts of a date or time, as Arrow computes them.
+PARTS: Mapping[str, Callable[[Any], Any]] = {
+    "year": pc.year,
+    "quarter": pc.quarter,
+    "month": pc.month,
+    "week": pc.iso_week,
+    "day": pc.day,
+    "weekday": pc.day_of_week,
+    "yearday": pc.day_of_year,
+    "hour": pc.hour,
+    "minute": pc.minute,
+}
+
+
+def quoted(name: str) -> str:
+    """Return a column's name as rules write it."""
+    return name if name.isidentifier() else f"`{name}`"
+
+
+def decimals_of(values: Floats) -> int | None:
+    """Return the decimal places that all values have at most, None for more than six."""
+    for places in range(MAX_DECIMALS + 1):
+        scaled = values * 10.0**places
+        if np.all(
+            np.abs(scaled - np.rint(scaled)) <= 1e-6 * np.maximum(1.0, np.abs(scaled) * 1e-6)
+        ):
+            return places
+    return None
+
+
+class Frame:
+    """Columns of a table as numbers and as codes, made when first asked for."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+        self._numbers: dict[str, tuple[Any, Mask]] = {}
+        self._floats: dict[str, tuple[Floats, Mask]] = {}
+        self._codes: dict[str, tuple[npt.NDArray[Any], pa.Array]] = {}
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def numbers(self, name: str) -> tuple[Any, Mask]:
+        """Return exact numbers and where they are missing."""
+        if name not in self._numbers:
+            self._numbers[name] = to_numbers(self.table[name], name)
+        return self._numbers[name]
+
+    def floats(self, name: str) -> tuple[Floats, Mask]:
+        """Return numbers as float64, in their own size, and where they are missing."""
+        if name not in self._floats:
+            self._floats[name] = to_floats(self.table[name], name)
+        return self._floats[name]
+
+    def missing(self, name: str) -> Mask:
+        """Return where a column is missing."""
+        values = self.table[name]
+        mask: Mask = values.is_null(nan_is_null=pa.types.is_floating(values.type)).to_numpy()
+        return mask
+
+    def codes(self, name: str) -> tuple[npt.NDArray[Any], pa.Array]:
+        """Return a column as codes and the values they stand for; -1 where it is missing."""
+        if name not in self._codes:
+            values = self.table[name].combine_chunks()
+            if isinstance(values, pa.ChunkedArray):
+                values = values.chunk(0)
+            if not pa.types.is_dictionary(values.type):
+                if pa.types.is_floating(values.type):
+                    values = pc.if_else(pc.is_nan(values), None, values)
+                values = values.dictionary_encode()
+            codes = pc.fill_null(values.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+            self._codes[name] = (codes, values.dictionary)
+        return self._codes[name]
+
+
+@dataclass(frozen=True)
+class Rule(ABC):
+    """What holds between columns.
+
+    Attributes
+    ----------
+    text : str
+        The rule as a user would write it.
+    kind : str
+        "sum", "product", "order", "equal", "date part", "lookup", "bins", "missing" or "grid".
+    target : str
+        The column that the others settle.
+    sources : tuple of str
+        The others.
+    rows : int
+        Training rows that show it.
+    exceptions : int
+        Training rows that break it: 0 but for rules that are only told of.
+    """
+
+    text: str
+    kind: str
+    target: str
+    sources: tuple[str, ...]
+    rows: int = 0
+    exceptions: int = 0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that takes part."""
+        return (*dict.fromkeys((*self.sources, self.target)),)
+
+    @abstractmethod
+    def broken(self, frame: Frame) -> Mask:
+        """Return which rows break the rule, shape (n_rows,)."""
+
+    def shown(self, frame: Frame) -> Mask:
+        """Return which rows can show the rule: those where nothing is missing."""
+        return ~np.logical_or.reduce([frame.missing(name) for name in self.columns])
+
+    def measured(self, frame: Frame) -> Rule:
+        """Return the rule with its evidence in these rows."""
+        return replace(
+            self, rows=int(self.shown(frame).sum()), exceptions=int(self.broken(frame).sum())
+        )
+
+
+@dataclass(frozen=True)
+class Formula(Rule):
+    """``total = a + b``, ``charge = round(price * quantity)``, ``year = year(when)``."""
+
+    expression: ast.expr = field(default_factory=lambda: ast.Constant(0), compare=False)
+    #: Decimal places of the target; None for as many as a float has.
+    decimals: int | None = None
+
+    def value(self, frame: Frame) -> tuple[Floats, Mask]:
+        """Return what the other columns say, rounded as the target is, and where they cannot."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            value, missing = evaluate(self.expression, frame)
+        gone = missing | ~np.isfinite(value)
+        value = np.where(gone, 0.0, value)
+        if self.decimals is not None:
+            value = np.round(value, self.decimals)
+        return value, gone
+
+    def broken(self, frame: Frame) -> Mask:
+        """Return which rows break the rule."""
+        own, own_gone = frame.floats(self.target)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            value, gone = evaluate(self.expression, frame)
+        wrong = np.abs(own - value) > self._slack(own)
+        broken: Mask = ~own_gone & ~gone & np.isfinite(value) & wrong
+        return broken
+
+    def _slack(self, own: Floats) -> Floats:
+        """Return by how much a value may differ: half a unit of the last place, and rounding."""
+        unit = 0.0 if self.decimals is None else 0.5000001 * 10.0**-self.decimals
+        return (
+            unit
+            + 1e-9 * np.maximum(1.0, np.abs(own)) * (self.decimals is None)
+            + 1e-12 * np.abs(own)
+        )
+
+    def compute(self, frame: Frame, kind: pa.DataType) -> pa.Array:
+        """Return the target's values, of its own type."""
+        value, gone = self.value(frame)
+        return from_floats(value, gone, kind)
+
+
+@dataclass(frozen=True)
+class Order(Rule):
+    """``start <= end``; the target is the higher column."""
+
+    strict: bool = False
+
+    def broken(self, frame: Frame) -> Mask:
+        """Return which rows break the rule."""
+        (low, low_gone), (high, high_gone) = (
+            frame.numbers(self.sources[0]),
+            frame.numbers(self.target),
+        )
+        wrong = low >= high if self.strict else low > high
+        broken: Mask = wrong & ~low_gone & ~high_gone
+        return broken
+
+
+@dataclass(frozen=True)
+class Lookup(Rule):
+    """``zip -> city``: every value of one column goes with one value of another."""
+
+    keys: pa.Array | None = field(default=None, compare=False)
+    values: pa.Array | None = field(default=None, compare=False)
+
+    def learned(self, frame: Frame) -> Lookup:
+        """Return the rule with the pairs of these rows."""
+        codes, keys = frame.codes(self.sources[0])
+        held = codes >= 0
+        first = np.full(len(keys), -1, np.int64)
+        rows = np.flatnonzero(held)[::-1]
+        first[codes[rows]] = rows
+        used = np.flatnonzero(first >= 0)
+        values = self._column(frame).take(pa.array(first[used]))
+        return replace(self, keys=keys.take(pa.array(used)), values=values)
+
+    def _column(self, frame: Frame) -> pa.Array:
+        column = frame.table[self.target].combine_chunks()
+        return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+
+    def broken(self, frame: Frame) -> Mask:
+        """Return which rows break the rule."""
+        places = self._places(frame)
+        expected = self._values().take(places)
+        own = self._column(frame)
+        same = pc.fill_null(pc.equal(_plain(own), _plain(expected)), False)
+        both_missing = pc.and_(pc.is_null(own), pc.is_null(expected))
+        known = pc.is_valid(places)
+        broken: Mask = pc.and_(known, pc.invert(pc.or_(same, both_missing))).to_numpy(
+            zero_copy_only=False
+        )
+        return broken
+
+    def _values(self) -> pa.Array:
+        if self.values is None:
+            raise ValueError(f"The rule {self.text!r} was not fitted.")
+        return self.values
+
+    def _places(self, frame: Frame) -> pa.Array:
+        source = frame.table[self.sources[0]]
+        found = pc.index_in(_plain(source), _plain(self.keys))
+        return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+    def compute(self, frame: Frame, kind: pa.DataType) -> pa.Array:
+        """Return the target's values, of its own type; missing for unknown values."""
+        return self._values().take(self._places(frame)).cast(kind)
+
+
+@dataclass(frozen=True)
+class Bins(Rule):
+    """``age_group`` by ``age``: each value of the target is an interval of a number."""
+
+    edges: tuple[float, ...] = ()  # the least number of each bin
+    values: pa.Array = field(default_factory=lambda: pa.nulls(0), compare=False)
+
+    def _expected(self, frame: Frame) -> tuple[pa.Array, Mask]:
+        numbers, gone = frame.floats(self.sources[0])
+        places = np.maximum(np.searchsorted(np.array(self.edges), numbers, "right") - 1, 0)
+        return self.values.take(pa.array(places, mask=gone)), gone
+
+    def broken(self, frame: Frame) -> Mask:
+        """Return which rows break the rule."""
+        expected, gone = self._expected(frame)
+        own = frame.table[self.target].combine_chunks()
+        same = pc.fill_null(pc.equal(_plain(own), _plain(expected)), False)
+        held = ~frame.missing(self.target) & ~gone
+        broken: Mask = held & ~np.asarray(same.to_numpy(zero_copy_only=False))
+        return broken
+
+    def compute(self, frame: Frame, kind: pa.DataType) -> pa.Array:
+        """Return the target's values, of its own type."""
+        return self._expected(frame)[0].cast(kind)
+
+
+@dataclass(frozen=True)
+class MissingTogether(Rule):
+    """Where one column is missing, so is another."""
+
+    def shown(self, frame: Frame) -> Mask:
+        """Return the rows in which the first column is missing."""
+        return frame.missing(self.sources[0])
+
+    def broken(self, frame: Frame) -> Mask:
+        """Return which rows break the rule."""
+        broken: Mask = frame.missing(self.sources[0]) & ~frame.missing(self.target)
+        return broken
+
+
+@dataclass(frozen=True)
+class Grid(Rule):
+    """Values stand ``step`` apart: whole hundreds, times on the hour."""
+
+    step: int = 1
+    offset: int = 0
+
+    def broken(self, frame: Frame) -> Mask:
+        """Return which rows break the rule."""
+        numbers, gone = frame.numbers(self.target)
+        broken: Mask = ~gone & ((numbers - self.offset) % self.step != 0)
+        return broken
+
+    def compute(self, frame: Frame, kind: pa.DataType) -> pa.Array:
+        """Return the values, moved to the nearest ones of the grid."""
+        numbers, gone = frame.numbers(self.target)
+        places = np.rint((numbers - self.offset) / self.step).astype(np.int64)
+        return from_numbers(places * self.step + self.offset, gone, kind)
+
+
+def from_floats(value: Floats, gone: Mask, kind: pa.DataType) -> pa.Array:
+    """Return floats as an array of a column's type."""
+    of = pa.types
+    if of.is_floating(kind):
+        return pa.array(value, pa.float64(), mask=gone).cast(kind, safe=False)
+    if of.is_decimal(kind):
+        return pa.array(np.round(value, kind.scale), mask=gone).cast(kind, safe=False)
+    if of.is_string(kind) or of.is_large_string(kind):
+        return pa.array(value, mask=gone).cast(kind)
+    if kind == pa.uint64():
+        return pa.array(np.rint(value).astype(np.uint64), kind, mask=gone)
+    return from_numbers(np.rint(value).astype(np.int64), gone, kind)
+
+
+def evaluate(node: ast.AST, frame: Frame) -> tuple[Floats, Mask]:
+    """Return the value of an expression in every row, and where it has none."""
+    if isinstance(node, ast.Name):
+        return frame.floats(node.id)
+    if isinstance(node, ast.Constant):
+        return np.full(len(frame), float(str(node.value))), np.zeros(len(frame), bool)
+    if isinstance(node, ast.UnaryOp):
+        value, gone = evaluate(node.operand, frame)
+        return -value, gone
+    if isinstance(node, ast.Call):
+        part, column = ast.unparse(node.func), ast.unparse(node.args[0])
+        return to_floats(PARTS[part](frame.table[column]), column)
+    if not isinstance(node, ast.BinOp):
+        raise TypeError(f"{ast.dump(node)} is no part of a rule.")
+    (left, left_gone), (right, right_gone) = (
+        evaluate(node.left, frame),
+        evaluate(node.right, frame),
+    )
+    operate = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide}
+    return operate[type(node.op)](left, right), left_gone | right_gone
+
+
+def _plain(values: Any) -> Any:
+    """Return values without a dictionary, so that they compare."""
+    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
