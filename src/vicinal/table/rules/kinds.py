@@ -145,7 +145,8 @@ class Rule(ABC):
 
     def shown(self, frame: Frame) -> Mask:
         """Return which rows can show the rule: those where nothing is missing."""
-        return ~np.logical_or.reduce([frame.missing(name) for name in self.columns])
+        shown: Mask = ~np.logical_or.reduce([frame.missing(name) for name in self.columns])
+        return shown
 
     def measured(self, frame: Frame) -> Rule:
         """Return the rule with its evidence in these rows."""
