@@ -37,6 +37,7 @@ TableKey = IntEnum(
         "WEIGHTS": 16,
         "RARE": 17,
         "SURROGATE": 20,
+        "REDRAW": 21,
     },
 )
 StreamKey = IntEnum("StreamKey", "SALT CHUNK", start=20)

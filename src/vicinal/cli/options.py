@@ -24,6 +24,7 @@ __all__ = [
     "Law",
     "NSamples",
     "Resume",
+    "Rules",
     "Seed",
     "Source",
     "Target",
@@ -32,6 +33,7 @@ __all__ = [
     "advanced",
     "check_apart",
     "parse_kinds",
+    "parse_rules",
     "parse_weights",
     "parse_whole",
     "read",
@@ -53,6 +55,14 @@ NSamples = Annotated[
 Kinds = Annotated[
     list[str] | None,
     typer.Option("--column", help="NAME=KIND where detection is wrong, e.g. zip=category."),
+]
+Rules = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rule",
+        help="Rule between columns to keep besides those found, e.g. 'total = a + b', "
+        "'start <= end', 'zip -> city'; 'off' for none.",
+    ),
 ]
 Target = Annotated[str | None, typer.Option(help="Column that a model will predict.")]
 Within = Annotated[list[str] | None, typer.Option(help="Column whose groups are never mixed.")]
@@ -101,6 +111,13 @@ def parse_kinds(pairs: list[str] | None) -> dict[str, str] | None:
             raise ValueError(f"column must be NAME=KIND, such as zip=category, got {pair!r}.")
         kinds[name] = kind
     return kinds
+
+
+def parse_rules(said: list[str] | None) -> str | list[str]:
+    """Return rules as a synthesizer takes them."""
+    if not said:
+        return "auto"
+    return "off" if said == ["off"] else said
 
 
 def parse_weights(weights: str | None) -> WeightLaw | None:

@@ -17,12 +17,14 @@ from vicinal.cli.options import (
     Law,
     NSamples,
     Resume,
+    Rules,
     Source,
     Target,
     Within,
     advanced,
     check_apart,
     parse_kinds,
+    parse_rules,
     parse_weights,
     parse_whole,
     read,
@@ -67,6 +69,7 @@ class TableOptions:
         list[str] | None, typer.Option(help="Condition on every row, e.g. 'age>=40'.")
     ] = None
     column: Kinds = None
+    rule: Rules = None
     seed: Annotated[int | None, typer.Option(help="The same seed, the same rows.")] = None
     report: Annotated[
         Path | None, typer.Option(help="Write a full report: .html, .json, .txt or .md.")
@@ -136,6 +139,7 @@ def table(asked: TableOptions) -> None:
         kinds=parse_kinds(asked.column),
         identifiers=asked.identifiers,
         text=asked.text,
+        rules=parse_rules(asked.rule),
         random_state=asked.seed,
     )
     check_parameters(synthesizer)
@@ -235,8 +239,10 @@ def _stream(
 def columns(asked: ColumnsOptions) -> None:
     """Say what each column of a table is, and what becomes of it."""
     from vicinal.table import KINDS, detect_columns
+    from vicinal.table.rules import find_rules
 
-    found = detect_columns(read(asked.source), parse_kinds(asked.column))
+    table = read(asked.source)
+    found = detect_columns(table, parse_kinds(asked.column))
     width = max(len(one.name) for one in found)
     heads = f"{'kind':<10} {'distinct':>9} {'missing':>8}  what becomes of it"
     typer.echo(f"{'column':<{width}}  {heads}")
@@ -246,6 +252,13 @@ def columns(asked: ColumnsOptions) -> None:
             f"{one.name:<{width}}  {one.kind:<10} {one.n_distinct:>9,} {one.n_missing:>8,}  "
             f"{KINDS[one.kind]}{note}"
         )
+    replaced = ("identifier", "text", "constant", "missing")
+    rules = find_rules(table.select([one.name for one in found if one.kind not in replaced]))
+    if rules:
+        width = max(len(rule.text) for rule in rules)
+        typer.echo("\nRules that every row keeps, and every synthetic row will:")
+        for rule in rules:
+            typer.echo(f"  {rule.text:<{width}}  {rule.kind}, seen in {rule.rows:,} rows")
 
 
 def _summary(

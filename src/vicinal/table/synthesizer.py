@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -26,12 +27,16 @@ from vicinal.table.modelfile import FittedState
 from vicinal.table.numbers import check_finite
 from vicinal.table.population import Population
 from vicinal.table.presets import PRIVACY, check_parameters, mixing_settings
+from vicinal.table.rules import RuleKeeper
 from vicinal.table.schema import Column, detect_columns
 from vicinal.table.surrogates import Surrogates
 from vicinal.table.training_rows import TrainingRows
 from vicinal.weights import WeightLaw
 
 __all__ = ["PRIVACY", "TableSynthesizer"]
+
+#: Draws until rows meet conditions on columns that rules settle.
+REDRAWS = 40
 
 
 class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
@@ -90,6 +95,11 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
     rare : {"replace", "merge", "keep"}, default "replace"
         What becomes of such categories: that of the nearest row with a frequent one, "other" (for
         strings), or nothing.
+    rules : {"auto", "off"} or sequence of str, default "auto"
+        Rules between columns that every synthetic row keeps: those that hold in every training row
+        are found, and others may be said, such as ``"total = a + b"``, ``"start <= end"`` or
+        ``"zip -> city"`` (see docs/tables.md). A said rule that a training row breaks is refused.
+        "off" mixes every column by itself.
     exact_moments : bool, default False
         With ``marginals="raw"``: shift and turn the whole sample so that mean and covariance of
         the mixed columns equal those of the table to rounding error, not only on average. It
@@ -103,6 +113,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
     ----------
     columns_ : list of Column
         What each column was taken for.
+    rules_ : list of Rule
+        Rules that are kept: ``text``, ``kind``, ``rows`` that show it.
     n_rows_ : int
         Training rows.
     settings_ : MixingSettings
@@ -144,6 +156,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         text: str | None = None,
         min_count: int | None = None,
         rare: str = "replace",
+        rules: str | Sequence[str] = "auto",
         exact_moments: bool = False,
         random_state: RandomState = None,
     ) -> None:
@@ -160,6 +173,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         self.text = text
         self.min_count = min_count
         self.rare = rare
+        self.rules = rules
         self.exact_moments = exact_moments
         self.random_state = random_state
 
@@ -234,13 +248,10 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
 
     def _restore(self, state: FittedState, progress: ProgressCallback | None = None) -> None:
         population = state.population
+        keeper = self._keeper(state)
+        rows, columns = _reduced(state.rows, state.columns, keeper)
         training = TrainingRows(
-            state.rows,
-            state.columns,
-            state.settings,
-            state.seeds,
-            population=population,
-            progress=progress,
+            rows, columns, state.settings, state.seeds, population=population, progress=progress
         )
         known = Population(0) if population is None else population
         surrogates = {
@@ -256,8 +267,17 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         }
         # all or nothing: a table that is refused leaves what was learned before
         self._state, self._training, self._surrogates = state, training, surrogates
+        self._rules, self.rules_ = keeper, keeper.rules
         self.columns_, self.settings_ = state.columns, state.settings
         self.n_rows_ = int(state.rows.num_rows) if population is None else population.n_rows
+
+    def _keeper(self, state: FittedState) -> RuleKeeper:
+        """Find rules in the training rows, in the order in which they were given."""
+        rows = state.rows.take(np.argsort(state.order))
+        kinds = {column.name: column for column in state.columns}
+        among = [name for name in rows.column_names if _has_rules(kinds[name])]
+        avoid = [*state.settings.within, *([self.target] if self.target else [])]
+        return RuleKeeper.fit(rows, self.rules, avoid, among, distances=state.population is None)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_training")
@@ -318,23 +338,62 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         if random_state is not None or not isinstance(self.random_state, (int, np.integer)):
             seeds = Seeds(random_state if random_state is not None else self.random_state)
         training, order = self._training, self._state.order
+        asked: list[Condition] = []
         if where is not None:
             training, order = self._subset(where)
+            asked = [one for one in parse_where(where) if one.column in self._rules.changed]
             if len(training) > 1:
                 _warn_of_single_groups(training, 3)
         with reporting(progress) as tell:
+            made, plan = self._draw(training, total, seeds, asked, return_plan, tell)
+        out = to_native(made, self._state.schema)
+        if plan is None:
+            return out
+        return out, MixPlan.from_parents(order[plan[0]], plan[1])
+
+    def _draw(
+        self,
+        training: TrainingRows,
+        total: int,
+        seeds: Seeds,
+        asked: Sequence[Condition],
+        return_plan: bool,
+        tell: ProgressCallback,
+    ) -> tuple[pa.Table, Any]:
+        """Draw rows, again where conditions on columns that rules settle are not met."""
+        parts, plans, met = [], [], 0
+        for attempt in range(REDRAWS):
+            own = seeds if not attempt else Seeds(seeds.generator(TableKey.REDRAW, attempt))
             drawn, plan = training.sample(
                 total,
-                seeds,
+                own,
                 adjust=MomentMatch(training.scores) if self.exact_moments else None,
                 return_plan=return_plan,
                 progress=lambda done: tell("Drawing rows", done, total),
             )
-        # handed on, not kept: a column is freed as soon as it is converted
-        out = to_native(self._assemble(drawn, total, seeds, self._surrogates), self._state.schema)
-        if plan is None:
-            return out
-        return out, MixPlan.from_parents(order[plan[0]], plan[1])
+            # handed on, not kept: a column is freed as soon as it is converted
+            made = self._assemble(
+                drawn, total, own, self._surrogates, attempt * total, (attempt + 1) * total
+            )
+            if not asked:
+                return made, plan
+            rows = np.flatnonzero(rows_matching(made, asked).to_numpy(zero_copy_only=False))
+            rows = rows[: total - met]
+            parts.append(made.take(rows))
+            plans.append(None if plan is None else (plan[0][rows], plan[1][rows]))
+            met += len(rows)
+            if met == total:
+                break
+        else:
+            raise ValueError(
+                f"where: only {met:,} of {REDRAWS * total:,} rows drawn meet "
+                f"{' and '.join(map(str, asked))}, which rules settle. Ask for more, or set "
+                "rules='off'."
+            )
+        whole = pa.concat_tables(parts).combine_chunks()
+        if not return_plan:
+            return whole, None
+        return whole, tuple(np.concatenate(one) for one in zip(*plans, strict=True))
 
     def _subset(self, where: Where) -> tuple[TrainingRows, np.ndarray[Any, Any]]:
         """Return the training rows that meet conditions, and their places in the table."""
@@ -366,9 +425,11 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             )
         held: dict[str, bool] = {}
         for condition in conditions:
+            if condition.column in self._rules.changed:
+                continue  # met by drawing again
             held[condition.column] = held.get(condition.column, False) or condition.sign == "!="
-        chosen = state.rows.take(rows).combine_chunks()
-        training = TrainingRows(chosen, self.columns_, self.settings_, state.seeds, held)
+        chosen, columns = _reduced(state.rows.take(rows), self.columns_, self._rules)
+        training = TrainingRows(chosen, columns, self.settings_, state.seeds, held)
         return training, state.order[rows]
 
     def _values_hint(self, conditions: Sequence[Condition]) -> str:
@@ -381,7 +442,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
 
     def _assemble(
         self,
-        drawn: dict[str, ColumnBuffer],
+        drawn: Mapping[str, Any],
         count: int,
         seeds: Seeds,
         surrogates: Mapping[str, Surrogates],
@@ -389,9 +450,13 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         total: int | None = None,
     ) -> pa.Table:
         """Put columns together: rows from ``first`` on, ``count`` of them, out of ``total``."""
+        metadata, schema = self._state.schema.metadata, self._state.schema
+        if self._rules.rules:
+            drawn = self._restored(drawn)
         arrays, fields = [], []
-        for number, field in enumerate(self._state.schema):
-            made = drawn[field.name].finish() if field.name in drawn else None
+        for number, field in enumerate(schema):
+            made = drawn.get(field.name)
+            made = made.finish() if isinstance(made, ColumnBuffer) else made
             if field.name in surrogates:
                 gaps = None if made is None else made.to_numpy(zero_copy_only=False)
                 rng = seeds.generator(TableKey.SURROGATE, number)
@@ -404,7 +469,16 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             else:
                 continue
             fields.append(field.with_type(arrays[-1].type))
-        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self._state.schema.metadata))
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata))
+
+    def _restored(self, drawn: Mapping[str, ColumnBuffer]) -> dict[str, Any]:
+        """Return what was drawn with all that rules settle, and as they settle it."""
+        lent = set(self._surrogates)  # only where gaps are
+        made = {name: one.finish() for name, one in drawn.items()}
+        table = pa.table({name: one for name, one in made.items() if name not in lent})
+        kept = self._rules.restore(table)
+        whole = {name: kept[name].combine_chunks() for name in kept.column_names}
+        return {name: made[name] for name in made if name in lent} | whole
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted synthesizer to one file (Arrow and JSON, no pickle).
@@ -450,6 +524,29 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         synthesizer = cls(**parameters)
         synthesizer._restore(state)
         return synthesizer
+
+
+def _has_rules(column: Column) -> bool:
+    """Tell whether a column may stand in rules: what is replaced or left out cannot."""
+    return column.kind not in {"identifier", "text", "constant", "missing"}
+
+
+def _reduced(
+    rows: pa.Table, columns: Sequence[Column], keeper: RuleKeeper
+) -> tuple[pa.Table, list[Column]]:
+    """Return what is mixed of rows, and what its columns are."""
+    table = keeper.reduce(rows).combine_chunks()
+    known = {column.name: column for column in columns}
+    found = []
+    for name in table.column_names:
+        column = known.get(name)
+        if column is None or keeper.mixed_as_distance(name):
+            column = detect_columns(table.select([name]))[0]
+            column = replace(column, kind="integer") if column.kind == "identifier" else column
+        elif name in keeper.codes and column.mixed:
+            column = replace(column, kind="category")
+        found.append(column)
+    return table, found
 
 
 def _check_usable(arrow: pa.Table, columns: Sequence[Column]) -> None:

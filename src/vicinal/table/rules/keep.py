@@ -55,10 +55,12 @@ class RuleKeeper:
         As found or said; each holds in every row of ``table``.
     table : pyarrow.Table
         Training rows.
+    distances : bool, default True
+        Whether a high end may be mixed as its distance from the low end.
     """
 
-    def __init__(self, rules: Sequence[Rule], table: pa.Table) -> None:
-        self.rules, self.schema = list(rules), table.schema
+    def __init__(self, rules: Sequence[Rule], table: pa.Table, distances: bool = True) -> None:
+        self.rules, self.schema, self._distances = list(rules), table.schema, distances
         frame = Frame(table)
         self._computed = {rule.target: rule for rule in self.rules if isinstance(rule, Computed)}
         self._grids = {r.target: r for r in self.rules if isinstance(r, Grid)}
@@ -67,26 +69,32 @@ class RuleKeeper:
 
     @classmethod
     def fit(
-        cls, table: pa.Table, said: str | Sequence[str] = "auto", avoid: Sequence[str] = ()
+        cls,
+        table: pa.Table,
+        said: str | Sequence[str] = "auto",
+        avoid: Sequence[str] = (),
+        among: Sequence[str] | None = None,
+        distances: bool = True,
     ) -> RuleKeeper:
-        """Find rules in training rows, add those that the user says, and hold them against rows."""
+        """Find rules in training rows, add those that the user says, and hold them against rows.
+
+        No rule settles columns to ``avoid``; rules are looked for ``among`` these columns.
+        """
+        rows = table if among is None else table.select(list(among))
         if isinstance(said, str):
             if said not in ("auto", "off"):
                 raise ValueError(
                     f"rules must be 'auto', 'off' or a list of rules, got {said!r}. For one rule "
                     f"give [{said!r}]."
                 )
-            return cls(find_rules(table, avoid) if said == "auto" else [], table)
-        frame = Frame(table)
-        named = [_checked(parse_rule(text, table.column_names), frame) for text in said]
+            return cls(find_rules(rows, avoid) if said == "auto" else [], table, distances)
+        frame = Frame(rows)
+        named = [_checked(parse_rule(text, rows.column_names), frame) for text in said]
         _check_together(named)
         settled = {rule.target for rule in named if isinstance(rule, Computed)}
-        found = [
-            r
-            for r in find_rules(table, {*avoid, *settled})
-            if r.text not in {n.text for n in named}
-        ]
-        return cls([*named, *_without_circles(named, found)], table)
+        texts = {rule.text for rule in named}
+        found = [r for r in find_rules(rows, {*avoid, *settled}) if r.text not in texts]
+        return cls([*named, *_without_circles(named, found)], table, distances)
 
     def _gaps_of(self, frame: Frame) -> dict[str, _Gap]:
         gaps: dict[str, _Gap] = {}
@@ -99,7 +107,10 @@ class RuleKeeper:
             gaps[rule.target] = _Gap(lows, strict, mixed=False)
         for name, one in gaps.items():
             values, gone = frame.floats(name)
-            places, mixed = decimals_of(values[~gone]), _is_close(frame, name, one)
+            places, mixed = (
+                decimals_of(values[~gone]),
+                self._distances and _is_close(frame, name, one),
+            )
             gaps[name] = replace(one, mixed=mixed, decimals=places)
         return gaps
 
@@ -119,6 +130,17 @@ class RuleKeeper:
     def codes(self) -> list[str]:
         """Columns that settle others by their value, not by their size."""
         return sorted({r.sources[0] for r in self.rules if isinstance(r, Lookup)})
+
+    @property
+    def changed(self) -> set[str]:
+        """Columns whose values are not those that were mixed."""
+        return {*self._computed, *self._gaps, *self._grids} | {
+            rule.target for rule in self.rules if isinstance(rule, MissingTogether)
+        }
+
+    def mixed_as_distance(self, name: str) -> bool:
+        """Tell whether a column is mixed as its distance from others."""
+        return self._is_gap(name)
 
     @property
     def settled(self) -> list[str]:
@@ -192,10 +214,6 @@ class RuleKeeper:
             for rule in self.rules
             if set(rule.columns) <= held
         }
-
-    def to_list(self) -> list[str]:
-        """Return the rules' texts, as a saved model keeps them."""
-        return [rule.text for rule in self.rules]
 
 
 def _checked(rule: Rule, frame: Frame) -> Rule:
