@@ -298,6 +298,8 @@ def _smoothed(
     parts.sort(key=lambda part: (part[0], part[1]))
     low, high, mass = (np.array(one) for one in zip(*parts, strict=True))
     levels = np.cumsum(mass)[:-1] / mass.sum()
+    if decimals is not None:  # ends are written out as well
+        low, high = np.round(low, decimals), np.round(high, decimals)
     return Marginal(levels, low.astype(values.dtype), high.astype(values.dtype), decimals)
 
 

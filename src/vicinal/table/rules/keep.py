@@ -64,6 +64,11 @@ class RuleKeeper:
         frame = Frame(table)
         self._computed = {rule.target: rule for rule in self.rules if isinstance(rule, Computed)}
         self._grids = {r.target: r for r in self.rules if isinstance(r, Grid)}
+        self._nan = {
+            field.name
+            for field in table.schema
+            if pa.types.is_floating(field.type) and not table[field.name].null_count
+        }
         self._gaps = self._gaps_of(frame)
         self._flags = self._flags_of(frame)
 
@@ -181,10 +186,10 @@ class RuleKeeper:
         frame = Frame(pa.table(made))
         for rule in self.rules:
             if isinstance(rule, MissingTogether) and set(rule.columns) <= set(made):
-                gone = pa.array(frame.missing(rule.sources[0]))
-                made[rule.target] = pc.if_else(
-                    gone, pa.scalar(None, made[rule.target].type), made[rule.target]
-                )
+                target = made[rule.target]
+                gone = pa.array(frame.missing(rule.sources[0]) & ~frame.missing(rule.target))
+                none = self._none(rule.target, target.type)
+                made[rule.target] = pc.if_else(gone, none, target)
                 frame = Frame(pa.table(made))
         return pa.table({name: made[name] for name in self.schema.names if name in made})
 
@@ -203,8 +208,14 @@ class RuleKeeper:
             values = _lifted(frame, name, self._gaps[name], kind, self._grids.get(name))
         if flag is not None:
             gone = flag.combine_chunks() if isinstance(flag, pa.ChunkedArray) else flag
-            values = pc.if_else(gone, pa.scalar(None, kind), values)
+            values = pc.if_else(gone, self._none(name, kind), values)
+        if name in self._nan:
+            values = pc.fill_null(values, self._none(name, kind))
         return values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
+
+    def _none(self, name: str, kind: pa.DataType) -> pa.Scalar:
+        """Return what stands for a missing value: NaN where the column held no null."""
+        return pa.scalar(float("nan") if name in self._nan else None, kind)
 
     def broken(self, table: pa.Table) -> Mapping[str, int]:
         """Return how many rows break each rule."""
