@@ -41,7 +41,7 @@ def test_batches_hold_pairs_in_halves(n, half, symmetric, epoch, seed):
 
 def test_two_epochs_make_every_row_an_anchor():
     for n in (20, 21):
-        batches = PairBatchSampler(vicinal.Permutation(), 4, rows=n, random_state=0)
+        batches = PairBatchSampler(vicinal.Permutation(), 4, X=n, random_state=0)
         seen = []
         for epoch in (0, 1):
             batches.set_epoch(epoch)
@@ -52,7 +52,7 @@ def test_two_epochs_make_every_row_an_anchor():
 
 def test_plain_epochs_visit_every_row_once():
     for symmetric in (True, False):
-        batches = PairBatchSampler(lambda epoch: None, 4, rows=20, symmetric=symmetric)
+        batches = PairBatchSampler(lambda epoch: None, 4, X=20, symmetric=symmetric)
         counted = [b if symmetric else b[:2] for b in batches]
         assert sorted(row for batch in counted for row in batch) == list(range(20))
 
@@ -80,7 +80,7 @@ def test_pairs_stay_together_when_batches_are_shared_out():
 def test_bad_batches():
     with pytest.raises(ValueError, match="must be even"):
         PairBatchSampler(np.arange(4), 3)
-    with pytest.raises(ValueError, match="rows is missing"):
+    with pytest.raises(ValueError, match="X is missing"):
         PairBatchSampler(vicinal.Random(), 4)
     with pytest.raises(ValueError, match="from 0 to 3, got 0 to 4"):
         PairBatchSampler(np.array([0, 1, 2, 4]), 2)
@@ -89,7 +89,7 @@ def test_bad_batches():
     with pytest.raises(ValueError, match="no complete batch"):
         PairBatchSampler(np.arange(4), 8, drop_last=True)
     with pytest.raises(ValueError, match="one row number for each of the 4"):
-        list(PairBatchSampler(lambda epoch: [1, 2], 2, rows=4))
+        list(PairBatchSampler(lambda epoch: [1, 2], 2, X=4))
 
 
 def test_which_pairings_look_at_rows():

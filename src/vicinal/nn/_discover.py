@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,7 @@ def find_parts(
     stack = tuple(module for _, module in named)
     refuse_compiled(model, stack)
     _refuse_tokens_first(stack)
-    path = _path_to(model, stack[0])  # from the model itself down to the first layer
+    path = _path_to(model, named[0][0])  # from the model itself down to the first layer
     inner = _submodule(model, "encoder", encoder) if encoder else _pretrained(path)
     config = getattr(inner, "config", None)
     # ALBERT runs one group again and again; a list may also hold one module twice
@@ -84,28 +84,19 @@ def refuse_compiled(model: nn.Module, stack: Sequence[nn.Module]) -> None:
     """Raise where torch.compile would leave hooks out without a word."""
     inside = {id(layer) for layer in stack}
     for name, module in model.named_modules():
-        compiled = hasattr(module, "_orig_mod") or (
-            getattr(module, "_compiled_call_impl", None) is not None
-        )
-        above = any(id(child) in inside for child in module.modules()) if compiled else False
-        if compiled and above:
+        compiled = getattr(module, "_compiled_call_impl", None) or hasattr(module, "_orig_mod")
+        if compiled and any(id(child) in inside for child in module.modules()):
             raise ValueError(
                 f"{name or type(module).__name__} is compiled, and torch.compile ignores hooks "
-                "that are set later. Pass the model as it was before (model._orig_mod) and "
-                "compile what lies inside the hooks instead: for layer in the encoder's layers, "
-                "layer.forward = torch.compile(layer.forward)."
+                "that are set later. Pass the model as it was (model._orig_mod), and compile each "
+                "layer's forward instead: layer.forward = torch.compile(layer.forward)."
             )
 
 
 def mask_slots(module: nn.Module) -> dict[str, int]:
     """Return the parameters of a layer's forward that are masks, and their positions."""
-    try:
-        names = list(inspect.signature(type(module).forward).parameters)[1:]
-    except (TypeError, ValueError):
-        names = []
-    return {
-        name: place for place, name in enumerate(names) if name in (*ATTEND_MASKS, *IGNORE_MASKS)
-    }
+    names = list(inspect.signature(type(module).forward).parameters)[1:]
+    return {name: at for at, name in enumerate(names) if name in (*ATTEND_MASKS, *IGNORE_MASKS)}
 
 
 def _refuse_wrappers(model: Any) -> None:
@@ -154,7 +145,7 @@ def _find_layers(
         return [(f"{layers}.{i}", module) for i, module in enumerate(found)]
     if layers is not None:
         return _given_layers(model, layers)
-    candidates = _outermost(list(_candidates(model)))
+    candidates = _candidates(model)
     if len(candidates) != 1:
         many = "more than one list of layers" if candidates else "no list of layers"
         raise ValueError(
@@ -176,22 +167,29 @@ def _given_layers(model: nn.Module, layers: Sequence[nn.Module]) -> list[tuple[s
     for module in listed:
         if id(module) not in known:
             raise ValueError(
-                f"layers holds a {type(module).__name__} that is not a part of the model. "
-                "Give modules of this model, in the order of use, or the path of their list."
+                f"layers holds a {type(module).__name__} that is not a part of the model. Give "
+                "modules of it in the order of use, or the path of their list."
             )
     if not listed:
         raise ValueError("layers is empty. Give the modules in the order of use, or None.")
     return [(known[id(module)], module) for module in listed]
 
 
-def _candidates(model: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
-    """Yield lists that look like a stack of layers: of one class, as many as the model says."""
+def _candidates(model: nn.Module) -> list[tuple[str, nn.ModuleList]]:
+    """Return outermost lists like a stack of layers: of one class, as many as the model says."""
     pretrained = [(n, m) for n, m in model.named_modules() if _is_pretrained(m)]
-    for path, module in model.named_modules():
-        if not isinstance(module, nn.ModuleList) or not len(module):
-            continue
-        if path.endswith("albert_layer_groups") or _is_stack(path, module, pretrained):
-            yield path, module
+    found = [
+        (path, module)
+        for path, module in model.named_modules()
+        if isinstance(module, nn.ModuleList)
+        and len(module)
+        and (path.endswith("albert_layer_groups") or _is_stack(path, module, pretrained))
+    ]
+    return [
+        (path, module)
+        for path, module in found
+        if not any(path.startswith(f"{other}.") for other, _ in found)
+    ]
 
 
 def _is_stack(
@@ -205,25 +203,11 @@ def _is_stack(
     return len(module) > 1
 
 
-def _outermost(found: list[tuple[str, nn.ModuleList]]) -> list[tuple[str, nn.ModuleList]]:
-    paths = [path for path, _ in found]
-    return [
-        (path, module)
-        for path, module in found
-        if not any(path.startswith(f"{other}.") for other in paths)
-    ]
-
-
-def _path_to(model: nn.Module, target: nn.Module) -> list[nn.Module]:
-    """Return the modules above ``target``, from the model downwards."""
-    for name, module in model.named_modules():
-        if module is target:
-            parts = name.split(".")[:-1]
-            above = [model]
-            for part in parts:
-                above.append(getattr(above[-1], part))
-            return [m for m in above if not isinstance(m, (nn.ModuleList, nn.Sequential))]
-    raise ValueError("layers holds a module that is not a part of the model.")
+def _path_to(model: nn.Module, name: str) -> list[nn.Module]:
+    """Return the modules above one of that name, from the model downwards, without lists."""
+    parts = name.split(".")
+    above = [model.get_submodule(".".join(parts[:depth])) for depth in range(len(parts))]
+    return [m for m in above if not isinstance(m, (nn.ModuleList, nn.Sequential))]
 
 
 def _is_pretrained(module: nn.Module) -> bool:
@@ -246,12 +230,10 @@ def _find_head(path: list[nn.Module], encoder: nn.Module | None) -> nn.Module | 
     at = children.index(encoder)
     # some models (XLM-R) define their head first
     others = children[at + 1 :] + children[:at]
-    return next((m for m in others if any(True for _ in m.parameters())), None)
+    return next((m for m in others if next(m.parameters(), None) is not None), None)
 
 
 def _pad_token(config: Any) -> int | None:
-    if config is None:
-        return None
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
     pad = getattr(text, "pad_token_id", None)
     return None if pad is None else int(pad)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._points import plain
+from vicinal._points import plain, which_rows
 
 __all__ = ["Embeddings"]
 
@@ -28,6 +28,21 @@ class Embeddings:
         self._given = given is not None
         self._every = every
         self._epoch: int | None = None
+
+    def check(self, n_rows: int | None) -> None:
+        """Refuse given rows that do not fit the training data, or are not finite."""
+        if self.rows is None:
+            return
+        if n_rows not in (None, len(self.rows)):
+            raise ValueError(
+                f"embeddings must have one row for each of the {n_rows} training rows, got "
+                f"{len(self.rows)}."
+            )
+        if not np.isfinite(self.rows).all():
+            raise ValueError(
+                f"embeddings hold NaN or infinity in {which_rows(~np.isfinite(self.rows))}. Fill "
+                "or drop those rows first."
+            )
 
     def due(self, epoch: int) -> bool:
         """Tell whether the model has to make them at the beginning of this epoch."""

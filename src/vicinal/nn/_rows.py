@@ -17,14 +17,10 @@ def mix_rows(
     h: torch.Tensor, perm: torch.Tensor, lam: float | torch.Tensor, keep: int | None = None
 ) -> torch.Tensor:
     """Mix each of the first ``keep`` rows with its partner, ``lam`` weighting the row itself."""
-    own, partners = h, perm
-    if keep is not None and keep < len(h):
-        own, partners = h[:keep], perm[:keep]
-        lam = lam[:keep] if isinstance(lam, torch.Tensor) else lam
     if isinstance(lam, torch.Tensor):
-        lam = lam.to(h.dtype).view(-1, *([1] * (h.dim() - 1)))
+        lam = lam[:keep].to(h.dtype).view(-1, *([1] * (h.dim() - 1)))
     # lerp gives the row itself at 1 and the partner at 0, to the bit, with one temporary
-    return torch.lerp(h.index_select(0, partners), own, lam)
+    return torch.lerp(h.index_select(0, perm[:keep]), h[:keep], lam)
 
 
 def union_mask(
@@ -35,22 +31,15 @@ def union_mask(
     ``ignore`` is for masks that are True where a token is left out. Additive masks, 0 where a
     token counts and very negative elsewhere, are joined by their maximum either way.
     """
-    own, partners = (mask, perm) if keep is None else (mask[:keep], perm[:keep])
-    others = mask.index_select(0, partners)
-    if mask.dtype == torch.bool:
-        return own & others if ignore else own | others
-    if ignore and not mask.is_floating_point():
-        return torch.minimum(own, others)
-    return torch.maximum(own, others)
+    own, others = mask[:keep], mask.index_select(0, perm[:keep])
+    joined = torch.minimum if ignore and not mask.is_floating_point() else torch.maximum
+    return joined(own, others)
 
 
 def count_rows(batch: Any) -> tuple[int, torch.device]:
     """Return the number of rows of a batch, and where it lives."""
-    if isinstance(batch, Mapping):
-        values = list(batch.values())
-    else:
-        values = list(batch) if isinstance(batch, (tuple, list)) else [batch]
-    for value in values:
+    several = batch if isinstance(batch, (tuple, list)) else [batch]
+    for value in batch.values() if isinstance(batch, Mapping) else several:
         if isinstance(value, torch.Tensor) and value.dim():
             return len(value), value.device
     raise ValueError(
@@ -66,9 +55,7 @@ def swapped_halves(n_rows: int, device: torch.device | str | None = None) -> tor
             f"batch has {n_rows} rows, which is odd: without perm it is read as [anchors, "
             "partners], two halves of one length. Drop a row, or pass perm."
         )
-    half = n_rows // 2
-    rows = torch.arange(n_rows, device=device)
-    return torch.cat([rows[half:], rows[:half]])
+    return torch.arange(n_rows, device=device).roll(n_rows // 2)
 
 
 def plan_rows(
@@ -137,8 +124,6 @@ def as_lam(
     weights = torch.as_tensor(np.asarray(lam) if isinstance(lam, (list, tuple)) else lam)
     if weights.dim() == 0:
         return check_number("lam", float(weights))
-    if not weights.is_floating_point():
-        weights = weights.float()
     if weights.dim() == 1 and 2 * len(weights) == n_rows:
         if perm is not None and not torch.equal(perm, swapped_halves(n_rows, perm.device)):
             raise ValueError(

@@ -18,9 +18,9 @@ Inputs: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 class Step:
     """What one call mixes: fixed until the next call, so that a replay mixes the same.
 
-    ``keep`` is how many rows run on, None for all; ``rows`` are those of the batch that were taken
-    for a plan. ``views`` are inputs as the code around the
-    encoder sees them, with what the user passed; ``unions`` are masks joined in this call.
+    ``keep`` is how many rows run on, None for all; ``rows`` those of the batch taken for a plan.
+    ``views`` are inputs as the code around the encoder sees them, with what the user passed;
+    ``unions`` are masks joined in this call.
     """
 
     layer: int
@@ -43,10 +43,7 @@ class Step:
         mix: bool,
         only_state: bool = False,
     ) -> Inputs:
-        """Return the inputs of a layer, mixed, with the union of masks, kept rows only.
-
-        ``slots`` are the names and positions of masks.
-        """
+        """Return a layer's inputs, mixed, kept rows only; ``slots`` places masks, to be joined."""
         place, named = list(args), dict(kwargs)
         name = next((name for name in HIDDEN_NAMES if name in named), None)
         if not place and name is None:
@@ -60,43 +57,32 @@ class Step:
             state = mix_rows(state, self.perm, self.lam, self.keep)
             self.mixed = True
         if not only_state:
-            self._rewrite_companions(slots, place, named)
+            masks = {at: key for key, at in slots.items()}
+            place = [self._companion(masks.get(at), value) for at, value in enumerate(place)]
+            named = {
+                key: self._companion(key if key in slots or key in OF_HEADS else None, value)
+                for key, value in named.items()
+            }
         if place:
             place[0] = state
         else:
             named[name or ""] = state
         return tuple(place), named
 
-    def _rewrite_companions(
-        self, slots: dict[str, int], place: list[Any], named: dict[str, Any]
-    ) -> None:
-        """Join masks and cut rows of all inputs beside the hidden states, in place."""
-        masks = {at: key for key, at in slots.items()}
-        for at in range(1, len(place)):
-            place[at] = self._companion(masks.get(at), place[at])
-        for key, value in named.items():
-            if key in OF_HEADS and isinstance(value, torch.Tensor):
-                named[key] = self._of_heads(value)
-            else:
-                named[key] = self._companion(key if key in slots else None, value)
-
-    def _companion(self, mask_name: str | None, value: Any) -> Any:
+    def _companion(self, name: str | None, value: Any) -> Any:
         """Return what comes along with the hidden states: masks joined, other rows cut."""
-        if mask_name is not None and value is not None:
-            return self._joined(value, mask_name in IGNORE_MASKS)
+        if name is not None and name not in OF_HEADS and value is not None:
+            return self._joined(value, name in IGNORE_MASKS)
         if self.keep is None:
             return value
-        if isinstance(value, torch.Tensor) and value.dim() and len(value) == self.n_rows:
-            return value[: self.keep]
         if type(value) is tuple:
             return tuple(self._companion(None, item) for item in value)
-        return value
-
-    def _of_heads(self, value: torch.Tensor) -> torch.Tensor:
-        """Return what has several lines for each row, one for each head; those of kept rows."""
-        if self.keep is None or len(value) % self.n_rows:
+        if not isinstance(value, torch.Tensor) or not value.dim():
             return value
-        return value[: len(value) // self.n_rows * self.keep]
+        # what is made for each head has several lines for each row
+        lines, odd = divmod(len(value), self.n_rows)
+        whole = not odd if name in OF_HEADS else len(value) == self.n_rows
+        return value[: lines * self.keep] if whole else value
 
     def _joined(self, mask: Any, ignore: bool) -> Any:
         if not isinstance(mask, torch.Tensor):

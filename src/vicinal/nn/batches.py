@@ -11,39 +11,37 @@ import numpy.typing as npt
 import torch
 
 from vicinal._checks import check_count, check_number
-from vicinal._random import RandomState, Seeds, TrainKey, as_generator
+from vicinal._random import RandomState, Seeds, TrainKey
 from vicinal.nn._rows import check_plan, mix_rows, swapped_halves
+from vicinal.nn.config import check_law
 from vicinal.nn.loss import MixedTarget
 from vicinal.pairing import AcrossGroup, Pairing, Permutation
 from vicinal.plan import MixPlan
 from vicinal.weights import Beta, WeightLaw
 
-__all__ = ["MixupCollator", "PairBatchSampler", "partners_of"]
+__all__ = ["MixupCollator", "PairBatchSampler"]
 
 
 class PairBatchSampler:
     """Batches of row numbers, packed as [anchors, partners].
 
-    Swapping the halves of a batch gives the partner of every row, and pairs stay together when
-    batches are shared out to processes. All batches are of one size.
+    Swapping the halves gives each row its partner, and pairs stay together when batches are shared
+    out to processes. All batches are of one size.
 
     Parameters
     ----------
     partners : ndarray of int, Pairing, int or callable
-        One partner for each row; or a pairing that does not look at rows, or their embeddings
-        are not needed for (see ``rows``); or a function that takes the epoch and returns an
-        array of partners, or None for an epoch of plain shuffled batches.
+        One partner for each row; a pairing; or a function of the epoch that returns partners, or
+        None for an epoch of plain shuffled batches.
     batch_size : int
         Rows in a batch, even: half anchors, half partners.
-    rows : int or array_like of shape (n_rows, n_features), optional
-        How many rows there are, or the rows a pairing looks at. Needed unless ``partners`` is an
-        array.
+    X : int or array_like of shape (n_rows, n_features), optional
+        Number of rows, or the rows a pairing looks at. Needed unless ``partners`` is an array.
     symmetric : bool, default True
-        Whether both directions of a pair count: an epoch then has about as many rows as the
-        data, half of them anchors; the others are anchors in the next epoch. If False every row
-        is an anchor once in an epoch, which then reads two rows for each.
+        Whether both directions of a pair count: half of the rows are anchors, the others in the
+        next epoch. If False every row is an anchor in each epoch, which reads two rows for each.
     drop_last : bool, default False
-        Whether to drop a last incomplete batch; otherwise it is filled up with other rows.
+        Whether to drop a last incomplete batch; otherwise other rows fill it up.
     random_state : int, numpy.random.Generator or None
         Seed. Epochs differ (see :meth:`set_epoch`).
 
@@ -55,9 +53,8 @@ class PairBatchSampler:
     Examples
     --------
     >>> batches = PairBatchSampler(np.array([1, 2, 3, 0]), batch_size=4, random_state=0)
-    >>> [anchors_and_partners] = list(batches)
-    >>> len(anchors_and_partners)
-    4
+    >>> [len(batch) for batch in batches]
+    [4]
     """
 
     def __init__(
@@ -65,7 +62,7 @@ class PairBatchSampler:
         partners: npt.ArrayLike | Pairing | Callable[[int], npt.ArrayLike | None],
         batch_size: int,
         *,
-        rows: int | npt.ArrayLike | None = None,
+        X: int | npt.ArrayLike | None = None,
         symmetric: bool = True,
         drop_last: bool = False,
         random_state: RandomState = None,
@@ -75,26 +72,20 @@ class PairBatchSampler:
             raise ValueError(
                 f"batch_size must be even, half anchors and half partners, got {batch_size}."
             )
-        self._given = partners if isinstance(partners, Pairing) or callable(partners) else None
-        self._fixed = None if self._given is not None else np.asarray(partners)
-        if rows is None:
-            if self._fixed is None:
-                raise ValueError(
-                    "rows is missing: with a pairing or a function say how many rows there are, "
-                    "or pass the rows."
-                )
-            rows = len(self._fixed)
-        self._rows: int | npt.NDArray[Any] = (
-            int(rows) if isinstance(rows, (int, np.integer)) else np.asarray(rows)
-        )
-        self.n_rows = self._rows if isinstance(self._rows, int) else len(self._rows)
-        check_count("rows", self.n_rows, low=2, hint="Mixing needs two rows.")
-        self.symmetric = bool(symmetric)
-        self.drop_last = bool(drop_last)
-        self.epoch = 0
+        drawn = isinstance(partners, Pairing) or callable(partners)
+        given: Any = partners if drawn else np.asarray(partners)
+        self._given = given
+        if X is None:
+            if drawn:
+                raise ValueError("X is missing: a pairing needs the rows, or how many there are.")
+            X = len(given)
+        self._X = int(X) if isinstance(X, (int, np.integer)) else np.asarray(X)
+        self.n_rows = self._X if isinstance(self._X, int) else len(self._X)
+        check_count("n_rows", self.n_rows, low=2, hint="Mixing needs two rows.")
+        self.symmetric, self.drop_last, self.epoch = bool(symmetric), bool(drop_last), 0
         self._seeds = Seeds(random_state)
-        if self._fixed is not None:
-            self._checked(self._fixed)
+        if not drawn:
+            self._checked(given)
         if not len(self):
             raise ValueError(
                 f"{self.n_rows} rows give no complete batch of {batch_size}. Use smaller batches, "
@@ -117,37 +108,28 @@ class PairBatchSampler:
 
     def __iter__(self) -> Iterator[list[int]]:
         partners = self._partners(self.epoch)
-        half, count = self.batch_size // 2, len(self)
+        count, half = len(self), self.batch_size // 2
         if partners is None:
             order = self._seeds.generator(TrainKey.ANCHORS, self.epoch, 1).permutation(self.n_rows)
-            if not self.symmetric:  # the first half of a batch is what counts
-                other = np.roll(order, self.n_rows // 2)
-                yield from self._packed(order, other, half, count)
+            if self.symmetric:
+                yield from np.resize(order, (count, self.batch_size)).tolist()
                 return
-            for rows in np.resize(order, (count, self.batch_size)):
-                yield rows.tolist()
-            return
-        turn, late = divmod(self.epoch, 2) if self.symmetric else (self.epoch, 0)
-        anchors = self._seeds.generator(TrainKey.ANCHORS, turn).permutation(self.n_rows)
-        if late:  # rows that were not anchors in the epoch before
-            anchors = np.roll(anchors, -(self.n_rows // 2))
-        yield from self._packed(anchors, partners[anchors], half, count)
-
-    def _packed(
-        self, left: npt.NDArray[Any], right: npt.NDArray[Any], half: int, count: int
-    ) -> Iterator[list[int]]:
-        lefts, rights = np.resize(left, (count, half)), np.resize(right, (count, half))
-        for first, second in zip(lefts, rights, strict=True):
-            yield [*first.tolist(), *second.tolist()]
+            left, right = order, np.roll(order, self.n_rows // 2)  # the first half is what counts
+        else:
+            turn, late = divmod(self.epoch, 2) if self.symmetric else (self.epoch, 0)
+            left = self._seeds.generator(TrainKey.ANCHORS, turn).permutation(self.n_rows)
+            if late:  # rows that were not anchors in the epoch before
+                left = np.roll(left, -(self.n_rows // 2))
+            right = partners[left]
+        yield from np.hstack([np.resize(side, (count, half)) for side in (left, right)]).tolist()
 
     def _partners(self, epoch: int) -> npt.NDArray[Any] | None:
-        if self._fixed is not None:
-            return self._fixed
+        if isinstance(self._given, np.ndarray):
+            return self._given
         if isinstance(self._given, Pairing):
-            return self._given.pair(
-                self._rows, random_state=self._seeds.generator(TrainKey.PAIRS, epoch)
-            )
-        drawn = self._given(epoch) if self._given is not None else None
+            rng = self._seeds.generator(TrainKey.PAIRS, epoch)
+            return self._given.pair(self._X, random_state=rng)
+        drawn = self._given(epoch)
         return None if drawn is None else self._checked(np.asarray(drawn))
 
     def _checked(self, partners: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -172,11 +154,11 @@ class MixupCollator:
     Parameters
     ----------
     pairing : Pairing or callable, optional
-        Who mixes with whom; ``Permutation()`` where left out. A pairing that looks at rows sees
-        the inputs of the batch, flattened, or what ``embed`` makes of them. A pairing by groups
-        is given as a function of the batch's labels: ``vicinal.WithinGroup`` itself, or
-        ``lambda labels: vicinal.AcrossGroup(labels, vicinal.Farthest(0.2))``. Rows without a
-        partner of that kind in their batch stay as they are.
+        Who mixes with whom; ``Permutation()`` where left out. One that looks at rows sees the
+        flattened inputs, or what ``embed`` makes of them. One by groups is given as a function of
+        the batch's labels: ``vicinal.WithinGroup`` itself, or ``lambda labels:
+        vicinal.AcrossGroup(labels, vicinal.Farthest(0.2))``. Rows without a partner of that kind
+        stay as they are.
     weights : WeightLaw, optional
         By how much; ``Beta(0.4)`` where left out.
     num_classes : int, optional
@@ -186,16 +168,14 @@ class MixupCollator:
     embed : callable, optional
         Takes the batch's inputs and returns an array of shape (n_rows, n_features) to pair by.
     collate : callable, optional
-        What makes (inputs, labels) of a list of samples; torch's ``default_collate`` where left
-        out.
+        Makes (inputs, labels) of samples; torch's ``default_collate`` where left out.
     plan : MixPlan, optional
-        Pairs of rows of ``dataset`` and their weights, in place of all that draws them. Samples are
-        then row numbers of the plan: a loader runs over ``range(len(plan))``, in any order.
+        Pairs of rows of ``dataset`` and their weights, in place of drawing them. Samples are then
+        row numbers of the plan: a loader runs over ``range(len(plan))``.
     dataset : sequence of (input, label), optional
         What the plan's row numbers count.
     random_state : int, numpy.random.Generator or None
-        Seed. Workers of a data loader draw numbers of their own, and new ones in every epoch,
-        from the loader's seed.
+        Seed. Workers of a loader draw numbers of their own, new in every epoch.
 
     Examples
     --------
@@ -253,17 +233,11 @@ class MixupCollator:
                 f"pairing is a {kind} of given rows, and batches have other rows each time. Pass "
                 f"vicinal.{kind} itself to group each batch by its labels, or a function of them."
             )
-        if not isinstance(self.weights, WeightLaw) or self.weights.parents != 2:
-            raise TypeError(
-                "weights must be a WeightLaw of two parents such as vicinal.Beta(0.4), got "
-                f"{weights!r}."
-            )
-        self.num_classes = (
-            None if num_classes is None else check_count("num_classes", num_classes, low=2)
-        )
+        check_law(self.weights)
+        if num_classes is not None:
+            check_count("num_classes", num_classes, low=2)
+        self.num_classes, self.embed, self.collate = num_classes, embed, collate
         self.probability = check_number("probability", probability, low=0.0, high=1.0)
-        self.embed = embed
-        self.collate = collate
         self._entropy = Seeds(random_state).entropy
         self._calls = 0
 
@@ -319,22 +293,19 @@ class MixupCollator:
         if not isinstance(y, torch.Tensor) or y.dim() != 1 or y.is_floating_point():
             shape = tuple(y.shape) if isinstance(y, torch.Tensor) else type(y).__name__
             raise ValueError(f"Labels must be one class number for each row, got {shape}.")
-        if self.num_classes is not None and len(y):
-            for label in (int(y.min()), int(y.max())):
-                if not 0 <= label < self.num_classes:
-                    raise ValueError(
-                        f"label {label} is beyond num_classes={self.num_classes}. Classes count "
-                        "from 0."
-                    )
+        if self.num_classes is not None and len(beyond := y[(y < 0) | (y >= self.num_classes)]):
+            raise ValueError(
+                f"label {int(beyond[0])} is beyond num_classes={self.num_classes}. Classes count "
+                "from 0."
+            )
         return x, y
 
     def _partners(
         self, x: torch.Tensor, y: torch.Tensor, rng: np.random.Generator
     ) -> npt.NDArray[np.int64]:
         if isinstance(self.pairing, Pairing):
-            return partners_of(self.pairing, self._points(x, self.pairing), rng)
-        labels = y.cpu().numpy()
-        pairing = self.pairing(labels)
+            return self._paired(self.pairing, x, rng)
+        pairing = self.pairing(y.cpu().numpy())
         if not isinstance(pairing, Pairing):
             raise TypeError(
                 f"pairing must return a Pairing of a batch's labels, got {pairing!r}. Wrap them, "
@@ -342,17 +313,18 @@ class MixupCollator:
             )
         if isinstance(pairing, AcrossGroup) and len(np.unique(np.asarray(pairing.groups))) == 1:
             return np.arange(len(x))  # a small batch may well be of one class
-        with warnings.catch_warnings():
-            # as may a class have one row in it
+        with warnings.catch_warnings():  # as may a class have one row in it
             warnings.filterwarnings("ignore", ".*have a single row", UserWarning)
-            return partners_of(pairing, self._points(x, pairing), rng)
+            return self._paired(pairing, x, rng)
 
-    def _points(self, x: torch.Tensor, pairing: Pairing) -> int | npt.NDArray[Any]:
-        if not pairing.needs_points:
-            return len(x)
-        points = x if self.embed is None else torch.as_tensor(self.embed(x))
-        flat: npt.NDArray[Any] = points.detach().reshape(len(x), -1).float().cpu().numpy()
-        return flat
+    def _paired(
+        self, pairing: Pairing, x: torch.Tensor, rng: np.random.Generator
+    ) -> npt.NDArray[np.int64]:
+        X: Any = len(x)
+        if pairing.needs_points:
+            points = x if self.embed is None else torch.as_tensor(self.embed(x))
+            X = points.detach().reshape(len(x), -1).float().cpu().numpy()
+        return pairing.pair(X, random_state=rng).astype(np.int64)
 
     def _generator(self) -> np.random.Generator:
         """Return numbers for one batch; a worker's copy of this object has its own."""
@@ -360,10 +332,3 @@ class MixupCollator:
         key = (self._calls,) if worker is None else (self._calls, int(worker.seed) % 2**63)
         self._calls += 1
         return Seeds.from_entropy(self._entropy).generator(*key)
-
-
-def partners_of(
-    pairing: Pairing, rows: int | npt.NDArray[Any], rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
-    """Return one partner for each row as 64-bit numbers, which torch indexes by."""
-    return pairing.pair(rows, random_state=as_generator(rng)).astype(np.int64)

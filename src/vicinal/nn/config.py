@@ -12,7 +12,7 @@ from vicinal._checks import check_choice, check_count, check_number
 from vicinal.pairing import Pairing, Permutation
 from vicinal.weights import Beta, WeightLaw
 
-__all__ = ["MixupConfig"]
+__all__ = ["MixupConfig", "check_law"]
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,9 @@ class MixupConfig:
     weights : WeightLaw, default Beta(0.4)
         Law of the weight of the row itself, drawn for each pair.
     where : {"hidden", "input", "sentence", "none"}, default "hidden"
-        In front of a layer drawn uniformly for each step, the embeddings, the pooled sentence,
-        or not at all.
+        In front of a random layer, the embeddings, the pooled sentence, or not at all.
     layers : "all" or sequence of int, default "all"
-        Layers to draw from with "hidden". "all" is from 1 to the last layer; 0 is the input and
-        the number of layers is the sentence.
+        Layers to draw from with "hidden": from 0 (input) to the number of layers (sentence).
     symmetric : bool, default True
         Whether both directions of a pair are trained on.
     probability : float, default 1.0
@@ -38,9 +36,8 @@ class MixupConfig:
     warmup_epochs : int, default 0
         Epochs at the beginning that do not mix.
     refresh : int, default 1
-        With a pairing that looks at rows: epochs between two embeddings of the data by the model
-        itself. 0 embeds once, before training. A pairing with a ``refresh`` of its own, such as
-        ``Farthest(0.1, refresh=2)``, has the say.
+        With a pairing that looks at rows: epochs between two embeddings of the data by the model;
+        0 embeds once. A ``refresh`` of the pairing itself has the say.
 
     Raises
     ------
@@ -69,11 +66,7 @@ class MixupConfig:
             raise TypeError(
                 f"pairing must be a Pairing such as vicinal.Permutation(), got {self.pairing!r}."
             )
-        if not isinstance(self.weights, WeightLaw) or self.weights.parents != 2:
-            raise TypeError(
-                "weights must be a WeightLaw of two parents such as vicinal.Beta(0.4), got "
-                f"{self.weights!r}."
-            )
+        check_law(self.weights)
         check_choice("where", self.where, ["hidden", "input", "sentence", "none"])
         check_number("probability", self.probability, low=0.0, high=1.0)
         check_count("warmup_epochs", self.warmup_epochs, low=0)
@@ -97,22 +90,17 @@ class MixupConfig:
         object.__setattr__(self, "layers", listed)
 
     def choices(self, n_layers: int) -> tuple[int, ...]:
-        """Return the layers that a step may mix in front of.
+        """Return the layers that a step may mix in front of, none with ``where="none"``.
 
         Parameters
         ----------
         n_layers : int
-            Number of layers of the model.
+            Number of layers of the model; a listed one beyond it is a ValueError.
 
         Returns
         -------
         tuple of int
-            From 0 (input) to ``n_layers`` (sentence); empty with ``where="none"``.
-
-        Raises
-        ------
-        ValueError
-            If a listed layer is beyond the model's last.
+            From 0 (input) to ``n_layers`` (sentence).
         """
         check_count("n_layers", n_layers)
         if self.where == "none":
@@ -124,19 +112,13 @@ class MixupConfig:
         beyond = [layer for layer in self.layers if layer > n_layers]
         if beyond:
             raise ValueError(
-                f"layers holds {beyond[0]}, but the model has {n_layers} layers (and layer "
-                f"{n_layers} is the sentence). List numbers from 0 to {n_layers}."
+                f"layers holds {beyond[0]}, but the model has {n_layers} layers. List numbers from "
+                f"0 (the input) to {n_layers} (the sentence)."
             )
         return tuple(self.layers)
 
     def embeds_every(self) -> int:
-        """Return after how many epochs the data are embedded anew, 0 for never.
-
-        Returns
-        -------
-        int
-            The ``refresh`` of the pairing, or of one that it wraps; else of the configuration.
-        """
+        """Return after how many epochs the data are embedded anew, 0 for never."""
         own = self.pairing.refresh
         return self.refresh if own is None else own
 
@@ -147,12 +129,8 @@ class MixupConfig:
 
         Parameters
         ----------
-        epoch : int
-            Epoch, from 0.
-        n_layers : int
-            Number of layers of the model.
-        n_pairs : int
-            Pairs in the batch.
+        epoch, n_layers, n_pairs : int
+            Epoch, from 0; layers of the model; pairs in the batch.
         rng : numpy.random.Generator
             Where random numbers come from.
 
@@ -165,3 +143,12 @@ class MixupConfig:
         if epoch < self.warmup_epochs or not choices or rng.random() >= self.probability:
             return None
         return int(rng.choice(choices)), self.weights.sample(n_pairs, rng)
+
+
+def check_law(weights: Any) -> None:
+    """Refuse what is no law of two parents' weights."""
+    if not isinstance(weights, WeightLaw) or weights.parents != 2:
+        raise TypeError(
+            "weights must be a WeightLaw of two parents such as vicinal.Beta(0.4), got "
+            f"{weights!r}."
+        )

@@ -12,7 +12,6 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -43,8 +42,8 @@ class HiddenMixup:
         A Hugging Face encoder or decoder, with or without a classification head, or any module
         with a list of layers. It is not changed.
     layers : str or sequence of torch.nn.Module, optional
-        Where the layers are: the path of their list (``"encoder.blocks"``) or the modules in the
-        order of use. Found by itself in Hugging Face models, and where there is one list only.
+        Path of the list of layers (``"encoder.blocks"``), or the modules in the order of use.
+        Found by itself in Hugging Face models, and where there is one list only.
     encoder : str, optional
         Path of the submodule that takes each row's own mask; what is around it pools by the
         union. The innermost Hugging Face model where left out.
@@ -52,9 +51,8 @@ class HiddenMixup:
         Path of the module whose first input is the pooled state. The first module with
         parameters behind the encoder where left out.
     symmetric : bool, default True
-        Whether all rows are mixed and kept. If False, only the first half is: the batch is read
-        as [anchors, partners], the partners' rows end where they are mixed, and the model
-        returns half as many rows. That needs even batches.
+        Whether all rows are mixed and kept. If False an even batch is read as [anchors, partners]:
+        partners end where they are mixed, and the model returns half as many rows.
 
     Attributes
     ----------
@@ -70,20 +68,14 @@ class HiddenMixup:
 
     Notes
     -----
-    Position numbers, given by the user or made by the model, stay those of the row itself.
+    Decoder classifiers read the last token: pad rows on the left, so that the last tokens of both
+    parents meet. Position numbers stay those of the row itself.
 
-    Decoder classifiers read the last token. Rows must be padded on the left, so that the last
-    tokens of both parents meet.
-
-    A plain call of the model inside the context mixes nothing. Gradient checkpointing may run
-    hooks again in the backward pass; the step is kept for that until the next call, mixed or
-    plain, so call ``backward`` before it.
+    A plain call of the model inside the context mixes nothing. With gradient checkpointing call
+    ``backward`` before the next call, mixed or plain.
 
     A model without a head returns the mixed states of tokens: pool them by
     ``mixer.union(attention_mask)``.
-
-    Rows mixed by a law on [0, 1] have less variance than rows that are not; a law with
-    ``preserves_covariance`` keeps it where partners, taken together, are distributed as the rows.
 
     References
     ----------
@@ -146,8 +138,7 @@ class HiddenMixup:
     def __enter__(self) -> HiddenMixup:
         if any(layer in _ACTIVE for layer in self._parts.layers):
             raise RuntimeError(
-                "A HiddenMixup context is already open on this model; two would mix twice. "
-                "Leave the first one before entering another."
+                "A HiddenMixup context is already open on this model. Leave it before another."
             )
         parts = self._parts
         refuse_compiled(self._model, parts.layers)
@@ -167,12 +158,7 @@ class HiddenMixup:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._close()
 
     def __call__(
@@ -191,22 +177,18 @@ class HiddenMixup:
         Parameters
         ----------
         batch : mapping, tensor or tuple
-            What the model takes: keywords, one tensor, or positional inputs. First axis counts
-            rows. Labels are not allowed: the model's own loss would see them unmixed.
+            What the model takes: keywords, one tensor, or positional inputs, rows first, without
+            labels.
         layer : int or {"input", "sentence"}
             Mix in front of this layer; 0 or "input", ``n_layers`` or "sentence".
         lam : float or array_like of shape (n_rows,) or (n_rows / 2,), optional
-            Weight of the row itself; may lie outside [0, 1]. Weights of pairs, half as many as
-            rows, count in both directions; partners are then the other half of the batch. Needed
-            unless there is a plan.
+            Weight of the row itself; may lie outside [0, 1]. Half as many as rows are weights of
+            pairs of the batch's halves, in both directions. Needed unless there is a plan.
         perm : array_like of int, shape (n_rows,), optional
-            Partner of each row. Left out, the batch is read as [anchors, partners] and the
-            halves are swapped.
+            Partner of each row; left out, the row of the other half, [anchors, partners].
         plan : MixPlan, optional
             Pairs of rows of the batch and their weights, in place of ``lam``, ``perm`` and
-            ``symmetric``: one row comes back for each row of the plan, in its order. Below the
-            mixed layer a batch of ``plan.left`` and ``plan.right`` runs, or the batch as it is
-            where ``plan.left`` counts its rows.
+            ``symmetric``: one row comes back for each row of the plan, in its order.
         through : torch.nn.Module, optional
             A wrapper of the model to call in its place, such as DistributedDataParallel.
         **kwargs : dict
@@ -220,9 +202,8 @@ class HiddenMixup:
         Raises
         ------
         ValueError
-            If ``layer`` is out of range, ``perm``, ``lam`` or ``plan`` do not fit the batch or
-            each other, the batch is odd where halves are needed, or its rows are not sentences
-            (unpadded layouts).
+            If ``layer``, ``perm``, ``lam`` or ``plan`` do not fit the model, the batch or each
+            other, the batch is odd where halves are needed, or its layout is unpadded.
         RuntimeError
             Outside of the context, or in the middle of another call.
         """
@@ -237,12 +218,33 @@ class HiddenMixup:
                 "run from several threads; use one model and mixer for each thread."
             )
         args, named = _spread(batch, kwargs)
-        step, args, named = self._planned(batch, args, named, layer, lam, perm, plan)
+        if (plan is None) == (lam is None) or (plan is not None and perm is not None):
+            raise ValueError(
+                "The mixer takes lam, with or without perm, or else a plan: give one of the two."
+            )
         if isinstance(through, nn.DataParallel):
             raise ValueError(
                 "through is a DataParallel, which scatters the rows of a pair over devices. Use "
                 "DistributedDataParallel (start with torchrun), or make one device visible."
             )
+        n_rows, device = count_rows(named if named and not args else batch)
+        rows, halves = None, not self._symmetric
+        if plan is not None:
+            rows, perm, lam = plan_rows(plan, n_rows, device)
+            halves = rows is not None
+        if rows is not None:
+            args = tuple(_take(value, rows, n_rows) for value in args)
+            named = {name: _take(value, rows, n_rows) for name, value in named.items()}
+            n_rows = len(rows)
+        partners = as_perm(perm, n_rows, device)
+        step = Step(
+            layer=self._layer_number(layer),
+            n_rows=n_rows,
+            perm=partners,
+            lam=as_lam(lam, n_rows, device, None if perm is None else partners),
+            keep=_half(n_rows) if halves else None,
+            rows=rows,
+        )
         self._check_padding(named)
         named = self._outer_view(step, named)
         self._step, self._running = step, True
@@ -275,11 +277,6 @@ class HiddenMixup:
         -------
         torch.Tensor
             The union of both parents' masks, to pool mixed token states by.
-
-        Raises
-        ------
-        RuntimeError
-            Before the first call.
         """
         if self._step is None:
             raise RuntimeError("There is no union of masks before the first call of the mixer.")
@@ -288,41 +285,6 @@ class HiddenMixup:
         return union_mask(taken, step.perm, step.keep)
 
     # set up and checks
-
-    def _planned(
-        self,
-        batch: Any,
-        args: tuple[Any, ...],
-        named: dict[str, Any],
-        layer: int | str,
-        lam: Any,
-        perm: Any,
-        plan: MixPlan | None,
-    ) -> tuple[Step, tuple[Any, ...], dict[str, Any]]:
-        """Return what a call mixes, and the rows that it runs on."""
-        if (plan is None) == (lam is None) or (plan is not None and perm is not None):
-            raise ValueError(
-                "The mixer takes lam, with or without perm, or else a plan: give one of the two."
-            )
-        n_rows, device = count_rows(named if named and not args else batch)
-        rows, halves = None, not self._symmetric
-        if plan is not None:
-            rows, perm, lam = plan_rows(plan, n_rows, device)
-            halves = rows is not None
-        if rows is not None:
-            args = tuple(_take(value, rows, n_rows) for value in args)
-            named = {name: _take(value, rows, n_rows) for name, value in named.items()}
-            n_rows = len(rows)
-        partners = as_perm(perm, n_rows, device)
-        step = Step(
-            layer=self._layer_number(layer),
-            n_rows=n_rows,
-            perm=partners,
-            lam=as_lam(lam, n_rows, device, None if perm is None else partners),
-            keep=self._half(n_rows) if halves else None,
-            rows=rows,
-        )
-        return step, args, named
 
     def _hook(self, module: nn.Module, work: Callable[..., Inputs | None]) -> None:
         self._handles.append(module.register_forward_pre_hook(work, with_kwargs=True))
@@ -345,14 +307,11 @@ class HiddenMixup:
     def _layer_number(self, layer: int | str) -> int:
         top = self.n_layers
         if isinstance(layer, str):
-            layer = {"input": 0, "sentence": top}[
-                check_choice("layer", layer, ["input", "sentence"])
-            ]
+            layer = top * (check_choice("layer", layer, ["input", "sentence"]) == "sentence")
         number = check_count("layer", layer, low=0)
         if number > top:
             raise ValueError(
-                f"layer must be from 0 (the input) to {top} (the sentence): the model has {top} "
-                f"layers, got {number}."
+                f"layer must be from 0 (the input) to {top} (the sentence), got {number}."
             )
         if number == top and self._parts.head is None:
             raise ValueError(
@@ -361,14 +320,6 @@ class HiddenMixup:
                 "returns yourself."
             )
         return number
-
-    def _half(self, n_rows: int) -> int:
-        if n_rows % 2:
-            raise ValueError(
-                f"batch has {n_rows} rows, which is odd: symmetric=False reads it as [anchors, "
-                "partners]. Drop a row, or use symmetric=True."
-            )
-        return n_rows // 2
 
     def _check_padding(self, named: Mapping[str, Any]) -> None:
         """Refuse right padding where the model reads the last token of each row."""
@@ -383,9 +334,8 @@ class HiddenMixup:
             padded = padded or not bool(mask[:, -1].all())
         if padded:
             raise ValueError(
-                f"{type(self._inner_model()).__name__} reads the last token of each row, and "
-                "some rows end in padding, so that the last tokens of two parents do not meet. "
-                "Pad on the left: tokenizer.padding_side = 'left'."
+                f"{type(self._inner_model()).__name__} reads the last token of each row, and some "
+                "rows end in padding. Pad on the left: tokenizer.padding_side = 'left'."
             )
 
     def _outer_view(self, step: Step, named: dict[str, Any]) -> dict[str, Any]:
@@ -395,8 +345,7 @@ class HiddenMixup:
         """
         parts = self._parts
         mask = named.get("attention_mask")
-        inner = parts.encoder is not None and parts.encoder is not self._inner_model()
-        if not inner:
+        if parts.encoder in (None, self._inner_model()):
             return named
         pooled_later = step.layer < self.n_layers or parts.pools_late
         # a decoder's head runs on every token, so that its mixed rows are pooled behind it
@@ -430,9 +379,9 @@ class HiddenMixup:
             return
         self._warned = True
         warnings.warn(
-            f"{type(self._model).__name__} may pool mixed rows by the row's own mask, without "
-            "its partner's tokens. Name the part that runs before pooling with encoder=, so that "
-            "pooling sees the union of masks. (Harmless where only the first token is read.)",
+            f"{type(self._model).__name__} may pool mixed rows by the row's own mask alone. Name "
+            "the part that runs before pooling with encoder=, so that pooling sees the union of "
+            "masks. (Harmless where only the first token is read.)",
             UserWarning,
             stacklevel=3,
         )
@@ -452,9 +401,9 @@ class HiddenMixup:
             if self._replayed:  # this backward pass is the plain call's
                 return None
             raise RuntimeError(
-                "Gradient checkpointing runs layers again, and a plain call of the model came "
-                "between the mixed call and its backward pass, so it is unclear whether to mix. "
-                "Call backward on the mixed loss before the plain call."
+                "A plain call of the model came between the mixed call and its backward pass: when "
+                "checkpointing runs layers again, it is unclear whether to mix. Call backward on "
+                "the mixed loss before the plain call."
             )
         self._replayed = True
         return self._step
@@ -470,22 +419,18 @@ class HiddenMixup:
         step = self._live()
         if step is None or not step.views:
             return None
-        restored = dict(kwargs)
+        found = {name for name in step.views if kwargs.get(name) is not None}
+        restored = {**kwargs, **{name: step.views[name][1] for name in found}}
         place = list(args)
-        found = set()
         for name, (view, original) in step.views.items():
-            if kwargs.get(name) is not None:
-                restored[name] = original
-                found.add(name)
             for at, value in enumerate(args):
                 if value is view:
                     place[at] = original
                     found.add(name)
         if "attention_mask" in step.views and "attention_mask" not in found:
             raise ValueError(
-                "The attention mask does not reach the encoder as it was passed to the model, so "
-                "the parents' own masks cannot be kept below the mixed layer. Name the part that "
-                "takes it as it is with encoder=."
+                "The attention mask does not reach the encoder as it was passed to the model. Name "
+                "the part that takes it as it is with encoder=."
             )
         return tuple(place), restored
 
@@ -511,8 +456,8 @@ class HiddenMixup:
         if self._parts.shared:
             if not self._running:
                 raise RuntimeError(
-                    "This model uses one layer several times, and gradient checkpointing runs "
-                    "it again out of order. Switch checkpointing off to mix hidden states."
+                    "This model uses one layer several times, which gradient checkpointing runs "
+                    "again out of order. Switch checkpointing off to mix hidden states."
                 )
             index, step.calls = step.calls, step.calls + 1
         if index < step.layer:
@@ -542,6 +487,15 @@ def _spread(batch: Any, kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[s
                 "them out and use vicinal.nn.soft_cross_entropy on the logits."
             )
     return args, named
+
+
+def _half(n_rows: int) -> int:
+    if n_rows % 2:
+        raise ValueError(
+            f"batch has {n_rows} rows, which is odd: symmetric=False reads it as [anchors, "
+            "partners]. Drop a row, or use symmetric=True."
+        )
+    return n_rows // 2
 
 
 def _take(value: Any, rows: torch.Tensor, n_rows: int) -> Any:

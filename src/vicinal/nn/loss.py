@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +28,8 @@ class MixedTarget:
 
     Raises
     ------
-    ValueError
-        If lengths differ.
-    TypeError
-        If labels are not whole numbers.
+    ValueError, TypeError
+        If lengths differ, or labels are not whole numbers.
 
     Examples
     --------
@@ -52,19 +51,19 @@ class MixedTarget:
         if len(shapes[0]) != 1 or len(set(shapes)) > 1:
             raise ValueError(
                 "labels, partners and lam must be one-dimensional and of one length, got shapes "
-                f"{shapes[0]}, {shapes[1]} and {shapes[2]}."
+                f"{shapes}."
             )
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def to(self, *args: Any, **kwargs: Any) -> MixedTarget:
-        """Return the target on another device; dtypes stay.
+        """Return the target on another device, as ``torch.Tensor.to`` does; dtypes stay.
 
         Parameters
         ----------
         *args, **kwargs : object
-            As of ``torch.Tensor.to``, a device first; ``non_blocking`` is handed on.
+            A device, first or by name; ``non_blocking`` is handed on.
 
         Returns
         -------
@@ -73,23 +72,14 @@ class MixedTarget:
         """
         device = args[0] if args else kwargs["device"]
         quick = bool(kwargs.get("non_blocking", False))
-        return MixedTarget(
-            self.labels.to(device=device, non_blocking=quick),
-            self.partners.to(device=device, non_blocking=quick),
-            self.lam.to(device=device, non_blocking=quick),
-        )
+        return self._each(lambda one: one.to(device=device, non_blocking=quick))
 
     def pin_memory(self) -> MixedTarget:
-        """Return the target in pinned memory, for data loaders.
+        """Return the target in pinned memory, for data loaders."""
+        return self._each(torch.Tensor.pin_memory)
 
-        Returns
-        -------
-        MixedTarget
-            The same target.
-        """
-        return MixedTarget(
-            self.labels.pin_memory(), self.partners.pin_memory(), self.lam.pin_memory()
-        )
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> MixedTarget:
+        return MixedTarget(change(self.labels), change(self.partners), change(self.lam))
 
     def soft(self, num_classes: int, clip: bool = True) -> torch.Tensor:
         """Return one column of weight for each class.
@@ -120,11 +110,6 @@ class MixedTarget:
             Scores before the softmax.
         **kwargs : dict
             As of :func:`soft_cross_entropy`.
-
-        Returns
-        -------
-        torch.Tensor
-            The loss.
         """
         return soft_cross_entropy(logits, self.labels, self.partners, self.lam, **kwargs)
 
@@ -159,11 +144,9 @@ def soft_cross_entropy(
         Share of the label spread evenly over all classes, from 0 to below 1.
     clip : bool, default True
         Whether ``lam`` outside [0, 1], which EpBeta gives on purpose, is cut to it for the label
-        (the hidden state keeps it). With False the loss is linear in ``lam``, but then a negative
-        weight on a class makes it unbounded below: training can drive it to minus infinity.
+        (the hidden state keeps it). With False a negative weight makes the loss unbounded below.
     reduction : {"mean", "sum", "none"}, default "mean"
-        The mean is over rows, as torch takes it for soft labels. (For hard labels with class
-        weights torch divides by the sum of the weights instead.)
+        The mean is over rows, as torch takes it for soft labels, also with class weights.
 
     Returns
     -------

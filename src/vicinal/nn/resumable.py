@@ -35,11 +35,11 @@ _COMPLETE, _BEST = "complete.json", "best.safetensors"
 class ResumableTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     """A Trainer whose result does not depend on how often it was interrupted.
 
-    Batches and all that a step draws depend on seed and step alone. Rows held out are evaluated
-    before training, every ``evaluate_every`` steps and at the end; the weights with the lowest loss
-    there are the result. With a folder, a checkpoint is made every ``save_every`` seconds, at the
-    end, and after Ctrl-C or SIGTERM, which take effect behind the running step. The model returns
-    its loss, given a batch without ``count``, which is the weight of that loss.
+    What a step draws depends on seed and step alone. Rows held out are evaluated before training,
+    every ``evaluate_every`` steps and at the end; the weights with the lowest loss there are the
+    result. With a folder, checkpoints are made every ``save_every`` seconds, at the end, and after
+    Ctrl-C or SIGTERM, behind the running step. The model returns its loss, given a batch without
+    ``count``, which is the weight of that loss.
     """
 
     control: Any
@@ -65,30 +65,28 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         device = next(model.parameters()).device.type
         with tempfile.TemporaryDirectory(prefix="vicinal-") as nowhere:
             args = training_arguments(
-                folder or nowhere,
-                device,
-                max_steps=steps,
-                logging_strategy="no",
-                **settings,
+                folder or nowhere, device, max_steps=steps, logging_strategy="no", **settings
             )
             args._n_gpu = min(args.n_gpu, 1)  # more in one process would part a batch
             optimizer = None
             if groups:  # each with a rate of its own
                 betas = (args.adam_beta1, args.adam_beta2)
                 optimizer = torch.optim.AdamW(groups, betas=betas, weight_decay=args.weight_decay)
-            super().__init__(
-                model,
-                args,
-                data_collator=collate,
-                train_dataset=dataset,
-                optimizers=(optimizer, None),
-            )
+            optimizers = (optimizer, None)
+            super().__init__(model, args, collate, dataset, optimizers=optimizers)
         self._batches, self._held_out, self._seeds = batches, held_out, seeds
         self._folder, self._max_attempts = folder, max_attempts
         self._learning = [one for one in model.parameters() if one.requires_grad]
         self._best = [one.detach().clone() for one in self._learning]
-        self._history: History = []
-        self._lowest, self._stale, self._total, self._count = float("inf"), 0, 0.0, 0
+        #: What a checkpoint keeps: evaluations, the lowest loss, evaluations since it, and the sum
+        #: and number of what was learned from since the last.
+        self._notes: dict[str, Any] = {
+            "history": [],
+            "lowest": float("inf"),
+            "stale": 0,
+            "total": 0.0,
+            "count": 0,
+        }
         self.remove_callback(PrinterCallback)
         self.add_callback(_Checkpoints(self, evaluate_every, save_every))
         self.add_callback(ProgressReporter(report))
@@ -99,7 +97,8 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         with own_randomness(int(seeds.generator(ResumeKey.GLOBAL).integers(2**31))):
             trainer = cls(*args, seeds=seeds, **kwargs)
             trainer._run()
-        return trainer._history
+        history: History = trainer._notes["history"]
+        return history
 
     def _run(self) -> None:
         last, done = self._restore()
@@ -116,10 +115,9 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
 
     def get_train_dataloader(self) -> Any:
         """Return the loader of training batches, the same for every run of an epoch."""
+        batches = _EpochBatches(self, self._batches)
         return torch.utils.data.DataLoader(
-            self.train_dataset,
-            batch_sampler=_EpochBatches(self, self._batches),
-            collate_fn=self.data_collator,
+            self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator
         )
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -142,40 +140,40 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
                 f"The loss is {value} at step {self.state.global_step + 1}: training fell apart. "
                 f"Lower learning_rate ({self.args.learning_rate:g})."
             )
-        self._total, self._count = self._total + value * count, self._count + count
+        self._notes["total"] += value * count
+        self._notes["count"] += count
         return loss
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Measure the loss on what is held out; keep the weights where it is the lowest."""
-        entry = {"step": float(self.state.global_step)}
-        if self._count:
-            entry["loss"] = self._total / self._count
+        entry, notes = {"step": float(self.state.global_step)}, self._notes
+        if notes["count"]:
+            entry["loss"] = notes["total"] / notes["count"]
         self.model.eval()
         total = count = 0.0
         for rows in self._held_out:
-            batch = self._prepare_inputs(
-                self.data_collator([self.train_dataset[at] for at in rows])
-            )
+            batch = self.data_collator([self.train_dataset[at] for at in rows])
+            batch = self._prepare_inputs(batch)
             weight = batch.pop("count")
             with torch.no_grad(), self.compute_loss_context_manager():
                 total += weight * float(self.model(**batch))
             count += weight
+        lowest = notes["lowest"]
         if count:
-            entry["validation_loss"] = total / count
-        better = not count or total / count < self._lowest
+            lowest = entry["validation_loss"] = total / count
+        better = not count or lowest < notes["lowest"]
         if better:
-            self._lowest = total / count if count else self._lowest
+            notes["lowest"] = lowest
             for one, best in zip(self._learning, self._best, strict=True):
                 best.copy_(one.detach())
-        self._stale = 0 if better else self._stale + 1
-        self._history.append(entry)
-        self._total, self._count = 0.0, 0
+        notes["history"].append(entry)
+        notes |= {"stale": 0 if better else notes["stale"] + 1, "total": 0.0, "count": 0}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, entry)
         return entry
 
     @property
     def _impatient(self) -> bool:
-        return self._max_attempts is not None and self._stale >= self._max_attempts
+        return self._max_attempts is not None and self._notes["stale"] >= self._max_attempts
 
     # checkpoints
 
@@ -185,13 +183,8 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
 
         best = {str(at): one.cpu().contiguous() for at, one in enumerate(self._best)}
         save_file(best, folder / _BEST)
-        notes = {
+        notes = self._notes | {
             "done": self._impatient or self.state.global_step >= self.args.max_steps,
-            "history": self._history,
-            "lowest": None if self._lowest == float("inf") else self._lowest,
-            "stale": self._stale,
-            "total": self._total,
-            "count": self._count,
             "files": {one.name: _hash(one) for one in folder.iterdir() if one.name != _COMPLETE},
         }
         beside = folder / f"{_COMPLETE}.part"
@@ -214,17 +207,13 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         folder = found[-1].parent
         try:
             notes = json.loads(found[-1].read_text("utf-8"))
-            changed = [
-                name for name, said in notes["files"].items() if _hash(folder / name) != said
-            ]
-            if changed:
-                raise ValueError(f"{changed[0]} was changed")
+            for name, said in notes["files"].items():
+                if _hash(folder / name) != said:
+                    raise ValueError(f"{name} was changed")
             best = load_file(folder / _BEST)
             for at, one in enumerate(self._best):
                 one.copy_(best[str(at)])
-            self._history, self._stale = notes["history"], notes["stale"]
-            self._total, self._count = notes["total"], notes["count"]
-            self._lowest = float("inf") if notes["lowest"] is None else notes["lowest"]
+            self._notes = {name: notes[name] for name in self._notes}
             return str(folder), bool(notes["done"])
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
@@ -256,7 +245,7 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]  # typed as Any here
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._saved = time.monotonic()
-        if not self._trainer._history:
+        if not self._trainer._notes["history"]:
             self._trainer.evaluate()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -295,11 +284,8 @@ def _signals() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield found  # handlers belong to the main thread
         return
-    usual: dict[int, Any] = {}
-    for one in (signal.SIGINT, signal.SIGTERM):
-        handler = signal.getsignal(one)
-        if handler not in (None, signal.SIG_IGN):
-            usual[one] = handler
+    usual: dict[int, Any] = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    usual = {one: do for one, do in usual.items() if do not in (None, signal.SIG_IGN)}
 
     def note(number: int, frame: Any) -> None:
         found.append(number)

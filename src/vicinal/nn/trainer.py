@@ -13,7 +13,6 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from vicinal._checks import check_count
-from vicinal._points import which_rows
 from vicinal._random import Seeds, TrainKey
 from vicinal.nn._embeddings import Embeddings
 from vicinal.nn.batches import PairBatchSampler
@@ -21,7 +20,6 @@ from vicinal.nn.config import MixupConfig
 from vicinal.nn.hidden import HiddenMixup
 from vicinal.nn.loss import soft_cross_entropy
 from vicinal.nn.pooling import masked_mean
-from vicinal.pairing import Pairing
 
 __all__ = ["MixupTrainer"]
 
@@ -44,14 +42,13 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     mixup : MixupConfig, optional
         Who mixes, where and when; ``MixupConfig()`` where left out.
     embeddings : array_like of shape (n_rows, n_features), optional
-        One row for each training row, for a pairing that looks at rows. Left out, the model
-        itself embeds them (mean of the last hidden states) before training and every
-        ``mixup.refresh`` epochs; checkpoints keep what it made.
+        What a pairing looks at. Left out, the model itself embeds the training rows (mean of the
+        last hidden states) every ``mixup.refresh`` epochs; checkpoints keep what it made.
     class_weights : array_like of shape (n_classes,), optional
         Weight of each class in the training loss.
     accuracy_rows : int, optional
-        Training rows, drawn once, whose accuracy is taken after each epoch; 0 for none. Left
-        out, an eighth of them, from 64 to 512.
+        Training rows whose accuracy is taken after each epoch; 0 for none. Left out, an eighth of
+        them, from 64 to 512.
     layers, encoder, head : str, optional
         Where the model keeps its parts, as of :class:`HiddenMixup`.
     **kwargs : object
@@ -65,19 +62,16 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     Raises
     ------
     ValueError
-        If the model's layers are not found, it is to be compiled as a whole, embeddings do not
-        fit the training data or are not finite, class weights do not fit the model, or batches
-        are to be split over devices or processes.
+        If layers are not found, the model is to be compiled as a whole, embeddings or class
+        weights do not fit or are not finite, or batches are to be split over devices or processes.
 
     Notes
     -----
     Logged beside the loss, as means since the last log: ``mixup_layer``, ``mixup_lam``,
-    ``mixup_share`` (of steps that mixed) and ``plain_accuracy`` of training rows in steps that did
-    not mix. ``mixup_distance``, where there are embeddings, is the mean over all rows and their
-    partners of the epoch, by the pairing's own metric and where it places them (see
-    ``Farthest.distances``), or else Euclidean. Accuracy on mixed rows would mean little:
-    ``train_accuracy``, logged after each epoch, is that of some training rows as they are,
-    without dropout, and :meth:`training_accuracy` that of all.
+    ``mixup_share`` (of steps that mixed) and ``plain_accuracy`` (of steps that did not).
+    ``mixup_distance``, where there are embeddings, is the mean distance of partners in the epoch,
+    by the pairing's own metric (see ``Farthest.distances``) or else Euclidean. ``train_accuracy``,
+    after each epoch, is that of some training rows, unmixed and without dropout.
     """
 
     # the loss is a mean over rows; the Trainer divides by accumulated steps
@@ -102,14 +96,13 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         self.model_accepts_loss_kwargs = False
         if getattr(self.args, "torch_compile", False):
             raise ValueError(
-                "torch_compile=True compiles the whole model, which leaves hooks out. Set it to "
-                "False, and compile each layer's forward: layer.forward = torch.compile("
-                "layer.forward)."
+                "torch_compile=True compiles the whole model, which leaves hooks out. Compile each "
+                "layer's forward instead: layer.forward = torch.compile(layer.forward)."
             )
         if self.accelerator.split_batches:
             raise ValueError(
                 "split_batches=True cuts a batch between processes, which takes pairs apart. "
-                "Leave it out of accelerator_config: each process then gets whole batches."
+                "Leave it out of accelerator_config."
             )
         if self.args.n_gpu > 1:
             raise ValueError(
@@ -121,10 +114,9 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         )
         self.mixup.choices(self._mixer.n_layers)  # says now if a layer does not exist
         self._seeds = Seeds(self.args.seed)
-        self._by_rows = self.mixup.pairing.needs_points
         self._embeddings = Embeddings(embeddings, self.mixup.embeds_every())
-        rows = self._count() if self.train_dataset is not None else None
-        self._check_embeddings(rows)
+        n_rows = self._count() if self.train_dataset is not None else None
+        self._embeddings.check(n_rows)
         if accuracy_rows is not None:
             check_count("accuracy_rows", accuracy_rows, low=0)
         self._accuracy_rows = accuracy_rows
@@ -134,21 +126,6 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         self._turn = (-1, 0)
         self.add_callback(_EachEpoch(self))
 
-    def _check_embeddings(self, n_rows: int | None) -> None:
-        rows = self._embeddings.rows
-        if rows is None:
-            return
-        if n_rows not in (None, len(rows)):
-            raise ValueError(
-                f"embeddings must have one row for each of the {n_rows} training rows, got "
-                f"{len(rows)}."
-            )
-        if not np.isfinite(rows).all():
-            raise ValueError(
-                f"embeddings hold NaN or infinity in {which_rows(~np.isfinite(rows))}. Fill or "
-                "drop those rows first."
-            )
-
     def _weights_of(self, class_weights: npt.ArrayLike) -> torch.Tensor:
         """Return the weights of classes, one for each that the model knows."""
         weights = torch.as_tensor(class_weights, dtype=torch.float32).detach().clone()
@@ -156,10 +133,10 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         pretrained = isinstance(self.model, PreTrainedModel)
         known = getattr(self.model.config, "num_labels", None) if pretrained else None
         if weights.dim() != 1 or known not in (None, len(weights)):
+            what = "class" if known is None else f"of the {known} classes of the model"
             raise ValueError(
-                "class_weights must be one number for each "
-                f"{'class' if known is None else f'of the {known} classes of the model'}, got "
-                f"shape {tuple(weights.shape)}. They are in the order of class numbers."
+                f"class_weights must be one number for each {what}, got shape "
+                f"{tuple(weights.shape)}. They are in the order of class numbers."
             )
         bad = ~(weights.isfinite() & (weights >= 0))
         if bad.any():
@@ -172,18 +149,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         return weights
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Train the model, mixing as ``mixup`` says.
-
-        Parameters
-        ----------
-        *args, **kwargs : object
-            As of the Trainer.
-
-        Returns
-        -------
-        transformers.trainer_utils.TrainOutput
-            As of the Trainer.
-        """
+        """Train the model, mixing as ``mixup`` says; arguments and result as of the Trainer."""
         last = args[0] if args else kwargs.get("resume_from_checkpoint")
         if last is True:
             last = get_last_checkpoint(self.args.output_dir)
@@ -193,13 +159,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
             return super().train(*args, **kwargs)
 
     def get_train_dataloader(self) -> Any:
-        """Return the loader of training batches, packed as [anchors, partners].
-
-        Returns
-        -------
-        torch.utils.data.DataLoader
-            Prepared for the processes at hand: each gets whole batches.
-        """
+        """Return the loader of whole training batches, packed as [anchors, partners]."""
         if self.train_dataset is None:
             raise ValueError("MixupTrainer: training requires a train_dataset.")
         dataset, collate = self._train_rows("Training")
@@ -209,7 +169,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
                 self,
                 self._partners,
                 self._train_batch_size,
-                rows=self._count(),
+                X=self._count(),
                 symmetric=self.mixup.symmetric,
                 drop_last=self.args.dataloader_drop_last,
                 random_state=self._seeds.generator(TrainKey.PARTNERS),
@@ -228,24 +188,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Return the loss of a batch: of mixed rows in training, the model's own otherwise.
-
-        Parameters
-        ----------
-        model : torch.nn.Module
-            The model, or its wrapper.
-        inputs : mapping
-            A batch with "labels".
-        return_outputs : bool, default False
-            Whether to return the model's output as well.
-        num_items_in_batch : object, optional
-            Not used: the loss is a mean over rows.
-
-        Returns
-        -------
-        torch.Tensor or tuple
-            Loss, and the output if asked for.
-        """
+        """Return the loss of a batch: of mixed rows in training, the model's own otherwise."""
         if not model.training:
             return super().compute_loss(model, dict(inputs), return_outputs=return_outputs)
         batch = dict(inputs)
@@ -266,9 +209,9 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
                     for name, value in batch.items()
                 }
                 labels = labels[:half]
+            own, other, lam = labels, labels, torch.ones(len(labels), device=labels.device)
             outputs = model(**batch)
             logits = _logits(outputs)
-            loss = self._loss(logits, labels, labels, 1.0)
             right = logits.detach().argmax(-1) == labels
             self._note(mixup_share=0.0, plain_accuracy=right.float().mean())
         else:
@@ -280,33 +223,14 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
             if self.mixup.symmetric:
                 own, other = labels, torch.cat([other, own])
                 lam = torch.cat([lam, lam])
-            loss = self._loss(logits, own, other, lam)
             self._note(mixup_share=1.0, mixup_layer=float(layer), mixup_lam=float(weights.mean()))
+        weight = None if self._class_weights is None else self._class_weights.to(logits.device)
+        smoothing = float(self.args.label_smoothing_factor)
+        loss = soft_cross_entropy(logits, own, other, lam, weight, smoothing)
         return (loss, outputs) if return_outputs else loss
 
-    def _loss(
-        self, logits: torch.Tensor, own: torch.Tensor, other: torch.Tensor, lam: Any
-    ) -> torch.Tensor:
-        weight = self._class_weights
-        return soft_cross_entropy(
-            logits,
-            own,
-            other,
-            lam,
-            None if weight is None else weight.to(logits.device),
-            float(self.args.label_smoothing_factor),
-        )
-
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Log, with what mixing did since the last log.
-
-        Parameters
-        ----------
-        logs : dict
-            What to log.
-        *args, **kwargs : object
-            As of the Trainer.
-        """
+        """Log, with what mixing did since the last log."""
         if "loss" in logs:
             for name, values in self._seen.items():
                 logs[name] = round(float(sum(values) / len(values)), 6)
@@ -316,23 +240,15 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         super().log(logs, *args, **kwargs)
 
     def training_accuracy(self) -> float:
-        """Return the accuracy on training rows as they are, unmixed, without dropout.
-
-        Returns
-        -------
-        float
-            Share of rows whose class has the highest score.
-        """
+        """Return the accuracy on all training rows as they are, unmixed, without dropout."""
         return self._accuracy(np.arange(self._count()))
 
     def _watched(self) -> npt.NDArray[Any]:
         """Return the rows whose accuracy is logged: the same after each epoch."""
-        n_rows, (low, high) = self._count(), _WATCHED_ROWS
-        wanted = self._accuracy_rows
+        n_rows, wanted = self._count(), self._accuracy_rows
         if wanted is None:
-            wanted = min(max(n_rows // 8, low), high)
-        drawn = self._seeds.generator(TrainKey.WATCHED).permutation(n_rows)[:wanted]
-        return np.sort(drawn)
+            wanted = int(np.clip(n_rows // 8, *_WATCHED_ROWS))
+        return np.sort(self._seeds.generator(TrainKey.WATCHED).permutation(n_rows)[:wanted])
 
     def _accuracy(self, chosen: npt.NDArray[Any]) -> float:
         def right(batch: dict[str, Any]) -> int:
@@ -348,23 +264,19 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         """Return partners of an epoch, or None where it mixes nothing."""
         if epoch < self.mixup.warmup_epochs or self.mixup.where == "none":
             return None
-        rows: int | npt.NDArray[Any] = self._count()
-        if self._by_rows:
-            rows = self._refreshed(epoch)
-        partners = self.mixup.pairing.pair(
-            rows, random_state=self._seeds.generator(TrainKey.PARTNERS, epoch)
-        )
-        points = self._embeddings.rows
-        if points is not None:
-            self._distance = _mean_distance(self.mixup.pairing, points, partners)
+        pairing = self.mixup.pairing
+        X: Any = self._count()
+        if pairing.needs_points:
+            if self._embeddings.due(epoch):
+                self._embeddings.put(self._embed(), epoch)
+            X = self._embeddings.rows
+        partners = pairing.pair(X, random_state=self._seeds.generator(TrainKey.PARTNERS, epoch))
+        if self._embeddings.rows is not None:
+            try:
+                self._distance = float(pairing.distances(self._embeddings.rows, partners).mean())
+            except ValueError:  # a pairing that had no need to measure takes rows that cannot be
+                self._distance = None
         return partners
-
-    def _refreshed(self, epoch: int) -> npt.NDArray[Any]:
-        """Return embeddings of the training rows, by the model where they are due."""
-        if self._embeddings.due(epoch):
-            self._embeddings.put(self._embed(), epoch)
-        rows: Any = self._embeddings.rows
-        return np.asarray(rows)
 
     def _embed(self) -> npt.NDArray[Any]:
         """Return the mean of the last hidden states of each training row, in order."""
@@ -378,9 +290,8 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         def pooled(batch: dict[str, Any]) -> npt.NDArray[Any]:
             batch.pop("labels", None)
             h = encoder(**batch)[0]  # (B, T, H)
-            mask = batch.get("attention_mask")
-            mean = h.float().mean(1) if mask is None else masked_mean(h, mask)
-            rows: npt.NDArray[Any] = mean.cpu().numpy()
+            mask = batch.get("attention_mask", torch.ones(h.shape[:2], device=h.device))
+            rows: npt.NDArray[Any] = masked_mean(h, mask).cpu().numpy()
             return rows
 
         found = np.concatenate(list(self._look(np.arange(self._count()), pooled)))
@@ -441,16 +352,6 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     def _note(self, **values: Any) -> None:
         for name, value in values.items():
             self._seen.setdefault(name, []).append(value)
-
-
-def _mean_distance(
-    pairing: Pairing, points: npt.NDArray[Any], partners: npt.NDArray[Any]
-) -> float | None:
-    """Return how far partners are apart, by the pairing's own distance where it has one."""
-    try:
-        return float(pairing.distances(points, partners).mean())
-    except ValueError:  # a pairing that had no need to measure takes rows that cannot be
-        return None
 
 
 class _EpochPairs(PairBatchSampler):

@@ -28,43 +28,29 @@ def listed_labels(
         raise TypeError(f"{name} must be one label for each text, got {kind}.")
     listed = [one.item() if isinstance(one, np.generic) else one for one in labels]
     for at, one in enumerate(listed):
+        if isinstance(one, (str, int)):
+            continue
+        said, remedy = type(one).__name__, "Convert them to str."
         if isinstance(one, (np.ndarray, list, tuple, set, dict)):
-            raise TypeError(_no_name(name, one, place(at)))
-        if one is None or one != one or type(one).__name__ in ("NAType", "NaTType"):
+            remedy = "Each text has one label; several for one text are not mixed."
+        elif one is None or one != one or said in ("NAType", "NaTType"):
             raise ValueError(
                 f"{name} has a missing value {place(at)}. Drop the rows without a label."
             )
-        if isinstance(one, float):
-            raise TypeError(_no_number(name, listed, at, place))
-        if not isinstance(one, (str, int)):
-            raise TypeError(_no_name(name, one, place(at)))
+        elif isinstance(one, float):
+            parts = (i for i, one in enumerate(listed) if isinstance(one, float) and one % 1 > 0)
+            at = next(parts, at)  # rather a number that cannot be whole
+            said, remedy = f"the float {listed[at]!r}", "Convert them to int."
+            if listed[at] % 1:
+                remedy = "Cut the numbers into named classes."
+        raise TypeError(
+            f"{name} must be class names (str, int or bool), got {said} {place(at)}. {remedy}"
+        )
     kinds = {type(one) for one in listed}
     if len(kinds) > 1:
         names = " and ".join(sorted(kind.__name__ for kind in kinds))
         raise ValueError(f"{name} are of several kinds, {names}. Convert them to str.")
     return listed
-
-
-def _no_number(name: str, listed: list[Any], first: int, place: Callable[[int], str]) -> str:
-    parts = (at for at, one in enumerate(listed) if isinstance(one, float) and one % 1 > 0)
-    at = next(parts, first)
-    remedy = "Cut the numbers into named classes." if listed[at] % 1 else "Convert them to int."
-    return (
-        f"{name} must be class names (str, int or bool), got the float {listed[at]!r} {place(at)}. "
-        f"{remedy}"
-    )
-
-
-def _no_name(name: str, one: object, where: str) -> str:
-    several = isinstance(one, (np.ndarray, list, tuple, set, dict))
-    remedy = (
-        "Each text has one label; several for one text are not mixed."
-        if several
-        else "Convert them to str."
-    )
-    return (
-        f"{name} must be class names (str, int or bool), got {type(one).__name__} {where}. {remedy}"
-    )
 
 
 def check_classes(labels: Iterable[Any], n_texts: int) -> tuple[npt.NDArray[Any], list[int]]:
@@ -77,9 +63,7 @@ def check_classes(labels: Iterable[Any], n_texts: int) -> tuple[npt.NDArray[Any]
     classes = sorted(set(listed))
     if len(classes) < 2:
         said = f"only {classes[0]!r}" if classes else "none"
-        raise ValueError(
-            f"labels must name at least two classes, got {said}. There is nothing to tell apart."
-        )
+        raise ValueError(f"labels must name at least two classes, got {said}.")
     number = {one: at for at, one in enumerate(classes)}
     numbers = [number[one] for one in listed]
     single = [classes[at] for at, n in enumerate(np.bincount(numbers)) if n == 1]
@@ -102,30 +86,26 @@ def class_numbers(
     """Return the numbers of labels among known classes."""
     known = {one.item() if isinstance(one, np.generic) else one: n for n, one in enumerate(classes)}
     listed = listed_labels(labels, name, place)
-    for at, one in enumerate(listed):
-        if one not in known:
-            raise ValueError(_stranger(name, one, place(at), list(known)))
-    return [known[one] for one in listed]
-
-
-def _stranger(name: str, one: Any, where: str, known: list[Any]) -> str:
-    kind, wanted = type(one).__name__, type(known[0]).__name__
-    if kind != wanted:
-        return (
-            f"{name} holds {one!r} {where}, of type {kind}; the classes trained on are of type "
-            f"{wanted}, such as {known[0]!r}. Convert both to str."
+    strange = next((at for at, one in enumerate(listed) if one not in known), None)
+    if strange is not None:
+        one, first = listed[strange], next(iter(known))
+        said, kind, wanted = f"{name} holds {one!r} {place(strange)}", type(one), type(first)
+        if kind is not wanted:
+            raise ValueError(
+                f"{said}, of type {kind.__name__}; the classes trained on are of type "
+                f"{wanted.__name__}, such as {first!r}. Convert both to str."
+            )
+        near = did_you_mean(one, known) if kind is str else ""
+        raise ValueError(
+            f"{said}, which was not among the {len(known)} classes trained on.{near} Train on rows "
+            "of it, or drop those rows."
         )
-    near = did_you_mean(one, known) if isinstance(one, str) else ""
-    return (
-        f"{name} holds {one!r} {where}, which was not among the {len(known)} classes trained on."
-        f"{near} Train on rows of it, or drop those rows."
-    )
+    return [known[one] for one in listed]
 
 
 def warn_of_empty(texts: Sequence[str]) -> None:
     """Warn where texts hold nothing."""
-    empty = sum(not text.strip() for text in texts)
-    if empty:
+    if empty := sum(not text.strip() for text in texts):
         warnings.warn(
             f"{empty} of {len(texts)} texts are empty: there is nothing to learn from them.",
             UserWarning,

@@ -98,10 +98,8 @@ class Hashed(Backbone):
     empty = build
 
     def save(self, folder: Path, net: torch.nn.Module) -> None:
-        (folder / "config.json").write_text(
-            json.dumps(net.encoder.config.to_dict(), indent=1),
-            "utf-8",
-        )
+        told = json.dumps(net.encoder.config.to_dict(), indent=1)
+        (folder / "config.json").write_text(told, "utf-8")
 
 
 class Pretrained(Backbone):
@@ -129,7 +127,12 @@ class Pretrained(Backbone):
     def from_source(cls, model: str, max_tokens: int, pooling: str) -> Pretrained:
         """Return the backbone of a folder, a hub name or "offline"."""
         source = resolve_model(model)
-        _refuse_saved(source)
+        if (Path(source) / CARD).is_file():
+            raise ValueError(
+                f"model={source!r} is a text classifier that was trained and saved. Read it with "
+                f"MixupTextClassifier.from_pretrained({source!r}), or name the model it was made "
+                "from."
+            )
         if pooling == "auto":
             # a sentence encoder was trained to be averaged; its head for one token was not
             averaged = (Path(source) / "modules.json").is_file() or "sentence-transformers" in model
@@ -188,16 +191,6 @@ class Pretrained(Backbone):
         inner = net.encoder if self.pooling == "mean" else net
         inner.config.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-
-
-def _refuse_saved(model: str) -> None:
-    """Refuse a folder of a trained classifier as a model to train from."""
-    if (Path(model) / CARD).is_file():
-        raise ValueError(
-            f"model={model!r} is a text classifier that was trained and saved. Read it with "
-            f"MixupTextClassifier.from_pretrained({model!r}); to train one, name the model it was "
-            "made from."
-        )
 
 
 def reads_last_token(config: Any) -> bool:

@@ -17,7 +17,7 @@ from vicinal._checks import check_choice, check_count, check_number
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import ClassifierKey, RandomState, Seeds
 from vicinal.text.classifier.presets import preset
-from vicinal.text.encoder import check_texts, in_bfloat16
+from vicinal.text.encoder import Encoder, check_texts, in_bfloat16
 from vicinal.text.labels import check_classes, class_numbers, warn_of_empty
 from vicinal.text.models import check_installed
 from vicinal.weights import WeightLaw
@@ -38,10 +38,9 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     model : str or path, default "offline"
-        What reads the texts: a Hugging Face model (folder or hub name, encoder or decoder);
-        "offline" for all-MiniLM-L6-v2 (English; extra ``vicinal[offline]``); or "char" for a small
-        network over hashed pieces of words, trained from nothing, for languages without a
-        checkpoint at hand.
+        A Hugging Face model (folder or hub name, encoder or decoder); "offline" for
+        all-MiniLM-L6-v2 (English; extra ``vicinal[offline]``); or "char" for a small network over
+        hashed pieces of words, trained from nothing, for languages without a checkpoint.
     method : {"dmix", "hidden", "sentence", "input", "none"}, default "dmix"
         Mix with a far partner at a random layer; with any partner at a random layer, at the
         pooled sentence or at the input; or not at all.
@@ -52,18 +51,16 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     weights : WeightLaw, optional
         Law of mixing weights; ``Beta(0.4)`` where left out.
     warmup_epochs : int, optional
-        Epochs at the beginning that do not mix, fewer than ``epochs``. Left out, 1 for a trained
-        model, and 0 for "char" or where there is one epoch only.
+        Epochs at the beginning that do not mix, fewer than ``epochs``. Left out, 1, or 0 for
+        "char" and with one epoch.
     probability : float, default 1.0
         Share of steps that mix.
     refresh : int, default 1
-        Epochs between two embeddings of the texts by the model itself; 0 embeds once, before
-        training.
+        Epochs between two embeddings of the texts by the model itself; 0 embeds once.
     mixup : vicinal.nn.MixupConfig, optional
         A whole configuration, in place of ``method`` and the six above.
     embedder : str or path, optional
-        A sentence encoder that embeds the texts once, in place of the model itself; see
-        :class:`vicinal.text.Encoder`.
+        As of :class:`vicinal.text.Encoder`: embeds the texts once, in place of the model itself.
     epochs : int, default 6
         Passes over the texts.
     batch_size : int, default 16
@@ -95,8 +92,8 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     mixup_ : vicinal.nn.MixupConfig
         What was trained with.
     history_ : list of dict
-        For each epoch the loss, what was mixed, and the accuracy of some training texts as they
-        are ("train_accuracy"), as :class:`vicinal.nn.MixupTrainer` logs them.
+        For each epoch what :class:`vicinal.nn.MixupTrainer` logs: the loss, what was mixed, and
+        the accuracy of some training texts, unmixed ("train_accuracy").
 
     Warns
     -----
@@ -201,14 +198,17 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            If texts or labels are not what they should be, there is one class only, or a setting
-            is out of range.
+            If texts, labels or settings are not what they should be, or there is one class only.
         OSError, ImportError
             If the model, or what loads it, is not there.
         """
         check_installed()
         mixup = self._checked_mixup()
-        self._check_warmup(mixup)
+        if mixup.where != "none" and mixup.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs must be below epochs ({self.epochs}), or nothing is ever mixed: "
+                f"got {mixup.warmup_epochs}. Lower it, or train with method='none'."
+            )
         texts = check_texts(texts, utf8=False)
         classes, numbers = check_classes(labels, len(texts))
         warn_of_empty(texts)
@@ -217,15 +217,16 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         seeds = Seeds(self.random_state)
         backbone = backbone_for(str(self.model), self.max_tokens, self.pooling)
-        embeddings = self._embeddings(texts)
+        embeddings = None
+        if self.embedder is not None:
+            embeddings = Encoder(self.embedder, device=self.device).encode(texts)
         with own_randomness(int(seeds.generator(ClassifierKey.WEIGHTS).integers(2**31))):
             net = backbone.build(len(classes))
             rows = [
                 {**row, "labels": number}
                 for row, number in zip(backbone.rows(texts), numbers, strict=True)
             ]
-            weights = self._class_weights(numbers)
-            trainer = self._trainer(net, backbone, rows, mixup, embeddings, weights, seeds)
+            trainer = self._trainer(net, backbone, rows, mixup, embeddings, seeds)
             with reporting(progress) as report:
                 trainer.add_callback(ProgressReporter(report))
                 trainer.train()
@@ -250,20 +251,22 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_count("max_tokens", self.max_tokens, low=3)
         if check_count("batch_size", self.batch_size, low=2) % 2:
             raise ValueError(
-                f"batch_size must be even, half a batch are partners of the other half; got "
-                f"{self.batch_size}."
+                f"batch_size must be even, to be halved into pairs, got {self.batch_size}."
             )
         if self.learning_rate is not None:
             check_number("learning_rate", self.learning_rate, low=0.0, open_low=True)
         check_number("warmup_share", self.warmup_share, low=0.0, high=1.0)
         check_number("weight_decay", self.weight_decay, low=0.0)
         if self.mixup is None:
+            warmup = self.warmup_epochs
+            if warmup is None:
+                warmup = int(self.model != "char" and self.epochs > 1)
             return preset(
                 self.method,
                 tau=self.tau,
                 metric=self.metric,
                 weights=self.weights,
-                warmup_epochs=self._warmup(),
+                warmup_epochs=warmup,
                 probability=self.probability,
                 refresh=self.refresh,
             )
@@ -274,29 +277,6 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         return self.mixup
 
-    def _warmup(self) -> int:
-        if self.warmup_epochs is not None:
-            return self.warmup_epochs
-        from vicinal.text.classifier.backbones import CHAR
-
-        return int(self.model != CHAR and self.epochs > 1)
-
-    def _check_warmup(self, mixup: MixupConfig) -> None:
-        """Refuse a configuration that would end before it mixes."""
-        if mixup.where != "none" and mixup.warmup_epochs >= self.epochs:
-            raise ValueError(
-                f"warmup_epochs must be below epochs, or nothing is ever mixed: got "
-                f"{mixup.warmup_epochs}, and epochs is {self.epochs}. Lower it, raise epochs, or "
-                "train with method='none'."
-            )
-
-    def _embeddings(self, texts: list[str]) -> npt.NDArray[np.float32] | None:
-        if self.embedder is None:
-            return None
-        from vicinal.text.encoder import Encoder
-
-        return Encoder(self.embedder, device=self.device).encode(texts)
-
     def _trainer(
         self,
         net: Any,
@@ -304,7 +284,6 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows: list[dict[str, Any]],
         mixup: MixupConfig,
         embeddings: npt.NDArray[np.float32] | None,
-        class_weights: npt.NDArray[np.float64] | None,
         seeds: Seeds,
     ) -> Any:
         from transformers import PrinterCallback
@@ -317,6 +296,10 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rate = 1e-3 if backbone.kind == "hashed" else 1e-4
         steps = -(-len(rows) // self.batch_size) * self.epochs
         device = _device_for(self.device)
+        class_weights = None
+        if self.class_weight is not None:
+            counts = np.bincount([row["labels"] for row in rows])
+            class_weights = len(rows) / (len(counts) * counts)
         with tempfile.TemporaryDirectory(prefix="vicinal-") as folder:
             args = training_arguments(
                 folder,
@@ -343,13 +326,6 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         trainer.remove_callback(PrinterCallback)
         return trainer
 
-    def _class_weights(self, numbers: list[int]) -> npt.NDArray[np.float64] | None:
-        if self.class_weight is None:
-            return None
-        counts = np.bincount(numbers)
-        weights: npt.NDArray[np.float64] = len(numbers) / (len(counts) * counts)
-        return weights
-
     # use
 
     def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
@@ -367,10 +343,8 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
-        TypeError
-            If something is not a string.
-        sklearn.exceptions.NotFittedError
-            Before training.
+        TypeError, sklearn.exceptions.NotFittedError
+            If something is not a string; before training.
         """
         import torch
 
@@ -404,8 +378,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ndarray of shape (n_texts,)
             Labels as they were trained on.
         """
-        best = self.predict_proba(texts).argmax(axis=1)
-        chosen: npt.NDArray[Any] = self.classes_[best]
+        chosen: npt.NDArray[Any] = self.classes_[self.predict_proba(texts).argmax(axis=1)]
         return chosen
 
     def score(
@@ -421,11 +394,6 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Their classes.
         sample_weight : array_like of shape (n_texts,), optional
             Weight of each text.
-
-        Returns
-        -------
-        float
-            Share of texts whose class was found.
 
         Raises
         ------
@@ -461,12 +429,8 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
-        FileExistsError
-            If the folder holds something else.
-        OSError
-            If it cannot be written.
-        sklearn.exceptions.NotFittedError
-            Before training.
+        FileExistsError, OSError
+            If the folder holds something else, or cannot be written.
         """
         from vicinal.text.classifier.saving import save
 
@@ -477,8 +441,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def from_pretrained(cls, folder: str | PathLike[str]) -> MixupTextClassifier:
         """Read a classifier that :meth:`save_pretrained` wrote. It asks no hub for anything.
 
-        Settings come back but for ``weights`` and ``mixup`` given as objects: the default is in
-        their place when the classifier is trained again.
+        Of its settings ``weights`` and ``mixup`` do not come back, if it is to be trained again.
 
         Parameters
         ----------
@@ -492,10 +455,8 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
-        FileNotFoundError
-            If there is no classifier.
-        ValueError
-            If it was written by a later version, or its parts do not fit each other.
+        FileNotFoundError, ValueError
+            If there is no classifier, it is of a later version, or its parts do not fit.
         """
         from vicinal.text.classifier.saving import load
 

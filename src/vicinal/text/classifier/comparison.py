@@ -6,7 +6,7 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,14 +45,14 @@ class MethodScore:
     f1, accuracy : tuple of float
         One figure for each seed.
     train_accuracy : tuple of float
-        Share of the texts learned from that were told right in the end, as they are, unmixed.
+        Accuracy on training texts, unmixed, in the end.
     mean : Estimate
         Mean macro-F1 with its 95 % t-interval, which one seed has not.
     gain : Estimate
         Mean difference to no mixing, seed by seed; NaN where that was not run.
     p : float
-        Of a paired t-test against no mixing, corrected by Holm's method for the number of methods;
-        NaN where there is none, or the difference is the same for all seeds, and not 0.
+        Of a paired t-test against no mixing, corrected by Holm's method; NaN where there is none,
+        or the difference is the same for all seeds, and not 0.
     """
 
     method: str
@@ -126,13 +126,7 @@ class Comparison(RowsResult):
         )
 
     def summary(self) -> str:
-        """Return the comparison as Markdown.
-
-        Returns
-        -------
-        str
-            Facts, a table, and how to read it.
-        """
+        """Return the comparison as Markdown: facts, a table, and how to read it."""
         lines = [self.header, ("---", *["---:"] * (len(self.header) - 1)), *self.rows]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         return f"{', '.join(self.facts)}.\n\n{table}\n\n{self.reading}"
@@ -152,17 +146,13 @@ class Comparison(RowsResult):
         return f"{said}Against no mixing: {', '.join(words)}; the others are within chance."
 
     def _columns(self) -> dict[str, Any]:
-        found = self.scores
-        return {
-            "method": [one.method for one in found],
-            "f1": [one.mean.value for one in found],
-            "f1_low": [one.mean.low for one in found],
-            "f1_high": [one.mean.high for one in found],
-            "accuracy": [float(np.mean(one.accuracy)) for one in found],
-            "train_accuracy": [float(np.mean(one.train_accuracy)) for one in found],
-            "gain": [one.gain.value for one in found],
-            "p": [one.p for one in found],
-        }
+        names = ("method", "f1", "f1_low", "f1_high", "accuracy", "train_accuracy", "gain", "p")
+        rows = [
+            (one.method, one.mean.value, one.mean.low, one.mean.high, float(np.mean(one.accuracy)),
+             float(np.mean(one.train_accuracy)), one.gain.value, one.p)
+            for one in self.scores
+        ]  # fmt: skip
+        return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
     def _page(self) -> Page:
         from vicinal.page.intervals import IntervalRow, interval_rows
@@ -261,7 +251,7 @@ def compare_methods(
     if test is not None:
         held = check_texts(test[0], "test texts", utf8=False), listed_labels(test[1], "test labels")
         class_numbers(held[1], np.array(sorted(set(listed))), "test labels")
-    figures = {name: _Figures() for name in names}
+    figures: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
     roots = Seeds(random_state)
     train, measured = (texts, listed), held
     runs = [(seed, name) for seed in range(seeds) for name in names]
@@ -278,12 +268,9 @@ def compare_methods(
                 warnings.filterwarnings("ignore", r"\d+ of \d+ texts are empty")  # said above
                 model.fit(*train)
             found, truth = model.predict(measured[0]), np.array(measured[1])
-            score = f1_score(
-                truth, found, average="macro", labels=model.classes_, zero_division=0.0
-            )
-            figures[name].f1.append(float(score))
-            figures[name].accuracy.append(float(np.mean(found == truth)))
-            figures[name].train_accuracy.append(model.history_[-1]["train_accuracy"])
+            f1 = f1_score(truth, found, average="macro", labels=model.classes_, zero_division=0.0)
+            right = float(np.mean(found == truth))
+            figures[name].append((float(f1), right, model.history_[-1]["train_accuracy"]))
             if keep is not None:
                 keep(model)
     assert measured is not None  # noqa: S101
@@ -307,9 +294,8 @@ def split_texts(
 ) -> tuple[tuple[list[str], list[Any]], tuple[list[str], list[Any]]]:
     """Put a share of the texts aside, in the proportions of the classes.
 
-    Equal texts stay on one side, so that nothing is measured on what was learned: of each class as
-    many rows are put aside as its share, or fewer where a whole group of equal texts would be too
-    many, and at least one group. A class whose texts are all equal is learned from.
+    Equal texts stay on one side, so that nothing is measured on what was learned. At least one
+    group of equal texts of each class is put aside, unless it is the only one.
 
     Parameters
     ----------
@@ -362,11 +348,11 @@ def split_texts(
             "stay together. Give a test set."
         )
     left = [at for at in range(len(texts)) if at not in aside]
-    put = sorted(aside)
-    return (
-        ([texts[at] for at in left], [labels[at] for at in left]),
-        ([texts[at] for at in put], [labels[at] for at in put]),
-    )
+
+    def taken(rows: Iterable[int]) -> tuple[list[str], list[Any]]:
+        return [texts[at] for at in rows], [labels[at] for at in rows]
+
+    return taken(left), taken(sorted(aside))
 
 
 def _fitting(members: Sequence[list[int]], share: float) -> list[int]:
@@ -379,18 +365,11 @@ def _fitting(members: Sequence[list[int]], share: float) -> list[int]:
     return taken or min(members, key=len)
 
 
-@dataclass
-class _Figures:
-    """What a method reaches, seed by seed."""
-
-    f1: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
-    train_accuracy: list[float] = field(default_factory=list)
-
-
-def _scores(figures: Mapping[str, _Figures]) -> tuple[MethodScore, ...]:
+def _scores(runs: Mapping[str, list[tuple[float, float, float]]]) -> tuple[MethodScore, ...]:
+    """Return what methods reached: F1, accuracy and training accuracy of each seed in, tested."""
+    figures = {name: tuple(zip(*found, strict=True)) for name, found in runs.items()}
     gains = {
-        name: np.array(found.f1) - figures[BASELINE].f1
+        name: np.subtract(found[0], figures[BASELINE][0])
         for name, found in figures.items()
         if name != BASELINE and BASELINE in figures
     }
@@ -398,10 +377,10 @@ def _scores(figures: Mapping[str, _Figures]) -> tuple[MethodScore, ...]:
     return tuple(
         MethodScore(
             name,
-            tuple(found.f1),
-            tuple(found.accuracy),
-            tuple(found.train_accuracy),
-            mean=Estimate.of_repeats(found.f1),
+            found[0],
+            found[1],
+            found[2],
+            mean=Estimate.of_repeats(found[0]),
             gain=Estimate.of_repeats(gains.get(name, [])),
             p=corrected.get(name, math.nan),
         )

@@ -72,13 +72,14 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Backbone, Any]:
         ) from error
     backbone = load_backbone(folder, card["kind"], card["max_tokens"], card["pooling"])
     net = backbone.empty(len(card["classes"]))
-    wanted = {name: tuple(one.shape) for name, one in _weights(net).items()}
-    there = {name: tuple(one.shape) for name, one in weights.items()}
+    wanted, there = (
+        {(name, tuple(one.shape)) for name, one in some.items()}
+        for some in (_weights(net), weights)
+    )
     if wanted != there:
-        odd = sorted(set(wanted.items()) ^ set(there.items()))
         raise ValueError(
-            f"The weights in {str(folder)!r} do not fit what {CARD} says, such as {odd[0][0]!r}. "
-            "Files of two classifiers were mixed up, or one was changed; save it again."
+            f"The weights in {str(folder)!r} do not fit what {CARD} says, such as "
+            f"{min(wanted ^ there)[0]!r}. Files were mixed up or changed: save it again."
         )
     net.load_state_dict(weights, strict=False)  # what is shared is there once
     return card["settings"], card, backbone, net

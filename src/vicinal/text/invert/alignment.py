@@ -25,14 +25,7 @@ from vicinal.text.invert.fitting import (
 )
 from vicinal.text.invert.inverter import Inverter
 
-__all__ = [
-    "align",
-    "check_seeded",
-    "copied",
-    "distinct_texts",
-    "inherited_notes",
-    "short_texts",
-]
+__all__ = ["align", "check_seeded", "copied", "distinct_texts", "inherited_notes", "short_texts"]
 
 #: Options that the notes of an aligned inverter keep.
 _TOLD = ("batch_size", "learning_rate", "decoder_rate", "warmup", "noise")
@@ -49,41 +42,36 @@ def align(
 ) -> Inverter:
     """Teach an inverter to write texts from their embeddings: stage 1 of inversedMixup.
 
-    The adaptor learns; the language model learns with it only where it was built to (LoRA, or
-    trained whole). The encoder stays as it is, so each text is embedded once.
+    The adaptor learns, and the language model where it was built to (LoRA, or trained whole). The
+    encoder stays as it is.
 
     Parameters
     ----------
     inverter : Inverter
         As :meth:`Inverter.build` or :meth:`Inverter.from_pretrained` made it. It is not changed.
     texts : sequence of str
-        Unlabelled sentences like those to be written later; tens of thousands at least for a new
-        adaptor. Repeated and empty ones are left out.
+        Unlabelled sentences like those to be written; tens of thousands for a new adaptor.
+        Repeated and empty ones are left out.
     options : TrainingOptions, optional
         How it learns; ``TrainingOptions()`` where left out.
     checkpoint : str or path, optional
-        Folder to go on from when it was interrupted. The result is the same as without the
-        interruption.
+        Folder to go on from after an interruption, to the same result.
     progress : bool or ProgressCallback, default False
         Whether to show a bar, or what to tell of each step.
     random_state : int, Generator or None
-        Seed of what is held out, of the order, of noise and dropout. A number where there is a
-        checkpoint.
+        Seed of all that is drawn. A number where there is a checkpoint.
 
     Returns
     -------
     Inverter
-        A new one, with ``notes["history"]``: step, loss and loss on what was held out, for each
-        evaluation.
+        A new one; ``notes["history"]`` holds step, loss and held-out loss of each evaluation.
 
     Raises
     ------
     TypeError, ValueError
-        If texts are not what they should be, the loss is not finite, or the checkpoint was begun
-        with something else.
+        If texts or checkpoint are not what they should be, or the loss is not finite.
     KeyboardInterrupt
-        After Ctrl-C, once all is kept in ``checkpoint``; it is kept where the process is told to
-        end (SIGTERM), too.
+        After Ctrl-C, once all is kept in ``checkpoint`` (as after SIGTERM).
 
     Warns
     -----
@@ -97,8 +85,7 @@ def align(
     Examples
     --------
     >>> inverter = Inverter.build(Encoder(), "my-model", soft_tokens=8)  # doctest: +SKIP
-    >>> options = TrainingOptions(epochs=2)  # doctest: +SKIP
-    >>> inverter = align(inverter, sentences, options=options, random_state=0)  # doctest: +SKIP
+    >>> inverter = align(inverter, sentences, random_state=0)  # doctest: +SKIP
     >>> inverter.save_pretrained("my-inverter")  # doctest: +SKIP
     """
     options = TrainingOptions() if options is None else options
@@ -161,8 +148,7 @@ def distinct_texts(texts: Sequence[str], name: str = "texts") -> list[str]:
     """Return texts without repetitions and empty ones."""
     listed = check_texts(texts, name)
     kept = [text for text in dict.fromkeys(listed) if text.strip()]
-    empty = sum(not text.strip() for text in listed)
-    if empty:
+    if empty := sum(not text.strip() for text in listed):
         warnings.warn(
             f"{empty} of {len(listed)} {name} are empty, and left out: there is nothing to write.",
             UserWarning,
@@ -170,8 +156,7 @@ def distinct_texts(texts: Sequence[str], name: str = "texts") -> list[str]:
         )
     if len(kept) < 2:
         raise ValueError(
-            f"{name} must hold at least two different texts that are not empty, got {len(kept)}. "
-            "Give more."
+            f"{name} must hold at least two different texts that are not empty, got {len(kept)}."
         )
     return kept
 
@@ -190,10 +175,10 @@ def short_texts(
         if 1 < len(row) <= most and len(text) <= 40 * max_tokens
     ]
     if len(short) < 2:
+        remedy = ", or raise max_tokens." if most == max_tokens else ": the model reads no more."
         raise ValueError(
             f"texts must have at most {most} tokens each, only {len(short)} of {len(texts)} have. "
-            "Split them into sentences"
-            + (", or raise max_tokens." if most == max_tokens else ": the model reads no more.")
+            f"Split them into sentences{remedy}"
         )
     if len(short) < len(texts):
         warnings.warn(

@@ -57,14 +57,13 @@ def _strength(rows: npt.NDArray[np.float64], numbers: npt.NDArray[np.int64]) -> 
     if np.bincount(numbers).min() < 5 or len(numbers) > _FOLDED:
         return _USUAL
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    scores = {
-        C: cross_val_score(
-            LogisticRegression(C=C, max_iter=1000), rows, numbers, cv=folds,
-            scoring="neg_log_loss",
-        ).mean()
-        for C in STRENGTHS
-    }  # fmt: skip
-    return max(STRENGTHS, key=scores.__getitem__)
+
+    def likelihood(C: float) -> float:
+        model = LogisticRegression(C=C, max_iter=1000)
+        found = cross_val_score(model, rows, numbers, cv=folds, scoring="neg_log_loss")
+        return float(found.mean())
+
+    return max(STRENGTHS, key=likelihood)
 
 
 def warm_up(
@@ -101,9 +100,8 @@ def warm_up(
     if folder is not None:
         with replacing_folder(folder) as beside:
             made.save(beside)
-            np.savez(
-                beside / "head.npz", coefficients=head.coefficients, intercepts=head.intercepts
-            )
+            told = {"coefficients": head.coefficients, "intercepts": head.intercepts}
+            np.savez(beside / "head.npz", **told)
         shutil.rmtree(progress or "", ignore_errors=True)
     return made, head
 
@@ -120,9 +118,8 @@ def _fine_tune(
 ) -> None:
     """Fine-tune encoder and head in place."""
     backbone = encoder.backbone
-    model = _TaskModel(encoder.model, len(head.classes), dropout=0.0)
     device = _device_of(encoder)
-    model.to(device)
+    model = _TaskModel(encoder.model, len(head.classes), dropout=0.0).to(device)
     with torch.no_grad():
         model.head.weight.copy_(torch.from_numpy(head.coefficients))
         model.head.bias.copy_(torch.from_numpy(head.intercepts))
@@ -192,8 +189,8 @@ def _copy_of(encoder: Encoder, texts: Sequence[str]) -> TaskEncoder:
     remedy = "Set tune='head', which leaves the encoder as it is."
     if encoder.normalize:
         raise ValueError(
-            f"tune='encoder' needs an encoder whose embeddings are not normalized, got "
-            f"{encoder.name!r} with normalize=True. {remedy}"
+            f"tune='encoder' needs embeddings that are not normalized, got {encoder.name!r} with "
+            f"normalize=True. {remedy}"
         )
     if isinstance(encoder, TaskEncoder):  # goes on from where it is, not from where it began
         backbone, network = encoder.backbone, copy.deepcopy(encoder.model)

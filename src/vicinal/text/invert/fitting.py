@@ -52,21 +52,20 @@ class TrainingOptions:
     decoder_rate : float, default 3e-4
         Highest rate of what learns of the language model.
     warmup : int, optional
-        Updates in which the rates rise; 200, or a tenth of all if that is less, where left out.
-        They fall to 0 along a cosine afterwards.
+        Updates in which the rates rise, before they fall to 0 along a cosine; a tenth of all, 200
+        at most, where left out.
     validation : float, default 0.02
         Share of the texts that is held out, 2,000 at most; fewer than 20 texts hold out none.
     max_attempts : int, optional, default 5
-        Evaluations without a lower loss on what is held out before training stops. The weights with
-        the lowest loss are taken. None goes on to the last update.
+        Evaluations without a lower held-out loss before training stops; None never stops early.
+        The weights with the lowest loss are taken.
     noise : float, default 0.0
-        Embeddings are disturbed by up to so many of their standard deviations, each by another
-        amount, which makes the inverter calmer between real sentences.
+        Embeddings are disturbed by up to so many of their standard deviations, for calmer
+        sentences between real ones.
     max_tokens : int, default 96
-        Texts that the language model reads as more tokens, or has no room for, are left out.
+        Texts of more tokens of the language model are left out.
     dtype : {"auto", "float32", "bfloat16"}, default "auto"
-        Arithmetic; "auto" takes bfloat16 where the processor multiplies it. Weights are kept as
-        they are.
+        Arithmetic; "auto" takes bfloat16 where the processor multiplies it.
 
     Raises
     ------
@@ -231,16 +230,11 @@ def fit(
     """Train the adaptor, and a decoder that ``learns``, in place; return the evaluations."""
     assert options.steps is not None and options.warmup is not None  # noqa: PT018, S101
     model = _SoftPrompts(adaptor, decoder, options.noise, learns)
-    groups: list[dict[str, Any]] = [
-        {"params": list(adaptor.parameters()), "lr": options.learning_rate}
-    ]
+    groups: list[Any] = [{"params": list(adaptor.parameters()), "lr": options.learning_rate}]
     if model.learns:
         groups.append({"params": list(decoder.trainable), "lr": options.decoder_rate})
     learning = {id(one) for group in groups for one in group["params"]}
-    frozen = [
-        one for one in parameters_of(decoder) if one.requires_grad and id(one) not in learning
-    ]
-    device = adaptor.mean.device.type
+    frozen = [p for p in parameters_of(decoder) if p.requires_grad and id(p) not in learning]
     try:
         for one in frozen:
             one.requires_grad_(False)
@@ -262,7 +256,7 @@ def fit(
             warmup_steps=options.warmup,
             weight_decay=0.01,
             adam_beta2=0.98,
-            bf16=in_bfloat16(options.dtype, device),
+            bf16=in_bfloat16(options.dtype, adaptor.mean.device.type),
         )
     finally:
         for one in frozen:
@@ -276,9 +270,9 @@ def parameters_of(decoder: Decoder) -> list[nn.Parameter]:
 
 
 def _collate(rows: list[tuple[Floats, list[int]]]) -> dict[str, Any]:
-    tokens = [row for _, row in rows]
-    embeddings = torch.from_numpy(np.stack([one for one, _ in rows]))  # (B, E)
-    return {"embeddings": embeddings, "tokens": tokens, "count": sum(map(len, tokens))}
+    embeddings, tokens = zip(*rows, strict=True)
+    batch = torch.from_numpy(np.stack(embeddings))  # (B, E)
+    return {"embeddings": batch, "tokens": list(tokens), "count": sum(map(len, tokens))}
 
 
 def embed(

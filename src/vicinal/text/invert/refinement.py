@@ -54,12 +54,11 @@ def refine(
 ) -> TaskInverter:
     """Teach an inverter a task: stage 2 of inversedMixup.
 
-    With ``tune="head"`` a classification head learns on the embeddings, and encoder and embeddings
-    stay. With ``tune="encoder"`` the task model, encoder and that head, is fine-tuned on the
-    labelled texts; then the adaptor follows the space that moved, first by a ridge regression from
-    the new embeddings back to the old ones, shrunk towards no change and folded into its first
-    layer, then by learning to write the texts. What it forgets is watched on texts held out: the
-    weights with the lowest loss there are taken, those before any learning among them.
+    With ``tune="head"`` a classification head learns on the embeddings, which stay as they are.
+    With ``tune="encoder"`` encoder and head are fine-tuned on the labelled texts; then the adaptor
+    follows the space that moved, first by a ridge regression from the new embeddings to the old
+    ones, then by learning to write the texts. The weights with the lowest loss on texts held out
+    are taken, those before any learning among them.
 
     Parameters
     ----------
@@ -73,12 +72,11 @@ def refine(
         More texts of the same kind, by which the adaptor follows the encoder.
     tune : {"auto", "head", "encoder"}, default "auto"
         What learns the task; "auto" takes the encoder from 400 labelled texts on, where it can be
-        tuned. That number is a rule of thumb, not a measurement: try both where it matters.
+        tuned: a rule of thumb, so try both where it matters.
     options : RefinementOptions, optional
         How task model and adaptor learn; ``RefinementOptions()`` where left out.
     checkpoint : str or path, optional
-        Folder to go on from when it was interrupted. The result is the same as without the
-        interruption.
+        Folder to go on from after an interruption, to the same result.
     progress : bool or ProgressCallback, default False
         Whether to show a bar, or what to tell of each step.
     random_state : int, Generator or None
@@ -88,17 +86,16 @@ def refine(
     -------
     TaskInverter
         An inverter in the task model's space that predicts as well. ``notes["task"]`` says what was
-        tuned and, for an encoder, which share of its movement the regression undoes on texts left
-        out; ``notes["history"]`` holds the adaptor's evaluations.
+        tuned and which share of an encoder's movement the regression undoes on texts left out;
+        ``notes["history"]`` holds the adaptor's evaluations.
 
     Raises
     ------
     TypeError, ValueError
-        If texts or labels are not what they should be, there is one class only, the encoder cannot
-        be tuned, or the checkpoint was begun with something else.
+        If texts, labels or checkpoint are not what they should be, there is one class only, or the
+        encoder cannot be tuned.
     KeyboardInterrupt
-        After Ctrl-C, once all is kept in ``checkpoint``; it is kept where the process is told to
-        end (SIGTERM), too.
+        After Ctrl-C, once all is kept in ``checkpoint`` (as after SIGTERM).
 
     Warns
     -----
@@ -117,9 +114,11 @@ def refine(
     check_choice("tune", tune, ["auto", "head", "encoder"])
     seed = check_seeded(random_state, checkpoint)
     chosen = RefinementOptions() if options is None else options
-    listed, labels = check_texts(texts), _listed(labels)
+    listed = check_texts(texts)
     classes, numbers = check_classes(labels, len(listed))
-    classes = _in_dtype(classes, labels)
+    dtype = getattr(labels, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "iu":
+        classes = classes.astype(dtype)
     warn_of_empty(listed)
     more = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
     both = distinct_texts([text for text in (*listed, *more) if text.strip()])
@@ -197,18 +196,3 @@ def follow(adaptor: Adaptor, moved: Floats, original: Floats) -> float:
         first.bias.add_(torch.from_numpy(weight @ shift).to(first.bias))
         first.weight.copy_(torch.from_numpy(weight + weight @ D.T))
     return 1.0 - best[0] / total if total else 1.0
-
-
-def _listed(labels: Iterable[Any]) -> Any:
-    """Return labels as they are where they can be read twice, else as a list."""
-    return (
-        labels if isinstance(labels, (str, Sequence)) or hasattr(labels, "dtype") else list(labels)
-    )
-
-
-def _in_dtype(classes: npt.NDArray[Any], labels: Any) -> npt.NDArray[Any]:
-    """Return classes with the dtype that whole numbers came in."""
-    dtype = getattr(labels, "dtype", None)
-    if isinstance(dtype, np.dtype) and dtype.kind in "iu":
-        return classes.astype(dtype)
-    return classes
