@@ -51,8 +51,7 @@ def find_parts(
     head: str | None,
 ) -> ModelParts:
     """Find encoder, layers and head of a model, or say which argument names them."""
-    _refuse_wrappers(model)
-    _refuse_two_stacks(model)
+    _refuse_others(model)
     named = _find_layers(model, layers)
     stack = tuple(module for _, module in named)
     refuse_compiled(model, stack)
@@ -99,7 +98,8 @@ def mask_slots(module: nn.Module) -> dict[str, int]:
     return {name: at for at, name in enumerate(names) if name in (*ATTEND_MASKS, *IGNORE_MASKS)}
 
 
-def _refuse_wrappers(model: Any) -> None:
+def _refuse_others(model: Any) -> None:
+    """Refuse what has no one stack of layers to hook."""
     if not isinstance(model, nn.Module):
         raise TypeError(
             f"model must be a torch.nn.Module, got {type(model).__name__}. Load it first, for "
@@ -111,8 +111,6 @@ def _refuse_wrappers(model: Any) -> None:
             "Use DistributedDataParallel, or the bare model (model.module)."
         )
 
-
-def _refuse_two_stacks(model: nn.Module) -> None:
     pretrained = next((module for module in model.modules() if _is_pretrained(module)), None)
     if getattr(getattr(pretrained, "config", None), "is_encoder_decoder", False):
         raise ValueError(

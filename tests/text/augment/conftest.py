@@ -48,19 +48,19 @@ class FakeInverter:
     def log_likelihood(self, embeddings, texts):
         return -np.ones(len(texts), np.float32)
 
-    def candidates(self, embeddings, n=4, *, random_state=None):
+    def candidates(self, embeddings, n_samples=4, *, random_state=None):
         self.calls += 1
         rng = as_generator(random_state)
         targets = np.asarray(embeddings, float)
         sentences = []
         for target in targets:
-            noise = rng.normal(size=(n, DIM))
+            noise = rng.normal(size=(n_samples, DIM))
             noise[0] = 0
             sentences.append([self._write(target + 0.3 * one) for one in noise])
         found = (
             np.stack([self.encode(row) for row in sentences])
             if len(targets)
-            else (np.empty((0, n, DIM), np.float32))
+            else (np.empty((0, n_samples, DIM), np.float32))
         )
         return FakeCandidates(sentences, found, -np.ones(found.shape[:2], np.float32))
 

@@ -43,9 +43,9 @@ class Fake:
     def log_likelihood(self, embeddings, texts):
         return -np.ones(len(texts), np.float32)
 
-    def candidates(self, embeddings, n=4, *, random_state=None):
+    def candidates(self, embeddings, n_samples=4, *, random_state=None):
         rng = np.random.default_rng(random_state)
-        noise = 0.5 * rng.normal(size=(len(embeddings), n, DIM))
+        noise = 0.5 * rng.normal(size=(len(embeddings), n_samples, DIM))
         points = np.asarray(embeddings)[:, None] + noise
         order = np.argsort(((points[:, :, None] - POINTS) ** 2).sum(-1), axis=-1)
         lines = [[" ".join(WORDS[at] for at in one[:2]) for one in row] for row in order]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from logging import ERROR
@@ -26,33 +25,6 @@ CHAR = "char"
 Row = dict[str, Any]
 
 
-class Backbone(ABC):
-    """A tokenizer and a network that go together."""
-
-    kind: str
-    max_tokens: int
-
-    @abstractmethod
-    def rows(self, texts: Sequence[str]) -> list[Row]:
-        """Return the tokens of each text, at most ``max_tokens``."""
-
-    @abstractmethod
-    def collate(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
-        """Return a padded batch of rows, with their labels where they have any."""
-
-    @abstractmethod
-    def build(self, n_classes: int) -> torch.nn.Module:
-        """Return a network to be trained."""
-
-    @abstractmethod
-    def empty(self, n_classes: int) -> torch.nn.Module:
-        """Return a network of the same shape, whose weights are about to be filled in."""
-
-    @abstractmethod
-    def save(self, folder: Path, net: torch.nn.Module) -> None:
-        """Write what is needed beside the weights."""
-
-
 def backbone_for(model: str, max_tokens: int, pooling: str) -> Backbone:
     """Return what a model's name stands for."""
     if model == CHAR:
@@ -67,7 +39,7 @@ def load_backbone(folder: Path, kind: str, max_tokens: int, pooling: str) -> Bac
     return Pretrained(str(folder), max_tokens, pooling)
 
 
-class Hashed(Backbone):
+class Hashed:
     """Words as hashed pieces, and a small network trained from nothing."""
 
     kind = "hashed"
@@ -102,7 +74,7 @@ class Hashed(Backbone):
         (folder / "config.json").write_text(told, "utf-8")
 
 
-class Pretrained(Backbone):
+class Pretrained:
     """A Hugging Face model with its tokenizer."""
 
     kind = "pretrained"
@@ -153,44 +125,45 @@ class Pretrained(Backbone):
         return _with_labels(batch, rows)
 
     def build(self, n_classes: int) -> torch.nn.Module:
-        from transformers import AutoModel, AutoModelForSequenceClassification
-
-        with quiet(), _named_errors(self.name):
-            if self.pooling == "mean":
-                made = self._pooled(AutoModel.from_pretrained(self.source), n_classes)
-            else:
-                made = AutoModelForSequenceClassification.from_pretrained(
-                    self.source, num_labels=n_classes, ignore_mismatched_sizes=True
-                )
-        return self._padded(made).float()
+        with _named_errors(self.name):
+            return self._network(n_classes, trained=True).float()
 
     def empty(self, n_classes: int) -> torch.nn.Module:
+        self.config.num_labels = n_classes
+        return self._network(n_classes, trained=False)
+
+    def _network(self, n_classes: int, *, trained: bool) -> torch.nn.Module:
         from transformers import AutoModel, AutoModelForSequenceClassification
 
-        self.config.num_labels = n_classes
-        with quiet():
-            if self.pooling == "mean":
-                return self._pooled(AutoModel.from_config(self.config), n_classes)
-            return self._padded(AutoModelForSequenceClassification.from_config(self.config))
-
-    def _padded(self, net: Any) -> torch.nn.Module:
-        config = getattr(net, "config", None)
-        if config is not None and getattr(config, "pad_token_id", None) is None:
-            config.pad_token_id = self.tokenizer.pad_token_id
-        made: torch.nn.Module = net
-        return made
-
-    def _pooled(self, encoder: Any, n_classes: int) -> torch.nn.Module:
         from vicinal.text.classifier.networks import Pooled
 
-        if getattr(encoder, "pooler", None) is not None:
-            encoder.pooler = None  # never used, so it would neither be trained nor averaged
-        return Pooled(encoder, n_classes)
+        mean = self.pooling == "mean"
+        kind: Any = AutoModel if mean else AutoModelForSequenceClassification
+        sizes = {} if mean else {"num_labels": n_classes, "ignore_mismatched_sizes": True}
+        with quiet():
+            if trained:
+                net = kind.from_pretrained(self.source, **sizes)
+            else:
+                net = kind.from_config(self.config)
+        if mean:
+            if getattr(net, "pooler", None) is not None:
+                net.pooler = None  # never used, so it would neither be trained nor averaged
+            return Pooled(net, n_classes)
+        if getattr(net.config, "pad_token_id", None) is None:
+            net.config.pad_token_id = self.tokenizer.pad_token_id
+        made: torch.nn.Module = net
+        return made
 
     def save(self, folder: Path, net: torch.nn.Module) -> None:
         inner = net.encoder if self.pooling == "mean" else net
         inner.config.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+
+
+#: A tokenizer and a network that go together: texts to rows of tokens, at most ``max_tokens``; rows
+#: to a padded batch, with labels where they have any; a network to train, or an empty one of the
+#: same shape; and what is saved beside its weights.
+Backbone = Hashed | Pretrained
 
 
 def reads_last_token(config: Any) -> bool:

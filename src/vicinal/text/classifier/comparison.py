@@ -32,6 +32,7 @@ __all__ = ["Comparison", "MethodScore", "compare_methods", "split_texts"]
 BASELINE = "none"
 #: Differences between figures that are nearer than this are equal.
 _ROUNDING = 1e-12
+_HEADER = ("method", "macro-F1", "accuracy", "training accuracy", "against none", "p (Holm)")
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,8 @@ class Comparison(RowsResult):
     fixed_test: bool
     settings: Mapping[str, Any]
 
-    @property
-    def header(self) -> tuple[str, ...]:
-        """What the columns of :attr:`rows` are."""
-        return ("method", "macro-F1", "accuracy", "training accuracy", "against none", "p (Holm)")
-
-    @property
-    def rows(self) -> tuple[tuple[str, ...], ...]:
-        """Each method's figures in words, F1 and accuracies in points."""
+    def _cells(self) -> tuple[tuple[str, ...], ...]:
+        """Return each method's figures in words, F1 and accuracies in points."""
         return tuple(
             (
                 f"{one.method} ({METHODS[one.method]})",
@@ -112,12 +107,10 @@ class Comparison(RowsResult):
             for one in self.scores
         )
 
-    @property
-    def facts(self) -> tuple[str, ...]:
-        """What was measured, in words."""
-        drawn = "" if self.fixed_test else ", put aside anew for each seed"
-        if self.n_seeds == 1 and drawn:
-            drawn = ", put aside"
+    def _facts(self) -> tuple[str, ...]:
+        """Return what was measured, in words."""
+        each = " anew for each seed" if self.n_seeds > 1 else ""
+        drawn = "" if self.fixed_test else f", put aside{each}"
         return (
             f"{self.n_seeds} seed{'s' if self.n_seeds > 1 else ''}",
             f"{self.n_train:,} training texts",
@@ -127,13 +120,12 @@ class Comparison(RowsResult):
 
     def summary(self) -> str:
         """Return the comparison as Markdown: facts, a table, and how to read it."""
-        lines = [self.header, ("---", *["---:"] * (len(self.header) - 1)), *self.rows]
+        lines = [_HEADER, ("---", *["---:"] * (len(_HEADER) - 1)), *self._cells()]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return f"{', '.join(self.facts)}.\n\n{table}\n\n{self.reading}"
+        return f"{', '.join(self._facts())}.\n\n{table}\n\n{self._reading()}"
 
-    @property
-    def reading(self) -> str:
-        """How to read the figures."""
+    def _reading(self) -> str:
+        """Return how to read the figures."""
         if self.n_seeds < 2:
             return "One seed: there is no telling a gain from chance. Use more seeds."
         said = "Points, with 95 % t-intervals over seeds. "
@@ -146,13 +138,17 @@ class Comparison(RowsResult):
         return f"{said}Against no mixing: {', '.join(words)}; the others are within chance."
 
     def _columns(self) -> dict[str, Any]:
-        names = ("method", "f1", "f1_low", "f1_high", "accuracy", "train_accuracy", "gain", "p")
-        rows = [
-            (one.method, one.mean.value, one.mean.low, one.mean.high, float(np.mean(one.accuracy)),
-             float(np.mean(one.train_accuracy)), one.gain.value, one.p)
-            for one in self.scores
-        ]  # fmt: skip
-        return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+        found = self.scores
+        return {
+            "method": [one.method for one in found],
+            "f1": [one.mean.value for one in found],
+            "f1_low": [one.mean.low for one in found],
+            "f1_high": [one.mean.high for one in found],
+            "accuracy": [float(np.mean(one.accuracy)) for one in found],
+            "train_accuracy": [float(np.mean(one.train_accuracy)) for one in found],
+            "gain": [one.gain.value for one in found],
+            "p": [one.p for one in found],
+        }
 
     def _page(self) -> Page:
         from vicinal.page.intervals import IntervalRow, interval_rows
@@ -170,11 +166,11 @@ class Comparison(RowsResult):
         values = {
             "title": "Ways to train a text classifier",
             "headline": f"Highest macro-F1: {best.method}, {100 * best.mean.value:.1f}",
-            "facts": self.facts,
-            "header": self.header,
-            "rows": self.rows,
+            "facts": self._facts(),
+            "header": _HEADER,
+            "rows": self._cells(),
             "chart": chart,
-            "reading": self.reading,
+            "reading": self._reading(),
             "settings": f"Settings of all methods: {shared}.",
         }
         return Page("methods.html.j2", values, Path(__file__).parent / "templates")

@@ -100,8 +100,9 @@ def warm_up(
     if folder is not None:
         with replacing_folder(folder) as beside:
             made.save(beside)
-            told = {"coefficients": head.coefficients, "intercepts": head.intercepts}
-            np.savez(beside / "head.npz", **told)
+            np.savez(
+                beside / "head.npz", coefficients=head.coefficients, intercepts=head.intercepts
+            )
         shutil.rmtree(progress or "", ignore_errors=True)
     return made, head
 
