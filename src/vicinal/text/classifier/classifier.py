@@ -378,7 +378,8 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ndarray of shape (n_texts,)
             Labels as they were trained on.
         """
-        chosen: npt.NDArray[Any] = self.classes_[self.predict_proba(texts).argmax(axis=1)]
+        best = self.predict_proba(texts).argmax(axis=1)
+        chosen: npt.NDArray[Any] = self.classes_[best]
         return chosen
 
     def score(
