@@ -144,7 +144,7 @@ def test_a_folder_of_other_things_is_not_overwritten(trained, tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(FileExistsError, match="other things than a classifier"):
         trained.save_pretrained(tmp_path)
-    with pytest.raises(FileNotFoundError, match="Make it first"):
+    with pytest.raises(FileNotFoundError, match="make it first"):
         trained.save_pretrained(tmp_path / "no" / "model")
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
