@@ -3,7 +3,7 @@
 Run with ``python benchmarks/scale_ray.py --rows 1e6 1e7 --workers 1 2``. The data are those of
 ``scale_stream.py``: 16 float32 columns that depend on a few hidden factors. Each run is a process
 of its own, from its start to the finished folder: ``stream_table`` (all cores of one process), and
-the same with ``engine="ray"`` on a cluster of this machine, which is started and ended within the time.
+the same with ``engine="ray"`` on a cluster of this machine, started and ended within the time.
 Printed are seconds, and of them those before the first row is read, in which Ray starts; rows a
 second; the peak of memory that all processes of the run hold together (each page shared by several
 counts once, PSS); whether the folder has the same bytes as that of the local engine; and the slope

@@ -1,6 +1,6 @@
 """Mix a few labelled questions into new ones that a person can read, and learn from them.
 
-Needs ``pip install ./packages/nano ".[offline]"``. Data and the small English inverter come with it. Run it
+Needs ``pip install ./packages/nano ".[offline]"``, which brings the small English inverter. Run it
 with
 
     python examples/readable_mixup.py

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from vicinal.cli.streams import asks_for_stream, parse_rows
 
+from vicinal.cli.folders import is_folder, is_many
+from vicinal.cli.options import parse_whole
 from vicinal.io import read_table
 from vicinal.table import TableSynthesizer
 
@@ -76,13 +77,13 @@ def test_resume_says_when_there_is_nothing_to_do(events, run):
         (["events", "-o", "full"], "Folder full is not empty"),
         (["events", "-o", "people.csv/"], "people.csv is a file"),
         (["events", "-o", "nowhere/out"], "does not exist"),
-        (["events", "-o", "out", "-n", "10.5"], "rows must be a whole number"),
-        (["events", "-o", "out", "-n", "0"], "rows must be at least 1"),
+        (["events", "-o", "out", "-n", "10.5"], "n-samples must be a whole number"),
+        (["events", "-o", "out", "-n", "0"], "n-samples must be at least 1"),
         (["events", "-o", "out", "--max-rows", "1"], "max-rows must be at least 2"),
         (["events", "-o", "out", "--memory", "10MB"], "need at least"),
         (["events", "-o", "out", "--memory", "much"], "memory must be a size such as 2GB"),
-        (["events", "-o", "out", "--where", "age>30"], "--where needs the whole table"),
-        (["events", "-o", "out", "--report", "r.html"], "--report needs the whole table"),
+        (["events", "-o", "out", "--where", "age>30"], "--where needs all rows in memory"),
+        (["events", "-o", "out", "--report", "r.html"], "--report needs all rows in memory"),
         (["events", "-o", "out", "--engine", "rai"], "Did you mean 'ray'?"),
         (["events", "-o", "out", "--address", "auto"], "add engine='ray' (--engine ray)"),
         (["events", "-o", "out", "--target", "incme"], "Did you mean 'income'?"),
@@ -114,23 +115,23 @@ def test_bad_input(events, run, words, said):
     ("text", "number"), [(None, None), ("1000", 1000), ("1e8", 10**8), ("1_000", 1000)]
 )
 def test_numbers_of_rows(text, number):
-    assert parse_rows(text) == number
+    assert parse_whole("rows", text) == number
 
 
 @pytest.mark.parametrize("text", ["many", "nan", "inf", "1.5", "0", "-3", ""])
 def test_no_numbers_of_rows(text):
     with pytest.raises(ValueError, match="rows must be"):
-        parse_rows(text)
+        parse_whole("rows", text)
 
 
 def test_one_file_to_one_file_stays_in_memory(events):
-    assert not asks_for_stream("people.csv", "out.csv", memory=None, resume=False)
-    assert asks_for_stream("people.csv", "out/", memory=None)
-    assert asks_for_stream("events", "out", memory=None)
-    assert asks_for_stream("s3://bucket/events/", "out", memory=None)
-    assert asks_for_stream("people.csv", "out.csv", memory="2GB")
+    assert not is_many("people.csv")
+    assert not is_folder("out.csv")
+    assert is_folder("out/")
+    assert is_many("events")
+    assert is_many("s3://bucket/events/")
     (events / "odd[1].csv").write_text("x\n1\n")
-    assert not asks_for_stream("odd[1].csv", "out.csv", memory=None)  # there is such a file
+    assert not is_many("odd[1].csv")  # there is such a file
 
 
 def test_control_c_says_how_to_go_on(events, run, monkeypatch):

@@ -181,8 +181,8 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
     monkeypatch.setattr(vicinal.text, "augment", spy)
     words = (
         "--pairing", "nearest", "--tau", 0.3, "--metric", "cosine", "--weights", "beta:0.4",
-        "--label-check", "filter", "--candidates", 6, "--rank", "ratio", "--label-threshold", 0.9, "--seed", 3,
-        "--keep", 0.4, "--crossover", 2,
+        "--label-check", "filter", "--candidates", 6, "--rank", "ratio",
+        "--label-threshold", 0.9, "--seed", 3, "--keep", 0.4, "--crossover", 2,
     )  # fmt: skip
     assert run("text", reviews, "-o", reviews.with_name("made.csv"), *words)[0] == 2
     assert {"inverter", "n_samples", "progress"} <= asked.keys()
