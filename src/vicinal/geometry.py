@@ -142,7 +142,7 @@ def rowwise_distance(
     ----------
     X, Y : array_like or torch.Tensor of shape (n_rows, n_features)
         Points, as for :func:`pairwise_distance`.
-    metric, curvature, published
+    metric, curvature, published : str, float, str
         As for :func:`pairwise_distance`.
 
     Returns

@@ -93,15 +93,9 @@ class InverterOptions:
         if self.soft_tokens is not None:
             check_count("soft-tokens", self.soft_tokens)
         if self.save_inverter is not None:
-            from vicinal.io.folders import check_folder
             from vicinal.text.invert import folder, task
 
-            if refine:
-                check_folder(
-                    self.save_inverter, folder.TASK, task.FORMAT, "an inverter with a task"
-                )
-            else:
-                check_folder(self.save_inverter, folder.CARD, folder.FORMAT, "an inverter")
+            (task if refine else folder).check_target(self.save_inverter)
         if self.device is not None:
             from vicinal.text.models import check_device
 

@@ -37,7 +37,6 @@ def read_measured(
 
     Each file is read for itself, so that 0 and 1 are numbers in one and text in the other where
     that has a class by another name: both become text.
-
     """
     import numpy as np
 

@@ -66,23 +66,8 @@ def train(asked: TrainOptions) -> None:
     from vicinal.text.models import check_installed
 
     methods = [check_choice("method", one.strip(), METHODS) for one in asked.method.split(",")]
-    check_count("seeds", asked.seeds)
-    if "dmix" not in methods:
-        _refuse("the method dmix", asked.method, tau=asked.tau, metric=asked.metric)
-    if methods == ["none"] * len(methods):
-        _refuse("a method that mixes", asked.method, weights=asked.weights, warmup=asked.warmup)
     several = len(methods) > 1 or asked.seeds > 1
-    if asked.output is not None:
-        if several:
-            raise ValueError(
-                f"output keeps one classifier, got {len(methods)} methods and {asked.seeds} seeds. "
-                "Choose one method and one seed, or leave output out."
-            )
-        from vicinal.text.classifier.saving import check_target
-
-        check_target(asked.output)
-    if asked.report is not None:
-        check_report("report", asked.report)
+    _check(asked, methods, several)
     settings: dict[str, Any] = {
         "model": asked.model,
         "metric": asked.metric or "hyperbolic",
@@ -121,6 +106,26 @@ def train(asked: TrainOptions) -> None:
     if asked.report is not None:
         write_report(found, asked.report)
         typer.echo(f"\nReport: {asked.report}.")
+
+
+def _check(asked: TrainOptions, methods: list[str], several: bool) -> None:
+    """Refuse options that do not go together, and places that cannot be written to."""
+    check_count("seeds", asked.seeds)
+    if "dmix" not in methods:
+        _refuse("the method dmix", asked.method, tau=asked.tau, metric=asked.metric)
+    if set(methods) == {"none"}:
+        _refuse("a method that mixes", asked.method, weights=asked.weights, warmup=asked.warmup)
+    if asked.output is not None:
+        if several:
+            raise ValueError(
+                f"output keeps one classifier, got {len(methods)} methods and {asked.seeds} seeds. "
+                "Choose one method and one seed, or leave output out."
+            )
+        from vicinal.text.classifier.saving import check_target
+
+        check_target(asked.output)
+    if asked.report is not None:
+        check_report("report", asked.report)
 
 
 def _refuse(needed: str, method: str, **options: object) -> None:

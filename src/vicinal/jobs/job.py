@@ -37,7 +37,7 @@ class Job(Protocol):
 
     @property
     def bytes_needed(self) -> float:
-        """Bytes of the output, about; 0 where that is not known."""
+        """About how many bytes the output takes; 0 where that is not known."""
 
     def prepare(self, kept: Path, engine: Engine, tell: ProgressCallback) -> None:
         """Learn what chunks are made from, and keep it in a file, or read it from there."""

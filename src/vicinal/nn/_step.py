@@ -57,17 +57,23 @@ class Step:
             state = mix_rows(state, self.perm, self.lam, self.keep)
             self.mixed = True
         if not only_state:
-            masks = {at: key for key, at in slots.items()}
-            place = [self._companion(masks.get(at), value) for at, value in enumerate(place)]
-            named = {
-                key: self._companion(key if key in slots or key in OF_HEADS else None, value)
-                for key, value in named.items()
-            }
+            place, named = self._companions(slots, place, named)
         if place:
             place[0] = state
         else:
             named[name or ""] = state
         return tuple(place), named
+
+    def _companions(
+        self, slots: dict[str, int], place: list[Any], named: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        masks = {at: key for key, at in slots.items()}
+        place = [self._companion(masks.get(at), value) for at, value in enumerate(place)]
+        named = {
+            key: self._companion(key if key in slots or key in OF_HEADS else None, value)
+            for key, value in named.items()
+        }
+        return place, named
 
     def _companion(self, name: str | None, value: Any) -> Any:
         """Return what comes along with the hidden states: masks joined, other rows cut."""

@@ -207,25 +207,11 @@ class HiddenMixup:
         RuntimeError
             Outside of the context, or in the middle of another call.
         """
-        if not self._handles:
-            raise RuntimeError(
-                "HiddenMixup mixes inside its context only: "
-                "`with HiddenMixup(model) as mixer: mixer(batch, ...)`."
-            )
-        if self._running:
-            raise RuntimeError(
-                "This HiddenMixup is in the middle of another call. Calls cannot be nested or "
-                "run from several threads; use one model and mixer for each thread."
-            )
+        self._check_ready(through)
         args, named = _spread(batch, kwargs)
         if (plan is None) == (lam is None) or (plan is not None and perm is not None):
             raise ValueError(
                 "The mixer takes lam, with or without perm, or else a plan: give one of the two."
-            )
-        if isinstance(through, nn.DataParallel):
-            raise ValueError(
-                "through is a DataParallel, which scatters the rows of a pair over devices. Use "
-                "DistributedDataParallel (start with torchrun), or make one device visible."
             )
         n_rows, device = count_rows(named if named and not args else batch)
         rows, halves = None, not self._symmetric
@@ -247,16 +233,7 @@ class HiddenMixup:
         )
         self._check_padding(named)
         named = self._outer_view(step, named)
-        self._step, self._running = step, True
-        self._replayed, self._plain_since = not torch.is_grad_enabled(), False
-        try:
-            output = (through or self._model)(*args, **named)
-        except BaseException:
-            self._step = None  # no backward pass can follow
-            raise
-        finally:
-            self._running = False
-            step.unions.clear()
+        output = self._run(step, through or self._model, args, named)
         if not step.mixed:
             raise RuntimeError(
                 f"The model never reached layer {layer!r}, so nothing was mixed. If it was "
@@ -285,6 +262,38 @@ class HiddenMixup:
         return union_mask(taken, step.perm, step.keep)
 
     # set up and checks
+
+    def _check_ready(self, through: nn.Module | None) -> None:
+        if not self._handles:
+            raise RuntimeError(
+                "HiddenMixup mixes inside its context only: "
+                "`with HiddenMixup(model) as mixer: mixer(batch, ...)`."
+            )
+        if self._running:
+            raise RuntimeError(
+                "This HiddenMixup is in the middle of another call. Calls cannot be nested or "
+                "run from several threads; use one model and mixer for each thread."
+            )
+        if isinstance(through, nn.DataParallel):
+            raise ValueError(
+                "through is a DataParallel, which scatters the rows of a pair over devices. Use "
+                "DistributedDataParallel (start with torchrun), or make one device visible."
+            )
+
+    def _run(
+        self, step: Step, model: nn.Module, args: tuple[Any, ...], named: dict[str, Any]
+    ) -> Any:
+        """Call the model, its hooks mixing as the step says."""
+        self._step, self._running = step, True
+        self._replayed, self._plain_since = not torch.is_grad_enabled(), False
+        try:
+            return model(*args, **named)
+        except BaseException:
+            self._step = None  # no backward pass can follow
+            raise
+        finally:
+            self._running = False
+            step.unions.clear()
 
     def _hook(self, module: nn.Module, work: Callable[..., Inputs | None]) -> None:
         self._handles.append(module.register_forward_pre_hook(work, with_kwargs=True))

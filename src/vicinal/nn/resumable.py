@@ -29,6 +29,7 @@ __all__ = ["ResumableTrainer"]
 History = list[dict[str, float]]
 Rows = npt.NDArray[np.int64]
 
+_SAVE_SECONDS = 300.0
 _COMPLETE, _BEST = "complete.json", "best.safetensors"
 
 
@@ -37,8 +38,8 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
 
     What a step draws depends on seed and step alone. Rows held out are evaluated before training,
     every ``evaluate_every`` steps and at the end; the weights with the lowest loss there are the
-    result. With a folder, checkpoints are made every ``save_every`` seconds, at the end, and after
-    Ctrl-C or SIGTERM, behind the running step. The model returns its loss, given a batch without
+    result. With a folder, checkpoints are made every five minutes, at the end, and after Ctrl-C
+    or SIGTERM, behind the running step. The model returns its loss, given a batch without
     ``count``, which is the weight of that loss.
     """
 
@@ -59,7 +60,6 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         folder: Path | None,
         report: ProgressCallback,
         groups: Sequence[dict[str, Any]] = (),
-        save_every: float = 300.0,
         **settings: Any,
     ) -> None:
         device = next(model.parameters()).device.type
@@ -88,7 +88,7 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
             "count": 0,
         }
         self.remove_callback(PrinterCallback)
-        self.add_callback(_Checkpoints(self, evaluate_every, save_every))
+        self.add_callback(_Checkpoints(self, evaluate_every))
         self.add_callback(ProgressReporter(report))
 
     @classmethod
@@ -240,8 +240,8 @@ class _EpochBatches:
 class _Checkpoints(TrainerCallback):  # type: ignore[misc]  # typed as Any here
     """Decides when a :class:`ResumableTrainer` evaluates, saves and ends."""
 
-    def __init__(self, trainer: ResumableTrainer, steps: int, seconds: float) -> None:
-        self._trainer, self._steps, self._seconds = trainer, steps, seconds
+    def __init__(self, trainer: ResumableTrainer, steps: int) -> None:
+        self._trainer, self._steps = trainer, steps
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._saved = time.monotonic()
@@ -252,7 +252,7 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]  # typed as Any here
         last = state.global_step >= state.max_steps
         control.should_evaluate = last or state.global_step % self._steps == 0
         control.should_training_stop = last or bool(self._trainer._arrived)
-        due = time.monotonic() - self._saved > self._seconds
+        due = time.monotonic() - self._saved > _SAVE_SECONDS
         self._save_where(control, due or control.should_training_stop)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

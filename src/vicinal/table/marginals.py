@@ -280,12 +280,9 @@ def _smoothed(
     decimals: int | None,
     min_count: int,
 ) -> Marginal:
-    """Keep frequent values, and spread the others evenly over cells of many rows each.
-
-    Within a cell every value is as likely, whether a row holds it or not, so that to meet a value
-    says nothing of who holds it; that takes cells of many rows, since a narrow gap between two
-    rows would give both away.
-    """
+    """Keep frequent values, and spread the others evenly over cells of many rows each."""
+    # Within a cell every value is as likely, whether a row holds it or not, so that to meet a value
+    # says nothing of who holds it. A narrow gap between two rows would give both away.
     total = counts.sum()
     apart = counts >= min_count
     if len(values) > STEP_VALUES:
@@ -333,10 +330,8 @@ def _even_cells(values: Numbers, counts: npt.NDArray[np.integer[Any]], size: int
 def _halfway(low: Numbers, high: Numbers, whole: bool) -> Numbers:
     """Return the middle of neighboring values, without overflow."""
     if whole:
-        return (
-            low
-            + (high.astype(np.uint64) - low.astype(np.uint64)).astype(np.uint64).view(np.int64) // 2
-        )
+        gap = (high.astype(np.uint64) - low.astype(np.uint64)).view(np.int64)
+        return low + gap // 2
     middle: Numbers = low / 2 + high / 2
     return middle
 
@@ -351,7 +346,7 @@ def _tail(cell: Cell, excess: float, whole: bool) -> list[Cell]:
         return [cell]
 
     def mean(rate: float) -> float:
-        return 1 / rate - length / np.expm1(min(rate * length, 700.0))
+        return 1 / rate - length / float(np.expm1(min(rate * length, 700.0)))
 
     rate = brentq(lambda one: mean(one) - excess, 1e-6 / length, 50 / excess)
     shares = np.arange(1, TAIL_CELLS) / TAIL_CELLS * -np.expm1(-rate * length)
@@ -424,11 +419,9 @@ def _look_up(
     whole: bool,
     out: Any,
 ) -> None:
-    """Write the value between ``low[c]`` and ``high[c]`` for the cell ``c`` of each score.
-
-    ``edges[c] <= score < edges[c + 1]``; scores beyond the outer edges belong to the outer cells.
-    ``guide`` tells, for equal steps along the scores, the first cell worth a look.
-    """
+    """Write the value between ``low[c]`` and ``high[c]`` for the cell ``c`` of each score."""
+    # edges[c] <= score < edges[c + 1]; scores beyond the outer edges belong to the outer cells;
+    # guide tells, for equal steps along the scores, the first cell worth a look
     last = len(low) - 1
     for i in range(len(scores)):
         score = scores[i]

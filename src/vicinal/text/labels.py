@@ -28,29 +28,34 @@ def listed_labels(
         raise TypeError(f"{name} must be one label for each text, got {kind}.")
     listed = [one.item() if isinstance(one, np.generic) else one for one in labels]
     for at, one in enumerate(listed):
-        if isinstance(one, (str, int)):
-            continue
-        said, remedy = type(one).__name__, "Convert them to str."
-        if isinstance(one, (np.ndarray, list, tuple, set, dict)):
-            remedy = "Each text has one label; several for one text are not mixed."
-        elif one is None or one != one or said in ("NAType", "NaTType"):
-            raise ValueError(
-                f"{name} has a missing value {place(at)}. Drop the rows without a label."
-            )
-        elif isinstance(one, float):
-            parts = (i for i, one in enumerate(listed) if isinstance(one, float) and one % 1 > 0)
-            at = next(parts, at)  # rather a number that cannot be whole
-            said, remedy = f"the float {listed[at]!r}", "Convert them to int."
-            if listed[at] % 1:
-                remedy = "Cut the numbers into named classes."
-        raise TypeError(
-            f"{name} must be class names (str, int or bool), got {said} {place(at)}. {remedy}"
-        )
+        if not isinstance(one, (str, int)):
+            raise _no_label(listed, at, name, place)
     kinds = {type(one) for one in listed}
     if len(kinds) > 1:
         names = " and ".join(sorted(kind.__name__ for kind in kinds))
         raise ValueError(f"{name} are of several kinds, {names}. Convert them to str.")
     return listed
+
+
+def _no_label(
+    listed: Sequence[Any], at: int, name: str, place: Callable[[int], str]
+) -> TypeError | ValueError:
+    """Return what is wrong with the label at a position, which is no str, int or bool."""
+    one = listed[at]
+    said, remedy = type(one).__name__, "Convert them to str."
+    if isinstance(one, (np.ndarray, list, tuple, set, dict)):
+        remedy = "Each text has one label; several for one text are not mixed."
+    elif one is None or one != one or said in ("NAType", "NaTType"):
+        return ValueError(f"{name} has a missing value {place(at)}. Drop the rows without a label.")
+    elif isinstance(one, float):
+        parts = (i for i, one in enumerate(listed) if isinstance(one, float) and one % 1 > 0)
+        at = next(parts, at)  # rather a number that cannot be whole
+        said, remedy = f"the float {listed[at]!r}", "Convert them to int."
+        if listed[at] % 1:
+            remedy = "Cut the numbers into named classes."
+    return TypeError(
+        f"{name} must be class names (str, int or bool), got {said} {place(at)}. {remedy}"
+    )
 
 
 def check_classes(labels: Iterable[Any], n_texts: int) -> tuple[npt.NDArray[Any], list[int]]:

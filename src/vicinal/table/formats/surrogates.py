@@ -43,7 +43,7 @@ class Shape:
 
     @property
     def free(self) -> list[int]:
-        """Places that vary, the last first."""
+        """The places that vary, the last first."""
         held = set() if not self.check else set(self.checks())
         return [at for at in reversed(range(len(self.places))) if len(self.places[at]) > 1
                 and at not in held]  # fmt: skip
@@ -406,11 +406,8 @@ _PREFIXED = {"phone", "card number", "IBAN"}
 
 
 def _any_digits(shape: Shape, first: str) -> Shape:
-    """Return the shape with digits as one value has them, whatever the rest of its table has.
-
-    ``first`` tells for each run of digits whether it begins with "z", a zero. A text that begins
-    with one keeps it.
-    """
+    """Return the shape with digits as one value has them, whatever the rest of its table has."""
+    # first has a "z" for each run of digits that begins with a zero; one that begins a text stays
     places, runs = list(shape.places), iter(first)
     for at, letters in enumerate(places):
         if not set(letters) <= set(_DIGITS):

@@ -209,10 +209,7 @@ def _dates(found: _Found) -> Iterator[Rule]:
 
 def _sums(found: _Found) -> Iterator[Rule]:
     """Look for signed sums of two to five columns that never change, the shortest first."""
-    names = [name for name in found.plain if name not in found.settled]
-    flags = [name for name in names if found.levels(name) == 2]
-    if len(flags) > MANY_FLAGS:
-        names = [name for name in names if name not in flags]
+    names = _summands(found)
     rows = _complete(found, names)
     matrix = np.column_stack([found.few.floats(name)[0] for name in names]) if names else None
     if matrix is None or len(names) < 2:
@@ -224,6 +221,13 @@ def _sums(found: _Found) -> Iterator[Rule]:
     if len(rows) < 2 * LEAST_ROWS or len(names) < 3:
         return
     yield from _signed(found, names, matrix[rows], places)
+
+
+def _summands(found: _Found) -> list[str]:
+    """Return the columns that may be terms of a sum: flags only if there are few of them."""
+    names = [name for name in found.plain if name not in found.settled]
+    flags = [name for name in names if found.levels(name) == 2]
+    return [name for name in names if len(flags) <= MANY_FLAGS or name not in flags]
 
 
 def _complete(found: _Found, names: Sequence[str]) -> npt.NDArray[np.intp]:
@@ -320,11 +324,9 @@ def _spanned(
 def _signed(
     found: _Found, names: Sequence[str], matrix: Floats, places: Sequence[int | None]
 ) -> Iterator[Rule]:
-    """Look for columns whose signed sum is one constant, by meeting in the middle.
-
-    Differences of rows take constants away; a random projection of 24 differences stands for
-    the columns, so that a sum of columns is a sum of numbers.
-    """
+    """Look for columns whose signed sum is one constant, by meeting in the middle."""
+    # differences of rows take constants away; a random projection of 24 of them stands for the
+    # columns, so that a sum of columns is a sum of numbers
     rng = np.random.default_rng(1)
     first = rng.integers(0, len(matrix), 24)
     second = rng.integers(0, len(matrix), 24)
@@ -338,17 +340,8 @@ def _signed(
         float(weights.sum(axis=0).max() * 1.02 * 10.0 ** -min(known)) if len(known) > 1 else 0.0
     )
     singles: list[_Part] = [((at,), (1,), hashes[at]) for at in range(len(names))]
-    pairs: list[_Part] = [
-        ((a, b), (1, sign), hashes[a] + sign * hashes[b])
-        for a, b in combinations(range(len(names)), 2)
-        for sign in (1, -1)
-    ]
-    triples: list[_Part] = [
-        ((a, b, c), (1, s, r), hashes[a] + s * hashes[b] + r * hashes[c])
-        for a, b, c in combinations(range(len(names)), 3)
-        for s in (1, -1)
-        for r in (1, -1)
-    ] if len(names) <= 30 else []  # fmt: skip
+    pairs = _longer(singles, hashes)
+    triples = _longer(pairs, hashes) if len(names) <= 30 else []
     taken: list[set[int]] = []
     ways = [(singles, pairs), (pairs, pairs), (pairs, triples)]
     for (left, right), slack in product(ways, (exact, exact + rounded) if rounded else (exact,)):
@@ -356,10 +349,19 @@ def _signed(
             if any(one <= set(columns) for one in taken):
                 continue
             rule = _identity(found, names, columns, signs, sides, places)
-            if rule is None:
-                continue
-            taken.append(set(columns))
-            yield rule
+            if rule is not None:
+                taken.append(set(columns))
+                yield rule
+
+
+def _longer(parts: Sequence[_Part], hashes: Floats) -> list[_Part]:
+    """Return sums of one column more: each later one added to each part, or taken from it."""
+    return [
+        ((*columns, at), (*signs, sign), value + sign * hashes[at])
+        for columns, signs, value in parts
+        for at in range(columns[-1] + 1, len(hashes))
+        for sign in (1, -1)
+    ]
 
 
 def _meeting(
@@ -392,6 +394,33 @@ def _identity(
     places: Sequence[int | None],
 ) -> Rule | None:
     """Return the identity with the column in front that the others settle, if one may be."""
+    held = _rows_of_constant(found, names, columns, signs, sides, places)
+    free = [a for a in _by_likeness_to_a_total(columns, signs, sides) if found.free(names[a])]
+    if held is None or not free:
+        return None
+    target = free[0]
+    name, sign = names[target], signs[columns.index(target)]
+    parts = [(a, -s * sign) for a, s in zip(columns, signs, strict=True) if a != target]
+    parts.sort(key=lambda one: (-one[1], one[0]))
+    value = found.few.floats(name)[0]
+    rest = sum(s * found.few.floats(names[a])[0] for a, s in parts)
+    constant = _short(float(np.median((value - rest)[held])), places[target], 1.0)
+    node = _sum_of([(names[a], s) for a, s in parts], constant)
+    return Formula(
+        f"{quoted(name)} = {written(node)}", "sum", name, tuple(names[a] for a, _ in parts),
+        expression=node, decimals=places[target],
+    )  # fmt: skip
+
+
+def _rows_of_constant(
+    found: _Found,
+    names: Sequence[str],
+    columns: tuple[int, ...],
+    signs: tuple[int, ...],
+    sides: Floats,
+    places: Sequence[int | None],
+) -> npt.NDArray[np.bool_] | None:
+    """Return the rows in which a signed sum is known, if it is one constant up to rounding."""
     slack = sum(
         1e-9 if places[at] is None else 0.51 * 10.0 ** -int(places[at] or 0) for at in columns
     )
@@ -399,36 +428,24 @@ def _identity(
     if np.abs(total).max() > 2 * slack + 1e-9 * np.abs(sides[:, columns]).max():
         return None
     values = [found.few.floats(names[at]) for at in columns]
-    held = ~np.logical_or.reduce([gone for _, gone in values])
+    held: npt.NDArray[np.bool_] = ~np.logical_or.reduce([gone for _, gone in values])
     moved = [np.count_nonzero(v[held] != _mode(v[held])) for v, _ in values]
     if held.sum() < LEAST_ROWS or min(moved) < MOVING_ROWS:
         return None
     whole = sum(sign * one[held] for sign, (one, _) in zip(signs, values, strict=True))
     if np.ptp(whole) > 2 * slack + 1e-9 * max(np.abs(one[held]).max() for one, _ in values):
         return None
-    # the one that is missing least often settles nothing; a total is the most positive one
+    return held
+
+
+def _by_likeness_to_a_total(
+    columns: tuple[int, ...], signs: tuple[int, ...], sides: Floats
+) -> list[int]:
+    """Return the columns, first the one whose sign differs from all others, then by size."""
     positive = [at for at, sign in zip(columns, signs, strict=True) if sign > 0]
     alone = positive if len(positive) == 1 else [a for a in columns if a not in positive]
-    order = [
-        *(a for a in alone if len(alone) == 1),
-        *sorted(columns, key=lambda a: -float(np.abs(sides[:, a]).sum())),
-    ]
-    for target in dict.fromkeys(order):
-        name = names[target]
-        if not found.free(name):
-            continue
-        sign = signs[columns.index(target)]
-        parts = [(a, -s * sign) for a, s in zip(columns, signs, strict=True) if a != target]
-        parts.sort(key=lambda one: (-one[1], one[0]))
-        value = found.few.floats(name)[0]
-        rest = sum(s * found.few.floats(names[a])[0] for a, s in parts)
-        constant = _short(float(np.median((value - rest)[held])), places[target], 1.0)
-        node = _sum_of([(names[a], s) for a, s in parts], constant)
-        return Formula(
-            f"{quoted(name)} = {written(node)}", "sum", name, tuple(names[a] for a, _ in parts),
-            expression=node, decimals=places[target],
-        )  # fmt: skip
-    return None
+    order = sorted(columns, key=lambda a: -float(np.abs(sides[:, a]).sum()))
+    return list(dict.fromkeys([*alone, *order] if len(alone) == 1 else order))
 
 
 def _sum_of(parts: Sequence[tuple[str, int]], constant: float) -> ast.expr:
@@ -462,35 +479,36 @@ def _products(found: _Found) -> Iterator[Rule]:
     if len(rows) < LEAST_ROWS:
         return
     tried = rows[np.linspace(0, len(rows) - 1, 64).astype(int)]
-    values = {name: found.few.floats(name)[0] for name in names}
     moving = [name for name in names if found.levels(name) > 8]
     if not moving:
         return
-    units = {name: decimals_of(values[name][rows]) for name in moving}
-    matrix = np.stack([values[name][tried] for name in moving])
-    slack = np.array([_half_a_unit(units[name]) for name in moving])
+    values = [found.few.floats(name)[0] for name in moving]
+    places = [decimals_of(one[rows]) for one in values]
+    matrix = np.stack([one[tried] for one in values])
+    slack = np.array([_half_a_unit(one) for one in places])
     slack += 1e-9 * np.abs(matrix).max(axis=1)
     slack[slack > 0.05 * matrix.std(axis=1)] = -1.0  # anything rounds to so few values
-    for first, second in combinations(moving, 2):
-        a, b = values[first][tried], values[second][tried]
+    for at, first, sign, second in _matching(matrix, slack):
+        name, pair = moving[at], (moving[first], moving[second])
+        if name in pair or not found.free(name):
+            continue
+        node = ast.BinOp(ast.Name(pair[0]), sign, ast.Name(pair[1]))
+        yield Formula(
+            f"{quoted(name)} = {written(node)}", "product", name, pair,
+            expression=node, decimals=places[at],
+        )  # fmt: skip
+
+
+def _matching(matrix: Floats, slack: Floats) -> Iterator[tuple[int, int, ast.operator, int]]:
+    """Give rows c, a, sign and b of a matrix with c = a * b or c = a / b, up to the slack of c."""
+    for a, b in combinations(range(len(matrix)), 2):
+        x, y = matrix[a], matrix[b]
         with np.errstate(divide="ignore", invalid="ignore"):
-            made = {"*": a * b, "/": a / b, "\\": b / a}
-        for sign, told in made.items():
-            if not np.isfinite(told).all() or not np.ptp(told):
-                continue
-            for at in np.flatnonzero((np.abs(matrix - told) <= slack[:, None]).all(axis=1)):
-                name = moving[at]
-                if name in (first, second) or not found.free(name):
-                    continue
-                places = units[name]
-                pair = (second, first) if sign == "\\" else (first, second)
-                node = ast.BinOp(
-                    ast.Name(pair[0]), ast.Mult() if sign == "*" else ast.Div(), ast.Name(pair[1])
-                )
-                yield Formula(
-                    f"{quoted(name)} = {written(node)}", "product", name, pair,
-                    expression=node, decimals=places,
-                )  # fmt: skip
+            made = [(a, ast.Mult(), b, x * y), (a, ast.Div(), b, x / y), (b, ast.Div(), a, y / x)]
+        for left, sign, right, told in made:
+            if np.isfinite(told).all() and np.ptp(told):
+                for c in np.flatnonzero((np.abs(matrix - told) <= slack[:, None]).all(axis=1)):
+                    yield int(c), left, sign, right
 
 
 # lookups and bins
@@ -513,13 +531,17 @@ def _lookups(found: _Found) -> Iterator[Rule]:
             and _settles(codes[name], codes[target])
         ]
         for source in sorted(keys, key=lambda one: (levels[one], names.index(one))):
-            rule = _bins(found, source, target)
-            if rule is None and not _is_quantity(found, source):
-                rule = Lookup(
-                    f"{quoted(source)} -> {quoted(target)}", "lookup", target, (source,)
-                ).learned(found.frame)
+            rule = _bins(found, source, target) or _lookup(found, source, target)
             if rule is not None and target not in found.settled:
                 yield rule
+
+
+def _lookup(found: _Found, source: str, target: str) -> Rule | None:
+    """Return the rule that each value of the source goes with one of the target's."""
+    if _is_quantity(found, source):
+        return None
+    text = f"{quoted(source)} -> {quoted(target)}"
+    return Lookup(text, "lookup", target, (source,)).learned(found.frame)
 
 
 def _settles(key: npt.NDArray[np.int64], value: npt.NDArray[np.int64]) -> bool:

@@ -61,25 +61,7 @@ def parse_rule(text: str, names: Sequence[str]) -> Rule:
 def _comparison(named: _Named, node: ast.Compare, text: str) -> Rule:
     left, right, sign = node.left, node.comparators[0], type(node.ops[0])
     if sign is ast.Eq:
-        if not isinstance(left, ast.Name):
-            left, right = right, left
-        if not isinstance(left, ast.Name):
-            raise _bad(text)
-        target, expression = named.column(left.id), named.visit(right)
-        sources = tuple(
-            dict.fromkeys(one.id for one in ast.walk(expression) if isinstance(one, ast.Name))
-        )
-        sources = tuple(one for one in sources if one in named.names)
-        if target in sources or not sources:
-            raise _bad(text)
-        kind = _kind_of(expression)
-        return Formula(
-            f"{quoted(target)} = {written(expression)}",
-            kind,
-            target,
-            sources,
-            expression=expression,
-        )
+        return _equation(named, left, right, text)
     if sign not in (ast.Lt, ast.LtE, ast.Gt, ast.GtE):
         raise _bad(text)
     if not isinstance(left, ast.Name) or not isinstance(right, ast.Name):
@@ -96,6 +78,26 @@ def _comparison(named: _Named, node: ast.Compare, text: str) -> Rule:
         high,
         (low,),
         strict=strict,
+    )
+
+
+def _equation(named: _Named, left: ast.expr, right: ast.expr, text: str) -> Formula:
+    """Return the formula of the column that stands alone on one side."""
+    if not isinstance(left, ast.Name):
+        left, right = right, left
+    if not isinstance(left, ast.Name):
+        raise _bad(text)
+    target, expression = named.column(left.id), named.visit(right)
+    used = (one.id for one in ast.walk(expression) if isinstance(one, ast.Name))
+    sources = tuple(dict.fromkeys(one for one in used if one in named.names))
+    if target in sources or not sources:
+        raise _bad(text)
+    return Formula(
+        f"{quoted(target)} = {written(expression)}",
+        _kind_of(expression),
+        target,
+        sources,
+        expression=expression,
     )
 
 

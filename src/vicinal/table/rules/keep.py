@@ -133,12 +133,12 @@ class RuleKeeper:
 
     @property
     def codes(self) -> list[str]:
-        """Columns that settle others by their value, not by their size."""
+        """The columns that settle others by their value, not by their size."""
         return sorted({r.sources[0] for r in self.rules if isinstance(r, Lookup)})
 
     @property
     def changed(self) -> set[str]:
-        """Columns whose values are not those that were mixed."""
+        """The columns whose values are not those that were mixed."""
         return {*self._computed, *self._gaps, *self._grids} | {
             rule.target for rule in self.rules if isinstance(rule, MissingTogether)
         }
@@ -149,7 +149,7 @@ class RuleKeeper:
 
     @property
     def settled(self) -> list[str]:
-        """Columns that are not mixed but computed."""
+        """The columns that are not mixed but computed."""
         return list(self._computed)
 
     def reduce(self, table: pa.Table) -> pa.Table:
@@ -167,11 +167,7 @@ class RuleKeeper:
         """Return rows of the training table's columns, every rule kept."""
         made = {name: table[name] for name in table.column_names}
         flags = {name: made.pop(flag) for name, flag in self._flags.items() if flag in made}
-        for name, grid in self._grids.items():
-            if name in made and not self._is_gap(name):
-                made[name] = pa.chunked_array(
-                    [grid.compute(Frame(pa.table(made)), made[name].type)]
-                )
+        self._round_to_grids(made)
         waiting = [n for n in (*self._gaps, *self._computed) if n in made or n in self._computed]
         while waiting:
             ready = [one for one in waiting if not set(self._needs(one)) & set(waiting)]
@@ -183,6 +179,18 @@ class RuleKeeper:
                 made.pop(name, None)  # what it follows from was left out
                 continue
             made[name] = self._made(name, Frame(pa.table(made)), flags.get(name))
+        self._empty_together(made)
+        return pa.table({name: made[name] for name in self.schema.names if name in made})
+
+    def _round_to_grids(self, made: dict[str, pa.ChunkedArray]) -> None:
+        for name, grid in self._grids.items():
+            if name in made and not self._is_gap(name):
+                made[name] = pa.chunked_array(
+                    [grid.compute(Frame(pa.table(made)), made[name].type)]
+                )
+
+    def _empty_together(self, made: dict[str, pa.ChunkedArray]) -> None:
+        """Empty the cells that are missing wherever another one is."""
         frame = Frame(pa.table(made))
         for rule in self.rules:
             if isinstance(rule, MissingTogether) and set(rule.columns) <= set(made):
@@ -191,7 +199,6 @@ class RuleKeeper:
                 none = self._none(rule.target, target.type)
                 made[rule.target] = pc.if_else(gone, none, target)
                 frame = Frame(pa.table(made))
-        return pa.table({name: made[name] for name in self.schema.names if name in made})
 
     def _needs(self, name: str) -> tuple[str, ...]:
         rule = self._computed.get(name)

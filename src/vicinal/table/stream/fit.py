@@ -263,11 +263,9 @@ def _marginal(
 
 
 def _tails(n: int) -> npt.NDArray[np.float64]:
-    """Return levels ever nearer to 0 and 1, down to a few rows of a sample.
-
-    Between the outermost levels values are spread evenly up to the least and the largest of all,
-    which in many rows lie far out.
-    """
+    """Return levels ever nearer to 0 and 1, down to a few rows of a sample."""
+    # beyond the outermost levels values are spread evenly up to the least and the largest of all,
+    # which in many rows lie far out
     small = 2.0 ** -np.arange(12, max(13, int(np.log2(max(n, 2))) - 3))
     return np.concatenate([small, 1.0 - small])
 

@@ -175,7 +175,7 @@ def sample_stream(
         Rows to draw; as many as were learned where left out.
     random_state : int, numpy.random.Generator or None
         Seed; that of the model where left out.
-    memory, chunk_rows, engine, workers, resume, progress
+    memory, chunk_rows, engine, workers, resume, progress : optional
         As for :func:`stream_table`.
 
     Returns

@@ -93,7 +93,7 @@ class Augmented(RowsResult):
 
     @property
     def ratio_fidelity(self) -> float:
-        """Spearman's correlation of asked and measured ratio; NaN for under two rows."""
+        """The Spearman correlation of asked and measured ratio; NaN for under two rows."""
         return spearman(self.lam, self.lam_measured)
 
     @property

@@ -17,11 +17,9 @@ _LONGEST_WORD = 16
 
 
 class _Spaces(dict[int, str]):
-    """What becomes of a character: signs stand alone, blanks and controls part words.
+    """What becomes of a character: signs stand alone, blanks and controls part words."""
 
-    Built as characters come. Vowel signs, which a regular expression's ``w`` class leaves out, stay
-    with their word.
-    """
+    # vowel signs, which a regular expression's \\w leaves out, stay with their word
 
     def __missing__(self, code: int) -> str:
         sign = chr(code)

@@ -28,7 +28,7 @@ from vicinal.text.models import needed_by, resolve_model
 if TYPE_CHECKING:
     from vicinal.text.invert.inverter import Inverter
 
-__all__ = ["CARD", "README", "TASK", "find_folder", "load", "push", "save"]
+__all__ = ["CARD", "README", "TASK", "check_target", "find_folder", "load", "push", "save"]
 
 #: Inverters that are distributions of their own, and the package that each lies in.
 _PACKAGED = {"nano": "vicinal_nano"}
@@ -44,11 +44,16 @@ _SHAPE = ("embedding", "width", "soft_tokens", "hidden")
 Source = str | PathLike[str]
 
 
+def check_target(folder: Source) -> Path:
+    """Return a folder that an inverter may be written to; refuse one that holds other things."""
+    return check_folder(folder, CARD, _FORMAT, "an inverter")
+
+
 def save(inverter: Inverter, folder: Source, *, half: bool = False) -> None:
     """Write an inverter beside its place, then put it there."""
     from safetensors.torch import save as to_bytes
 
-    target = check_folder(folder, CARD, _FORMAT, "an inverter")
+    target = check_target(folder)
     encoder, adaptor, decoder = inverter.encoder, inverter.adaptor, inverter.decoder
     said = {
         "format": _FORMAT,

@@ -116,17 +116,14 @@ def refine(
     chosen = RefinementOptions() if options is None else options
     listed = check_texts(texts)
     classes, numbers = check_classes(labels, len(listed))
-    dtype = getattr(labels, "dtype", None)
-    if isinstance(dtype, np.dtype) and dtype.kind in "iu":
-        classes = classes.astype(dtype)
+    classes = _of_dtype(classes, labels)
     warn_of_empty(listed)
     more = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
     both = distinct_texts([text for text in (*listed, *more) if text.strip()])
     short, tokens = short_texts(both, inverter, chosen.max_tokens)
     chosen = chosen.for_texts(len(short))
     if tune == "auto":
-        able = len(listed) >= FROM_ROWS and can_be_tuned(inverter.encoder)
-        tune = "encoder" if able else "head"
+        tune = _choose_tune(inverter, len(listed))
     seeds = Seeds(random_state)
     adaptor, decoder = copied(inverter, learns=False)
     labelled = [f"{number} {text}" for number, text in zip(numbers, listed, strict=True)]
@@ -160,6 +157,18 @@ def refine(
             )
     notes = {**inherited_notes(inverter), "task": about, "history": history}
     return TaskInverter(encoder, adaptor, decoder, head, notes=notes)
+
+
+def _of_dtype(classes: npt.NDArray[Any], labels: Iterable[Any]) -> npt.NDArray[Any]:
+    """Return classes with the integer type of the labels, where these have one."""
+    dtype = getattr(labels, "dtype", None)
+    whole = isinstance(dtype, np.dtype) and dtype.kind in "iu"
+    return classes.astype(dtype) if whole else classes
+
+
+def _choose_tune(inverter: Inverter, n_labelled: int) -> str:
+    able = n_labelled >= FROM_ROWS and can_be_tuned(inverter.encoder)
+    return "encoder" if able else "head"
 
 
 def follow(adaptor: Adaptor, moved: Floats, original: Floats) -> float:

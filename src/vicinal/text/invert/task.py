@@ -30,11 +30,16 @@ from vicinal.text.invert.inverter import Inverter
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Head", "TaskEncoder", "TaskInverter", "load_inverter"]
+__all__ = ["Head", "TaskEncoder", "TaskInverter", "check_target", "load_inverter"]
 
 Floats = npt.NDArray[np.float32]
 _WEIGHTS, _INVERTER, _ENCODER = "head.safetensors", "inverter", "encoder"
 _FORMAT, _VERSION = "vicinal-task-inverter", 1
+
+
+def check_target(folder: str | PathLike[str]) -> Path:
+    """Return a folder that may be written to; refuse one that holds other things."""
+    return check_folder(folder, TASK, _FORMAT, "an inverter with a task")
 
 
 class TaskEncoder(Encoder):
@@ -181,7 +186,7 @@ class TaskInverter(Inverter):
 
     def save_pretrained(self, folder: str | PathLike[str], *, half: bool = False) -> None:
         """Write a folder that :meth:`from_pretrained` reads; see :class:`Inverter`."""
-        target = check_folder(folder, TASK, _FORMAT, "an inverter with a task")
+        target = check_target(folder)
         moved, classes = isinstance(self.encoder, TaskEncoder), self.classes_
         about = {"name": self.encoder.name, "max_tokens": self.encoder.max_tokens}
         said = {
