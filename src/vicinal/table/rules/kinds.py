@@ -143,6 +143,10 @@ class Rule(ABC):
     def broken(self, frame: Frame) -> Mask:
         """Return which rows break the rule, shape (n_rows,)."""
 
+    def violations(self, table: pa.Table) -> int:
+        """Return how many rows of a table break the rule."""
+        return int(self.broken(Frame(table)).sum())
+
     def shown(self, frame: Frame) -> Mask:
         """Return which rows can show the rule: those where nothing is missing."""
         shown: Mask = ~np.logical_or.reduce([frame.missing(name) for name in self.columns])
