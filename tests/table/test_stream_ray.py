@@ -163,7 +163,7 @@ def test_workers_are_counted_from_one(source, tmp_path, workers):
 
 def test_to_an_address_the_manifest_comes_last(source, local, tmp_path, monkeypatch):
     # a disk that poses as an object store
-    for module in ("jobs.run", "jobs.staging", "table.stream.run"):
+    for module in ("jobs.staging", "table.stream.run"):
         monkeypatch.setattr(f"vicinal.{module}.is_remote", lambda output: True)
     address = (tmp_path / "out").as_uri()
     run = {"max_rows": 1500, "chunk_rows": CHUNK_ROWS}
