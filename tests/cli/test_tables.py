@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import subprocess
 import sys
 
@@ -72,6 +73,27 @@ def test_report_model_and_plan_are_written(people, run):
     assert read_table(plan).num_rows == 400
 
 
+def test_formats_and_personal_data(tmp_path, run):
+    path, out = tmp_path / "eu.csv", tmp_path / "out.csv"
+    rows = [f"{at % 28 + 1:02d}.0{at % 9 + 1}.2024;{at * 7},{at % 90 + 10};u{at % 30}@mail.org"
+            for at in range(90)]  # fmt: skip
+    path.write_text("when;amount;email\n" + "\n".join(rows) + "\n")
+    code, said, _ = run("columns", path)
+    assert code == 0
+    assert "01.01.2024 = %d.%m.%Y" in said
+    assert "0,10 = 1234,57" in said
+    assert "e-mail, the same for the same value" in said
+    code, said, err = run("table", path, "-o", out, "--where", "when>=01.05.2024", "--seed", 1)
+    assert code == 0
+    assert "personal data in column(s) email" in err
+    made = read_table(out)
+    assert all(re.fullmatch(r"\d\d\.\d\d\.2024", cell) for cell in made["when"].to_pylist())
+    assert all(re.fullmatch(r"\d+,\d\d", cell) for cell in made["amount"].to_pylist())
+    assert not {f"u{at}@mail.org" for at in range(30)} & set(made["email"].to_pylist())
+    code, _, _ = run("table", path, "-o", out, "--report", tmp_path / "r.txt", "--seed", 1)
+    assert code == 0
+
+
 def test_columns_says_what_it_found(people, run):
     code, out, _ = run("columns", people, "--column", "age=category")
     assert code == 0
@@ -118,7 +140,8 @@ def test_demo(tmp_path, run, monkeypatch):
         (None, ["--where", "age"], "cannot read 'age'"),
         (None, ["--column", "age"], "NAME=KIND"),
         (None, ["--column", "age=integr"], "Did you mean 'integer'?"),
-        (None, ["--column", "job=numeric"], "needs values of that type"),
+        (None, ["--column", "job=numeric"], "Column 'job' was to be a numeric"),
+        (None, ["--column", "age=date:%Y"], "is a format of texts"),
         (None, ["--privacy", "hihg"], "Did you mean 'high'?"),
         (None, ["--marginals", "rawr"], "Did you mean 'raw'?"),
         (None, ["--report", "page.pdf"], "report is written as .html"),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from vicinal.table import TableSynthesizer
+    from vicinal.table.formats import Format
     from vicinal.table.stream import Streamed
 
 __all__ = ["ColumnsOptions", "TableOptions", "columns", "table"]
@@ -240,18 +241,32 @@ def columns(asked: ColumnsOptions) -> None:
     """Say what each column of a table is, and what becomes of it."""
     from vicinal.table import KINDS, detect_columns
     from vicinal.table.rules import find_rules
+    from vicinal.table.written import (
+        find_formats,
+        find_people,
+        read_cells,
+        warn_of_odd,
+        with_people,
+        without_formats,
+    )
 
-    table = read(asked.source)
-    found = detect_columns(table, parse_kinds(asked.column))
+    given, kinds = read(asked.source), parse_kinds(asked.column)
+    formats = find_formats(given, kinds)
+    table = read_cells(given, formats)
+    people = find_people(given, formats, kinds)
+    _, found = with_people(detect_columns(table, without_formats(kinds, formats)), people)
     width = max(len(one.name) for one in found)
     heads = f"{'kind':<10} {'distinct':>9} {'missing':>8}  what becomes of it"
     typer.echo(f"{'column':<{width}}  {heads}")
     for one in found:
         note = f" ({one.note})" if one.note else ""
+        if one.name in formats:
+            note += f"; {_first_cell(given[one.name], formats[one.name])}"
         typer.echo(
             f"{one.name:<{width}}  {one.kind:<10} {one.n_distinct:>9,} {one.n_missing:>8,}  "
             f"{KINDS[one.kind]}{note}"
         )
+    warn_of_odd(given, formats, 1)
     replaced = ("identifier", "text", "constant", "missing")
     rules = find_rules(table.select([one.name for one in found if one.kind not in replaced]))
     if rules:
@@ -261,14 +276,26 @@ def columns(asked: ColumnsOptions) -> None:
             typer.echo(f"  {rule.text:<{width}}  {rule.kind}, seen in {rule.rows:,} rows")
 
 
+def _first_cell(values: pa.ChunkedArray, form: Format) -> str:
+    """Return the first cell that fits a format, and the format."""
+    import pyarrow.compute as pc
+
+    cell = pc.index(form.fits(values), True).as_py()
+    return form.text if cell < 0 else f"{values[cell].as_py()} = {form.text}"
+
+
 def _summary(
     synthesizer: TableSynthesizer, real: pa.Table, synthetic: pa.Table, where: list[str] | None
 ) -> str:
     from vicinal.report import compare
     from vicinal.table.conditions import parse_where, rows_matching
+    from vicinal.table.written import read_cells, read_conditions
 
+    formats = synthesizer.formats_
+    real, synthetic = read_cells(real, formats), read_cells(synthetic, formats)
     if where:
-        real = real.filter(rows_matching(real, parse_where(where)))
+        conditions = read_conditions(parse_where(where), formats)
+        real = real.filter(rows_matching(real, conditions))
     settings = synthesizer.settings_
     how = f"method {settings.method}, weights {settings.weights}, marginals {settings.marginals}"
     if settings.method == "neighborhood":

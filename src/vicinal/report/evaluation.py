@@ -302,12 +302,17 @@ def audit(
     """
     from vicinal.table.conditions import parse_where, rows_matching
     from vicinal.table.frames import to_arrow
+    from vicinal.table.written import read_cells, read_conditions
 
-    seeds = Seeds(random_state)
+    def read(table: Any) -> pa.Table:
+        return read_cells(to_arrow(table), formats)
+
+    seeds, formats = Seeds(random_state), synthesizer.formats_
     rows = to_arrow(table)
+    conditions = [] if where is None else read_conditions(parse_where(where), formats)
     if synthetic is None:
         synthetic, plan = synthesizer.sample(where=where, return_plan=True)
-    met = None if where is None else rows_matching(rows, parse_where(where))
+    met = None if where is None else rows_matching(read(rows), conditions)
     kept = rows if met is None else rows.filter(met)
     if kept.num_rows < 4:
         raise ValueError(
@@ -315,7 +320,7 @@ def audit(
         )
     train, unseen = _halves(rows, met, seeds.generator(EvaluationKey.SPLIT))
     with _warned() as caught:
-        aligned = align(kept, synthetic, columns=synthesizer.columns_)
+        aligned = align(read(kept), read(synthetic), columns=synthesizer.columns_)
         # parents are rows of the whole table
         fidelity = measure_fidelity(
             aligned,
@@ -326,10 +331,9 @@ def audit(
         warnings.simplefilter("ignore", UserWarning)  # said of the whole table before
         model = type(synthesizer)(**synthesizer.get_params()).fit(train)
         drawn = model.sample(where=where, random_state=seeds.generator(EvaluationKey.AUDIT))
+    train, unseen, drawn = read(train), read(unseen), read(drawn)
     if where is not None:
-        train, unseen = (
-            part.filter(rows_matching(part, parse_where(where))) for part in (train, unseen)
-        )
+        train, unseen = (part.filter(rows_matching(part, conditions)) for part in (train, unseen))
     with _warned() as later:
         tables = align(
             train, drawn, unseen, target=synthesizer.target, columns=synthesizer.columns_

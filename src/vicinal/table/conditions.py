@@ -92,7 +92,8 @@ def _rows_meeting(condition: Condition, values: pa.ChunkedArray) -> pa.ChunkedAr
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
         # a number that the column's type cannot hold can still be compared: age>=39.5
         number = _as_float(condition.value)
-        if number is None or not pa.types.is_integer(values.type):
+        whole = pa.types.is_integer(values.type) or pa.types.is_decimal(values.type)
+        if number is None or not whole:
             raise _no_value(condition, values.type) from error
         values, wanted = values.cast(pa.float64(), safe=False), pa.scalar(number)
     met = _SIGNS[condition.sign](values, wanted)

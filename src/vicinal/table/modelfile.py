@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import pyarrow as pa
 from vicinal import __version__
 from vicinal._random import Seeds
 from vicinal.io import check_file, replacing
+from vicinal.table.formats.base import Format
+from vicinal.table.formats.personal import Personal
 from vicinal.table.population import Population
 from vicinal.table.presets import MixingSettings
 from vicinal.table.schema import Column
@@ -24,7 +26,7 @@ from vicinal.weights import law_from_spec
 __all__ = ["FORMAT", "FittedState", "load", "plain_settings", "save"]
 
 #: Raised when files of an earlier format can no longer be read as they are.
-FORMAT = 3
+FORMAT = 4
 
 _KEY = b"vicinal-model"
 _ORDER = "vicinal:row"  # column with the row numbers of the training table
@@ -41,6 +43,8 @@ class FittedState:
     schema: pa.Schema  # of the table as it was given, with how to make it native again
     seeds: Seeds  # root of the random numbers
     population: Population | None = None  # of all rows, where these are a sample of them
+    formats: dict[str, Format] = field(default_factory=dict)  # of texts that rows hold as read
+    people: dict[str, Personal] = field(default_factory=dict)  # columns of personal data
 
 
 def save(path: str | PathLike[str], parameters: dict[str, Any], state: FittedState) -> None:
@@ -54,6 +58,8 @@ def save(path: str | PathLike[str], parameters: dict[str, Any], state: FittedSta
         "settings": state.settings.as_dict(),
         "columns": [column.as_dict() for column in state.columns],
         "schema": base64.b64encode(state.schema.serialize()).decode(),
+        "formats": {name: form.to_dict() for name, form in state.formats.items()},
+        "people": {name: person.to_dict() for name, person in state.people.items()},
         "population": None if state.population is None else state.population.as_dict(),
     }
     table = state.rows.append_column(_ORDER, pa.array(state.order))  # the last one
@@ -109,6 +115,8 @@ def _state(table: pa.Table, facts: dict[str, Any]) -> FittedState:
         schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(facts["schema"]))),
         seeds=Seeds.from_entropy(facts["seed"]),
         population=Population.from_dict(facts["population"]) if facts["population"] else None,
+        formats={name: Format.from_dict(form) for name, form in facts["formats"].items()},
+        people={name: Personal(**person) for name, person in facts["people"].items()},
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,21 +10,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vicinal.table.formats.personal import Personal
+from vicinal.table.formats.surrogates import SurrogateMaker
+
 __all__ = ["Surrogates"]
-
-#: Shapes of strings that are imitated; rarer ones are not.
-SHAPES = 50
-#: Attempts at strings that are neither repeated nor real before a number is appended.
-ATTEMPTS = 8
-
-_CLASSES = ("digit", "lower", "upper", "letter")
 
 
 class Surrogates:
     """Makes identifiers that look like a column's own but were not in it.
 
-    Integers count on from the largest. Strings take the shape of a frequent one (letters for
-    letters, digits for digits, everything else kept) filled at random. Text becomes
+    Integers count on from the largest. Strings keep prefix, pattern and length
+    (:class:`SurrogateMaker`; ``personal`` says what data of a person they are). Text becomes
     ``"<name> 1"``, ``"<name> 2"``, .... Where ``values`` are only a sample, ``span`` holds the
     least and the largest integer of all, and strings become ``"<prefix>1"``, ``"<prefix>2"``, ...,
     with a prefix that no real one begins with.
@@ -38,6 +34,7 @@ class Surrogates:
         *,
         span: tuple[int, int] | None = None,
         prefix: str | None = None,
+        personal: Personal | None = None,
     ) -> None:
         self._type, self._name = values.type, name
         self._prefix = f"{name} " if kind == "text" else prefix
@@ -48,9 +45,11 @@ class Surrogates:
             ends = pc.min_max(plain).as_py()
             self._low: int = ends["min"] if span is None else span[0]
             self._high: int = ends["max"] if span is None else span[1]
-        elif self._prefix is None:
-            self._real = set(plain.to_pylist())
-            self._shapes, self._alphabets = _learn(self._real)
+        self._real, self._personal = plain, personal
+
+    @cached_property
+    def _maker(self) -> SurrogateMaker:
+        return SurrogateMaker(self._real, self._name, personal=self._personal)
 
     def make(
         self,
@@ -69,7 +68,8 @@ class Surrogates:
         elif self._prefix is not None:
             made = [f"{self._prefix}{number + 1}" for number in range(first, first + n)]
         else:
-            made = self._fill(n, rng)
+            fresh = self._maker.seeded(int(rng.integers(1 << 32))).make(first, n)
+            made = fresh.to_numpy(zero_copy_only=False)
         array = pa.array(made, plain, mask=missing)
         if not pa.types.is_dictionary(self._type):
             return array
@@ -97,60 +97,3 @@ class Surrogates:
             f"Column {self._name!r} ({plain}) has no room for {total:,} new identifiers. Use a "
             "wider integer type, or leave identifiers out."
         )
-
-    def _fill(self, n: int, rng: np.random.Generator) -> list[str]:
-        made: list[str] = []
-        taken = set(self._real)
-        for _ in range(ATTEMPTS):
-            for text in self._draw(n - len(made), rng):
-                if text not in taken:
-                    taken.add(text)
-                    made.append(text)
-            if len(made) == n:
-                return made
-        number = 1
-        for text in self._draw(n - len(made), rng):
-            while f"{text}-{number}" in taken:
-                number += 1
-            taken.add(f"{text}-{number}")
-            made.append(f"{text}-{number}")
-        return made
-
-    def _draw(self, n: int, rng: np.random.Generator) -> list[str]:
-        shapes = list(self._shapes)
-        counts = np.fromiter(self._shapes.values(), float)
-        picked = rng.choice(len(shapes), n, p=counts / counts.sum())
-        made = np.empty(n, object)
-        for number in np.unique(picked):
-            rows = np.flatnonzero(picked == number)
-            shape = shapes[number]
-            points = np.zeros((len(rows), max(len(shape), 1)), "<u4")  # zeros end a string
-            for at, mark in enumerate(shape):
-                letters = self._alphabets.get(mark, [mark])
-                codes = np.array([ord(letter) for letter in letters], np.uint32)
-                points[:, at] = codes[rng.integers(0, len(codes), len(rows))]
-            made[rows] = points.view(f"<U{points.shape[1]}")[:, 0]
-        return made.tolist()
-
-
-def _class_of(letter: str) -> str:
-    if letter.isdigit():
-        return "digit"
-    if letter.islower():
-        return "lower"
-    if letter.isupper():
-        return "upper"
-    return "letter" if letter.isalpha() else letter
-
-
-def _learn(real: set[str]) -> tuple[dict[tuple[str, ...], int], dict[str, list[str]]]:
-    """Return the commonest shapes with their counts, and the characters seen of each class."""
-    shapes = Counter(tuple(_class_of(letter) for letter in text) for text in sorted(real))
-    seen = sorted(set().union(*real)) if real else []
-    alphabets: dict[str, list[str]] = {mark: [] for mark in _CLASSES}
-    for letter in seen:
-        if _class_of(letter) in alphabets:
-            alphabets[_class_of(letter)].append(letter)
-    return dict(shapes.most_common(SHAPES)), {
-        mark: all_ for mark, all_ in alphabets.items() if all_
-    }

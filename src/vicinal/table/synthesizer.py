@@ -21,6 +21,8 @@ from vicinal.plan import MixPlan
 from vicinal.table import modelfile
 from vicinal.table.buffers import ColumnBuffer
 from vicinal.table.conditions import Condition, Where, parse_where, rows_matching
+from vicinal.table.formats.base import Format
+from vicinal.table.formats.personal import Personal
 from vicinal.table.frames import to_arrow, to_native
 from vicinal.table.mixing import MomentMatch
 from vicinal.table.modelfile import FittedState
@@ -31,6 +33,17 @@ from vicinal.table.rules import RuleKeeper
 from vicinal.table.schema import Column, detect_columns
 from vicinal.table.surrogates import Surrogates
 from vicinal.table.training_rows import TrainingRows
+from vicinal.table.written import (
+    find_formats,
+    find_people,
+    read_cells,
+    read_conditions,
+    replacers,
+    warn_of_odd,
+    with_people,
+    without_formats,
+    write_cells,
+)
 from vicinal.weights import WeightLaw
 
 __all__ = ["PRIVACY", "TableSynthesizer"]
@@ -82,7 +95,9 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         a group, or of those that meet ``where``), and at least 5: in a small table a larger
         neighborhood is no longer near, and associations fade.
     kinds : mapping of str to str, optional
-        Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong.
+        Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong. Texts may be
+        dates, times or numbers in a format: ``"date"`` finds it, ``"date:%d.%m.%Y"`` or
+        ``"numeric:1.234,56 EUR"`` (an example) names it.
     identifiers : {"replace", "drop"}, optional
         What becomes of identifiers; replaced, with a warning, where left out.
     text : {"drop", "replace"}, optional
@@ -115,6 +130,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         What each column was taken for.
     rules_ : list of Rule
         Rules that are kept: ``text``, ``kind``, ``rows`` that show it.
+    formats_ : dict of str to Format
+        How texts that stand for dates and numbers are written.
     n_rows_ : int
         Training rows.
     settings_ : MixingSettings
@@ -206,7 +223,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         -----
         UserWarning
             Where identifiers are replaced or text is dropped without your word, or a group has
-            one row.
+            one row; where personal data are replaced; where cells do not fit a column's format.
         """
         check_parameters(self)
         arrow = to_arrow(table)
@@ -214,9 +231,22 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"The table has {arrow.num_rows} row(s); mixing needs at least 2. Pass more rows."
             )
-        columns = detect_columns(arrow, self.kinds)
+        formats = find_formats(arrow, self.kinds)
+        read = read_cells(arrow, formats)
+        people = find_people(arrow, formats, self.kinds)
+        columns = detect_columns(read, without_formats(self.kinds, formats))
+        columns, _ = with_people(columns, people, dropped=self.identifiers == "drop")
+        warn_of_odd(arrow, formats, 2)
         with reporting(progress) as tell:
-            self._fit(arrow, columns, Seeds(self.random_state), progress=tell)
+            self._fit(
+                read,
+                columns,
+                Seeds(self.random_state),
+                progress=tell,
+                schema=arrow.schema,
+                formats=formats,
+                people=people,
+            )
         return self
 
     def _fit(
@@ -227,17 +257,31 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         population: Population | None = None,
         places: npt.NDArray[np.int64] | None = None,
         progress: ProgressCallback | None = None,
+        schema: pa.Schema | None = None,
+        formats: Mapping[str, Format] | None = None,
+        people: Mapping[str, Personal] | None = None,
     ) -> None:
         """Learn all rows of a table, or a sample of them with their places in it."""
         check_parameters(self)
         settings = mixing_settings(self, columns)
         _check_usable(arrow, columns)
         _warn_of_dropped(columns, self.identifiers, self.text)
+        _warn_of_people(columns, people or {}, self.identifiers)
         order = seeds.generator(TableKey.ORDER).permutation(arrow.num_rows)
         kept = [column.name for column in columns if self._is_kept(column)]
         rows = _without_text(arrow.select(kept), columns).take(order).combine_chunks()
         order = order if places is None else places[order]
-        state = FittedState(rows, order, columns, settings, arrow.schema, seeds, population)
+        state = FittedState(
+            rows,
+            order,
+            columns,
+            settings,
+            arrow.schema if schema is None else schema,
+            seeds,
+            population,
+            dict(formats or {}),
+            dict(people or {}),
+        )
         self._restore(state, progress)
         _warn_of_single_groups(self._training, 4)
 
@@ -250,8 +294,15 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         population = state.population
         keeper = self._keeper(state)
         rows, columns = _reduced(state.rows, state.columns, keeper)
+        makers = replacers(state.rows, state.columns, state.people, state.seeds.entropy)
         training = TrainingRows(
-            rows, columns, state.settings, state.seeds, population=population, progress=progress
+            rows,
+            columns,
+            state.settings,
+            state.seeds,
+            population=population,
+            progress=progress,
+            replaced=frozenset(makers),
         )
         known = Population(0) if population is None else population
         surrogates = {
@@ -261,6 +312,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
                 column.kind,
                 span=known.spans.get(column.name),
                 prefix=known.prefixes.get(column.name),
+                personal=state.people.get(column.name),
             )
             for column in state.columns
             if column.kind in {"identifier", "text"} and column.name in state.rows.column_names
@@ -268,7 +320,9 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         # all or nothing: a table that is refused leaves what was learned before
         self._state, self._training, self._surrogates = state, training, surrogates
         self._rules, self.rules_ = keeper, keeper.rules
-        self.columns_, self.settings_ = state.columns, state.settings
+        self._people, self.formats_ = makers, state.formats
+        _, self.columns_ = with_people(state.columns, state.people)
+        self.settings_ = state.settings
         self.n_rows_ = int(state.rows.num_rows) if population is None else population.n_rows
 
     def _keeper(self, state: FittedState) -> RuleKeeper:
@@ -276,6 +330,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         rows = state.rows.take(np.argsort(state.order))
         kinds = {column.name: column for column in state.columns}
         among = [name for name in rows.column_names if _has_rules(kinds[name])]
+        among = [name for name in among if name not in state.people]
         avoid = [*state.settings.within, *([self.target] if self.target else [])]
         return RuleKeeper.fit(rows, self.rules, avoid, among, distances=state.population is None)
 
@@ -341,12 +396,12 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         asked: list[Condition] = []
         if where is not None:
             training, order = self._subset(where)
-            asked = [one for one in parse_where(where) if one.column in self._rules.changed]
+            asked = [one for one in self._conditions(where) if one.column in self._rules.changed]
             if len(training) > 1:
                 _warn_of_single_groups(training, 3)
         with reporting(progress) as tell:
             made, plan = self._draw(training, total, seeds, asked, return_plan, tell)
-        out = to_native(made, self._state.schema)
+        out = to_native(self._written(made), self._state.schema)
         if plan is None:
             return out
         return out, MixPlan.from_parents(order[plan[0]], plan[1])
@@ -373,7 +428,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             )
             # handed on, not kept: a column is freed as soon as it is converted
             made = self._assemble(
-                drawn, total, own, self._surrogates, attempt * total, (attempt + 1) * total
+                drawn, total, seeds, self._surrogates, attempt * total, (attempt + 1) * total
             )
             if not asked:
                 return made, plan
@@ -397,7 +452,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
 
     def _subset(self, where: Where) -> tuple[TrainingRows, np.ndarray[Any, Any]]:
         """Return the training rows that meet conditions, and their places in the table."""
-        conditions = parse_where(where)
+        conditions = self._conditions(where)
         state = self._state
         for condition in conditions:
             kind = next((c.kind for c in self.columns_ if c.name == condition.column), None)
@@ -428,14 +483,30 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             if condition.column in self._rules.changed:
                 continue  # met by drawing again
             held[condition.column] = held.get(condition.column, False) or condition.sign == "!="
-        chosen, columns = _reduced(state.rows.take(rows), self.columns_, self._rules)
-        training = TrainingRows(chosen, columns, self.settings_, state.seeds, held)
+        chosen, columns = _reduced(state.rows.take(rows), state.columns, self._rules)
+        training = TrainingRows(
+            chosen,
+            columns,
+            self.settings_,
+            state.seeds,
+            held,
+            replaced=frozenset(self._people),
+        )
         return training, state.order[rows]
+
+    def _conditions(self, where: Where) -> list[Condition]:
+        return read_conditions(parse_where(where), self.formats_)
+
+    def _written(self, made: pa.Table) -> pa.Table:
+        """Return rows in the formats of their table, with surrogates for personal data."""
+        return write_cells(made, self.formats_, self._people, self._state.schema)
 
     def _values_hint(self, conditions: Sequence[Condition]) -> str:
         column = conditions[0].column
-        values = self._state.rows[column].unique().to_pylist()
-        if len(conditions) > 1 or len(values) > 40:
+        known = self._state.rows[column].unique()
+        form = self.formats_.get(column)
+        values = (known if form is None else form.render(known)).to_pylist()
+        if len(conditions) > 1 or len(values) > 40 or column in self._state.people:
             return ""
         shown = ", ".join(repr(value) for value in values[:12])
         return f" Values of {column!r}: {shown}{', ...' if len(values) > 12 else ''}."
@@ -465,7 +536,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
                 if pa.types.is_dictionary(field.type):
                     field = field.remove_metadata()  # Polars' list of what an Enum may hold
             elif made is not None:
-                arrays.append(made.cast(field.type) if pa.types.is_dictionary(field.type) else made)
+                closed = pa.types.is_dictionary(field.type) and field.name not in self.formats_
+                arrays.append(made.cast(field.type) if closed else made)
             else:
                 continue
             fields.append(field.with_type(arrays[-1].type))
@@ -576,6 +648,25 @@ def _warn_of_dropped(columns: Sequence[Column], identifiers: str | None, text: s
                 UserWarning,
                 stacklevel=4,
             )
+
+
+def _warn_of_people(
+    columns: Sequence[Column], people: Mapping[str, Personal], identifiers: str | None
+) -> None:
+    """Say which personal data that repeat are replaced, where the user has not said it."""
+    names = [
+        f"{column.name} ({people[column.name].kind})"
+        for column in columns
+        if column.name in people and column.kind not in {"identifier", "missing"}
+    ]
+    if names and identifiers is None:
+        warnings.warn(
+            f"personal data in column(s) {', '.join(names)}: every value is replaced by one "
+            "surrogate of its own; identifiers='drop' leaves them out, kinds={'name': "
+            "'category'} keeps real values.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _warn_of_single_groups(training: TrainingRows, level: int) -> None:

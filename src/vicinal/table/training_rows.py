@@ -80,7 +80,8 @@ class TrainingRows:
     Columns that are neither mixed nor inherited lend only the places of their gaps. ``held`` names
     columns that must not leave what the rows hold: mixed numbers keep their marginal, whatever the
     settings say, or, where the value is True, are taken from a parent. ``population`` is what is
-    known of more rows than these, which are a sample of them.
+    known of more rows than these, which are a sample of them. ``replaced`` names categories that
+    surrogates stand for afterwards: rare ones may stay.
     """
 
     def __init__(
@@ -92,10 +93,11 @@ class TrainingRows:
         held: Mapping[str, bool] | None = None,
         population: Population | None = None,
         progress: ProgressCallback | None = None,
+        replaced: frozenset[str] = frozenset(),
     ) -> None:
         tell: Any = progress or (lambda *_: None)
         self.settings, self._n_rows = settings, int(table.num_rows)
-        self._held = dict(held or {})
+        self._held, self._replaced = dict(held or {}), replaced
         used = [column for column in columns if column.name in table.column_names]
         mixed = [column for column in used if self._is_mixed(column, table)]
         self._encode_mixed(table, mixed, seeds, population, tell)
@@ -210,7 +212,10 @@ class TrainingRows:
     def _hide_rare(self, rng: np.random.Generator) -> None:
         """Put the categories of near rows, or "other", in the place of rare ones."""
         least, space = self.settings.min_count, None
-        for bundle in self._bundles:
+        for whole in self._bundles:
+            bundle = [name for name in whole if name not in self._replaced]
+            if not bundle:
+                continue
             if self.settings.rare == "merge":
                 for name in bundle:
                     self._merge_rare(name)

@@ -177,6 +177,9 @@ def parse_format(
     return form
 
 
+_PATTERNS = {"date": "%d.%m.%Y", "datetime": "%d.%m.%Y %H:%M", "time": "%H:%M"}
+
+
 def _of_kind(kind: str, values: pa.Array | pa.ChunkedArray | None, name: str) -> Format:
     """Return the format found, if it is of the kind that the user names."""
     if values is None:
@@ -191,7 +194,7 @@ def _of_kind(kind: str, values: pa.Array | pa.ChunkedArray | None, name: str) ->
         raise ValueError(
             f"Column {name!r} was to be a {kind}, but {found} is found in its {len(texts):,} "
             f"cells. First cells: {_quoted(pc.unique(pc.drop_null(texts))[:3].to_pylist())}. "
-            f"Name the pattern, as in {kind}:%d.%m.%Y."
+            f"Name the pattern, as in {kind}:{_PATTERNS.get(kind, '1.234,56')}."
         )
     return form
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import re
 import secrets
@@ -89,6 +90,29 @@ class Shape:
         at = self.checks()[0]
         return text[:at] + luhn_check(re.sub(r"\D", "", text[:at])) + text[at + 1 :]
 
+    def numbers(self, points: npt.NDArray[np.uint32]) -> Ints:
+        """Return the numbers of those texts that are of the shape, given as code points.
+
+        ``points`` has the shape (length, n_texts).
+        """
+        held = self.checks() if self.check else ()
+        rows = np.arange(points.shape[1])
+        for at in sorted(
+            set(range(len(self.places))) - {*held}, key=lambda at: len(self.places[at])
+        ):
+            fits = np.isin(points[at][rows], [ord(letter) for letter in self.places[at]])
+            rows = rows if fits.all() else rows[fits]
+        made, total = np.zeros(len(rows), np.uint64), 1
+        for at in self.free:
+            codes = np.array([ord(letter) for letter in self.places[at]], np.uint32)
+            if total * len(codes) > LARGEST:
+                break
+            order = np.argsort(codes)
+            digit = order[np.searchsorted(codes[order], points[at][rows])]
+            made += np.uint64(total) * digit.astype(np.uint64)
+            total *= len(codes)
+        return made
+
     def number(self, text: str) -> int | None:
         """Return the number of a text, or None if it is none of these."""
         if len(text) != len(self.places):
@@ -173,9 +197,41 @@ class SurrogateMaker:
         check = {"IBAN": "iban", "card number": "luhn"}.get(checked, "")
         bodies = Counter(self._body(text) for text in sorted(self._real))
         self._shapes, self._shares = _learn(bodies, check)
-        self._forbidden = [self._real_numbers(shape, bodies) for shape in self._shapes]
+        points = _points(bodies)
+        self._numbers = [
+            np.unique(shape.numbers(points[len(shape.places)]))
+            if len(shape.places) in points
+            else np.zeros(0, np.uint64)
+            for shape in self._shapes
+        ]
+        self._forbid()
         self._largest = max(range(len(self._shapes)), key=lambda at: self._shapes[at].size())
         self._lengths = {len(body) for body in bodies} | {len(s.places) for s in self._shapes}
+
+    def _forbid(self) -> None:
+        """Place real values in the permutations of shapes."""
+        pairs = zip(self._shapes, self._numbers, strict=True)
+        self._forbidden = [
+            np.sort(_permuted(real, shape.size(), self.seed, back=True)) for shape, real in pairs
+        ]
+
+    def seeded(self, seed: int) -> SurrogateMaker:
+        """Return the same with another seed of :meth:`make`.
+
+        Parameters
+        ----------
+        seed : int
+            Of the permutation.
+
+        Returns
+        -------
+        SurrogateMaker
+            Learned as this one is.
+        """
+        made = copy.copy(self)
+        made.seed = seed
+        made._forbid()
+        return made
 
     def make(self, start: int, n: int) -> pa.Array:
         """Return surrogates ``start`` to ``start + n - 1``.
@@ -338,12 +394,6 @@ class SurrogateMaker:
             made[rows[done]] = [self._whole(body) for body in shape.write(permuted, self.seed)]
         return done
 
-    def _real_numbers(self, shape: Shape, bodies: Counter[str]) -> Ints:
-        """Return the indices, in order, at which real values stand."""
-        found = {number for body in bodies if (number := shape.number(body)) is not None}
-        real = np.array(sorted(found), np.uint64)
-        return np.sort(_permuted(real, shape.size(), self.seed, back=True))
-
     def _body(self, text: str) -> str:
         return text.rpartition("@")[0] or text if self._kind == "e-mail" else text
 
@@ -451,6 +501,17 @@ def _permuted(numbers: Ints, size: int, seed: int, *, back: bool = False) -> Int
     return made
 
 
+def _points(bodies: Counter[str]) -> dict[int, npt.NDArray[np.uint32]]:
+    """Return distinct texts as code points, shape (length, n_texts), by their length."""
+    members: dict[int, list[str]] = {}
+    for body in bodies:
+        members.setdefault(len(body), []).append(body)
+    return {
+        length: np.array(texts, f"<U{max(length, 1)}").view("<u4").reshape(len(texts), -1).T.copy()
+        for length, texts in members.items()
+    }
+
+
 def _class_of(letter: str) -> str:
     if letter.isascii():
         if letter.isdigit():
@@ -460,11 +521,14 @@ def _class_of(letter: str) -> str:
     return letter
 
 
+_CLASSES = {ord(letter): _class_of(letter) for letter in _DIGITS + string.ascii_letters}
+
+
 def _learn(bodies: Counter[str], check: str) -> tuple[list[Shape], npt.NDArray[np.float64]]:
     """Return the commonest shapes of distinct texts, and their shares."""
     members: dict[str, list[str]] = {}
     for body in bodies:
-        members.setdefault("".join(map(_class_of, body)), []).append(body)
+        members.setdefault(body.translate(_CLASSES), []).append(body)
     if len(members) > SHAPES and len(members) > len(bodies) // 2:  # letters and digits at random
         members = {}
         for body in bodies:

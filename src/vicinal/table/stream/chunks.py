@@ -59,6 +59,7 @@ def make_chunk(model: TableSynthesizer, chunk: Chunk) -> pa.Table:
     drawn, _ = model._training.sample(chunk.rows, seeds, threads=1)
     surrogates = _numbered(model)
     made = model._assemble(drawn, chunk.rows, seeds, surrogates, chunk.first, chunk.total)
+    made = model._written(made)
     metadata = dict(made.schema.metadata)
     native = json.loads(metadata[METADATA_KEY])
     types = native["types"] if native["library"] == "pyarrow" else {}

@@ -280,6 +280,8 @@ def fit_stream(
 ) -> TableSynthesizer:
     """Fit a synthesizer to files of any size, in one pass.
 
+    Texts stay texts here: formats of dates and numbers, and personal data, are not looked for.
+
     Parameters
     ----------
     synthesizer : TableSynthesizer

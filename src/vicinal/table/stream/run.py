@@ -85,6 +85,8 @@ def stream_table(
 ) -> Streamed:
     """Turn files of any size into a folder of synthetic Parquet files.
 
+    Texts stay texts here: formats of dates and numbers, and personal data, are not looked for.
+
     The same seed gives the same bytes with either engine, whatever the number of workers and
     whichever are lost on the way; a run that one engine began can be gone on with by the other.
 

@@ -1,0 +1,250 @@
+"""Texts that stand for dates and numbers, or for persons: read before mixing, written after."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vicinal._checks import check_column
+from vicinal.table.conditions import Condition
+from vicinal.table.formats.base import Format, as_texts, marks_of
+from vicinal.table.formats.find import find_format, parse_format
+from vicinal.table.formats.numerals import NumberFormat
+from vicinal.table.formats.personal import Personal, find_personal
+from vicinal.table.formats.surrogates import SurrogateMaker
+from vicinal.table.schema import Column
+
+__all__ = [
+    "find_formats",
+    "find_people",
+    "read_cells",
+    "read_conditions",
+    "replacers",
+    "warn_of_odd",
+    "with_people",
+    "without_formats",
+    "write_cells",
+]
+
+#: Kinds of formats that are read; codes, yes and no stay texts.
+TYPED = ("date", "datetime", "time", "numeric", "integer")
+#: Names of persons in single words are told from categories by as many different ones.
+NAMES = 20
+
+
+def find_formats(table: pa.Table, kinds: Mapping[str, str] | None = None) -> dict[str, Format]:
+    """Find how columns of texts are written that stand for dates and numbers.
+
+    ``kinds`` may hold formats, such as ``"date:%d.%m.%Y"``; the ValueError of one that is not
+    possible says why.
+    """
+    said, formats = dict(kinds or {}), {}
+    for name in said:
+        check_column("kinds", name, table.column_names)
+    for name in table.column_names:
+        values, kind = table[name], said.get(name)
+        head, colon, _ = str(kind or "").partition(":")
+        text = _is_text(values.type)
+        if colon and head in TYPED and not text:
+            raise ValueError(
+                f"kind of column {name!r}: {kind!r} is a format of texts, but the column holds "
+                f"{values.type}. Say {head!r} alone, or nothing."
+            )
+        if not text or (kind is not None and head not in TYPED):
+            continue
+        form = _found(values, name) if kind is None else parse_format(str(kind), values, name)
+        if form is not None:
+            formats[name] = form
+    return formats
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _found(values: pa.ChunkedArray, name: str) -> Format | None:
+    """Return a format that is a date, a time, or a number with marks."""
+    form = find_format(values, name)
+    if form is None or form.kind not in TYPED or not isinstance(form, NumberFormat):
+        return form if form is not None and form.kind in TYPED else None
+    usual = form.negative == "-#" and form.decimal == "."
+    if not usual or form.prefix or form.suffix or form.thousands or form.plus:
+        return None if form.kind == "integer" and find_personal(values, name) else form
+    if form.kind == "integer":
+        return None
+    # versions and codes with a point, such as 250.10, are no numbers
+    read = form.parse(values)
+    exact = int(pc.sum(form.fits(values)).as_py() or 0)
+    return form if exact >= 0.99 * (len(read) - read.null_count) else None
+
+
+def without_formats(
+    kinds: Mapping[str, str] | None, formats: Mapping[str, Format]
+) -> dict[str, str]:
+    """Return the kinds that a user said, in place of formats what they are formats of."""
+    said = dict(kinds or {})
+    return said | {name: formats[name].kind for name in said if name in formats}
+
+
+def warn_of_odd(table: pa.Table, formats: Mapping[str, Format], stacklevel: int) -> None:
+    """Say which cells do not fit, and which few are marks of missing values, in one warning."""
+    said = []
+    for name, form in formats.items():
+        cells = as_texts(table[name])
+        marked = pc.is_in(cells, pa.array(form.marks, pa.string()))
+        odd = pc.and_(pc.is_null(form.parse(cells)), pc.is_valid(cells))
+        plain = pc.equal(pc.fill_null(pc.utf8_trim_whitespace(cells), ""), "")
+        if (pc.sum(marked).as_py() or 0) > max(1, len(cells) // 100):  # usual in this column
+            plain = pc.or_(plain, marked)
+        rows = np.flatnonzero(pc.and_not(odd, plain))
+        if len(rows):
+            first = [f"{row + 1} ({cells[row].as_py()!r:.40})" for row in rows[:3].tolist()]
+            more = ", ..." if len(rows) > 3 else ""
+            said.append(
+                f"{len(rows):,} cell(s) of {name!r}, which is {form.text}: row "
+                f"{', '.join(first)}{more}"
+            )
+    if said:
+        warnings.warn(
+            f"Taken as missing: {'; '.join(said)}. kinds={{'name': 'category'}} keeps a column's "
+            "cells as they are.",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def read_cells(table: pa.Table, formats: Mapping[str, Format]) -> pa.Table:
+    """Return a table with columns of texts read by their formats."""
+    for name, form in formats.items():
+        if name in table.column_names and _is_text(table[name].type):
+            at = table.column_names.index(name)
+            field = pa.field(name, form.type)
+            table = table.set_column(at, field, form.parse(table[name]))
+    return table
+
+
+def read_conditions(
+    conditions: Sequence[Condition], formats: Mapping[str, Format]
+) -> list[Condition]:
+    """Return conditions with the values that are written as their columns write them read."""
+    made = []
+    for one in conditions:
+        form = formats.get(one.column)
+        if form is not None and isinstance(one.value, str):
+            read = form.parse(pa.array([one.value]))
+            one = one if read.null_count else replace(one, value=read[0].as_py())
+        made.append(one)
+    return made
+
+
+def write_cells(
+    table: pa.Table,
+    formats: Mapping[str, Format],
+    people: Mapping[str, SurrogateMaker],
+    schema: pa.Schema,
+) -> pa.Table:
+    """Return rows as their table writes them: formats of ``schema``, surrogates for persons."""
+    for at, name in enumerate(table.column_names):
+        if name in formats:
+            made = formats[name].render(table[name])
+        elif name in people:
+            cells = as_texts(table[name])
+            blank = _blank(cells)
+            made = people[name].replace(pc.if_else(blank, pa.scalar(None, pa.string()), cells))
+            made = pc.if_else(blank, cells, made.cast(pa.string()))
+        else:
+            continue
+        field = schema.field(name)
+        made, kind = _as_given(made, field.type)
+        field = field.remove_metadata() if pa.types.is_dictionary(kind) else field
+        table = table.set_column(at, field.with_type(kind), made)
+    return table
+
+
+def _blank(cells: pa.Array) -> pa.Array:
+    marks = marks_of(pc.unique(pc.drop_null(cells)))
+    return pc.is_in(cells, pa.array(marks, pa.string()))
+
+
+def _as_given(made: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.DataType]:
+    """Return texts in the type of their column, with wider codes where it has no room."""
+    if not pa.types.is_dictionary(kind):
+        return made.cast(kind), kind
+    encoded = made.cast(kind.value_type).dictionary_encode()
+    room = 1 << (kind.index_type.bit_width - pa.types.is_signed_integer(kind.index_type))
+    if len(encoded.dictionary) > room:
+        kind = pa.dictionary(pa.int32(), kind.value_type, kind.ordered)
+    return encoded.cast(kind), kind
+
+
+def find_people(
+    table: pa.Table, formats: Mapping[str, Format], kinds: Mapping[str, str] | None
+) -> dict[str, Personal]:
+    """Find personal data in columns of texts of which the user has not said what they are."""
+    people, said = {}, dict(kinds or {})
+    for name in table.column_names:
+        values = table[name]
+        if not _is_text(values.type) or name in formats:
+            continue
+        if said.get(name, "identifier") != "identifier":
+            continue
+        found = find_personal(values, name)
+        if found is None:
+            continue
+        cells = pc.unique(pc.drop_null(as_texts(values)))
+        words = pc.sum(pc.match_substring(pc.utf8_trim_whitespace(cells), " ")).as_py() or 0
+        if found.kind == "name" and len(cells) < NAMES and 2 * words < len(cells):
+            continue
+        people[name] = found
+    return people
+
+
+def with_people(
+    columns: Sequence[Column], people: Mapping[str, Personal], dropped: bool = False
+) -> tuple[list[Column], list[Column]]:
+    """Return what columns are mixed as, and what they are said to be.
+
+    Near-unique personal data are identifiers. Those that repeat are mixed as categories and
+    replaced afterwards, or are identifiers too, if these are ``dropped``.
+    """
+    mixed, said = [], []
+    for column in columns:
+        person = people.get(column.name)
+        if person is None or column.kind == "missing":
+            mixed.append(column)
+            said.append(column)
+            continue
+        unique = dropped or column.kind in {"identifier", "text"}
+        note = person.kind if unique else f"{person.kind}, the same for the same value"
+        known = replace(column, kind="identifier", note=note)
+        said.append(known)
+        mixed.append(known if unique else replace(column, note=note))
+    return mixed, said
+
+
+def replacers(
+    rows: pa.Table, columns: Sequence[Column], people: Mapping[str, Personal], entropy: object
+) -> dict[str, SurrogateMaker]:
+    """Return what makes surrogates of personal data that repeat.
+
+    Their key comes of the seed and of all real values, so that nobody can tell the surrogate of a
+    value that he guesses without having them all.
+    """
+    makers = {}
+    for column in columns:
+        name = column.name
+        if name not in people or column.kind in {"identifier", "missing"}:
+            continue
+        cells = pc.unique(pc.drop_null(as_texts(rows[name])))
+        cells = cells.filter(pc.invert(_blank(cells)))
+        digest = hashlib.blake2b(repr(entropy).encode(), digest_size=32)
+        digest.update("\0".join(sorted(cells.to_pylist())).encode())
+        makers[name] = SurrogateMaker(cells, name, personal=people[name], key=digest.digest())
+    return makers
