@@ -72,10 +72,11 @@ def _is_text(kind: pa.DataType) -> bool:
 def _found(values: pa.ChunkedArray, name: str) -> Format | None:
     """Return a format that is a date, a time, or a number with marks."""
     form = find_format(values, name)
-    if form is None or form.kind not in TYPED or not isinstance(form, NumberFormat):
-        return form if form is not None and form.kind in TYPED else None
-    usual = form.negative == "-#" and form.decimal == "."
-    if not usual or form.prefix or form.suffix or form.thousands or form.plus:
+    if form is None or form.kind not in TYPED:
+        return None
+    if not isinstance(form, NumberFormat):
+        return form
+    if _has_marks(form):
         return None if form.kind == "integer" and find_personal(values, name) else form
     if form.kind == "integer":
         return None
@@ -83,6 +84,11 @@ def _found(values: pa.ChunkedArray, name: str) -> Format | None:
     read = form.parse(values)
     exact = int(pc.sum(form.fits(values)).as_py() or 0)
     return form if exact >= 0.99 * (len(read) - read.null_count) else None
+
+
+def _has_marks(form: NumberFormat) -> bool:
+    around = form.prefix or form.suffix or form.thousands or form.plus
+    return bool(around) or form.negative != "-#" or form.decimal != "."
 
 
 def without_formats(
