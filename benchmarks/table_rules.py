@@ -57,7 +57,7 @@ def main() -> None:
             }
             alarms += sum(rule.kind != "grid" for rule in find_rules(pa.table(apart)))
         rows.append([label, f"{len(table):,}", len(rules), f"{seconds:.1f}", *broken, alarms])
-        texts += [f"* {label}: `{rule.text}` ({rule.kind}, {rule.rows:,} rows)" for rule in rules]
+        texts += [f"* {label}: {rule.text} ({rule.kind}, {rule.rows:,} rows)" for rule in rules]
     head = [
         "table",
         "rows",
