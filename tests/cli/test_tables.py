@@ -234,3 +234,13 @@ def test_what_is_read_is_not_written_over(people, run):
     assert (code, err.count("\n")) == (2, 1)
     assert "output is the file that is read" in err
     assert people.read_bytes() == before
+
+
+@pytest.mark.parametrize("mark", [";", "|", "\t", ","])
+def test_fields_stay_separated_as_they_were(people, run, mark):
+    people.write_text(people.read_text().replace(",", mark))
+    output = people.with_name("synthetic.csv")
+    assert run("table", people, "-o", output, "-n", 30, "--seed", 1)[0] == 0
+    lines = output.read_text().splitlines()
+    assert lines[0] == mark.join(["age", "job", "income"])
+    assert all(line.count(mark) == 2 for line in lines)

@@ -173,7 +173,7 @@ def _whole(
     asked: TableOptions, synthesizer: TableSynthesizer, output: str, n_samples: int | None
 ) -> None:
     """Synthesize one file into another."""
-    from vicinal.io import write_table
+    from vicinal.io import find_separator, write_table
 
     real = read(Path(asked.source))
     synthesizer.fit(real)
@@ -184,7 +184,7 @@ def _whole(
         return_plan=True,
         progress=total >= PROGRESS_ROWS and watched(),
     )
-    write_table(synthetic, output)
+    write_table(synthetic, output, separator=find_separator(asked.source))
     if asked.plan is not None:
         write_table(plan.to_arrow(), asked.plan)
     if asked.save_model is not None:

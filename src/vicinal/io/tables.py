@@ -15,7 +15,13 @@ import pyarrow as pa
 
 from vicinal._checks import did_you_mean, first_line
 from vicinal.io.atomic import check_file, replacing
-from vicinal.io.text_reading import check_unique, read_csv, read_json, read_text
+from vicinal.io.text_reading import (
+    check_unique,
+    read_csv,
+    read_json,
+    read_text,
+    separator_of,
+)
 from vicinal.io.text_writing import write_text
 
 __all__ = [
@@ -70,7 +76,8 @@ def read_table(path: PathLike) -> pa.Table:
     Text must be UTF-8. A CSV column has a type where every value fits it; then the usual spellings
     of a missing value (``NA``, ``null``, ``?``) count as missing. In a text column only an empty
     field does. Numbers with leading zeros stay text, integers are exact up to 38 digits, times with
-    an offset become UTC. A file with semicolons and no comma in its header is read as such.
+    an offset become UTC. Semicolons, pipes or tabs separate fields where the header holds
+    no comma.
     Integers of more than 64 bits in JSON lines become floating point numbers.
 
     Raises OSError where the file may not be read; ValueError, naming the line, where it is empty,
@@ -97,8 +104,17 @@ def read_table(path: PathLike) -> pa.Table:
     return table
 
 
-def write_table(table: pa.Table, path: PathLike) -> None:
+def find_separator(path: PathLike) -> str:
+    """Return what separates the fields of a CSV file; a comma for files of other formats."""
+    if output_format(path) != "csv":
+        return ","
+    return separator_of(Path(path), read_text(Path(path)), "csv")
+
+
+def write_table(table: pa.Table, path: PathLike, *, separator: str = ",") -> None:
     """Write a table; an existing file is replaced once the new one is whole.
+
+    ``separator`` stands between the fields of a ``.csv`` file.
 
     Text formats: numbers in the fewest digits that give the same number again, dates and times as
     in ISO 8601 (zoned ones in UTC), durations in seconds, missing values and NaN as an empty
@@ -118,9 +134,9 @@ def write_table(table: pa.Table, path: PathLike) -> None:
         elif target.name.lower().endswith(".gz"):
             # no name and no time inside: the same table gives the same bytes
             with GzipFile("", "wb", 6, sink, mtime=0) as packed:
-                write_text(table, packed, kind)
+                write_text(table, packed, kind, separator)
         else:
-            write_text(table, sink, kind)
+            write_text(table, sink, kind, separator)
 
 
 # Reading

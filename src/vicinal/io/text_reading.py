@@ -86,11 +86,8 @@ def _encoding_fault(data: bytes) -> str:
 
 def read_csv(path: Path, data: bytes, kind: str) -> pa.Table:
     """Parse "csv" or "tsv"; the path is for error messages."""
-    delimiter = "\t" if kind == "tsv" else ","
+    delimiter = separator_of(path, data, kind)
     names = _csv_header(path, data, delimiter)
-    if kind == "csv" and len(names) == 1 and ";" in names[0]:
-        delimiter = ";"
-        names = _csv_header(path, data, delimiter)
     if data.count(b'"') % 2 and (fault := _csv_fault(data, delimiter, quotes=True)):
         raise ValueError(f"{path}: {fault}")
     check_unique(names, f"Column names of {path}")
@@ -107,6 +104,14 @@ def read_csv(path: Path, data: bytes, kind: str) -> pa.Table:
         note = _spelling(plain) if column.type == pa.bool_() else None
         fields.append(pa.field(name, column.type, metadata=note))
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+
+def separator_of(path: Path, data: bytes, kind: str) -> str:
+    """Return what separates fields: a comma, unless the header has none but another mark."""
+    if kind == "tsv":
+        return "\t"
+    names = _csv_header(path, data, ",")
+    return next((mark for mark in ";|\t" if len(names) == 1 and mark in names[0]), ",")
 
 
 def _csv_header(path: Path, data: bytes, delimiter: str) -> list[str]:

@@ -21,15 +21,17 @@ __all__ = ["write_text"]
 _BATCH = 1 << 16  # rows turned into text at once
 
 
-def write_text(table: pa.Table, sink: IO[bytes] | GzipFile, kind: str) -> None:
-    """Write "csv", "tsv" or "jsonl"."""
+def write_text(
+    table: pa.Table, sink: IO[bytes] | GzipFile, kind: str, separator: str = ","
+) -> None:
+    """Write "csv" with this separator, "tsv" or "jsonl"."""
     names = table.column_names
     if kind == "jsonl":
         keys = [json.dumps(name, ensure_ascii=False) + ":" for name in names]
         before = [("{" if number == 0 else ",") + key for number, key in enumerate(keys)]
         end, gap = "}\n", "null"
     else:
-        delimiter = "\t" if kind == "tsv" else ","
+        delimiter = "\t" if kind == "tsv" else separator
         header = io.StringIO()
         csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(names)
         sink.write(header.getvalue().encode())
