@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from vicinal.data import adult_sample
@@ -244,3 +245,12 @@ def test_fields_stay_separated_as_they_were(people, run, mark):
     lines = output.read_text().splitlines()
     assert lines[0] == mark.join(["age", "job", "income"])
     assert all(line.count(mark) == 2 for line in lines)
+
+
+def test_nested_columns_are_refused_in_one_line(tmp_path, run):
+    path = tmp_path / "nested.parquet"
+    pq.write_table(pa.table({"x": [1, 2, 3], "tags": [["a"], ["b"], []]}), path)
+    for words in (("columns", path), ("table", path, "-o", tmp_path / "out.csv")):
+        code, _, err = run(*words)
+        assert code == 2
+        assert "Column 'tags' is nested" in err

@@ -240,6 +240,7 @@ def _stream(
 def columns(asked: ColumnsOptions) -> None:
     """Say what each column of a table is, and what becomes of it."""
     from vicinal.table import KINDS, detect_columns
+    from vicinal.table.frames import to_arrow
     from vicinal.table.rules import find_rules
     from vicinal.table.written import (
         find_formats,
@@ -250,7 +251,7 @@ def columns(asked: ColumnsOptions) -> None:
         without_formats,
     )
 
-    given, kinds = read(asked.source), parse_kinds(asked.column)
+    given, kinds = to_arrow(read(asked.source)), parse_kinds(asked.column)
     formats = find_formats(given, kinds)
     table = read_cells(given, formats)
     people = find_people(given, formats, kinds)
