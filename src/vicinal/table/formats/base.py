@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, TypeVar
@@ -23,7 +24,7 @@ Self = TypeVar("Self", bound="Format")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Format:
+class Format(ABC):
     """How the cells of a column of texts are written.
 
     Attributes
@@ -68,9 +69,9 @@ class Format:
             Format.classes[kind] = cls
 
     @property
+    @abstractmethod
     def type(self) -> pa.DataType:
         """Arrow type of what :meth:`parse` returns."""
-        raise NotImplementedError
 
     def parse(self, values: pa.Array | pa.ChunkedArray) -> pa.Array:
         """Read cells.
@@ -162,11 +163,13 @@ class Format:
         except TypeError as error:
             raise ValueError(f"Not the fields of a {spec['kind']} format: {error}.") from None
 
+    @abstractmethod
     def _read(self, cells: pa.Array) -> pa.Array:
-        raise NotImplementedError
+        """Return cells as values."""
 
+    @abstractmethod
     def _write(self, values: pa.Array) -> pa.Array:
-        raise NotImplementedError
+        """Return values as cells."""
 
 
 def as_texts(values: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import combinations, permutations, product
 
 import numpy as np
@@ -738,8 +737,3 @@ def _grid_text(found: _Found, name: str, step: int, offset: int) -> str:
             count = int(seconds // size)
             return f"{quoted(name)} stands {count} {unit}{'s' * (count > 1)} apart"
     return f"{quoted(name)} stands {seconds:g} seconds apart"
-
-
-def rows_of(rule: Rule, frame: Frame) -> Rule:
-    """Return a rule with its evidence."""
-    return replace(rule).measured(frame)
