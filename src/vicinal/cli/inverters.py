@@ -186,7 +186,7 @@ def _sentences(texts: Sequence[str]) -> list[str]:
 def _read_sentences(path: Path) -> list[str]:
     from vicinal.io.text_reading import read_text
 
-    found = _sentences(read_text(path).decode("utf-8").splitlines())
+    found = _sentences(read_text(path)[0].decode("utf-8").splitlines())
     if len(found) < 2:
         raise ValueError(f"{path} holds {len(found)} sentences. Give one to a line, many of them.")
     return found

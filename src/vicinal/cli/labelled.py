@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from vicinal._checks import check_column
-from vicinal.cli.options import read
+from vicinal.cli.options import Reading
 
 __all__ = ["read_labelled", "read_measured"]
 
 Labelled = tuple[list[str], list[Any]]
 
 
-def read_labelled(source: Path, text: str, label: str) -> Labelled:
+def read_labelled(asked: Reading, source: Path, text: str, label: str) -> Labelled:
     """Read texts and their labels; an empty cell is an empty text."""
     from vicinal.text.labels import listed_labels
 
-    table = read(source)
+    table = asked.read(source)
     check_column("text", text, table.column_names)
     check_column("label", label, table.column_names)
     if text == label:
@@ -31,7 +31,7 @@ def read_labelled(source: Path, text: str, label: str) -> Labelled:
 
 
 def read_measured(
-    source: Path, text: str, label: str, learned: Labelled
+    asked: Reading, source: Path, text: str, label: str, learned: Labelled
 ) -> tuple[Labelled, Labelled]:
     """Read rows to measure on, and bring their labels and those learned from to one kind.
 
@@ -42,7 +42,7 @@ def read_measured(
 
     from vicinal.text.labels import class_numbers
 
-    texts, labels = read_labelled(source, text, label)
+    texts, labels = read_labelled(asked, source, text, label)
     known = learned[1]
     if {type(one) for one in labels} != {type(one) for one in known}:
         labels, known = _as_text(labels, known), _as_text(known, labels)

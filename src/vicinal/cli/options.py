@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from vicinal.cli.app import ADVANCED
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from vicinal.io import Dialect
     from vicinal.weights import WeightLaw
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "Label",
     "Law",
     "NSamples",
+    "Reading",
     "Resume",
     "Rules",
     "Seed",
@@ -36,7 +39,6 @@ __all__ = [
     "parse_rules",
     "parse_weights",
     "parse_whole",
-    "read",
 ]
 
 
@@ -81,11 +83,29 @@ Engine = Annotated[str, advanced("local, or ray for many machines.")]
 Address = Annotated[str | None, advanced("Of a Ray cluster, e.g. auto.")]
 
 
-def read(source: Path) -> pa.Table:
-    """Read a table."""
-    from vicinal.io import read_table
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How the text files are written that a command reads."""
 
-    return read_table(source)
+    encoding: Annotated[
+        str | None, advanced("Of the text files that are read, e.g. cp1252; found if not said.")
+    ] = None
+    separator: Annotated[
+        str | None, advanced("Between the fields of CSV files; found if not said.")
+    ] = None
+
+    @property
+    def dialect(self) -> Dialect:
+        """What was said of them."""
+        from vicinal.io import Dialect
+
+        return Dialect(self.separator, self.encoding)
+
+    def read(self, source: str | Path) -> pa.Table:
+        """Read a table."""
+        from vicinal.io import read_table
+
+        return read_table(source, self.dialect)
 
 
 def check_apart(source: str | Path, **targets: str | Path | None) -> None:

@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from vicinal.cli.app import command
-from vicinal.cli.options import Kinds, Seed, Source, Target, Within, parse_kinds, read
+from vicinal.cli.options import Kinds, Reading, Seed, Source, Target, Within, parse_kinds
 from vicinal.cli.output import Json, Page, check_reports, watched, write_reports
 
 __all__ = ["CollapseOptions", "ReportOptions", "TuneOptions", "collapse", "report", "tune"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportOptions:
+class ReportOptions(Reading):
     """Of ``vicinal report``."""
 
     real: Source
@@ -35,7 +35,7 @@ class ReportOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CollapseOptions:
+class CollapseOptions(Reading):
     """Of ``vicinal collapse``."""
 
     source: Source
@@ -62,7 +62,7 @@ class CollapseOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneOptions:
+class TuneOptions(Reading):
     """Of ``vicinal tune``."""
 
     source: Source
@@ -81,16 +81,17 @@ class TuneOptions:
 @command
 def report(asked: ReportOptions) -> None:
     """Say what a synthetic table kept, gives away, and is good for."""
+    from vicinal.io import read_table
     from vicinal.plan import MixPlan
     from vicinal.report import evaluate
 
     check_reports(output=asked.output, json=asked.json)
     found = evaluate(
-        read(asked.real),
-        read(asked.synthetic),
-        None if asked.holdout is None else read(asked.holdout),
+        asked.read(asked.real),
+        asked.read(asked.synthetic),
+        None if asked.holdout is None else asked.read(asked.holdout),
         asked.target,
-        None if asked.plan is None else MixPlan.from_arrow(read(asked.plan)),
+        None if asked.plan is None else MixPlan.from_arrow(read_table(asked.plan)),
         kinds=parse_kinds(asked.column),
         random_state=asked.seed,
     )
@@ -106,7 +107,7 @@ def collapse(asked: CollapseOptions) -> None:
     check_reports(output=asked.output, json=asked.json)
     laws = parse_laws(asked.weights)
     found = measure_collapse(
-        read(asked.source),
+        asked.read(asked.source),
         weights=laws,
         generations=asked.generations,
         target=asked.target,
@@ -127,7 +128,7 @@ def tune(asked: TuneOptions) -> None:
 
     check_reports(output=asked.output, json=asked.json)
     found = try_settings(
-        read(asked.source),
+        asked.read(asked.source),
         asked.target,
         limit=asked.limit,
         max_rows=asked.max_rows,

@@ -16,6 +16,7 @@ from vicinal.cli.options import (
     Kinds,
     Law,
     NSamples,
+    Reading,
     Resume,
     Rules,
     Source,
@@ -27,7 +28,6 @@ from vicinal.cli.options import (
     parse_rules,
     parse_weights,
     parse_whole,
-    read,
 )
 from vicinal.cli.output import check_report, watched, write_report
 
@@ -47,7 +47,7 @@ COMPARED = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableOptions:
+class TableOptions(Reading):
     """Of ``vicinal table``."""
 
     source: Annotated[
@@ -101,7 +101,7 @@ class TableOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColumnsOptions:
+class ColumnsOptions(Reading):
     """Of ``vicinal columns``."""
 
     source: Source
@@ -173,9 +173,9 @@ def _whole(
     asked: TableOptions, synthesizer: TableSynthesizer, output: str, n_samples: int | None
 ) -> None:
     """Synthesize one file into another."""
-    from vicinal.io import find_separator, write_table
+    from vicinal.io import dialect_of, write_table
 
-    real = read(Path(asked.source))
+    real = asked.read(asked.source)
     synthesizer.fit(real)
     total = n_samples or synthesizer.n_rows_
     synthetic, plan = synthesizer.sample(
@@ -184,7 +184,7 @@ def _whole(
         return_plan=True,
         progress=total >= PROGRESS_ROWS and watched(),
     )
-    write_table(synthetic, output, separator=find_separator(asked.source))
+    write_table(synthetic, output, dialect_of(real))
     if asked.plan is not None:
         write_table(plan.to_arrow(), asked.plan)
     if asked.save_model is not None:
@@ -251,7 +251,7 @@ def columns(asked: ColumnsOptions) -> None:
         without_formats,
     )
 
-    given, kinds = to_arrow(read(asked.source)), parse_kinds(asked.column)
+    given, kinds = to_arrow(asked.read(asked.source)), parse_kinds(asked.column)
     formats = find_formats(given, kinds)
     table = read_cells(given, formats)
     people = find_people(given, formats, kinds)

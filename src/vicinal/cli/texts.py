@@ -22,6 +22,7 @@ from vicinal.cli.options import (
     Label,
     Law,
     NSamples,
+    Reading,
     Resume,
     Seed,
     Source,
@@ -70,7 +71,7 @@ class MorphOptions(InverterOptions, _Selection):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextOptions(InverterOptions, _Selection):
+class TextOptions(InverterOptions, _Selection, Reading):
     """Of ``vicinal text``."""
 
     source: Source
@@ -175,7 +176,7 @@ def text(asked: TextOptions) -> None:
     check_count("seed", asked.seed, low=0)
     settings = _settings(asked)
     asked.check(asked.refine)
-    texts, labels = read_labelled(asked.source, asked.text, asked.label)
+    texts, labels = read_labelled(asked, asked.source, asked.text, asked.label)
     writer: Any = make_inverter(asked, texts, asked.seed)
     if asked.refine:
         writer = refine_inverter(writer, texts, labels, asked, asked.seed)

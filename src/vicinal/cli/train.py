@@ -11,14 +11,14 @@ import typer
 from vicinal._checks import check_choice, check_count
 from vicinal.cli.app import command
 from vicinal.cli.labelled import read_labelled, read_measured
-from vicinal.cli.options import Label, Law, Seed, Source, Text, advanced, parse_weights
+from vicinal.cli.options import Label, Law, Reading, Seed, Source, Text, advanced, parse_weights
 from vicinal.cli.output import check_report, watched, write_report
 
 __all__ = ["TrainOptions", "train"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions:
+class TrainOptions(Reading):
     """Of ``vicinal train``."""
 
     source: Source
@@ -81,10 +81,10 @@ def train(asked: TrainOptions) -> None:
         "class_weight": "balanced" if asked.balanced else None,
     }
     check_installed()
-    rows = read_labelled(asked.source, asked.text, asked.label)
+    rows = read_labelled(asked, asked.source, asked.text, asked.label)
     measured = None
     if asked.test is not None:
-        rows, measured = read_measured(asked.test, asked.text, asked.label, rows)
+        rows, measured = read_measured(asked, asked.test, asked.text, asked.label, rows)
     from vicinal.text import compare_methods
 
     kept: list[Any] = []

@@ -1,10 +1,10 @@
 """Tables from files and to files, whole or not at all."""
 
 from vicinal.io.atomic import check_file, replacing
+from vicinal.io.dialect import Dialect, dialect_of
 from vicinal.io.tables import (
     SUFFIXES,
     check_output,
-    find_separator,
     output_format,
     read_table,
     write_table,
@@ -12,9 +12,10 @@ from vicinal.io.tables import (
 
 __all__ = [
     "SUFFIXES",
+    "Dialect",
     "check_file",
     "check_output",
-    "find_separator",
+    "dialect_of",
     "output_format",
     "read_table",
     "replacing",

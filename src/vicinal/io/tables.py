@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from vicinal._checks import did_you_mean, first_line
 from vicinal.io.atomic import check_file, replacing
+from vicinal.io.dialect import Dialect, with_dialect, without_dialect
 from vicinal.io.text_reading import (
     check_unique,
     read_csv,
@@ -70,15 +71,15 @@ def check_output(path: PathLike) -> None:
     check_file(path)
 
 
-def read_table(path: PathLike) -> pa.Table:
+def read_table(path: PathLike, dialect: Dialect | None = None) -> pa.Table:
     """Read a table of one row and one column at least; the suffix of the name tells the format.
 
-    Text must be UTF-8. A CSV column has a type where every value fits it; then the usual spellings
-    of a missing value (``NA``, ``null``, ``?``) count as missing. In a text column only an empty
-    field does. Numbers with leading zeros stay text, integers are exact up to 38 digits, times with
-    an offset become UTC. Semicolons, pipes or tabs separate fields where the header holds
-    no comma.
-    Integers of more than 64 bits in JSON lines become floating point numbers.
+    Encoding and separator of a text file are found by looking, unless ``dialect`` names them; the
+    table remembers them (:func:`dialect_of`), and a guess is warned of. A CSV column has a type
+    where every value fits it; then the usual spellings of a missing value (``NA``, ``null``, ``?``)
+    count as missing. In a text column only an empty field does. Numbers with leading zeros stay
+    text, integers are exact up to 38 digits, times with an offset become UTC. Integers of more than
+    64 bits in JSON lines become floating point numbers.
 
     Raises OSError where the file may not be read; ValueError, naming the line, where it is empty,
     has no rows, repeats a column name, is cut short, or has rows of unequal length.
@@ -94,8 +95,15 @@ def read_table(path: PathLike) -> pa.Table:
                 f"{path} is cut short or is no {kind.title()} file ({first_line(error)})."
             ) from error
     else:
-        data = read_text(path)
-        table = read_json(path, data) if kind == "jsonl" else read_csv(path, data, kind)
+        said = dialect or Dialect()
+        data, encoding = read_text(path, said.encoding)
+        if kind == "jsonl":
+            table, separator = read_json(path, data), ","
+        else:
+            separator = said.separator or ("\t" if kind == "tsv" else separator_of(path, data))
+            table = read_csv(path, data, separator)
+        line_end = "\r\n" if data[: data.find(b"\n") + 1].endswith(b"\r\n") else "\n"
+        table = with_dialect(table, Dialect(separator, encoding, line_end))
     if not table.num_columns:
         raise ValueError(f"{path} has no columns.")
     check_unique(table.column_names, f"Column names of {path}")
@@ -104,17 +112,11 @@ def read_table(path: PathLike) -> pa.Table:
     return table
 
 
-def find_separator(path: PathLike) -> str:
-    """Return what separates the fields of a CSV file; a comma for files of other formats."""
-    if output_format(path) != "csv":
-        return ","
-    return separator_of(Path(path), read_text(Path(path)), "csv")
-
-
-def write_table(table: pa.Table, path: PathLike, *, separator: str = ",") -> None:
+def write_table(table: pa.Table, path: PathLike, dialect: Dialect | None = None) -> None:
     """Write a table; an existing file is replaced once the new one is whole.
 
-    ``separator`` stands between the fields of a ``.csv`` file.
+    ``dialect`` says what separates the fields of a ``.csv`` file, if not commas, and encoding and
+    line ends of a ``.csv`` or ``.tsv`` file, if not UTF-8 and plain.
 
     Text formats: numbers in the fewest digits that give the same number again, dates and times as
     in ISO 8601 (zoned ones in UTC), durations in seconds, missing values and NaN as an empty
@@ -124,6 +126,8 @@ def write_table(table: pa.Table, path: PathLike, *, separator: str = ",") -> Non
     check_output(path)
     # a link stays a link: what it points to is replaced
     target = Path(os.path.realpath(path))
+    if kind in {"parquet", "arrow"}:
+        table = without_dialect(table)
     with replacing(target) as sink:
         if kind == "parquet":
             write_parquet(table, sink)
@@ -134,9 +138,9 @@ def write_table(table: pa.Table, path: PathLike, *, separator: str = ",") -> Non
         elif target.name.lower().endswith(".gz"):
             # no name and no time inside: the same table gives the same bytes
             with GzipFile("", "wb", 6, sink, mtime=0) as packed:
-                write_text(table, packed, kind, separator)
+                write_text(table, packed, kind, dialect)
         else:
-            write_text(table, sink, kind, separator)
+            write_text(table, sink, kind, dialect)
 
 
 # Reading

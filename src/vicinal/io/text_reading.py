@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import first_line
+from vicinal.io.dialect import to_utf8
 
-__all__ = ["TIMES", "UNITS", "check_unique", "first_cast", "read_csv", "read_json", "read_text"]
+__all__ = [
+    "TIMES",
+    "UNITS",
+    "check_unique",
+    "first_cast",
+    "read_csv",
+    "read_json",
+    "read_text",
+    "separator_of",
+]
 
 #: Spellings of a missing value, in columns that hold no text otherwise.
 MISSING = (
@@ -49,8 +60,8 @@ def check_unique(names: Iterable[Any], what: str = "Column names") -> None:
         raise ValueError(f"{what} must be unique, got {said}. Rename or drop one of each.")
 
 
-def read_text(path: Path) -> bytes:
-    """Return the unpacked bytes of a file, valid UTF-8 without byte order mark."""
+def read_text(path: Path, encoding: str | None = None) -> tuple[bytes, str]:
+    """Return the unpacked bytes of a file as UTF-8 without a mark, and the encoding it has."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -60,33 +71,14 @@ def read_text(path: Path) -> bytes:
         raise ValueError(
             f"{path} is cut short or is no gzip file ({first_line(error)})."
         ) from error
-    ends = pa.py_buffer(b"\0" * 8 + len(data).to_bytes(8, "little"))
-    try:
-        pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(data)).validate(full=True)
-    except pa.ArrowInvalid:
-        raise ValueError(
-            f"{path} is not UTF-8: {_encoding_fault(data)}. Save it as UTF-8."
-        ) from None
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data, encoding = to_utf8(path, data, encoding)
     if not data.strip():
         raise ValueError(f"{path} is empty.")
-    return data
+    return data, encoding
 
 
-def _encoding_fault(data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "it looks like UTF-16"
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return f"byte {error.start + 1} (line {line}) is wrong"
-    return ""
-
-
-def read_csv(path: Path, data: bytes, kind: str) -> pa.Table:
-    """Parse "csv" or "tsv"; the path is for error messages."""
-    delimiter = separator_of(path, data, kind)
+def read_csv(path: Path, data: bytes, delimiter: str) -> pa.Table:
+    """Parse CSV; the path is for error messages."""
     names = _csv_header(path, data, delimiter)
     if data.count(b'"') % 2 and (fault := _csv_fault(data, delimiter, quotes=True)):
         raise ValueError(f"{path}: {fault}")
@@ -106,12 +98,20 @@ def read_csv(path: Path, data: bytes, kind: str) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
 
-def separator_of(path: Path, data: bytes, kind: str) -> str:
-    """Return what separates fields: a comma, unless the header has none but another mark."""
-    if kind == "tsv":
-        return "\t"
-    names = _csv_header(path, data, ",")
-    return next((mark for mark in ";|\t" if len(names) == 1 and mark in names[0]), ",")
+def separator_of(path: Path, data: bytes) -> str:
+    """Return the mark that cuts most of the first rows into as many fields as the header."""
+    head = data[: data.rfind(b"\n", 0, _BLOCK) + 1 or len(data)]
+    best, most = ",", 0.0
+    for mark in ",;\t|":
+        n_fields = len(_csv_header(path, data, mark))
+        if n_fields < 2:
+            continue
+        with suppress(csv.Error):
+            rows = [len(row) for _, row in islice(_csv_rows(head, mark), 1, _HEAD)]
+            share = rows.count(n_fields) / max(len(rows), 1)
+            if share > most or (not rows and best == ","):
+                best, most = mark, share
+    return best
 
 
 def _csv_header(path: Path, data: bytes, delimiter: str) -> list[str]:
@@ -175,7 +175,8 @@ def _csv_fault(data: bytes, delimiter: str, quotes: bool = False) -> str | None:
             if len(row) != expected and not quotes:
                 return (
                     f"line {line} has {len(row)} field{'s' * (len(row) != 1)}, but the header has "
-                    f"{expected}. Mend the line; text with {delimiter!r} in it needs quotes."
+                    f"{expected}. Mend the line; text with {delimiter!r} in it needs quotes. Where "
+                    "another mark separates fields, name it: separator=';' (--separator)."
                 )
     except csv.Error as error:
         if quotes and "unexpected end" in str(error):  # one field of the rest of the file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from gzip import GzipFile
 from typing import IO, Any
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import first_line
+from vicinal.io.dialect import Dialect, Encoding
 from vicinal.io.text_reading import TIMES, UNITS, first_cast
 
 __all__ = ["write_text"]
@@ -22,22 +24,25 @@ _BATCH = 1 << 16  # rows turned into text at once
 
 
 def write_text(
-    table: pa.Table, sink: IO[bytes] | GzipFile, kind: str, separator: str = ","
+    table: pa.Table, out: IO[bytes] | GzipFile, kind: str, dialect: Dialect | None = None
 ) -> None:
-    """Write "csv" with this separator, "tsv" or "jsonl"."""
-    names = table.column_names
+    """Write "csv", "tsv" or "jsonl"; JSON is UTF-8 whatever the dialect."""
+    names, dialect = table.column_names, dialect or Dialect()
+    encoding = "utf-8" if kind == "jsonl" else dialect.encoding or "utf-8"
+    sink = out if encoding == "utf-8" else Encoding(out, encoding)
     if kind == "jsonl":
         keys = [json.dumps(name, ensure_ascii=False) + ":" for name in names]
         before = [("{" if number == 0 else ",") + key for number, key in enumerate(keys)]
         end, gap = "}\n", "null"
     else:
-        delimiter = "\t" if kind == "tsv" else separator
+        delimiter = "\t" if kind == "tsv" else dialect.separator or ","
         header = io.StringIO()
-        csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(names)
+        end = dialect.line_end or "\n"
+        csv.writer(header, delimiter=delimiter, lineterminator=end).writerow(names)
         sink.write(header.getvalue().encode())
         before = ["", *[delimiter] * (len(names) - 1)]
         # with one column, a missing value would be a blank line, which is no row at all
-        end, gap = "\n", '""' if len(names) == 1 else ""
+        gap = '""' if len(names) == 1 else ""
     quote = _json_quoted if kind == "jsonl" else _csv_quoted(delimiter, gap)
     columns = [
         _fields(table.column(number), table.field(number), quote, kind == "jsonl")
@@ -62,7 +67,7 @@ def _join(*parts: Any) -> pa.Array:
 
 def _csv_quoted(delimiter: str, empty: str) -> Callable[[pa.Array], pa.Array]:
     def quoted(text: pa.Array) -> pa.Array:
-        special = pc.match_substring_regex(text, f'["\r\n{delimiter}]')
+        special = pc.match_substring_regex(text, f'["\r\n{re.escape(delimiter)}]')
         if pc.any(special).as_py():
             marks = pc.replace_substring(text, '"', '""')
             text = pc.if_else(special, _join('"', marks, '"'), text)
