@@ -35,8 +35,6 @@ from vicinal._points import (
     safe_unit,
 )
 
-__all__ = ["exp0", "pairwise_distance", "rescale_to_ball", "rowwise_distance"]
-
 METRICS = ("euclidean", "cosine", "hyperbolic", "stereographic")
 PUBLISHED = ("workshop-2021",)
 

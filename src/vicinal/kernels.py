@@ -22,8 +22,6 @@ from numba.extending import intrinsic
 from vicinal._compiled import compiled
 from vicinal._threads import for_chunks
 
-__all__ = ["empty_aligned", "mix_rows"]
-
 LINE = 64  # bytes in a cache line, and in one streaming store
 TILE_ROWS = 16  # 16 rows of any 4- or 8-byte type are a whole number of lines
 PREFETCH_ROWS = 64  # at most; wide rows are fetched fewer ahead

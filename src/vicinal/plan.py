@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from vicinal.pairing import Pairing
     from vicinal.weights import WeightLaw
 
-__all__ = ["MixPlan", "make_plan"]
-
 IndexArray = npt.NDArray[np.integer[Any]]
 
 
@@ -436,21 +434,16 @@ def make_plan(
     >>> make_plan(1000, pairing=Permutation(), weights=EpBeta(0.1), random_state=0)
     MixPlan(n_samples=1000, n_parents=2)
     """
-    from vicinal.pairing import Pairing, Permutation
-    from vicinal.weights import EpBeta, WeightLaw
+    from vicinal.pairing import Permutation
+    from vicinal.pairing.base import check_pairing
+    from vicinal.weights import EpBeta, check_law
 
     data: Any = X if np.ndim(X) == 0 else np.asarray(X)
     hint = "There is nothing to mix."
     count = check_count("X", X if np.ndim(X) == 0 else len(data), hint=hint)
     total = count if n_samples is None else check_count("n_samples", n_samples)
-    pairing = Permutation() if pairing is None else pairing
-    if not isinstance(pairing, Pairing):
-        raise TypeError(
-            f"pairing must be a Pairing such as vicinal.Permutation(), got {pairing!r}."
-        )
-    law = EpBeta() if weights is None else weights
-    if not isinstance(law, WeightLaw):
-        raise TypeError(f"weights must be a WeightLaw such as vicinal.EpBeta(), got {law!r}.")
+    pairing = check_pairing(Permutation() if pairing is None else pairing)
+    law = check_law(EpBeta() if weights is None else weights)
     seeds = Seeds(random_state)
     source = pairing.source(count if np.ndim(X) == 0 else data, total, law.parents, seeds)
 

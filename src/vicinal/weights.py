@@ -19,8 +19,6 @@ from vicinal._checks import check_choice, check_count, check_number, did_you_mea
 from vicinal._quantiles import weight_table
 from vicinal._random import RandomState, as_generator
 
-__all__ = ["Beta", "EpBeta", "Fixed", "SphereWeights", "Uniform", "WeightLaw", "parse_law"]
-
 FloatArray = npt.NDArray[np.float64]
 
 #: EpBeta's eps where none is given.
@@ -100,6 +98,16 @@ class WeightLaw(ABC):
     def preserves_covariance(self) -> bool:
         """Whether mean, variance and covariance are kept exactly in expectation."""
         return abs(self.cross_moment) < 1e-9
+
+
+def check_law(weights: Any, parents: int | None = None) -> WeightLaw:
+    """Return what is a law, of so many parents, and refuse anything else."""
+    if not isinstance(weights, WeightLaw) or parents not in (None, weights.parents):
+        of = "" if parents is None else "of two parents "
+        raise TypeError(
+            f"weights must be a WeightLaw {of}such as vicinal.EpBeta(0.1), got {weights!r}."
+        )
+    return weights
 
 
 @dataclass(frozen=True, repr=False)

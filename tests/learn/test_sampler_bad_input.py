@@ -63,7 +63,7 @@ def test_bad_data_is_refused(X, y, message):
         ({"sampling_strategy": {1: 2}}, ValueError, "at least 3"),
         ({"sampling_strategy": {1: -2}}, ValueError, "at least 0"),
         ({"sampling_strategy": {1: 4.5}}, TypeError, "whole number"),
-        ({"weights": 0.5}, TypeError, "weights must be a law"),
+        ({"weights": 0.5}, TypeError, "weights must be a WeightLaw"),
         ({"pairing": "near"}, TypeError, "pairing must be a Pairing"),
         ({"pairing": WithinGroup([])}, ValueError, "groups must have one label for each row"),
         ({"categorical_features": "all"}, ValueError, "must be one of 'auto'"),
@@ -107,7 +107,7 @@ def test_more_refusals():
         ({"n_samples": True}, [1.0, 2, 3, 4], TypeError, "n_samples"),
         ({"n_samples": "10"}, [1.0, 2, 3, 4], TypeError, "n_samples"),
         ({"pairing": "near"}, [1.0, 2, 3, 4], ValueError, "Did you mean|near-target"),
-        ({"weights": "Beta"}, [1.0, 2, 3, 4], TypeError, "weights must be a law"),
+        ({"weights": "Beta"}, [1.0, 2, 3, 4], TypeError, "weights must be a WeightLaw"),
     ],
 )
 def test_augmenter_refusals(parameters, y, error, message):

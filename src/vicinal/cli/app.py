@@ -14,8 +14,6 @@ from typer.core import TyperCommand
 
 from vicinal._checks import first_line
 
-__all__ = ["ADVANCED", "app", "command", "main"]
-
 app = typer.Typer(
     name="vicinal",
     help="Mixup you can trust, steer and read.",

@@ -14,8 +14,6 @@ from vicinal.cli.inverters import check_extras
 from vicinal.cli.tables import TableOptions, table
 from vicinal.cli.texts import MorphOptions, TextOptions, morph, text
 
-__all__ = ["DemoOptions", "demo"]
-
 #: Two questions of the bundled ones.
 LEFT, RIGHT = "Is the exchange rate current?", "Can I change my pin at a cash machine?"
 #: Sentences made of the bundled texts.

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["check_folder_run", "is_folder", "is_many", "resumable"]
-
 
 def is_many(source: str) -> bool:
     """Tell whether a source is a folder, a pattern or an address."""

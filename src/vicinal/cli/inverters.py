@@ -20,14 +20,6 @@ if TYPE_CHECKING:
     from vicinal.text.invert.inverter import Inverter
     from vicinal.text.invert.task import TaskInverter
 
-__all__ = [
-    "InverterOptions",
-    "check_extras",
-    "keep_inverter",
-    "make_inverter",
-    "refine_inverter",
-]
-
 #: Fewer sentences than these hardly teach an adaptor to speak to a language model.
 FEW_TO_ALIGN = 10_000
 

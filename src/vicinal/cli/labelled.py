@@ -8,8 +8,6 @@ from typing import Any
 from vicinal._checks import check_column
 from vicinal.cli.options import Reading
 
-__all__ = ["read_labelled", "read_measured"]
-
 Labelled = tuple[list[str], list[Any]]
 
 

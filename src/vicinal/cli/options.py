@@ -17,30 +17,6 @@ if TYPE_CHECKING:
     from vicinal.io import Dialect
     from vicinal.weights import WeightLaw
 
-__all__ = [
-    "Address",
-    "Device",
-    "Engine",
-    "Kinds",
-    "Label",
-    "Law",
-    "NSamples",
-    "Reading",
-    "Resume",
-    "Rules",
-    "Seed",
-    "Source",
-    "Target",
-    "Text",
-    "Within",
-    "advanced",
-    "check_apart",
-    "parse_kinds",
-    "parse_rules",
-    "parse_weights",
-    "parse_whole",
-]
-
 
 def advanced(text: str, *names: str, **more: Any) -> Any:
     """Return an option that few need."""

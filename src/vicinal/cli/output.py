@@ -10,16 +10,6 @@ import typer
 
 from vicinal._checks import did_you_mean
 
-__all__ = [
-    "Json",
-    "Page",
-    "check_report",
-    "check_reports",
-    "watched",
-    "write_report",
-    "write_reports",
-]
-
 Page = Annotated[Path | None, typer.Option("--output", "-o", help="Page, text or JSON to write.")]
 Json = Annotated[Path | None, typer.Option(help="JSON to write as well.")]
 

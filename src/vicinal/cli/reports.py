@@ -12,8 +12,6 @@ from vicinal.cli.app import command
 from vicinal.cli.options import Kinds, Reading, Seed, Source, Target, Within, parse_kinds
 from vicinal.cli.output import Json, Page, check_reports, watched, write_reports
 
-__all__ = ["CollapseOptions", "ReportOptions", "TuneOptions", "collapse", "report", "tune"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions(Reading):

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from vicinal.table.formats import Format
     from vicinal.table.stream import Streamed
 
-__all__ = ["ColumnsOptions", "TableOptions", "columns", "table"]
-
 #: Rows from which a progress bar is worth showing.
 PROGRESS_ROWS = 500_000
 #: Training rows, and rows of the first file, that are compared after a run into a folder.

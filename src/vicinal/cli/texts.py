@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from vicinal.pairing import Pairing
     from vicinal.text import Morph
 
-__all__ = ["MorphOptions", "TextOptions", "morph", "text"]
-
 PAIRINGS = ("farthest", "random", "nearest")
 #: What a set of made sentences can be reported as.
 REPORTS = (".html", ".txt", ".md")

@@ -14,8 +14,6 @@ from vicinal.cli.labelled import read_labelled, read_measured
 from vicinal.cli.options import Label, Law, Reading, Seed, Source, Text, advanced, parse_weights
 from vicinal.cli.output import check_report, watched, write_report
 
-__all__ = ["TrainOptions", "train"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(Reading):

@@ -12,8 +12,6 @@ from os import PathLike
 from pathlib import Path
 from typing import IO
 
-__all__ = ["check_file", "check_parent", "is_full", "replacing", "replacing_folder"]
-
 _NOTHING = "nothing was written. Free some, or name another folder."
 
 

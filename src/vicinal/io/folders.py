@@ -10,8 +10,6 @@ from typing import Any
 from vicinal._checks import did_you_mean
 from vicinal.io.atomic import check_parent
 
-__all__ = ["check_folder", "read_card"]
-
 
 def check_folder(folder: str | PathLike[str], card: str, form: str, what: str) -> Path:
     """Return a folder that may be written to: not there, empty, or of the same ``form``.

@@ -14,8 +14,6 @@ import pyarrow as pa
 from vicinal._checks import first_line
 from vicinal.io.atomic import replacing
 
-__all__ = ["Folder", "Store", "is_remote", "local_path"]
-
 
 def is_remote(output: str) -> bool:
     """Tell an address from a folder; ``file://`` is a folder."""

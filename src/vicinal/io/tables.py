@@ -25,16 +25,6 @@ from vicinal.io.text_reading import (
 )
 from vicinal.io.text_writing import write_text
 
-__all__ = [
-    "SUFFIXES",
-    "check_output",
-    "no_such_file",
-    "output_format",
-    "read_table",
-    "write_parquet",
-    "write_table",
-]
-
 #: Suffixes of files that are known, and their format.
 SUFFIXES = {
     ".csv": "csv",

@@ -18,8 +18,6 @@ from vicinal._checks import first_line
 from vicinal.io.dialect import Dialect, Encoding
 from vicinal.io.text_reading import TIMES, UNITS, first_cast
 
-__all__ = ["write_text"]
-
 _BATCH = 1 << 16  # rows turned into text at once
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Chunk", "cut_chunks"]
-
 
 @dataclass(frozen=True)
 class Chunk:

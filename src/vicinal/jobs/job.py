@@ -18,8 +18,6 @@ from vicinal._progress import ProgressCallback
 from vicinal.jobs.chunks import Chunk
 from vicinal.jobs.places import Place
 
-__all__ = ["Engine", "Job", "Written"]
-
 #: Number and rows of each chunk, in the order in which they are done.
 Written: TypeAlias = Generator[tuple[int, int], None, None]
 

@@ -6,8 +6,6 @@ import re
 
 from vicinal._checks import check_count
 
-__all__ = ["format_bytes", "parse_memory"]
-
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _UNITS |= {f"{unit}i": 2 ** (10 * power) for power, unit in enumerate("kmgt", 1)}
 

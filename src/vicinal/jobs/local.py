@@ -13,8 +13,6 @@ from vicinal.jobs.chunks import Chunk
 from vicinal.jobs.job import Job, Written
 from vicinal.jobs.places import Place
 
-__all__ = ["LocalEngine", "in_order"]
-
 
 class LocalEngine:
     """Makes chunks in threads of this process: as many as there are cores, or fewer."""

@@ -11,8 +11,6 @@ from pyarrow import parquet
 from vicinal.io.remote import Folder, Store
 from vicinal.io.tables import write_parquet
 
-__all__ = ["MANIFEST", "Place", "part_name"]
-
 #: The file that says what the folder holds; readers of data sets pass over names that begin so.
 MANIFEST = "_manifest.json"
 #: Rows of a row group, which a reader takes in at once.

@@ -22,8 +22,6 @@ from vicinal.jobs.job import Job, Written
 from vicinal.jobs.local import in_order
 from vicinal.jobs.places import Place
 
-__all__ = ["RayCluster", "RayEngine", "Worker", "check_address", "check_ray", "cluster"]
-
 #: Seconds that an address has to answer in.
 PATIENCE = 15
 #: How often a cluster of this machine is tried to start.

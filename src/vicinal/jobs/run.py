@@ -17,8 +17,6 @@ from vicinal.jobs.places import Place
 from vicinal.jobs.ray import RayCluster, RayEngine
 from vicinal.jobs.staging import open_staging
 
-__all__ = ["Finished", "check_engine", "make_engine", "parse_engine", "run_job"]
-
 ENGINES = ("local", "ray")
 
 

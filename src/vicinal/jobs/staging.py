@@ -25,8 +25,6 @@ from vicinal.jobs.chunks import Chunk
 from vicinal.jobs.limits import format_bytes
 from vicinal.jobs.places import MANIFEST, Place, part_name
 
-__all__ = ["Staging", "check_destination", "open_staging", "staging_of"]
-
 MODEL = "_model.vicinal"
 FORMAT = 1
 

@@ -22,7 +22,7 @@ from vicinal._random import RandomState
 from vicinal.learn.rows import ArrayRows, FrameRows, Rows, SparseRows, as_frame, copied_columns
 from vicinal.pairing import Pairing
 from vicinal.plan import MixPlan, make_plan
-from vicinal.weights import EpBeta, WeightLaw
+from vicinal.weights import EpBeta, WeightLaw, check_law
 
 Array = npt.NDArray[Any]
 Self = TypeVar("Self", bound="Mixer")
@@ -109,8 +109,8 @@ class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
     def _resample(self, rows: Rows, target: Any, y: Any) -> tuple[Any, Any]: ...
 
     def _read(self, X: Any, y: Any) -> Rows:
-        if self.weights is not None and not isinstance(self.weights, WeightLaw):
-            raise TypeError(f"weights must be a law such as EpBeta(0.1), got {self.weights!r}.")
+        if self.weights is not None:
+            check_law(self.weights)
         frame = as_frame(X)
         validate_data(self, X=X, y=y, skip_check_array=True)
         if isinstance(frame, nw.DataFrame):

@@ -14,8 +14,6 @@ from vicinal.learn.rows import Rows, TargetRows
 from vicinal.pairing import LocalPermutation, Pairing, Permutation
 from vicinal.weights import WeightLaw
 
-__all__ = ["MixupAugmenter"]
-
 Array = npt.NDArray[Any]
 
 

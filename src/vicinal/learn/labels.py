@@ -18,8 +18,6 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal.learn.rows import as_frame
 
-__all__ = ["read_labels", "resolve_strategy"]
-
 Array = npt.NDArray[Any]
 
 

@@ -13,10 +13,9 @@ from vicinal.learn._base import Mixer, points_of
 from vicinal.learn.labels import read_labels, resolve_strategy
 from vicinal.learn.rows import Rows, take_rows
 from vicinal.pairing import Pairing, Permutation
+from vicinal.pairing.base import check_pairing
 from vicinal.plan import MixPlan
 from vicinal.weights import EpBeta, WeightLaw
-
-__all__ = ["MixupSampler"]
 
 Array = npt.NDArray[Any]
 
@@ -102,10 +101,8 @@ class MixupSampler(Mixer):
         self.random_state = random_state
 
     def _check(self, X: Any, y: Any) -> tuple[Rows, Array]:
-        if self.pairing is not None and not isinstance(self.pairing, Pairing):
-            raise TypeError(
-                f"pairing must be a Pairing such as vicinal.Permutation(), got {self.pairing!r}."
-            )
+        if self.pairing is not None:
+            check_pairing(self.pairing)
         rows = self._read(X, y)
         labels = read_labels(y)
         self.sampling_strategy_ = resolve_strategy(self.sampling_strategy, labels)

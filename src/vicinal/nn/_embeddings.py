@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from vicinal._points import plain, which_rows
 
-__all__ = ["Embeddings"]
-
 _FILE = "mixup_embeddings.safetensors"
 
 

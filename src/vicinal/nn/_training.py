@@ -14,8 +14,6 @@ from transformers import TrainerCallback, TrainingArguments
 
 from vicinal._progress import ProgressCallback
 
-__all__ = ["ProgressReporter", "own_randomness", "training_arguments"]
-
 
 def training_arguments(folder: Path | str, device: str, **settings: Any) -> TrainingArguments:
     """Return arguments of a Trainer that prints nothing and saves only where it is told to."""

@@ -13,13 +13,11 @@ import torch
 from vicinal._checks import check_count, check_number
 from vicinal._random import RandomState, Seeds, TrainKey
 from vicinal.nn._rows import check_plan, mix_rows, swapped_halves
-from vicinal.nn.config import check_law
 from vicinal.nn.loss import MixedTarget
 from vicinal.pairing import AcrossGroup, Pairing, Permutation
+from vicinal.pairing.base import check_partners
 from vicinal.plan import MixPlan
-from vicinal.weights import Beta, WeightLaw
-
-__all__ = ["MixupCollator", "PairBatchSampler"]
+from vicinal.weights import Beta, WeightLaw, check_law
 
 
 class PairBatchSampler:
@@ -85,7 +83,7 @@ class PairBatchSampler:
         self.symmetric, self.drop_last, self.epoch = bool(symmetric), bool(drop_last), 0
         self._seeds = Seeds(random_state)
         if not drawn:
-            self._checked(given)
+            check_partners("partners must be", given, self.n_rows)
         if not len(self):
             raise ValueError(
                 f"{self.n_rows} rows give no complete batch of {batch_size}. Use smaller batches, "
@@ -130,20 +128,7 @@ class PairBatchSampler:
             rng = self._seeds.generator(TrainKey.PAIRS, epoch)
             return self._given.pair(self._X, random_state=rng)
         drawn = self._given(epoch)
-        return None if drawn is None else self._checked(np.asarray(drawn))
-
-    def _checked(self, partners: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        if partners.shape != (self.n_rows,) or partners.dtype.kind not in "iu":
-            raise ValueError(
-                f"partners must be one row number for each of the {self.n_rows} rows, got "
-                f"{partners.dtype} of shape {partners.shape}."
-            )
-        if partners.min() < 0 or partners.max() >= self.n_rows:
-            raise ValueError(
-                f"partners must be from 0 to {self.n_rows - 1}, got {partners.min()} to "
-                f"{partners.max()}."
-            )
-        return partners
+        return None if drawn is None else check_partners("partners must be", drawn, self.n_rows)
 
 
 class MixupCollator:
@@ -233,7 +218,7 @@ class MixupCollator:
                 f"pairing is a {kind} of given rows, and batches have other rows each time. Pass "
                 f"vicinal.{kind} itself to group each batch by its labels, or a function of them."
             )
-        check_law(self.weights)
+        check_law(self.weights, parents=2)
         if num_classes is not None:
             check_count("num_classes", num_classes, low=2)
         self.num_classes, self.embed, self.collate = num_classes, embed, collate

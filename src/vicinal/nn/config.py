@@ -10,9 +10,8 @@ import numpy as np
 
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal.pairing import Pairing, Permutation
-from vicinal.weights import Beta, WeightLaw
-
-__all__ = ["MixupConfig", "check_law"]
+from vicinal.pairing.base import check_pairing
+from vicinal.weights import Beta, WeightLaw, check_law
 
 
 @dataclass(frozen=True)
@@ -62,11 +61,8 @@ class MixupConfig:
     refresh: int = 1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.pairing, Pairing):
-            raise TypeError(
-                f"pairing must be a Pairing such as vicinal.Permutation(), got {self.pairing!r}."
-            )
-        check_law(self.weights)
+        check_pairing(self.pairing)
+        check_law(self.weights, parents=2)
         check_choice("where", self.where, ["hidden", "input", "sentence", "none"])
         check_number("probability", self.probability, low=0.0, high=1.0)
         check_count("warmup_epochs", self.warmup_epochs, low=0)
@@ -143,12 +139,3 @@ class MixupConfig:
         if epoch < self.warmup_epochs or not choices or rng.random() >= self.probability:
             return None
         return int(rng.choice(choices)), self.weights.sample(n_pairs, rng)
-
-
-def check_law(weights: Any) -> None:
-    """Refuse what is no law of two parents' weights."""
-    if not isinstance(weights, WeightLaw) or weights.parents != 2:
-        raise TypeError(
-            "weights must be a WeightLaw of two parents such as vicinal.Beta(0.4), got "
-            f"{weights!r}."
-        )

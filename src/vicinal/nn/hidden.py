@@ -23,8 +23,6 @@ from vicinal.nn._rows import as_lam, as_perm, count_rows, plan_rows, union_mask
 from vicinal.nn._step import Inputs, Step
 from vicinal.plan import MixPlan
 
-__all__ = ["HiddenMixup"]
-
 #: Layers that some open context has hooked; two contexts on one layer would mix twice.
 _ACTIVE: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 

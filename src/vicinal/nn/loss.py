@@ -10,8 +10,6 @@ import torch
 
 from vicinal._checks import check_choice, check_number
 
-__all__ = ["MixedTarget", "soft_cross_entropy"]
-
 
 @dataclass(frozen=True, eq=False)
 class MixedTarget:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["masked_mean"]
-
 
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
     """Average states (B, T, C) over the tokens that a mask (B, T) counts; float32 (B, C)."""

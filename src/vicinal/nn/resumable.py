@@ -24,8 +24,6 @@ from vicinal._progress import ProgressCallback
 from vicinal._random import ResumeKey, Seeds
 from vicinal.nn._training import ProgressReporter, own_randomness, training_arguments
 
-__all__ = ["ResumableTrainer"]
-
 History = list[dict[str, float]]
 Rows = npt.NDArray[np.int64]
 

@@ -21,8 +21,6 @@ from vicinal.nn.hidden import HiddenMixup
 from vicinal.nn.loss import soft_cross_entropy
 from vicinal.nn.pooling import masked_mean
 
-__all__ = ["MixupTrainer"]
-
 #: Rows whose accuracy is taken after each epoch: an eighth of all, within these limits, so that
 #: it costs a twentieth of the time or so.
 _WATCHED_ROWS = 64, 512

@@ -9,18 +9,6 @@ from typing import NamedTuple
 
 from vicinal._stats import Estimate
 
-__all__ = [
-    "NONE",
-    "Grid",
-    "amount",
-    "clean",
-    "estimate",
-    "interval",
-    "number",
-    "share",
-    "short",
-]
-
 #: What stands where nothing was measured.
 NONE = "\N{EN DASH}"
 

@@ -17,8 +17,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Page", "check_installed", "write_page"]
-
 
 class Page(NamedTuple):
     """What a page is made of."""
@@ -28,23 +26,17 @@ class Page(NamedTuple):
     templates: Path | None = None
 
 
-def write_page(
-    template: str,
-    values: Mapping[str, Any],
-    path: str | PathLike[str],
-    *,
-    templates: str | PathLike[str] | None = None,
-) -> None:
+def write_page(page: Page, path: str | PathLike[str]) -> None:
     """Write a page in the frame that all pages share."""
     from vicinal import __version__
     from vicinal.io import check_file, replacing
     from vicinal.page.format import clean
 
     check_file(path)
-    rendered = _environment(templates).get_template(template).render(version=__version__, **values)
-    page = clean(rendered)
+    template = _environment(page.templates).get_template(page.template)
+    text = clean(template.render(version=__version__, **page.values))
     with replacing(Path(path)) as sink:
-        sink.write(page.encode("utf-8", "replace"))
+        sink.write(text.encode("utf-8", "replace"))
 
 
 def check_installed() -> None:
@@ -58,7 +50,7 @@ def check_installed() -> None:
         ) from error
 
 
-def _environment(templates: str | PathLike[str] | None) -> Any:
+def _environment(templates: Path | None) -> Any:
     check_installed()
     import jinja2
 
@@ -66,7 +58,7 @@ def _environment(templates: str | PathLike[str] | None) -> Any:
     from vicinal.page.svg import Markup
 
     frame = Path(__file__).parent / "templates"
-    folders = [frame] if templates is None else [Path(templates), frame]
+    folders = [frame] if templates is None else [templates, frame]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),
         autoescape=True,

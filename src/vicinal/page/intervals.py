@@ -10,8 +10,6 @@ from vicinal._stats import Estimate
 from vicinal.page.format import NONE, amount, estimate, number, share, short
 from vicinal.page.svg import Markup, Scale, bottom_ticks, dot, drawing, label, line, rect
 
-__all__ = ["IntervalRow", "interval_rows"]
-
 _WIDTH, _RIGHT = 420.0, 292.0
 _PITCH, _HEAD = 21.0, 22.0
 

@@ -1,16 +1,11 @@
-"""Results as plain values and JSON files."""
+"""Results as plain values."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from os import PathLike
-from pathlib import Path
 from typing import Any
-
-__all__ = ["to_plain", "write_json"]
 
 
 def to_plain(value: Any) -> Any:
@@ -26,13 +21,3 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value
-
-
-def write_json(content: Any, path: str | PathLike[str]) -> None:
-    """Write :func:`to_plain` of a result to a JSON file, whole or not at all."""
-    from vicinal.io import check_file, replacing
-
-    check_file(path)
-    text = json.dumps(to_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
-    with replacing(Path(path)) as sink:
-        sink.write(f"{text}\n".encode())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from vicinal.page.frame import Page, write_page
-from vicinal.page.plain import to_plain, write_json
-
-__all__ = ["Result", "RowsResult"]
+from vicinal.page.plain import to_plain
 
 
 class Result(ABC):
@@ -49,7 +49,12 @@ class Result(ABC):
         OSError
             If the file cannot be written.
         """
-        write_json(self.to_dict(), path)
+        from vicinal.io import check_file, replacing
+
+        check_file(path)
+        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+        with replacing(Path(path)) as sink:
+            sink.write(f"{text}\n".encode())
 
     def to_html(self, path: str | PathLike[str]) -> None:
         """Write the result as one self-contained HTML page.
@@ -66,8 +71,7 @@ class Result(ABC):
         OSError
             If the file cannot be written.
         """
-        page = self._page()
-        write_page(page.template, page.values, path, templates=page.templates)
+        write_page(self._page(), path)
 
     def _page(self) -> Page:
         """Return the template and its values; the summary as it is, unless a subclass has more."""

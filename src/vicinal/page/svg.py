@@ -10,27 +10,6 @@ from itertools import pairwise
 
 from vicinal.page.format import amount
 
-__all__ = [
-    "Markup",
-    "Scale",
-    "amounts",
-    "apart",
-    "bottom_axis",
-    "bottom_ticks",
-    "curve",
-    "dot",
-    "drawing",
-    "join",
-    "label",
-    "left_axis",
-    "line",
-    "outline",
-    "path",
-    "rect",
-    "tag",
-    "ticks",
-]
-
 #: Width of a letter of a tick's label, and least distance of two labels, in pixels.
 LETTER, APART = 6.2, 6.0
 

@@ -9,8 +9,6 @@ from datetime import datetime, timedelta, timezone
 from vicinal.page.format import amount
 from vicinal.page.svg import ticks
 
-__all__ = ["moment_of", "seconds_per_unit", "time_ticks"]
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _DAY = 86_400.0
 _YEAR = 365.2425 * _DAY

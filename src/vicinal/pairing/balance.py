@@ -15,8 +15,6 @@ import numpy.typing as npt
 
 from vicinal._compiled import compiled
 
-__all__ = ["FairNeighbors"]
-
 #: Rounds of Sinkhorn's scaling, at most, and the largest error of a row's total to stop at.
 ROUNDS = 1000
 TOLERANCE = 0.01

@@ -19,8 +19,6 @@ from vicinal._points import plain, which_rows
 from vicinal._random import CHUNK_ROWS, PlanKey, RandomState, Seeds
 from vicinal.geometry import rowwise_distance
 
-__all__ = ["TWO_LEVEL_ROWS", "IndexArray", "Pairing", "ParentSource", "Rounds", "Rows"]
-
 IndexArray = npt.NDArray[np.integer[Any]]
 Rows: TypeAlias = int | npt.NDArray[Any]
 
@@ -186,18 +184,32 @@ class Pairing:
         return self
 
     def _checked(self, drawn: npt.ArrayLike, rounds: Rounds) -> IndexArray:
-        partners, name = np.asarray(drawn), type(self).__name__
-        if partners.shape != (rounds.n_rows,) or partners.dtype.kind not in "iu":
-            raise ValueError(
-                f"{name}.partners must return one row number for each of the {rounds.n_rows} "
-                f"rows, got {partners.dtype} of shape {partners.shape}."
-            )
-        if int(partners.min()) < 0 or int(partners.max()) >= rounds.n_rows:
-            raise ValueError(
-                f"{name}.partners must return numbers from 0 to {rounds.n_rows - 1}, got "
-                f"{partners.min()} to {partners.max()}."
-            )
-        return partners.astype(rounds.index)
+        name = f"{type(self).__name__}.partners must return"
+        return check_partners(name, drawn, rounds.n_rows).astype(rounds.index)
+
+
+def check_pairing(pairing: Any) -> Pairing:
+    """Return what is a pairing, and refuse anything else."""
+    if not isinstance(pairing, Pairing):
+        raise TypeError(
+            f"pairing must be a Pairing such as vicinal.Permutation(), got {pairing!r}."
+        )
+    return pairing
+
+
+def check_partners(what: str, partners: npt.ArrayLike, n_rows: int) -> IndexArray:
+    """Return one row number for each of ``n_rows`` rows; ``what`` begins the message."""
+    found = np.asarray(partners)
+    if found.shape != (n_rows,) or found.dtype.kind not in "iu":
+        raise ValueError(
+            f"{what} one row number for each of the {n_rows} rows, got {found.dtype} of shape "
+            f"{found.shape}."
+        )
+    if int(found.min()) < 0 or int(found.max()) >= n_rows:
+        raise ValueError(
+            f"{what} numbers from 0 to {n_rows - 1}, got {found.min()} to {found.max()}."
+        )
+    return found
 
 
 def _as_array(rows: npt.ArrayLike) -> npt.NDArray[Any]:

@@ -21,8 +21,6 @@ from vicinal.pairing.neighbors import EXACT_ROWS, nearest_rows
 if TYPE_CHECKING:
     from vicinal.pairing._ranks import Scores
 
-__all__ = ["ByDistance", "Farthest", "Nearest"]
-
 Points: TypeAlias = npt.NDArray[np.floating[Any]]
 
 METHODS = ("auto", "exact", "sketch")

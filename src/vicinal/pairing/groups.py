@@ -17,12 +17,11 @@ from vicinal.pairing.base import (
     Rounds,
     Rows,
     as_points,
+    check_pairing,
     count_rows,
 )
 from vicinal.pairing.distance import ByDistance
 from vicinal.pairing.permutation import Random, grouped_source
-
-__all__ = ["AcrossGroup", "WithinGroup", "compact_codes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +89,8 @@ class WithinGroup(_Grouped):
     """
 
     def __post_init__(self) -> None:
-        if self.pairing is not None and not isinstance(self.pairing, Pairing):
-            raise TypeError(
-                f"pairing must be a Pairing such as vicinal.Random(), got {self.pairing!r}."
-            )
+        if self.pairing is not None:
+            check_pairing(self.pairing)
 
     def source(self, X: Rows, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
         """Return the function that gives the parents of output positions."""

@@ -9,8 +9,6 @@ import numpy.typing as npt
 
 from vicinal._points import safe_unit
 
-__all__ = ["EXACT_ROWS", "kd_leaves", "nearest_rows"]
-
 Matrix = npt.NDArray[np.floating[Any]]
 
 #: Up to this many rows (of a group) neighbors are exact.

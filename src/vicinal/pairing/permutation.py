@@ -21,8 +21,6 @@ from vicinal.pairing.base import (
 )
 from vicinal.pairing.neighbors import kd_leaves
 
-__all__ = ["LocalPermutation", "Permutation", "Random", "grouped_source"]
-
 #: Partner maps of small tables are drawn for as many passes at once as make this many rows.
 ROUND_ROWS = 4096
 BLOCK_ROWS = 64

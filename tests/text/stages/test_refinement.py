@@ -218,7 +218,7 @@ class TestHead:
 @pytest.fixture(scope="module")
 def inverter(small, bert):
     return learn(
-        small.build(encoder=bert), small.sentences()[2000:4000], steps=60, batch_size=32,
+        small.build(encoder=bert), small.sentences()[2000:3000], steps=40, batch_size=32,
         learning_rate=3e-3, dtype="float32",
     )  # fmt: skip
 
@@ -227,8 +227,8 @@ def inverter(small, bert):
 def task(small, inverter):
     texts, labels = labelled(small, 200)
     return teach(
-        inverter, texts, labels, unlabelled=small.sentences()[4000:4800], tune="encoder",
-        task_epochs=4, task_rate=2e-3, epochs=3, learning_rate=1e-3, dtype="float32",
+        inverter, texts, labels, unlabelled=small.sentences()[4000:4400], tune="encoder",
+        task_epochs=4, task_rate=2e-3, epochs=2, learning_rate=1e-3, dtype="float32",
     )  # fmt: skip
 
 
@@ -285,8 +285,9 @@ class TestTunedEncoder:
                     signal.raise_signal(signal.SIGINT)
                 return super().loss(soft, rows)
 
-        texts, labels = labelled(small, 100)
+        texts, labels = labelled(small, 50)
         settings = {"tune": "encoder", "task_epochs": 1, "epochs": 2, "dtype": "float32"}
+        settings |= {"batch_size": 16}
         whole = teach(inverter, texts, labels, **settings)
         broken = Inverter(
             inverter.encoder,

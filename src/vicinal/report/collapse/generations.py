@@ -21,8 +21,6 @@ from vicinal.table.frames import to_arrow
 from vicinal.table.numbers import to_floats
 from vicinal.table.schema import MIXED_KINDS, Column, detect_columns
 
-__all__ = ["Measures", "Start", "start"]
-
 #: Share of the rows that is held out to test models on.
 HELD_OUT = 0.25
 #: Rows of a generation that a model learns from, at most.

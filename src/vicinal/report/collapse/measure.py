@@ -15,12 +15,10 @@ from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import CollapseKey, RandomState, Seeds
 from vicinal.page.frame import Page
 from vicinal.page.result import RowsResult
-from vicinal.weights import WeightLaw, dominance, law_text
+from vicinal.weights import WeightLaw, check_law, dominance, law_text
 
 if TYPE_CHECKING:
     from vicinal.report.collapse.generations import Measures, Start
-
-__all__ = ["Collapse", "CollapseCurve", "measure_collapse"]
 
 #: Rows that the first generation learns from, at most.
 MOST_ROWS = 20_000
@@ -249,8 +247,7 @@ def measure_collapse(
     if not laws:
         raise ValueError("weights: name at least one law, such as EpBeta(0.1).")
     for law in laws:
-        if not isinstance(law, WeightLaw):
-            raise TypeError(f"weights must be laws such as EpBeta(0.1), got {law!r}.")
+        check_law(law)
     generations = check_count("generations", generations)
     max_rows = check_count("max_rows", max_rows, low=2)
     check_choice("marginals", marginals, ["raw", "normal-score"])

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from vicinal.page.format import number, short
 from vicinal.page.svg import Markup, drawing, label, rect, tag
 
-__all__ = ["NAMED", "heat_map", "scale_bar"]
-
 #: Shades on each side of zero.
 SHADES = 8
 #: Up to so many columns every row and cell is named in a small map.

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from vicinal.report.collapse.measure import Collapse, CollapseCurve
     from vicinal.report.tune.measure import TuningResult
 
-__all__ = ["collapse_page", "tuning_page"]
-
 
 class _Panel(NamedTuple):
     field: str  # of a CollapseCurve

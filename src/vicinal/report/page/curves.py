@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from vicinal.report.privacy.measure import DistanceCurves
     from vicinal.report.tune.measure import Setting, TuningResult
 
-__all__ = ["Curve", "curve_panel", "distance_curves", "pareto_scatter"]
-
 #: Colors that curves of different laws take turns with.
 COLORS = 8
 

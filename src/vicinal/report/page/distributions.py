@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from vicinal.report.evaluation import WeightPicture
     from vicinal.report.fidelity.columns import Marginal
 
-__all__ = ["marginal_chart", "weight_chart"]
-
 _WIDTH, _HEIGHT = 240.0, 142.0
 _LEVELS = 7
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from vicinal.report.fidelity.moments import Moment, Moments
     from vicinal.report.fidelity.twosample import TwoSample
 
-__all__ = ["association_part", "columns_part", "moments_part", "two_sample_chart"]
-
 #: Columns that get a picture of their own; tables have more.
 SHOWN = 40
 #: With more columns than this, pictures of columns do without hints.

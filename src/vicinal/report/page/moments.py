@@ -22,8 +22,6 @@ from vicinal.page.svg import (
     ticks,
 )
 
-__all__ = ["MomentDot", "moment_panel", "moment_strip"]
-
 #: With more dots than this, only those that differ say their names; the table has all.
 HINTED = 100
 #: From so many standard errors on a difference is drawn at the end of the strip.

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from vicinal.report.privacy.measure import Privacy
     from vicinal.report.utility.measure import Utility
 
-__all__ = ["report_page"]
-
 
 def report_page(report: Report) -> Page:
     """Return what the page is made of."""

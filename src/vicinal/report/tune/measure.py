@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from vicinal.table.schema import Column
     from vicinal.table.synthesizer import TableSynthesizer
 
-__all__ = ["Setting", "TuningResult", "tune"]
-
 #: Rows to learn from, at most; as many are held out.
 MOST_ROWS = 10_000
 #: Synthetic rows whose nearest neighbors are sought, at most.

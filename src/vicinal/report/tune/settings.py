@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from vicinal.table.schema import Column
     from vicinal.table.synthesizer import TableSynthesizer
 
-__all__ = ["command_of", "default_settings", "synthesizer_of"]
-
 #: What a setting may say, in the order in which a command line says it.
 OPTIONS = ("target", "privacy", "weights", "neighbors", "marginals", "within", "categories")
 #: EpBeta's delta and eps that are tried.

@@ -12,18 +12,6 @@ import numpy.typing as npt
 from vicinal._threads import for_chunks
 from vicinal.report.tables import Part, Tables
 
-__all__ = [
-    "LEARNERS",
-    "Examples",
-    "Problem",
-    "fit_side_by_side",
-    "macro_auc",
-    "macro_f1",
-    "pose",
-    "predict",
-    "r_squared",
-]
-
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 

@@ -28,8 +28,6 @@ from vicinal.report.utility.learners import (
     r_squared,
 )
 
-__all__ = ["Utility", "UtilityScore", "measure_utility"]
-
 #: What a model may learn from.
 SOURCES = ("real", "synthetic", "real + synthetic")
 #: Ends of what each measure can be.

@@ -182,18 +182,12 @@ def augment(
 
 
 def _check_mixing(pairing: Any, weights: Any) -> tuple[Pairing, WeightLaw]:
-    from vicinal.pairing import Farthest, Pairing
-    from vicinal.weights import Beta, WeightLaw
+    from vicinal.pairing import Farthest
+    from vicinal.pairing.base import check_pairing
+    from vicinal.weights import Beta, check_law
 
-    pairing = Farthest(0.2) if pairing is None else pairing
-    if not isinstance(pairing, Pairing):
-        raise TypeError(f"pairing must be a Pairing such as Farthest(0.2), got {pairing!r}.")
-    law = Beta(1.0) if weights is None else weights
-    if not isinstance(law, WeightLaw) or law.parents != 2:
-        raise TypeError(
-            f"weights must be a WeightLaw of two parents such as Beta(1.0), got {weights!r}."
-        )
-    return pairing, law
+    law = check_law(Beta(1.0) if weights is None else weights, parents=2)
+    return check_pairing(Farthest(0.2) if pairing is None else pairing), law
 
 
 def _n_pairs(generator: SentenceGenerator, n: int, most: int) -> int:
