@@ -16,10 +16,11 @@ demo-text: $(VENV)/.text
 
 install: $(VENV)/.test
 
-# tests run side by side: OpenMP's threads would spin against each other
+# tests run side by side: OpenMP's threads would spin against each other, and a file stays on one
+# worker, which makes what its tests share once
 test: $(VENV)/.test $(PEERS)/.peers
 	OMP_NUM_THREADS=1 $(PEERS)/bin/python -m pytest -q tests/peers tests/table/test_frames.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

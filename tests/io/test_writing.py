@@ -236,7 +236,7 @@ CELL = st.none() | st.text(
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.tuples(CELL, st.none() | st.floats(allow_nan=False)), min_size=1, max_size=8))
 @pytest.mark.parametrize("suffix", [".csv", ".tsv.gz", ".jsonl"])

@@ -92,7 +92,7 @@ def test_one_nearest_is_scikit_learns(embeddings):
     st.integers(0, 10**6),
     st.booleans(),
 )
-@settings(max_examples=80)
+@settings(max_examples=50)
 def test_any_size_and_share(embeddings, n_rows, tau, space, seed, duplicated):
     X = embeddings(n_rows, 3, seed)
     if duplicated:

@@ -441,7 +441,7 @@ def pandas_frames(draw: st.DrawFn) -> pd.DataFrame:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(pandas_frames(), st.data())
 def test_any_pandas_table_comes_back(frame: pd.DataFrame, data: st.DataObject) -> None:
     table = to_arrow(frame)
@@ -482,7 +482,7 @@ def polars_frames(draw: st.DrawFn) -> pl.DataFrame:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(polars_frames())
 def test_any_polars_table_comes_back(frame: pl.DataFrame) -> None:
     for got in (to_native(to_arrow(frame)), to_native(through_disk(to_arrow(frame)))):
@@ -490,7 +490,7 @@ def test_any_polars_table_comes_back(frame: pl.DataFrame) -> None:
         assert_polars_equal(got, frame, check_exact=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(polars_frames())
 def test_any_pyarrow_table_comes_back(frame: pl.DataFrame) -> None:
     table = frame.drop(name for name, d in frame.schema.items() if d == pl.Int128).to_arrow()

@@ -86,7 +86,7 @@ def plain(column):
     return [v for v in column.to_pylist() if v is not None and v == v]
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(tables(), st.sampled_from(SETTINGS), st.integers(1, 40))
 def test_any_table(table, told, n):
     try:
