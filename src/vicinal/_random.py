@@ -43,7 +43,9 @@ TableKey = IntEnum(
 StreamKey = IntEnum("StreamKey", "SALT CHUNK", start=20)
 EvaluationKey = IntEnum("EvaluationKey", "SPLIT FIDELITY PRIVACY UTILITY AUDIT", start=0)
 FidelityKey = IntEnum("FidelityKey", "PAIRS TWO_SAMPLE")
-PrivacyKey = IntEnum("PrivacyKey", "TRAINING SYNTHETIC HOLDOUT COMBINATIONS THEMSELVES", start=0)
+PrivacyKey = IntEnum(
+    "PrivacyKey", "TRAINING SYNTHETIC HOLDOUT COMBINATIONS THEMSELVES ATTACKS", start=0
+)
 UtilityKey = IntEnum("UtilityKey", "CUT REPEAT", start=0)
 CollapseKey = IntEnum("CollapseKey", "ROWS LAW", start=0)
 TuneKey = IntEnum("TuneKey", "SPLIT SAMPLE MEASURE", start=0)

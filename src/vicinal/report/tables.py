@@ -70,6 +70,15 @@ class Tables:
         return self.real, self.synthetic
 
     @property
+    def unseen(self) -> Part:
+        """The hold-out, which must be there."""
+        if self.holdout is None:
+            raise ValueError(
+                "tables have no hold-out. Align them with rows that the generator never saw."
+            )
+        return self.holdout
+
+    @property
     def task(self) -> str | None:
         """What predicting the target is: "class", "number", or None without a target.
 

@@ -72,10 +72,7 @@ def dcr_shares(
     rng: np.random.Generator | None = None,
 ) -> dict[str, Estimate]:
     """Return the DCR share of synthetic rows by each distance, all of them or some drawn."""
-    if tables.holdout is None:
-        raise ValueError(
-            "tables have no hold-out. Align them with rows that the generator never saw."
-        )
+    unseen = tables.unseen
     asked = tables.synthetic
     if max_rows is not None:
         asked = asked.drawn(max_rows, rng or np.random.default_rng(0))
@@ -84,8 +81,7 @@ def dcr_shares(
         space = Space(tables, metric)
         queries = space.points(asked)
         train, holdout = (
-            Index(space, space.points(part)).search(queries)
-            for part in (tables.real, tables.holdout)
+            Index(space, space.points(part)).search(queries) for part in (tables.real, unseen)
         )
-        found[metric] = dcr_share(train, holdout, len(tables.real), len(tables.holdout))
+        found[metric] = dcr_share(train, holdout, len(tables.real), len(unseen))
     return found

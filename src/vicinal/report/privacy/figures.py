@@ -123,6 +123,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             f"which it turns up among synthetic rows; ideal is that both figures are equal.{blind}",
             "training rows / hold-out rows",
         ),
+        *_attack_figures(found),
         PrivacyFigure(
             "Hold-out rows equal to a training row",
             Estimate(found.overlap / found.rows[2]),
@@ -132,3 +133,31 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             "column. More than chance explains hide copying, for the hold-out is then not unseen.",
         ),
     )
+
+
+def _attack_figures(found: Privacy) -> list[PrivacyFigure]:
+    """Return what needs unseen rows that were given."""
+    if found.membership_by_density is None:
+        return []
+    density = PrivacyFigure(
+        "Membership by density ratio, AUC",
+        found.membership_by_density,
+        0.5,
+        "higher",
+        "The same attack by another score: how much denser synthetic rows lie about a row than "
+        "other unseen rows do; 0.5 is ideal.",
+    )
+    return [
+        density,
+        *(
+            PrivacyFigure(
+                one.name,
+                one.success,
+                one.control,
+                "higher",
+                f"{one.says} Risk beyond the control: {one.risk}; 0 is ideal.",
+                "training rows / hold-out rows",
+            )
+            for one in found.attacks
+        ),
+    ]

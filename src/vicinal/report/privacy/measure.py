@@ -14,12 +14,15 @@ from vicinal._checks import check_choice
 from vicinal._random import PrivacyKey, RandomState, Seeds
 from vicinal._stats import Estimate, auc_estimate
 from vicinal.page.result import Result
+from vicinal.report.privacy.attacks import run_attacks
 from vicinal.report.privacy.copies import Copies, count_copies
 from vicinal.report.privacy.dcr import dcr_share, effective_rows
+from vicinal.report.privacy.density import density_attack
 from vicinal.report.privacy.figures import NO_GUARANTEE, PrivacyFigure, privacy_figures
 from vicinal.report.privacy.nearest import Found, Index, Points, Space
 from vicinal.report.privacy.rare import rare_combinations
-from vicinal.report.tables import Part, Tables
+from vicinal.report.privacy.risk import Attack
+from vicinal.report.tables import FEW_ROWS, Part, Tables
 
 __all__ = ["DistanceCurves", "Privacy", "measure_privacy"]
 
@@ -100,6 +103,12 @@ class Privacy(Result):
     membership : Estimate
         Area under the ROC curve of an attacker who takes real rows near a synthetic row for
         training rows; 0.5 means nothing to gain, 1 that all are found out.
+    membership_by_density : Estimate or None
+        The same of an attacker who takes rows where synthetic rows are denser than unseen ones.
+    attacks : tuple of Attack
+        Exact values, singling out, linkability and attribute inference: ``name``, ``success``
+        against training rows, ``control`` against hold-out rows, and ``risk``, what is left of the
+        success beyond the control. Empty without a given hold-out, or with fewer than 50 rows.
     rare_combinations : tuple of Estimate
         Of the training (hold-out) rows that alone have some combination of values of up to three
         categorical columns, the share for which it turns up among synthetic rows. NaN where no row
@@ -111,8 +120,11 @@ class Privacy(Result):
     References
     ----------
     Alaa, van Breugel, Saveliev and van der Schaar, "How Faithful is your Synthetic Data?", ICML
-    2022 (authenticity). DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988 (the interval of
-    the area).
+    2022 (authenticity). Giomi, Boenisch, Wehmeyer and Tasnadi, "A Unified Framework for Quantifying
+    Privacy Risk in Synthetic Data", PoPETs 2023 (singling out, linkability, inference). van
+    Breugel, Sun, Qian and van der Schaar, "Membership Inference Attacks against Synthetic Data
+    through Overfitting Detection", AISTATS 2023 (density). DeLong, DeLong and Clarke-Pearson,
+    Biometrics 44, 1988 (the interval of the area).
     """
 
     rows: tuple[int, int, int]
@@ -131,6 +143,8 @@ class Privacy(Result):
     membership: Estimate
     rare_combinations: tuple[Estimate, Estimate]
     tainted: bool = False
+    membership_by_density: Estimate | None = None
+    attacks: tuple[Attack, ...] = ()
 
     @property
     def figures(self) -> tuple[PrivacyFigure, ...]:
@@ -182,6 +196,12 @@ def measure_privacy(
             np.split(turned_up, [sizes[0]]), np.split(rare, [sizes[0]]), strict=True
         )
     )
+    attacked = seeds.generator(PrivacyKey.ATTACKS)
+    by_density: Estimate | None = None
+    attacks: tuple[Attack, ...] = ()
+    if known and min(sizes[0], sizes[2]) >= FEW_ROWS:
+        by_density = attack_auc(*(-one for one in density_attack(tables, attacked)))
+        attacks = run_attacks(tables, attacked)
     return Privacy(
         rows=sizes,
         compared=len(found.to_train.rows),
@@ -201,6 +221,8 @@ def measure_privacy(
         membership=attack_auc(found.train_to_made, found.hold_to_made),
         rare_combinations=(of_train, of_hold),
         tainted=tainted,
+        membership_by_density=by_density,
+        attacks=attacks,
     )
 
 

@@ -1,0 +1,150 @@
+"""Attacks: by hand, and on generators of which it is known what they give away."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from vicinal._stats import Estimate
+from vicinal.report.privacy.attacks import run_attacks
+from vicinal.report.privacy.density import density_attack, log_ratio
+from vicinal.report.privacy.inference import attribute_inference
+from vicinal.report.privacy.linkability import linkability
+from vicinal.report.privacy.measure import attack_auc, measure_privacy
+from vicinal.report.privacy.risk import residual_risk
+from vicinal.report.privacy.singling_out import singling_out
+from vicinal.report.privacy.values import exact_values
+from vicinal.report.tables import align
+
+FEW = pytest.mark.filterwarnings("ignore:Fewer than 50")
+
+
+def people(seed, n=400):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 4)) @ np.triu(np.ones((4, 4)))
+    made = {f"x{at}": column.round(4) for at, column in enumerate(x.T)}
+    made |= {f"c{at}": rng.choice(list("abcdefgh"), n) for at in range(3)}
+    return pd.DataFrame(made)
+
+
+def attacked(synthetic):
+    tables = align(people(0), synthetic, people(1))
+    return {one.name: one for one in run_attacks(tables, np.random.default_rng(0))}
+
+
+def test_risk_by_hand():
+    found = residual_risk(Estimate(0.6, 0.5, 0.7), Estimate(0.2, 0.1, 0.3))
+    assert found.value == pytest.approx(0.5)
+    # 0.1 / 0.8 on one side, 0.1 * 0.4 / 0.64 on the other
+    assert found.low == pytest.approx(0.5 - math.hypot(0.125, 0.0625))
+    assert found.high == pytest.approx(0.5 + math.hypot(0.125, 0.0625))
+    nothing_to_gain = Estimate(1.0, 0.9, 1.0)
+    assert residual_risk(nothing_to_gain, nothing_to_gain).value == 0.0
+
+
+def test_the_risk_s_interval_covers():
+    rng = np.random.default_rng(0)
+    hits = rng.binomial(200, 0.3, 2000), rng.binomial(300, 0.2, 2000)
+    true, inside = (0.3 - 0.2) / 0.8, 0
+    for a, b in zip(*hits, strict=True):
+        risk = residual_risk(Estimate.of_share(int(a), 200), Estimate.of_share(int(b), 300))
+        inside += risk.low <= true <= risk.high
+    assert 0.93 < inside / 2000 < 0.975
+
+
+def test_copies_are_found_by_every_attack():
+    found = attacked(people(0).sample(400, random_state=0))
+    assert len(found) == 5
+    assert all(one.risk.low > 0.2 for one in found.values())
+    assert found["Exact values"].success.value == 1.0
+    assert found["Linkability"].risk.value > 0.9
+
+
+@pytest.mark.parametrize("made", [people(2), people(1)], ids=["fresh", "the hold-out"])
+def test_rows_of_others_give_nothing_away(made):
+    for one in attacked(made).values():
+        assert one.risk.low < 0.03, one.name
+
+
+def test_shuffled_columns_tell_values_and_no_more():
+    rng = np.random.default_rng(7)
+    shuffled = people(0).apply(lambda column: rng.permutation(column.to_numpy()))
+    found = attacked(shuffled)
+    assert found["Exact values"].success.value == 1.0
+    assert found["Singling out, one column"].risk.low > 0.9
+    for name in ("Singling out, 4 columns", "Linkability", "Attribute inference"):
+        assert found[name].risk.low < 0.03
+
+
+@FEW
+def test_exact_values_by_hand():
+    numbers = np.arange(30.0)
+    real = pa.table({"x": numbers[:20], "y": [1.0] * 20})
+    unseen = pa.table({"x": numbers[15:], "y": [1.0] * 15})  # 15 to 19 are in both
+    made = pa.table({"x": [0.0, 1.0, 2.0, 17.0, 25.0, 99.0], "y": [1.0] * 6})
+    found = exact_values(align(real, made, unseen))
+    assert found.success.value == 3 / 15
+    assert found.control.value == 1 / 10
+
+
+@FEW
+def test_singling_out_by_hand():
+    real = pa.table({"c": list("aabcd")})
+    unseen = pa.table({"c": list("bbadd")})
+    made = pa.table({"c": list("aabdd")})  # b alone is of one row; one training row has it
+    found = singling_out(align(real, made, unseen), 1, 100, np.random.default_rng(0))
+    assert (found.success.value, found.control.value) == (1.0, 0.0)
+
+
+@FEW
+def test_linkability_by_hand():
+    made = pa.table({"x": [0.0, 5.0, 10.0], "y": [0.0, 5.0, 10.0]})
+    real = pa.table({"x": [0.1, 5.1, 9.9], "y": [0.1, 5.1, 0.2]})  # the last one's halves differ
+    unseen = pa.table({"x": [0.0, 10.0], "y": [9.0, 0.0]})
+    splits = [((0,), (1,))]
+    found = linkability(align(real, made, unseen), 10, np.random.default_rng(0), splits)
+    assert (found.success.value, found.control.value) == (pytest.approx(2 / 3), 0.0)
+
+
+@FEW
+def test_inference_by_hand():
+    made = pa.table({"x": [0.0, 100.0], "c": ["a", "b"], "z": [50.0, 10.0]})
+    real = pa.table({"x": [1.0, 99.0, 2.0], "c": ["a", "b", "b"], "z": [52.0, 10.6, 52.0]})
+    unseen = pa.table({"x": [1.0, 99.0], "c": ["b", "a"], "z": [53.0, 10.6]})
+    tables = align(real, made, unseen)
+    rng = np.random.default_rng(0)
+    category = attribute_inference(tables, 10, rng, [2])  # numbers come first: x, z, c
+    assert (category.success.value, category.control.value) == (pytest.approx(2 / 3), 0.0)
+    # 52 is within 5 % of 50, 10.6 is not of 10; the third is nearest to b
+    number = attribute_inference(tables, 10, rng, [1])
+    assert (number.success.value, number.control.value) == (pytest.approx(1 / 3), 0.0)
+
+
+def test_density_ratio():
+    assert log_ratio(np.array([1.0]), np.array([0.5])) == pytest.approx(np.log(2), abs=1e-5)
+    rng = np.random.default_rng(0)
+    for made, low, high in ((people(0), 0.95, 1.0), (people(2), 0.4, 0.6)):
+        members, strangers = density_attack(align(people(0), made, people(1)), rng)
+        assert low <= attack_auc(-members, -strangers).value <= high
+
+
+def test_attacks_stand_in_the_report_where_a_hold_out_was_given():
+    tables = align(people(0), people(2), people(1))
+    found = measure_privacy(tables, holdout_is="given", random_state=0)
+    names = [one.name for one in found.figures]
+    assert {"Linkability", "Membership by density ratio, AUC"} <= set(names)
+    assert "Risk beyond the control" in found.summary()
+    again = measure_privacy(tables, holdout_is="given", random_state=0)
+    assert again.attacks == found.attacks
+    assert measure_privacy(tables, holdout_is="split", random_state=0).attacks == ()
+
+
+@FEW
+def test_too_few_rows_are_not_attacked():
+    tables = align(people(0), people(2), people(1, 49))
+    assert measure_privacy(tables, holdout_is="given", random_state=0).membership_by_density is None
+    assert run_attacks(tables, np.random.default_rng(0)) == ()
