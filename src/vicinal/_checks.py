@@ -89,3 +89,8 @@ def first_line(error: BaseException | None) -> str:
     """Return what an error says, in one line without its full stop; its name if it says nothing."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].rstrip(".")
+
+
+def printable(text: str) -> str:
+    """Return text in one line: line ends and other control characters show as escapes."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

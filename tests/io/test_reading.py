@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import errno
 import gzip
 import json
 import os
@@ -18,6 +19,7 @@ import pytest
 from vicinal.io import (
     SUFFIXES,
     Dialect,
+    atomic,
     check_output,
     dialect_of,
     output_format,
@@ -412,9 +414,14 @@ def test_permissions(tmp_path: Path) -> None:
 
 def test_permission_errors_are_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path, "a\n1\n")
-    monkeypatch.setattr(os, "access", lambda target, mode: Path(target) != tmp_path)
-    with pytest.raises(PermissionError, match=r"Folder .* cannot be written to"):
-        check_output(path)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic, "open", refuse, raising=False)
+        with pytest.raises(PermissionError, match=r"Folder .* cannot be written to \(Permission"):
+            check_output(path)
     monkeypatch.setattr(os, "access", lambda target, mode: Path(target) == tmp_path)
     with pytest.raises(PermissionError, match="write-protected"):
         check_output(path)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import signal
+import sys
+import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +16,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from vicinal._checks import first_line
+from vicinal._checks import first_line, printable
 
 app = typer.Typer(
     name="vicinal",
@@ -75,22 +79,15 @@ def command(run: Run) -> Run:
 
 
 def main() -> None:
-    """Run the command line; bad input ends in one line and exit code 2, Ctrl-C in 130."""
+    """Run the command line; what goes wrong ends in one line and exit code 2, Ctrl-C in 130."""
+    words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        with _notes():
-            code = app(standalone_mode=False)
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        _say(f"Error: {error}")
-        raise SystemExit(2) from None
-    except MemoryError as error:
-        _say(f"Error: There is too little memory ({first_line(error)}). Ask for fewer rows.")
-        raise SystemExit(2) from None
+        with _notes(), _stoppable():
+            code = app(words, standalone_mode=False)
     except Exception as error:
-        usage = getattr(error, "format_message", None)  # what the parser has to say
-        if usage is None:
-            raise
-        path = getattr(getattr(error, "ctx", None), "command_path", "vicinal")
-        _say(f"Error: {usage().rstrip('.')}. See `{path} --help`.")
+        if len(words) < len(sys.argv) - 1:
+            traceback.print_exc()
+        _say(f"Error: {_told(error)}")
         raise SystemExit(2) from None
     if code == INTERRUPTED:
         _say("Interrupted; nothing was left half-written.")
@@ -98,9 +95,49 @@ def main() -> None:
         raise SystemExit(code)
 
 
+def _told(error: Exception) -> str:
+    """Return what to say of an error: what is ours in full, of others' what they say first."""
+    usage = getattr(error, "format_message", None)  # what the parser has to say
+    if usage is not None:
+        path = getattr(getattr(error, "ctx", None), "command_path", "vicinal")
+        return f"{usage().rstrip('.')}. See `{path} --help`."
+    if isinstance(error, MemoryError):
+        return f"There is too little memory ({first_line(error)}). Ask for fewer rows."
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    if isinstance(error, (ValueError, TypeError, OSError, ImportError)):
+        return str(error)
+    return (
+        f"{type(error).__name__}: {first_line(error)}. This should have been said more clearly; "
+        "--debug shows where it happened."
+    )
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Turn signals that end a process into an exit that clears up what is half-written."""
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a second one would stop the clearing up
+        _say("Stopped; nothing was left half-written.")
+        raise SystemExit(128 + number)
+
+    ends = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    main_thread = threading.current_thread() is threading.main_thread()
+    # not where somebody else wants otherwise, such as nohup
+    taken = [one for one in ends if main_thread and signal.getsignal(one) == signal.SIG_DFL]
+    for one in taken:
+        signal.signal(one, stop)
+    try:
+        yield
+    finally:
+        for one in taken:
+            signal.signal(one, signal.SIG_DFL)
+
+
 def _say(text: str) -> None:
     """Write to standard error, which leaves standard output to what was asked for."""
-    typer.echo(text, err=True)
+    typer.echo(printable(text), err=True)
 
 
 @contextmanager
@@ -124,6 +161,9 @@ def _show_version(asked: bool) -> None:
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error happened, for reports of faults.")
     ] = False,
 ) -> None:
     """Mixup you can trust, steer and read."""

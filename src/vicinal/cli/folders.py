@@ -18,6 +18,13 @@ def is_many(source: str) -> bool:
     return glob.has_magic(source) and not os.path.exists(source)
 
 
+def find_files(source: str) -> list[str]:
+    """Return the files of this machine that a source stands for."""
+    from vicinal.table.stream.source import expand
+
+    return [] if "://" in source else expand(source)
+
+
 def is_folder(output: str) -> bool:
     """Tell whether an output is a folder, or an address of one."""
     return "://" in output or output.endswith(("/", os.sep)) or os.path.isdir(output)
@@ -46,13 +53,13 @@ def check_folder_run(output: str, why: str, whole: Mapping[str, object]) -> None
 
 @contextmanager
 def resumable(output: str) -> Iterator[None]:
-    """Say after Ctrl-C where an interrupted run stays."""
+    """Say where an interrupted run stays."""
     from vicinal.io.remote import is_remote
     from vicinal.jobs.staging import staging_of
 
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         if not is_remote(output) and staging_of(output).exists():
             typer.echo(
                 f"What is done stays in {staging_of(output)}; the same command with --resume goes "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -84,16 +83,24 @@ class Reading:
         return read_table(source, self.dialect)
 
 
-def check_apart(source: str | Path, **targets: str | Path | None) -> None:
-    """Refuse to write over what is read; targets by the names of their options."""
-    for name, target in targets.items():
-        if target is None or not os.path.exists(target) or not os.path.exists(source):
+def check_apart(*read: str | Path | None, **written: str | Path | None) -> None:
+    """Refuse to write over what is read, or twice to one file; ``written`` by their options."""
+    from vicinal.io import same_file
+
+    names: dict[str, str | Path] = {}
+    for name, target in written.items():
+        if target is None:
             continue
-        if os.path.samefile(source, target):
+        name = name.replace("_", "-")
+        if any(one is not None and same_file(one, target) for one in read):
             raise ValueError(
                 f"{name} is the file that is read, {target}, and would replace it. Name another "
                 "file."
             )
+        for other, there in names.items():
+            if same_file(there, target):
+                raise ValueError(f"{other} and {name} are one file, {target}. Name two.")
+        names[name] = target
 
 
 def parse_kinds(pairs: list[str] | None) -> dict[str, str] | None:

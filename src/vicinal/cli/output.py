@@ -60,10 +60,14 @@ def write_report(found: Any, path: Path) -> None:
 
 def write_reports(found: Any, *paths: Path | None) -> None:
     """Write every report that was asked for, and print the result."""
-    for path in paths:
-        if path is not None:
-            write_report(found, path)
-    typer.echo(found.summary())
+    from vicinal.io import together
+
+    with together():
+        for path in paths:
+            if path is not None:
+                write_report(found, path)
+        said = found.summary()
+    typer.echo(said)
 
 
 def watched() -> bool:

@@ -9,7 +9,16 @@ from typing import Annotated
 import typer
 
 from vicinal.cli.app import command
-from vicinal.cli.options import Kinds, Reading, Seed, Source, Target, Within, parse_kinds
+from vicinal.cli.options import (
+    Kinds,
+    Reading,
+    Seed,
+    Source,
+    Target,
+    Within,
+    check_apart,
+    parse_kinds,
+)
 from vicinal.cli.output import Json, Page, check_reports, watched, write_reports
 
 
@@ -84,6 +93,8 @@ def report(asked: ReportOptions) -> None:
     from vicinal.report import evaluate
 
     check_reports(output=asked.output, json=asked.json)
+    tables = (asked.real, asked.synthetic, asked.holdout, asked.plan)
+    check_apart(*tables, output=asked.output, json=asked.json)
     found = evaluate(
         asked.read(asked.real),
         asked.read(asked.synthetic),
@@ -103,6 +114,7 @@ def collapse(asked: CollapseOptions) -> None:
     from vicinal.weights import parse_laws
 
     check_reports(output=asked.output, json=asked.json)
+    check_apart(asked.source, output=asked.output, json=asked.json)
     laws = parse_laws(asked.weights)
     found = measure_collapse(
         asked.read(asked.source),
@@ -125,6 +137,7 @@ def tune(asked: TuneOptions) -> None:
     from vicinal.report import tune as try_settings
 
     check_reports(output=asked.output, json=asked.json)
+    check_apart(asked.source, output=asked.output, json=asked.json)
     found = try_settings(
         asked.read(asked.source),
         asked.target,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vicinal._checks import printable
 from vicinal.cli.app import command
-from vicinal.cli.folders import check_folder_run, is_folder, is_many, resumable
+from vicinal.cli.folders import check_folder_run, find_files, is_folder, is_many, resumable
 from vicinal.cli.options import (
     Address,
     Engine,
@@ -152,13 +153,16 @@ def _check_outputs(asked: TableOptions, output: str, in_chunks: bool) -> None:
     """Refuse what could not be written, before anything is read."""
     from vicinal.io import check_file, check_output
 
+    read = [asked.source]
     if in_chunks:
         why = "many files, --memory, --max-rows, --resume or a folder to write to"
         whole = {"where": asked.where, "report": asked.report, "plan": asked.plan}
         check_folder_run(output, why, whole)
+        read = find_files(asked.source)
     else:
         check_output(output)
-        check_apart(asked.source, output=output, plan=asked.plan, report=asked.report)
+    written = {"save_model": asked.save_model, "plan": asked.plan, "report": asked.report}
+    check_apart(*read, output=output, **written)
     if asked.plan is not None:
         check_output(asked.plan)
     if asked.save_model is not None:
@@ -171,7 +175,7 @@ def _whole(
     asked: TableOptions, synthesizer: TableSynthesizer, output: str, n_samples: int | None
 ) -> None:
     """Synthesize one file into another."""
-    from vicinal.io import dialect_of, write_table
+    from vicinal.io import dialect_of, together, write_table
 
     real = asked.read(asked.source)
     synthesizer.fit(real)
@@ -182,27 +186,28 @@ def _whole(
         return_plan=True,
         progress=total >= PROGRESS_ROWS and watched(),
     )
-    write_table(synthetic, output, dialect_of(real))
-    if asked.plan is not None:
-        write_table(plan.to_arrow(), asked.plan)
-    if asked.save_model is not None:
-        synthesizer.save(asked.save_model)
-    summary = _summary(synthesizer, real, synthetic, asked.where)
-    read_and_written = f"{real.num_rows:,} rows read, {synthetic.num_rows:,} written to {output}."
-    typer.echo(f"{summary}\n\n{read_and_written}")  # also where the report then fails
-    if asked.report is not None:
-        from vicinal.report import audit
+    said = [f"{real.num_rows:,} rows read, {synthetic.num_rows:,} written to {output}."]
+    with together():
+        write_table(synthetic, output, dialect_of(real))
+        if asked.plan is not None:
+            write_table(plan.to_arrow(), asked.plan)
+        if asked.save_model is not None:
+            synthesizer.save(asked.save_model)
+        said.insert(0, _summary(synthesizer, real, synthetic, asked.where))
+        if asked.report is not None:
+            from vicinal.report import audit
 
-        found = audit(
-            synthesizer,
-            real,
-            synthetic,
-            plan,
-            where=asked.where,
-            random_state=asked.seed or 0,
-        )
-        write_report(found, asked.report)
-        typer.echo(f"\n{found.verdict.headline}\nReport: {asked.report}.")
+            found = audit(
+                synthesizer,
+                real,
+                synthetic,
+                plan,
+                where=asked.where,
+                random_state=asked.seed or 0,
+            )
+            write_report(found, asked.report)
+            said.append(f"{found.verdict.headline}\nReport: {asked.report}.")
+    typer.echo("\n\n".join(said))
 
 
 def _stream(
@@ -254,25 +259,27 @@ def columns(asked: ColumnsOptions) -> None:
     table = read_cells(given, formats)
     people = find_people(given, formats, kinds)
     _, found = with_people(detect_columns(table, without_formats(kinds, formats)), people)
-    width = max(len(one.name) for one in found)
+    names = [printable(one.name) for one in found]
+    width = max(map(len, names))
     heads = f"{'kind':<10} {'distinct':>9} {'missing':>8}  what becomes of it"
     typer.echo(f"{'column':<{width}}  {heads}")
-    for one in found:
+    for name, one in zip(names, found, strict=True):
         note = f" ({one.note})" if one.note else ""
         if one.name in formats:
-            note += f"; {_first_cell(given[one.name], formats[one.name])}"
+            note += f"; {printable(_first_cell(given[one.name], formats[one.name]))}"
         typer.echo(
-            f"{one.name:<{width}}  {one.kind:<10} {one.n_distinct:>9,} {one.n_missing:>8,}  "
+            f"{name:<{width}}  {one.kind:<10} {one.n_distinct:>9,} {one.n_missing:>8,}  "
             f"{KINDS[one.kind]}{note}"
         )
     warn_of_odd(given, formats, 1)
     replaced = ("identifier", "text", "constant", "missing")
     rules = find_rules(table.select([one.name for one in found if one.kind not in replaced]))
     if rules:
-        width = max(len(rule.text) for rule in rules)
+        texts = [printable(rule.text) for rule in rules]
+        width = max(map(len, texts))
         typer.echo("\nRules that every row keeps, and every synthetic row will:")
-        for rule in rules:
-            typer.echo(f"  {rule.text:<{width}}  {rule.kind}, seen in {rule.rows:,} rows")
+        for text, rule in zip(texts, rules, strict=True):
+            typer.echo(f"  {text:<{width}}  {rule.kind}, seen in {rule.rows:,} rows")
 
 
 def _first_cell(values: pa.ChunkedArray, form: Format) -> str:

@@ -130,6 +130,7 @@ def morph(asked: MorphOptions) -> None:
     selection = _selection(asked)
     if asked.html is not None:
         check_report("html", asked.html)
+    check_apart(asked.align_on, html=asked.html, save_inverter=asked.save_inverter)
     asked.check()
     if asked.is_new and asked.align_on is None:
         raise ValueError(
@@ -207,7 +208,8 @@ def _check_outputs(asked: TextOptions, in_chunks: bool) -> None:
             )
     else:
         check_output(asked.output)
-    check_apart(asked.source, output=asked.output, report=asked.report)
+    written = {"save_inverter": asked.save_inverter, "report": asked.report}
+    check_apart(asked.source, asked.align_on, output=asked.output, **written)
     if asked.report is not None:
         if asked.report.suffix.lower() == ".json":
             raise ValueError(
@@ -253,7 +255,7 @@ def _write_whole(
 ) -> None:
     import pyarrow as pa
 
-    from vicinal.io import write_table
+    from vicinal.io import together, write_table
     from vicinal.text import augment
 
     made = augment(
@@ -263,12 +265,14 @@ def _write_whole(
         raise ValueError(
             f"No sentence was left to write. {made.summary()} {asked.output} is as it was."
         )
-    write_table(pa.table(made.columns()), asked.output)
     said = f"{len(texts):,} texts read, {len(made):,} sentences written to {asked.output}."
-    typer.echo(f"{made.summary()}\n\n{said}", err=True)
-    if asked.report is not None:
-        write_report(made, asked.report)
-        typer.echo(f"Report: {asked.report}.", err=True)
+    with together():
+        write_table(pa.table(made.columns()), asked.output)
+        if asked.report is not None:
+            write_report(made, asked.report)
+            said += f"\nReport: {asked.report}."
+        said = f"{made.summary()}\n\n{said}"
+    typer.echo(said, err=True)
 
 
 def _write_chunks(

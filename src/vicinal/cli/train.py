@@ -11,7 +11,17 @@ import typer
 from vicinal._checks import check_choice, check_count
 from vicinal.cli.app import command
 from vicinal.cli.labelled import read_labelled, read_measured
-from vicinal.cli.options import Label, Law, Reading, Seed, Source, Text, advanced, parse_weights
+from vicinal.cli.options import (
+    Label,
+    Law,
+    Reading,
+    Seed,
+    Source,
+    Text,
+    advanced,
+    check_apart,
+    parse_weights,
+)
 from vicinal.cli.output import check_report, watched, write_report
 
 
@@ -124,6 +134,7 @@ def _check(asked: TrainOptions, methods: list[str], several: bool) -> None:
         check_target(asked.output)
     if asked.report is not None:
         check_report("report", asked.report)
+    check_apart(asked.source, asked.test, output=asked.output, report=asked.report)
 
 
 def _refuse(needed: str, method: str, **options: object) -> None:

@@ -1,6 +1,6 @@
 """Tables from files and to files, whole or not at all."""
 
-from vicinal.io.atomic import check_file, replacing
+from vicinal.io.atomic import check_file, replacing, same_file, together
 from vicinal.io.dialect import Dialect, dialect_of
 from vicinal.io.tables import (
     SUFFIXES,
@@ -19,5 +19,7 @@ __all__ = [
     "output_format",
     "read_table",
     "replacing",
+    "same_file",
+    "together",
     "write_table",
 ]

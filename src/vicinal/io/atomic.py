@@ -6,63 +6,122 @@ import errno
 import os
 import secrets
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from os import PathLike
 from pathlib import Path
 from typing import IO
 
 _NOTHING = "nothing was written. Free some, or name another folder."
+#: Errors about a file that grows, and say that it may not.
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+#: Files that wait to take their places, with these; None where each takes its own at once.
+_waiting: ContextVar[list[tuple[Path, Path]] | None] = ContextVar("_waiting", default=None)
 
 
 def check_parent(target: Path) -> None:
-    """Raise OSError unless the folder above a target exists and can be written to."""
+    """Raise OSError unless the folder above a target exists and takes a file."""
     folder = target.absolute().parent
     if not folder.is_dir():
         raise FileNotFoundError(f"Folder {folder} does not exist; make it first (for {target}).")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(f"Folder {folder} cannot be written to (for {target.name}).")
+    beside = _beside(target)
+    try:
+        # tried, not asked: /proc, quotas and network disks refuse what permissions allow
+        with open(beside, "xb"):
+            pass
+    except OSError as error:
+        raise type(error)(
+            f"Folder {folder} cannot be written to ({error.strerror}; for {target.name}). Name "
+            "another folder."
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def check_file(path: str | PathLike[str]) -> None:
     """Raise OSError for a file that could not be written, before any work is done for it."""
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder; name a file to write.")
+        raise IsADirectoryError(f"{path} is a folder; name a file to write.")
     check_parent(target)
+    if target.exists() and not target.is_file():
+        raise OSError(f"{path} is a pipe or a device, which a file cannot replace. Name a file.")
     if target.exists() and not os.access(target, os.W_OK):
-        raise PermissionError(f"{target} is there already and is write-protected.")
+        raise PermissionError(f"{path} is there already and is write-protected.")
 
 
-def is_full(error: OSError) -> bool:
-    """Tell whether an error is about space; Arrow says so only in its text."""
-    return error.errno in {errno.ENOSPC, errno.EDQUOT} or "No space left" in str(error)
+def same_file(one: str | PathLike[str], other: str | PathLike[str]) -> bool:
+    """Tell whether two paths lead to one file, by links, letter case or another name of it."""
+    paths = os.path.realpath(one), os.path.realpath(other)
+    there = [os.path.exists(path) for path in paths]
+    if any(there):
+        return all(there) and os.path.samefile(*paths)
+    # on some disks capitals, and how accents are put together, make no other file
+    first, second = (unicodedata.normalize("NFC", path).casefold() for path in paths)
+    return first == second
+
+
+def _beside(target: Path) -> Path:
+    """Return a name for a file beside the target, however long its own is."""
+    return target.absolute().with_name(f".{target.name[:20]}.{secrets.token_hex(4)}.part")
 
 
 @contextmanager
-def _saying_full(target: Path, remedy: str = _NOTHING) -> Iterator[None]:
+def _naming(target: Path, remedy: str = _NOTHING) -> Iterator[None]:
+    """Name the target in errors about a file that cannot be written on."""
     try:
         yield
     except OSError as error:
-        if not is_full(error):
-            raise
-        raise OSError(f"No space left to write {target}; {remedy}") from error
+        # Arrow says what is full only in its text
+        if error.errno in _FULL or "No space left" in str(error):
+            raise OSError(f"No space left to write {target}; {remedy}") from error
+        if error.errno == errno.EFBIG:
+            raise OSError(
+                f"{target} would be larger than a file may be here (ulimit -f); {remedy}"
+            ) from error
+        unnamed = error.filename is None or str(error.filename).endswith(".part")
+        if error.errno is not None and unnamed:
+            raise OSError(f"{target} cannot be written ({error.strerror}); {remedy}") from error
+        raise
 
 
 @contextmanager
-def replacing(target: Path, remedy: str = _NOTHING) -> Iterator[IO[bytes]]:
+def together() -> Iterator[None]:
+    """Have all files that are written within take their places at the end, or none of them."""
+    files: list[tuple[Path, Path]] = []
+    token = _waiting.set(files)
+    try:
+        yield
+        for beside, target in files:
+            os.replace(beside, target)
+    finally:
+        _waiting.reset(token)
+        for beside, _ in files:
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path, remedy: str = _NOTHING) -> Iterator[IO[bytes]]:
     """Open a file beside the target that takes its place at the end, if all went well.
 
-    ``remedy`` is what the error says where the disk is full.
+    A link stays a link: what it points to is replaced. ``remedy`` is what the error says where
+    the disk is full.
     """
-    beside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
+    target = Path(os.path.realpath(path))
+    beside, waiting = _beside(target), _waiting.get()
     try:
-        # not tempfile: its files are for the owner's eyes only, this one follows the umask
-        with _saying_full(target, remedy), open(beside, "xb") as sink:
-            yield sink
-            sink.flush()
-            os.fsync(sink.fileno())
-        os.replace(beside, target)
+        with _naming(path, remedy):
+            # not tempfile: its files are for the owner's eyes only, this one follows the umask
+            with open(beside, "xb") as sink:
+                yield sink
+                sink.flush()
+                os.fsync(sink.fileno())
+            if waiting is None:
+                os.replace(beside, target)
+            else:
+                waiting.append((beside, target))
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
@@ -74,7 +133,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     beside = folder.absolute().with_name(f".{folder.name}.{secrets.token_hex(4)}")
     beside.mkdir()
     try:
-        with _saying_full(folder):
+        with _naming(folder):
             yield beside
             if folder.exists():
                 old = beside.with_name(f"{beside.name}.old")

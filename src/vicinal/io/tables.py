@@ -114,18 +114,16 @@ def write_table(table: pa.Table, path: PathLike, dialect: Dialect | None = None)
     """
     kind = output_format(path)
     check_output(path)
-    # a link stays a link: what it points to is replaced
-    target = Path(os.path.realpath(path))
     if kind in {"parquet", "arrow"}:
         table = without_dialect(table)
-    with replacing(target) as sink:
+    with replacing(Path(path)) as sink:
         if kind == "parquet":
             write_parquet(table, sink)
         elif kind == "arrow":
             table = table.unify_dictionaries()
             with pa.ipc.new_file(sink, table.schema) as writer:
                 writer.write_table(table)
-        elif target.name.lower().endswith(".gz"):
+        elif Path(path).name.lower().endswith(".gz"):
             # no name and no time inside: the same table gives the same bytes
             with GzipFile("", "wb", 6, sink, mtime=0) as packed:
                 write_text(table, packed, kind, dialect)
@@ -148,6 +146,11 @@ def no_such_file(path: Path) -> FileNotFoundError:
 def _check_readable(path: Path) -> None:
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file in it.")
+    if path.exists() and not path.is_file():
+        raise OSError(
+            f"{path} is a pipe or a device, and a table is read more than once. Write it to a "
+            "file first, and name that."
+        )
     try:
         with open(path, "rb") as file:
             empty = not file.read(1)

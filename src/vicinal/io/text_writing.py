@@ -19,6 +19,8 @@ from vicinal.io.dialect import Dialect, Encoding
 from vicinal.io.text_reading import TIMES, UNITS, first_cast
 
 _BATCH = 1 << 16  # rows turned into text at once
+#: What Arrow writes instead of a time that it cannot spell.
+BEYOND = "<value out of range"
 
 
 def write_text(
@@ -98,6 +100,11 @@ def _fields(
         if of.is_boolean(kind):
             return pc.if_else(array, *words).cast(pa.large_string())
         text = array.cast(pa.large_string())
+        if of.is_temporal(kind) and pc.any(pc.starts_with(text, BEYOND)).as_py():
+            raise ValueError(
+                f"Column {field.name!r} holds times that lie beyond what text can show (years "
+                "-32767 to 32767). Write .parquet or .arrow instead."
+            )
         if not of.is_floating(kind):
             return text if plain else quote(text)
         known = pc.is_finite(array) if is_json else pc.invert(pc.is_nan(array))

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from vicinal._checks import check_column
 from vicinal.table.frames import to_arrow
-from vicinal.table.numbers import to_floats
+from vicinal.table.numbers import python_values, to_floats
 from vicinal.table.schema import MIXED_KINDS, Column, detect_columns, kind_of_type
 
 __all__ = ["FEW_ROWS", "Part", "Tables", "align", "check_target"]
@@ -156,7 +156,7 @@ def _coded_columns(
         values = [table[column.name] for table in arrows.values()]
         own = values[0].type
         kind = kind_of_type(own) if column.kind == "constant" else column.kind
-        if kind in MIXED_KINDS:
+        if kind in MIXED_KINDS and not (column.kind == "constant" and _is_infinite(values[0])):
             _check_types(column, arrows)
             numbers[column.name] = [_floats(one, own, column.name) for one in values]
         else:
@@ -247,6 +247,10 @@ def _floats(values: pa.ChunkedArray, own: pa.DataType, name: str) -> npt.NDArray
     return np.where(missing, np.nan, numbers)
 
 
+def _is_infinite(values: pa.ChunkedArray) -> bool:
+    return pa.types.is_floating(values.type) and pc.any(pc.is_inf(values)).as_py() is True
+
+
 def _coded(parts: Sequence[pa.ChunkedArray]) -> tuple[tuple[Any, ...], list[Any]]:
     """Return the distinct values of all parts, and the codes of each."""
     plain = [
@@ -263,7 +267,7 @@ def _coded(parts: Sequence[pa.ChunkedArray]) -> tuple[tuple[Any, ...], list[Any]
         pc.fill_null(pc.index_in(one, value_set=seen), -1).to_numpy().astype(np.int32)
         for one in plain
     ]
-    return tuple(seen.to_pylist()), codes
+    return tuple(python_values(seen)), codes
 
 
 def _stacked(columns: Sequence[npt.NDArray[Any]], n_rows: int, kind: Any) -> npt.NDArray[Any]:

@@ -20,6 +20,7 @@ __all__ = [
     "check_finite",
     "from_numbers",
     "number_limits",
+    "python_values",
     "to_floats",
     "to_numbers",
 ]
@@ -148,6 +149,14 @@ def _to_decimals(numbers: Numbers, missing: Mask | None, kind: pa.DataType) -> p
     if missing is not None and missing.any():
         array = pc.if_else(pa.array(missing), pa.scalar(None, wide), array)
     return array.cast(kind)
+
+
+def python_values(values: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """Return values as Python's own; all as texts where one is beyond its calendar."""
+    try:
+        return list(values.to_pylist())
+    except (OverflowError, ValueError):
+        return list(values.cast(pa.string()).to_pylist())
 
 
 def number_limits(kind: pa.DataType, numbers: Numbers) -> tuple[Any, Any]:

@@ -12,7 +12,16 @@ import pyarrow.compute as pc
 
 from vicinal._checks import check_choice, check_column
 
-__all__ = ["KINDS", "Column", "Values", "check_kinds", "column_of", "detect_columns", "mean_words"]
+__all__ = [
+    "KINDS",
+    "Column",
+    "Values",
+    "check_kinds",
+    "column_of",
+    "detect_columns",
+    "mean_words",
+    "value_type",
+]
 
 #: Every kind of column, with what a synthetic table does with it.
 KINDS = {
@@ -132,12 +141,12 @@ def _detect(name: str, values: pa.ChunkedArray, said: str | None) -> Column:
 
     count, distinct = len(plain), len(plain.unique())
     span, words = 0, 0.0
-    if pa.types.is_integer(plain.type) and distinct == count > 0:  # else it does not matter
+    if pa.types.is_integer(values.type) and distinct == count > 0:  # else it does not matter
         ends = pc.min_max(plain).as_py()
         span = ends["max"] - ends["min"]
     elif _is_string(plain.type) and _near_unique(count, distinct):
         words = mean_words(plain)
-    seen = Values(plain.type, count, distinct, span, words)
+    seen = Values(value_type(values.type), count, distinct, span, words)
     return column_of(name, str(values.type), len(values) - len(plain), seen, said)
 
 
@@ -145,7 +154,7 @@ def _detect(name: str, values: pa.ChunkedArray, said: str | None) -> Column:
 class Values:
     """What tells of a column's kind."""
 
-    type: pa.DataType  # of the values themselves, where they are those of a dictionary
+    type: pa.DataType  # as value_type tells it
     count: int  # values that are not missing
     distinct: int  # different ones among them
     span: int  # largest integer minus the least one, where all are different
@@ -192,6 +201,12 @@ def _looks_like_row_number(name: str, seen: Values) -> bool:
         return False
     consecutive = seen.distinct >= UNIQUE_ROWS and seen.span == seen.distinct - 1
     return consecutive or bool(_ID_NAME.search(name))
+
+
+def value_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type that tells what a column is: texts are looked at, other codes are codes."""
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return plain if _is_string(plain) else kind
 
 
 def _is_string(kind: pa.DataType) -> bool:

@@ -26,7 +26,7 @@ from vicinal.table.formats.personal import Personal
 from vicinal.table.frames import to_arrow, to_native
 from vicinal.table.mixing import MomentMatch
 from vicinal.table.modelfile import FittedState
-from vicinal.table.numbers import check_finite
+from vicinal.table.numbers import check_finite, python_values
 from vicinal.table.population import Population
 from vicinal.table.presets import PRIVACY, check_parameters, mixing_settings
 from vicinal.table.rules import RuleKeeper
@@ -505,7 +505,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         column = conditions[0].column
         known = self._state.rows[column].unique()
         form = self.formats_.get(column)
-        values = (known if form is None else form.render(known)).to_pylist()
+        values = python_values(known if form is None else form.render(known))
         if len(conditions) > 1 or len(values) > 40 or column in self._state.people:
             return ""
         shown = ", ".join(repr(value) for value in values[:12])

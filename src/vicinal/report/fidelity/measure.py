@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vicinal._checks import printable
 from vicinal._random import FidelityKey, RandomState, Seeds
 from vicinal.page.result import RowsResult
 from vicinal.report.fidelity.columns import ColumnFidelity, compare_columns
@@ -94,15 +95,16 @@ class Fidelity(RowsResult):
 
     def summary(self) -> str:
         """Return the comparison as a text of one line for each column."""
-        width = max([6, *(len(column.name) for column in self.columns)])
+        names = [printable(column.name) for column in self.columns]
+        width = max([6, *map(len, names)])
         lines = [
             f"{'column':<{width}}  {'kind':<10} {'similarity':>10}  {'missing':>13}  "
             f"{'mean':>23}  {'standard deviation':>23}",
         ]
-        for column in self.columns:
+        for name, column in zip(names, self.columns, strict=True):
             gone = f"{_percent(column.missing[0], 5)} {_percent(column.missing[1], 6)}"
             lines.append(
-                f"{column.name:<{width}}  {column.kind:<10} {_share(column.score):>10}  "
+                f"{name:<{width}}  {column.kind:<10} {_share(column.score):>10}  "
                 f"{gone:>13}  {_pair(column.mean):>23}  {_pair(column.std):>23}"
             )
         gap = self.correlation_error

@@ -30,7 +30,7 @@ from vicinal.jobs.limits import parse_memory
 from vicinal.jobs.local import LocalEngine
 from vicinal.table.frames import to_arrow
 from vicinal.table.marginals import Marginal, marginal_of
-from vicinal.table.numbers import to_numbers
+from vicinal.table.numbers import python_values, to_numbers
 from vicinal.table.population import Population
 from vicinal.table.presets import check_parameters, mixing_settings
 from vicinal.table.schema import (
@@ -42,6 +42,7 @@ from vicinal.table.schema import (
     detect_columns,
     kind_of_type,
     mean_words,
+    value_type,
 )
 from vicinal.table.stream.column_stats import ColumnStats, NumberStats, ValueStats, stats_of
 from vicinal.table.stream.memory import NUMBER_ROWS, pool_size
@@ -69,7 +70,7 @@ class FitPlan:
     def numbers(self) -> list[str]:
         """The columns whose type can be averaged."""
         kinds = zip(self.schema.names, self.schema.types, strict=True)
-        return [name for name, kind in kinds if kind_of_type(_plain(kind)) in MIXED_KINDS]
+        return [name for name, kind in kinds if kind_of_type(value_type(kind)) in MIXED_KINDS]
 
 
 class Summary:
@@ -80,7 +81,7 @@ class Summary:
         self.n_rows = 0
         self.files: Counter[int] = Counter()  # rows of each file, by its number
         self.columns = {
-            name: stats_of(_plain(kind), name)
+            name: stats_of(value_type(kind), name)
             for name, kind in zip(plan.schema.names, plan.schema.types, strict=True)
         }
         # rows with all their columns, and of the columns of numbers only
@@ -109,10 +110,6 @@ class Summary:
             stats.merge(other.columns[name])
         self.pool.merge(other.pool)
         self.numbers.merge(other.numbers)
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def plan_fit(source: Source, seeds: Seeds, pool_rows: int) -> FitPlan:
@@ -168,7 +165,7 @@ def _warn_of_rare(summary: Summary, columns: Sequence[Column], pool: pa.Table) -
         counts = stats.counts.exact
         if column.kind != "category" or isinstance(stats, NumberStats) or counts is None:
             continue
-        lost = counts.keys() - set(pool[column.name].unique().to_pylist())
+        lost = counts.keys() - set(python_values(pool[column.name].unique()))
         if lost:
             share = 100 * sum(counts[value] for value in lost) / max(stats.n_values, 1)
             said.append(f"{column.name} ({len(lost):,} of {len(counts):,}, {share:.2g} % of rows)")
@@ -193,7 +190,7 @@ def _columns(summary: Summary, pool: pa.Table, kinds: Any) -> list[Column]:
     said = check_kinds(kinds, pool.column_names)
     found = []
     for name, stats in summary.columns.items():
-        kind = _plain(pool.schema.field(name).type)
+        kind = value_type(pool.schema.field(name).type)
         distinct, span, words = stats.n_distinct, 0, 0.0
         if isinstance(stats, NumberStats):
             if stats.counts.stopped:  # at least as many as in some rows of the pool

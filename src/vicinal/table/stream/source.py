@@ -22,7 +22,7 @@ from vicinal.io.tables import no_such_file
 from vicinal.io.text_reading import check_unique
 from vicinal.table.frames import to_arrow
 
-__all__ = ["Part", "PathLike", "Source", "find_source", "open_parquet", "read_part"]
+__all__ = ["Part", "PathLike", "Source", "expand", "find_source", "open_parquet", "read_part"]
 
 PathLike = str | os.PathLike[str]
 #: Rows that are read, and looked at, at once.
@@ -68,7 +68,7 @@ def find_source(where: PathLike | Sequence[PathLike]) -> Source:
     formats than Parquet only the first file is opened yet.
     """
     asked = [where] if isinstance(where, (str, os.PathLike)) else list(where)
-    files = [path for one in asked for path in _expand(os.fspath(one))]
+    files = [path for one in asked for path in expand(os.fspath(one))]
     formats = sorted({output_format(path) for path in files})
     if len(formats) > 1:
         raise ValueError(f"The files are of different formats: {', '.join(formats)}. Name one.")
@@ -81,7 +81,7 @@ def find_source(where: PathLike | Sequence[PathLike]) -> Source:
     return Source(tuple(files), sizes, parts, first.schema, n_rows, first.nbytes / first.num_rows)
 
 
-def _expand(pattern: str) -> list[str]:
+def expand(pattern: str) -> list[str]:
     """Return the files that a path, a folder or a pattern stands for."""
     if "://" in pattern:
         return _expand_address(pattern)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vicinal._compiled import GOLDEN, compiled, mix64
+from vicinal.table.numbers import python_values
 
 __all__ = ["DistinctSketch", "ValueCounts", "check_sketches", "hash_numbers", "hash_values"]
 
@@ -103,7 +104,7 @@ class ValueCounts:
             self._sketch(values)
             return
         seen = self.exact
-        plain = values.to_pylist() if isinstance(values, pa.Array) else values
+        plain = python_values(values) if isinstance(values, pa.Array) else values
         for value, count in zip(plain, counts.tolist(), strict=True):
             seen[value] = seen.get(value, 0) + count
         if len(seen) > self.most:
@@ -148,7 +149,7 @@ def hash_values(values: pa.Array) -> npt.NDArray[np.uint64]:
             text = pa.large_binary() if pa.types.is_binary(kind) else pa.large_string()
             values = values.cast(text)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            values = pa.array([repr(value) for value in values.to_pylist()], pa.large_string())
+            values = pa.array([repr(value) for value in python_values(values)], pa.large_string())
     if values.offset:
         values = pa.concat_arrays([values])
     _, offsets, data = values.buffers()
