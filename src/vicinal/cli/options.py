@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from vicinal.io import Dialect
+    from vicinal.table import Schema
     from vicinal.weights import WeightLaw
 
 
@@ -32,6 +33,16 @@ NSamples = Annotated[
 Kinds = Annotated[
     list[str] | None,
     typer.Option("--column", help="NAME=KIND where detection is wrong, e.g. zip=category."),
+]
+SchemaFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--schema", help="What columns are, as `vicinal columns --schema-output` wrote it."
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Refuse cells that do not fit; they count as missing otherwise."),
 ]
 Rules = Annotated[
     list[str] | None,
@@ -121,6 +132,13 @@ def parse_rules(said: list[str] | None) -> str | list[str]:
     if not said:
         return "auto"
     return "off" if said == ["off"] else said
+
+
+def parse_schema(path: Path | None) -> Schema | None:
+    """Return the schema of a file."""
+    from vicinal.table import Schema
+
+    return None if path is None else Schema.from_json(path)
 
 
 def parse_weights(weights: str | None) -> WeightLaw | None:

@@ -20,13 +20,16 @@ from vicinal.cli.options import (
     Reading,
     Resume,
     Rules,
+    SchemaFile,
     Source,
+    Strict,
     Target,
     Within,
     advanced,
     check_apart,
     parse_kinds,
     parse_rules,
+    parse_schema,
     parse_weights,
     parse_whole,
 )
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from vicinal.table import TableSynthesizer
-    from vicinal.table.formats import Format
     from vicinal.table.stream import Streamed
 
 #: Rows from which a progress bar is worth showing.
@@ -70,6 +72,8 @@ class TableOptions(Reading):
     ] = None
     column: Kinds = None
     rule: Rules = None
+    schema: SchemaFile = None
+    strict: Strict = False
     seed: Annotated[int | None, typer.Option(help="The same seed, the same rows.")] = None
     report: Annotated[
         Path | None, typer.Option(help="Write a full report: .html, .json, .txt or .md.")
@@ -105,6 +109,11 @@ class ColumnsOptions(Reading):
 
     source: Source
     column: Kinds = None
+    schema: SchemaFile = None
+    strict: Strict = False
+    schema_output: Annotated[
+        Path | None, typer.Option(help="Write all this as JSON, to edit and give back as --schema.")
+    ] = None
 
 
 @command
@@ -137,6 +146,8 @@ def table(asked: TableOptions) -> None:
         neighbors=asked.neighbors,
         categories=asked.categories,
         kinds=parse_kinds(asked.column),
+        schema=parse_schema(asked.schema),
+        strict=asked.strict,
         identifiers=asked.identifiers,
         text=asked.text,
         rules=parse_rules(asked.rule),
@@ -153,12 +164,12 @@ def _check_outputs(asked: TableOptions, output: str, in_chunks: bool) -> None:
     """Refuse what could not be written, before anything is read."""
     from vicinal.io import check_file, check_output
 
-    read = [asked.source]
+    read = [asked.source, asked.schema]
     if in_chunks:
         why = "many files, --memory, --max-rows, --resume or a folder to write to"
         whole = {"where": asked.where, "report": asked.report, "plan": asked.plan}
         check_folder_run(output, why, whole)
-        read = find_files(asked.source)
+        read = [*find_files(asked.source), asked.schema]
     else:
         check_output(output)
     written = {"save_model": asked.save_model, "plan": asked.plan, "report": asked.report}
@@ -241,53 +252,38 @@ def _stream(
 
 @command
 def columns(asked: ColumnsOptions) -> None:
-    """Say what each column of a table is, and what becomes of it."""
-    from vicinal.table import KINDS, detect_columns
-    from vicinal.table.frames import to_arrow
-    from vicinal.table.rules import find_rules
-    from vicinal.table.written import (
-        find_formats,
-        find_people,
-        read_cells,
-        warn_of_odd,
-        with_people,
-        without_formats,
-    )
+    """Say what each column of a table is, what becomes of it, and the rules between columns."""
+    from vicinal.io import check_file
+    from vicinal.table import KINDS, infer_schema
 
-    given, kinds = to_arrow(asked.read(asked.source)), parse_kinds(asked.column)
-    formats = find_formats(given, kinds)
-    table = read_cells(given, formats)
-    people = find_people(given, formats, kinds)
-    _, found = with_people(detect_columns(table, without_formats(kinds, formats)), people)
-    names = [printable(one.name) for one in found]
+    if asked.schema_output is not None:
+        check_file(asked.schema_output)
+        check_apart(asked.source, asked.schema, schema_output=asked.schema_output)
+    found = infer_schema(
+        asked.read(asked.source),
+        parse_kinds(asked.column),
+        schema=parse_schema(asked.schema),
+        strict=asked.strict,
+    )
+    names = [printable(one.name) for one in found.columns]
     width = max(map(len, names))
     heads = f"{'kind':<10} {'distinct':>9} {'missing':>8}  what becomes of it"
     typer.echo(f"{'column':<{width}}  {heads}")
-    for name, one in zip(names, found, strict=True):
-        note = f" ({one.note})" if one.note else ""
-        if one.name in formats:
-            note += f"; {printable(_first_cell(given[one.name], formats[one.name]))}"
+    for name, one in zip(names, found.columns, strict=True):
+        note = f" ({printable(one.note)})" if one.note else ""
         typer.echo(
             f"{name:<{width}}  {one.kind:<10} {one.n_distinct:>9,} {one.n_missing:>8,}  "
             f"{KINDS[one.kind]}{note}"
         )
-    warn_of_odd(given, formats, 1)
-    replaced = ("identifier", "text", "constant", "missing")
-    rules = find_rules(table.select([one.name for one in found if one.kind not in replaced]))
-    if rules:
-        texts = [printable(rule.text) for rule in rules]
+    if found.rules:
+        texts = [printable(text) for text in found.rules]
         width = max(map(len, texts))
         typer.echo("\nRules that every row keeps, and every synthetic row will:")
-        for text, rule in zip(texts, rules, strict=True):
-            typer.echo(f"  {text:<{width}}  {rule.kind}, seen in {rule.rows:,} rows")
-
-
-def _first_cell(values: pa.ChunkedArray, form: Format) -> str:
-    """Return the first cell that fits a format, and the format."""
-    import pyarrow.compute as pc
-
-    cell = pc.index(form.fits(values), True).as_py()
-    return form.text if cell < 0 else f"{values[cell].as_py()} = {form.text}"
+        for text, evidence in zip(texts, found.rules.values(), strict=True):
+            typer.echo(f"  {text:<{width}}  {evidence}")
+    if asked.schema_output is not None:
+        found.to_json(asked.schema_output)
+        typer.echo(f"\nSchema: {asked.schema_output}.")
 
 
 def _summary(
@@ -295,12 +291,12 @@ def _summary(
 ) -> str:
     from vicinal.report import compare
     from vicinal.table.conditions import parse_where, rows_matching
-    from vicinal.table.written import read_cells, read_conditions
+    from vicinal.table.written import read_conditions
 
-    formats = synthesizer.formats_
-    real, synthetic = read_cells(real, formats), read_cells(synthetic, formats)
+    schema = synthesizer.schema_
+    real, synthetic = schema.read(real), schema.read(synthetic)
     if where:
-        conditions = read_conditions(parse_where(where), formats)
+        conditions = read_conditions(parse_where(where), schema.formats)
         real = real.filter(rows_matching(real, conditions))
     settings = synthesizer.settings_
     how = f"method {settings.method}, weights {settings.weights}, marginals {settings.marginals}"

@@ -40,11 +40,13 @@ _KEY = b"vicinal.dialect"
 
 @dataclass(frozen=True)
 class Dialect:
-    """Separator, encoding and line end of a text file; what is None is found by looking."""
+    """How a text file is written; what is None is found by looking."""
 
     separator: str | None = None
     encoding: str | None = None
     line_end: str | None = None
+    #: Line of the first row, where each row is one line.
+    first_row: int | None = None
 
     def __post_init__(self) -> None:
         separator = {"tab": "\t", "\\t": "\t"}.get(str(self.separator), self.separator)

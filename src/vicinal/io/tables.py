@@ -93,7 +93,9 @@ def read_table(path: PathLike, dialect: Dialect | None = None) -> pa.Table:
             separator = said.separator or ("\t" if kind == "tsv" else separator_of(path, data))
             table = read_csv(path, data, separator)
         line_end = "\r\n" if data[: data.find(b"\n") + 1].endswith(b"\r\n") else "\n"
-        table = with_dialect(table, Dialect(separator, encoding, line_end))
+        lines = data.count(b"\n") + (not data.endswith(b"\n"))
+        first_row = lines - table.num_rows + 1 if lines - table.num_rows in (0, 1) else None
+        table = with_dialect(table, Dialect(separator, encoding, line_end, first_row))
     if not table.num_columns:
         raise ValueError(f"{path} has no columns.")
     check_unique(table.column_names, f"Column names of {path}")

@@ -26,6 +26,7 @@ from vicinal._checks import first_line
 from vicinal.io.dialect import to_utf8
 
 __all__ = [
+    "MISSING",
     "TIMES",
     "UNITS",
     "check_unique",

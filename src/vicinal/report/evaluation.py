@@ -302,14 +302,12 @@ def audit(
     """
     from vicinal.table.conditions import parse_where, rows_matching
     from vicinal.table.frames import to_arrow
-    from vicinal.table.written import read_cells, read_conditions
+    from vicinal.table.written import read_conditions
 
-    def read(table: Any) -> pa.Table:
-        return read_cells(to_arrow(table), formats)
-
-    seeds, formats = Seeds(random_state), synthesizer.formats_
+    seeds, schema = Seeds(random_state), synthesizer.schema_
+    read = schema.read
     rows = to_arrow(table)
-    conditions = [] if where is None else read_conditions(parse_where(where), formats)
+    conditions = [] if where is None else read_conditions(parse_where(where), schema.formats)
     if synthetic is None:
         synthetic, plan = synthesizer.sample(where=where, return_plan=True)
     met = None if where is None else rows_matching(read(rows), conditions)

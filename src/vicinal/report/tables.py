@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from vicinal._checks import check_column
 from vicinal.table.frames import to_arrow
+from vicinal.table.infer import infer
 from vicinal.table.numbers import python_values, to_floats
-from vicinal.table.schema import MIXED_KINDS, Column, detect_columns, kind_of_type
+from vicinal.table.schema import MIXED_KINDS, Column, kind_of_type
 
 __all__ = ["FEW_ROWS", "Part", "Tables", "align", "check_target"]
 
@@ -108,12 +109,15 @@ def align(
     kinds: Mapping[str, str] | None = None,
     columns: Sequence[Column] | None = None,
 ) -> Tables:
-    """Bring tables into one form."""
+    """Bring tables into one form; where ``columns`` are known, tables are as they are read."""
     arrows = {"real": to_arrow(real), "synthetic": to_arrow(synthetic)}
     if holdout is not None:
         arrows["hold-out"] = to_arrow(holdout)
     _check_sizes(arrows)
-    known = list(columns) if columns is not None else detect_columns(arrows["real"], kinds)
+    if columns is None:
+        _, schema = infer(arrows["real"], kinds)
+        arrows = {name: schema.read(table) for name, table in arrows.items()}
+    known = list(schema.columns if columns is None else columns)
     compared = [c for c in known if c.kind not in {"identifier", "text"}]
     if target is not None:
         check_target(target, known)

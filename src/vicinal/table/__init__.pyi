@@ -1,3 +1,5 @@
+from .infer import Schema as Schema
+from .infer import infer_schema as infer_schema
 from .presets import PRIVACY as PRIVACY
 from .schema import KINDS as KINDS
 from .schema import Column as Column

@@ -18,6 +18,7 @@ from vicinal._random import Seeds
 from vicinal.io import check_file, replacing
 from vicinal.table.formats.base import Format
 from vicinal.table.formats.personal import Personal
+from vicinal.table.infer import Schema
 from vicinal.table.population import Population
 from vicinal.table.presets import MixingSettings
 from vicinal.table.schema import Column
@@ -26,7 +27,7 @@ from vicinal.weights import law_from_spec
 __all__ = ["FORMAT", "FittedState", "load", "plain_settings", "save"]
 
 #: Raised when files of an earlier format can no longer be read as they are.
-FORMAT = 4
+FORMAT = 5
 
 _KEY = b"vicinal-model"
 _ORDER = "vicinal:row"  # column with the row numbers of the training table
@@ -76,11 +77,14 @@ def plain_settings(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return parameters of a synthesizer as JSON values. A Generator becomes None."""
     weights, seed, within = (parameters[name] for name in ("weights", "random_state", "within"))
     kinds, neighbors = parameters["kinds"], parameters["neighbors"]
+    schema = parameters["schema"]
     return parameters | {
         "weights": None if weights is None else weights.spec(),
         "random_state": int(seed) if isinstance(seed, (int, np.integer)) else None,
         "within": within if within is None or isinstance(within, str) else list(within),
         "kinds": None if kinds is None else dict(kinds),
+        "schema": None if schema is None else schema.to_dict(),
+        "strict": bool(parameters["strict"]),
         "neighbors": None if neighbors is None else int(neighbors),
         "exact_moments": bool(parameters["exact_moments"]),
     }
@@ -99,6 +103,8 @@ def load(path: str | PathLike[str]) -> tuple[dict[str, Any], FittedState]:
         parameters = facts["parameters"]
         law = parameters["weights"]
         parameters |= {"weights": None if law is None else law_from_spec(law)}
+        if parameters["schema"] is not None:
+            parameters["schema"] = Schema.from_dict(parameters["schema"])
         return parameters, _state(table, facts)
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise ValueError(f"{path} is damaged ({error!r}). Fit and save again.") from error

@@ -20,6 +20,7 @@ __all__ = [
     "column_of",
     "detect_columns",
     "mean_words",
+    "near_unique",
     "value_type",
 ]
 
@@ -144,7 +145,7 @@ def _detect(name: str, values: pa.ChunkedArray, said: str | None) -> Column:
     if pa.types.is_integer(values.type) and distinct == count > 0:  # else it does not matter
         ends = pc.min_max(plain).as_py()
         span = ends["max"] - ends["min"]
-    elif _is_string(plain.type) and _near_unique(count, distinct):
+    elif _is_string(plain.type) and near_unique(count, distinct):
         words = mean_words(plain)
     seen = Values(value_type(values.type), count, distinct, span, words)
     return column_of(name, str(values.type), len(values) - len(plain), seen, said)
@@ -183,13 +184,13 @@ def _guess(name: str, seen: Values) -> tuple[str, str]:
     if kind == "integer":
         if _looks_like_row_number(name, seen):
             return "identifier", "every value once"
-    elif _is_string(seen.type) and _near_unique(seen.count, seen.distinct):
+    elif _is_string(seen.type) and near_unique(seen.count, seen.distinct):
         note = f"{seen.distinct / seen.count:.0%} of the values are distinct"
         return ("text" if seen.words >= TEXT_WORDS else "identifier"), note
     return ("constant", "one value") if seen.distinct == 1 else (kind, "")
 
 
-def _near_unique(count: int, distinct: int) -> bool:
+def near_unique(count: int, distinct: int) -> bool:
     """Tell whether nearly every one of so many strings is different."""
     many = count >= UNIQUE_ROWS and distinct > UNIQUE_SHARE * count
     return many or (distinct == count and count >= UNIQUE_FEW)

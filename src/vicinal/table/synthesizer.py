@@ -24,6 +24,7 @@ from vicinal.table.conditions import Condition, Where, parse_where, rows_matchin
 from vicinal.table.formats.base import Format
 from vicinal.table.formats.personal import Personal
 from vicinal.table.frames import to_arrow, to_native
+from vicinal.table.infer import Schema, infer, rules_of, with_codes
 from vicinal.table.mixing import MomentMatch
 from vicinal.table.modelfile import FittedState
 from vicinal.table.numbers import check_finite, python_values
@@ -34,14 +35,10 @@ from vicinal.table.schema import Column, detect_columns
 from vicinal.table.surrogates import Surrogates
 from vicinal.table.training_rows import TrainingRows
 from vicinal.table.written import (
-    find_formats,
-    find_people,
-    read_cells,
+    as_identifiers,
+    as_mixed,
     read_conditions,
     replacers,
-    warn_of_odd,
-    with_people,
-    without_formats,
     write_cells,
 )
 from vicinal.weights import WeightLaw
@@ -98,6 +95,11 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong. Texts may be
         dates, times or numbers in a format: ``"date"`` finds it, ``"date:%d.%m.%Y"`` or
         ``"numeric:1.234,56 EUR"`` (an example) names it.
+    schema : Schema, optional
+        What the columns are, as :func:`vicinal.table.infer_schema` found it and you edited it;
+        ``kinds`` come before it. Its rules, if it has any, are then all that are kept.
+    strict : bool, default False
+        Refuse cells that do not fit their column's format, which count as missing otherwise.
     identifiers : {"replace", "drop"}, optional
         What becomes of identifiers; replaced, with a warning, where left out.
     text : {"drop", "replace"}, optional
@@ -132,6 +134,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         Rules that are kept: ``text``, ``kind``, ``rows`` that show it.
     formats_ : dict of str to Format
         How texts that stand for dates and numbers are written.
+    schema_ : Schema
+        All of these together.
     n_rows_ : int
         Training rows.
     settings_ : MixingSettings
@@ -169,6 +173,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         categories: str | None = None,
         neighbors: int | None = None,
         kinds: Mapping[str, str] | None = None,
+        schema: Schema | None = None,
+        strict: bool = False,
         identifiers: str | None = None,
         text: str | None = None,
         min_count: int | None = None,
@@ -186,6 +192,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         self.categories = categories
         self.neighbors = neighbors
         self.kinds = kinds
+        self.schema = schema
+        self.strict = strict
         self.identifiers = identifiers
         self.text = text
         self.min_count = min_count
@@ -231,12 +239,9 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"The table has {arrow.num_rows} row(s); mixing needs at least 2. Pass more rows."
             )
-        formats = find_formats(arrow, self.kinds)
-        read = read_cells(arrow, formats)
-        people = find_people(arrow, formats, self.kinds)
-        columns = detect_columns(read, without_formats(self.kinds, formats))
-        columns, _ = with_people(columns, people, dropped=self.identifiers == "drop")
-        warn_of_odd(arrow, formats, 2)
+        read, schema = infer(arrow, self.kinds, self.schema, self.strict, stacklevel=2)
+        dropped = self.identifiers == "drop"
+        columns = as_mixed(schema.columns, schema.people, arrow.num_rows, dropped)
         with reporting(progress) as tell:
             self._fit(
                 read,
@@ -244,8 +249,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
                 Seeds(self.random_state),
                 progress=tell,
                 schema=arrow.schema,
-                formats=formats,
-                people=people,
+                formats=schema.formats,
+                people=schema.people,
             )
         return self
 
@@ -304,14 +309,14 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             progress=progress,
             replaced=frozenset(makers),
         )
-        known = Population(0) if population is None else population
+        whole = Population(0) if population is None else population
         surrogates = {
             column.name: Surrogates(
                 state.rows[column.name],
                 column.name,
                 column.kind,
-                span=known.spans.get(column.name),
-                prefix=known.prefixes.get(column.name),
+                span=whole.spans.get(column.name),
+                prefix=whole.prefixes.get(column.name),
                 personal=state.people.get(column.name),
             )
             for column in state.columns
@@ -321,7 +326,9 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         self._state, self._training, self._surrogates = state, training, surrogates
         self._rules, self.rules_ = keeper, keeper.rules
         self._people, self.formats_ = makers, state.formats
-        _, self.columns_ = with_people(state.columns, state.people)
+        known = with_codes(as_identifiers(state.columns, state.people), self.rules_)
+        self.columns_ = list(known)
+        self.schema_ = Schema(known, state.formats, state.people, rules_of(self.rules_))
         self.settings_ = state.settings
         self.n_rows_ = int(state.rows.num_rows) if population is None else population.n_rows
 
@@ -332,7 +339,10 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         among = [name for name in rows.column_names if _has_rules(kinds[name])]
         among = [name for name in among if name not in state.people]
         avoid = [*state.settings.within, *([self.target] if self.target else [])]
-        return RuleKeeper.fit(rows, self.rules, avoid, among, distances=state.population is None)
+        said: Any = self.rules
+        if self.schema is not None and self.schema.rules is not None and said != "off":
+            said = dict(self.schema.rules) | dict.fromkeys([] if said == "auto" else said, "")
+        return RuleKeeper.fit(rows, said, avoid, among, distances=state.population is None)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_training")

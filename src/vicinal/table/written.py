@@ -12,22 +12,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import check_column
+from vicinal.io import dialect_of
+from vicinal.io.text_reading import MISSING
 from vicinal.table.conditions import Condition
 from vicinal.table.formats.base import Format, as_texts, marks_of
 from vicinal.table.formats.find import find_format, parse_format
 from vicinal.table.formats.numerals import NumberFormat
 from vicinal.table.formats.personal import Personal, find_personal
 from vicinal.table.formats.surrogates import SurrogateMaker
-from vicinal.table.schema import Column
+from vicinal.table.schema import Column, near_unique
 
 __all__ = [
+    "TYPED",
+    "as_identifiers",
+    "as_mixed",
     "find_formats",
     "find_people",
     "read_cells",
     "read_conditions",
     "replacers",
-    "warn_of_odd",
-    "with_people",
+    "report_odd",
     "without_formats",
     "write_cells",
 ]
@@ -38,17 +42,24 @@ TYPED = ("date", "datetime", "time", "numeric", "integer")
 NAMES = 20
 
 
-def find_formats(table: pa.Table, kinds: Mapping[str, str] | None = None) -> dict[str, Format]:
+def find_formats(
+    table: pa.Table,
+    kinds: Mapping[str, str] | None = None,
+    known: Mapping[str, Format] | None = None,
+) -> dict[str, Format]:
     """Find how columns of texts are written that stand for dates and numbers.
 
     ``kinds`` may hold formats, such as ``"date:%d.%m.%Y"``; the ValueError of one that is not
-    possible says why.
+    possible says why. Formats that are ``known`` stay as they are.
     """
     said, formats = dict(kinds or {}), {}
     for name in said:
         check_column("kinds", name, table.column_names)
     for name in table.column_names:
         values, kind = table[name], said.get(name)
+        if known is not None and name in known and _is_text(values.type):
+            formats[name] = known[name]
+            continue
         head, colon, _ = str(kind or "").partition(":")
         text = _is_text(values.type)
         if colon and head in TYPED and not text:
@@ -99,28 +110,37 @@ def without_formats(
     return said | {name: formats[name].kind for name in said if name in formats}
 
 
-def warn_of_odd(table: pa.Table, formats: Mapping[str, Format], stacklevel: int) -> None:
-    """Say which cells do not fit, and which few are marks of missing values, in one warning."""
+def report_odd(
+    table: pa.Table, formats: Mapping[str, Format], strict: bool, stacklevel: int
+) -> None:
+    """Say which cells do not fit, and which few are marks of missing values; refuse if strict."""
     said = []
+    first_row = dialect_of(table).first_row
     for name, form in formats.items():
         cells = as_texts(table[name])
         marked = pc.is_in(cells, pa.array(form.marks, pa.string()))
         odd = pc.and_(pc.is_null(form.parse(cells)), pc.is_valid(cells))
-        plain = pc.equal(pc.fill_null(pc.utf8_trim_whitespace(cells), ""), "")
+        plain = pc.is_in(pc.utf8_trim_whitespace(cells), pa.array(MISSING))
         if (pc.sum(marked).as_py() or 0) > max(1, len(cells) // 100):  # usual in this column
             plain = pc.or_(plain, marked)
         rows = np.flatnonzero(pc.and_not(odd, plain))
         if len(rows):
-            first = [f"{row + 1} ({cells[row].as_py()!r:.40})" for row in rows[:3].tolist()]
+            place, shift = ("row", 1) if first_row is None else ("line", first_row)
+            first = [f"{row + shift} ({cells[row].as_py()!r:.40})" for row in rows[:3].tolist()]
             more = ", ..." if len(rows) > 3 else ""
             said.append(
-                f"{len(rows):,} cell(s) of {name!r}, which is {form.text}: row "
+                f"{len(rows):,} cell(s) of {name!r}, which is {form.text}: {place} "
                 f"{', '.join(first)}{more}"
             )
+    if said and strict:
+        raise ValueError(
+            f"Cells that do not fit: {'; '.join(said)}. Mend them, say kinds={{'name': "
+            "'category'} to keep a column's cells as they are, or leave strict out."
+        )
     if said:
         warnings.warn(
             f"Taken as missing: {'; '.join(said)}. kinds={{'name': 'category'}} keeps a column's "
-            "cells as they are.",
+            "cells as they are, strict=True (--strict) refuses such cells.",
             UserWarning,
             stacklevel=stacklevel + 1,
         )
@@ -212,27 +232,35 @@ def find_people(
     return people
 
 
-def with_people(
-    columns: Sequence[Column], people: Mapping[str, Personal], dropped: bool = False
-) -> tuple[list[Column], list[Column]]:
-    """Return what columns are mixed as, and what they are said to be.
-
-    Near-unique personal data are identifiers. Those that repeat are mixed as categories and
-    replaced afterwards, or are identifiers too, if these are ``dropped``.
-    """
-    mixed, said = [], []
+def as_identifiers(columns: Sequence[Column], people: Mapping[str, Personal]) -> list[Column]:
+    """Return columns with those of personal data as identifiers, which is what they are."""
+    said = []
     for column in columns:
         person = people.get(column.name)
-        if person is None or column.kind == "missing":
-            mixed.append(column)
-            said.append(column)
-            continue
-        unique = dropped or column.kind in {"identifier", "text"}
-        note = person.kind if unique else f"{person.kind}, the same for the same value"
-        known = replace(column, kind="identifier", note=note)
-        said.append(known)
-        mixed.append(known if unique else replace(column, note=note))
-    return mixed, said
+        if person is not None and column.kind != "missing":
+            repeats = (
+                "" if column.kind in {"identifier", "text"} else ", the same for the same value"
+            )
+            column = replace(column, kind="identifier", note=f"{person.kind}{repeats}")
+        said.append(column)
+    return said
+
+
+def as_mixed(
+    columns: Sequence[Column], people: Mapping[str, Personal], n_rows: int, dropped: bool
+) -> list[Column]:
+    """Return what columns are mixed as: personal data that repeat are categories until the end.
+
+    Not if identifiers are ``dropped``.
+    """
+    return [
+        replace(column, kind="category")
+        if column.name in people
+        and column.kind == "identifier"
+        and not (dropped or near_unique(n_rows - column.n_missing, column.n_distinct))
+        else column
+        for column in columns
+    ]
 
 
 def replacers(

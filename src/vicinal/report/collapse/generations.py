@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,6 +18,7 @@ from vicinal.report.tables import Part, Tables, align
 from vicinal.report.utility.learners import Problem, fit_side_by_side, pose, predict
 from vicinal.report.utility.measure import measures
 from vicinal.table.frames import to_arrow
+from vicinal.table.infer import infer
 from vicinal.table.numbers import to_floats
 from vicinal.table.schema import MIXED_KINDS, Column, detect_columns
 
@@ -60,8 +61,8 @@ def start(
     rng: np.random.Generator,
 ) -> Start:
     """Make a table ready to be followed."""
-    arrow = to_arrow(table)
-    followed = _followed(arrow, kinds, target, within)
+    arrow, schema = infer(to_arrow(table), kinds)
+    followed = _followed(arrow, schema.columns, target, within)
     arrow, said = _prepared(arrow, followed, target, within, raw)
     order = rng.permutation(arrow.num_rows)
     test = round(HELD_OUT * len(order)) if utility and target is not None else 0
@@ -91,7 +92,7 @@ def start(
 
 
 def _followed(
-    arrow: pa.Table, kinds: Mapping[str, str] | None, target: str | None, within: tuple[str, ...]
+    arrow: pa.Table, columns: Sequence[Column], target: str | None, within: tuple[str, ...]
 ) -> list[Column]:
     """Return the columns that are followed; refuse a table without any."""
     if arrow.num_rows < 2:
@@ -99,7 +100,7 @@ def _followed(
             f"The table has {arrow.num_rows} row(s); mixing needs at least 2. Pass more rows."
         )
     left_out = {"identifier", "text", "constant", "missing"}
-    followed = [c for c in detect_columns(arrow, kinds) if c.kind not in left_out]
+    followed = [c for c in columns if c.kind not in left_out]
     if not followed:
         raise ValueError(
             "No column is left to follow: all are identifiers, free text, constant or empty. Say "

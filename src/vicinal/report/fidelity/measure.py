@@ -23,7 +23,8 @@ from vicinal.report.fidelity.pairs import (
 from vicinal.report.fidelity.twosample import FEWEST_ROWS, FOLLOWS, TwoSample, two_sample_test
 from vicinal.report.tables import Tables, align
 from vicinal.table.frames import to_arrow
-from vicinal.table.schema import Column, detect_columns
+from vicinal.table.infer import infer
+from vicinal.table.schema import Column
 
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
@@ -237,7 +238,10 @@ def compare(real: Any, synthetic: Any, columns: Sequence[Column] | None = None) 
             f"The synthetic table has columns that the real one has not: "
             f"{', '.join(sorted(stray))}. Compare it with the table it was made from."
         )
-    known = columns if columns is not None else detect_columns(before)
+    known = columns
+    if known is None:
+        before, schema = infer(before)
+        known, after = schema.columns, schema.read(after)
     shared = [column for column in known if column.name in after.column_names]
     before = before.select([column.name for column in shared])
     with warnings.catch_warnings():  # there is no interval to be wide with few rows

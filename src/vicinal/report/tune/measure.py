@@ -247,20 +247,20 @@ def tune(
     (True, (200, 200))
     """
     from vicinal.table.frames import to_arrow
-    from vicinal.table.schema import detect_columns
+    from vicinal.table.infer import infer
 
     limit = check_number("limit", limit, low=0.5, high=1, hint="Fresh rows would have 0.5.")
     repeats = check_count("repeats", repeats)
-    arrow = to_arrow(table)
+    arrow, schema = infer(to_arrow(table), kinds)
+    columns = list(schema.columns)
     half = _half(arrow.num_rows, check_count("max_rows", max_rows, low=4))
-    columns = detect_columns(arrow, kinds)
     if target is not None:
         check_target(target, columns)
     tried = [dict(one) for one in settings] if settings else default_settings(columns, target, half)
     for one in tried:  # a setting that cannot be is refused first
         synthesizer_of(one)
     seeds = Seeds(random_state)
-    trials = [_Trial(arrow, columns, kinds, target, half, seeds, at) for at in range(repeats)]
+    trials = [_Trial(arrow, columns, target, half, seeds, at) for at in range(repeats)]
     total = len(trials) * len(tried)
     found: list[list[_Measured]] = [[] for _ in tried]
     with warnings.catch_warnings(), reporting(progress) as report:
@@ -328,7 +328,6 @@ class _Trial:
         self,
         arrow: pa.Table,
         columns: list[Column],
-        kinds: Mapping[str, str] | None,
         target: str | None,
         half: int,
         seeds: Seeds,
@@ -338,8 +337,7 @@ class _Trial:
         self._train = arrow.take(np.sort(order[:half]))
         self._held = arrow.take(np.sort(order[half : 2 * half]))
         # what was found on all rows holds for a part of them
-        found = {c.name: c.kind for c in columns if c.kind not in {"constant", "missing"}}
-        self._kinds = found | dict(kinds or {})
+        self._kinds = {c.name: c.kind for c in columns if c.kind not in {"constant", "missing"}}
         self._columns, self._target = columns, target
         self._seeds, self._number = seeds, number
 

@@ -379,9 +379,11 @@ def _with_names(
 def with_others(forms: list[DateFormat]) -> DateFormat:
     """Return the first format, which reads the patterns of the others too."""
     first = forms[0]
+    others = tuple(form.pattern for form in forms[1:])
     return replace(
         first,
-        others=tuple(form.pattern for form in forms[1:]),
+        others=others,
+        text=f"{first.text}, also {' and '.join(others)}" if others else first.text,
         months=next((form.months for form in forms if form.months), ()),
         weekdays=next((form.weekdays for form in forms if form.weekdays), ()),
     )

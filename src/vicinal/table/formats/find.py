@@ -27,6 +27,10 @@ __all__ = ["find_format", "parse_format"]
 
 #: Distinct cells that candidates are taken from and tried on first.
 SAMPLE = 2000
+#: Share of the cells that one pattern of dates has, at least, where a column has several.
+COMMON = 0.2
+#: Distinct cells of such a column, at least.
+SEVERAL = 20
 #: Candidates that are tried on all cells.
 FINALISTS = 4
 
@@ -100,12 +104,7 @@ def find_format(values: pa.Array | pa.ChunkedArray, name: str) -> Format | None:
     '1.234,57 €'
     """
     texts = as_texts(values)
-    counted = pc.value_counts(pc.drop_null(texts))
-    cells, counts = counted.field(0), np.asarray(counted.field(1))
-    marks = marks_of(cells)
-    if marks:
-        kept = np.asarray(pc.invert(pc.is_in(cells, pa.array(marks, pa.string()))))
-        cells, counts = cells.filter(pa.array(kept)), counts[kept]
+    cells, counts, marks = _unmarked(texts)
     if not len(cells):
         return None
     for find in (_boolean, _date, _code, _number):
@@ -115,6 +114,17 @@ def find_format(values: pa.Array | pa.ChunkedArray, name: str) -> Format | None:
                 form, marks = _without_sentinel(form, cells, counts, marks)
             return fitted(form, texts, marks)
     return None
+
+
+def _unmarked(texts: pa.Array) -> tuple[pa.Array, Any, tuple[str, ...]]:
+    """Return distinct cells, how often each stands, and apart marks of missing values."""
+    counted = pc.value_counts(pc.drop_null(texts))
+    cells, counts = counted.field(0), np.asarray(counted.field(1))
+    marks = marks_of(cells)
+    if marks:
+        kept = np.asarray(pc.invert(pc.is_in(cells, pa.array(marks, pa.string()))))
+        cells, counts = cells.filter(pa.array(kept)), counts[kept]
+    return cells, counts, marks
 
 
 def parse_format(
@@ -186,7 +196,10 @@ def _of_kind(kind: str, values: pa.Array | pa.ChunkedArray | None, name: str) ->
         raise ValueError(f"The format of a {kind} is found in values; none are given.")
     form = find_format(values, name)
     if kind in DateFormat.kinds and (form is None or form.kind != kind):
-        form = _mixed_dates(kind, as_texts(values)) or form
+        texts = as_texts(values)
+        cells, counts, marks = _unmarked(texts)
+        several = _mixed_dates(kind, cells, counts)
+        form = form if several is None else fitted(several, texts, marks)
     wanted = {kind, "integer"} if kind == "numeric" else {kind}
     if form is None or form.kind not in wanted:
         texts = as_texts(values)
@@ -244,9 +257,19 @@ def _boolean(cells: pa.Array, counts: Any, name: str) -> Format | None:
 
 
 def _date(cells: pa.Array, counts: Any, name: str) -> Format | None:
-    form, fits = _best_date(cells, counts, least=0.9)
+    form, fits = _best_date(cells, counts, least=COMMON)
+    if form is None:
+        return None
     total = int(counts.sum())
-    return form if form is not None and few(total - int(counts[fits].sum()), total) else None
+    if few(total - int(counts[fits].sum()), total):
+        return form
+    if len(cells) < SEVERAL:
+        return None
+    several = _mixed_dates(form.kind, cells, counts)
+    if several is None:
+        return None
+    read = int(counts[_fit(several, cells)].sum())
+    return several if few(total - read, total) else None
 
 
 def _best_date(cells: pa.Array, counts: Any, least: float) -> tuple[DateFormat | None, Any]:
@@ -270,25 +293,25 @@ def _best_date(cells: pa.Array, counts: Any, least: float) -> tuple[DateFormat |
     return best[1:] if best else (None, None)
 
 
-def _mixed_dates(kind: str, texts: pa.Array) -> DateFormat | None:
+def _mixed_dates(kind: str, cells: pa.Array, counts: Any) -> DateFormat | None:
     """Return the commonest pattern of a column of several, which reads the others too."""
-    counted = pc.value_counts(pc.drop_null(texts))
-    cells, counts = counted.field(0), np.asarray(counted.field(1))
-    marks = marks_of(cells)
-    left = ~np.asarray(pc.is_in(cells, pa.array(marks, pa.string())))
+    left = np.ones(len(cells), bool)
     found: list[tuple[int, DateFormat]] = []
+    orders: set[str] = set()
     while left.any() and len(found) < FINALISTS:
-        rest = cells.filter(pa.array(left))
-        form, fits = _best_date(rest, counts[left], least=0.0)
+        form, fits = _best_date(cells.filter(pa.array(left)), counts[left], least=0.0)
         if form is None:
             break
-        if form.kind == kind:
+        # 03/04 would be read by either of two orders: the commoner one is meant
+        order = re.sub("%-?[dm]", "%", form.pattern)
+        if form.kind == kind and order not in orders:
             found.append((int(counts[left][fits].sum()), form))
+        orders.add(order)
         left[np.flatnonzero(left)[fits]] = False
     if not found:
         return None
     found.sort(key=lambda pair: -pair[0])
-    return fitted(with_others([form for _, form in found]), texts, marks)
+    return with_others([form for _, form in found])
 
 
 def _dated(pattern: str, cells: pa.Array) -> DateFormat:

@@ -697,9 +697,10 @@ def _missing(found: _Found) -> Iterator[Rule]:
 
 def _grids(found: _Found) -> Iterator[Rule]:
     """Look for whole numbers and times that stand a step apart."""
+    codes = {rule.sources[0] for rule in found.rules if isinstance(rule, Lookup)}
     for name in found.numeric:
         numbers, gone = found.frame.numbers(name)
-        if numbers.dtype.kind != "i" or name in found.settled:
+        if numbers.dtype.kind != "i" or name in found.settled or name in codes:
             continue
         held = np.unique(numbers[~gone])
         if len(held) < 8:

@@ -76,14 +76,15 @@ class RuleKeeper:
     def fit(
         cls,
         table: pa.Table,
-        said: str | Sequence[str] = "auto",
+        said: str | Sequence[str] | Mapping[str, str] = "auto",
         avoid: Sequence[str] = (),
         among: Sequence[str] | None = None,
         distances: bool = True,
     ) -> RuleKeeper:
         """Find rules in training rows, add those that the user says, and hold them against rows.
 
-        No rule settles columns to ``avoid``; rules are looked for ``among`` these columns.
+        No rule settles columns to ``avoid``; rules are looked for ``among`` these columns. Those of
+        a mapping are all that there are.
         """
         rows = table if among is None else table.select(list(among))
         if isinstance(said, str):
@@ -93,12 +94,22 @@ class RuleKeeper:
                     f"give [{said!r}]."
                 )
             return cls(find_rules(rows, avoid) if said == "auto" else [], table, distances)
-        frame = Frame(rows)
-        named = [_checked(parse_rule(text, rows.column_names), frame) for text in said]
+        frame, found, new = Frame(rows), [], list(said)
+        if isinstance(said, Mapping):  # what is found again need not be read
+            found = [rule for rule in find_rules(rows, avoid) if rule.text in said]
+            new = [text for text in said if text not in {rule.text for rule in found}]
+        named = [_checked(parse_rule(text, rows.column_names), frame) for text in new]
         _check_together(named)
         settled = {rule.target for rule in named if isinstance(rule, Computed)}
+        if not isinstance(said, Mapping):
+            found = find_rules(rows, {*avoid, *settled})
         texts = {rule.text for rule in named}
-        found = [r for r in find_rules(rows, {*avoid, *settled}) if r.text not in texts]
+        found = [
+            rule
+            for rule in found
+            if rule.text not in texts
+            and not (isinstance(rule, Computed) and rule.target in settled)
+        ]
         return cls([*named, *_without_circles(named, found)], table, distances)
 
     def _gaps_of(self, frame: Frame) -> dict[str, _Gap]:
