@@ -46,6 +46,7 @@ FidelityKey = IntEnum("FidelityKey", "PAIRS TWO_SAMPLE")
 PrivacyKey = IntEnum(
     "PrivacyKey", "TRAINING SYNTHETIC HOLDOUT COMBINATIONS THEMSELVES ATTACKS", start=0
 )
+AuditKey = IntEnum("AuditKey", "ROWS RECORDS COINS SHADOW HALVES PRIVACY", start=0)
 UtilityKey = IntEnum("UtilityKey", "CUT REPEAT", start=0)
 CollapseKey = IntEnum("CollapseKey", "ROWS LAW", start=0)
 TuneKey = IntEnum("TuneKey", "SPLIT SAMPLE MEASURE", start=0)

@@ -42,6 +42,26 @@ class ReportOptions(Reading):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuditOptions(Reading):
+    """Of ``vicinal audit``."""
+
+    source: Source
+    privacy: Annotated[
+        str, typer.Option(help="off, balanced, high or max: the setting to attack.")
+    ] = "balanced"
+    target: Target = None
+    shadows: Annotated[
+        int, typer.Option(help="Synthetic tables to make with and without the attacked records.")
+    ] = 64
+    records: Annotated[int, typer.Option(help="Records to attack: those far from others.")] = 200
+    max_rows: Annotated[int, typer.Option(help="Rows that take part, at most.")] = 10_000
+    output: Page = None
+    json: Json = None
+    column: Kinds = None
+    seed: Seed = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class CollapseOptions(Reading):
     """Of ``vicinal collapse``."""
 
@@ -103,6 +123,39 @@ def report(asked: ReportOptions) -> None:
         None if asked.plan is None else MixPlan.from_arrow(read_table(asked.plan)),
         kinds=parse_kinds(asked.column),
         random_state=asked.seed,
+    )
+    write_reports(found, asked.output, asked.json)
+
+
+@command
+def audit(asked: AuditOptions) -> None:
+    """Attack a setting on a table, and say whether it can be told who was in the data."""
+    from functools import partial
+
+    from vicinal.report import audit_synthesizer
+    from vicinal.table import TableSynthesizer
+    from vicinal.table.presets import check_parameters
+
+    check_reports(output=asked.output, json=asked.json)
+    kinds = parse_kinds(asked.column)
+    make = partial(
+        TableSynthesizer,
+        asked.privacy,
+        target=asked.target,
+        kinds=kinds,
+        identifiers="drop",
+        text="drop",
+    )
+    check_parameters(make())
+    found = audit_synthesizer(
+        make,
+        asked.read(asked.source),
+        shadows=asked.shadows,
+        records=asked.records,
+        kinds=kinds,
+        max_rows=asked.max_rows,
+        random_state=asked.seed,
+        progress=watched(),
     )
     write_reports(found, asked.output, asked.json)
 

@@ -14,6 +14,9 @@ from .fidelity.moments import Moments as Moments
 from .fidelity.pairs import Association as Association
 from .fidelity.pairs import PairFidelity as PairFidelity
 from .fidelity.twosample import TwoSample as TwoSample
+from .privacy.audit import AuditResult as AuditResult
+from .privacy.audit import ExposedRecord as ExposedRecord
+from .privacy.audit import audit_synthesizer as audit_synthesizer
 from .privacy.measure import DistanceCurves as DistanceCurves
 from .privacy.measure import Privacy as Privacy
 from .tune.measure import Setting as Setting

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._stats import Estimate
 from vicinal.report.privacy.risk import Attack
@@ -22,7 +21,7 @@ class _Condition(NamedTuple):
     sign: str  # "=", "<" (at most) or ">" (at least)
     value: float  # a number or a code; NaN means missing
 
-    def met(self, part: Part) -> npt.NDArray[np.bool_]:
+    def met(self, part: Part) -> Any:
         n_numeric = part.numbers.shape[1]
         if self.column >= n_numeric:
             return part.codes[:, self.column - n_numeric] == self.value
