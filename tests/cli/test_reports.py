@@ -55,6 +55,23 @@ def test_table_report_has_unseen_rows(people, run):
     assert content["utility"]["metric"] == "AUC"
 
 
+def test_audit(people, run, monkeypatch):
+    monkeypatch.setattr("vicinal.report.privacy.audit.n_threads", lambda: 1)
+    page, plain = people.with_name("audit.html"), people.with_name("audit.json")
+    words = ["--privacy", "high", "--target", "income", "--shadows", 16, "--records", 30]
+    code, out, _ = run("audit", people, *words, "-o", page, "--json", plain)
+    assert code == 0
+    content = json.loads(plain.read_text(encoding="utf-8"))
+    assert content["shadows"] == 16
+    assert len(content["worst_records"]) == 30
+    assert "an attacker who knows all other rows finds" in out
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    code, _, err = run("audit", people, "--shadows", 4)
+    assert code == 2
+    assert "shadows must be at least 16" in err
+    assert run("audit", people, "-o", people.with_name("audit.csv"))[0] == 2
+
+
 def test_collapse(people, run):
     page = people.with_name("collapse.html")
     words = ["-g", 4, "--weights", "uniform,epbeta:0.1", "-o", page, "--column", "age=numeric"]

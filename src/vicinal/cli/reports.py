@@ -137,6 +137,7 @@ def audit(asked: AuditOptions) -> None:
     from vicinal.table.presets import check_parameters
 
     check_reports(output=asked.output, json=asked.json)
+    check_apart(asked.source, output=asked.output, json=asked.json)
     kinds = parse_kinds(asked.column)
     make = partial(
         TableSynthesizer,

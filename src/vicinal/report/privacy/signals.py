@@ -147,4 +147,5 @@ def _matches(
 ) -> npt.NDArray[np.int64]:
     """Count rows that agree with a record in all columns of each combination."""
     differs = (gaps > EQUAL).astype(np.float32)
-    return np.count_nonzero(differs @ combinations < 0.5, axis=0)
+    found: npt.NDArray[np.int64] = np.count_nonzero(differs @ combinations < 0.5, axis=0)
+    return found
