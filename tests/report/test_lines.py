@@ -48,7 +48,7 @@ def test_near_partners_of_two_give_training_rows_away(rows, rounded, precision):
 
 def test_planes_find_near_partners_of_three(rows):
     found = attacked(rows[:40], mixed(rows[:40], SphereWeights(3), Nearest(3), 12), rows[40:])
-    assert found.n_lines == 0 < found.n_planes
+    assert found.n_planes > 10
     assert found.precision.value > 0.9
     assert found.recall.value > 0.3
 

@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from vicinal.report.privacy.inference import attribute_inference
+from vicinal.report.privacy.lines import reconstruction_attack
 from vicinal.report.privacy.linkability import linkability
 from vicinal.report.privacy.risk import Attack
 from vicinal.report.privacy.singling_out import singling_out
@@ -39,4 +40,5 @@ def run_attacks(
         found.append(singling_out(tables, min(MANY, n_columns), n_attacks, rng))
         found.append(linkability(tables, n_attacks, rng))
         found.append(attribute_inference(tables, n_attacks, rng))
+    found.append(reconstruction_attack(tables, rng).attack)
     return tuple(one for one in found if not math.isnan(one.success.value))

@@ -19,6 +19,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from vicinal._stats import Estimate
+from vicinal.report.privacy.risk import Attack
+from vicinal.report.privacy.values import FEW_DISTINCT
 from vicinal.report.tables import Part, Tables
 from vicinal.table.numbers import MAX_DECIMALS
 
@@ -27,14 +29,12 @@ __all__ = ["Reconstruction", "reconstruct_rows", "reconstruction_attack"]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-#: Numbers of so few distinct values are copied from a parent by many generators, not mixed.
-FEW_VALUES = 20
 #: A column with a larger share of missing values is left out.
 MOST_MISSING = 0.05
 #: Directions that are compared to find lines, and at most so many lines and planes.
 DIRECTIONS, MOST_FLATS = 4 * 10**6, 500
 #: Pairs of rows through which planes are sought, nearest rows first, among so many rows around.
-PAIRS, AROUND, CLOSE = 4_000, 300, 12
+PAIRS, AROUND, CLOSE = 2_000, 300, 12
 #: Directions of one piece of work, and angles that may be equal.
 BLOCK, ANGLE = 200_000, 1e-6
 #: Rows of one line or plane that are remembered, so that it is not found twice.
@@ -46,7 +46,7 @@ FLAT = 0.97
 #: Meetings that agree on a point where numbers are rounded; one will do where they are exact.
 VOTES = 4
 #: Numbers rounded to more than this, in standard deviations, lie on no line.
-COARSE = 0.1
+COARSE = 0.01
 #: A point is a row where it is closer to it than this share of what rows keep among themselves.
 MATCH = 0.02
 
@@ -69,9 +69,9 @@ class Reconstruction:
     Notes
     -----
     A point is a row where all columns of numbers that were looked at agree to within 2 % of the
-    distance between neighboring rows, and the rounding of the numbers. Shares are NaN with fewer
-    than three columns of more than 20 values, where lines meet everywhere, and where numbers are
-    rounded to a tenth of their standard deviation or more.
+    distance between neighboring rows, and the rounding of the numbers. Columns count that have more
+    than 20 values and are rounded to at most 0.01 standard deviations. Shares are NaN with fewer
+    than three of them: lines then meet everywhere.
     """
 
     n_lines: int
@@ -81,6 +81,15 @@ class Reconstruction:
     precision_holdout: Estimate
     recall: Estimate
     recall_holdout: Estimate
+
+    @property
+    def attack(self) -> Attack:
+        """The recall, beside that of hold-out rows."""
+        says = (
+            f"Share of rows that stand where lines or planes through synthetic rows meet "
+            f"({self.n_lines:,} lines, {self.n_planes:,} planes, {self.n_points:,} such points)."
+        )
+        return Attack("Reconstruction by lines", self.recall, self.recall_holdout, says)
 
 
 class _Flats(NamedTuple):
@@ -93,8 +102,7 @@ class _Flats(NamedTuple):
 def reconstruction_attack(tables: Tables, rng: np.random.Generator) -> Reconstruction:
     """Look for training rows where lines and planes through synthetic rows meet.
 
-    Only columns of numbers of more than 20 values count. Returns precision and recall against the
-    training rows and, as the control, against the hold-out rows.
+    Returns precision and recall against the training rows and, as the control, the hold-out rows.
     """
     if tables.holdout is None:
         raise ValueError("tables have no hold-out, without which no hit is known to be no chance.")
@@ -109,8 +117,6 @@ def reconstruction_attack(tables: Tables, rng: np.random.Generator) -> Reconstru
     made, train, hold = ((part - middle) / scale for part in (made, train, hold))
     step = _resolution(made * scale + middle) / scale
     slack = ROUNDING + float(np.linalg.norm(step)) / 2
-    if slack > COARSE:
-        return nothing
     points, n_lines, n_planes = reconstruct_rows(made, slack, rng)
     real = np.unique(np.concatenate([train, hold]), axis=0)
     apart = cKDTree(real).query(real[:: max(1, len(real) // 2_000)], k=2)[0][:, 1]
@@ -134,7 +140,9 @@ def reconstruction_attack(tables: Tables, rng: np.random.Generator) -> Reconstru
 
 def _is_mixed(values: Floats) -> bool:
     seen = values[~np.isnan(values)]
-    return len(seen) >= (1 - MOST_MISSING) * len(values) and len(np.unique(seen)) > FEW_VALUES
+    if len(seen) < (1 - MOST_MISSING) * len(values) or len(np.unique(seen)) <= FEW_DISTINCT:
+        return False
+    return bool(_resolution(seen[:, None])[0] <= COARSE * seen.std())
 
 
 def _complete(part: Part, columns: list[int]) -> Floats:
@@ -179,7 +187,7 @@ def reconstruct_rows(
 
 def _lines(rows: Floats, slack: float, rng: np.random.Generator) -> Integers:
     """Return rows, three at a time, that lie on one line."""
-    flat = rows @ rng.standard_normal((rows.shape[1], 2))
+    flat = rows @ rng.standard_normal((rows.shape[1], 4))
     anchors = rng.permutation(len(rows))[: max(1, DIRECTIONS // len(rows))]
     found = [np.zeros((0, 3), np.int64)]
     for some in np.split(anchors, range(0, len(anchors), max(1, BLOCK // len(rows)))[1:]):
@@ -192,14 +200,14 @@ def _lines(rows: Floats, slack: float, rng: np.random.Generator) -> Integers:
 
 def _planes(rows: Floats, slack: float, rng: np.random.Generator) -> Integers:
     """Return rows, four at a time, that lie on one plane."""
-    near = cKDTree(rows).query(rows, k=min(AROUND, len(rows)))[1]
-    functionals = rng.standard_normal((rows.shape[1], 2))
+    tree, around_each = cKDTree(rows), min(AROUND, len(rows))
+    functionals = rng.standard_normal((rows.shape[1], 4))
     anchors = np.resize(rng.permutation(len(rows)), PAIRS)
-    others = near[anchors, rng.integers(1, min(CLOSE, len(rows)), PAIRS)]
     found = [np.zeros((0, 4), np.int64)]
-    cuts = range(0, PAIRS, max(1, BLOCK // near.shape[1]))[1:]
-    for first, second in zip(np.split(anchors, cuts), np.split(others, cuts), strict=True):
-        around = near[first]
+    for first in np.split(anchors, range(0, PAIRS, max(1, BLOCK // around_each))[1:]):
+        around = tree.query(rows[first], k=around_each)[1]
+        close = rng.integers(1, min(CLOSE, len(rows)), len(first))
+        second = around[np.arange(len(first)), close]
         gaps = rows[around] - rows[first, None]
         along = rows[second] - rows[first]
         along /= np.linalg.norm(along, axis=1, keepdims=True)
@@ -228,16 +236,19 @@ def _parallel(
 ) -> tuple[Integers, Integers, Integers]:
     """Return which two rows of a block have parallel gaps from its base: block, row, row.
 
-    ``flat`` are the gaps projected to two dimensions, (n_blocks, n_rows, 2), whose angle is equal
-    where gaps are parallel; ``gap`` gives the whole gap of a row of a block.
+    ``flat`` are the gaps projected to two dimensions twice, (n_blocks, n_rows, 4), whose angles
+    are equal where gaps are parallel; ``gap`` gives the whole gap of a row of a block.
     """
-    angles = np.arctan(flat[:, :, 0] / np.where(flat[:, :, 1] == 0, 1e-300, flat[:, :, 1]))
+    angles = _angles(flat[:, :, :2])
     order = np.argsort(angles, axis=1)
     angles = np.take_along_axis(angles, order, axis=1)
     found = []
     for step in (1, 2):
         at, place = np.nonzero(angles[:, step:] - angles[:, :-step] <= ANGLE + 8 * slack)
         one, two = order[at, place], order[at, place + step]
+        turn = np.abs(_angles(flat[at, one, 2:]) - _angles(flat[at, two, 2:]))
+        close = np.minimum(turn, np.pi - turn) <= ANGLE + 8 * slack
+        at, one, two = at[close], one[close], two[close]
         first, second = gap(at, one), gap(at, two)
         lengths = np.linalg.norm([first, second], axis=2)
         apart = lengths.min(axis=0) > 8 * slack
@@ -249,6 +260,12 @@ def _parallel(
         found.append((at[on], one[on], two[on]))
     at, one, two = (np.concatenate(each) for each in zip(*found, strict=True))
     return at, one, two
+
+
+def _angles(flat: Floats) -> Floats:
+    """Return angles of lines in the plane, without direction."""
+    found: Floats = np.arctan(flat[..., 0] / np.where(flat[..., 1] == 0, 1e-300, flat[..., 1]))
+    return found
 
 
 def _flats(rows: Floats, sets: Integers, slack: float) -> _Flats:
@@ -304,6 +321,7 @@ def _meetings(flats: _Flats, slack: float) -> tuple[Floats, _Flats]:
         steep = cosines[:, 0] < FLAT  # the point hangs little on rounding
         points.append((one[steep] + two[steep]) / 2)
         if dimension > 1:
+            shared &= cosines[:, 1] < FLAT  # not the same plane twice
             direction = turns[shared, :, 0] @ basis
             direction *= np.sign(direction[:, :1])
             foot = one[shared] - _along(one[shared], direction)
