@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vicinal._random import Seeds
+from vicinal.io import Dialect
 from vicinal.table import TableSynthesizer, detect_columns
 from vicinal.table.stream import fit_stream
 from vicinal.table.stream import source as sources
@@ -358,3 +360,34 @@ def test_integers_of_which_few_repeat_are_no_identifiers(tmp_path, repeated):
     fit_stream(model, tmp_path / "in.parquet", max_rows=1000)
     in_memory = detect_columns(table)[0].kind
     assert model.columns_[0].kind == in_memory == ("integer" if repeated else "identifier")
+
+
+def test_formats_of_texts_are_found_and_written_in_a_stream(tmp_path):
+    rng = np.random.default_rng(0)
+    days = np.datetime64("2020-01-01") + rng.integers(0, 900, 3000)
+    amounts = [f"{value:.2f} €".replace(".", ",") for value in rng.gamma(2.0, 500.0, 3000)]
+    cells = [f"{day.item():%d.%m.%Y}" for day in days]
+    cells[1700] = "gestern"
+    mails = [f"user{at}@mail.example" for at in rng.integers(0, 60, 3000)]
+    for at in range(2):
+        rows = slice(1500 * at, 1500 * (at + 1))
+        lines = map(";".join, zip(cells[rows], amounts[rows], mails[rows], strict=True))
+        text = "\n".join(["Tag;Größe;Post", *lines, ""])
+        (tmp_path / f"part{at}.csv").write_bytes(text.encode("cp1252"))
+    source = find_source(tmp_path, Dialect(encoding="cp1252"))
+    with pytest.warns(
+        UserWarning, match=r"1 cell.*'Tag', which is %d.%m.%Y: row 201 of .*part1.csv \('gestern"
+    ):
+        model = fit_stream(quiet(), source, max_rows=1000)
+    assert {one.name: one.kind for one in model.columns_} == {
+        "Tag": "date",
+        "Größe": "numeric",
+        "Post": "identifier",
+    }
+    made = model.sample(500, random_state=0)
+    dates = made["Tag"].drop_null().to_pylist()
+    assert all(re.fullmatch(r"\d\d\.\d\d\.20\d\d", one) for one in dates)
+    assert all(re.fullmatch(r"\d+,\d\d €", one) for one in made["Größe"].to_pylist())
+    assert not set(made["Post"].to_pylist()) & set(mails)
+    with pytest.raises(ValueError, match=r"row 201 of .*part1.csv \('gestern'\)"):
+        fit_stream(quiet(strict=True), source, max_rows=1000)

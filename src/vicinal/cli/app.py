@@ -143,9 +143,16 @@ def _say(text: str) -> None:
 @contextmanager
 def _notes() -> Iterator[None]:
     """Show the package's warnings as one-line notes."""
+    told: set[str] = set()
+
+    def tell(message: Warning | str, *_: Any, **__: Any) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            _say(f"Note: {message}")
+
     with warnings.catch_warnings():
-        warnings.simplefilter("default", UserWarning)
-        warnings.showwarning = lambda message, *_, **__: _say(f"Note: {message}")
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = tell
         yield
 
 

@@ -227,11 +227,12 @@ def _stream(
     """Synthesize files of any size into a folder, and say what was done."""
     from vicinal.jobs.run import parse_engine
     from vicinal.table.stream import stream_table
+    from vicinal.table.stream.source import find_source
 
     with resumable(output):
         done = stream_table(
             synthesizer,
-            asked.source,
+            find_source(asked.source, asked.dialect),
             output,
             n_samples,
             memory=asked.memory,
@@ -316,7 +317,8 @@ def _summary_of_chunks(done: Streamed, model: Any) -> str:
 
     pool = model._state.rows
     with open_parquet(f"{done.output}/{part_name(0)}") as file:
-        synthetic = pa.Table.from_batches([next(file.iter_batches(COMPARED))])
+        rows = pa.Table.from_batches([next(file.iter_batches(COMPARED))])
+    synthetic = model.schema_.read(rows)
     shown = [column for column in model.columns_ if column.name in synthetic.column_names]
     real = pool.slice(0, COMPARED).select([column.name for column in shown])
     text = compare(real, synthetic, shown).summary()

@@ -21,12 +21,12 @@ __all__ = ["Dialect", "Encoding", "dialect_of", "to_utf8", "with_dialect", "with
 #: Bytes that are decoded, or looked at to find an encoding, at once.
 _BLOCK = 1 << 20
 _SAMPLE = 1 << 16
-#: Encodings that are guessed; of those that read a sample alike, the first.
-_USUAL = (
+#: Encodings that are guessed; the first where it reads nearly as well as any.
+_USUAL = [
     *("cp1252", "cp1250", "iso8859_2", "iso8859_15", "cp1251", "koi8_r", "cp1253", "cp1254"),
     *("cp1255", "cp1256", "cp1257", "cp874", "cp932", "euc_jp", "gb18030", "big5", "cp949"),
     *("cp850", "cp852", "mac_roman"),
-)
+]
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -34,6 +34,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+#: By how much the mess of a text, and its likeness to a language, may be worse.
+MESS, LIKELY = 0.01, 0.1
 _REMEDY = "Mend it, or name the file's encoding: encoding='latin-1' (--encoding), for instance."
 _KEY = b"vicinal.dialect"
 
@@ -149,12 +151,17 @@ def _guessed(path: Path, data: bytes) -> str:
         raise ValueError(f"{path} is not UTF-8: {_fault(data, 'utf-8')} {_REMEDY}")
     from charset_normalizer import from_bytes
 
-    found = from_bytes(b"\n".join(lines), cp_isolation=list(_USUAL))
-    for match in found:
-        alike = {match.encoding, *match.could_be_from_charset}
-        for encoding in (one for one in _USUAL if one in alike):
-            if _fault(data, encoding) is None:
-                return encoding
+    text = b"\n".join(lines)
+    found = list(from_bytes(text, cp_isolation=_USUAL))
+    # short texts are no mess in many encodings: then in the commonest
+    common = from_bytes(text, cp_isolation=_USUAL[:1], threshold=1.0).best()
+    if found and common is not None:
+        best = found[0]
+        if common.chaos <= best.chaos + MESS and common.coherence >= best.coherence - LIKELY:
+            found.insert(0, common)
+    for encoding in (match.encoding for match in found):
+        if _fault(data, encoding) is None:
+            return encoding
     raise ValueError(
         f"{path} is not UTF-8: {_fault(data, 'utf-8')} No usual encoding fits it either. {_REMEDY}"
     )

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import check_choice, did_you_mean
-from vicinal.io import check_file, replacing
+from vicinal.io import check_file, dialect_of, replacing
 from vicinal.table.formats.base import Format
 from vicinal.table.formats.personal import Personal
 from vicinal.table.frames import to_arrow
@@ -25,16 +25,26 @@ from vicinal.table.written import (
     as_identifiers,
     find_formats,
     find_people,
+    odd_cells,
     read_cells,
     report_odd,
     without_formats,
 )
 
-__all__ = ["Schema", "infer", "infer_schema", "rules_of", "with_codes"]
+__all__ = ["Schema", "Told", "infer", "infer_schema", "rules_of", "tell", "with_codes"]
 
 #: Kinds that are found, never said.
 _FOUND = frozenset({"constant", "missing"})
 _VERSION = 1
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known of columns before all rows are looked at."""
+
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    formats: Mapping[str, Format] = field(default_factory=dict)
+    people: Mapping[str, Personal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -296,22 +306,33 @@ def infer(
     stacklevel: int = 2,
 ) -> tuple[pa.Table, Schema]:
     """Return a table as it is read, and what it is, but for rules that are not known yet."""
-    said, formats, people = dict(kinds or {}), {}, {}
     if schema is not None:
         schema.check(arrow.column_names)
+    told = tell(arrow, kinds, schema)
+    formats = told.formats
+    read = read_cells(arrow, formats)
+    report_odd(
+        odd_cells(arrow, formats), formats, strict, stacklevel + 1, dialect_of(arrow).first_row
+    )
+    columns = detect_columns(read, told.kinds)
+    columns = as_identifiers(columns, told.people)
+    columns = [_noted(column, arrow, formats, schema) for column in columns]
+    rules = None if schema is None else schema.rules
+    return read, Schema(tuple(columns), formats, told.people, rules)
+
+
+def tell(arrow: pa.Table, kinds: Mapping[str, str] | None, schema: Schema | None) -> Told:
+    """Return what is said of columns, and what rows show of their texts."""
+    said, people = dict(kinds or {}), None
+    formats: dict[str, Format] = {}
+    if schema is not None:
         formats = {name: form for name, form in schema.formats.items() if name not in said}
         people = {name: one for name, one in schema.people.items() if name not in said}
         said = schema.kinds() | said
     formats = find_formats(arrow, said, formats)
-    read = read_cells(arrow, formats)
-    if schema is None:
+    if people is None:
         people = find_people(arrow, formats, said)
-    columns = detect_columns(read, without_formats(said, formats))
-    columns = as_identifiers(columns, people)
-    report_odd(arrow, formats, strict, stacklevel + 1)
-    columns = [_noted(column, arrow, formats, schema) for column in columns]
-    rules = None if schema is None else schema.rules
-    return read, Schema(tuple(columns), formats, people, rules)
+    return Told(without_formats(said, formats), formats, people)
 
 
 def _noted(

@@ -6,13 +6,13 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import check_column
-from vicinal.io import dialect_of
 from vicinal.io.text_reading import MISSING
 from vicinal.table.conditions import Condition
 from vicinal.table.formats.base import Format, as_texts, marks_of
@@ -24,10 +24,12 @@ from vicinal.table.schema import Column, near_unique
 
 __all__ = [
     "TYPED",
+    "Odd",
     "as_identifiers",
     "as_mixed",
     "find_formats",
     "find_people",
+    "odd_cells",
     "read_cells",
     "read_conditions",
     "replacers",
@@ -110,12 +112,16 @@ def without_formats(
     return said | {name: formats[name].kind for name in said if name in formats}
 
 
-def report_odd(
-    table: pa.Table, formats: Mapping[str, Format], strict: bool, stacklevel: int
-) -> None:
-    """Say which cells do not fit, and which few are marks of missing values; refuse if strict."""
-    said = []
-    first_row = dialect_of(table).first_row
+class Odd(NamedTuple):
+    """Cells of a column that do not fit: how many, and row, text and file of the first three."""
+
+    n_cells: int
+    first: tuple[tuple[int, str, str], ...]
+
+
+def odd_cells(table: pa.Table, formats: Mapping[str, Format]) -> dict[str, Odd]:
+    """Return cells that do not fit, or are rare marks of missing values, by column."""
+    found = {}
     for name, form in formats.items():
         cells = as_texts(table[name])
         marked = pc.is_in(cells, pa.array(form.marks, pa.string()))
@@ -125,21 +131,38 @@ def report_odd(
             plain = pc.or_(plain, marked)
         rows = np.flatnonzero(pc.and_not(odd, plain))
         if len(rows):
-            place, shift = ("row", 1) if first_row is None else ("line", first_row)
-            first = [f"{row + shift} ({cells[row].as_py()!r:.40})" for row in rows[:3].tolist()]
-            more = ", ..." if len(rows) > 3 else ""
-            said.append(
-                f"{len(rows):,} cell(s) of {name!r}, which is {form.text}: {place} "
-                f"{', '.join(first)}{more}"
-            )
-    if said and strict:
+            first = tuple((row, cells[row].as_py(), "") for row in rows[:3].tolist())
+            found[name] = Odd(len(rows), first)
+    return found
+
+
+def report_odd(
+    odd: Mapping[str, Odd],
+    formats: Mapping[str, Format],
+    strict: bool,
+    stacklevel: int,
+    first_row: int | None = None,
+) -> None:
+    """Say which cells do not fit; refuse them if strict. ``first_row`` is its line in a file."""
+    place, shift = ("row", 1) if first_row is None else ("line", first_row)
+    told = []
+    for name, (count, cells) in odd.items():
+        first = ", ".join(
+            f"{row + shift}{f' of {file}' if file else ''} ({cell!r:.40})"
+            for row, cell, file in cells
+        )
+        more = ", ..." if count > len(cells) else ""
+        told.append(
+            f"{count:,} cell(s) of {name!r}, which is {formats[name].text}: {place} {first}{more}"
+        )
+    if told and strict:
         raise ValueError(
-            f"Cells that do not fit: {'; '.join(said)}. Mend them, say kinds={{'name': "
+            f"Cells that do not fit: {'; '.join(told)}. Mend them, say kinds={{'name': "
             "'category'} to keep a column's cells as they are, or leave strict out."
         )
-    if said:
+    if told:
         warnings.warn(
-            f"Taken as missing: {'; '.join(said)}. kinds={{'name': 'category'}} keeps a column's "
+            f"Taken as missing: {'; '.join(told)}. kinds={{'name': 'category'}} keeps a column's "
             "cells as they are, strict=True (--strict) refuses such cells.",
             UserWarning,
             stacklevel=stacklevel + 1,

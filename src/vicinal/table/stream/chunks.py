@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from vicinal._checks import check_count
 from vicinal._random import RandomState, Seeds, StreamKey
+from vicinal.io.dialect import without_dialect
 from vicinal.jobs.chunks import Chunk, cut_chunks
 from vicinal.table.frames import METADATA_KEY, to_native
 from vicinal.table.presets import check_parameters
@@ -65,8 +66,7 @@ def make_chunk(model: TableSynthesizer, chunk: Chunk) -> pa.Table:
     types = native["types"] if native["library"] == "pyarrow" else {}
     plain = {"library": "pyarrow", "batch": False, "types": types}
     made = made.replace_schema_metadata(metadata | {METADATA_KEY: json.dumps(plain)})
-    table: pa.Table = to_native(made, learned.schema)
-    return table
+    return without_dialect(to_native(made, learned.schema))
 
 
 def check_drawable(synthesizer: TableSynthesizer) -> None:

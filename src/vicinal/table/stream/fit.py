@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from vicinal.jobs.job import Engine
 from vicinal.jobs.limits import parse_memory
 from vicinal.jobs.local import LocalEngine
 from vicinal.table.frames import to_arrow
+from vicinal.table.infer import tell
 from vicinal.table.marginals import Marginal, marginal_of
 from vicinal.table.numbers import python_values, to_numbers
 from vicinal.table.population import Population
@@ -47,9 +48,10 @@ from vicinal.table.schema import (
 from vicinal.table.stream.column_stats import ColumnStats, NumberStats, ValueStats, stats_of
 from vicinal.table.stream.memory import NUMBER_ROWS, pool_size
 from vicinal.table.stream.reservoir import Reservoir, key_limit, place_of, row_ids, row_keys
-from vicinal.table.stream.source import Part, PathLike, Source, find_source, read_part
+from vicinal.table.stream.source import Part, PathLike, Source, find_source, first_rows, read_part
 from vicinal.table.stream.value_counts import check_sketches
 from vicinal.table.synthesizer import TableSynthesizer
+from vicinal.table.written import Odd, as_identifiers, as_mixed, odd_cells, read_cells, report_odd
 
 __all__ = ["fit_parts", "fit_stream", "learn", "open_source", "plan_fit", "summarize"]
 
@@ -61,10 +63,11 @@ FEW_ROWS = 1 << 15
 class FitPlan:
     """What to learn of every part of a source: the same for all of them."""
 
-    schema: pa.Schema
+    schema: pa.Schema  # of rows as they are read
+    source: Source
+    strict: bool  # whether cells that do not fit are refused
     salt: int  # seed of the rows' keys
     pool_rows: int  # rows to sample with all their columns
-    n_rows: int | None  # of the source
 
     @property
     def numbers(self) -> list[str]:
@@ -80,13 +83,14 @@ class Summary:
         self.plan = plan
         self.n_rows = 0
         self.files: Counter[int] = Counter()  # rows of each file, by its number
+        self.odd: dict[str, Odd] = {}  # cells that do not fit, by column
         self.columns = {
             name: stats_of(value_type(kind), name)
             for name, kind in zip(plan.schema.names, plan.schema.types, strict=True)
         }
         # rows with all their columns, and of the columns of numbers only
         self.pool, self.numbers = (
-            Reservoir(size, key_limit(size, plan.n_rows))
+            Reservoir(size, key_limit(size, plan.source.n_rows))
             for size in (plan.pool_rows, max(NUMBER_ROWS, plan.pool_rows))
         )
 
@@ -106,24 +110,39 @@ class Summary:
         """Take in what was seen of the rows that follow, under the same plan."""
         self.n_rows += other.n_rows
         self.files.update(other.files)
+        self.add_odd(other.odd)
         for name, stats in self.columns.items():
             stats.merge(other.columns[name])
         self.pool.merge(other.pool)
         self.numbers.merge(other.numbers)
 
+    def add_odd(self, odd: Mapping[str, Odd]) -> None:
+        """Take in cells that do not fit, after those known."""
+        for name, more in odd.items():
+            count, first = self.odd.get(name, Odd(0, ()))
+            self.odd[name] = Odd(count + more.n_cells, (*first, *more.first)[:3])
 
-def plan_fit(source: Source, seeds: Seeds, pool_rows: int) -> FitPlan:
+
+def plan_fit(source: Source, seeds: Seeds, pool_rows: int, strict: bool = False) -> FitPlan:
     """Say what to learn of each part of a source, here or on another machine."""
+    schema = read_cells(source.schema.empty_table(), source.told.formats).schema
     salt = int(seeds.generator(StreamKey.SALT).integers(0, 2**64, dtype=np.uint64))
-    return FitPlan(source.schema, salt, pool_rows, source.n_rows)
+    return FitPlan(schema, source, strict, salt, pool_rows)
 
 
 def summarize(part: Part, plan: FitPlan) -> Summary:
     """Look at one part of a source; the ValueError of one that cannot be read names the file."""
     summary = Summary(plan)
-    at = part.first
-    for rows in read_part(part, plan.schema):
-        summary.add(rows, part, at)
+    at, source = part.first, plan.source
+    formats = source.told.formats
+    for rows in read_part(part, source.schema, source.dialect):
+        odd = odd_cells(rows, formats)
+        for name, (count, first) in odd.items():
+            named = tuple((at + row, cell, part.path) for row, cell, _ in first)
+            summary.add_odd({name: Odd(count, named)})
+        if odd and plan.strict:
+            report_odd(summary.odd, formats, True, 1)
+        summary.add(read_cells(rows, formats), part, at)
         at += rows.num_rows
     return summary
 
@@ -135,15 +154,23 @@ def learn(synthesizer: TableSynthesizer, summary: Summary, seeds: Seeds) -> Tabl
             f"The source has {summary.n_rows} row(s); mixing needs at least 2. Name more files."
         )
     rows, ids = summary.pool.rows()
-    arrow = to_arrow(rows)
+    arrow, told = to_arrow(rows), summary.plan.source.told
+    report_odd(summary.odd, told.formats, False, 4)
+    dropped = synthesizer.identifiers == "drop"
+
+    def fit(columns: list[Column], whole: Population | None = None, places: Any = None) -> None:
+        mixed = as_mixed(columns, told.people, summary.n_rows, dropped)
+        native = {"schema": summary.plan.source.schema, "formats": told.formats}
+        synthesizer._fit(arrow, mixed, seeds, whole, places, people=told.people, **native)
+
     if summary.n_rows <= summary.plan.pool_rows:  # nothing was left out
-        synthesizer._fit(arrow, detect_columns(arrow, synthesizer.kinds), seeds)
+        fit(as_identifiers(detect_columns(arrow, told.kinds), told.people))
         return synthesizer
     _check_distinct(summary)
-    columns = _columns(summary, arrow, synthesizer.kinds)
+    columns = as_identifiers(_columns(summary, arrow, told.kinds), told.people)
     least = mixing_settings(synthesizer, columns).min_count
     whole = _whole(summary, columns, least)
-    synthesizer._fit(arrow, columns, seeds, whole, _places(summary, ids))
+    fit(columns, whole, _places(summary, ids))
     _warn_of_rare(summary, columns, arrow)
     return synthesizer
 
@@ -277,7 +304,7 @@ def fit_stream(
 ) -> TableSynthesizer:
     """Fit a synthesizer to files of any size, in one pass.
 
-    Texts stay texts here: formats of dates and numbers, and personal data, are not looked for.
+    Formats of texts and personal data are those of rows from beginning, middle and end.
 
     Parameters
     ----------
@@ -337,7 +364,11 @@ def open_source(
         check_column("within", name, names)
     if synthesizer.target is not None:
         check_column("target", synthesizer.target, names)
-    check_kinds(synthesizer.kinds, names)
+    if synthesizer.schema is not None:
+        synthesizer.schema.check(names)
+    told = tell(first_rows(found), synthesizer.kinds, synthesizer.schema)
+    check_kinds(told.kinds, names)
+    found = replace(found, told=told)
     return found, pool_size(synthesizer, found, max_rows, limit)
 
 
@@ -350,7 +381,7 @@ def fit_parts(
 ) -> TableSynthesizer:
     """Look at all parts of a source by an engine, and learn here what was seen."""
     seeds = Seeds(synthesizer.random_state)
-    plan = plan_fit(source, seeds, pool_rows)
+    plan = plan_fit(source, seeds, pool_rows, bool(synthesizer.strict))
     whole: Summary | None = None
     for summary in engine.map_ordered(summarize, source.parts, plan):
         if whole is None:

@@ -85,7 +85,7 @@ def stream_table(
 ) -> Streamed:
     """Turn files of any size into a folder of synthetic Parquet files.
 
-    Texts stay texts here: formats of dates and numbers, and personal data, are not looked for.
+    Formats of texts and personal data are those of rows from beginning, middle and end.
 
     The same seed gives the same bytes with either engine, whatever the number of workers and
     whichever are lost on the way; a run that one engine began can be gone on with by the other.
@@ -146,8 +146,7 @@ def stream_table(
     for name, value in (("n_samples", n_samples), ("chunk_rows", chunk_rows)):
         if value is not None:
             check_count(name, value)
-    if not isinstance(source, Source):
-        _check_apart(source, output)
+    _check_apart(source.asked if isinstance(source, Source) else source, output)
     job = _Stream(synthesizer, source, n_samples, chunk_rows, max_rows, parse_memory(memory))
     return _run(job, output, make_engine(engine, workers), resume, progress)
 

@@ -10,23 +10,35 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from vicinal._checks import did_you_mean, first_line
-from vicinal.io import SUFFIXES, output_format, read_table
+from vicinal.io import SUFFIXES, Dialect, output_format, read_table
 from vicinal.io.tables import no_such_file
 from vicinal.io.text_reading import check_unique
 from vicinal.table.frames import to_arrow
+from vicinal.table.infer import Told
 
-__all__ = ["Part", "PathLike", "Source", "expand", "find_source", "open_parquet", "read_part"]
+__all__ = [
+    "Part",
+    "PathLike",
+    "Source",
+    "expand",
+    "find_source",
+    "first_rows",
+    "open_parquet",
+    "read_part",
+]
 
 PathLike = str | os.PathLike[str]
 #: Rows that are read, and looked at, at once.
 BATCH_ROWS = 1 << 16
+#: Rows of a part in which formats of texts are looked for.
+HEAD_ROWS = 20_000
 #: Row groups are put together until a part has this many rows. It decides in which order sums are
 #: added up, so it must not depend on threads or memory.
 PART_ROWS = 1 << 20
@@ -54,6 +66,9 @@ class Source:
     schema: pa.Schema  # of every file, in the types that are worked with
     n_rows: int | None  # None where only reading tells
     row_bytes: float  # in memory, about
+    asked: tuple[str, ...] = ()  # how it was named
+    dialect: Dialect | None = None  # of text files
+    told: Told = field(default_factory=Told)  # of columns, by the user or by first rows
 
     @property
     def is_parquet(self) -> bool:
@@ -61,24 +76,26 @@ class Source:
         return self.parts[0].groups is not None
 
 
-def find_source(where: PathLike | Sequence[PathLike]) -> Source:
+def find_source(where: PathLike | Sequence[PathLike], dialect: Dialect | None = None) -> Source:
     """Find files, in the order of their names, and see that they have one schema.
 
     In a folder, files and folders whose name begins with ``_`` or ``.`` do not count. Of other
     formats than Parquet only the first file is opened yet.
     """
-    asked = [where] if isinstance(where, (str, os.PathLike)) else list(where)
-    files = [path for one in asked for path in expand(os.fspath(one))]
+    many = [where] if isinstance(where, (str, os.PathLike)) else where
+    asked = tuple(os.fspath(one) for one in many)
+    files = [path for one in asked for path in expand(one)]
     formats = sorted({output_format(path) for path in files})
     if len(formats) > 1:
         raise ValueError(f"The files are of different formats: {', '.join(formats)}. Name one.")
     if formats == ["parquet"]:
-        return _find_parquet(files)
-    first = to_arrow(read_table(files[0]))
+        return replace(_find_parquet(files), asked=asked)
+    first = to_arrow(read_table(files[0], dialect))
     sizes = tuple(map(os.path.getsize, files))
     parts = tuple(Part(_absolute(path), number, 0, None) for number, path in enumerate(files))
     n_rows = first.num_rows if len(files) == 1 else None
-    return Source(tuple(files), sizes, parts, first.schema, n_rows, first.nbytes / first.num_rows)
+    row_bytes = first.nbytes / first.num_rows
+    return Source(tuple(files), sizes, parts, first.schema, n_rows, row_bytes, asked, dialect)
 
 
 def expand(pattern: str) -> list[str]:
@@ -230,14 +247,25 @@ def check_schema(path: str, own: pa.Schema, first_path: str, first: pa.Schema) -
         raise ValueError(f"{path} has a column {name!r}, which {first_path} has not. {remedy}")
 
 
-def read_part(part: Part, schema: pa.Schema) -> Iterator[pa.Table]:
+def first_rows(source: Source) -> pa.Table:
+    """Return rows from the beginning, the middle and the end of a source, to look at."""
+    parts = source.parts
+    chosen = [parts[at] for at in sorted({0, len(parts) // 2, len(parts) - 1})]
+    heads = []
+    for part in chosen:
+        rows = read_part(part, source.schema, source.dialect)
+        heads.append(next(rows).slice(0, HEAD_ROWS).replace_schema_metadata(None))
+    return pa.concat_tables(heads)
+
+
+def read_part(part: Part, schema: pa.Schema, dialect: Dialect | None = None) -> Iterator[pa.Table]:
     """Yield the rows of a part in order, in tables of at most BATCH_ROWS.
 
     Raises ValueError, naming the file, where it cannot be read or is not of the schema.
     """
     names, types = schema.names, schema.types
     if part.groups is None:
-        table = to_arrow(read_table(part.path))
+        table = to_arrow(read_table(part.path, dialect))
         check_schema(part.path, table.schema, "the first file", schema)
         table = table.select(names)
         for start in range(0, table.num_rows, BATCH_ROWS):
