@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import shutil
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from os import PathLike
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 _NOTHING = "nothing was written. Free some, or name another folder."
 #: Errors about a file that grows, and say that it may not.
@@ -125,6 +126,36 @@ def replacing(path: Path, remedy: str = _NOTHING) -> Iterator[IO[bytes]]:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+class Summed:
+    """A file to write to that adds up a checksum of all that goes through it."""
+
+    closed = False
+
+    def __init__(self, sink: Any) -> None:
+        self._sink, self._sum, self._size = sink, hashlib.sha256(), 0
+
+    def write(self, data: Any) -> int:
+        """Write bytes, or a buffer of them."""
+        self._sum.update(data)
+        self._size += memoryview(data).nbytes
+        self._sink.write(data)
+        return memoryview(data).nbytes
+
+    def tell(self) -> int:
+        """Return the bytes written."""
+        return self._size
+
+    def flush(self) -> None:
+        """Leave it to the file behind."""
+
+    def close(self) -> None:
+        """Leave it to the file behind, too."""
+
+    def digest(self) -> bytes:
+        """Return SHA-256 of the bytes written."""
+        return self._sum.digest()
 
 
 @contextmanager

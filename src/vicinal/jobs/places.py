@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pyarrow as pa
 from pyarrow import parquet
 
+from vicinal.io.atomic import Summed
 from vicinal.io.remote import Folder, Store
 from vicinal.io.tables import write_parquet
 
@@ -20,6 +22,10 @@ GROUP_ROWS = 1 << 18
 def part_name(number: int) -> str:
     """Return the name of a chunk's file."""
     return f"part-{number:06d}.parquet"
+
+
+def _sum_name(number: int) -> str:
+    return f"_{part_name(number)}.sha256"
 
 
 class Place:
@@ -50,8 +56,40 @@ class Place:
             for field in table.schema
             if not (of.is_floating(field.type) or of.is_temporal(field.type))
         ]
-        with self.files.writing(part_name(number)) as sink:
+        with self.files.writing(part_name(number)) as file:
+            sink = Summed(file)
             write_parquet(table, sink, row_group_size=GROUP_ROWS, use_dictionary=repeated or False)
+        if isinstance(self.files, Folder):  # an address cannot be gone on with
+            with self.files.writing(_sum_name(number)) as file:
+                file.write(sink.digest().hex().encode())
+
+    def checksum(self, number: int) -> str | None:
+        """Return SHA-256 of a part as it was written; None where that is not known."""
+        if not isinstance(self.files, Folder) or self.files.size(_sum_name(number)) is None:
+            return None
+        return (self.files.path / _sum_name(number)).read_text("ascii")
+
+    def is_sound(self, number: int, checksum: str | None) -> bool:
+        """Tell whether a part is there, and as it was written."""
+        if self.size(number) is None or checksum is None:
+            return False
+        found = hashlib.sha256()
+        with open(self.files.open(part_name(number)), "rb") as file:
+            while block := file.read(1 << 20):
+                found.update(block)
+        return found.hexdigest() == checksum
+
+    def drop(self, number: int) -> None:
+        """Remove a part that is damaged, or was never seen to be whole."""
+        if isinstance(self.files, Folder):
+            for name in (part_name(number), _sum_name(number)):
+                (self.files.path / name).unlink(missing_ok=True)
+
+    def forget_sums(self, numbers: Iterable[int]) -> None:
+        """Remove the checksums, which a manifest now holds."""
+        if isinstance(self.files, Folder):
+            for number in numbers:
+                (self.files.path / _sum_name(number)).unlink(missing_ok=True)
 
     def open(self, number: int) -> parquet.ParquetFile:
         """Open a part that is there."""

@@ -154,7 +154,9 @@ class Staging:
             if size is None:
                 raise OSError(f"{part_name(number)} should be there and is not.")
             n = rows[number] if number in rows else self.place.rows(number)
-            parts.append({"file": part_name(number), "rows": n, "bytes": size})
+            part = {"file": part_name(number), "rows": n, "bytes": size}
+            checksum = self.place.checksum(number)
+            parts.append(part if checksum is None else part | {"sha256": checksum})
         return {"rows": sum(part["rows"] for part in parts), "parts": parts}
 
     def _write_manifest(self, facts: Mapping[str, Any]) -> None:
@@ -182,8 +184,10 @@ class _FolderStaging(Staging):
         _check_folder(self._target, self._resume)
         done = self._target / MANIFEST
         if self._resume and done.exists():
-            self._check_same(_read_manifest(done), self._target)
+            manifest = _read_manifest(done)
+            self._check_same(manifest, self._target)
             self.place, self.complete = Place(Folder(self._target)), True
+            self._check_parts(manifest)
             return self
         self.folder.mkdir(exist_ok=True)
         with contextlib.ExitStack() as stack:
@@ -221,6 +225,14 @@ class _FolderStaging(Staging):
                 "remove the folder to begin anew."
             )
 
+    def _check_parts(self, manifest: dict[str, Any]) -> None:
+        for number, part in enumerate(manifest.get("parts", ())):
+            if not self.place.is_sound(number, part.get("sha256")):
+                raise ValueError(
+                    f"{self._target / part['file']} is not as it was written. Remove the folder to "
+                    "begin anew."
+                )
+
     def check_room(self, needed: float) -> None:
         """Raise OSError where the disk has no room for so many bytes."""
         disk = self._target.resolve().parent
@@ -244,7 +256,14 @@ class _FolderStaging(Staging):
         if planned:
             self._refuse(differences(planned, facts), self.folder)
         self._write_manifest(facts)
-        return [chunk for chunk in chunks if self.place.size(chunk.number) is None]
+        left = [
+            one
+            for one in chunks
+            if not self.place.is_sound(one.number, self.place.checksum(one.number))
+        ]
+        for chunk in left:
+            self.place.drop(chunk.number)
+        return left
 
     def finish(self, chunks: Sequence[Chunk], rows: Mapping[int, int]) -> None:
         """Put the folder in its place."""
@@ -255,6 +274,7 @@ class _FolderStaging(Staging):
                 "Remove what is in it, then go on with --resume (resume=True)."
             )
         super().finish(chunks, rows)
+        self.place.forget_sums(chunk.number for chunk in chunks)
         self.kept.unlink(missing_ok=True)  # it may hold real rows
         self._put_in_place()
 

@@ -1,9 +1,16 @@
-"""A fitted synthesizer in one file: Arrow for the rows, JSON for the rest."""
+"""A fitted synthesizer in one file: Arrow for the rows, JSON for the rest.
+
+The file begins with a mark and the unpacked size, and ends with a checksum of all before. Nothing
+is unpacked or believed unless the checksum is right, and then only up to a bounded size.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -16,6 +23,7 @@ import pyarrow as pa
 from vicinal import __version__
 from vicinal._random import Seeds
 from vicinal.io import check_file, replacing
+from vicinal.io.atomic import Summed
 from vicinal.table.formats.base import Format
 from vicinal.table.formats.personal import Personal
 from vicinal.table.infer import Schema
@@ -24,10 +32,17 @@ from vicinal.table.presets import MixingSettings
 from vicinal.table.schema import Column
 from vicinal.weights import law_from_spec
 
-__all__ = ["FORMAT", "FittedState", "load", "plain_settings", "save"]
+__all__ = ["FORMAT", "FittedState", "load", "plain_settings", "refusing_damage", "save"]
 
 #: Raised when files of an earlier format can no longer be read as they are.
-FORMAT = 5
+FORMAT = 6
+
+#: How a model file begins.
+MARK = b"VICINAL\n"
+#: Bytes of the checksum (SHA-256) at its end.
+SUM = 32
+#: Unpacked bytes of a packed one, at most: many columns of one value pack well.
+MOST = 10_000
 
 _KEY = b"vicinal-model"
 _ORDER = "vicinal:row"  # column with the row numbers of the training table
@@ -64,12 +79,22 @@ def save(path: str | PathLike[str], parameters: dict[str, Any], state: FittedSta
         "population": None if state.population is None else state.population.as_dict(),
     }
     table = state.rows.append_column(_ORDER, pa.array(state.order))  # the last one
-    table = table.replace_schema_metadata({_KEY: json.dumps(facts).encode()})
-    options = pa.ipc.IpcWriteOptions(compression="zstd", unify_dictionaries=True)
-    with (
-        replacing(Path(path)) as sink,
-        pa.ipc.new_file(sink, table.schema, options=options) as writer,
-    ):
+    _seal(table.replace_schema_metadata({_KEY: json.dumps(facts).encode()}), path)
+
+
+def _seal(table: pa.Table, path: str | PathLike[str]) -> None:
+    table, size = table.unify_dictionaries(), pa.MockOutputStream()
+    _write(table, size)
+    with replacing(Path(path)) as file:
+        sink = Summed(file)
+        sink.write(MARK + size.size().to_bytes(8, "little"))
+        with pa.CompressedOutputStream(pa.PythonFile(sink, mode="w"), "zstd") as packed:
+            _write(table, packed)
+        file.write(sink.digest())
+
+
+def _write(table: pa.Table, sink: Any) -> None:
+    with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
 
 
@@ -92,31 +117,55 @@ def plain_settings(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def load(path: str | PathLike[str]) -> tuple[dict[str, Any], FittedState]:
     """Read parameters and fitted state back; ValueError where the file is damaged or no model."""
-    table, facts = _read(path)
-    if facts.get("format") != FORMAT:
+    content = _unsealed(path)
+    with refusing_damage(path):
+        table = pa.ipc.open_stream(content).read_all()
+        table.validate(full=True)
+        facts = json.loads(table.schema.metadata[_KEY])
+        version, writer = facts["format"], facts["vicinal"]
+    if version != FORMAT:
         raise ValueError(
-            f"{path} has model format {facts.get('format')} (written by vicinal "
-            f"{facts.get('vicinal')}); this vicinal {__version__} reads format {FORMAT}. Fit and "
-            "save again."
+            f"{path} has model format {version} (written by vicinal {writer}); this vicinal "
+            f"{__version__} reads format {FORMAT}. Fit and save again."
         )
-    try:
+    with refusing_damage(path):
         parameters = facts["parameters"]
         law = parameters["weights"]
         parameters |= {"weights": None if law is None else law_from_spec(law)}
         if parameters["schema"] is not None:
             parameters["schema"] = Schema.from_dict(parameters["schema"])
         return parameters, _state(table, facts)
-    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+
+
+@contextmanager
+def refusing_damage(path: str | PathLike[str]) -> Iterator[None]:
+    """Turn whatever a file's content leads to into a ValueError that names the file."""
+    try:
+        yield
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        OSError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        pa.ArrowException,
+    ) as error:
         raise ValueError(f"{path} is damaged ({error!r}). Fit and save again.") from error
 
 
 def _state(table: pa.Table, facts: dict[str, Any]) -> FittedState:
     last = table.num_columns - 1  # by place: a column of the table may have its name
     rows = table.select(list(range(last))).replace_schema_metadata(None).combine_chunks()
+    columns = [Column(**column) for column in facts["columns"]]
+    needed = {one.name for one in columns if one.kind not in {"identifier", "text"}}
+    if table.column_names[last] != _ORDER or not needed <= set(rows.column_names):
+        raise ValueError("columns are missing")
     return FittedState(
         rows=rows,
         order=table.column(last).to_numpy(),
-        columns=[Column(**column) for column in facts["columns"]],
+        columns=columns,
         settings=MixingSettings.from_dict(facts["settings"]),
         schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(facts["schema"]))),
         seeds=Seeds.from_entropy(facts["seed"]),
@@ -126,20 +175,20 @@ def _state(table: pa.Table, facts: dict[str, Any]) -> FittedState:
     )
 
 
-def _read(path: str | PathLike[str]) -> tuple[pa.Table, dict[str, Any]]:
-    remedy = "TableSynthesizer.save or `vicinal table --save-model`."
+def _unsealed(path: str | PathLike[str]) -> pa.Buffer:
+    """Return the unpacked content of a file whose mark, checksum and size are right."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no model file {path}.")
-    try:
-        with pa.OSFile(str(path)) as source:
-            table = pa.ipc.open_file(source).read_all()
-        table.validate(full=True)
-        text = (table.schema.metadata or {}).get(_KEY)
-        facts = None if text is None else json.loads(text)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    data = memoryview(Path(path).read_bytes())
+    head = len(MARK) + 8
+    size, packed = int.from_bytes(data[len(MARK) : head], "little"), data[head:-SUM]
+    right = data[: len(MARK)] == MARK and len(data) > head + SUM
+    if not right or hashlib.sha256(data[:-SUM]).digest() != data[-SUM:]:
         raise ValueError(
-            f"{path} is cut short or is no vicinal model. Save it again with {remedy}"
-        ) from error
-    if facts is None:
-        raise ValueError(f"{path} is an Arrow file but no vicinal model. Models come from {remedy}")
-    return table, facts
+            f"{path} is damaged, cut short, or no vicinal model. Save it again with "
+            "TableSynthesizer.save or `vicinal table --save-model`."
+        )
+    with refusing_damage(path):
+        if size > MOST * len(packed):
+            raise ValueError(f"{size:,} bytes are said to be in {len(packed):,}")
+        return pa.decompress(pa.py_buffer(packed), decompressed_size=size, codec="zstd")

@@ -598,13 +598,14 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If the file is no model, cut short, or of another version.
+            If the file is no model, damaged, cut short, or of another version.
         FileNotFoundError
             If there is no such file.
         """
         parameters, state = modelfile.load(path)
-        synthesizer = cls(**parameters)
-        synthesizer._restore(state)
+        with modelfile.refusing_damage(path):
+            synthesizer = cls(**parameters)
+            synthesizer._restore(state)
         return synthesizer
 
 

@@ -27,7 +27,7 @@ from vicinal.table.modelfile import plain_settings
 from vicinal.table.stream.chunks import check_drawable, make_chunk, plan_chunks
 from vicinal.table.stream.fit import fit_parts, open_source
 from vicinal.table.stream.memory import disk_bytes, row_cost, workers_within
-from vicinal.table.stream.source import PathLike, Source
+from vicinal.table.stream.source import PathLike, Source, fingerprint
 from vicinal.table.synthesizer import TableSynthesizer
 
 __all__ = ["Streamed", "sample_stream", "stream_table"]
@@ -256,6 +256,7 @@ class _Stream(_Sample):
         request = {
             "files": list(found.files),
             "bytes": list(found.sizes),
+            "content": {path: fingerprint(path) for path in found.files},
             "n_samples": n_samples,
             "max_rows": max_rows,
             "settings": plain_settings(synthesizer.get_params()),
