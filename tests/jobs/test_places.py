@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import socket
 
@@ -20,6 +21,32 @@ def test_a_folder_that_a_worker_does_not_see_is_named(tmp_path):
     Place(Folder(tmp_path)).check_seen()
 
 
+def seen(folder):
+    """Return what readers of data sets see of a folder."""
+    return [path.name for path in folder.iterdir() if not path.name.startswith("_")]
+
+
+def test_a_part_is_as_it_was_written_or_not_sound(tmp_path):
+    place = Place(Folder(tmp_path))
+    place.put(0, lambda: pa.table({"x": range(100)}))
+    checksum = place.checksum(0)
+    path = tmp_path / part_name(0)
+    assert checksum == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert place.is_sound(0, checksum)
+    assert not place.is_sound(0, None)
+    assert not place.is_sound(1, checksum)
+    content = bytearray(path.read_bytes())
+    content[50] ^= 1
+    path.write_bytes(content)
+    assert not place.is_sound(0, checksum)
+    place.drop(0)
+    assert list(tmp_path.iterdir()) == []
+    place.put(0, lambda: pa.table({"x": range(100)}))
+    (tmp_path / f"_{part_name(0)}.sha256").unlink()  # lost between the two
+    place.put(0, lambda: pa.table({"x": range(100)}))
+    assert place.checksum(0) == checksum
+
+
 @pytest.mark.parametrize("kind", ["folder", "address"])
 def test_a_part_is_made_once_and_whole(tmp_path, kind):
     table = pa.table({"x": [1.0, 2.0]})
@@ -27,7 +54,7 @@ def test_a_part_is_made_once_and_whole(tmp_path, kind):
     place = pickle.loads(pickle.dumps(place))  # as it travels to a worker
     assert place.put(3, lambda: table) == 2
     assert place.put(3, lambda: pytest.fail("made again")) == 2
-    assert [path.name for path in tmp_path.iterdir()] == [part_name(3)]
+    assert seen(tmp_path) == [part_name(3)]
     assert pq.read_table(tmp_path / part_name(3)).equals(table)
 
     def interrupted() -> pa.Table:
@@ -35,4 +62,4 @@ def test_a_part_is_made_once_and_whole(tmp_path, kind):
 
     with pytest.raises(KeyboardInterrupt):
         place.put(4, interrupted)
-    assert [path.name for path in tmp_path.iterdir()] == [part_name(3)]
+    assert seen(tmp_path) == [part_name(3)]

@@ -21,6 +21,7 @@ from vicinal.jobs.places import Place
 from vicinal.jobs.staging import open_staging
 from vicinal.table import TableSynthesizer
 from vicinal.table.stream import sample_stream, stream_table
+from vicinal.table.stream.source import BLOCK, BLOCKS, fingerprint
 
 
 class StoppedError(Exception):
@@ -100,6 +101,46 @@ def test_another_run_is_not_gone_on_with(
         )
     after = contents(tmp_path / ".out.partial")
     assert {**after, "_lock": b""} == {**before, "_lock": b""}
+
+
+def flip(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def test_content_tells_whether_a_run_is_the_same(source, tmp_path, monkeypatch, settings, contents):
+    run = {"n_samples": 2000, "max_rows": 1000, "chunk_rows": 500}
+    out, staging, own = tmp_path / "out", tmp_path / ".out.partial", tmp_path / "own.parquet"
+    own.write_bytes(source.read_bytes())
+    with monkeypatch.context() as patched:
+        patched.setattr(local, "n_threads", lambda: 1)
+        interrupt(patched, 2)
+        with pytest.raises(StoppedError):
+            stream_table(settings(), own, out, **run)
+    flip(own, own.stat().st_size // 2)  # as large as before
+    with pytest.raises(ValueError, match=r"begun otherwise: .*own.parquet \(others there\)"):
+        stream_table(settings(), own, out, resume=True, **run)
+    own.write_bytes(source.read_bytes())
+    flip(staging / places.part_name(0), 100)
+    assert stream_table(settings(), own, out, resume=True, **run).kept == 1
+    stream_table(settings(), own, tmp_path / "whole", **run)
+    assert contents(out) == contents(tmp_path / "whole")
+    assert not list(out.glob("*.sha256"))
+    flip(out / places.part_name(3), 100)
+    with pytest.raises(ValueError, match=r"part-000003.parquet is not as it was written"):
+        stream_table(settings(), own, out, resume=True, **run)
+
+
+def test_large_files_are_told_apart_by_some_of_their_blocks(tmp_path):
+    path, size = tmp_path / "large", 3 * BLOCK * BLOCKS
+    path.write_bytes(bytes(size))
+    before = fingerprint(str(path))
+    for at in (0, BLOCK - 1, size - 1, size - BLOCK):
+        flip(path, at)
+        assert fingerprint(str(path)) != before
+        flip(path, at)
+    assert fingerprint(str(path)) == before
 
 
 def test_a_full_disk_keeps_what_is_done(source, tmp_path, monkeypatch, settings, contents):

@@ -227,7 +227,7 @@ class _FolderStaging(Staging):
 
     def _check_parts(self, manifest: dict[str, Any]) -> None:
         for number, part in enumerate(manifest.get("parts", ())):
-            if not self.place.is_sound(number, part.get("sha256")):
+            if not self.place.is_sound(number, part.get("sha256", "")):
                 raise ValueError(
                     f"{self._target / part['file']} is not as it was written. Remove the folder to "
                     "begin anew."

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations, permutations, product
+from itertools import combinations, product
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vicinal.table.numbers import python_values
 from vicinal.table.rules.grammar import written
 from vicinal.table.rules.kinds import (
     PARTS,
@@ -151,11 +152,14 @@ class _Found:
 
 
 def _equal(found: _Found) -> Iterator[Rule]:
-    names = found.frame.table.column_names
-    for at, first in enumerate(names):
-        for second in names[at + 1 :]:
+    alike: dict[tuple[str, str], list[str]] = {}  # only columns that begin alike can be equal
+    for name in found.frame.table.column_names:
+        head = found.few.table[name].slice(0, 64)
+        alike.setdefault((str(head.type), repr(python_values(head))), []).append(name)
+    for names in alike.values():
+        for first, second in combinations(names, 2):
             one, other = found.few.table[first], found.few.table[second]
-            if one.type != other.type or not one.equals(other):
+            if not one.equals(other):
                 continue
             codes, _ = found.few.codes(first) if first in found.coded else (None, None)
             if codes is None and first not in found.numeric:
@@ -242,12 +246,13 @@ def _complete(found: _Found, names: Sequence[str]) -> npt.NDArray[np.intp]:
 def _scaled(found: _Found, names: Sequence[str], places: Sequence[int | None]) -> Iterator[Rule]:
     """Look for ``b = factor * a + constant``: units, ages, taxes."""
     wide = [at for at, name in enumerate(names) if found.levels(name) >= 8]
-    for at, to in permutations(wide, 2):
-        first, second = names[at], names[to]
+    units = np.array([0.0 if one is None else 0.5000001 * 10.0**-one for one in places])
+    for at, to in _on_lines(found, [names[at] for at in wide], units[wide]):
+        first, second = names[wide[at]], names[to := wide[to]]
         if not found.free(second) or first in found.settled:
             continue
         (x, x_gone), (y, y_gone) = found.few.floats(first), found.few.floats(second)
-        unit = 0.0 if places[to] is None else 0.5000001 * 10.0 ** -int(places[to] or 0)
+        unit = float(units[to])
         held = np.flatnonzero(~x_gone & ~y_gone)
         if len(held) < LEAST_ROWS or not _on_a_line(x[held[:32]], y[held[:32]], unit):
             continue
@@ -262,6 +267,26 @@ def _scaled(found: _Found, names: Sequence[str], places: Sequence[int | None]) -
             f"{quoted(second)} = {written(node)}", "sum", second, (first,),
             expression=node, decimals=places[to],
         )  # fmt: skip
+
+
+def _on_lines(found: _Found, names: Sequence[str], units: Floats) -> Iterator[tuple[int, int]]:
+    """Give ordered pairs of columns whose first rows may lie on one line."""
+    if len(names) < 2:
+        return
+    both = [found.few.floats(name) for name in names]
+    values = np.stack([np.where(gone, np.nan, one)[:32] for one, gone in both])  # (n, 32)
+    slack = 4 * units + 1e-9 * np.fmax.reduce(np.abs(values), axis=1, initial=0.0)
+    for at, x in enumerate(values):
+        held = np.flatnonzero(~np.isnan(x))
+        if not len(held):
+            yield from ((at, to) for to in range(len(names)) if to != at)
+            continue
+        low, high = held[np.argmin(x[held])], held[np.argmax(x[held])]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slopes = (values[:, high] - values[:, low]) / (x[high] - x[low])
+            away = np.abs(values - values[:, [low]] - slopes[:, None] * (x - x[low]))
+            near = ~(np.fmax.reduce(away, axis=1) > slack)  # also where nothing is known
+        yield from ((at, int(to)) for to in np.flatnonzero(near) if to != at)
 
 
 def _on_a_line(x: Floats, y: Floats, unit: float) -> bool:
