@@ -11,12 +11,15 @@ from .fidelity.measure import Fidelity as Fidelity
 from .fidelity.measure import compare as compare
 from .fidelity.moments import Moment as Moment
 from .fidelity.moments import Moments as Moments
+from .fidelity.order import TimeOrder as TimeOrder
 from .fidelity.pairs import Association as Association
 from .fidelity.pairs import PairFidelity as PairFidelity
+from .fidelity.rules import RuleCheck as RuleCheck
 from .fidelity.twosample import TwoSample as TwoSample
 from .privacy.audit import AuditResult as AuditResult
 from .privacy.audit import ExposedRecord as ExposedRecord
 from .privacy.audit import audit_synthesizer as audit_synthesizer
+from .privacy.figures import PrivacyFigure as PrivacyFigure
 from .privacy.measure import DistanceCurves as DistanceCurves
 from .privacy.measure import Privacy as Privacy
 from .tune.measure import Setting as Setting

@@ -15,14 +15,15 @@ from vicinal.page.frame import Page
 from vicinal.page.plain import to_plain
 from vicinal.page.result import Result
 from vicinal.report.fidelity.measure import Fidelity, measure_fidelity
+from vicinal.report.fidelity.rules import check_rules
 from vicinal.report.privacy.measure import Privacy, measure_privacy
-from vicinal.report.tables import Tables, align
+from vicinal.report.tables import Tables, align, halves, row_keys
 from vicinal.report.utility.measure import Utility, measure_utility
 from vicinal.report.verdict import Verdict, judge
+from vicinal.table.frames import to_arrow
+from vicinal.table.infer import infer
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from vicinal.plan import MixPlan
     from vicinal.table.conditions import Where
     from vicinal.table.synthesizer import TableSynthesizer
@@ -114,10 +115,11 @@ class Report(Result):
     def summary(self) -> str:
         """Return the report as text."""
         verdict = self.verdict
-        figures = (
-            f"{one.name:<9} {one.figure!s:<26} {one.grade:<8} {one.says}" for one in verdict.figures
-        )
-        parts = [verdict.headline, "\n".join(figures), self.fidelity.summary()]
+        lines = []
+        for one in verdict.figures:
+            lines.append(f"{one.name:<9} {one.figure!s:<26} {one.grade:<8} {one.says}")
+            lines += [f"{'':<10}{reason}" for reason in one.reasons]
+        parts = [verdict.headline, "\n".join(lines), self.fidelity.summary()]
         parts.append(self.privacy.summary())
         if self.utility is not None:
             parts.append(self.utility.summary())
@@ -194,9 +196,17 @@ def evaluate(
     True
     """
     seeds = Seeds(random_state)
+    arrows = [None if one is None else to_arrow(one) for one in (real, synthetic, holdout)]
+    columns = None
     with _warned() as caught:
-        tables = align(real, synthetic, holdout, target=target, kinds=kinds)
+        if len(arrows[0]):
+            _, schema = infer(arrows[0], kinds)
+            columns = schema.columns
+            arrows = [None if one is None else schema.read(one) for one in arrows]
+        tables = align(*arrows, target=target, columns=columns)
         report = _measure(tables, plan, seeds)
+    fidelity = replace(report.fidelity, rules=check_rules(*arrows))
+    report = replace(report, fidelity=fidelity)
     return _with_warnings(report, caught, random_state)
 
 
@@ -301,7 +311,6 @@ def audit(
     'given'
     """
     from vicinal.table.conditions import parse_where, rows_matching
-    from vicinal.table.frames import to_arrow
     from vicinal.table.written import read_conditions
 
     seeds, schema = Seeds(random_state), synthesizer.schema_
@@ -316,7 +325,11 @@ def audit(
         raise ValueError(
             f"A report needs at least 4 real rows, got {kept.num_rows}: half of them stay unseen."
         )
-    train, unseen = _halves(rows, met, seeds.generator(EvaluationKey.SPLIT))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of one row
+        keys = row_keys(align(read(rows), read(rows[:1]), columns=synthesizer.columns_).real)
+    parted = None if met is None else met.to_numpy()
+    train, unseen = map(rows.take, halves(keys, seeds.generator(EvaluationKey.SPLIT), parted))
     with _warned() as caught:
         aligned = align(read(kept), read(synthetic), columns=synthesizer.columns_)
         # parents are rows of the whole table
@@ -325,6 +338,8 @@ def audit(
             plan=plan if where is None else None,
             random_state=seeds.generator(EvaluationKey.FIDELITY),
         )
+    rules = check_rules(read(kept), read(synthetic), rules=synthesizer.rules_ or None)
+    fidelity = replace(fidelity, rules=rules)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # said of the whole table before
         model = type(synthesizer)(**synthesizer.get_params()).fit(train)
@@ -345,17 +360,3 @@ def audit(
     )
     report = replace(report, fidelity=fidelity, weights=picture, notes=(note, *report.notes))
     return _with_warnings(report, [*caught, *later], random_state)
-
-
-def _halves(
-    rows: pa.Table, met: pa.ChunkedArray | None, rng: np.random.Generator
-) -> tuple[pa.Table, pa.Table]:
-    """Return two random halves, with as many of the rows that meet a condition in each."""
-    order = rng.permutation(rows.num_rows)
-    half = (len(order) + 1) // 2
-    halves = order[:half], order[half:]
-    if met is not None:
-        order = order[np.argsort(~met.to_numpy()[order], kind="stable")]
-        halves = order[::2], order[1::2]
-    first, second = (rows.take(np.sort(part)) for part in halves)
-    return first, second

@@ -1,28 +1,36 @@
-"""The verdict of a report: three numbers, their grades, and one sentence."""
+"""The verdict of a report: three numbers, each graded by the worst of what was measured."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vicinal._stats import Estimate
 from vicinal.report.fidelity.measure import Fidelity
+from vicinal.report.grades import GRADES, graded, worst_of
+from vicinal.report.privacy.figures import PrivacyFigure
 from vicinal.report.privacy.measure import Privacy
 from vicinal.report.utility.measure import Utility
 
 __all__ = ["Verdict", "VerdictFigure", "judge"]
 
-#: From these values on (fidelity, utility gap) or up to them (DCR share) a figure is good or fair.
-FIDELITY_GRADES = (0.95, 0.85)
-DCR_GRADES = (0.55, 0.65)
-GAP_GRADES = (-0.02, -0.05)
-#: The same for the authenticity of rows as a share of what unseen rows reach.
-AUTHENTIC_GRADES = (0.9, 0.7)
-#: More exact copies than unseen rows have by this share of all rows are never good.
-COPIES_MARGIN = 0.001
+#: By how much quality may fall short of 1, and a model of its score on real rows: good, fair.
+QUALITY_LIMITS = (0.05, 0.15)
+GAP_LIMITS = (0.02, 0.05)
+#: Up to these areas under the curve of a model that tells the tables apart: good, fair.
+TWO_SAMPLE_LIMITS = (0.9, 0.99)
+#: Shares of their strength that all associations together may lose: good, fair.
+LOST_LIMITS = (0.25, 0.5)
+#: An association counts from this strength on, and one alone from that; and from so many
+#: standard errors on.
+ASSOCIATED, ONE_ASSOCIATED, SURE = 0.1, 0.3, 6.0
 
 #: What models reach that learned nothing.
 GUESS = {"AUC": 0.5, "R2": 0.0}
+
+#: A grade, and why it is no better.
+_Reason = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -34,18 +42,24 @@ class VerdictFigure:
     name : str
         "fidelity", "privacy" or "utility".
     figure : Estimate
-        The number.
+        Fidelity: the quality, 1 is ideal. Privacy: how far the worst figure lies beyond its ideal,
+        0 is ideal and more is worse, with or without a hold-out. Utility: the score of models that
+        learned from synthetic rows minus that from real ones, 0 is ideal.
     grade : str
-        "good", "fair", "poor", "unproven" where it was measured but proves nothing (the hold-out
-        rows were seen, or there is nothing to learn), or "unknown" where it was not measured.
+        The worst of all that was measured, by the bad end of each interval: "good", "fair", "poor",
+        "unproven" where too few rows, or rows that were seen, leave it open, or "unknown" where
+        nothing was measured.
     says : str
         What the number is, in one sentence.
+    reasons : tuple of str
+        Why the grade is no better, worst first; empty for a good one.
     """
 
     name: str
     figure: Estimate
     grade: str
     says: str
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,10 +86,10 @@ _WORDS = {
         "unknown": "could not be compared with the real one",
     },
     "privacy": {
-        "good": "its rows are about as far from the real rows as unseen rows are",
-        "fair": "its rows stay somewhat closer to the real rows than unseen rows do",
-        "poor": "its rows stay close to the real rows, so treat it like the real table",
-        "unproven": "whether its rows stay close to the real rows cannot be told from these",
+        "good": "no figure finds its rows nearer to the real rows than unseen rows are",
+        "fair": "no figure finds its rows much nearer to the real rows than unseen rows are",
+        "poor": "it gives real rows away, so treat it like the real table",
+        "unproven": "whether it gives real rows away cannot be told from these",
         "unknown": "how near its rows are to the real ones could not be measured",
     },
     "utility": {
@@ -88,66 +102,145 @@ _WORDS = {
 }
 
 
-def _grade(value: float, steps: tuple[float, float]) -> str:
-    if math.isnan(value):
-        return "unknown"
-    return "good" if value >= steps[0] else "fair" if value >= steps[1] else "poor"
-
-
 def judge(fidelity: Fidelity, privacy: Privacy, utility: Utility | None) -> Verdict:
     """Grade what was measured."""
-    says = "Mean similarity of columns and of pairs of columns to the real ones; 1 = identical."
-    quality = fidelity.quality
     figures = (
-        VerdictFigure("fidelity", Estimate(quality), _grade(quality, FIDELITY_GRADES), says),
+        _fidelity_figure(fidelity),
         _privacy_figure(privacy),
         _utility_figure(utility, privacy.holdout_is),
     )
     words = [_WORDS[figure.name][figure.grade] for figure in figures]
+    broken = sum(rule.is_broken for rule in fidelity.rules)
+    if broken:
+        words[0] += f" but breaks {broken} of {len(fidelity.rules)} rules between its columns"
     return Verdict(f"The synthetic table {words[0]}; {words[1]}; {words[2]}.", figures)
 
 
+def _with_reasons(name: str, figure: Estimate, says: str, reasons: list[_Reason]) -> VerdictFigure:
+    """Return a figure with the worst of the grades, and reasons for it, worst first."""
+    reasons.sort(key=lambda one: -GRADES.index(one[0]))
+    why = tuple(text for grade, text in reasons if text and grade not in {"good", "unknown"})
+    return VerdictFigure(name, figure, worst_of(grade for grade, _ in reasons), says, why)
+
+
+def _fidelity_figure(found: Fidelity) -> VerdictFigure:
+    quality = found.quality
+    short = 1 - quality
+    said = f"Quality is {quality:.3f}."
+    if not math.isnan(found.quality_by_chance):  # of so few rows, no fresh ones reach 1
+        short -= 1 - found.quality_by_chance
+        said = (
+            f"Quality is {quality:.3f}, where fresh rows would have {found.quality_by_chance:.3f}."
+        )
+    reasons = [(graded(Estimate(short), QUALITY_LIMITS), said)]
+    if found.two_sample is not None:
+        area = found.two_sample.auc
+        says = f"A model tells synthetic from real rows with an AUC of {area}."
+        reasons.append((_by_value(area.high, TWO_SAMPLE_LIMITS), says))
+    reasons += _lost_associations(found)
+    for rule in found.rules:
+        if rule.is_broken:
+            reasons.append(("fair", rule.says))
+    if found.order is not None and found.order.is_lost:
+        reasons.append(("fair", found.order.says))
+    says = "Mean similarity of columns and of pairs of columns to the real ones; 1 = identical."
+    return _with_reasons("fidelity", Estimate(quality), says, reasons)
+
+
+def _by_value(value: float, limits: tuple[float, float]) -> str:
+    """Grade a figure by its bad end alone: it is poor as soon as that is."""
+    if math.isnan(value):
+        return "unknown"
+    return "good" if value <= limits[0] else "fair" if value <= limits[1] else "poor"
+
+
+def _lost_associations(found: Fidelity) -> Iterator[_Reason]:
+    """Grade what became of associations that are no chance in the real table."""
+    table, sure = found.association, SURE / math.sqrt(max(min(found.rows), 1))
+    strong = []
+    for i, first in enumerate(table.names):
+        for j in range(i):
+            real, made = table.real[i][j], table.synthetic[i][j]
+            if abs(real) >= max(ASSOCIATED, sure):  # a synthetic column may be constant
+                kept = 0.0 if math.isnan(made) else max(made * math.copysign(1.0, real), 0.0)
+                strong.append((min(kept / abs(real), 1.0), abs(real), first, table.names[j], kept))
+    if not strong:
+        return
+    total = sum(real for _, real, *_ in strong)
+    lost = sum((1 - share) * real for share, real, *_ in strong) / total
+    yield (
+        _by_value(lost, LOST_LIMITS),
+        f"Associations between columns lost {100 * lost:.0f} % of their strength.",
+    )
+    alone = [one for one in strong if one[1] >= max(ONE_ASSOCIATED, sure)]
+    share, real, first, second, kept = min(alone, default=(1.0, *strong[0][1:]))
+    if share < 0.5:
+        yield (
+            "fair",
+            f"The association of {first} and {second} fell from {real:.2f} to {kept:.2f}.",
+        )
+
+
 def _privacy_figure(found: Privacy) -> VerdictFigure:
-    more_copies = found.copies[0].value - found.copies[1].value > COPIES_MARGIN
-    if found.holdout_is == "given":
-        figure = found.dcr_share
-        grade = _grade(-figure.value, (-DCR_GRADES[0], -DCR_GRADES[1]))
-        says = (
-            "DCR share: synthetic rows lie closer to a training row than to an unseen one this "
-            "often; 0.5 is ideal."
+    figures = [one for one in found.figures if one.grade != "unknown"]
+    reasons = [(one.grade, _why(one)) for one in figures]
+    if found.tainted:
+        reasons.append(("unproven", "The hold-out holds training rows."))
+    elif found.holdout_is == "split" and found.authenticity_baseline.value == 0:
+        # near rows give nothing away
+        reasons.append(("unproven", "Every real row equals another one."))
+    if not figures:
+        return _with_reasons("privacy", Estimate(math.nan), "No figure was measured.", reasons)
+    worst = max(figures, key=_severity)
+    says = (
+        f"{worst.name} ({worst.text}), the worst of {len(figures)} figures, and how far it lies "
+        "beyond its ideal: 0 is ideal, more is worse."
+    )
+    return _with_reasons("privacy", worst.excess, says, reasons)
+
+
+def _severity(one: PrivacyFigure) -> tuple[int, float]:
+    excess = one.excess
+    return GRADES.index(one.grade), excess.value if math.isnan(excess.high) else excess.high
+
+
+def _why(one: PrivacyFigure) -> str:
+    if one.reversed:
+        return (
+            f"{one.name} {one.text}: closer to the hold-out than chance allows. Are the arguments "
+            "swapped?"
         )
-    else:
-        figure = found.authenticity
-        baseline = found.authenticity_baseline
-        grade = "unproven"  # where every real row has an equal, near rows give nothing away
-        if baseline.value != 0:
-            grade = _grade(figure.value / baseline.value, AUTHENTIC_GRADES)
-        says = (
-            "Authenticity: synthetic rows lie farther from their nearest real row than that row "
-            f"from its own nearest this often; real rows among themselves {baseline}."
-        )
-    if more_copies and grade == "good":
-        grade = "fair"
-    if found.tainted and grade in {"good", "fair"}:
-        grade = "unproven"
-        says += " The hold-out holds training rows."
-    return VerdictFigure("privacy", figure, grade, says)
+    few = ""
+    if one.grade == "unproven" and one.limits is not None:
+        what = "fair from poor" if one.excess.low > one.limits[0] else "good from poor"
+        few = f"; too few rows to tell {what}"
+    return f"{one.name}: {one.text}{few}."
 
 
 def _utility_figure(found: Utility | None, holdout_is: str) -> VerdictFigure:
     if found is None:
         return VerdictFigure("utility", Estimate(math.nan), "unknown", "Name a target.")
     metric, gap = found.metric, found.gap()
-    grade = _grade(gap.value, GAP_GRADES)
+    lost = Estimate(-gap.value, -gap.high, -gap.low)
+    reasons = [(graded(lost, GAP_LIMITS), f"Synthetic minus real {metric}: {gap}.")]
+    real = found.score("real").figure
+    if real.value <= GUESS[metric]:
+        reasons = [
+            (
+                "unproven",
+                f"Trained on real rows, models do no better than guessing ({metric} "
+                f"{real.value:.3f}).",
+            )
+        ]
+    elif holdout_is == "split":  # a copy of the tested rows would do as well
+        reasons.append(("unproven", "The generator may have seen the tested rows."))
+    if found.leaked:
+        names = ", ".join(found.leaked)
+        reasons.append(
+            ("unproven", f"One column alone predicts {found.target} without a fault: {names}.")
+        )
     says = (
         f"{metric} of boosted trees trained on synthetic rows, minus the score of real rows; 0 is "
         "ideal."
     )
-    real = found.score("real").figure
-    if real.value <= GUESS[metric]:
-        grade = "unproven"
-        says += f" Trained on real rows they do no better than guessing ({real.value:.3f})."
-    elif holdout_is == "split" and grade in {"good", "fair"}:
-        grade = "unproven"  # a copy of the tested rows would do as well
-        says += " The generator may have seen the tested rows."
-    return VerdictFigure("utility", gap, grade, says)
+    return _with_reasons("utility", gap, says, reasons)

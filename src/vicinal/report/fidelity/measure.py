@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from vicinal._checks import printable
 from vicinal._random import FidelityKey, RandomState, Seeds
 from vicinal.page.result import RowsResult
 from vicinal.report.fidelity.columns import ColumnFidelity, compare_columns
 from vicinal.report.fidelity.moments import Moments, measure_moments
+from vicinal.report.fidelity.order import TimeOrder, measure_order
 from vicinal.report.fidelity.pairs import (
     Association,
     PairFidelity,
@@ -20,6 +23,7 @@ from vicinal.report.fidelity.pairs import (
     compare_pairs,
     rank_pairs,
 )
+from vicinal.report.fidelity.rules import RuleCheck
 from vicinal.report.fidelity.twosample import FEWEST_ROWS, FOLLOWS, TwoSample, two_sample_test
 from vicinal.report.tables import Tables, align
 from vicinal.table.frames import to_arrow
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
     from vicinal.plan import MixPlan
 
 __all__ = ["Fidelity", "compare", "measure_fidelity"]
+
+#: Real rows, and columns, with which it is measured what fresh rows would have.
+CHANCE_LEAST, CHANCE_ROWS, CHANCE_COLUMNS = 8, 10_000, 64
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,13 @@ class Fidelity(RowsResult):
         How strongly columns are associated, as two square tables.
     sampled : str
         What was measured on a sample of rows, in words; empty if nothing was.
+    rules : tuple of RuleCheck
+        Rules between columns, and the rows that break them.
+    order : TimeOrder or None
+        How rows follow each other in time; None where they do not.
+    quality_by_chance : float
+        The quality that as many fresh rows would have, by halves of the real table; NaN where
+        rows are so many, or columns, that it was not measured.
     """
 
     rows: tuple[int, int]
@@ -61,6 +75,9 @@ class Fidelity(RowsResult):
     two_sample: TwoSample | None = None
     association: Association = field(default_factory=lambda: Association((), (), ()))
     sampled: str = ""
+    rules: tuple[RuleCheck, ...] = ()
+    order: TimeOrder | None = None
+    quality_by_chance: float = math.nan
 
     @property
     def score(self) -> float:
@@ -130,6 +147,11 @@ class Fidelity(RowsResult):
     def _rest(self) -> list[str]:
         """Return the lines that only :func:`measure_fidelity` has figures for."""
         lines = []
+        if self.rules:
+            broken = [f"  {rule.says}" for rule in self.rules if rule.is_broken]
+            lines += [f"Rules between columns: {len(broken)} of {len(self.rules)} broken.", *broken]
+        if self.order is not None and self.order.is_lost:
+            lines.append(self.order.says)
         measured = [pair for pair in self.pairs if pair.measure != "spearman"]
         if measured:
             counted = sum(pair.counted for pair in measured)
@@ -199,7 +221,24 @@ def measure_fidelity(
         two_sample=tested,
         association=associate(names, links),
         sampled="; ".join(notes),
+        order=measure_order(tables),
+        quality_by_chance=_by_chance(tables, seeds.generator(FidelityKey.CHANCE)),
     )
+
+
+def _by_chance(tables: Tables, rng: np.random.Generator) -> float:
+    """Return the quality of fresh rows: that of half of the real rows beside the other half.
+
+    What falls short of 1 shrinks with the root of the number of rows.
+    """
+    real, made = map(len, tables.both)
+    if not CHANCE_LEAST <= real <= CHANCE_ROWS or len(tables.columns) > CHANCE_COLUMNS:
+        return math.nan
+    apart = tables.split(rng)
+    apart = replace(apart, synthetic=apart.holdout, holdout=None)
+    columns, ranked = compare_columns(apart)
+    found = Fidelity((real, real), columns, compare_pairs(apart, ranked, rng)[0])
+    return 1 - (1 - found.quality) * math.sqrt((1 / real + 1 / made) / (4 / real))
 
 
 def compare(real: Any, synthetic: Any, columns: Sequence[Column] | None = None) -> Fidelity:

@@ -6,11 +6,19 @@ import math
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from vicinal._stats import Estimate
+from vicinal.report.grades import graded, worst_of
 
 if TYPE_CHECKING:
     from vicinal.report.privacy.measure import Privacy
 
 __all__ = ["NO_GUARANTEE", "PrivacyFigure", "privacy_figures"]
+
+#: By how much a share may lie beyond its ideal and still be good, and fair.
+LIMITS = (0.05, 0.15)
+#: The same of figures that vary with the shape of the data, too.
+LIMITS_OF_NEIGHBORS = (0.1, 0.25)
+#: The same where a few rows are too many: numbers of one row, rows next to one, equal rows.
+LIMITS_OF_VALUES, LIMITS_OF_NEAR, LIMITS_OF_COPIES = (0.02, 0.05), (0.02, 0.05), (0.001, 0.01)
 
 #: What no figure says.
 NO_GUARANTEE = (
@@ -32,6 +40,47 @@ class PrivacyFigure(NamedTuple):
     worse: Literal["higher", "lower"]  # on which side of the ideal a leak shows
     says: str  # what it measures, and what it means
     unit: str = ""  # of what the value and the baseline are
+    #: By how much it may lie beyond the ideal and still be good, and fair; None: proves nothing.
+    limits: tuple[float, float] | None = LIMITS
+    two_sided: bool = False  # a hold-out that is nearer than chance allows is no good sign
+
+    @property
+    def excess(self) -> Estimate:
+        """How far it lies on the bad side of its ideal, on either if reversed; 0 is ideal."""
+        found = self._signed
+        return Estimate(-found.value, -found.high, -found.low) if self.reversed else found
+
+    @property
+    def _signed(self) -> Estimate:
+        """The difference with its interval by Newcombe's method 10; no interval counts as exact."""
+        ideal = self.ideal if isinstance(self.ideal, Estimate) else Estimate(self.ideal)
+        up, down = (self.value, ideal) if self.worse == "higher" else (ideal, self.value)
+        found = up.value - down.value
+        if math.isnan(up.low) and math.isnan(down.low):
+            return Estimate(found)
+        below, above = (
+            math.hypot(
+                *(
+                    0.0 if math.isnan(end) else end - one.value
+                    for one, end in zip((up, down), ends, strict=True)
+                )
+            )
+            for ends in ((up.low, down.high), (up.high, down.low))
+        )
+        return Estimate(found, found - below, found + above)
+
+    @property
+    def reversed(self) -> bool:
+        """Whether it lies on the other side of its ideal by more than chance and limit allow."""
+        return self.two_sided and self.limits is not None and self._signed.high < -self.limits[0]
+
+    @property
+    def grade(self) -> str:
+        """Its grade, "unknown" where it was not measured or proves nothing here."""
+        if self.limits is None:
+            return "unknown"
+        found = graded(self.excess, self.limits)
+        return worst_of([found, "unproven"]) if self.reversed else found
 
     @property
     def text(self) -> str:
@@ -49,6 +98,7 @@ def _percent(value: float) -> str:
 def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
     """Return the figures in the order in which to read them."""
     given = found.holdout_is == "given"
+    limits = LIMITS if given else None
     other = "hold-out rows" if given else "real rows among themselves"
     blind = "" if given else f" {_BLIND}"
 
@@ -57,17 +107,34 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             f"Synthetic rows lie closer to a training row than to an unseen one in "
             f"{_percent(share.value)} of cases, by {distance}; 50 % is ideal.{blind}"
         )
-        return PrivacyFigure(name, share, 0.5, "higher", says)
+        return PrivacyFigure(name, share, 0.5, "higher", says, "", limits, two_sided=True)
 
     def paired(
-        name: str, pair: tuple[Estimate, Estimate], worse: Literal["higher", "lower"], says: str
+        name: str,
+        pair: tuple[Estimate, Estimate],
+        worse: Literal["higher", "lower"],
+        says: str,
+        limits: tuple[float, float] | None = LIMITS,
+        unit: str = f"synthetic rows / {other}",
     ) -> PrivacyFigure:
-        return PrivacyFigure(name, *pair, worse, says, f"synthetic rows / {other}")
+        return PrivacyFigure(name, *pair, worse, says, unit, limits)
+
+    def counted(share: Estimate) -> Estimate:
+        return Estimate(share.value)  # of every row: no interval is needed
 
     curves = found.distances
     middle = curves.levels.index(0.5)
     near, base = curves.synthetic_train[middle], curves.holdout_train[middle]
     unseen = curves.synthetic_holdout[middle]
+    of_holdout = paired(
+        "Copies of hold-out rows",
+        (counted(found.copies_of_holdout[0]), found.copies_of_holdout[1]),
+        "higher",
+        "Share of rows that equal a hold-out row in every column. Where they are more than of "
+        "training rows, the generator saw the hold-out, or the tables are swapped.",
+        LIMITS_OF_COPIES,
+        "synthetic rows / training rows",
+    )
     return (
         dcr("DCR share", found.dcr_share, "Gower's distance"),
         dcr("DCR share, Euclidean", found.dcr_share_euclidean, "Euclidean distance"),
@@ -76,8 +143,9 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             (Estimate(near), Estimate(base)),
             "lower",
             f"Half of the synthetic rows lie within this distance of a training row (within "
-            f"{unseen:.3f} of a hold-out row); 0 is a copy, 1 differs in every column. Ideal is no "
-            f"less than {other} have.",
+            f"{unseen:.3f} of a hold-out row); 0 is a copy, 1 differs in every column. Not graded: "
+            "averages of rows lie amid others and copy none.",
+            None,
         ),
         paired(
             "NNDR",
@@ -85,13 +153,34 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             "lower",
             "Distance to the nearest real row over that to the second-nearest, median; near 0, "
             f"synthetic rows single out one real row. Ideal is no less than {other} have.",
+            LIMITS_OF_NEIGHBORS,
         ),
         paired(
             "Exact copies",
-            found.copies,
+            (counted(found.copies[0]), found.copies[1]),
             "higher",
             "Share of rows that equal a real row in every column; some do by chance, where columns "
             f"are few. Ideal is no more than {other} have.",
+            LIMITS_OF_COPIES,
+        ),
+        PrivacyFigure(
+            "Copied outliers",
+            found.copied_outliers,
+            0.0,
+            "higher",
+            "Share of synthetic rows that equal an outlier, a real row farther from all others "
+            "than 99 % of rows are from theirs. One is enough: chance does not draw it.",
+            limits=(0.0, 0.0),
+        ),
+        paired(
+            "Numbers of one row alone",
+            found.numbers_written_out,
+            "higher",
+            "Of the numbers in columns of many values, the share that one training row alone "
+            "holds. Who meets such a number knows that its owner was in the data. Ideal is no more "
+            "than hold-out rows have.",
+            LIMITS_OF_VALUES,
+            "synthetic rows / hold-out rows",
         ),
         paired(
             "Near-duplicates",
@@ -99,6 +188,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             "higher",
             f"Share of rows no farther from a real row than the nearest 1 % of {other}. Ideal is "
             "no more than these have.",
+            LIMITS_OF_NEAR,
         ),
         paired(
             "Authenticity",
@@ -106,6 +196,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             "lower",
             "Share of rows farther from their nearest real row than that row is from its own "
             f"nearest other one; copies score 0. Ideal is no less than {other} have.",
+            LIMITS_OF_NEIGHBORS,
         ),
         PrivacyFigure(
             "Membership attack, AUC",
@@ -114,6 +205,8 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             "higher",
             "Who takes real rows near a synthetic row for training rows is right this often, "
             f"against a row that is none; 0.5 is a guess and ideal, 1 finds all.{blind}",
+            limits=limits,
+            two_sided=True,
         ),
         PrivacyFigure(
             "Rare combinations",
@@ -122,7 +215,9 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             "Of the rows that alone have some combination of up to three categories, the share for "
             f"which it turns up among synthetic rows; ideal is that both figures are equal.{blind}",
             "training rows / hold-out rows",
+            limits,
         ),
+        *([of_holdout] if given else []),
         *_attack_figures(found),
         PrivacyFigure(
             "Hold-out rows equal to a training row",
@@ -131,6 +226,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             "higher",
             f"{found.overlap:,} of {found.rows[2]:,} hold-out rows equal a training row in every "
             "column. More than chance explains hide copying, for the hold-out is then not unseen.",
+            limits=None,
         ),
     )
 

@@ -15,14 +15,14 @@ from vicinal._random import PrivacyKey, RandomState, Seeds
 from vicinal._stats import Estimate, auc_estimate
 from vicinal.page.result import Result
 from vicinal.report.privacy.attacks import run_attacks
-from vicinal.report.privacy.copies import Copies, count_copies
+from vicinal.report.privacy.copies import Copies, count_copies, numbers_written_out
 from vicinal.report.privacy.dcr import dcr_share, effective_rows
 from vicinal.report.privacy.density import density_attack
 from vicinal.report.privacy.figures import NO_GUARANTEE, PrivacyFigure, privacy_figures
 from vicinal.report.privacy.nearest import Found, Index, Points, Space
 from vicinal.report.privacy.rare import rare_combinations
 from vicinal.report.privacy.risk import Attack
-from vicinal.report.tables import FEW_ROWS, Part, Tables
+from vicinal.report.tables import FEW_ROWS, Part, Tables, row_keys
 
 __all__ = ["DistanceCurves", "Privacy", "measure_privacy"]
 
@@ -37,8 +37,16 @@ BUDGET = 15 * 10**9
 PILOT = 64
 #: Share of the rows to compare with that are called near-duplicates.
 NEAR = 0.01
+#: Rows farther from the next one than this share of rows are outliers ...
+OUTLYING = 0.99
+#: ... whose copies are looked for among so many copied rows, at most ...
+MOST_COPIED = 2_000
+#: ... unless more rows than this share equal another one by chance.
+COARSE = 0.01
 #: Where distance curves are given.
 LEVELS = (0.0, 0.01, *(step / 40 for step in range(1, 40)), 0.99, 1.0)
+
+UNKNOWN = Estimate(math.nan)
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,14 @@ class Privacy(Result):
         Of the training (hold-out) rows that alone have some combination of values of up to three
         categorical columns, the share for which it turns up among synthetic rows. NaN where no row
         has one.
+    copies_of_holdout : tuple of Estimate
+        Share of synthetic and of training rows that equal a hold-out row in every column.
+    numbers_written_out : tuple of Estimate
+        Share of numbers that one training row alone holds, in columns of such numbers: of the
+        numbers of synthetic rows, and of hold-out rows.
+    copied_outliers : Estimate
+        Synthetic rows that equal an outlier, as a share of all. NaN where over 1 % of real rows
+        equal another one, for then chance makes equal rows.
     tainted : bool
         Whether a given hold-out shares more rows with the training rows than chance explains, and
         figures that compare with it cannot be relied on.
@@ -142,6 +158,9 @@ class Privacy(Result):
     authenticity_baseline: Estimate
     membership: Estimate
     rare_combinations: tuple[Estimate, Estimate]
+    copies_of_holdout: tuple[Estimate, Estimate] = (UNKNOWN, UNKNOWN)
+    numbers_written_out: tuple[Estimate, Estimate] = (UNKNOWN, UNKNOWN)
+    copied_outliers: Estimate = UNKNOWN
     tainted: bool = False
     membership_by_density: Estimate | None = None
     attacks: tuple[Attack, ...] = ()
@@ -220,6 +239,9 @@ def measure_privacy(
         authenticity_baseline=baseline,
         membership=attack_auc(found.train_to_made, found.hold_to_made),
         rare_combinations=(of_train, of_hold),
+        copies_of_holdout=copies.of_holdout,
+        numbers_written_out=numbers_written_out(tables.real, tables.synthetic, holdout),
+        copied_outliers=_copied_outliers(tables, holdout, found, copies),
         tainted=tainted,
         membership_by_density=by_density,
         attacks=attacks,
@@ -229,9 +251,7 @@ def measure_privacy(
 def _is_tainted(copies: Copies, n_train: int, n_hold: int) -> bool:
     """Tell whether a hold-out shares more rows with the training rows than chance; warn of it."""
     expected = Estimate.of_share(copies.repeated, n_train)
-    if not copies.overlap or (
-        copies.repeated and Estimate.of_share(copies.overlap, n_hold).low <= expected.high
-    ):
+    if not copies.overlap or Estimate.of_share(copies.overlap, n_hold).low <= expected.high:
         return False
     warnings.warn(
         f"{copies.overlap:,} of {n_hold:,} hold-out rows equal a training row in every column, "
@@ -242,6 +262,25 @@ def _is_tainted(copies: Copies, n_train: int, n_hold: int) -> bool:
         stacklevel=4,
     )
     return True
+
+
+def _copied_outliers(tables: Tables, holdout: Part, found: _Neighbors, copies: Copies) -> Estimate:
+    """Count synthetic rows that equal a real row which lies apart from all others."""
+    sizes = len(tables.real), len(holdout)
+    coarse = max(copies.repeated / sizes[0], copies.baseline.value)
+    if coarse > COARSE or len(found.real) < 3:
+        return UNKNOWN
+    real = row_keys(tables.real)
+    if len(found.real) > len(real):
+        real = np.concatenate([real, row_keys(holdout)])
+    made = row_keys(tables.synthetic)
+    rows = np.flatnonzero(np.isin(real, made))
+    rows = rows[:: 1 + len(rows) // MOST_COPIED]
+    if len(rows):
+        limit = np.quantile(found.base.distance, OUTLYING)
+        others = found.real.search(found.real.points.take(rows), skip=rows[:, None])
+        rows = rows[others.distance > limit]
+    return Estimate(int(np.isin(made, real[rows]).sum()) / len(made))
 
 
 class _Neighbors(NamedTuple):

@@ -16,6 +16,7 @@ from vicinal._random import RandomState, Seeds, UtilityKey
 from vicinal._stats import Estimate
 from vicinal.page.result import RowsResult
 from vicinal.report.tables import Tables
+from vicinal.report.utility.leaks import leaking_columns
 from vicinal.report.utility.learners import (
     LEARNERS,
     Examples,
@@ -83,6 +84,8 @@ class Utility(RowsResult):
         For each model, source and measure.
     sampled : str
         How rows were drawn, in words.
+    leaked : tuple of str
+        Columns of the real rows of which each alone predicts the target without a fault.
     """
 
     target: str
@@ -93,6 +96,7 @@ class Utility(RowsResult):
     test_rows: int
     scores: tuple[UtilityScore, ...]
     sampled: str
+    leaked: tuple[str, ...] = ()
 
     def score(
         self, trained_on: str, model: str = "boosted trees", metric: str | None = None
@@ -214,6 +218,9 @@ def measure_utility(
             for key, values in found.items()
         ),
         sampled=_sampling(whole, n_train, problem.test.n_rows, repeats),
+        leaked=leaking_columns(
+            problem, [one for one in (*tables.numeric, *tables.categorical) if one != tables.target]
+        ),
     )
 
 

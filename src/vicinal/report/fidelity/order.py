@@ -1,0 +1,89 @@
+"""Order in time: whether rows of a series still follow from the rows before them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._stats import spearman
+from vicinal.report.tables import Part, Tables
+
+__all__ = ["TimeOrder", "measure_order"]
+
+#: Share of a time column's values that are held by one row alone where rows are a series.
+ONE_BY_ONE = 0.9
+#: From this correlation of a row with the next one on, rows of the real table follow each other.
+FOLLOWING = 0.5
+#: Rows that are looked at, at most; fewer than the least show nothing.
+MOST_ROWS, LEAST_ROWS = 20_000, 50
+
+
+@dataclass(frozen=True)
+class TimeOrder:
+    """How much rows follow from the rows before them.
+
+    Attributes
+    ----------
+    time : str
+        The column of times that orders the rows.
+    column : str
+        The column that follows itself in the real rows and lost most of it in the synthetic ones.
+    real, synthetic : float
+        Its rank correlation with itself one row earlier.
+    """
+
+    time: str
+    column: str
+    real: float
+    synthetic: float
+
+    @property
+    def kept(self) -> float:
+        """Share of the real correlation that synthetic rows have."""
+        return self.synthetic / self.real
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether synthetic rows follow each other less than half as much."""
+        return self.kept < 0.5
+
+    @property
+    def says(self) -> str:
+        """What was found, in one sentence."""
+        return (
+            f"Ordered by {self.time}, {self.column} follows from the row before it (rank "
+            f"correlation {self.real:.2f}): a time series. In the synthetic rows it does so by "
+            f"{self.synthetic:.2f}."
+        )
+
+
+def measure_order(tables: Tables) -> TimeOrder | None:
+    """Look for a column of times that orders the rows so that others follow; None if none does."""
+    kinds = {c.name: c.kind for c in tables.columns}
+    best: TimeOrder | None = None
+    for at, time in enumerate(tables.numeric):
+        if kinds[time] not in {"datetime", "date"} or len(tables.real) < LEAST_ROWS:
+            continue
+        stamps = tables.real.numbers[:, at]
+        counts = np.unique(stamps[np.isfinite(stamps)], return_counts=True)[1]
+        if np.count_nonzero(counts == 1) < ONE_BY_ONE * len(stamps):
+            continue
+        for other, name in enumerate(tables.numeric):
+            if kinds[name] not in {"numeric", "integer"}:
+                continue
+            real, made = (_following(part, at, other) for part in tables.both)
+            found = TimeOrder(time, name, real, 0.0 if math.isnan(made) else made)
+            if real >= FOLLOWING and (best is None or found.kept < best.kept):
+                best = found
+    return best
+
+
+def _following(part: Part, time: int, column: int) -> float:
+    """Return the rank correlation of a column with itself one row earlier."""
+    stamps, values = part.numbers[:, time], part.numbers[:, column]
+    order: npt.NDArray[np.intp] = np.argsort(stamps, kind="stable")
+    order = order[np.isfinite(stamps[order])][:MOST_ROWS]
+    return spearman(values[order][:-1], values[order][1:])

@@ -1,0 +1,48 @@
+"""Columns that give the target away: then no figure says what models learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal.report.utility.learners import Examples, Problem, r_squared
+
+__all__ = ["leaking_columns"]
+
+#: Rows to learn from, and to test on, at most; and to test on at least.
+MOST_ROWS, LEAST_ROWS = 2_000, 20
+#: From this share of hits in every class, or this share of variance, on nothing is left to learn.
+FAULTLESS = 0.999
+
+
+def leaking_columns(problem: Problem, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of which each alone predicts the target of unseen rows.
+
+    One decision tree a column; ``names`` are numbers, then categories, without the target.
+    """
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    learned, tested = (one.take(slice(MOST_ROWS)) for one in (problem.real, problem.test))
+    if tested.n_rows < LEAST_ROWS or len(np.unique(tested.target)) < 2:
+        return ()
+    make = DecisionTreeClassifier if problem.task == "class" else DecisionTreeRegressor
+    found = []
+    for at, name in enumerate(names):
+        tree = make(random_state=0).fit(_column(learned, at), learned.target)
+        if _score(problem.task, tree.predict(_column(tested, at)), tested.target) >= FAULTLESS:
+            found.append(name)
+    return tuple(found)
+
+
+def _column(rows: Examples, at: int) -> npt.NDArray[np.float64]:
+    width = rows.numbers.shape[1]
+    column = rows.numbers[:, at] if at < width else rows.codes[:, at - width].astype(np.float64)
+    return column[:, None]
+
+
+def _score(task: str, guess: npt.NDArray[np.float64], truth: npt.NDArray[np.float64]) -> float:
+    if task == "number":
+        return r_squared(guess, truth)
+    return min(float(np.mean(guess[truth == one] == one)) for one in np.unique(truth))
