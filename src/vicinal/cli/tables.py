@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -154,6 +155,13 @@ def table(asked: TableOptions) -> None:
         random_state=asked.seed,
     )
     check_parameters(synthesizer)
+    if asked.privacy == "off":
+        warnings.warn(
+            "--privacy off writes rows close to single real ones, and numbers that one row alone "
+            "holds: for use inside the house only. Hand on what balanced, high or max make.",
+            UserWarning,
+            stacklevel=2,
+        )
     if in_chunks:
         _stream(asked, synthesizer, output, n_samples)
     else:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from vicinal.table.conditions import Where
     from vicinal.table.synthesizer import TableSynthesizer
 
-__all__ = ["Report", "WeightPicture", "audit", "evaluate"]
-
 _WEIGHT_BINS = 80
 
 

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 
 from vicinal._stats import Estimate
 
-__all__ = ["GRADES", "graded", "worst_of"]
-
 #: From best to worst. "unproven" is what chance does not exclude; "unknown" was not measured.
 GRADES = ("unknown", "good", "fair", "unproven", "poor")
 

@@ -19,17 +19,6 @@ from vicinal.table.infer import infer
 from vicinal.table.numbers import python_values, to_floats
 from vicinal.table.schema import MIXED_KINDS, Column, kind_of_type
 
-__all__ = [
-    "FEW_ROWS",
-    "Part",
-    "Tables",
-    "align",
-    "check_target",
-    "few_repeats",
-    "halves",
-    "row_keys",
-]
-
 #: With fewer rows than this, figures say little; a warning says so.
 FEW_ROWS = 50
 #: Equal rows stay in one half of a split if they are no more than this share of all.

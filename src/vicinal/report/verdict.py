@@ -13,8 +13,6 @@ from vicinal.report.privacy.figures import PrivacyFigure
 from vicinal.report.privacy.measure import Privacy
 from vicinal.report.utility.measure import Utility
 
-__all__ = ["Verdict", "VerdictFigure", "judge"]
-
 #: By how much quality may fall short of 1, and a model of its score on real rows: good, fair.
 QUALITY_LIMITS = (0.05, 0.15)
 GAP_LIMITS = (0.02, 0.05)

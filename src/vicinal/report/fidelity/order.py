@@ -11,8 +11,6 @@ import numpy.typing as npt
 from vicinal._stats import spearman
 from vicinal.report.tables import Part, Tables
 
-__all__ = ["TimeOrder", "measure_order"]
-
 #: Share of a time column's values that are held by one row alone where rows are a series.
 ONE_BY_ONE = 0.9
 #: From this correlation of a row with the next one on, rows of the real table follow each other.

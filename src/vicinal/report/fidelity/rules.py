@@ -10,8 +10,6 @@ import pyarrow as pa
 from vicinal._stats import Estimate
 from vicinal.table.rules import Rule, find_rules
 
-__all__ = ["RuleCheck", "check_rules"]
-
 
 @dataclass(frozen=True)
 class RuleCheck:

@@ -76,6 +76,28 @@ def _in_unit(value: float, column: ColumnFidelity, *, std: bool = False) -> str:
     return moment_of(value, unit)
 
 
+def rules_part(fidelity: Fidelity) -> dict[str, Any] | None:
+    """Return the rules between columns and which of them are broken; None without rules."""
+    if not fidelity.rules:
+        return None
+    rows = [
+        {
+            "rule": one.text,
+            "kind": one.kind,
+            "broken by real rows": share(one.real.value, 2),
+            "by synthetic rows": share(one.synthetic.value, 2),
+            "synthetic rows": f"{one.count:,}",
+        }
+        | ({} if math.isnan(one.holdout.value) else {"by hold-out": share(one.holdout.value, 2)})
+        for one in fidelity.rules
+    ]
+    return {
+        "count": len(rows),
+        "broken": [one.says for one in fidelity.rules if one.is_broken],
+        "grid": Grid("Every rule", rows, (0, 1)),
+    }
+
+
 def association_part(fidelity: Fidelity) -> dict[str, Any] | None:
     """Return the maps of associations; None with fewer than two columns."""
     found = fidelity.association

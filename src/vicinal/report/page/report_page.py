@@ -19,6 +19,7 @@ from vicinal.report.page.fidelity_section import (
     association_part,
     columns_part,
     moments_part,
+    rules_part,
     two_sample_chart,
 )
 from vicinal.report.privacy.figures import NO_GUARANTEE
@@ -47,6 +48,7 @@ def report_page(report: Report) -> Page:
         "verdict": report.verdict,
         "notes": [one for one in report.notes if one not in said],
         "facts": facts,
+        "rules": rules_part(fidelity),
         "columns": columns_part(fidelity),
         "association": association_part(fidelity),
         "moments": moments_part(fidelity.moments),

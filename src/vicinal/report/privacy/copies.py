@@ -10,8 +10,6 @@ import numpy.typing as npt
 from vicinal._stats import Estimate
 from vicinal.report.tables import Part, few_repeats, row_keys
 
-__all__ = ["Copies", "count_copies", "numbers_written_out"]
-
 #: Columns in which at least this share of the values is that of one row alone.
 FINE = 0.1
 #: Rows that are looked at for numbers of one row alone, at most.

@@ -11,8 +11,6 @@ from vicinal.report.grades import graded, worst_of
 if TYPE_CHECKING:
     from vicinal.report.privacy.measure import Privacy
 
-__all__ = ["NO_GUARANTEE", "PrivacyFigure", "privacy_figures"]
-
 #: By how much a share may lie beyond its ideal and still be good, and fair.
 LIMITS = (0.05, 0.15)
 #: The same of figures that vary with the shape of the data, too.
@@ -22,9 +20,10 @@ LIMITS_OF_VALUES, LIMITS_OF_NEAR, LIMITS_OF_COPIES = (0.02, 0.05), (0.02, 0.05),
 
 #: What no figure says.
 NO_GUARANTEE = (
-    "None of this is differential privacy: these figures can find a leak, and cannot prove that "
-    "there is none."
+    "None of this is differential privacy, and no setting is: these figures can find a leak, and "
+    "cannot prove that there is none."
 )
+_UNSEEN = "copies of a few rows, or of single numbers"
 _BLIND = (
     "This proves nothing here: the hold-out was split off rows that the generator had seen, so the "
     "figure looks good whatever the generator did."
@@ -43,6 +42,7 @@ class PrivacyFigure(NamedTuple):
     #: By how much it may lie beyond the ideal and still be good, and fair; None: proves nothing.
     limits: tuple[float, float] | None = LIMITS
     two_sided: bool = False  # a hold-out that is nearer than chance allows is no good sign
+    blind_to: str = ""  # what it does not see
 
     @property
     def excess(self) -> Estimate:
@@ -107,7 +107,17 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             f"Synthetic rows lie closer to a training row than to an unseen one in "
             f"{_percent(share.value)} of cases, by {distance}; 50 % is ideal.{blind}"
         )
-        return PrivacyFigure(name, share, 0.5, "higher", says, "", limits, two_sided=True)
+        return PrivacyFigure(
+            name,
+            share,
+            0.5,
+            "higher",
+            says,
+            "",
+            limits,
+            True,
+            _UNSEEN,
+        )
 
     def paired(
         name: str,
@@ -116,8 +126,9 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
         says: str,
         limits: tuple[float, float] | None = LIMITS,
         unit: str = f"synthetic rows / {other}",
+        blind_to: str = "",
     ) -> PrivacyFigure:
-        return PrivacyFigure(name, *pair, worse, says, unit, limits)
+        return PrivacyFigure(name, *pair, worse, says, unit, limits, blind_to=blind_to)
 
     def counted(share: Estimate) -> Estimate:
         return Estimate(share.value)  # of every row: no interval is needed
@@ -134,6 +145,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
         "training rows, the generator saw the hold-out, or the tables are swapped.",
         LIMITS_OF_COPIES,
         "synthetic rows / training rows",
+        "a copy with one digit changed",
     )
     return (
         dcr("DCR share", found.dcr_share, "Gower's distance"),
@@ -154,6 +166,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             "Distance to the nearest real row over that to the second-nearest, median; near 0, "
             f"synthetic rows single out one real row. Ideal is no less than {other} have.",
             LIMITS_OF_NEIGHBORS,
+            blind_to="copies of a few rows among many others",
         ),
         paired(
             "Exact copies",
@@ -162,6 +175,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             "Share of rows that equal a real row in every column; some do by chance, where columns "
             f"are few. Ideal is no more than {other} have.",
             LIMITS_OF_COPIES,
+            blind_to="a copy with one digit changed",
         ),
         PrivacyFigure(
             "Copied outliers",
@@ -171,6 +185,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             "Share of synthetic rows that equal an outlier, a real row farther from all others "
             "than 99 % of rows are from theirs. One is enough: chance does not draw it.",
             limits=(0.0, 0.0),
+            blind_to="an outlier with one digit changed",
         ),
         paired(
             "Numbers of one row alone",
@@ -181,6 +196,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             "than hold-out rows have.",
             LIMITS_OF_VALUES,
             "synthetic rows / hold-out rows",
+            "categories, and numbers of few values",
         ),
         paired(
             "Near-duplicates",
@@ -189,6 +205,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             f"Share of rows no farther from a real row than the nearest 1 % of {other}. Ideal is "
             "no more than these have.",
             LIMITS_OF_NEAR,
+            blind_to="what a few of the columns give away",
         ),
         paired(
             "Authenticity",
@@ -197,6 +214,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             "Share of rows farther from their nearest real row than that row is from its own "
             f"nearest other one; copies score 0. Ideal is no less than {other} have.",
             LIMITS_OF_NEIGHBORS,
+            blind_to="copies of rows that lie close together",
         ),
         PrivacyFigure(
             "Membership attack, AUC",
@@ -207,6 +225,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             f"against a row that is none; 0.5 is a guess and ideal, 1 finds all.{blind}",
             limits=limits,
             two_sided=True,
+            blind_to="attackers who know more than distances",
         ),
         PrivacyFigure(
             "Rare combinations",
@@ -216,6 +235,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             f"which it turns up among synthetic rows; ideal is that both figures are equal.{blind}",
             "training rows / hold-out rows",
             limits,
+            blind_to="numbers",
         ),
         *([of_holdout] if given else []),
         *_attack_figures(found),

@@ -9,8 +9,6 @@ import numpy.typing as npt
 
 from vicinal.report.utility.learners import Examples, Problem, r_squared
 
-__all__ = ["leaking_columns"]
-
 #: Rows to learn from, and to test on, at most; and to test on at least.
 MOST_ROWS, LEAST_ROWS = 2_000, 20
 #: From this share of hits in every class, or this share of variance, on nothing is left to learn.
