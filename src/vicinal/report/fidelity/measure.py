@@ -25,7 +25,7 @@ from vicinal.report.fidelity.pairs import (
 )
 from vicinal.report.fidelity.rules import RuleCheck
 from vicinal.report.fidelity.twosample import FEWEST_ROWS, FOLLOWS, TwoSample, two_sample_test
-from vicinal.report.tables import Tables, align
+from vicinal.report.tables import Tables, align, halves, row_keys
 from vicinal.table.frames import to_arrow
 from vicinal.table.infer import infer
 from vicinal.table.schema import Column
@@ -235,8 +235,8 @@ def _by_chance(tables: Tables, rng: np.random.Generator) -> float:
         return math.nan
     least = 1.0
     for _ in range(CHANCE_SPLITS):
-        apart = tables.split(rng)
-        apart = replace(apart, synthetic=apart.holdout, holdout=None)
+        parts = map(tables.real.take, halves(row_keys(tables.real), rng))
+        apart = replace(tables, real=next(parts), synthetic=next(parts), holdout=None)
         columns, ranked = compare_columns(apart)
         found = Fidelity((real, real), columns, compare_pairs(apart, ranked, rng)[0])
         least = min(least, found.quality)

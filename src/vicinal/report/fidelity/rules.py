@@ -72,8 +72,8 @@ def check_rules(
             continue
         counts = [0 if t is None else rule.violations(t) for t in tables]
         sizes = [0 if t is None else t.num_rows for t in tables]
-        shares = [Estimate.of_share(*one) for one in zip(counts, sizes, strict=True)]
-        found.append(RuleCheck(rule.text, rule.kind, *shares, counts[1]))
+        own, made, unseen = (Estimate.of_share(*one) for one in zip(counts, sizes, strict=True))
+        found.append(RuleCheck(rule.text, rule.kind, own, made, unseen, counts[1]))
     return tuple(sorted(found, key=lambda one: -one.count))
 
 
