@@ -65,8 +65,9 @@ def judged(*tables: pa.Table, **options):
 
 def test_fresh_rows_are_good(real, fresh, unseen):
     _, figures, _ = judged(real, fresh, unseen)
-    assert (figures["fidelity"].grade, figures["privacy"].grade) == ("good", "good")
-    assert abs(figures["privacy"].figure.value) < 0.05
+    assert figures["fidelity"].grade == "good"
+    assert figures["privacy"].grade in {"good", "fair"}  # by the bad end of the widest interval
+    assert figures["privacy"].figure.low < 0
 
 
 def test_training_rows_with_noise_are_poor(real, unseen):
@@ -123,6 +124,9 @@ def test_single_numbers_written_out_are_poor(real, fresh, unseen):
     made = fresh.set_column(2, "w", real["w"].take(pa.array(order)))
     found, figures, why = judged(real, made, unseen)
     assert found.privacy.dcr_share.low < 0.55
+    assert figures["privacy"].grade == "poor"
+    assert "Exact values" in why
+    _, figures, why = judged(real, made)
     assert figures["privacy"].grade == "poor"
     assert "Numbers of one row alone" in why
 

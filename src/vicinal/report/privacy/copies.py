@@ -1,4 +1,4 @@
-"""Rows that are equal in every column, and numbers that one row alone holds."""
+"""Rows that are equal in every column."""
 
 from __future__ import annotations
 
@@ -9,11 +9,6 @@ import numpy.typing as npt
 
 from vicinal._stats import Estimate
 from vicinal.report.tables import Part, few_repeats, row_keys
-
-#: Columns in which at least this share of the values is that of one row alone.
-FINE = 0.1
-#: Rows that are looked at for numbers of one row alone, at most.
-MOST_ROWS = 200_000
 
 
 class Copies(NamedTuple):
@@ -40,30 +35,6 @@ def count_copies(train: Part, made: Part, hold: Part, *, known: bool) -> Copies:
     copied = Estimate.of_share(int(np.isin(drawn, real).sum()), len(drawn))
     again = (Estimate.of_share(int(np.isin(one, others).sum()), len(one)) for one in (drawn, own))
     return Copies(copied, baseline, (next(again), next(again)), overlap, _repeated(own))
-
-
-def numbers_written_out(train: Part, made: Part, hold: Part) -> tuple[Estimate, Estimate]:
-    """Return the share of numbers that only one training row holds: of synthetic, of hold-out rows.
-
-    Columns of numbers count in which a tenth of the training values or more is one row's alone.
-    Fresh rows meet such numbers as hold-out rows do, also where the generator saw both parts.
-    Intervals take the numbers of one row for one.
-    """
-    hits, cells = np.zeros(2), np.zeros(2)
-    sides = [part.numbers[:MOST_ROWS] for part in (made, hold)]
-    for at in range(train.numbers.shape[1]):
-        values, counts = np.unique(train.numbers[:, at], return_counts=True)
-        known = np.isfinite(values)
-        alone = values[known & (counts == 1)]
-        if len(alone) < FINE * counts[known].sum():
-            continue
-        for side, numbers in enumerate(sides):
-            hits[side] += np.isin(numbers[:, at], alone).sum()
-            cells[side] += np.isfinite(numbers[:, at]).sum()
-    shares = hits / np.maximum(cells, 1)
-    worth = [len(one) if held else 0 for one, held in zip(sides, cells, strict=True)]
-    ours, theirs = (Estimate.of_share(s * n, n) for s, n in zip(shares, worth, strict=True))
-    return ours, theirs
 
 
 def _repeated(keys: npt.NDArray[np.uint64]) -> int:

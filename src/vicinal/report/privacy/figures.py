@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from vicinal._stats import Estimate
 from vicinal.report.grades import graded, worst_of
+from vicinal.report.privacy.values import EXACT_VALUES
 
 if TYPE_CHECKING:
     from vicinal.report.privacy.measure import Privacy
@@ -147,6 +148,17 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
         "synthetic rows / training rows",
         "a copy with one digit changed",
     )
+    numbers = paired(
+        "Numbers of one row alone",
+        found.numbers_written_out,
+        "higher",
+        "Of the numbers in columns of many values, the share that one training row alone "
+        "holds. Who meets such a number knows that its owner was in the data. Ideal is no more "
+        "than hold-out rows have.",
+        LIMITS_OF_VALUES,
+        "synthetic rows / hold-out rows",
+        "categories, and numbers of few values",
+    )
     return (
         dcr("DCR share", found.dcr_share, "Gower's distance"),
         dcr("DCR share, Euclidean", found.dcr_share_euclidean, "Euclidean distance"),
@@ -187,17 +199,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             limits=(0.0, 0.0),
             blind_to="an outlier with one digit changed",
         ),
-        paired(
-            "Numbers of one row alone",
-            found.numbers_written_out,
-            "higher",
-            "Of the numbers in columns of many values, the share that one training row alone "
-            "holds. Who meets such a number knows that its owner was in the data. Ideal is no more "
-            "than hold-out rows have.",
-            LIMITS_OF_VALUES,
-            "synthetic rows / hold-out rows",
-            "categories, and numbers of few values",
-        ),
+        *([] if found.attacks else [numbers]),
         paired(
             "Near-duplicates",
             found.near_duplicates,
@@ -262,6 +264,7 @@ def _attack_figures(found: Privacy) -> list[PrivacyFigure]:
         "higher",
         "The same attack by another score: how much denser synthetic rows lie about a row than "
         "other unseen rows do; 0.5 is ideal.",
+        two_sided=True,
     )
     return [
         density,
@@ -273,6 +276,7 @@ def _attack_figures(found: Privacy) -> list[PrivacyFigure]:
                 "higher",
                 f"{one.says} Risk beyond the control: {one.risk}; 0 is ideal.",
                 "training rows / hold-out rows",
+                LIMITS_OF_VALUES if one.name == EXACT_VALUES else LIMITS,
             )
             for one in found.attacks
         ),

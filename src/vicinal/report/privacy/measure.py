@@ -15,13 +15,14 @@ from vicinal._random import PrivacyKey, RandomState, Seeds
 from vicinal._stats import Estimate, auc_estimate
 from vicinal.page.result import Result
 from vicinal.report.privacy.attacks import run_attacks
-from vicinal.report.privacy.copies import Copies, count_copies, numbers_written_out
+from vicinal.report.privacy.copies import Copies, count_copies
 from vicinal.report.privacy.dcr import dcr_share, effective_rows
 from vicinal.report.privacy.density import density_attack
 from vicinal.report.privacy.figures import NO_GUARANTEE, PrivacyFigure, privacy_figures
 from vicinal.report.privacy.nearest import Found, Index, Points, Space
 from vicinal.report.privacy.rare import rare_combinations
 from vicinal.report.privacy.risk import Attack
+from vicinal.report.privacy.values import numbers_written_out
 from vicinal.report.tables import FEW_ROWS, Part, Tables, row_keys
 
 __all__ = ["DistanceCurves", "Privacy", "measure_privacy"]
@@ -125,7 +126,8 @@ class Privacy(Result):
         Share of synthetic and of training rows that equal a hold-out row in every column.
     numbers_written_out : tuple of Estimate
         Share of numbers that one training row alone holds, in columns of such numbers: of the
-        numbers of synthetic rows, and of hold-out rows.
+        numbers of synthetic rows, and of hold-out rows. NaN where the attack on exact values says
+        more.
     copied_outliers : Estimate
         Synthetic rows that equal an outlier, as a share of all. NaN where over 1 % of real rows
         equal another one, for then chance makes equal rows.
@@ -240,7 +242,11 @@ def measure_privacy(
         membership=attack_auc(found.train_to_made, found.hold_to_made),
         rare_combinations=(of_train, of_hold),
         copies_of_holdout=copies.of_holdout,
-        numbers_written_out=numbers_written_out(tables.real, tables.synthetic, holdout),
+        numbers_written_out=(
+            (UNKNOWN, UNKNOWN)
+            if attacks
+            else numbers_written_out(tables.real, tables.synthetic, holdout)
+        ),
         copied_outliers=_copied_outliers(tables, holdout, found, copies),
         tainted=tainted,
         membership_by_density=by_density,
