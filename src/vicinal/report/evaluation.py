@@ -194,16 +194,17 @@ def evaluate(
     True
     """
     seeds = Seeds(random_state)
-    arrows = [None if one is None else to_arrow(one) for one in (real, synthetic, holdout)]
+    rows, made = to_arrow(real), to_arrow(synthetic)
+    unseen = None if holdout is None else to_arrow(holdout)
     columns = None
     with _warned() as caught:
-        if len(arrows[0]):
-            _, schema = infer(arrows[0], kinds)
-            columns = schema.columns
-            arrows = [None if one is None else schema.read(one) for one in arrows]
-        tables = align(*arrows, target=target, columns=columns)
+        if rows.num_rows:
+            _, schema = infer(rows, kinds)
+            columns, rows, made = schema.columns, schema.read(rows), schema.read(made)
+            unseen = None if unseen is None else schema.read(unseen)
+        tables = align(rows, made, unseen, target=target, columns=columns)
         report = _measure(tables, plan, seeds)
-    fidelity = replace(report.fidelity, rules=check_rules(*arrows))
+    fidelity = replace(report.fidelity, rules=check_rules(rows, made, unseen))
     report = replace(report, fidelity=fidelity)
     return _with_warnings(report, caught, random_state)
 
