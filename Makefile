@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # SDMetrics, the oracle of the report's figures, needs an older pandas than the rest is tested with.
 PEERS := .venv-peers
 
-.PHONY: demo demo-text install test check bench clean
+.PHONY: demo demo-text install test check docs bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/vicinal demo --output demo
@@ -27,6 +27,10 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	git ls-files 'src/*.py' | xargs $(BIN)/numpydoc lint
+
+# the site: build/site/index.html, read offline
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/kernel.py
@@ -55,6 +59,7 @@ clean:
 $(VENV)/.demo: EXTRAS := [report]
 $(VENV)/.text: EXTRAS := [offline,report]
 $(VENV)/.text $(VENV)/.test $(VENV)/.dev $(VENV)/.bench: WEIGHTS := -e packages/nano
+$(VENV)/.docs: EXTRAS := [docs]
 $(VENV)/.test: EXTRAS := [test]
 $(VENV)/.dev: EXTRAS := [dev]
 $(VENV)/.bench: EXTRAS := [bench]

@@ -1,4 +1,4 @@
-"""Pages of the site that are made from the repository: the API reference, results, the changelog."""
+"""Pages of the site that are made of other files: API reference, results, examples, changelog."""
 
 from __future__ import annotations
 
@@ -16,9 +16,17 @@ _LINK = re.compile(r"\]\(\.\./([^)#]+)(#[^)]*)?\)")
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are not written by hand."""
-    pages = {"changelog.md": (ROOT / "CHANGELOG.md").read_text("utf-8")}
-    for path in sorted((ROOT / "benchmarks" / "results").glob("*.md")):
-        pages[f"results/{path.name}"] = path.read_text("utf-8")
+    pages = {
+        "changelog.md": (ROOT / "CHANGELOG.md").read_text("utf-8"),
+        "nano.md": (ROOT / "packages/nano/src/vicinal_nano/README.md").read_text("utf-8"),
+    }
+    tables = sorted((ROOT / "benchmarks" / "results").glob("*.md"))
+    pages |= {f"results/{path.name}": path.read_text("utf-8") for path in tables}
+    rows = "\n".join(f"* [{path.stem}]({path.name})" for path in tables)
+    pages["results/index.md"] = f"# Tables that the scripts in benchmarks/ printed\n\n{rows}\n"
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        code = path.read_text("utf-8")
+        pages[f"examples/{path.stem}.md"] = f"# {path.name}\n\n```python\n{code}```\n"
     listed, shown = [], set[str]()
     for face in FACES:
         name = ".".join(["vicinal", *filter(None, [face])])
@@ -31,13 +39,15 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Lead links that leave docs/ to the page made of the file, or print the file's path."""
+    """Lead links that leave docs/ to the page made of the file."""
 
     def led(found: re.Match[str]) -> str:
-        path = found[1].rstrip("/")
-        if path.startswith("benchmarks/results/") and path.endswith(".md"):
-            return f"](results/{Path(path).name})"
-        return "](architecture.md)" if path == "benchmarks/results" else "](changelog.md)"
+        path = Path(found[1])
+        if path.parts[0] == "benchmarks":
+            return f"](results/{path.name if path.suffix else 'index.md'})"
+        if path.parts[0] == "examples":
+            return f"](examples/{path.stem}.md)"
+        return {"packages": "](nano.md)", "CHANGELOG.md": "](changelog.md)"}[path.parts[0]]
 
     return _LINK.sub(led, markdown)
 
