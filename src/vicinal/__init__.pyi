@@ -7,6 +7,7 @@ from .pairing.groups import WithinGroup as WithinGroup
 from .pairing.permutation import LocalPermutation as LocalPermutation
 from .pairing.permutation import Permutation as Permutation
 from .pairing.permutation import Random as Random
+from .pairing.target import NearTarget as NearTarget
 from .plan import MixPlan as MixPlan
 from .plan import make_plan as make_plan
 from .weights import Beta as Beta

@@ -55,7 +55,7 @@ TrainKey = IntEnum(
 )
 ResumeKey = IntEnum("ResumeKey", "STEPS GLOBAL", start=81)
 ClassifierKey = IntEnum("ClassifierKey", "WEIGHTS TRAINING", start=31)
-ComparisonKey = IntEnum("ComparisonKey", "SPLIT RUN", start=41)
+ComparisonKey = IntEnum("ComparisonKey", "SPLIT RUN MEASURE", start=41)
 WriteKey = IntEnum("WriteKey", "TOKENS NEW_LAYERS", start=0)
 FitKey = IntEnum("FitKey", {"ORDER": 41, "HELD_OUT": 43, "TUNED": 51, "FOLLOWED": 52})
 FinetuneKey = IntEnum("FinetuneKey", "HELD_OUT ORDER", start=61)

@@ -40,6 +40,7 @@ PAIRINGS = {
         {"k": 20, "balanced": True},
         {"tau": 0.01, "balanced": True},
     ],
+    "NearTarget": [{"targets": POINTS[:, 0]}, {"targets": POINTS[:, 0], "bandwidth": 0.1}],
     "AcrossGroup": [{"groups": GROUPS}, {"groups": GROUPS, "pairing": vicinal.Farthest(0.3)}],
 }
 
@@ -173,6 +174,9 @@ def test_pairing_takes_one_row(pairing):
     if isinstance(pairing, vicinal.WithinGroup):
         with pytest.warns(UserWarning, match="single row"):
             plan = make_plan(1, 5, pairing=vicinal.WithinGroup(["a"]), random_state=0)
+    elif isinstance(pairing, vicinal.NearTarget):
+        with pytest.warns(UserWarning, match="single row"):
+            plan = make_plan(1, 5, pairing=vicinal.NearTarget([2.0]), random_state=0)
     elif isinstance(pairing, vicinal.AcrossGroup):
         with pytest.raises(ValueError, match="two groups"):
             make_plan(1, 5, pairing=vicinal.AcrossGroup(["a"]), random_state=0)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st  # noqa: E402
 from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 import vicinal  # noqa: E402
-from vicinal.nn import MixedTarget, MixupCollator, PairBatchSampler  # noqa: E402
+from vicinal.nn import MixedTarget, MixupBatch, MixupCollator, PairBatchSampler  # noqa: E402
 
 
 @given(
@@ -233,3 +233,68 @@ def test_pairings_by_groups_that_fit_no_batch_are_refused():
         MixupCollator(vicinal.WithinGroup([0, 1, 0, 1]))
     with pytest.raises(TypeError, match="must return a Pairing"):
         MixupCollator(lambda labels: labels)([(torch.ones(2), 0), (torch.ones(2), 1)])
+
+
+# after collation, and labels of any kind
+
+
+def test_a_batch_is_mixed_after_collation_as_in_it():
+    samples = images()
+    x, y = torch.stack([x for x, _ in samples]), torch.tensor([y for _, y in samples])
+    after, target = MixupBatch(weights=vicinal.Beta(1), random_state=0)(x, y)
+    inside, other = MixupCollator(weights=vicinal.Beta(1), random_state=0)(samples)
+    torch.testing.assert_close(after, inside)
+    assert target.partners.tolist() == other.partners.tolist()
+    assert (x == torch.stack([x for x, _ in samples])).all(), "the batch itself stays"
+
+
+def test_numbers_soft_labels_and_several_labels():
+    x = torch.tensor([[0.0], [4.0]])
+    mix = MixupBatch(weights=vicinal.Fixed(0.75), random_state=0)
+    for y in (torch.tensor([1.0, 3.0]), torch.tensor([[1, 0, 1], [0, 0, 1]])):
+        _, target = mix(x, y)
+        torch.testing.assert_close(target.labels, y.float())
+        torch.testing.assert_close(target.partners, y.float().flip(0))
+    _, target = mix(x, torch.tensor([True, False]))
+    assert target.labels.tolist() == [1, 0]
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        mix(x, torch.tensor([1.0, float("nan")]))
+    with pytest.raises(ValueError, match="label -100 is no class number"):
+        mix(x, torch.tensor([0, -100]))
+
+
+def test_a_dict_of_inputs_and_its_mask():
+    x = {"values": torch.tensor([[0.0, 0.0], [4.0, 8.0]]), "attention_mask": torch.eye(2).long()}
+    mixed, _ = MixupBatch(weights=vicinal.Fixed(0.75), random_state=0)(x, torch.tensor([0, 1]))
+    assert mixed["values"].tolist() == [[1.0, 2.0], [3.0, 6.0]]
+    assert mixed["attention_mask"].tolist() == [[1, 1], [1, 1]]
+    with pytest.raises(ValueError, match=r"Inputs 'input_ids' must be a float tensor.*HiddenMixup"):
+        MixupBatch()({"input_ids": torch.ones(2, 3).long()}, torch.tensor([0, 1]))
+
+
+def test_partners_by_the_targets_of_each_batch():
+    x, y = torch.tensor([[0.0], [1.0], [10.0], [11.0]]), torch.tensor([0.0, 5.0, 0.1, 5.1])
+    mix = MixupBatch(lambda y: vicinal.NearTarget(y, 0.1), vicinal.Fixed(0.0), random_state=0)
+    assert mix(x, y)[0].flatten().tolist() == [10.0, 11.0, 0.0, 1.0]
+    with pytest.raises(TypeError, match="For classes use WithinGroup"):
+        MixupBatch(vicinal.NearTarget)(x, torch.tensor([0, 1, 0, 1]))
+
+
+def test_a_last_batch_of_fewer_rows_takes_all_of_them():
+    mix = MixupBatch(vicinal.Nearest(5), random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mix(torch.randn(8, 2), torch.zeros(8).long())
+        mix(torch.randn(5, 2), torch.zeros(5).long())
+    with pytest.warns(UserWarning, match="k=5 is more than the 4"):
+        MixupBatch(vicinal.Nearest(5))(torch.randn(5, 2), torch.zeros(5).long())
+
+
+def test_processes_draw_numbers_of_their_own(monkeypatch):
+    x, y = torch.randn(8, 2), torch.zeros(8).long()
+    drawn = []
+    for rank in ("0", "1", "0"):
+        monkeypatch.setenv("RANK", rank)
+        drawn.append(MixupBatch(random_state=0)(x, y)[1].lam)
+    assert torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(drawn[0], drawn[1])

@@ -44,6 +44,15 @@ def test_warm_up_mixes_nothing():
     assert plain == [True, True, False, False]
 
 
+def test_pairs_are_mixed_each_for_itself_and_until_the_end_is_near(z_limit):
+    mixup = MixupConfig(weights=vicinal.Fixed(0.6), probability=0.3, per_sample=True, until=0.8)
+    _, weights = mixup.draw(0, 4, 4000, np.random.default_rng(0), 0.79)
+    assert set(weights.tolist()) == {0.6, 1.0}
+    z = ((weights == 0.6).sum() - 0.3 * 4000) / np.sqrt(4000 * 0.3 * 0.7)
+    assert abs(z) < z_limit()
+    assert mixup.draw(0, 4, 2, np.random.default_rng(0), 0.8) is None
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
@@ -59,6 +68,9 @@ def test_warm_up_mixes_nothing():
         ({"probability": 1.5}, ValueError, "probability"),
         ({"warmup_epochs": -1}, ValueError, "warmup_epochs"),
         ({"refresh": 0.5}, TypeError, "refresh"),
+        ({"until": 0}, ValueError, "until"),
+        ({"until": 1.1}, ValueError, "until"),
+        ({"clean_weight": 1.0}, ValueError, "clean_weight"),
     ],
 )
 def test_bad_settings(change, kind, words):

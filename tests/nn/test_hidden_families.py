@@ -505,3 +505,68 @@ def test_two_stacks_are_refused():
     )  # fmt: skip
     with pytest.raises(ValueError, match="an encoder and a decoder"):
         HiddenMixup(transformers.BartForSequenceClassification(config))
+
+
+def test_models_that_shorten_their_states_are_refused():
+    config = transformers.FunnelConfig(
+        vocab_size=30, block_sizes=[1, 1], d_model=16, n_head=2, d_head=8, d_inner=16
+    )
+    with pytest.raises(ValueError, match="shortens its states between layers"):
+        HiddenMixup(transformers.FunnelForSequenceClassification(config))
+
+
+def test_an_opt_that_is_padded_on_the_right_is_refused():
+    config = transformers.OPTConfig(
+        vocab_size=30, hidden_size=16, num_hidden_layers=2, ffn_dim=16, num_attention_heads=2,
+        max_position_embeddings=16, word_embed_proj_dim=16, pad_token_id=1,
+    )  # fmt: skip
+    model = transformers.OPTForSequenceClassification(config).eval()
+    batch = {"input_ids": torch.full((4, 5), 7), "attention_mask": torch.ones(4, 5).long()}
+    with HiddenMixup(model) as mixer:
+        assert mixer(batch, lam=0.7, layer=2).logits.shape == (4, 2)
+        batch["attention_mask"][0, -1] = 0
+        with pytest.raises(ValueError, match="Pad on the left"):
+            mixer(batch, lam=0.7, layer=1)
+
+
+def test_a_model_of_images_whose_states_shrink():
+    config = transformers.ConvNextConfig(hidden_sizes=[8, 16], depths=[1, 1], num_stages=2)
+    model = transformers.ConvNextForImageClassification(config).eval()
+    x = torch.randn(4, 3, 32, 32)
+    with HiddenMixup(model) as mixer, torch.no_grad():
+        assert mixer.n_layers == 2
+        for layer in range(3):
+            same = mixer({"pixel_values": x}, lam=1.0, layer=layer).logits
+            torch.testing.assert_close(same, model(x).logits)
+        mixed = mixer({"pixel_values": x}, lam=0.7, layer=0).logits
+        h = model.convnext.embeddings(x)
+        h = 0.7 * h + 0.3 * h[[2, 3, 0, 1]]
+        pooled = model.convnext.layernorm(model.convnext.encoder(h)[0].mean([-2, -1]))
+        torch.testing.assert_close(mixed, model.classifier(pooled))
+
+
+def test_a_sentence_transformer_pools_by_both_masks(tmp_path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+
+    config = transformers.BertConfig(
+        vocab_size=30, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=16, max_position_embeddings=12, pad_token_id=0,
+    )  # fmt: skip
+    bert = transformers.BertModel(config, add_pooling_layer=False).eval()
+    bert.save_pretrained(tmp_path)
+    words = [f"w{i}" for i in range(25)]
+    (tmp_path / "vocab.txt").write_text(
+        "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])
+    )
+    transformers.BertTokenizer(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+    model = SentenceTransformer(modules=[Transformer(str(tmp_path)), Pooling(16)], device="cpu")
+    ids = torch.randint(5, 30, (4, 6))
+    mask = (torch.arange(6)[None] < torch.tensor([6, 3, 4, 2])[:, None]).long()
+    batch = {"input_ids": ids, "attention_mask": mask}
+    with HiddenMixup(model.eval()) as mixer, torch.no_grad():
+        found = mixer(batch, lam=0.7, layer=1)["sentence_embedding"]
+    with HiddenMixup(bert) as mixer, torch.no_grad():
+        states = mixer(batch, lam=0.7, layer=1)[0]
+        union = mixer.union(mask)[..., None]
+    torch.testing.assert_close(found, (states * union).sum(1) / union.sum(1))

@@ -111,6 +111,44 @@ def test_bad_input():
     with pytest.raises(ValueError, match="Did you mean 'mean'"):
         soft_cross_entropy(logits, a, b, 0.5, reduction="men")
     with pytest.raises(TypeError, match="class numbers"):
-        MixedTarget(torch.ones(2), torch.ones(2), torch.ones(2))
+        MixedTarget(torch.ones(2) > 0, torch.ones(2) > 0, torch.ones(2))
     with pytest.raises(ValueError, match="of one length"):
         MixedTarget(a, b, torch.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("fn", "target"),
+    [
+        (F.mse_loss, lambda rows: torch.randn(rows, CLASSES, dtype=torch.float64)),
+        (
+            F.binary_cross_entropy_with_logits,
+            lambda rows: torch.randint(2, (rows, CLASSES)).double(),
+        ),
+        (F.cross_entropy, lambda rows: torch.randint(CLASSES, (rows,))),
+    ],
+)
+def test_any_loss_of_both_parents_by_their_weights(fn, target):
+    torch.manual_seed(0)
+    a, b, outputs = target(ROWS), target(ROWS), torch.randn(ROWS, CLASSES, dtype=torch.float64)
+    lam = torch.tensor([0.2, 0.5, 1.0, 0.0, 0.9], dtype=torch.float64)
+    each = [
+        share * fn(outputs[i : i + 1], a[i : i + 1])
+        + (1 - share) * fn(outputs[i : i + 1], b[i : i + 1])
+        for i, share in enumerate(lam)
+    ]
+    got = MixedTarget(a, b, lam).loss(outputs, fn, reduction="none")
+    torch.testing.assert_close(got, torch.stack(each).mean())
+    with pytest.raises(ValueError, match="reduction='none'"):
+        MixedTarget(a, b, lam).loss(outputs, fn)
+    even = MixedTarget(a, b, torch.full((ROWS,), 0.3, dtype=torch.float64))
+    torch.testing.assert_close(even.loss(outputs, fn), even.loss(outputs, fn, reduction="none"))
+
+
+def test_targets_of_other_kinds_have_shapes_and_no_soft_labels():
+    numbers = torch.randn(3, 2)
+    with pytest.raises(ValueError, match="of one shape"):
+        MixedTarget(numbers, numbers[:2], torch.ones(3))
+    with pytest.raises(ValueError, match="class numbers one-dimensional"):
+        MixedTarget(numbers.long(), numbers.long(), torch.ones(3))
+    with pytest.raises(TypeError, match="needs class numbers"):
+        MixedTarget(numbers, numbers, torch.ones(3)).soft(2)

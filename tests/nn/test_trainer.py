@@ -131,11 +131,27 @@ def test_the_loss_of_a_batch_by_hand(tmp_path):
     pooled = one.model.bert(**inputs).pooler_output
     swap = torch.tensor([2, 3, 0, 1])
     logits = one.model.classifier(0.7 * pooled + 0.3 * pooled[swap])
-    expected = soft_cross_entropy(
-        logits, batch["labels"], batch["labels"][swap], 0.7,
-        weight=torch.tensor([1.0, 2.0, 0.5]), label_smoothing=0.1,
-    )  # fmt: skip
+    weight, own, other = torch.tensor([1.0, 2.0, 0.5]), batch["labels"], batch["labels"][swap]
+    total = soft_cross_entropy(
+        logits, own, other, 0.7, weight=weight, label_smoothing=0.1, reduction="sum"
+    )
+    expected = total / (0.7 * weight[own] + 0.3 * weight[other]).sum()
     torch.testing.assert_close(got, expected)
+
+
+def test_class_weights_count_in_evaluation_and_are_what_the_mean_is_over(tmp_path):
+    weight = torch.tensor([1.0, 2.0, 0.5])
+    one = trainer(tmp_path, class_weights=weight, accuracy_rows=0)
+    batch = collate([Rows()[i] for i in range(N)])
+    with torch.no_grad():
+        logits = one.model.eval()(batch["input_ids"], batch["attention_mask"]).logits
+    expected = torch.nn.functional.cross_entropy(logits, batch["labels"], weight)
+    found = one.compute_loss(one.model, batch)
+    torch.testing.assert_close(found, expected)
+    plain = trainer(tmp_path, MixupConfig(where="none"), class_weights=weight)
+    plain.model.train()
+    with plain._mixer:
+        torch.testing.assert_close(plain.compute_loss(plain.model, batch), expected)
 
 
 @pytest.mark.slow
@@ -374,3 +390,146 @@ def test_bad_input(tmp_path):
         lost.train()
     with pytest.raises(TypeError, match=r"vicinal\.nn\.Mixup"):
         trainer(tmp_path, mixup="dmix")
+
+
+# options of the Trainer, and targets of any kind
+
+
+def test_a_loss_of_ones_own_is_of_both_parents(tmp_path):
+    def squares(outputs, labels, num_items_in_batch=None):
+        shares = outputs.logits.softmax(-1)
+        return (shares - torch.nn.functional.one_hot(labels, CLASSES)).square().sum(-1)
+
+    mixup = MixupConfig(where="sentence", weights=vicinal.Fixed(0.7))
+    one = trainer(tmp_path, mixup, compute_loss_func=squares)
+    batch = collate([Rows()[i] for i in (0, 1, 5, 9)])
+    one.model.train()
+    with one._mixer:
+        got, outputs = one.compute_loss(one.model, batch, return_outputs=True)
+        own, swap = batch["labels"], torch.tensor([2, 3, 0, 1])
+        expected = 0.7 * squares(outputs, own) + 0.3 * squares(outputs, own[swap])
+        torch.testing.assert_close(got, expected.mean())
+        one.mixup = MixupConfig(where="sentence")
+        one.compute_loss_func = lambda *given, **more: squares(*given).mean()
+        with pytest.raises(ValueError, match="one figure for all rows"):
+            one.compute_loss(one.model, batch)
+
+
+def test_a_new_model_of_each_training_is_the_one_that_mixes(tmp_path):
+    made = []
+
+    def init():
+        made.append(model())
+        return made[-1]
+
+    args = TrainingArguments(
+        output_dir=str(tmp_path), per_device_train_batch_size=4, max_steps=2, report_to=[],
+        save_strategy="no", disable_tqdm=True, use_cpu=True, logging_steps=1,
+    )  # fmt: skip
+    one = MixupTrainer(
+        args=args, train_dataset=Rows(), data_collator=collate, model_init=init, accuracy_rows=0
+    )
+    for _ in range(2):
+        one.train()
+        assert all(entry["mixup_share"] == 1 for entry in steps(one))
+    assert len({id(each) for each in made}) == 3, "one to begin with, one for each training"
+    assert not any(module._forward_pre_hooks for each in made for module in each.modules())
+
+
+def test_a_batch_size_that_was_found_is_made_even(tmp_path):
+    one = trainer(tmp_path, settings={"auto_find_batch_size": True})
+    one._train_batch_size = 3
+    assert {len(batch["labels"]) for batch in one.get_train_dataloader()} == {2}
+
+
+def test_options_that_would_be_ignored_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="train_sampling_strategy='sequential' does not go with"):
+        trainer(tmp_path, settings={"train_sampling_strategy": "sequential"})
+
+
+class Told(Rows):
+    """The same rows with other targets."""
+
+    def __init__(self, targets):
+        super().__init__()
+        self.targets = targets
+
+    def __getitem__(self, i):
+        return super().__getitem__(i) | {"labels": self.targets[i]}
+
+
+def told(folder, targets, outputs, problem=None, **settings):
+    config = model().config
+    config.num_labels, config.problem_type = outputs, problem
+    return MixupTrainer(
+        model=BertForSequenceClassification(config),
+        args=TrainingArguments(
+            output_dir=str(folder), per_device_train_batch_size=4, max_steps=3, report_to=[],
+            save_strategy="no", disable_tqdm=True, use_cpu=True, logging_steps=1,
+        ),
+        train_dataset=Told(targets),
+        data_collator=collate,
+        **settings,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("targets", "outputs"),
+    [
+        (np.linspace(0, 1, N).tolist(), 1),
+        ([i % 5 for i in range(N)], 1),  # ratings
+        ([[float(i % 2), 1.0] for i in range(N)], 2),
+    ],
+)
+def test_numbers_and_several_labels_are_mixed(tmp_path, targets, outputs):
+    one = told(tmp_path, targets, outputs)
+    one.train()
+    assert all(np.isfinite(entry["loss"]) and entry["mixup_share"] == 1 for entry in steps(one))
+    batch = collate([Told(targets)[i] for i in range(4)])
+    one.model.train()
+    one.mixup = MixupConfig(where="sentence", weights=vicinal.Fixed(0.75))
+    with one._mixer:
+        got, out = one.compute_loss(one.model, batch, return_outputs=True)
+    y = batch["labels"].float()
+    mixed = 0.75 * y + 0.25 * y[[2, 3, 0, 1]]
+    if outputs > 1:
+        expected = torch.nn.functional.binary_cross_entropy_with_logits(out.logits, mixed)
+        torch.testing.assert_close(got, expected)
+        return
+    # squared errors to both parents, less what no output can change, are those to the mixture
+    apart = 0.75 * 0.25 * (y - y[[2, 3, 0, 1]]).square()
+    torch.testing.assert_close(got, ((out.logits[:, 0] - mixed).square() + apart).mean())
+
+
+@pytest.mark.parametrize(
+    ("targets", "outputs", "said"),
+    [
+        ([3] * N, 3, "label 3 is beyond num_classes=3"),
+        ([-100] * N, 3, r"label -100 is .*leave rows out that are not to count"),
+        ([0.5] * N, 3, "Give int64 class numbers"),
+        ([float("nan")] * N, 1, "labels hold NaN"),
+        ([[1.0, 0.0, 0.0]] * N, 2, "do not fit outputs"),
+    ],
+)
+def test_labels_that_the_model_does_not_predict(tmp_path, targets, outputs, said):
+    with pytest.raises(ValueError, match=said):
+        told(tmp_path, targets, outputs).train()
+
+
+def test_part_of_the_loss_is_of_rows_as_they_are(tmp_path):
+    batch = collate([Rows()[i] for i in (0, 1, 5, 9)])
+    found = {}
+    for share in (0.0, 0.25):
+        mixup = MixupConfig(where="sentence", weights=vicinal.Fixed(0.7), clean_weight=share)
+        one = trainer(tmp_path, mixup)
+        one.model.train()
+        with one._mixer:
+            found[share] = one.compute_loss(one.model, batch)
+    clean = one.model(**batch).loss
+    torch.testing.assert_close(found[0.25], 0.25 * clean + 0.75 * found[0.0])
+
+
+def test_mixing_ends_where_it_is_told_to(tmp_path):
+    one = trainer(tmp_path, MixupConfig(until=0.5))
+    one.train()
+    assert [entry["mixup_share"] for entry in steps(one)] == [1.0] * 6 + [0.0] * 6

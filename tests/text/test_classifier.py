@@ -140,6 +140,19 @@ def test_saved_and_loaded_it_is_the_same(trained, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+def test_what_it_was_mixed_with_comes_back(tmp_path):
+    own = MixupConfig(vicinal.Nearest(3), vicinal.EpBeta(0.2), layers=[1], until=0.5)
+    for number, settings in enumerate(({"weights": vicinal.EpBeta(0.2)}, {"mixup": own})):
+        made = char("dmix", epochs=1, **settings).fit(TEXTS, LABELS)
+        made.save_pretrained(tmp_path / str(number))
+        loaded = MixupTextClassifier.from_pretrained(tmp_path / str(number))
+        assert loaded.mixup_ == made.mixup_
+        assert loaded.get_params() == made.get_params()
+    made.mixup_ = MixupConfig(vicinal.WithinGroup(LABELS))  # of these rows alone
+    made.save_pretrained(tmp_path / "2")
+    assert not hasattr(MixupTextClassifier.from_pretrained(tmp_path / "2"), "mixup_")
+
+
 def test_a_folder_of_other_things_is_not_overwritten(trained, tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(FileExistsError, match="other things than a classifier"):

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from vicinal._calibration import Calibration
 from vicinal._stats import Estimate
-from vicinal.text import Comparison, split_texts
+from vicinal.text import Comparison, compare_methods, split_texts
 from vicinal.text.classifier.comparison import MethodScore, holm, paired_p
 
 
@@ -90,7 +91,14 @@ def test_texts_that_are_all_equal_are_not_split():
 
 def _score(method, f1, gain, p):
     each, mean = tuple(f1), Estimate.of_repeats(f1)
-    return MethodScore(method, each, each, each, mean, Estimate(gain, gain - 0.01, gain + 0.01), p)
+    sure = tuple(
+        Calibration(0.5, 0.2, Estimate(0.1, 0.05, 0.2), ((0.6, 0.5, 10), (0.9, 0.8, 10)))
+        for _ in f1
+    )
+    gained = Estimate(gain, gain - 0.01, gain + 0.01)
+    return MethodScore(
+        method, each, each, each, mean, gained, p, sure, sure, each, gained, p
+    )  # fmt: skip
 
 
 def test_a_summary_claims_no_more_than_the_test():
@@ -100,9 +108,34 @@ def test_a_summary_claims_no_more_than_the_test():
     )
     assert "No method differs from no mixing" in made.summary()
     assert "| none (no mixing) | 55.0 ± 63.5 |" in made.summary()
+    assert "| dmix | 0.500 ± 0.000 | 0.200 ± 0.000 | 0.100 ± 0.000 |" in made.summary()
     worse = Comparison((none, _score("dmix", [0.3, 0.4], -0.2, 0.01)), 2, 10, 5, 2, True, {})
     assert "dmix loses" in worse.summary()
     same = Comparison((none, _score("dmix", [0.6, 0.7], 0.1, math.nan)), 2, 10, 5, 2, True, {})
     assert "No method differs from no mixing" in same.summary()
     single = Comparison((none,), 1, 10, 5, 2, False, {})
     assert "no telling a gain from chance" in single.summary()
+
+
+def test_probabilities_are_measured_before_and_after_a_temperature(tmp_path):
+    pytest.importorskip("torch")
+    words = {0: "good fine glad", 1: "bad dull sad"}
+    texts = [
+        f"{word} film {i}" for i in range(20) for side in (0, 1) for word in words[side].split()
+    ]
+    labels = [side for _ in range(20) for side in (0, 1) for _ in words[side].split()]
+    found = compare_methods(
+        texts, labels, ["none", "hidden"], seeds=2, random_state=0, model="char", epochs=1
+    )
+    for one in found.scores:
+        assert len(one.probabilities) == len(one.scaled) == len(one.temperature) == 2
+        assert all(0 <= each.ece.value <= 1 and each.log_loss > 0 for each in one.probabilities)
+        assert all(0.01 <= each <= 100 for each in one.temperature)
+    assert math.isnan(found.scores[0].loss_gain.value)
+    gain = [b.log_loss - a.log_loss for a, b in zip(*(s.scaled for s in found.scores), strict=True)]
+    assert found.scores[1].loss_gain.value == pytest.approx(np.mean(gain))
+    pytest.importorskip("jinja2")
+    found.to_html(tmp_path / "methods.html")
+    page = (tmp_path / "methods.html").read_text("utf-8")
+    assert page.count("reliability-") >= 2
+    assert "What the probabilities are worth" in page

@@ -1,4 +1,4 @@
-"""Over-sampling for scikit-learn and imbalanced-learn: classes and continuous targets."""
+"""For scikit-learn and imbalanced-learn: over-sampling, its probabilities, and mixed vectors."""
 
 import lazy_loader
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,9 @@ class MixupAugmenter(Mixer):
         Rows to add: a float is a share of the rows there are, an int a number.
     weights : WeightLaw, optional
         By how much rows are mixed; ``EpBeta()`` where left out.
-    pairing : "any", "near-target" or Pairing, default "any"
-        Who mixes with whom. A pairing by distance sees the standardized numeric columns of ``X``.
+    pairing : "any", "near-target", Pairing or callable, default "any"
+        Who mixes with whom. A pairing by distance sees the standardized numeric columns of ``X``;
+        ``vicinal.NearTarget``, or another function, makes one of the targets.
     categorical_features : "auto" or array_like of int, bool or str, default "auto"
         As for :class:`MixupSampler`.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
@@ -51,9 +53,9 @@ class MixupAugmenter(Mixer):
 
     Notes
     -----
-    ``"near-target"`` mixes rows whose targets are close, as C-Mixup does with a Gaussian kernel.
-    Here rows are cut, by target, into blocks of about the square root of their number, and
-    permuted within each, which keeps mean and covariance.
+    ``"near-target"`` mixes rows whose targets are close: they are cut, by target, into blocks of
+    about the square root of their number, and permuted within each, which keeps mean and
+    covariance. ``vicinal.NearTarget`` is C-Mixup's own way, a Gaussian kernel.
 
     References
     ----------
@@ -76,7 +78,7 @@ class MixupAugmenter(Mixer):
         n_samples: float | int = 1.0,
         *,
         weights: WeightLaw | None = None,
-        pairing: str | Pairing = "any",
+        pairing: str | Pairing | Callable[[Array], Pairing] = "any",
         categorical_features: Any = "auto",
         random_state: RandomState = None,
     ) -> None:
@@ -87,7 +89,7 @@ class MixupAugmenter(Mixer):
         self.random_state = random_state
 
     def _check(self, X: Any, y: Any) -> tuple[Rows, TargetRows]:
-        if not isinstance(self.pairing, Pairing):
+        if not isinstance(self.pairing, Pairing) and not callable(self.pairing):
             check_choice("pairing", self.pairing, ["any", "near-target"])
         if isinstance(self.n_samples, (int, np.integer)):
             check_count("n_samples", self.n_samples)
@@ -100,7 +102,10 @@ class MixupAugmenter(Mixer):
         n_new = self.n_samples
         if not isinstance(n_new, (int, np.integer)):
             n_new = max(1, round(n_new * n_rows))
-        pairing = self.pairing if isinstance(self.pairing, Pairing) else Permutation()
+        pairing: Any = Permutation() if isinstance(self.pairing, str) else self.pairing
+        if not isinstance(pairing, Pairing):
+            numbers = target.numbers.astype(np.float64)
+            pairing = pairing(numbers[:, 0] if numbers.shape[1] == 1 else numbers)
         points: int | Array = points_of(rows) if pairing.needs_points else n_rows
         if self.pairing == "near-target":
             # a leaf of fewer than three rows would only copy them

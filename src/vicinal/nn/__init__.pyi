@@ -1,3 +1,4 @@
+from .batches import MixupBatch as MixupBatch
 from .batches import MixupCollator as MixupCollator
 from .batches import PairBatchSampler as PairBatchSampler
 from .config import MixupConfig as MixupConfig

@@ -16,6 +16,8 @@ from vicinal._checks import did_you_mean
 ATTEND_MASKS = ("attention_mask", "attn_mask", "mask")
 #: The other way round: True where a token is to be ignored.
 IGNORE_MASKS = ("src_key_padding_mask", "key_padding_mask", "padding_mask")
+#: Models whose layers hand on fewer tokens than they got.
+_SHRINKING = ("funnel",)
 #: Names of what layers take for each row and each head, rows first, in one axis.
 OF_HEADS = ("alibi",)
 #: Names under which layers take their hidden states, if not by position.
@@ -112,6 +114,12 @@ def _refuse_others(model: Any) -> None:
         )
 
     pretrained = next((module for module in model.modules() if _is_pretrained(module)), None)
+    kind = getattr(getattr(pretrained, "config", None), "model_type", "")
+    if kind in _SHRINKING:
+        raise ValueError(
+            f"{type(pretrained).__name__} shortens its states between layers, which masks of both "
+            "parents do not follow. Use another model, such as BERT."
+        )
     if getattr(getattr(pretrained, "config", None), "is_encoder_decoder", False):
         raise ValueError(
             f"{type(pretrained).__name__} has an encoder and a decoder, which mixing at hidden "
@@ -223,12 +231,15 @@ def _find_head(path: list[nn.Module], encoder: nn.Module | None) -> nn.Module | 
     """Return the first module with parameters behind the encoder, or else beside it."""
     if encoder is None or encoder not in path or path.index(encoder) == 0:
         return None
-    parent = path[path.index(encoder) - 1]
-    children = list(parent.children())
-    at = children.index(encoder)
-    # some models (XLM-R) define their head first
-    others = children[at + 1 :] + children[:at]
-    return next((m for m in others if next(m.parameters(), None) is not None), None)
+    for at in range(path.index(encoder), 0, -1):  # OPT's decoder is alone in a model of its own
+        children = list(path[at - 1].children())
+        place = children.index(path[at]) if path[at] in children else 0
+        # some models (XLM-R) define their head first
+        others = children[place + 1 :] + children[:place]
+        found = next((m for m in others if next(m.parameters(), None) is not None), None)
+        if found is not None:
+            return found
+    return None
 
 
 def _pad_token(config: Any) -> int | None:

@@ -1,9 +1,10 @@
-"""Batches of pairs, and a collate function that mixes inputs."""
+"""Batches of pairs, and what mixes the inputs of a batch: as it is collated, or afterwards."""
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 
 from vicinal._checks import check_count, check_number
 from vicinal._random import RandomState, Seeds, TrainKey
-from vicinal.nn._rows import check_plan, mix_rows, swapped_halves
-from vicinal.nn.loss import MixedTarget
+from vicinal.nn._discover import ATTEND_MASKS, IGNORE_MASKS
+from vicinal.nn._rows import check_plan, count_rows, mix_rows, swapped_halves, union_mask
+from vicinal.nn.loss import MixedTarget, check_values
 from vicinal.pairing import AcrossGroup, Pairing, Permutation
 from vicinal.pairing.base import check_partners
 from vicinal.plan import MixPlan
@@ -131,8 +133,8 @@ class PairBatchSampler:
         return None if drawn is None else check_partners("partners must be", drawn, self.n_rows)
 
 
-class MixupCollator:
-    """Collate function that mixes the inputs of a batch: images, feature vectors, spectra.
+class MixupBatch:
+    """Mixes the inputs of a batch after it was collated, on the device where it lies.
 
     Each row of the batch gets a partner from the same batch and a weight of its own.
 
@@ -143,7 +145,8 @@ class MixupCollator:
         flattened inputs, or what ``embed`` makes of them. One by groups is given as a function of
         the batch's labels: ``vicinal.WithinGroup`` itself, or ``lambda labels:
         vicinal.AcrossGroup(labels, vicinal.Farthest(0.2))``. Rows without a partner of that kind
-        stay as they are.
+        stay as they are. ``vicinal.NearTarget`` goes with numbers to predict. For images say
+        ``metric="euclidean"``: their norms hardly differ, and it takes a sixth of the time.
     weights : WeightLaw, optional
         By how much; ``Beta(0.4)`` where left out.
     num_classes : int, optional
@@ -152,6 +155,176 @@ class MixupCollator:
         Share of batches that are mixed.
     embed : callable, optional
         Takes the batch's inputs and returns an array of shape (n_rows, n_features) to pair by.
+    random_state : int, numpy.random.Generator or None
+        Seed. Workers of a loader and processes of a cluster draw numbers of their own, new in
+        every epoch.
+
+    Examples
+    --------
+    >>> import vicinal
+    >>> mix = MixupBatch(weights=vicinal.Fixed(0.75), num_classes=2, random_state=0)
+    >>> x, y = mix(torch.tensor([[0.0], [4.0]]), torch.tensor([0, 1]))
+    >>> x.flatten(), y
+    (tensor([1., 3.]), tensor([[0.7500, 0.2500], [0.2500, 0.7500]]))
+    """
+
+    def __init__(
+        self,
+        pairing: Pairing | Callable[[npt.NDArray[Any]], Pairing] | None = None,
+        weights: WeightLaw | None = None,
+        *,
+        num_classes: int | None = None,
+        probability: float = 1.0,
+        embed: Callable[[Any], Any] | None = None,
+        random_state: RandomState = None,
+    ) -> None:
+        self.pairing = Permutation() if pairing is None else pairing
+        self.weights = check_law(Beta(0.4) if weights is None else weights, parents=2)
+        if not isinstance(self.pairing, Pairing) and not callable(self.pairing):
+            raise TypeError(
+                "pairing must be a Pairing such as vicinal.Permutation(), or a function that "
+                f"makes one of a batch's labels such as vicinal.WithinGroup, got {pairing!r}."
+            )
+        if isinstance(self.pairing, Pairing) and self.pairing.grouped:
+            kind = type(self.pairing).__name__
+            raise ValueError(
+                f"pairing is a {kind} of given rows, and batches have other rows each time. Pass "
+                f"vicinal.{kind} itself to group each batch by its labels, or a function of them."
+            )
+        if num_classes is not None:
+            check_count("num_classes", num_classes, low=2)
+        self.num_classes, self.embed = num_classes, embed
+        self.probability = check_number("probability", probability, low=0.0, high=1.0)
+        self._entropy = Seeds(random_state).entropy
+        self._calls = self._most = 0
+
+    def __call__(self, x: Any, y: torch.Tensor) -> tuple[Any, MixedTarget | torch.Tensor]:
+        """Mix a batch.
+
+        Parameters
+        ----------
+        x : torch.Tensor or mapping of str to torch.Tensor
+            Inputs, rows first: floats are mixed, masks (``attention_mask`` and the like) joined.
+        y : torch.Tensor of shape (n_rows,) or (n_rows, n_outputs)
+            Class numbers, or floats as of :class:`MixedTarget`.
+
+        Returns
+        -------
+        tuple of torch.Tensor or dict, and MixedTarget or torch.Tensor
+            Mixed inputs, and their targets: soft labels if ``num_classes`` was given.
+
+        Raises
+        ------
+        ValueError
+            If inputs are neither floats nor masks, or labels not what they should be.
+        """
+        y, rng = self._checked(x, y), self._generator()
+        n_rows, device = count_rows(x)
+        if n_rows < 2 or rng.random() >= self.probability:
+            return x, self._target(MixedTarget(y, y, torch.ones(n_rows, device=device)))
+        perm = torch.from_numpy(self._partners(x, y, rng)).to(device)
+        lam = torch.from_numpy(self.weights.sample(n_rows, rng)).float().to(device)
+        mixed = self._mixed(x, lambda name, one: _joined(name, one, perm, lam))
+        return mixed, self._target(MixedTarget(y, y[perm.to(y.device)], lam.to(y.device)))
+
+    def _mixed(self, x: Any, mix: Callable[[str, torch.Tensor], torch.Tensor]) -> Any:
+        if isinstance(x, Mapping):
+            return {name: mix(name, one) for name, one in x.items()}
+        return mix("", x)
+
+    def _target(self, target: MixedTarget) -> MixedTarget | torch.Tensor:
+        return target if self.num_classes is None else target.soft(self.num_classes)
+
+    def _checked(self, x: Any, y: Any) -> torch.Tensor:
+        """Check inputs, and return labels as numbers."""
+        for name, one in x.items() if isinstance(x, Mapping) else (("", x),):
+            _check_input(name, one)
+        if isinstance(y, torch.Tensor) and (y.dtype == torch.bool or y.dim() == 2):
+            y = y.float() if y.dim() == 2 else y.long()
+        flat = isinstance(y, torch.Tensor) and y.dim() == 1 and not y.is_floating_point()
+        if not flat and (self.num_classes is not None or not isinstance(y, torch.Tensor)):
+            shape = tuple(y.shape) if isinstance(y, torch.Tensor) else type(y).__name__
+            raise ValueError(f"Labels must be one class number for each row, got {shape}.")
+        if y.device.type == "cpu":  # elsewhere a look would wait for the device
+            check_values(y, self.num_classes)
+        return y
+
+    def _partners(self, x: Any, y: torch.Tensor, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        if isinstance(self.pairing, Pairing):
+            return self._paired(self.pairing, x, rng)
+        pairing = self.pairing(y.cpu().numpy())
+        if not isinstance(pairing, Pairing):
+            raise TypeError(
+                f"pairing must return a Pairing of a batch's labels, got {pairing!r}. Wrap them, "
+                "for instance: lambda labels: vicinal.WithinGroup(labels)."
+            )
+        if isinstance(pairing, AcrossGroup) and len(np.unique(np.asarray(pairing.groups))) == 1:
+            return np.arange(len(y))  # a small batch may well be of one class
+        with warnings.catch_warnings():  # as may a class have one row in it
+            warnings.filterwarnings("ignore", ".*have a single row", UserWarning)
+            return self._paired(pairing, x, rng)
+
+    def _paired(self, pairing: Pairing, x: Any, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        n_rows, _ = count_rows(x)
+        X: Any = n_rows
+        if pairing.needs_points:
+            own = [v for k, v in x.items() if not _is_mask(k)] if isinstance(x, Mapping) else [x]
+            points = own[0] if self.embed is None else torch.as_tensor(self.embed(x))
+            X = points.detach().reshape(n_rows, -1).float().cpu().numpy()
+        told, self._most = self._most > 0, max(self._most, n_rows)
+        with warnings.catch_warnings():
+            if told:  # of the first batch, not of each
+                warnings.filterwarnings("ignore", "All rows have nearly the same norm", UserWarning)
+            if n_rows < self._most:  # a last batch holds what was left
+                warnings.filterwarnings("ignore", "k=.* is more than the", UserWarning)
+            return pairing.pair(X, random_state=rng).astype(np.int64)
+
+    def _generator(self) -> np.random.Generator:
+        """Return numbers for one batch; a worker's copy, or a process, has its own."""
+        worker = torch.utils.data.get_worker_info()
+        key = (self._calls,) if worker is None else (self._calls, int(worker.seed) % 2**63)
+        self._calls += 1
+        if rank := _rank():
+            key += (rank,)
+        return Seeds.from_entropy(self._entropy).generator(*key)
+
+
+def _rank() -> int:
+    """Return the number of this process among those that train together."""
+    there = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return torch.distributed.get_rank() if there else int(os.environ.get("RANK", 0))
+
+
+def _is_mask(name: str) -> bool:
+    return name in ATTEND_MASKS or name in IGNORE_MASKS
+
+
+def _check_input(name: str, one: Any) -> None:
+    if _is_mask(name) or (isinstance(one, torch.Tensor) and one.is_floating_point()):
+        return
+    kind = one.dtype if isinstance(one, torch.Tensor) else type(one).__name__
+    of = f" {name!r}" if name else ""
+    raise ValueError(
+        f"Inputs{of} must be a float tensor to be mixed, got {kind}. Scale first; to mix texts "
+        "use vicinal.nn.HiddenMixup."
+    )
+
+
+def _joined(
+    name: str, one: torch.Tensor, perm: torch.Tensor, lam: torch.Tensor, keep: int | None = None
+) -> torch.Tensor:
+    if _is_mask(name):
+        return union_mask(one, perm, keep, ignore=name in IGNORE_MASKS)
+    return mix_rows(one, perm, lam, keep)
+
+
+class MixupCollator(MixupBatch):
+    """Collate function that mixes the inputs of a batch: images, feature vectors, spectra.
+
+    Parameters
+    ----------
+    pairing, weights, num_classes, probability, embed, random_state : object, optional
+        As of :class:`MixupBatch`.
     collate : callable, optional
         Makes (inputs, labels) of samples; torch's ``default_collate`` where left out.
     plan : MixPlan, optional
@@ -159,8 +332,6 @@ class MixupCollator:
         row numbers of the plan: a loader runs over ``range(len(plan))``.
     dataset : sequence of (input, label), optional
         What the plan's row numbers count.
-    random_state : int, numpy.random.Generator or None
-        Seed. Workers of a loader draw numbers of their own, new in every epoch.
 
     Examples
     --------
@@ -185,13 +356,10 @@ class MixupCollator:
         pairing: Pairing | Callable[[npt.NDArray[Any]], Pairing] | None = None,
         weights: WeightLaw | None = None,
         *,
-        num_classes: int | None = None,
-        probability: float = 1.0,
-        embed: Callable[[torch.Tensor], Any] | None = None,
         collate: Callable[[Sequence[Any]], Any] | None = None,
         plan: MixPlan | None = None,
         dataset: Any = None,
-        random_state: RandomState = None,
+        **settings: Any,
     ) -> None:
         if (plan is None) != (dataset is None):
             raise ValueError(
@@ -199,34 +367,17 @@ class MixupCollator:
             )
         if plan is not None:
             check_plan(plan, len(dataset), "data set")
-            if pairing is not None or weights is not None or probability != 1.0:
+            if pairing is not None or weights is not None or "probability" in settings:
                 raise ValueError(
                     "plan says who mixes and by how much. Leave pairing, weights and probability "
                     "out, or leave the plan out."
                 )
-        self.plan, self.dataset = plan, dataset
-        self.pairing = Permutation() if pairing is None else pairing
-        self.weights = Beta(0.4) if weights is None else weights
-        if not isinstance(self.pairing, Pairing) and not callable(self.pairing):
-            raise TypeError(
-                "pairing must be a Pairing such as vicinal.Permutation(), or a function that "
-                f"makes one of a batch's labels such as vicinal.WithinGroup, got {pairing!r}."
-            )
-        if isinstance(self.pairing, Pairing) and self.pairing.grouped:
-            kind = type(self.pairing).__name__
-            raise ValueError(
-                f"pairing is a {kind} of given rows, and batches have other rows each time. Pass "
-                f"vicinal.{kind} itself to group each batch by its labels, or a function of them."
-            )
-        check_law(self.weights, parents=2)
-        if num_classes is not None:
-            check_count("num_classes", num_classes, low=2)
-        self.num_classes, self.embed, self.collate = num_classes, embed, collate
-        self.probability = check_number("probability", probability, low=0.0, high=1.0)
-        self._entropy = Seeds(random_state).entropy
-        self._calls = 0
+        super().__init__(pairing, weights, **settings)
+        self.collate, self.plan, self.dataset = collate, plan, dataset
 
-    def __call__(self, samples: Sequence[Any]) -> tuple[torch.Tensor, MixedTarget | torch.Tensor]:
+    def __call__(  # type: ignore[override]
+        self, samples: Sequence[Any]
+    ) -> tuple[Any, MixedTarget | torch.Tensor]:
         """Make a mixed batch of samples.
 
         Parameters
@@ -236,84 +387,30 @@ class MixupCollator:
 
         Returns
         -------
-        tuple of torch.Tensor and MixedTarget or torch.Tensor
-            Mixed inputs, and their labels: soft if ``num_classes`` was given.
+        tuple of torch.Tensor or dict, and MixedTarget or torch.Tensor
+            As of :class:`MixupBatch`.
 
         Raises
         ------
         ValueError
-            If samples are not pairs, inputs are not floats, or labels not class numbers.
+            If samples are not pairs, or as :class:`MixupBatch`.
         """
-        planned, rng = None, self._generator()
-        if self.plan is not None:
-            planned = self.plan[np.asarray(samples, np.int64)]
-            both = np.concatenate([planned.left, planned.right])
-            samples = [self.dataset[int(row)] for row in both]
-        x, y = self._collated(samples)
-        if planned is not None:
-            n = len(planned)
-            lam = torch.from_numpy(np.array(planned.lam, np.float32))
-            x = mix_rows(x, swapped_halves(2 * n), lam, keep=n)
-            target = MixedTarget(y[:n], y[n:], lam)
-        elif len(x) < 2 or rng.random() >= self.probability:
-            target = MixedTarget(y, y, torch.ones(len(y)))
-        else:
-            perm = torch.from_numpy(self._partners(x, y, rng))
-            lam = torch.from_numpy(self.weights.sample(len(x), rng)).float()
-            x, target = mix_rows(x, perm, lam), MixedTarget(y, y[perm], lam)
-        return x, target if self.num_classes is None else target.soft(self.num_classes)
+        if self.plan is None:
+            return super().__call__(*self._collated(samples))
+        planned = self.plan[np.asarray(samples, np.int64)]
+        both = np.concatenate([planned.left, planned.right])
+        x, y = self._collated([self.dataset[int(row)] for row in both])
+        y, n = self._checked(x, y), len(planned)
+        lam = torch.from_numpy(np.array(planned.lam, np.float32))
+        perm = swapped_halves(2 * n)
+        x = self._mixed(x, lambda name, one: _joined(name, one, perm, lam, n))
+        return x, self._target(MixedTarget(y[:n], y[n:], lam))
 
-    def _collated(self, samples: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return inputs and labels of samples, checked."""
+    def _collated(self, samples: Sequence[Any]) -> Any:
         batch = (self.collate or torch.utils.data.default_collate)(samples)
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             raise ValueError(
                 "Samples must be pairs of an input and a label. Pass collate= with a function "
                 "that returns (inputs, labels)."
             )
-        x, y = batch
-        if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-            kind = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
-            raise ValueError(f"Inputs must be a float tensor to be mixed, got {kind}. Scale first.")
-        if not isinstance(y, torch.Tensor) or y.dim() != 1 or y.is_floating_point():
-            shape = tuple(y.shape) if isinstance(y, torch.Tensor) else type(y).__name__
-            raise ValueError(f"Labels must be one class number for each row, got {shape}.")
-        if self.num_classes is not None and len(beyond := y[(y < 0) | (y >= self.num_classes)]):
-            raise ValueError(
-                f"label {int(beyond[0])} is beyond num_classes={self.num_classes}. Classes count "
-                "from 0."
-            )
-        return x, y
-
-    def _partners(
-        self, x: torch.Tensor, y: torch.Tensor, rng: np.random.Generator
-    ) -> npt.NDArray[np.int64]:
-        if isinstance(self.pairing, Pairing):
-            return self._paired(self.pairing, x, rng)
-        pairing = self.pairing(y.cpu().numpy())
-        if not isinstance(pairing, Pairing):
-            raise TypeError(
-                f"pairing must return a Pairing of a batch's labels, got {pairing!r}. Wrap them, "
-                "for instance: lambda labels: vicinal.WithinGroup(labels)."
-            )
-        if isinstance(pairing, AcrossGroup) and len(np.unique(np.asarray(pairing.groups))) == 1:
-            return np.arange(len(x))  # a small batch may well be of one class
-        with warnings.catch_warnings():  # as may a class have one row in it
-            warnings.filterwarnings("ignore", ".*have a single row", UserWarning)
-            return self._paired(pairing, x, rng)
-
-    def _paired(
-        self, pairing: Pairing, x: torch.Tensor, rng: np.random.Generator
-    ) -> npt.NDArray[np.int64]:
-        X: Any = len(x)
-        if pairing.needs_points:
-            points = x if self.embed is None else torch.as_tensor(self.embed(x))
-            X = points.detach().reshape(len(x), -1).float().cpu().numpy()
-        return pairing.pair(X, random_state=rng).astype(np.int64)
-
-    def _generator(self) -> np.random.Generator:
-        """Return numbers for one batch; a worker's copy of this object has its own."""
-        worker = torch.utils.data.get_worker_info()
-        key = (self._calls,) if worker is None else (self._calls, int(worker.seed) % 2**63)
-        self._calls += 1
-        return Seeds.from_entropy(self._entropy).generator(*key)
+        return batch

@@ -32,6 +32,13 @@ class MixupConfig:
         Whether both directions of a pair are trained on.
     probability : float, default 1.0
         Share of steps that mix; the others train on the rows as they are.
+    per_sample : bool, default False
+        Whether ``probability`` is of pairs and not of steps.
+    clean_weight : float, default 0.0
+        Share of the loss that is of the rows as they are, in steps that mix (RegMixup); above 0
+        each step reads its rows twice.
+    until : float, default 1.0
+        Share of the training, in (0, 1], after which nothing is mixed.
     warmup_epochs : int, default 0
         Epochs at the beginning that do not mix.
     refresh : int, default 1
@@ -42,6 +49,11 @@ class MixupConfig:
     ------
     ValueError, TypeError
         If a setting is not what it should be.
+
+    References
+    ----------
+    Pinto, Yang, Lim, Torr and Dokania, "RegMixup: Mixup as a Regularizer Can Surprisingly Improve
+    Accuracy and Out Distribution Robustness", NeurIPS 2022 (for ``clean_weight``).
 
     Examples
     --------
@@ -57,6 +69,9 @@ class MixupConfig:
     layers: str | Sequence[int] = "all"
     symmetric: bool = True
     probability: float = 1.0
+    per_sample: bool = False
+    clean_weight: float = 0.0
+    until: float = 1.0
     warmup_epochs: int = 0
     refresh: int = 1
 
@@ -65,6 +80,8 @@ class MixupConfig:
         check_law(self.weights, parents=2)
         check_choice("where", self.where, ["hidden", "input", "sentence", "none"])
         check_number("probability", self.probability, low=0.0, high=1.0)
+        check_number("clean_weight", self.clean_weight, low=0.0, high=1.0, open_high=True)
+        check_number("until", self.until, low=0.0, high=1.0, open_low=True)
         check_count("warmup_epochs", self.warmup_epochs, low=0)
         check_count("refresh", self.refresh, low=0)
         if isinstance(self.layers, str):
@@ -119,7 +136,12 @@ class MixupConfig:
         return self.refresh if own is None else own
 
     def draw(
-        self, epoch: int, n_layers: int, n_pairs: int, rng: np.random.Generator
+        self,
+        epoch: int,
+        n_layers: int,
+        n_pairs: int,
+        rng: np.random.Generator,
+        done: float = 0.0,
     ) -> tuple[int, np.ndarray[Any, np.dtype[np.float64]]] | None:
         """Draw what one step does.
 
@@ -129,6 +151,8 @@ class MixupConfig:
             Epoch, from 0; layers of the model; pairs in the batch.
         rng : numpy.random.Generator
             Where random numbers come from.
+        done : float, default 0.0
+            Share of the training that is done.
 
         Returns
         -------
@@ -136,6 +160,12 @@ class MixupConfig:
             Layer and weights; None for a step that does not mix.
         """
         choices = self.choices(n_layers)
-        if epoch < self.warmup_epochs or not choices or rng.random() >= self.probability:
+        over = self.until < 1 and done >= self.until
+        if epoch < self.warmup_epochs or not choices or over:
             return None
-        return int(rng.choice(choices)), self.weights.sample(n_pairs, rng)
+        if not self.per_sample and rng.random() >= self.probability:
+            return None
+        layer, lam = int(rng.choice(choices)), self.weights.sample(n_pairs, rng)
+        if self.per_sample:
+            lam = np.where(rng.random(n_pairs) < self.probability, lam, 1.0)
+        return layer, lam

@@ -151,6 +151,10 @@ class HiddenMixup:
                 self._hook(parts.encoder, self._before_encoder)
             if parts.head is not None:
                 self._hook(parts.head, self._before_head)
+            if _takes_dict(self._inner_model()):
+                for one in self._inner_model().children():
+                    inside = any(module is parts.encoder for module in one.modules())
+                    self._hook(one, partial(self._before_part, inside))
         except BaseException:
             self._close()
             raise
@@ -285,7 +289,8 @@ class HiddenMixup:
         self._step, self._running = step, True
         self._replayed, self._plain_since = not torch.is_grad_enabled(), False
         try:
-            return model(*args, **named)
+            # sentence-transformers' modules hand one dict on
+            return model(named) if not args and _takes_dict(model) else model(*args, **named)
         except BaseException:
             self._step = None  # no backward pass can follow
             raise
@@ -441,6 +446,19 @@ class HiddenMixup:
             )
         return tuple(place), restored
 
+    def _before_part(
+        self, inside: bool, module: nn.Module, args: tuple[Any, ...], kwargs: Any
+    ) -> Inputs | None:
+        """Give a part of a sentence-transformer each row's own mask, or what pools by the union.
+
+        It calls its encoder's forward itself, past the encoder's hooks.
+        """
+        step = self._live()
+        if step is None or not args or not isinstance(args[0], dict):
+            return None
+        told = {name: pair[inside] for name, pair in step.views.items() if name in args[0]}
+        return ({**args[0], **told}, *args[1:]), kwargs
+
     def _before_entry(
         self, slots: dict[str, int], module: nn.Module, args: tuple[Any, ...], kwargs: Any
     ) -> Inputs | None:
@@ -494,6 +512,10 @@ def _spread(batch: Any, kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[s
                 "them out and use vicinal.nn.soft_cross_entropy on the logits."
             )
     return args, named
+
+
+def _takes_dict(model: nn.Module) -> bool:
+    return any(one.__module__.startswith("sentence_transformers") for one in type(model).__mro__)
 
 
 def _half(n_rows: int) -> int:

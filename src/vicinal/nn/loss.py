@@ -13,27 +13,34 @@ from vicinal._checks import check_choice, check_number
 
 @dataclass(frozen=True, eq=False)
 class MixedTarget:
-    """Labels of both parents and the weight of the first, as one object.
+    """Targets of both parents and the weight of the first, as one object.
 
     Parameters
     ----------
-    labels : torch.Tensor of int, shape (n_rows,)
-        Class of each row.
-    partners : torch.Tensor of int, shape (n_rows,)
-        Class of the partner of each row.
+    labels : torch.Tensor of shape (n_rows,) or (n_rows, n_outputs)
+        Class number of each row; or floats: numbers to predict, class shares, or 0 and 1 for each
+        of several labels.
+    partners : torch.Tensor of the same shape
+        The same of the partner of each row.
     lam : torch.Tensor of float, shape (n_rows,)
         Weight of the row itself.
 
     Raises
     ------
     ValueError, TypeError
-        If lengths differ, or labels are not whole numbers.
+        If shapes differ, class numbers have more than one dimension, or labels are booleans.
 
     Examples
     --------
     >>> target = MixedTarget(torch.tensor([0]), torch.tensor([2]), torch.tensor([0.75]))
     >>> target.soft(3)
     tensor([[0.7500, 0.0000, 0.2500]])
+
+    Any loss of torch's that gives one figure for each row:
+
+    >>> target = MixedTarget(torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([0.75]))
+    >>> target.loss(torch.tensor([1.0]), torch.nn.functional.mse_loss, reduction="none")
+    tensor(1.)
     """
 
     labels: torch.Tensor
@@ -43,17 +50,23 @@ class MixedTarget:
     def __post_init__(self) -> None:
         for name in ("labels", "partners"):
             value = getattr(self, name)
-            if value.is_floating_point() or value.dtype == torch.bool:
-                raise TypeError(f"{name} must hold class numbers, got {value.dtype}.")
+            if value.dtype == torch.bool:
+                raise TypeError(f"{name} must hold class numbers or floats, got {value.dtype}.")
         shapes = [tuple(t.shape) for t in (self.labels, self.partners, self.lam)]
-        if len(shapes[0]) != 1 or len(set(shapes)) > 1:
+        one_each = shapes[0][:1] == shapes[2] and shapes[0] == shapes[1]
+        if not one_each or (self.is_classes and len(shapes[0]) != 1):
             raise ValueError(
-                "labels, partners and lam must be one-dimensional and of one length, got shapes "
-                f"{shapes}."
+                "labels and partners must be of one shape, class numbers one-dimensional, and all "
+                f"of one length, got shapes {shapes}."
             )
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def is_classes(self) -> bool:
+        """Whether labels are class numbers."""
+        return not self.labels.is_floating_point()
 
     def to(self, *args: Any, **kwargs: Any) -> MixedTarget:
         """Return the target on another device, as ``torch.Tensor.to`` does; dtypes stay.
@@ -94,22 +107,61 @@ class MixedTarget:
         torch.Tensor of shape (n_rows, num_classes)
             Rows with sum 1.
         """
+        if not self.is_classes:
+            raise TypeError(f"soft() needs class numbers, and labels are {self.labels.dtype}.")
         lam = self.lam.clamp(0.0, 1.0) if clip else self.lam
         mixed = lam.new_zeros(len(self), num_classes)
         mixed.scatter_add_(1, self.labels[:, None], lam[:, None])
         return mixed.scatter_add_(1, self.partners[:, None], 1 - lam[:, None])
 
-    def loss(self, logits: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        """Return :func:`soft_cross_entropy` of logits against this target.
+    def loss(
+        self,
+        outputs: Any,
+        fn: Callable[..., torch.Tensor] | None = None,
+        *,
+        clip: bool = True,
+        **kwargs: Any,
+    ) -> torch.Tensor:
+        """Return ``lam fn(outputs, labels) + (1 - lam) fn(outputs, partners)``, the mean over rows.
 
         Parameters
         ----------
-        logits : torch.Tensor of shape (n_rows, n_classes)
-            Scores before the softmax.
+        outputs : torch.Tensor of shape (n_rows, ...)
+            What the model says, or whatever ``fn`` takes.
+        fn : callable, optional
+            Any loss that gives one figure for each row (``reduction="none"``);
+            :func:`soft_cross_entropy` where left out.
+        clip : bool, default True
+            Whether ``lam`` is cut to [0, 1]. Squared errors need no cut: their least is at the
+            mixed number.
         **kwargs : dict
-            As of :func:`soft_cross_entropy`.
+            Handed to ``fn``.
+
+        Returns
+        -------
+        torch.Tensor
+            The mean over rows.
+
+        Raises
+        ------
+        ValueError
+            If ``fn`` gives one figure for all rows, and their weights differ.
         """
-        return soft_cross_entropy(logits, self.labels, self.partners, self.lam, **kwargs)
+        if fn is None:
+            ends = (self.labels, self.partners, self.lam)
+            return soft_cross_entropy(outputs, *ends, clip=clip, **kwargs)
+        lam = self.lam.clamp(0.0, 1.0) if clip else self.lam
+        own, other = (fn(outputs, one, **kwargs) for one in (self.labels, self.partners))
+        if own.dim():
+            own, other = (one.reshape(len(self), -1).mean(1) for one in (own, other))
+        elif bool((lam == lam[0]).all()):
+            lam = lam[0]
+        else:
+            raise ValueError(
+                "The loss gives one figure for all rows, and they are mixed by different weights. "
+                "Let it give one for each row: reduction='none'."
+            )
+        return (lam * own + (1 - lam) * other).mean()
 
 
 def soft_cross_entropy(
@@ -193,3 +245,18 @@ def soft_cross_entropy(
     if smooth:
         loss = (1 - smooth) * loss - smooth * log_p.mean(dim=1)
     return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
+
+
+def check_values(labels: torch.Tensor, num_classes: int | None = None) -> None:
+    """Refuse NaN among numbers, and class numbers that are none."""
+    if labels.is_floating_point():
+        if not bool(labels.isfinite().all()):
+            raise ValueError("labels hold NaN or infinity. Drop those rows first.")
+        return
+    over = labels >= num_classes if num_classes else torch.zeros_like(labels, dtype=torch.bool)
+    if len(beyond := labels[(labels < 0) | over]):
+        what = f"beyond num_classes={num_classes}" if num_classes else "no class number"
+        raise ValueError(
+            f"label {int(beyond[0])} is {what}. Classes count from 0; leave rows out that are not "
+            "to count (-100)."
+        )

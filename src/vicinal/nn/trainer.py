@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits as with_logits
+from torch.nn.functional import mse_loss
 from transformers import PreTrainedModel, Trainer, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -18,7 +22,7 @@ from vicinal.nn._embeddings import Embeddings
 from vicinal.nn.batches import PairBatchSampler
 from vicinal.nn.config import MixupConfig
 from vicinal.nn.hidden import HiddenMixup
-from vicinal.nn.loss import soft_cross_entropy
+from vicinal.nn.loss import MixedTarget, check_values, soft_cross_entropy
 from vicinal.nn.pooling import masked_mean
 
 #: Rows whose accuracy is taken after each epoch: an eighth of all, within these limits, so that
@@ -30,8 +34,10 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     """A :class:`transformers.Trainer` that mixes hidden states of pairs of rows.
 
     Batches are packed as [anchors, partners], partners are drawn anew for each epoch, and the
-    loss is the cross-entropy against mixed labels. Evaluation and prediction mix nothing. Several
-    processes, resuming, logging and callbacks work as in the Trainer.
+    loss is that of both parents' labels by their weights: cross-entropy of class numbers, squared
+    error where the model has one output, binary cross-entropy of several labels, or
+    ``compute_loss_func``, which must give one figure for each row. Evaluation and prediction mix
+    nothing. Several processes, resuming, logging and callbacks work as in the Trainer.
 
     Parameters
     ----------
@@ -43,14 +49,15 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         What a pairing looks at. Left out, the model itself embeds the training rows (mean of the
         last hidden states) every ``mixup.refresh`` epochs; checkpoints keep what it made.
     class_weights : array_like of shape (n_classes,), optional
-        Weight of each class in the training loss.
+        Weight of each class in the loss, also of evaluation; the mean is over weights.
     accuracy_rows : int, optional
         Training rows whose accuracy is taken after each epoch; 0 for none. Left out, an eighth of
         them, from 64 to 512.
     layers, encoder, head : str, optional
         Where the model keeps its parts, as of :class:`HiddenMixup`.
     **kwargs : object
-        As of the Trainer. ``per_device_train_batch_size`` must be even.
+        As of the Trainer. ``per_device_train_batch_size`` must be even. Rows are paired, so
+        ``train_sampling_strategy`` must stay "random".
 
     Attributes
     ----------
@@ -61,7 +68,8 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     ------
     ValueError
         If layers are not found, the model is to be compiled as a whole, embeddings or class
-        weights do not fit or are not finite, or batches are to be split over devices or processes.
+        weights do not fit or are not finite, batches are to be split over devices or processes,
+        rows are to be sampled otherwise, or labels are not what the model predicts.
 
     Notes
     -----
@@ -97,6 +105,11 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
                 "torch_compile=True compiles the whole model, which leaves hooks out. Compile each "
                 "layer's forward instead: layer.forward = torch.compile(layer.forward)."
             )
+        if self.args.train_sampling_strategy != "random":
+            raise ValueError(
+                f"train_sampling_strategy={self.args.train_sampling_strategy!r} does not go with "
+                "pairs of rows, which the pairing chooses. Leave it out ('random')."
+            )
         if self.accelerator.split_batches:
             raise ValueError(
                 "split_batches=True cuts a batch between processes, which takes pairs apart. "
@@ -107,11 +120,12 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
                 f"{self.args.n_gpu} devices in one process scatter the rows of a pair. Start one "
                 "process for each with torchrun, or make one visible (CUDA_VISIBLE_DEVICES=0)."
             )
-        self._mixer = HiddenMixup(
-            self.model, layers, encoder=encoder, head=head, symmetric=self.mixup.symmetric
-        )
+        self._places = {"layers": layers, "encoder": encoder, "head": head}
+        self._hooks = ExitStack()  # holds the mixer's while the model trains
+        self._mixer = self._make_mixer()
         self.mixup.choices(self._mixer.n_layers)  # says now if a layer does not exist
         self._seeds = Seeds(self.args.seed)
+        self._given = embeddings
         self._embeddings = Embeddings(embeddings, self.mixup.embeds_every())
         n_rows = self._count() if self.train_dataset is not None else None
         self._embeddings.check(n_rows)
@@ -151,10 +165,26 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         last = args[0] if args else kwargs.get("resume_from_checkpoint")
         if last is True:
             last = get_last_checkpoint(self.args.output_dir)
+        # a search for settings trains again and again, each time from a new model and seed
+        self._seeds = Seeds(self.args.seed)
+        self._embeddings = Embeddings(self._given, self.mixup.embeds_every())
         if last and self.train_dataset is not None:
             self._embeddings.load(Path(last), self._count())
-        with self._mixer:
+        with self._hooks:
+            self._hooks.enter_context(self._mixer)
             return super().train(*args, **kwargs)
+
+    def call_model_init(self, trial: Any = None) -> Any:
+        """Return a new model of ``model_init``; what mixes in the one before mixes in it."""
+        model = super().call_model_init(trial)
+        if hasattr(self, "_hooks"):
+            self._hooks.close()
+            self.model = model
+            self._mixer = self._hooks.enter_context(self._make_mixer())
+        return model
+
+    def _make_mixer(self) -> HiddenMixup:
+        return HiddenMixup(self.model, symmetric=self.mixup.symmetric, **self._places)
 
     def get_train_dataloader(self) -> Any:
         """Return the loader of whole training batches, packed as [anchors, partners]."""
@@ -166,7 +196,10 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
             batch_sampler=_EpochPairs(
                 self,
                 self._partners,
-                self._train_batch_size,
+                # halved where memory ran out, it may have become odd
+                max(2, self._train_batch_size // 2 * 2)
+                if self.args.auto_find_batch_size
+                else self._train_batch_size,
                 X=self._count(),
                 symmetric=self.mixup.symmetric,
                 drop_last=self.args.dataloader_drop_last,
@@ -176,6 +209,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
             num_workers=self.args.dataloader_num_workers,
             pin_memory=self.args.dataloader_pin_memory,
             persistent_workers=self.args.dataloader_persistent_workers,
+            prefetch_factor=self.args.dataloader_prefetch_factor,
         )
         return self.accelerator.prepare(loader)
 
@@ -187,45 +221,94 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         num_items_in_batch: Any = None,
     ) -> Any:
         """Return the loss of a batch: of mixed rows in training, the model's own otherwise."""
-        if not model.training:
+        if not model.training and self._class_weights is None:
             return super().compute_loss(model, dict(inputs), return_outputs=return_outputs)
         batch = dict(inputs)
-        labels = batch.pop("labels", None)
-        if not isinstance(labels, torch.Tensor) or labels.dim() != 1 or labels.is_floating_point():
-            raise ValueError(
-                "Training rows must have one class number each under 'labels'. Multi-label and "
-                "regression targets are not mixed."
-            )
-        half = len(labels) // 2
-        drawn = self.mixup.draw(
-            int((self.state.epoch or 0.0) + 1e-9), self._mixer.n_layers, half, self._generator()
-        )
-        if drawn is None:
-            if not self.mixup.symmetric:  # partners are there to be mixed with
-                batch = {
-                    name: value[:half] if isinstance(value, torch.Tensor) else value
-                    for name, value in batch.items()
-                }
-                labels = labels[:half]
-            own, other, lam = labels, labels, torch.ones(len(labels), device=labels.device)
-            outputs = model(**batch)
-            logits = _logits(outputs)
-            right = logits.detach().argmax(-1) == labels
-            self._note(mixup_share=0.0, plain_accuracy=right.float().mean())
-        else:
-            layer, weights = drawn
-            lam = torch.from_numpy(weights).float().to(labels.device)
-            outputs = self._mixer(batch, lam=lam, layer=layer, through=model)
-            logits = _logits(outputs)
-            own, other = labels[:half], labels[half:]
-            if self.mixup.symmetric:
-                own, other = labels, torch.cat([other, own])
-                lam = torch.cat([lam, lam])
-            self._note(mixup_share=1.0, mixup_layer=float(layer), mixup_lam=float(weights.mean()))
-        weight = None if self._class_weights is None else self._class_weights.to(logits.device)
-        smoothing = float(self.args.label_smoothing_factor)
-        loss = soft_cross_entropy(logits, own, other, lam, weight, smoothing)
+        labels = _targets(batch.pop("labels", None))
+        step = self._training_loss if model.training else self._plain_loss
+        loss, outputs = step(model, batch, labels)
         return (loss, outputs) if return_outputs else loss
+
+    def _training_loss(
+        self, model: Any, batch: dict[str, Any], labels: torch.Tensor
+    ) -> tuple[Any, Any]:
+        """Return the loss of a batch that is mixed, or not, and what the model says of it."""
+        half = len(labels) // 2
+        done = self.state.global_step / max(self.state.max_steps, 1)
+        epoch = int((self.state.epoch or 0.0) + 1e-9)
+        drawn = self.mixup.draw(epoch, self._mixer.n_layers, half, self._generator(), done)
+        plain, own = batch, labels
+        if not self.mixup.symmetric:  # partners are there to be mixed with
+            own = labels[:half]
+            plain = {
+                name: value[:half] if isinstance(value, torch.Tensor) else value
+                for name, value in batch.items()
+            }
+        if drawn is None:
+            loss, outputs = self._plain_loss(model, plain, own)
+            self._note(mixup_share=0.0)
+            if self.compute_loss_func is None and not own.is_floating_point():
+                right = _logits(outputs).detach().argmax(-1) == own
+                self._note(plain_accuracy=right.float().mean())
+            return loss, outputs
+        layer, weights = drawn
+        lam = torch.from_numpy(weights).float().to(labels.device)
+        clean = self.mixup.clean_weight
+        # first, since with checkpointing the backward pass of a mixed call must come next
+        beside = self._plain_loss(model, plain, own)[0] if clean else 0.0
+        outputs = self._mixer(batch, lam=lam, layer=layer, through=model)
+        other = labels[half:]
+        if self.mixup.symmetric:
+            other, lam = torch.cat([other, labels[:half]]), torch.cat([lam, lam])
+        loss = self._loss(outputs, MixedTarget(own, other, lam))
+        self._note(mixup_share=1.0, mixup_layer=float(layer), mixup_lam=float(weights.mean()))
+        return clean * beside + (1 - clean) * loss, outputs
+
+    def _plain_loss(self, model: Any, batch: Any, labels: torch.Tensor) -> tuple[Any, Any]:
+        """Return the loss of rows as they are, and what the model says of them."""
+        outputs = model(**batch)
+        ones = torch.ones(len(labels), device=labels.device)
+        return self._loss(outputs, MixedTarget(labels, labels, ones)), outputs
+
+    def _loss(self, outputs: Any, target: MixedTarget) -> torch.Tensor:
+        if self.compute_loss_func is not None:
+            func = self.compute_loss_func
+            return target.loss(outputs, lambda out, y: func(out, y, num_items_in_batch=None))
+        logits = _logits(outputs)
+        width = logits.shape[-1]
+        # a look at values waits for the device: elsewhere the first batch alone is looked at
+        looked = logits.device.type == "cpu" or not self.state.global_step
+        if target.is_classes and width > 1:
+            if looked:
+                check_values(target.labels, width)
+                check_values(target.partners, width)
+            return self._class_loss(logits, target)
+        if self._class_weights is not None:
+            raise ValueError("class_weights go with class numbers, and labels are others.")
+        ends = [one.float() for one in (target.labels, target.partners)]
+        told = logits.squeeze(-1) if ends[0].dim() == 1 and width == 1 else logits
+        if told.shape != ends[0].shape:
+            raise ValueError(
+                f"labels of shape {tuple(ends[0].shape)} and type {target.labels.dtype} do not fit "
+                f"outputs of shape {tuple(logits.shape)}. Give int64 class numbers, one float for "
+                "a model of one output, or as many floats as there are outputs."
+            )
+        if looked:
+            check_values(ends[0])
+        config = getattr(self.model, "config", None)
+        numbers = width == 1 or getattr(config, "problem_type", None) == "regression"
+        fn = mse_loss if numbers else with_logits
+        return MixedTarget(*ends, target.lam).loss(told, fn, clip=not numbers, reduction="none")
+
+    def _class_loss(self, logits: torch.Tensor, target: MixedTarget) -> torch.Tensor:
+        smooth = float(self.args.label_smoothing_factor)
+        if self._class_weights is None:
+            return target.loss(logits, label_smoothing=smooth)
+        weight, lam = self._class_weights.to(logits.device), target.lam.clamp(0.0, 1.0)
+        ends = target.labels, target.partners
+        loss = soft_cross_entropy(logits, *ends, lam, weight, smooth, reduction="sum")
+        # as torch takes the mean where classes weigh differently
+        return loss / (lam * weight[ends[0]] + (1 - lam) * weight[ends[1]]).sum().clamp(min=1e-12)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Log, with what mixing did since the last log."""
@@ -249,9 +332,12 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         return np.sort(self._seeds.generator(TrainKey.WATCHED).permutation(n_rows)[:wanted])
 
     def _accuracy(self, chosen: npt.NDArray[Any]) -> float:
-        def right(batch: dict[str, Any]) -> int:
+        def right(batch: dict[str, Any]) -> float:
             labels = batch.pop("labels")
-            return int((_logits(self.model(**batch)).argmax(-1) == labels).sum())
+            logits = _logits(self.model(**batch))
+            if logits.shape[-1] == 1 or labels.dim() != 1:
+                return math.nan
+            return float((logits.argmax(-1) == labels).sum())
 
         # numbers of its own: a look must not change what dropout draws afterwards
         return float(sum(self._look(chosen, right, torch.Generator())) / len(chosen))
@@ -374,13 +460,25 @@ class _EachEpoch(TrainerCallback):  # type: ignore[misc]  # typed as Any here
         watched = self._trainer._watched()
         if len(watched):
             due = control.should_log  # the loss is logged next, and a log takes the mark away
-            self._trainer.log({"train_accuracy": round(self._trainer._accuracy(watched), 6)})
+            accuracy = self._trainer._accuracy(watched)
+            if math.isfinite(accuracy):  # numbers and lists of labels have none
+                self._trainer.log({"train_accuracy": round(accuracy, 6)})
             control.should_log = due
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if args.should_save and folder.is_dir():
             self._trainer._embeddings.save(folder)
+
+
+def _targets(labels: Any) -> torch.Tensor:
+    """Return labels as class numbers or floats."""
+    if not isinstance(labels, torch.Tensor) or labels.dim() not in (1, 2):
+        raise ValueError(
+            "Training rows must have one class number, number or list of labels each under "
+            f"'labels', got {type(labels).__name__} of shape {tuple(getattr(labels, 'shape', ()))}."
+        )
+    return labels.float() if labels.dim() == 2 else labels
 
 
 def _logits(outputs: Any) -> torch.Tensor:

@@ -6,3 +6,4 @@ from .groups import WithinGroup as WithinGroup
 from .permutation import LocalPermutation as LocalPermutation
 from .permutation import Permutation as Permutation
 from .permutation import Random as Random
+from .target import NearTarget as NearTarget

@@ -442,7 +442,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def from_pretrained(cls, folder: str | PathLike[str]) -> MixupTextClassifier:
         """Read a classifier that :meth:`save_pretrained` wrote. It asks no hub for anything.
 
-        Of its settings ``weights`` and ``mixup`` do not come back, if it is to be trained again.
+        A ``mixup`` with a pairing of given rows, or of your own, does not come back.
 
         Parameters
         ----------
@@ -466,7 +466,8 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         made.classes_ = np.array(state["classes"])
         made.history_ = state["history"]
         made._backbone, made._net = backbone, net.eval()
-        made.mixup_ = made._checked_mixup()
+        if state["mixup"] is not None:
+            made.mixup_ = state["mixup"]
         return made
 
 

@@ -1,4 +1,4 @@
-"""Methods of training side by side: macro-F1 over seeds, compared in pairs."""
+"""Methods of training side by side: macro-F1 and probabilities over seeds, compared in pairs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._calibration import Calibration, scale_crossed
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import ComparisonKey, RandomState, Seeds
@@ -30,9 +31,26 @@ __all__ = ["Comparison", "MethodScore", "compare_methods", "split_texts"]
 
 #: Whatever else is compared, gains are over this.
 BASELINE = "none"
+#: How to read what probabilities are worth.
+_SURE_READ = (
+    "Less is better. ECE: distance of confidence from accuracy in 15 bins of equal size. Scaled: "
+    "by one temperature, fitted on the other half of the test texts; a gain that is left there is "
+    "more than temperature scaling brings."
+)
 #: Differences between figures that are nearer than this are equal.
 _ROUNDING = 1e-12
 _HEADER = ("method", "macro-F1", "accuracy", "training accuracy", "against none", "p (Holm)")
+_SURE = (
+    "method",
+    "log loss",
+    "Brier",
+    "ECE",
+    "log loss, scaled",
+    "ECE, scaled",
+    "temperature",
+    "log loss, scaled, against none",
+    "p (Holm)",
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +72,16 @@ class MethodScore:
     p : float
         Of a paired t-test against no mixing, corrected by Holm's method; NaN where there is none,
         or the difference is the same for all seeds, and not 0.
+    probabilities, scaled : tuple of Calibration
+        For each seed log loss, Brier score, calibration error and reliability curve of the
+        probabilities as they are; and after temperature scaling, each half of the test texts by
+        the temperature that fits the other half.
+    temperature : tuple of float
+        That temperature, the geometric mean of both halves.
+    loss_gain : Estimate
+        Mean difference of the scaled log loss to no mixing, seed by seed; below 0 is better.
+    loss_p : float
+        As ``p``, of that difference.
     """
 
     method: str
@@ -63,6 +91,11 @@ class MethodScore:
     mean: Estimate
     gain: Estimate
     p: float
+    probabilities: tuple[Calibration, ...]
+    scaled: tuple[Calibration, ...]
+    temperature: tuple[float, ...]
+    loss_gain: Estimate
+    loss_p: float
 
 
 @dataclass(frozen=True)
@@ -107,6 +140,20 @@ class Comparison(RowsResult):
             for one in self.scores
         )
 
+    def _sure_cells(self) -> tuple[tuple[str, ...], ...]:
+        """Return what each method's probabilities are worth, in words."""
+        cells = []
+        for one in self.scores:
+            plain = ("log_loss", "brier", "ece")
+            row = [one.method, *(_three(_figures(one.probabilities, name)) for name in plain)]
+            row += [_three(_figures(one.scaled, name)) for name in ("log_loss", "ece")]
+            row.append(f"{float(np.mean(one.temperature)):.2f}")
+            told = not math.isnan(one.loss_gain.value)
+            row.append(f"{one.loss_gain.value:+.3f}" if told else "")
+            row.append("" if math.isnan(one.loss_p) else f"{one.loss_p:.2g}")
+            cells.append(tuple(row))
+        return tuple(cells)
+
     def _facts(self) -> tuple[str, ...]:
         """Return what was measured, in words."""
         each = " anew for each seed" if self.n_seeds > 1 else ""
@@ -119,10 +166,10 @@ class Comparison(RowsResult):
         )
 
     def summary(self) -> str:
-        """Return the comparison as Markdown: facts, a table, and how to read it."""
-        lines = [_HEADER, ("---", *["---:"] * (len(_HEADER) - 1)), *self._cells()]
-        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return f"{', '.join(self._facts())}.\n\n{table}\n\n{self._reading()}"
+        """Return the comparison as Markdown: facts, two tables, and how to read them."""
+        tables = [_table(_HEADER, self._cells()), _table(_SURE, self._sure_cells())]
+        parts = [f"{', '.join(self._facts())}.", tables[0], self._reading(), tables[1], _SURE_READ]
+        return "\n\n".join(parts)
 
     def _reading(self) -> str:
         """Return how to read the figures."""
@@ -148,10 +195,17 @@ class Comparison(RowsResult):
             "train_accuracy": [float(np.mean(one.train_accuracy)) for one in found],
             "gain": [one.gain.value for one in found],
             "p": [one.p for one in found],
+            "log_loss": [_mean(one.probabilities, "log_loss") for one in found],
+            "brier": [_mean(one.probabilities, "brier") for one in found],
+            "ece": [_mean(one.probabilities, "ece") for one in found],
+            "log_loss_scaled": [_mean(one.scaled, "log_loss") for one in found],
+            "ece_scaled": [_mean(one.scaled, "ece") for one in found],
+            "temperature": [float(np.mean(one.temperature)) for one in found],
         }
 
     def _page(self) -> Page:
         from vicinal.page.intervals import IntervalRow, interval_rows
+        from vicinal.text.classifier.reliability import reliability_chart
 
         ends = [f for one in self.scores for f in (min(one.f1), max(one.f1))]
         best = max(self.scores, key=lambda one: one.mean.value)
@@ -171,6 +225,21 @@ class Comparison(RowsResult):
             "rows": self._cells(),
             "chart": chart,
             "reading": self._reading(),
+            "sure_header": _SURE,
+            "sure_rows": self._sure_cells(),
+            "sure_reading": _SURE_READ,
+            "curves": [
+                (
+                    one.method,
+                    reliability_chart(
+                        f"reliability-{one.method}",
+                        one.method,
+                        [c.curve for c in one.probabilities],
+                        [c.curve for c in one.scaled],
+                    ),
+                )
+                for one in self.scores
+            ],
             "settings": f"Settings of all methods: {shared}.",
         }
         return Page("methods.html.j2", values, Path(__file__).parent / "templates")
@@ -233,8 +302,6 @@ def compare_methods(
     >>> found = compare_methods(texts, labels, ["none", "dmix"], seeds=10)  # doctest: +SKIP
     >>> print(found.summary())  # doctest: +SKIP
     """
-    from sklearn.metrics import f1_score
-
     from vicinal.text.classifier.classifier import MixupTextClassifier
 
     names = list(dict.fromkeys(check_choice("methods", one, METHODS) for one in methods))
@@ -247,7 +314,7 @@ def compare_methods(
     if test is not None:
         held = check_texts(test[0], "test texts", utf8=False), listed_labels(test[1], "test labels")
         class_numbers(held[1], np.array(sorted(set(listed))), "test labels")
-    figures: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
+    figures: dict[str, list[_Run]] = {name: [] for name in names}
     roots = Seeds(random_state)
     train, measured = (texts, listed), held
     runs = [(seed, name) for seed in range(seeds) for name in names]
@@ -263,10 +330,8 @@ def compare_methods(
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", r"\d+ of \d+ texts are empty")  # said above
                 model.fit(*train)
-            found, truth = model.predict(measured[0]), np.array(measured[1])
-            f1 = f1_score(truth, found, average="macro", labels=model.classes_, zero_division=0.0)
-            right = float(np.mean(found == truth))
-            figures[name].append((float(f1), right, model.history_[-1]["train_accuracy"]))
+            rng = roots.generator(ComparisonKey.MEASURE, seed)
+            figures[name].append(_measured(model, *measured, rng))
             if keep is not None:
                 keep(model)
     assert measured is not None  # noqa: S101
@@ -278,6 +343,37 @@ def compare_methods(
         n_classes=len(set(listed)),
         fixed_test=held is not None,
         settings={key: str(value) for key, value in settings.items() if value is not None},
+    )
+
+
+class _Run(NamedTuple):
+    """What one run of a method reached."""
+
+    f1: float
+    accuracy: float
+    train_accuracy: float
+    plain: Calibration
+    scaled: Calibration
+    temperature: float
+
+
+def _measured(
+    model: MixupTextClassifier, texts: Sequence[str], labels: Sequence[Any], rng: Any
+) -> _Run:
+    from sklearn.metrics import f1_score
+
+    proba = model.predict_proba(texts)
+    truth = np.array(class_numbers(labels, model.classes_, "test labels"))
+    found, classes = proba.argmax(axis=1), np.arange(len(model.classes_))
+    f1 = f1_score(truth, found, average="macro", labels=classes, zero_division=0.0)
+    scaled, temperature = scale_crossed(proba, truth, rng)
+    return _Run(
+        float(f1),
+        float(np.mean(found == truth)),
+        model.history_[-1]["train_accuracy"],
+        Calibration.of(proba, truth, rng),
+        Calibration.of(scaled, truth, rng),
+        temperature,
     )
 
 
@@ -361,27 +457,67 @@ def _fitting(members: Sequence[list[int]], share: float) -> list[int]:
     return taken or min(members, key=len)
 
 
-def _scores(runs: Mapping[str, list[tuple[float, float, float]]]) -> tuple[MethodScore, ...]:
-    """Return what methods reached: F1, accuracy and training accuracy of each seed in, tested."""
-    figures = {name: tuple(zip(*found, strict=True)) for name, found in runs.items()}
+def _scores(runs: Mapping[str, list[_Run]]) -> tuple[MethodScore, ...]:
+    """Return what methods reached, tested against no mixing."""
+    of_f1 = _against({name: [one.f1 for one in found] for name, found in runs.items()})
+    of_loss = _against(
+        {name: [one.scaled.log_loss for one in found] for name, found in runs.items()}
+    )
+    nothing = Estimate.of_repeats([]), math.nan
+    scores = []
+    for name, found in runs.items():
+        f1, accuracy, train_accuracy, plain, scaled, temperature = zip(*found, strict=True)
+        gain, p = of_f1.get(name, nothing)
+        loss_gain, loss_p = of_loss.get(name, nothing)
+        scores.append(
+            MethodScore(
+                name,
+                f1,
+                accuracy,
+                train_accuracy,
+                mean=Estimate.of_repeats(f1),
+                gain=gain,
+                p=p,
+                probabilities=plain,
+                scaled=scaled,
+                temperature=temperature,
+                loss_gain=loss_gain,
+                loss_p=loss_p,
+            )
+        )
+    return tuple(scores)
+
+
+def _against(figures: Mapping[str, Sequence[float]]) -> dict[str, tuple[Estimate, float]]:
+    """Return each method's mean difference to no mixing, and its p-value by Holm's method."""
     gains = {
-        name: np.subtract(found[0], figures[BASELINE][0])
+        name: np.subtract(found, figures[BASELINE])
         for name, found in figures.items()
         if name != BASELINE and BASELINE in figures
     }
-    corrected = dict(zip(gains, holm([paired_p(one) for one in gains.values()]), strict=True))
-    return tuple(
-        MethodScore(
-            name,
-            found[0],
-            found[1],
-            found[2],
-            mean=Estimate.of_repeats(found[0]),
-            gain=Estimate.of_repeats(gains.get(name, [])),
-            p=corrected.get(name, math.nan),
-        )
-        for name, found in figures.items()
-    )
+    corrected = holm([paired_p(one) for one in gains.values()])
+    pairs = zip(gains.items(), corrected, strict=True)
+    return {name: (Estimate.of_repeats(one), p) for (name, one), p in pairs}
+
+
+def _figures(found: Sequence[Calibration], name: str) -> list[float]:
+    values = [getattr(one, name) for one in found]
+    return [one.value if isinstance(one, Estimate) else one for one in values]
+
+
+def _mean(found: Sequence[Calibration], name: str) -> float:
+    return float(np.mean(_figures(found, name)))
+
+
+def _three(values: Sequence[float]) -> str:
+    figure = Estimate.of_repeats(values)
+    text = f"{figure.value:.3f}"
+    return text if math.isnan(figure.low) else f"{text} ± {(figure.high - figure.low) / 2:.3f}"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ("---", *["---:"] * (len(header) - 1)), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def paired_p(differences: npt.ArrayLike) -> float:

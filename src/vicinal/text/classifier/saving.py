@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import fields, is_dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vicinal import pairing
+from vicinal._checks import check_choice
 from vicinal.io.atomic import replacing_folder
 from vicinal.io.folders import check_folder, read_card
 from vicinal.text.classifier.backbones import CARD, Backbone, load_backbone
+from vicinal.weights import law_from_spec
 
 if TYPE_CHECKING:
+    from vicinal.nn import MixupConfig
     from vicinal.text.classifier.classifier import MixupTextClassifier
 
 __all__ = ["check_target", "load", "save"]
@@ -39,6 +44,8 @@ def save(model: MixupTextClassifier, backbone: Backbone, net: Any, folder: Path)
             settings[name] = os.fspath(value)
         elif not isinstance(value, (str, int, float, bool, type(None))):
             settings[name] = None  # laws, recipes and generators
+    settings["mixup"] = model.mixup is not None
+    settings["weights"] = None if model.weights is None else model.weights.spec()
     card = {
         "format": _FORMAT,
         "version": _VERSION,
@@ -48,7 +55,7 @@ def save(model: MixupTextClassifier, backbone: Backbone, net: Any, folder: Path)
         "max_tokens": backbone.max_tokens,
         "classes": model.classes_.tolist(),
         "settings": settings,
-        "mixup": repr(model.mixup_),
+        "mixup": _spec_of(model.mixup_),
         "history": model.history_,
     }
     with replacing_folder(folder) as beside:
@@ -82,7 +89,31 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Backbone, Any]:
             f"{min(wanted ^ there)[0]!r}. Files were mixed up or changed: save it again."
         )
     net.load_state_dict(weights, strict=False)  # what is shared is there once
-    return card["settings"], card, backbone, net
+    settings, card["mixup"] = card["settings"], _mixup_from(card["mixup"])
+    settings["mixup"] = card["mixup"] if settings["mixup"] else None
+    if settings["weights"] is not None:
+        settings["weights"] = law_from_spec(settings["weights"])
+    return settings, card, backbone, net
+
+
+def _spec_of(mixup: MixupConfig) -> dict[str, Any]:
+    """Return a configuration as JSON values; a pairing of one's own, or of given rows, by name."""
+    said = {one.name: getattr(mixup, one.name) for one in fields(mixup)}
+    own, name = mixup.pairing, type(mixup.pairing).__name__
+    plain = is_dataclass(own) and not own.grouped and getattr(pairing, name, None) is type(own)
+    held = {one.name: getattr(own, one.name) for one in fields(own)} if plain else None
+    return said | {"weights": mixup.weights.spec(), "pairing": [name, held]}
+
+
+def _mixup_from(said: dict[str, Any]) -> MixupConfig | None:
+    """Return a configuration, None where its pairing cannot be told from a file."""
+    from vicinal.nn.config import MixupConfig
+
+    name, held = said["pairing"]
+    if held is None:
+        return None
+    whom = getattr(pairing, check_choice("pairing", name, pairing.__all__))(**held)
+    return MixupConfig(**said | {"weights": law_from_spec(said["weights"]), "pairing": whom})
 
 
 def _weights(net: Any) -> dict[str, Any]:

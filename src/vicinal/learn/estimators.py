@@ -1,0 +1,317 @@
+"""Estimators that learn from mixed vectors: the few-shot baseline on embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from vicinal._checks import check_choice, check_number
+from vicinal._random import LearnKey, RandomState, Seeds
+from vicinal.learn.augmenter import MixupAugmenter
+from vicinal.learn.labels import read_labels
+from vicinal.pairing import AcrossGroup, NearTarget, Pairing, Permutation
+from vicinal.pairing.base import check_pairing
+from vicinal.plan import MixPlan, make_plan
+from vicinal.weights import Beta, Uniform, WeightLaw, check_law
+
+Array = npt.NDArray[Any]
+
+
+class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+    """Train a classifier on vectors and on mixtures of them, with the labels of both parents.
+
+    A mixed row counts once for each parent's class, by the parent's weight: the loss of a soft
+    label, for any estimator that takes ``sample_weight``.
+
+    Parameters
+    ----------
+    estimator : estimator, optional
+        A classifier with ``predict_proba`` that takes ``sample_weight``;
+        ``LogisticRegression(max_iter=1000)`` where left out.
+    n_samples : float, default 4.0
+        Mixed rows to each row.
+    weights : WeightLaw, optional
+        By how much; ``Beta(0.4)`` where left out. Weights outside [0, 1] are cut to it for labels.
+    pairing : Pairing or callable, optional
+        Who mixes with whom, or a function of the labels such as ``vicinal.AcrossGroup``;
+        ``Permutation()`` where left out.
+    unknown : {"across"}, optional
+        Whether to learn what is of no class: mixtures of rows of different classes, as many as
+        there are rows, are one more class (see :meth:`unknown_proba`).
+    random_state : int, numpy.random.Generator or None
+        Seed.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes, sorted.
+    estimator_ : estimator
+        The classifier, trained.
+    plan_ : MixPlan
+        Parents and weights of the mixed rows.
+    n_features_in_ : int
+        Number of columns.
+
+    References
+    ----------
+    Zhan, Liang, Liu, Fan, Wu and Lam, "Out-of-Scope Intent Detection with Self-Supervision and
+    Discriminative Training", ACL 2021 (for ``unknown``).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-2, 1, (20, 4)), rng.normal(2, 1, (20, 4))])
+    >>> y = np.repeat(["no", "yes"], 20)
+    >>> model = MixupClassifier(unknown="across", random_state=0).fit(X, y)
+    >>> float(model.score(X, y))
+    1.0
+    >>> model.unknown_proba(np.zeros((1, 4)))[0] > model.unknown_proba(X).mean()
+    True
+    """
+
+    classes_: Array
+    plan_: MixPlan
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        n_samples: float = 4.0,
+        weights: WeightLaw | None = None,
+        pairing: Pairing | Callable[[Array], Pairing] | None = None,
+        unknown: str | None = None,
+        random_state: RandomState = None,
+    ) -> None:
+        self.estimator = estimator
+        self.n_samples = n_samples
+        self.weights = weights
+        self.pairing = pairing
+        self.unknown = unknown
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> MixupClassifier:
+        """Mix the rows, and train on them and their mixtures.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_rows, n_features)
+            Finite numbers.
+        y : array_like of shape (n_rows,)
+            Class of each row.
+
+        Returns
+        -------
+        MixupClassifier
+            Itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter is out of range, or there is one class.
+        """
+        from sklearn.linear_model import LogisticRegression
+
+        check_number("n_samples", self.n_samples, low=0)
+        if self.unknown is not None:
+            check_choice("unknown", self.unknown, ["across"])
+        X, _ = validate_data(self, X, y, dtype=(np.float64, np.float32), multi_output=True)
+        labels = read_labels(y)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y must hold at least 2 classes, got 1 class: {self.classes_.tolist()}. There is "
+                "nothing to tell apart."
+            )
+        rows, numbers, shares = self._mixtures(X, codes, Seeds(self.random_state))
+        model = LogisticRegression(max_iter=1000) if self.estimator is None else self.estimator
+        kept = shares > 0
+        self.estimator_ = clone(model).fit(rows[kept], numbers[kept], sample_weight=shares[kept])
+        return self
+
+    def _mixtures(self, X: Array, codes: Array, seeds: Seeds) -> tuple[Array, Array, Array]:
+        """Return rows and their mixtures, a class for each, and what it counts."""
+        weights = check_law(Beta(0.4) if self.weights is None else self.weights, parents=2)
+        pairing: Any = Permutation() if self.pairing is None else self.pairing
+        if not isinstance(pairing, Pairing) and callable(pairing):
+            pairing = pairing(codes)
+        check_pairing(pairing)
+        self.plan_ = plan = MixPlan([], [], [])
+        if n_new := round(self.n_samples * len(X)):
+            rng = seeds.generator(LearnKey.PLAN)
+            self.plan_ = plan = make_plan(
+                X, n_new, pairing=pairing, weights=weights, random_state=rng
+            )
+        mixed, lam = plan.apply(X), np.clip(plan.lam, 0.0, 1.0)
+        rows = [X, mixed, mixed]
+        numbers = [codes, codes[plan.left], codes[plan.right]]
+        shares = [np.ones(len(X)), lam, 1 - lam]
+        if self.unknown:
+            rng = seeds.generator(LearnKey.PLAN, 1)
+            across = make_plan(X, pairing=AcrossGroup(codes), weights=Uniform(), random_state=rng)
+            rows.append(across.apply(X))
+            numbers.append(np.full(len(X), len(self.classes_)))
+            shares.append(np.ones(len(X)))
+        return np.concatenate(rows), np.concatenate(numbers), np.concatenate(shares)
+
+    def _shares(self, X: Any) -> npt.NDArray[np.float64]:
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        found: npt.NDArray[np.float64] = self.estimator_.predict_proba(X)
+        return found
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the probability of each class, given that a row is of one of them.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_rows, n_features)
+            Finite numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+            Rows with sum 1.
+        """
+        shares = self._shares(X)[:, : len(self.classes_)]
+        found: npt.NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+        return found
+
+    def unknown_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the probability that a row is of no class that was learned.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_rows, n_features)
+            Finite numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            From 0 to 1. Without ``unknown`` 1 minus the highest probability of a class.
+        """
+        shares = self._shares(X)
+        return shares[:, -1] if self.unknown else 1 - shares.max(axis=1)
+
+    def predict(self, X: Any) -> Array:
+        """Return the most probable class, shape (n_rows,)."""
+        best: Array = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return best
+
+
+class MixupRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+    """Train a regressor on vectors and on mixtures of them, targets mixed by the same weights.
+
+    Parameters
+    ----------
+    estimator : estimator, optional
+        A regressor; a network of one hidden layer over standardized columns where left out.
+    n_samples : float, default 4.0
+        Mixed rows to each row.
+    weights : WeightLaw, optional
+        By how much; ``Beta(2.0)`` where left out, as in C-Mixup.
+    pairing : "any", "near-target", Pairing or callable, default vicinal.NearTarget
+        As of :class:`MixupAugmenter`; left out, partners have a like target, as in C-Mixup.
+    random_state : int, numpy.random.Generator or None
+        Seed.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The regressor, trained.
+    plan_ : MixPlan
+        Parents and weights of the mixed rows.
+    n_features_in_ : int
+        Number of columns.
+
+    See Also
+    --------
+    MixupAugmenter : The mixed rows alone, also of tables.
+
+    References
+    ----------
+    Yao, Wang, Zhang, Zou and Finn, "C-Mixup: Improving Generalization in Regression",
+    NeurIPS 2022.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(60, 3))
+    >>> model = MixupRegressor(Ridge(), random_state=0).fit(X, X.sum(axis=1))
+    >>> round(model.score(X, X.sum(axis=1)), 2)
+    1.0
+    """
+
+    plan_: MixPlan
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        n_samples: float = 4.0,
+        weights: WeightLaw | None = None,
+        pairing: Any = None,
+        random_state: RandomState = None,
+    ) -> None:
+        self.estimator = estimator
+        self.n_samples = n_samples
+        self.weights = weights
+        self.pairing = pairing
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> MixupRegressor:
+        """Mix the rows, and train on them and their mixtures.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_rows, n_features)
+            Finite numbers.
+        y : array_like of shape (n_rows,)
+            Target of each row.
+
+        Returns
+        -------
+        MixupRegressor
+            Itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter is out of range, or a number is not finite.
+        """
+        check_number("n_samples", self.n_samples, low=0, open_low=True)
+        X, y = validate_data(
+            self, X, y, dtype=(np.float64, np.float32), y_numeric=True, ensure_min_samples=2
+        )
+        seeds = Seeds(self.random_state)
+        augmenter = MixupAugmenter(
+            float(self.n_samples),
+            weights=Beta(2.0) if self.weights is None else self.weights,
+            pairing=NearTarget if self.pairing is None else self.pairing,
+            random_state=seeds.generator(LearnKey.PLAN),
+        )
+        X_new, y_new = augmenter.fit_resample(X, y.astype(np.float64))
+        self.plan_ = augmenter.plan_
+        model = self._network(seeds) if self.estimator is None else clone(self.estimator)
+        self.estimator_ = model.fit(X_new, y_new)
+        return self
+
+    def _network(self, seeds: Seeds) -> Any:
+        from sklearn.neural_network import MLPRegressor
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        seed = int(seeds.generator(LearnKey.PLAN, 1).integers(2**31))
+        return make_pipeline(StandardScaler(), MLPRegressor(max_iter=500, random_state=seed))
+
+    def predict(self, X: Any) -> Array:
+        """Return predicted targets, shape (n_rows,)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        found: Array = self.estimator_.predict(X)
+        return found

@@ -1,0 +1,130 @@
+"""Over-sampling with the right probabilities: the prior correction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from vicinal.learn.labels import read_labels
+from vicinal.learn.sampler import MixupSampler
+
+Array = npt.NDArray[Any]
+
+
+class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+    """Train a classifier on over-sampled rows, and say its probabilities for the real shares.
+
+    Over-sampling changes the shares of classes from ``pi`` to ``pi'``. Where it leaves the rows of
+    each class distributed as they were, ``p(c | x) ~ p'(c | x) pi_c / pi'_c`` puts that right.
+    :class:`MixupSampler` keeps mean and covariance of each class; SMOTE shrinks the covariance.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A classifier with ``predict_proba``; it is cloned.
+    sampler : object with fit_resample, optional
+        ``MixupSampler()`` where left out; any of imbalanced-learn's will do.
+    prior : array_like of shape (n_classes,), optional
+        Shares of the classes, in sorted order, where the classifier will be used; those of the
+        training rows where left out.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes, sorted.
+    estimator_ : estimator
+        The classifier, trained on the over-sampled rows.
+    prior_, sampled_prior_ : ndarray of shape (n_classes,)
+        Shares of the classes that probabilities are for, and among the over-sampled rows.
+
+    References
+    ----------
+    Saerens, Latinne and Decaestecker, "Adjusting the Outputs of a Classifier to New a Priori
+    Probabilities", Neural Computation 14, 2002.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (190, 2)), rng.normal(1, 1, (10, 2))])
+    >>> y = np.repeat([0, 1], [190, 10])
+    >>> model = PriorCorrectedClassifier(LogisticRegression(), MixupSampler(random_state=0))
+    >>> bool(model.fit(X, y).predict_proba(X)[:, 1].mean() < 0.1)
+    True
+    """
+
+    classes_: Array
+    prior_: Array
+    sampled_prior_: Array
+
+    def __init__(self, estimator: Any, sampler: Any = None, *, prior: Any = None) -> None:
+        self.estimator = estimator
+        self.sampler = sampler
+        self.prior = prior
+
+    def fit(self, X: Any, y: Any) -> PriorCorrectedClassifier:
+        """Over-sample the rows, and train the classifier on them.
+
+        Parameters
+        ----------
+        X : array_like or table of shape (n_rows, n_features)
+            What the sampler and the classifier take.
+        y : array_like of shape (n_rows,)
+            Class of each row.
+
+        Returns
+        -------
+        PriorCorrectedClassifier
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If ``prior`` is not one share above 0 for each class.
+        """
+        self.classes_, counts = np.unique(read_labels(y), return_counts=True)
+        self.prior_ = counts / counts.sum() if self.prior is None else self._given_prior()
+        sampler = MixupSampler() if self.sampler is None else clone(self.sampler)
+        X_new, y_new = sampler.fit_resample(X, y)
+        found, sampled = np.unique(read_labels(y_new), return_counts=True)
+        if not np.array_equal(found, self.classes_):
+            raise ValueError("The sampler has taken a class away or made one. Use an over-sampler.")
+        self.sampled_prior_ = sampled / sampled.sum()
+        self.estimator_ = clone(self.estimator).fit(X_new, y_new)
+        return self
+
+    def _given_prior(self) -> Array:
+        shares = np.asarray(self.prior, float)
+        if shares.shape != self.classes_.shape or not (shares > 0).all():
+            raise ValueError(
+                "prior must be one share above 0 for each of the classes "
+                f"{self.classes_.tolist()}, got {self.prior!r}."
+            )
+        return shares / shares.sum()
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the probability of each class at the real shares.
+
+        Parameters
+        ----------
+        X : array_like or table of shape (n_rows, n_features)
+            What the classifier takes.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+            Rows with sum 1.
+        """
+        check_is_fitted(self)
+        shares = self.estimator_.predict_proba(X) * (self.prior_ / self.sampled_prior_)
+        found: npt.NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+        return found
+
+    def predict(self, X: Any) -> Array:
+        """Return the most probable class at the real shares, shape (n_rows,)."""
+        best: Array = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return best
