@@ -204,7 +204,8 @@ def run_one(
     model = _reference() if method in REFERENCE else _classifier(s, method, seed)
     model.fit([text for text, _ in train], [label for _, label in train])
     fitted = time.process_time()
-    found = model.predict([text for text, _ in measured])
+    proba = model.predict_proba([text for text, _ in measured])
+    found = np.asarray(model.classes_)[proba.argmax(axis=1)]
     wanted = [label for _, label in measured]
     return {
         "set": name,
@@ -213,10 +214,25 @@ def run_one(
         "part": part,
         "f1": round(float(f1_score(wanted, found, average="macro")), 5),
         "accuracy": round(float(np.mean(found == np.array(wanted))), 5),
+        **probabilities(proba, np.searchsorted(model.classes_, wanted), seed),
         "seconds": round(fitted - begin, 1),  # of the processor, which other load cannot touch
         "all_seconds": round(time.process_time(), 1),
         "settings": hash_of(s),
     }
+
+
+def probabilities(proba: npt.NDArray[np.float64], truth: npt.NDArray[Any], seed: int) -> Record:
+    """Return what probabilities are worth, before and after temperature scaling."""
+    from vicinal._calibration import Calibration, scale_crossed
+
+    rng = np.random.default_rng([seed, 2])
+    scaled, temperature = scale_crossed(proba, truth, rng)
+    found: Record = {"temperature": round(temperature, 4)}
+    for suffix, one in (("", proba), ("_scaled", scaled)):
+        told = Calibration.of(one, truth, rng)
+        figures = {"log_loss": told.log_loss, "brier": told.brier, "ece": told.ece.value}
+        found |= {name + suffix: round(value, 5) for name, value in figures.items()}
+    return found
 
 
 def _reference() -> Any:

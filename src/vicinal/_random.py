@@ -54,7 +54,7 @@ TrainKey = IntEnum(
     "TrainKey", {"ANCHORS": 11, "PAIRS": 12, "STEPS": 21, "PARTNERS": 22, "WATCHED": 23}
 )
 ResumeKey = IntEnum("ResumeKey", "STEPS GLOBAL", start=81)
-ClassifierKey = IntEnum("ClassifierKey", "WEIGHTS TRAINING", start=31)
+ClassifierKey = IntEnum("ClassifierKey", "WEIGHTS TRAINING VALIDATION UNKNOWN", start=31)
 ComparisonKey = IntEnum("ComparisonKey", "SPLIT RUN MEASURE", start=41)
 WriteKey = IntEnum("WriteKey", "TOKENS NEW_LAYERS", start=0)
 FitKey = IntEnum("FitKey", {"ORDER": 41, "HELD_OUT": 43, "TUNED": 51, "FOLLOWED": 52})

@@ -340,3 +340,82 @@ def test_the_offline_encoder_learns_from_a_handful():
     model.fit(TEXTS, LABELS)
     assert model.score(TEXTS, LABELS) > 0.9
     assert model._backbone.pooling == "mean"
+
+
+# texts put aside, one temperature, and what is of no class
+
+MANY = [f"{one} number {i}" for i in range(12) for one in TEXTS[4:8]]
+OF_MANY = [label for _ in range(12) for label in LABELS[4:8]]
+
+
+@pytest.fixture(scope="module")
+def sure(tmp_path_factory):
+    made = MixupTextClassifier(
+        "char", "hidden", epochs="auto", calibrate="temperature", unknown="across", random_state=0
+    ).fit(MANY, OF_MANY)
+    folder = tmp_path_factory.mktemp("sure") / "model"
+    made.save_pretrained(folder)
+    return made, MixupTextClassifier.from_pretrained(folder)
+
+
+def test_epochs_are_chosen_on_texts_put_aside(sure):
+    made, loaded = sure
+    losses = [one["validation_log_loss"] for one in made.history_]
+    assert made.epochs_ == loaded.epochs_ == int(np.argmin(losses)) + 1
+    assert len(losses) <= 20
+    assert len(losses) in (20, made.epochs_ + 4)
+    assert (made.predict_proba(MANY) == loaded.predict_proba(MANY)).all()
+
+
+def test_one_temperature_scales_the_scores(sure):
+    made, loaded = sure
+    assert made.temperature_ == loaded.temperature_ != 1
+    with_it, made.temperature_ = made.predict_proba(MANY), 1.0
+    try:
+        plain = made.predict_proba(MANY)
+    finally:
+        made.temperature_ = loaded.temperature_
+    scaled = plain ** (1 / loaded.temperature_)
+    np.testing.assert_allclose(with_it, scaled / scaled.sum(1, keepdims=True), atol=1e-6)
+
+
+def test_what_is_of_no_class_has_a_probability(sure):
+    made, loaded = sure
+    found = made.unknown_proba(MANY)
+    assert ((found >= 0) & (found <= 1)).all()
+    assert (found == loaded.unknown_proba(MANY)).all()
+    alone = [made.unknown_proba([text])[0] for text in MANY[:3]]
+    np.testing.assert_allclose(found[:3], alone, atol=1e-5)
+    assert made.unknown_proba([]).shape == (0,)
+
+
+def test_without_an_unknown_class_it_is_the_lowest_certainty(trained):
+    expected = 1 - trained.predict_proba(TEXTS).max(axis=1)
+    np.testing.assert_allclose(trained.unknown_proba(TEXTS), expected)
+
+
+def test_classes_weigh_as_told():
+    weights = char(class_weight={"no": 3.0})._class_weights(np.array(["no", "yes"]), [0, 1])
+    assert weights.tolist() == [3.0, 1.0]
+    with pytest.raises(ValueError, match="class_weight names 'maybe'"):
+        char(class_weight={"maybe": 1.0}).fit(TEXTS, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"epochs": "some"}, "epochs must be one of 'auto'"),
+        ({"calibrate": "platt"}, "calibrate must be one of 'temperature'"),
+        ({"unknown": "else"}, "unknown must be one of 'across'"),
+        ({"epochs": "auto", "validation": 1.0}, "validation must be"),
+        ({"epochs": "auto", "embedder": "offline"}, "embedder= embeds them all"),
+    ],
+)
+def test_settings_of_validation_that_are_none(settings, said):
+    with pytest.raises(ValueError, match=said):
+        char(**settings).fit(TEXTS, LABELS)
+
+
+def test_too_few_texts_to_put_aside():
+    with pytest.raises(ValueError, match=r"epochs='auto' needs texts to validate on.*too few"):
+        char(epochs="auto").fit(["a", "b"], ["x", "y"])

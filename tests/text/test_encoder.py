@@ -313,3 +313,16 @@ def test_without_any_token_to_fill_up_with_a_remedy_is_given(gpt2):
 def test_half_a_character_is_refused_before_it_is_read(folder):
     with pytest.raises(ValueError, match=r"texts at position 1 must be text that UTF-8 can hold"):
         Encoder(folder).encode(["the cat", "the \ud83d"])
+
+
+def test_it_is_a_step_of_a_pipeline(folder):
+    from sklearn.model_selection import cross_val_score
+    from sklearn.pipeline import make_pipeline
+
+    from vicinal.learn import MixupClassifier
+
+    encoder = Encoder(folder, dtype="float32")
+    model = make_pipeline(encoder, MixupClassifier(random_state=0))
+    texts, labels = ["the cat", "a fine day", "the mat", "fine day"] * 3, ["a", "b"] * 6
+    assert model.fit(texts, labels).predict_proba(texts[:2]).shape == (2, 2)
+    assert len(cross_val_score(model, texts, labels, cv=2)) == 2

@@ -143,3 +143,18 @@ def test_missing_labels_and_empty_texts(texts, run):
     code, _, err = run(texts, *QUICK, "--seeds", 2, "--method", "none,hidden")
     assert code == 0
     assert err.count("texts are empty") == 1
+
+
+def test_texts_of_no_class_are_told_apart(texts, run):
+    test = texts.with_name("test.csv")
+    rows = ["good film 3,yes", "bad film 4,no", "what rain,weather", "much snow,weather"]
+    test.write_text("\n".join(["text,label", *rows, ""]), encoding="utf-8")
+    asked = (texts, *QUICK, "--test", test, "--method", "hidden")
+    code, out, _ = run(*asked, "--unknown", "across", "--calibrate")
+    assert code == 0
+    assert "2 test texts" in out
+    assert "AUROC of texts of no class, by the highest probability: hidden" in out
+    assert ", by a class of their own" in out
+    code, _, err = run(*asked)
+    assert code == 2
+    assert "weather" in err

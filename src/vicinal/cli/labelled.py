@@ -29,9 +29,16 @@ def read_labelled(asked: Reading, source: Path, text: str, label: str) -> Labell
 
 
 def read_measured(
-    asked: Reading, source: Path, text: str, label: str, learned: Labelled
-) -> tuple[Labelled, Labelled]:
+    asked: Reading,
+    source: Path,
+    text: str,
+    label: str,
+    learned: Labelled,
+    unknown: bool = False,
+) -> tuple[Labelled, Labelled, list[str]]:
     """Read rows to measure on, and bring their labels and those learned from to one kind.
+
+    Texts of other labels come apart where ``unknown`` is wanted, and are refused otherwise.
 
     Each file is read for itself, so that 0 and 1 are numbers in one and text in the other where
     that has a class by another name: both become text.
@@ -44,8 +51,15 @@ def read_measured(
     known = learned[1]
     if {type(one) for one in labels} != {type(one) for one in known}:
         labels, known = _as_text(labels, known), _as_text(known, labels)
-    class_numbers(labels, np.array(sorted(set(known))), "test labels", _row)
-    return (learned[0], known), (texts, labels)
+    there, outside = set(known), []
+    if unknown:
+        outside = [one for one, of in zip(texts, labels, strict=True) if of not in there]
+        kept = [at for at, of in enumerate(labels) if of in there]
+        texts, labels = [texts[at] for at in kept], [labels[at] for at in kept]
+        if not labels:
+            raise ValueError(f"No row of {source} has a label that was learned. Name another file.")
+    class_numbers(labels, np.array(sorted(there)), "test labels", _row)
+    return (learned[0], known), (texts, labels), outside
 
 
 def _as_text(labels: list[Any], others: list[Any]) -> list[str]:

@@ -21,6 +21,7 @@ from vicinal.cli.options import (
     advanced,
     check_apart,
     parse_weights,
+    parse_whole,
 )
 from vicinal.cli.output import check_report, watched, write_report
 
@@ -41,7 +42,18 @@ class TrainOptions(Reading):
     model: Annotated[
         str, typer.Option(help="offline, char (any language), a folder or a hub name.")
     ] = "offline"
-    epochs: Annotated[int, typer.Option(help="Passes over the texts.")] = 6
+    epochs: Annotated[
+        str, typer.Option(help="Passes over the texts; auto ends where validation says so.")
+    ] = "6"
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Scale probabilities by one temperature.")
+    ] = False
+    unknown: Annotated[
+        str | None,
+        typer.Option(
+            help="across: learn what is of no class too; test rows of other labels are such."
+        ),
+    ] = None
     balanced: Annotated[bool, typer.Option(help="Weigh classes by their rarity.")] = False
     seeds: Annotated[int, typer.Option(help="Runs of each method.")] = 1
     seed: Seed = 0
@@ -81,7 +93,9 @@ def train(asked: TrainOptions) -> None:
         "metric": asked.metric or "hyperbolic",
         "tau": 0.5 if asked.tau is None else asked.tau,
         "weights": parse_weights(asked.weights),
-        "epochs": asked.epochs,
+        "epochs": asked.epochs if asked.epochs == "auto" else parse_whole("epochs", asked.epochs),
+        "calibrate": "temperature" if asked.calibrate else None,
+        "unknown": asked.unknown,
         "warmup_epochs": asked.warmup,
         "batch_size": asked.batch_size,
         "learning_rate": asked.learning_rate,
@@ -90,9 +104,12 @@ def train(asked: TrainOptions) -> None:
     }
     check_installed()
     rows = read_labelled(asked, asked.source, asked.text, asked.label)
-    measured = None
+    measured, outside = None, list[str]()
     if asked.test is not None:
-        rows, measured = read_measured(asked, asked.test, asked.text, asked.label, rows)
+        some = asked.unknown is not None
+        rows, measured, outside = read_measured(
+            asked, asked.test, asked.text, asked.label, rows, some
+        )
     from vicinal.text import compare_methods
 
     kept: list[Any] = []
@@ -100,6 +117,7 @@ def train(asked: TrainOptions) -> None:
         *rows,
         methods,
         test=measured,
+        outside=outside,
         seeds=asked.seeds,
         random_state=asked.seed,
         keep=None if several else kept.append,

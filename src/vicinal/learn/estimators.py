@@ -70,7 +70,7 @@ class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
     >>> model = MixupClassifier(unknown="across", random_state=0).fit(X, y)
     >>> float(model.score(X, y))
     1.0
-    >>> model.unknown_proba(np.zeros((1, 4)))[0] > model.unknown_proba(X).mean()
+    >>> bool(model.unknown_proba(np.zeros((1, 4)))[0] > model.unknown_proba(X).mean())
     True
     """
 
@@ -119,9 +119,8 @@ class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         check_number("n_samples", self.n_samples, low=0)
         if self.unknown is not None:
             check_choice("unknown", self.unknown, ["across"])
-        X, _ = validate_data(self, X, y, dtype=(np.float64, np.float32), multi_output=True)
-        labels = read_labels(y)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
+        X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
+        self.classes_, codes = np.unique(read_labels(y), return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"y must hold at least 2 classes, got 1 class: {self.classes_.tolist()}. There is "
@@ -199,8 +198,9 @@ class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
 
     def predict(self, X: Any) -> Array:
         """Return the most probable class, shape (n_rows,)."""
-        best: Array = self.classes_[self.predict_proba(X).argmax(axis=1)]
-        return best
+        best = self.predict_proba(X).argmax(axis=1)
+        found: Array = self.classes_[best]
+        return found
 
 
 class MixupRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]

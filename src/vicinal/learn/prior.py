@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vicinal.learn.labels import read_labels
 from vicinal.learn.sampler import MixupSampler
@@ -66,6 +66,11 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.sampler = sampler
         self.prior = prior
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def fit(self, X: Any, y: Any) -> PriorCorrectedClassifier:
         """Over-sample the rows, and train the classifier on them.
 
@@ -86,6 +91,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         ValueError
             If ``prior`` is not one share above 0 for each class.
         """
+        validate_data(self, X=X, y=y, skip_check_array=True)  # the sampler checks rows
         self.classes_, counts = np.unique(read_labels(y), return_counts=True)
         self.prior_ = counts / counts.sum() if self.prior is None else self._given_prior()
         sampler = MixupSampler() if self.sampler is None else clone(self.sampler)
@@ -104,7 +110,8 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
                 "prior must be one share above 0 for each of the classes "
                 f"{self.classes_.tolist()}, got {self.prior!r}."
             )
-        return shares / shares.sum()
+        found: Array = shares / shares.sum()
+        return found
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the probability of each class at the real shares.
@@ -120,11 +127,14 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             Rows with sum 1.
         """
         check_is_fitted(self)
+        if getattr(X, "ndim", 2) == 2:  # what is no table the classifier refuses
+            validate_data(self, X=X, reset=False, skip_check_array=True)
         shares = self.estimator_.predict_proba(X) * (self.prior_ / self.sampled_prior_)
         found: npt.NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
         return found
 
     def predict(self, X: Any) -> Array:
         """Return the most probable class at the real shares, shape (n_rows,)."""
-        best: Array = self.classes_[self.predict_proba(X).argmax(axis=1)]
-        return best
+        best = self.predict_proba(X).argmax(axis=1)
+        found: Array = self.classes_[best]
+        return found

@@ -282,7 +282,9 @@ class MixupBatch:
     def _generator(self) -> np.random.Generator:
         """Return numbers for one batch; a worker's copy, or a process, has its own."""
         worker = torch.utils.data.get_worker_info()
-        key = (self._calls,) if worker is None else (self._calls, int(worker.seed) % 2**63)
+        key: tuple[int, ...] = (self._calls,)
+        if worker is not None:
+            key += (int(worker.seed) % 2**63,)
         self._calls += 1
         if rank := _rank():
             key += (rank,)

@@ -133,6 +133,11 @@ class HiddenMixup:
         """The part that takes each row's own mask, where there is one."""
         return self._parts.encoder
 
+    @property
+    def head(self) -> nn.Module | None:
+        """The part whose first input is the pooled state, where there is one."""
+        return self._parts.head
+
     def __enter__(self) -> HiddenMixup:
         if any(layer in _ACTIVE for layer in self._parts.layers):
             raise RuntimeError(

@@ -285,7 +285,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
             return self._class_loss(logits, target)
         if self._class_weights is not None:
             raise ValueError("class_weights go with class numbers, and labels are others.")
-        ends = [one.float() for one in (target.labels, target.partners)]
+        ends = target.labels.float(), target.partners.float()
         told = logits.squeeze(-1) if ends[0].dim() == 1 and width == 1 else logits
         if told.shape != ends[0].shape:
             raise ValueError(

@@ -49,7 +49,7 @@ class NearTarget(Pairing):
 
     Examples
     --------
-    >>> NearTarget([0.0, 5.0, 0.1, 5.1]).pair(4, random_state=0)
+    >>> NearTarget([0.0, 5.0, 0.1, 5.1], bandwidth=0.5).pair(4, random_state=0)
     array([2, 3, 0, 1], dtype=int32)
     """
 

@@ -12,7 +12,7 @@ from .augment.selection import SelectionConfig as SelectionConfig
 from .classifier.classifier import MixupTextClassifier as MixupTextClassifier
 from .classifier.comparison import Comparison as Comparison
 from .classifier.comparison import compare_methods as compare_methods
-from .classifier.comparison import split_texts as split_texts
+from .classifier.splitting import split_texts as split_texts
 from .encoder import Encoder as Encoder
 from .invert.alignment import align as align
 from .invert.candidates import Candidates as Candidates

@@ -143,6 +143,19 @@ class Encoder:
                 np.save(sink, embeddings, allow_pickle=False)
         return embeddings
 
+    # a step of scikit-learn's pipelines: there is nothing to fit, and nothing to copy
+
+    def fit(self, texts: Sequence[str], labels: Any = None) -> Encoder:
+        """Return the encoder as it is."""
+        return self
+
+    def transform(self, texts: Sequence[str]) -> Embeddings:
+        """Return :meth:`encode` of texts, shape (n_texts, dim)."""
+        return self.encode(texts)
+
+    def __sklearn_clone__(self) -> Encoder:
+        return self
+
     def to(self, device: str) -> Encoder:
         """Move to a device.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path
@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from vicinal._calibration import fit_temperature
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import ClassifierKey, RandomState, Seeds
 from vicinal.text.classifier.presets import preset
+from vicinal.text.classifier.splitting import split_texts
 from vicinal.text.encoder import Encoder, check_texts, in_bfloat16
 from vicinal.text.labels import check_classes, class_numbers, warn_of_empty
 from vicinal.text.models import check_installed
@@ -61,8 +63,18 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         A whole configuration, in place of ``method`` and the six above.
     embedder : str or path, optional
         As of :class:`vicinal.text.Encoder`: embeds the texts once, in place of the model itself.
-    epochs : int, default 6
-        Passes over the texts.
+    epochs : int or "auto", default 6
+        Passes over the texts. "auto" puts a share of the texts aside and measures their log loss
+        after each of at most 20 epochs; it ends after four without gain, with the best weights.
+    validation : float, default 0.2
+        That share, in the proportions of the classes, where ``epochs`` or ``calibrate`` asks for
+        it; the classifier does not learn from these texts.
+    calibrate : {"temperature"}, optional
+        Scale probabilities by one temperature, the best for the texts put aside.
+    unknown : {"across"}, optional
+        Learn what is of no class from mixtures of texts of different classes, for
+        :meth:`unknown_proba`: a logistic regression on the pooled states knows them as one class
+        more.
     batch_size : int, default 16
         Texts in a step, even.
     learning_rate : float, optional
@@ -76,8 +88,8 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     pooling : {"auto", "mean", "model"}, default "auto"
         Mean of the last states and a linear head, or the model's own classification head. "auto"
         takes the mean for sentence-transformers models.
-    class_weight : {"balanced"}, optional
-        Weigh classes in the loss by the inverse of their share.
+    class_weight : {"balanced"} or mapping of class to float, optional
+        Weigh classes in the loss, by the inverse of their share or as given; 1 where not named.
     dtype : {"auto", "float32", "bfloat16"}, default "auto"
         Arithmetic; "auto" takes bfloat16 where the processor multiplies it.
     device : str, optional
@@ -93,7 +105,12 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         What was trained with.
     history_ : list of dict
         For each epoch what :class:`vicinal.nn.MixupTrainer` logs: the loss, what was mixed, and
-        the accuracy of some training texts, unmixed ("train_accuracy").
+        the accuracy of some training texts, unmixed ("train_accuracy"); with ``epochs="auto"``
+        also "validation_log_loss".
+    epochs_ : int
+        Passes over the texts after which the weights are those that were kept.
+    temperature_ : float
+        What scores are divided by; 1 without ``calibrate``.
 
     Warns
     -----
@@ -122,6 +139,8 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes_: npt.NDArray[Any]
     mixup_: MixupConfig
     history_: list[dict[str, float]]
+    epochs_: int
+    temperature_: float
 
     def __init__(
         self,
@@ -136,14 +155,17 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         refresh: int = 1,
         mixup: MixupConfig | None = None,
         embedder: str | PathLike[str] | None = None,
-        epochs: int = 6,
+        epochs: int | str = 6,
+        validation: float = 0.2,
+        calibrate: str | None = None,
+        unknown: str | None = None,
         batch_size: int = 16,
         learning_rate: float | None = None,
         warmup_share: float = 0.1,
         weight_decay: float = 0.01,
         max_tokens: int = 128,
         pooling: str = "auto",
-        class_weight: str | None = None,
+        class_weight: str | Mapping[Any, float] | None = None,
         dtype: str = "auto",
         device: str | None = None,
         random_state: RandomState = None,
@@ -159,6 +181,9 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.mixup = mixup
         self.embedder = embedder
         self.epochs = epochs
+        self.validation = validation
+        self.calibrate = calibrate
+        self.unknown = unknown
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.warmup_share = warmup_share
@@ -203,19 +228,24 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If the model, or what loads it, is not there.
         """
         check_installed()
+        if hasattr(self, "epochs_"):
+            del self.epochs_  # not fitted until the end
         mixup = self._checked_mixup()
-        if mixup.where != "none" and mixup.warmup_epochs >= self.epochs:
+        if mixup.where != "none" and mixup.warmup_epochs >= self._most_epochs:
             raise ValueError(
-                f"warmup_epochs must be below epochs ({self.epochs}), or nothing is ever mixed: "
-                f"got {mixup.warmup_epochs}. Lower it, or train with method='none'."
+                f"warmup_epochs must be below epochs ({self._most_epochs}), or nothing is ever "
+                f"mixed: got {mixup.warmup_epochs}. Lower it, or train with method='none'."
             )
         texts = check_texts(texts, utf8=False)
         classes, numbers = check_classes(labels, len(texts))
         warn_of_empty(texts)
+        seeds = Seeds(self.random_state)
+        texts, numbers, aside = self._put_aside(texts, numbers, seeds)
         from vicinal.nn._training import ProgressReporter, own_randomness
         from vicinal.text.classifier.backbones import backbone_for
+        from vicinal.text.classifier.unknown import UnknownHead
+        from vicinal.text.classifier.validation import BestEpoch
 
-        seeds = Seeds(self.random_state)
         backbone = backbone_for(str(self.model), self.max_tokens, self.pooling)
         embeddings = None
         if self.embedder is not None:
@@ -226,15 +256,69 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 {**row, "labels": number}
                 for row, number in zip(backbone.rows(texts), numbers, strict=True)
             ]
-            trainer = self._trainer(net, backbone, rows, mixup, embeddings, seeds)
+            weights = self._class_weights(classes, numbers)
+            trainer = self._trainer(net, backbone, rows, mixup, embeddings, weights, seeds)
+            self.classes_, self.mixup_, self.temperature_ = classes, mixup, 1.0
+            self._backbone, self._net, self._unknown = backbone, net, None
+            best = BestEpoch(net, lambda: self._proba(aside[0]), aside[1])
+            if self.epochs == "auto":
+                trainer.add_callback(best)
             with reporting(progress) as report:
                 trainer.add_callback(ProgressReporter(report))
                 trainer.train()
-        self.classes_, self.mixup_ = classes, mixup
-        self._backbone, self._net = backbone, net.eval()
         self.history_ = _by_epoch(trainer.state.log_history)
+        self.epochs_ = self._most_epochs
+        if self.epochs == "auto":
+            best.restore()
+            self.epochs_ = best.best
+            for one, loss in zip(self.history_, best.losses, strict=False):
+                one["validation_log_loss"] = loss
+        net.eval()
+        if self.calibrate:
+            self.temperature_ = fit_temperature(self._proba(aside[0]), np.array(aside[1]))
+        if self.unknown:
+            rng = seeds.generator(ClassifierKey.UNKNOWN)
+            self._unknown = UnknownHead.fit(self._states(texts), numbers, rng)
         self.n_features_in_ = 1
         return self
+
+    @property
+    def _most_epochs(self) -> int:
+        from vicinal.text.classifier.validation import MOST_EPOCHS
+
+        return MOST_EPOCHS if self.epochs == "auto" else int(self.epochs)
+
+    def _put_aside(
+        self, texts: list[str], numbers: list[int], seeds: Seeds
+    ) -> tuple[list[str], list[int], tuple[list[str], list[int]]]:
+        """Return what to learn from, and what was put aside where a setting asks for it."""
+        given = (("epochs", self.epochs), ("calibrate", self.calibrate))
+        asks = [f"{name}={value!r}" for name, value in given if isinstance(value, str)]
+        if not asks:
+            return texts, numbers, ([], [])
+        rng = seeds.generator(ClassifierKey.VALIDATION)
+        try:
+            left, aside = split_texts(texts, numbers, self.validation, random_state=rng)
+        except ValueError as error:
+            raise ValueError(f"{asks[0]} needs texts to validate on. {error}") from error
+        if self.embedder is not None:
+            raise ValueError(
+                f"{asks[0]} puts texts aside, and embedder= embeds them all. Leave one of them out."
+            )
+        return *left, aside
+
+    def _class_weights(
+        self, classes: npt.NDArray[Any], numbers: Sequence[int]
+    ) -> npt.NDArray[np.float64] | None:
+        if self.class_weight is None:
+            return None
+        if isinstance(self.class_weight, str):
+            counts = np.bincount(numbers, minlength=len(classes))
+            return len(numbers) / (len(counts) * counts)
+        strange = [one for one in self.class_weight if one not in classes.tolist()]
+        if strange:
+            raise ValueError(f"class_weight names {strange[0]!r}. Classes: {classes.tolist()}.")
+        return np.array([self.class_weight.get(one, 1.0) for one in classes.tolist()], float)
 
     def _checked_mixup(self) -> MixupConfig:
         """Check all settings, and return the configuration."""
@@ -245,9 +329,17 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise TypeError(f"model must be a name or a folder, got {self.model!r}.")
         _device_for(self.device)
         check_choice("dtype", self.dtype, ["auto", "float32", "bfloat16"])
-        if self.class_weight is not None:
+        if self.class_weight is not None and not isinstance(self.class_weight, Mapping):
             check_choice("class_weight", self.class_weight, ["balanced"])
-        check_count("epochs", self.epochs)
+        for name, choice in (("calibrate", "temperature"), ("unknown", "across")):
+            if getattr(self, name) is not None:
+                check_choice(name, getattr(self, name), [choice])
+        if isinstance(self.epochs, str):
+            check_choice("epochs", self.epochs, ["auto"])
+        else:
+            check_count("epochs", self.epochs)
+        share = self.validation
+        check_number("validation", share, low=0, high=1, open_low=True, open_high=True)
         check_count("max_tokens", self.max_tokens, low=3)
         if check_count("batch_size", self.batch_size, low=2) % 2:
             raise ValueError(
@@ -260,7 +352,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.mixup is None:
             warmup = self.warmup_epochs
             if warmup is None:
-                warmup = int(self.model != "char" and self.epochs > 1)
+                warmup = int(self.model != "char" and self.epochs != 1)
             return preset(
                 self.method,
                 tau=self.tau,
@@ -284,6 +376,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows: list[dict[str, Any]],
         mixup: MixupConfig,
         embeddings: npt.NDArray[np.float32] | None,
+        class_weights: npt.NDArray[np.float64] | None,
         seeds: Seeds,
     ) -> Any:
         from transformers import PrinterCallback
@@ -294,17 +387,13 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rate = self.learning_rate
         if rate is None:
             rate = 1e-3 if backbone.kind == "hashed" else 1e-4
-        steps = -(-len(rows) // self.batch_size) * self.epochs
+        steps = -(-len(rows) // self.batch_size) * self._most_epochs
         device = _device_for(self.device)
-        class_weights = None
-        if self.class_weight is not None:
-            counts = np.bincount([row["labels"] for row in rows])
-            class_weights = len(rows) / (len(counts) * counts)
         with tempfile.TemporaryDirectory(prefix="vicinal-") as folder:
             args = training_arguments(
                 folder,
                 device,
-                num_train_epochs=self.epochs,
+                num_train_epochs=self._most_epochs,
                 per_device_train_batch_size=self.batch_size,
                 per_device_eval_batch_size=_READ,
                 learning_rate=rate,
@@ -346,13 +435,53 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         TypeError, sklearn.exceptions.NotFittedError
             If something is not a string; before training.
         """
-        import torch
+        self._check_fitted()
+        return self._proba(check_texts(texts, utf8=False))
 
+    def unknown_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return the probability that a text is of no class that was learned.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Any number.
+
+        Returns
+        -------
+        ndarray of shape (n_texts,)
+            From 0 to 1. Without ``unknown`` 1 minus the highest probability of a class.
+        """
         self._check_fitted()
         texts = check_texts(texts, utf8=False)
+        if self._unknown is None or not texts:
+            return 1 - self._proba(texts).max(axis=1, initial=0.0)
+        found: npt.NDArray[np.float64] = self._unknown.proba(self._states(texts))
+        return found
+
+    def _states(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return what comes to the head for each text, shape (n_texts, n_features)."""
+        from vicinal.text.classifier.unknown import pooled_states
+
+        places: list[int] = []
+        with pooled_states(self._net) as found:
+            self._proba(texts, places)
+        states = np.concatenate(found)
+        ordered = np.empty_like(states)
+        ordered[places] = states
+        return ordered
+
+    def _proba(
+        self, texts: Sequence[str], read: list[int] | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Return probabilities; ``read`` gets the numbers of texts in the order they are read."""
+        import torch
+
+        self._net.eval()
         found = np.empty((len(texts), len(self.classes_)))
         rows = self._backbone.rows(texts)
         order = sorted(range(len(rows)), key=lambda at: len(rows[at]["input_ids"]))
+        if read is not None:
+            read += order
         device = next(self._net.parameters()).device
         halved = in_bfloat16(self.dtype, device.type)
         arithmetic = torch.autocast(device.type, torch.bfloat16) if halved else nullcontext()
@@ -362,7 +491,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 batch = self._backbone.collate([rows[at] for at in places])
                 on_device = {name: value.to(device) for name, value in batch.items()}
                 logits = self._net(**on_device).logits.double()
-                found[places] = torch.softmax(logits, dim=-1).cpu().numpy()
+                found[places] = torch.softmax(logits / self.temperature_, dim=-1).cpu().numpy()
         return found
 
     def predict(self, texts: Sequence[str]) -> npt.NDArray[Any]:
@@ -413,7 +542,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return float(np.average(right, weights=sample_weight))
 
     def _check_fitted(self) -> None:
-        if not hasattr(self, "_net"):
+        if not hasattr(self, "epochs_"):
             from sklearn.exceptions import NotFittedError
 
             raise NotFittedError("This MixupTextClassifier is not trained. Call fit() first.")
@@ -464,7 +593,8 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         settings, state, backbone, net = load(Path(folder))
         made = cls(**settings)
         made.classes_ = np.array(state["classes"])
-        made.history_ = state["history"]
+        made.history_, made.epochs_ = state["history"], state["epochs"]
+        made.temperature_, made._unknown = state["temperature"], state["unknown"]
         made._backbone, made._net = backbone, net.eval()
         if state["mixup"] is not None:
             made.mixup_ = state["mixup"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._calibration import Calibration, scale_crossed
-from vicinal._checks import check_choice, check_count, check_number
+from vicinal._checks import check_choice, check_count
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import ComparisonKey, RandomState, Seeds
-from vicinal._stats import Estimate
+from vicinal._stats import Estimate, auc_estimate
 from vicinal.page.frame import Page
 from vicinal.page.result import RowsResult
 from vicinal.text.classifier.presets import METHODS
+from vicinal.text.classifier.splitting import split_texts
 from vicinal.text.encoder import check_texts
 from vicinal.text.labels import class_numbers, listed_labels, warn_of_empty
 
 if TYPE_CHECKING:
     from vicinal.text.classifier.classifier import MixupTextClassifier
-
-__all__ = ["Comparison", "MethodScore", "compare_methods", "split_texts"]
 
 #: Whatever else is compared, gains are over this.
 BASELINE = "none"
@@ -82,6 +80,9 @@ class MethodScore:
         Mean difference of the scaled log loss to no mixing, seed by seed; below 0 is better.
     loss_p : float
         As ``p``, of that difference.
+    auroc, auroc_unknown : tuple of float
+        How well texts of no class are told from test texts, by 1 minus the highest probability,
+        and by ``unknown_proba``: area under the ROC curve of each seed; NaN where not measured.
     """
 
     method: str
@@ -96,6 +97,8 @@ class MethodScore:
     temperature: tuple[float, ...]
     loss_gain: Estimate
     loss_p: float
+    auroc: tuple[float, ...] = ()
+    auroc_unknown: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,18 @@ class Comparison(RowsResult):
             cells.append(tuple(row))
         return tuple(cells)
 
+    def _outside(self) -> str:
+        """Return how well texts of no class were told from others, in words; "" where none were."""
+        known = [one for one in self.scores if one.auroc and not math.isnan(one.auroc[0])]
+        if not known:
+            return ""
+        said = []
+        for one in known:
+            by_class = "" if math.isnan(one.auroc_unknown[0]) else _three(one.auroc_unknown)
+            also = f", by a class of their own {by_class}" if by_class else ""
+            said.append(f"{one.method} {_three(one.auroc)}{also}")
+        return f"AUROC of texts of no class, by the highest probability: {'; '.join(said)}."
+
     def _facts(self) -> tuple[str, ...]:
         """Return what was measured, in words."""
         each = " anew for each seed" if self.n_seeds > 1 else ""
@@ -169,7 +184,7 @@ class Comparison(RowsResult):
         """Return the comparison as Markdown: facts, two tables, and how to read them."""
         tables = [_table(_HEADER, self._cells()), _table(_SURE, self._sure_cells())]
         parts = [f"{', '.join(self._facts())}.", tables[0], self._reading(), tables[1], _SURE_READ]
-        return "\n\n".join(parts)
+        return "\n\n".join([*parts, *filter(None, [self._outside()])])
 
     def _reading(self) -> str:
         """Return how to read the figures."""
@@ -227,7 +242,7 @@ class Comparison(RowsResult):
             "reading": self._reading(),
             "sure_header": _SURE,
             "sure_rows": self._sure_cells(),
-            "sure_reading": _SURE_READ,
+            "sure_reading": f"{_SURE_READ} {self._outside()}",
             "curves": [
                 (
                     one.method,
@@ -252,6 +267,7 @@ def compare_methods(
     *,
     test: tuple[Sequence[str], Iterable[Any]] | None = None,
     test_share: float = 0.2,
+    outside: Sequence[str] = (),
     seeds: int = 5,
     random_state: RandomState = None,
     progress: bool | ProgressCallback = False,
@@ -275,6 +291,8 @@ def compare_methods(
         What to measure on. Left out, each seed puts aside a share of the texts.
     test_share : float, default 0.2
         That share, in the proportions of the classes.
+    outside : sequence of str, optional
+        Texts of no class, to measure how well they are told from test texts.
     seeds : int, default 5
         Runs of each method.
     random_state : int, numpy.random.Generator or None
@@ -331,7 +349,7 @@ def compare_methods(
                 warnings.filterwarnings("ignore", r"\d+ of \d+ texts are empty")  # said above
                 model.fit(*train)
             rng = roots.generator(ComparisonKey.MEASURE, seed)
-            figures[name].append(_measured(model, *measured, rng))
+            figures[name].append(_measured(model, *measured, outside, rng))
             if keep is not None:
                 keep(model)
     assert measured is not None  # noqa: S101
@@ -355,10 +373,16 @@ class _Run(NamedTuple):
     plain: Calibration
     scaled: Calibration
     temperature: float
+    auroc: float
+    auroc_unknown: float
 
 
 def _measured(
-    model: MixupTextClassifier, texts: Sequence[str], labels: Sequence[Any], rng: Any
+    model: MixupTextClassifier,
+    texts: Sequence[str],
+    labels: Sequence[Any],
+    outside: Sequence[str],
+    rng: Any,
 ) -> _Run:
     from sklearn.metrics import f1_score
 
@@ -367,94 +391,23 @@ def _measured(
     found, classes = proba.argmax(axis=1), np.arange(len(model.classes_))
     f1 = f1_score(truth, found, average="macro", labels=classes, zero_division=0.0)
     scaled, temperature = scale_crossed(proba, truth, rng)
+    auroc = auroc_unknown = math.nan
+    if outside:
+        strange = model.predict_proba(outside)
+        auroc = auc_estimate(1 - proba.max(axis=1), 1 - strange.max(axis=1)).value
+        if model.unknown:
+            said = (model.unknown_proba(one) for one in (texts, outside))
+            auroc_unknown = auc_estimate(*said).value
     return _Run(
         float(f1),
         float(np.mean(found == truth)),
-        model.history_[-1]["train_accuracy"],
+        model.history_[model.epochs_ - 1]["train_accuracy"],
         Calibration.of(proba, truth, rng),
         Calibration.of(scaled, truth, rng),
         temperature,
+        auroc,
+        auroc_unknown,
     )
-
-
-def split_texts(
-    texts: Sequence[str],
-    labels: Sequence[Any],
-    share: float = 0.2,
-    *,
-    random_state: RandomState = None,
-) -> tuple[tuple[list[str], list[Any]], tuple[list[str], list[Any]]]:
-    """Put a share of the texts aside, in the proportions of the classes.
-
-    Equal texts stay on one side, so that nothing is measured on what was learned. At least one
-    group of equal texts of each class is put aside, unless it is the only one.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        All texts.
-    labels : sequence of str, int or bool
-        Their classes.
-    share : float, default 0.2
-        Share to put aside, between 0 and 1.
-    random_state : int, numpy.random.Generator or None
-        Seed.
-
-    Returns
-    -------
-    tuple of (texts, labels), twice
-        What is left, and what was put aside.
-
-    Raises
-    ------
-    ValueError
-        If there is not one label for each text, or too few different texts to put any aside.
-
-    Examples
-    --------
-    >>> train, test = split_texts(list("abcdefghij"), [0, 1] * 5, random_state=0)
-    >>> len(train[0]), sorted(test[1])
-    (8, [0, 1])
-    """
-    check_number("share", share, low=0.0, high=1.0, open_low=True, open_high=True)
-    if len(texts) != len(labels):
-        raise ValueError(
-            f"labels must be one for each text: got {len(labels)} labels for {len(texts)} texts."
-        )
-    rng = Seeds(random_state).generator(ComparisonKey.SPLIT)
-    copies: dict[str, list[int]] = defaultdict(list)
-    for at, text in enumerate(texts):
-        copies[text].append(at)
-    groups = [copies[text] for text in copies]
-    by_class: dict[Any, list[list[int]]] = defaultdict(list)
-    for at in rng.permutation(len(groups)):
-        by_class[labels[groups[at][0]]].append(groups[at])
-    aside: set[int] = set()
-    for members in by_class.values():
-        if len(members) > 1:
-            aside.update(_fitting(members, share))
-    if not aside:
-        raise ValueError(
-            f"{len(texts)} texts, of which {len(groups)} distinct, in "
-            f"{len(set(map(str, labels)))} classes, are too few to put some aside: equal texts "
-            "stay together. Give a test set."
-        )
-    left = [at for at in range(len(texts)) if at not in aside]
-
-    def taken(rows: Iterable[int]) -> tuple[list[str], list[Any]]:
-        return [texts[at] for at in rows], [labels[at] for at in rows]
-
-    return taken(left), taken(sorted(aside))
-
-
-def _fitting(members: Sequence[list[int]], share: float) -> list[int]:
-    """Return rows of whole groups, as many as fit into a share; the smallest where none does."""
-    room = max(1, round(share * sum(map(len, members))))
-    taken: list[int] = []
-    for group in members[:-1]:
-        if len(taken) + len(group) <= room:
-            taken += group
-    return taken or min(members, key=len)
 
 
 def _scores(runs: Mapping[str, list[_Run]]) -> tuple[MethodScore, ...]:
@@ -466,7 +419,7 @@ def _scores(runs: Mapping[str, list[_Run]]) -> tuple[MethodScore, ...]:
     nothing = Estimate.of_repeats([]), math.nan
     scores = []
     for name, found in runs.items():
-        f1, accuracy, train_accuracy, plain, scaled, temperature = zip(*found, strict=True)
+        f1, accuracy, train_accuracy, plain, scaled, temperature, *aurocs = zip(*found, strict=True)
         gain, p = of_f1.get(name, nothing)
         loss_gain, loss_p = of_loss.get(name, nothing)
         scores.append(
@@ -483,6 +436,8 @@ def _scores(runs: Mapping[str, list[_Run]]) -> tuple[MethodScore, ...]:
                 temperature=temperature,
                 loss_gain=loss_gain,
                 loss_p=loss_p,
+                auroc=aurocs[0],
+                auroc_unknown=aurocs[1],
             )
         )
     return tuple(scores)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["check_target", "load", "save"]
 
 _FORMAT, _VERSION = "vicinal-text-classifier", 1
-_WEIGHTS = "weights.safetensors"
+#: Pairings that hold nothing but settings.
+_PAIRINGS = ("Farthest", "LocalPermutation", "Nearest", "Permutation", "Random")
+_WEIGHTS, _UNKNOWN = "weights.safetensors", "unknown.safetensors"
 
 
 def check_target(folder: Path) -> None:
@@ -57,12 +59,19 @@ def save(model: MixupTextClassifier, backbone: Backbone, net: Any, folder: Path)
         "settings": settings,
         "mixup": _spec_of(model.mixup_),
         "history": model.history_,
+        "epochs": model.epochs_,
+        "temperature": model.temperature_,
+        "unknown": model._unknown is not None,
     }
     with replacing_folder(folder) as beside:
         backbone.save(beside, net)
         weights = {name: one.detach().cpu().contiguous() for name, one in _weights(net).items()}
         # not save_file, whose files are for the owner's eyes only
         (beside / _WEIGHTS).write_bytes(to_bytes(weights))
+        if model._unknown is not None:
+            from safetensors.numpy import save as arrays_to_bytes
+
+            (beside / _UNKNOWN).write_bytes(arrays_to_bytes(vars(model._unknown)))
         (beside / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False), "utf-8")
 
 
@@ -89,6 +98,7 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Backbone, Any]:
             f"{min(wanted ^ there)[0]!r}. Files were mixed up or changed: save it again."
         )
     net.load_state_dict(weights, strict=False)  # what is shared is there once
+    card["unknown"] = _unknown_from(folder) if card["unknown"] else None
     settings, card["mixup"] = card["settings"], _mixup_from(card["mixup"])
     settings["mixup"] = card["mixup"] if settings["mixup"] else None
     if settings["weights"] is not None:
@@ -96,11 +106,25 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Backbone, Any]:
     return settings, card, backbone, net
 
 
+def _unknown_from(folder: Path) -> Any:
+    from safetensors.numpy import load_file
+
+    from vicinal.text.classifier.unknown import UnknownHead
+
+    try:
+        return UnknownHead(**load_file(folder / _UNKNOWN))
+    except Exception as error:
+        raise ValueError(
+            f"{_UNKNOWN} in {str(folder)!r} cannot be read ({error}). Save the classifier again."
+        ) from error
+
+
 def _spec_of(mixup: MixupConfig) -> dict[str, Any]:
     """Return a configuration as JSON values; a pairing of one's own, or of given rows, by name."""
     said = {one.name: getattr(mixup, one.name) for one in fields(mixup)}
-    own, name = mixup.pairing, type(mixup.pairing).__name__
-    plain = is_dataclass(own) and not own.grouped and getattr(pairing, name, None) is type(own)
+    own: Any = mixup.pairing
+    name = type(own).__name__
+    plain = name in _PAIRINGS and getattr(pairing, name) is type(own)
     held = {one.name: getattr(own, one.name) for one in fields(own)} if plain else None
     return said | {"weights": mixup.weights.spec(), "pairing": [name, held]}
 
@@ -112,7 +136,7 @@ def _mixup_from(said: dict[str, Any]) -> MixupConfig | None:
     name, held = said["pairing"]
     if held is None:
         return None
-    whom = getattr(pairing, check_choice("pairing", name, pairing.__all__))(**held)
+    whom = getattr(pairing, check_choice("pairing", name, _PAIRINGS))(**held)
     return MixupConfig(**said | {"weights": law_from_spec(said["weights"]), "pairing": whom})
 
 
