@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 def n_threads() -> int:
@@ -20,6 +24,15 @@ def n_threads() -> int:
     wanted = numba.get_num_threads() if started else numba.config.NUMBA_NUM_THREADS
     has = hasattr(os, "sched_getaffinity")
     return min(int(wanted), len(os.sched_getaffinity(0)) if has else os.cpu_count() or 1)
+
+
+def map_threads(work: Callable[[Item], Made], items: Sequence[Item]) -> list[Made]:
+    """Return ``work(item)`` of every item, in their order, made in threads."""
+    threads = min(n_threads(), len(items))
+    if threads < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, items))
 
 
 def for_chunks(

@@ -28,6 +28,7 @@ from vicinal.table.written import (
     odd_cells,
     read_cells,
     report_odd,
+    with_cells,
     without_formats,
 )
 
@@ -308,12 +309,10 @@ def infer(
     """Return a table as it is read, and what it is, but for rules that are not known yet."""
     if schema is not None:
         schema.check(arrow.column_names)
-    told = tell(arrow, kinds, schema)
-    formats = told.formats
-    read = read_cells(arrow, formats)
-    report_odd(
-        odd_cells(arrow, formats), formats, strict, stacklevel + 1, dialect_of(arrow).first_row
-    )
+    told, cells = tell(arrow, kinds, schema)
+    formats, read = told.formats, with_cells(arrow, cells)
+    odd = odd_cells(arrow, cells, formats)
+    report_odd(odd, formats, strict, stacklevel + 1, dialect_of(arrow).first_row)
     columns = detect_columns(read, told.kinds)
     columns = as_identifiers(columns, told.people)
     columns = [_noted(column, arrow, formats, schema) for column in columns]
@@ -321,18 +320,20 @@ def infer(
     return read, Schema(tuple(columns), formats, told.people, rules)
 
 
-def tell(arrow: pa.Table, kinds: Mapping[str, str] | None, schema: Schema | None) -> Told:
-    """Return what is said of columns, and what rows show of their texts."""
+def tell(
+    arrow: pa.Table, kinds: Mapping[str, str] | None, schema: Schema | None
+) -> tuple[Told, dict[str, pa.Array]]:
+    """Return what is said of columns, what rows show of their texts, and those that were read."""
     said, people = dict(kinds or {}), None
     formats: dict[str, Format] = {}
     if schema is not None:
         formats = {name: form for name, form in schema.formats.items() if name not in said}
         people = {name: one for name, one in schema.people.items() if name not in said}
         said = schema.kinds() | said
-    formats = find_formats(arrow, said, formats)
+    formats, cells = find_formats(arrow, said, formats)
     if people is None:
         people = find_people(arrow, formats, said)
-    return Told(without_formats(said, formats), formats, people)
+    return Told(without_formats(said, formats), formats, people), cells
 
 
 def _noted(

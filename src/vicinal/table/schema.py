@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import check_choice, check_column
+from vicinal._threads import map_threads
 
 __all__ = [
     "KINDS",
@@ -120,7 +121,7 @@ def detect_columns(table: pa.Table, kinds: Mapping[str, str] | None = None) -> l
         If ``kinds`` names no column or no kind, or one that the values do not allow.
     """
     said = check_kinds(kinds, table.column_names)
-    return [_detect(name, table[name], said.get(name)) for name in table.column_names]
+    return map_threads(lambda name: _detect(name, table[name], said.get(name)), table.column_names)
 
 
 def check_kinds(kinds: Mapping[str, str] | None, names: Sequence[str]) -> dict[str, str]:

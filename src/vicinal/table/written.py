@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import check_column
+from vicinal._threads import map_threads
 from vicinal.io.text_reading import MISSING
 from vicinal.table.conditions import Condition
 from vicinal.table.formats.base import Format, as_texts, marks_of
-from vicinal.table.formats.find import find_format, parse_format
+from vicinal.table.formats.find import parse_format, search_format
 from vicinal.table.formats.numerals import NumberFormat
 from vicinal.table.formats.personal import Personal, find_personal
 from vicinal.table.formats.surrogates import SurrogateMaker
@@ -30,10 +31,12 @@ __all__ = [
     "find_formats",
     "find_people",
     "odd_cells",
+    "parse_cells",
     "read_cells",
     "read_conditions",
     "replacers",
     "report_odd",
+    "with_cells",
     "without_formats",
     "write_cells",
 ]
@@ -48,33 +51,40 @@ def find_formats(
     table: pa.Table,
     kinds: Mapping[str, str] | None = None,
     known: Mapping[str, Format] | None = None,
-) -> dict[str, Format]:
-    """Find how columns of texts are written that stand for dates and numbers.
+) -> tuple[dict[str, Format], dict[str, pa.Array]]:
+    """Find how columns of texts are written that stand for dates and numbers, and read them.
 
     ``kinds`` may hold formats, such as ``"date:%d.%m.%Y"``; the ValueError of one that is not
     possible says why. Formats that are ``known`` stay as they are.
     """
-    said, formats = dict(kinds or {}), {}
+    said, formats = dict(kinds or {}), dict(known or {})
     for name in said:
         check_column("kinds", name, table.column_names)
-    for name in table.column_names:
+
+    def find(name: str) -> tuple[Format, pa.Array] | None:
         values, kind = table[name], said.get(name)
-        if known is not None and name in known and _is_text(values.type):
-            formats[name] = known[name]
-            continue
         head, colon, _ = str(kind or "").partition(":")
         text = _is_text(values.type)
+        if name in formats:
+            return (formats[name], formats[name].parse(values)) if text else None
         if colon and head in TYPED and not text:
             raise ValueError(
                 f"kind of column {name!r}: {kind!r} is a format of texts, but the column holds "
                 f"{values.type}. Say {head!r} alone, or nothing."
             )
         if not text or (kind is not None and head not in TYPED):
-            continue
-        form = _found(values, name) if kind is None else parse_format(str(kind), values, name)
-        if form is not None:
-            formats[name] = form
-    return formats
+            return None
+        if kind is None:
+            return _found(values, name)
+        form = parse_format(str(kind), values, name)
+        return form, form.parse(values)
+
+    found = dict(zip(table.column_names, map_threads(find, table.column_names), strict=True))
+    read = {name: one for name, one in found.items() if one is not None}
+    return (
+        {name: form for name, (form, _) in read.items()},
+        {name: cells for name, (_, cells) in read.items()},
+    )
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -82,21 +92,21 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _found(values: pa.ChunkedArray, name: str) -> Format | None:
-    """Return a format that is a date, a time, or a number with marks."""
-    form = find_format(values, name)
-    if form is None or form.kind not in TYPED:
+def _found(values: pa.ChunkedArray, name: str) -> tuple[Format, pa.Array] | None:
+    """Return a format that is a date, a time, or a number with marks, and the cells as read."""
+    found = search_format(values, name, TYPED)
+    if found is None:
         return None
+    form, read = found
     if not isinstance(form, NumberFormat):
-        return form
+        return found
     if _has_marks(form):
-        return None if form.kind == "integer" and find_personal(values, name) else form
+        return None if form.kind == "integer" and find_personal(values, name) else found
     if form.kind == "integer":
         return None
     # versions and codes with a point, such as 250.10, are no numbers
-    read = form.parse(values)
     exact = int(pc.sum(form.fits(values)).as_py() or 0)
-    return form if exact >= 0.99 * (len(read) - read.null_count) else None
+    return found if exact >= 0.99 * (len(read) - read.null_count) else None
 
 
 def _has_marks(form: NumberFormat) -> bool:
@@ -119,20 +129,22 @@ class Odd(NamedTuple):
     first: tuple[tuple[int, str, str], ...]
 
 
-def odd_cells(table: pa.Table, formats: Mapping[str, Format]) -> dict[str, Odd]:
+def odd_cells(
+    table: pa.Table, read: Mapping[str, pa.Array], formats: Mapping[str, Format]
+) -> dict[str, Odd]:
     """Return cells that do not fit, or are rare marks of missing values, by column."""
     found = {}
-    for name, form in formats.items():
-        cells = as_texts(table[name])
-        marked = pc.is_in(cells, pa.array(form.marks, pa.string()))
-        odd = pc.and_(pc.is_null(form.parse(cells)), pc.is_valid(cells))
+    for name, values in read.items():
+        rows = np.flatnonzero(pc.and_(values.is_null(), table[name].is_valid()))
+        cells = as_texts(table[name].take(pa.array(rows)))
         plain = pc.is_in(pc.utf8_trim_whitespace(cells), pa.array(MISSING))
-        if (pc.sum(marked).as_py() or 0) > max(1, len(cells) // 100):  # usual in this column
+        marked = pc.is_in(cells, pa.array(formats[name].marks, pa.string()))
+        if (pc.sum(marked).as_py() or 0) > max(1, len(table) // 100):  # usual in this column
             plain = pc.or_(plain, marked)
-        rows = np.flatnonzero(pc.and_not(odd, plain))
-        if len(rows):
-            first = tuple((row, cells[row].as_py(), "") for row in rows[:3].tolist())
-            found[name] = Odd(len(rows), first)
+        odd = np.flatnonzero(pc.invert(plain))
+        if len(odd):
+            first = tuple((int(rows[at]), cells[at].as_py(), "") for at in odd[:3].tolist())
+            found[name] = Odd(len(odd), first)
     return found
 
 
@@ -169,14 +181,23 @@ def report_odd(
         )
 
 
+def parse_cells(table: pa.Table, formats: Mapping[str, Format]) -> dict[str, pa.Array]:
+    """Return columns of texts as their formats read them."""
+    names = [name for name in table.column_names if name in formats]
+    return {name: formats[name].parse(table[name]) for name in names if _is_text(table[name].type)}
+
+
+def with_cells(table: pa.Table, read: Mapping[str, pa.Array]) -> pa.Table:
+    """Return a table with columns in place of the texts that they were read from."""
+    for name, values in read.items():
+        at = table.column_names.index(name)
+        table = table.set_column(at, pa.field(name, values.type), values)
+    return table
+
+
 def read_cells(table: pa.Table, formats: Mapping[str, Format]) -> pa.Table:
     """Return a table with columns of texts read by their formats."""
-    for name, form in formats.items():
-        if name in table.column_names and _is_text(table[name].type):
-            at = table.column_names.index(name)
-            field = pa.field(name, form.type)
-            table = table.set_column(at, field, form.parse(table[name]))
-    return table
+    return with_cells(table, parse_cells(table, formats))
 
 
 def read_conditions(
@@ -247,10 +268,11 @@ def find_people(
         found = find_personal(values, name)
         if found is None:
             continue
-        cells = pc.unique(pc.drop_null(as_texts(values)))
-        words = pc.sum(pc.match_substring(pc.utf8_trim_whitespace(cells), " ")).as_py() or 0
-        if found.kind == "name" and len(cells) < NAMES and 2 * words < len(cells):
-            continue
+        if found.kind == "name":
+            cells = pc.unique(pc.drop_null(as_texts(values)))
+            words = pc.sum(pc.match_substring(pc.utf8_trim_whitespace(cells), " ")).as_py() or 0
+            if len(cells) < NAMES and 2 * words < len(cells):
+                continue
         people[name] = found
     return people
 

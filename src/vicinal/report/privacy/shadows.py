@@ -16,8 +16,7 @@ from vicinal._checks import first_line
 from vicinal.report.privacy.signals import Signals
 from vicinal.report.tables import Tables, align
 from vicinal.table.frames import to_arrow, to_native
-from vicinal.table.schema import detect_columns
-from vicinal.table.written import find_formats, read_cells, without_formats
+from vicinal.table.infer import infer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,9 +31,8 @@ class Subject:
 
     def __init__(self, make: Any, table: pa.Table, kinds: Mapping[str, str] | None) -> None:
         self._make, self._table = make, table
-        self._formats = find_formats(table, kinds)
-        self._read = read_cells(table, self._formats)
-        self.columns = detect_columns(self._read, without_formats(kinds, self._formats))
+        self._read, self._schema = infer(table, kinds)
+        self.columns = self._schema.columns
 
     def sampled(self, rows: Rows, n_samples: int, seed: int, said: str) -> pa.Table:
         """Return what a fresh synthesizer makes of some rows."""
@@ -86,7 +84,7 @@ class Subject:
             )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            return align(own, read_cells(made, self._formats), others, columns=self.columns)
+            return align(own, self._schema.read(made), others, columns=self.columns)
 
 
 @dataclass(frozen=True)

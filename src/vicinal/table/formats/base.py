@@ -19,6 +19,8 @@ __all__ = ["Format", "as_texts", "few", "fitted"]
 NAMED_ROWS = 20
 #: Cells that fit for each odd one, at least.
 FIT_PER_ODD = 10
+#: Cells that tell whether nearly all are different.
+HEAD = 2_000
 
 Self = TypeVar("Self", bound="Format")
 
@@ -86,12 +88,18 @@ class Format(ABC):
         pyarrow.Array
             Of :attr:`type`, as long as ``values``.
         """
-        encoded = as_texts(values).dictionary_encode()
-        cells = encoded.dictionary
+        texts = as_texts(values)
+        head = texts.slice(0, HEAD)
+        if len(pc.unique(head)) > len(head) // 2:  # nearly all differ
+            return self._read_unmarked(texts)
+        encoded = texts.dictionary_encode()
+        return self._read_unmarked(encoded.dictionary).take(encoded.indices)
+
+    def _read_unmarked(self, cells: pa.Array) -> pa.Array:
         if self.marks:
             marked = pc.is_in(cells, pa.array(self.marks, pa.string()))
             cells = pc.if_else(marked, pa.scalar(None, pa.string()), cells)
-        return self._read(cells).take(encoded.indices)
+        return self._read(cells)
 
     def render(self, array: pa.Array | pa.ChunkedArray) -> pa.Array:
         """Write values as the column writes them.
@@ -185,23 +193,22 @@ def few(odd: int, total: int) -> bool:
 
 
 def marks_of(cells: pa.Array) -> tuple[str, ...]:
-    """Return those of some distinct cells that stand for missing values."""
+    """Return those of some cells that stand for missing values."""
     lower = pc.utf8_lower(pc.utf8_trim_whitespace(cells))
-    return tuple(cells.filter(pc.is_in(lower, pa.array(sorted(MISSING)))).to_pylist())
+    return tuple(pc.unique(cells.filter(pc.is_in(lower, pa.array(sorted(MISSING))))).to_pylist())
 
 
-def fitted(form: Self, texts: pa.Array, marks: tuple[str, ...]) -> Self:
-    """Return the format with the marks, the commonest mark and the odd cells of a column."""
+def fitted(form: Self, texts: pa.Array, marks: tuple[str, ...]) -> tuple[Self, pa.Array]:
+    """Return the format with marks and odd cells of a column, and its cells as they are read."""
     form = replace(form, marks=marks)
+    marked = pc.is_in(texts, pa.array(marks, pa.string()))
     commonest, most = None, texts.null_count
-    for entry in pc.value_counts(texts.filter(pc.is_in(texts, pa.array(marks, pa.string())))):
+    for entry in pc.value_counts(texts.filter(marked)) if marks else ():
         mark, count = entry["values"].as_py(), entry["counts"].as_py()
         if mark is not None and count > most:
             commonest, most = mark, count
-    known = pc.is_null(texts)
-    if marks:
-        known = pc.or_(known, pc.is_in(texts, pa.array(marks, pa.string())))
-    odd = np.flatnonzero(pc.and_(form.parse(texts).is_null(), pc.invert(known)))
-    return replace(
-        form, missing=commonest, odd_rows=tuple(odd[:NAMED_ROWS].tolist()), n_odd=len(odd)
-    )
+    parsed = form.parse(texts)
+    known = pc.or_(pc.or_(texts.is_null(), marked), parsed.is_valid())
+    odd = np.flatnonzero(pc.invert(known))
+    rows = tuple(odd[:NAMED_ROWS].tolist())
+    return replace(form, missing=commonest, odd_rows=rows, n_odd=len(odd)), parsed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,7 +23,7 @@ from vicinal.table.formats.dates import (
 from vicinal.table.formats.numerals import NumberFormat, number_candidates, sentinel, widened
 from vicinal.table.formats.words import YES_NO
 
-__all__ = ["find_format", "parse_format"]
+__all__ = ["find_format", "parse_format", "search_format"]
 
 #: Distinct cells that candidates are taken from and tried on first.
 SAMPLE = 2000
@@ -31,6 +31,8 @@ SAMPLE = 2000
 COMMON = 0.2
 #: Distinct cells of such a column, at least.
 SEVERAL = 20
+#: Rows on which the format of a longer column is searched.
+HEAD_ROWS = 20_000
 #: Candidates that are tried on all cells.
 FINALISTS = 4
 
@@ -103,16 +105,46 @@ def find_format(values: pa.Array | pa.ChunkedArray, name: str) -> Format | None:
     >>> find_format(pa.array(["1.050,00 €", "-3,50 €", "k.A."]), "Betrag").text
     '1.234,57 €'
     """
+    found = search_format(values, name)
+    return None if found is None else found[0]
+
+
+def search_format(
+    values: pa.Array | pa.ChunkedArray, name: str, kinds: Collection[str] = ()
+) -> tuple[Format, pa.Array] | None:
+    """Return the format of a column, if it is of one of some kinds, and its cells as read.
+
+    A long column is searched on rows at equal steps, and all of them are held against what is
+    found there.
+    """
     texts = as_texts(values)
-    cells, counts, marks = _unmarked(texts)
+    head = texts
+    if len(texts) > HEAD_ROWS:
+        head = texts.take(pa.array(np.linspace(0, len(texts) - 1, HEAD_ROWS).astype(np.int64)))
+    for some in (head, texts):
+        cells, counts, marks = _unmarked(some)
+        form = _search(cells, counts, name)
+        if form is None or (kinds and form.kind not in kinds):
+            return None
+        if some is not texts:
+            marks = marks_of(pc.drop_null(texts))
+            if isinstance(form, NumberFormat):
+                form = widened(form, texts)
+        form, parsed = fitted(form, texts, marks)
+        if isinstance(form, NumberFormat) and (more := _sentinels(form, texts, parsed)):
+            form, parsed = fitted(form, texts, (*marks, *more))
+        read = len(parsed) - parsed.null_count
+        if some is texts or few(form.n_odd, read + form.n_odd):
+            return form, parsed
+    return None
+
+
+def _search(cells: pa.Array, counts: Any, name: str) -> Format | None:
     if not len(cells):
         return None
     for find in (_boolean, _date, _code, _number):
-        form = find(cells, counts, name)
-        if form is not None:
-            if isinstance(form, NumberFormat):
-                form, marks = _without_sentinel(form, cells, counts, marks)
-            return fitted(form, texts, marks)
+        if (form := find(cells, counts, name)) is not None:
+            return form
     return None
 
 
@@ -178,11 +210,10 @@ def parse_format(
     if values is None:
         return form
     texts = as_texts(values)
-    cells = pc.unique(pc.drop_null(texts))
-    marks = marks_of(cells)
+    marks = marks_of(pc.drop_null(texts))
     if isinstance(form, DateFormat):
-        form = learned(form, cells.to_pylist()[: 10 * SAMPLE])
-    form = fitted(form, texts, marks)
+        form = learned(form, pc.unique(pc.drop_null(texts)).to_pylist()[: 10 * SAMPLE])
+    form, _ = fitted(form, texts, marks)
     _refuse_unfit(form, spec, texts, name)
     return form
 
@@ -199,7 +230,7 @@ def _of_kind(kind: str, values: pa.Array | pa.ChunkedArray | None, name: str) ->
         texts = as_texts(values)
         cells, counts, marks = _unmarked(texts)
         several = _mixed_dates(kind, cells, counts)
-        form = form if several is None else fitted(several, texts, marks)
+        form = form if several is None else fitted(several, texts, marks)[0]
     wanted = {kind, "integer"} if kind == "numeric" else {kind}
     if form is None or form.kind not in wanted:
         texts = as_texts(values)
@@ -368,16 +399,14 @@ def _number(cells: pa.Array, counts: Any, name: str) -> Format | None:
     return best if read and few(total - read, total) else None
 
 
-def _without_sentinel(
-    form: NumberFormat, cells: pa.Array, counts: Any, marks: tuple[str, ...]
-) -> tuple[NumberFormat, tuple[str, ...]]:
-    """Add a number like -999 to the marks."""
-    parsed = form.parse(cells)
-    number = sentinel(parsed, counts)
+def _sentinels(form: NumberFormat, texts: pa.Array, parsed: pa.Array) -> list[str]:
+    """Return the cells of a number like -999 that stands for a missing value."""
+    number = sentinel(parsed)
     if number is None:
-        return form, marks
+        return []
     found = pc.equal(parsed, pa.scalar(number).cast(form.type))
-    return form, (*marks, *cells.filter(pc.fill_null(found, False)).to_pylist())
+    cells: list[str] = pc.unique(texts.filter(pc.fill_null(found, False))).to_pylist()
+    return cells
 
 
 def _code(cells: pa.Array, counts: Any, name: str) -> Format | None:

@@ -299,11 +299,15 @@ def example(form: NumberFormat) -> str:
     return text if form.negative == "-#" else f"{text}, {below}"
 
 
-def sentinel(numbers: pa.Array, counts: np.ndarray[Any, Any]) -> int | None:
+def sentinel(numbers: pa.Array) -> int | None:
     """Return the number that stands for a missing value: -999 where all others are at least 0."""
-    values = np.asarray(pc.fill_null(numbers.cast(pa.float64(), safe=False), 0.0))
-    below = np.unique(values[values < 0])
-    if len(below) != 1 or len(values) <= 2 or counts[values < 0].sum() < 2:
+    below = numbers.filter(pc.less(numbers, pa.scalar(0).cast(numbers.type)))
+    if len(below) < 2 or len(numbers) - numbers.null_count == len(below):
         return None
-    text = f"{below[0]:.0f}"
-    return int(text) if re.fullmatch("-9+", text) and float(text) == below[0] else None
+    ends, others = pc.min_max(below).as_py(), pc.min_max(numbers).as_py()["max"]
+    text = f"{ends['min']:.0f}"
+    if ends["min"] != ends["max"] or not re.fullmatch("-9+", text) or others < 0:
+        return None
+    rest = numbers.filter(pc.greater_equal(numbers, pa.scalar(0).cast(numbers.type)))
+    whole = float(text) == float(ends["min"]) and len(pc.unique(rest.slice(0, 10_000))) > 1
+    return int(text) if whole else None

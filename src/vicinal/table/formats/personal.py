@@ -163,10 +163,14 @@ def find_personal(values: pa.Array | pa.ChunkedArray, name: str) -> Personal | N
     kept = pa.types.is_integer(values.type) or _is_text(values.type)
     if not kept:
         return None
-    cells = [cell.strip() for cell in pc.unique(pc.drop_null(as_texts(values))).to_pylist()]
-    cells = [cell[:LONGEST] for cell in cells if cell]
-    if len(cells) > SAMPLE:
-        cells = [cells[at] for at in np.linspace(0, len(cells) - 1, SAMPLE).astype(int)]
+    values = values.drop_null()
+    if len(values) > 10 * SAMPLE:
+        values = values.take(pa.array(np.linspace(0, len(values) - 1, 10 * SAMPLE).astype(int)))
+    distinct = pc.unique(as_texts(values))
+    if len(distinct) > SAMPLE:
+        rows = np.linspace(0, len(distinct) - 1, SAMPLE).astype(int)
+        distinct = distinct.take(pa.array(rows))
+    cells = [cell.strip()[:LONGEST] for cell in distinct.to_pylist() if cell.strip()]
     if not cells:
         return None
     said = set(re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", name).lower()))

@@ -590,6 +590,8 @@ def _is_quantity(found: _Found, name: str) -> bool:
     """Tell numbers that mean an amount from codes: only a code settles unordered things."""
     if name not in found.plain or _CODE_NAME.search(name):
         return False
+    if found.levels(name) >= 8:
+        return False
     values, gone = found.frame.floats(name)
     return len(np.unique(values[~gone])) < 8
 
@@ -727,8 +729,9 @@ def _grids(found: _Found) -> Iterator[Rule]:
         numbers, gone = found.frame.numbers(name)
         if numbers.dtype.kind != "i" or name in found.settled or name in codes:
             continue
-        held = np.unique(numbers[~gone])
-        if len(held) < 8:
+        few, few_gone = found.few.numbers(name)
+        few, held = few[~few_gone], numbers[~gone]
+        if found.levels(name) < 8 or np.gcd.reduce(few - few[0]) <= 1:
             continue
         step = int(np.gcd.reduce(held - held[0]))
         if step <= 1:

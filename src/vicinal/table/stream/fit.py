@@ -51,7 +51,15 @@ from vicinal.table.stream.reservoir import Reservoir, key_limit, place_of, row_i
 from vicinal.table.stream.source import Part, PathLike, Source, find_source, first_rows, read_part
 from vicinal.table.stream.value_counts import check_sketches
 from vicinal.table.synthesizer import TableSynthesizer
-from vicinal.table.written import Odd, as_identifiers, as_mixed, odd_cells, read_cells, report_odd
+from vicinal.table.written import (
+    Odd,
+    as_identifiers,
+    as_mixed,
+    odd_cells,
+    parse_cells,
+    report_odd,
+    with_cells,
+)
 
 __all__ = ["fit_parts", "fit_stream", "learn", "open_source", "plan_fit", "summarize"]
 
@@ -136,13 +144,14 @@ def summarize(part: Part, plan: FitPlan) -> Summary:
     at, source = part.first, plan.source
     formats = source.told.formats
     for rows in read_part(part, source.schema, source.dialect):
-        odd = odd_cells(rows, formats)
+        cells = parse_cells(rows, formats)
+        odd = odd_cells(rows, cells, formats)
         for name, (count, first) in odd.items():
             named = tuple((at + row, cell, part.path) for row, cell, _ in first)
             summary.add_odd({name: Odd(count, named)})
         if odd and plan.strict:
             report_odd(summary.odd, formats, True, 1)
-        summary.add(read_cells(rows, formats), part, at)
+        summary.add(with_cells(rows, cells), part, at)
         at += rows.num_rows
     return summary
 
@@ -366,7 +375,7 @@ def open_source(
         check_column("target", synthesizer.target, names)
     if synthesizer.schema is not None:
         synthesizer.schema.check(names)
-    told = tell(first_rows(found), synthesizer.kinds, synthesizer.schema)
+    told, _ = tell(first_rows(found), synthesizer.kinds, synthesizer.schema)
     check_kinds(told.kinds, names)
     found = replace(found, told=told)
     return found, pool_size(synthesizer, found, max_rows, limit)
