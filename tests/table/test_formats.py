@@ -81,9 +81,9 @@ def test_one_bad_cell_is_missing(column, kind, mark):
     assert form.render(form.parse(cells)).to_pylist() == cells.to_pylist()
 
 
-def test_mixed_dates_are_read_where_the_user_says_date():
+def test_mixed_dates_are_read():
     cells = case("mixdate", "when")
-    assert find_format(cells, "when") is None
+    assert find_format(cells, "when") == parse_format("date", cells, "when")
     form = parse_format("date", cells, "when")
     assert form.parse(cells).null_count == 0
     named = parse_format("date:%Y-%m-%d", cells, "when")

@@ -57,6 +57,7 @@ from vicinal.table.written import (
     as_mixed,
     odd_cells,
     parse_cells,
+    read_cells,
     report_odd,
     with_cells,
 )
