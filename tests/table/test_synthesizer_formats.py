@@ -300,7 +300,7 @@ def test_case_codes_keep_length_and_zeros():
 
 def test_case_of_one_bad_cell():
     real = case("onebad.csv")
-    with pytest.warns(UserWarning, match=r"'when'.*row 301 .*'amount'.*row 451 \('unknown'\)"):
+    with pytest.warns(UserWarning, match=r"'when'.*line 302 .*'amount'.*line 452 \('unknown'\)"):
         model = TableSynthesizer(random_state=1).fit(real)
     assert [column.kind for column in model.columns_] == ["date", "numeric", "numeric"]
     mixed = case("mixdate.csv")
