@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._checks import check_count
+from vicinal._checks import check_count, check_number
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import AuditKey, RandomState, Seeds
 from vicinal._stats import Estimate, auc_estimate
@@ -184,6 +184,7 @@ def audit_synthesizer(
     shadows: int = 64,
     records: int = 200,
     kinds: Mapping[str, str] | None = None,
+    delta: float = 0.0,
     max_rows: int = 10_000,
     n_jobs: int | None = None,
     random_state: RandomState = None,
@@ -206,6 +207,8 @@ def audit_synthesizer(
         How many records to attack: those farthest from all others. At most half of the rows.
     kinds : mapping of str to str, optional
         Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong.
+    delta : float, default 0
+        Delta of the (epsilon, delta)-privacy that the bound on epsilon is about.
     max_rows : int, default 10000
         Rows that take part, at most, drawn at random. In a smaller table each row is more exposed.
     n_jobs : int, optional
@@ -257,6 +260,7 @@ def audit_synthesizer(
     shadows = check_count("shadows", shadows, low=LEAST_SHADOWS)
     records = check_count("records", records, low=2)
     n_jobs = n_threads() if n_jobs is None else check_count("n_jobs", n_jobs)
+    delta = check_number("delta", delta, low=0, high=1, open_high=True)
     max_rows = check_count("max_rows", max_rows, low=FEW_ROWS)
     _check_memory(shadows, records)
     seeds = Seeds(random_state)
@@ -298,7 +302,7 @@ def audit_synthesizer(
         membership=membership,
         by_distance=auc_estimate(-near[~inside], -near[inside]),
         by_density=auc_estimate(ratio[~inside], ratio[inside]),
-        epsilon=bound_from_shadows(found, inside),
+        epsilon=bound_from_shadows(found, inside, delta=delta),
         worst_records=_worst(membership, places[chosen], distance[chosen]),
         privacy=privacy,
         notes=notes,
