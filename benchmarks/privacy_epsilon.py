@@ -1,9 +1,9 @@
 """The bound on epsilon, on mechanisms whose epsilon is known: how often it exceeds it.
 
-``vector``: the tight case, one Gaussian-noised coordinate for every record. ``table``: a synthesizer
-that knows of its training rows only their noisy column means (a row moves the clipped sum by at most
-1), audited end to end by `audit_synthesizer` with few shadow tables. The bound may exceed epsilon in
-5 % of the audits. Delta is 1e-5, and epsilon is that of the analytic Gaussian mechanism.
+``vector``: the tight case, one Gaussian-noised coordinate for every record. ``table``: a
+synthesizer that knows of its training rows only their noisy sum (a row, clipped, moves it by at
+most 1), audited end to end by `audit_synthesizer` with few shadow tables. The bound may exceed
+epsilon in 5 % of the audits. Delta is 1e-5; epsilon is that of the analytic Gaussian mechanism.
 
     python benchmarks/privacy_epsilon.py
 """

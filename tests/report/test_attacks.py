@@ -144,6 +144,13 @@ def test_attacks_stand_in_the_report_where_a_hold_out_was_given():
     assert measure_privacy(tables, holdout_is="split", random_state=0).attacks == ()
 
 
+def test_a_hold_out_that_is_the_training_table_is_refused():
+    shuffled = people(0).sample(frac=1, random_state=1)
+    tables = align(people(0), people(2), shuffled)
+    with pytest.raises(ValueError, match="The hold-out is the training table"):
+        measure_privacy(tables, holdout_is="given", random_state=0)
+
+
 @FEW
 def test_too_few_rows_are_not_attacked():
     tables = align(people(0), people(2), people(1, 49))

@@ -26,7 +26,7 @@ def people(n_rows=600):
     return pa.table(columns | {"town": rng.choice(["n", "s", "w"], n_rows), "y": y})
 
 
-def setting(fidelity, closer, utility=None, high=math.nan):
+def setting(fidelity, closer, utility=None, high=math.nan, risk=None):
     return Setting(
         name="one",
         command="vicinal table people.csv -o synthetic.csv",
@@ -35,6 +35,8 @@ def setting(fidelity, closer, utility=None, high=math.nan):
         dcr_share=Estimate(closer, math.nan, high),
         utility=None if utility is None else Estimate(utility),
         on_pareto_front=False,
+        risk=None if risk is None else Estimate(risk, risk - 0.05, risk + 0.05),
+        attack="" if risk is None else "Linkability",
     )
 
 
@@ -92,6 +94,41 @@ def test_of_equally_faithful_settings_the_more_useful_one():
     assert _recommended(made, 0.55, 0.0) == 0
     assert _recommended(made, 0.55, 0.02) == 1
     assert _recommended(made, 0.55, 0.2) == 2
+
+
+def test_a_setting_that_an_attack_may_beat_does_not_qualify():
+    made = [setting(0.99, 0.5, risk=0.16), setting(0.95, 0.5, risk=0.1)]
+    assert _recommended(made, 0.55, 0.0, 0.2) == 1  # 0.16 may be 0.21
+    assert _recommended(made, 0.55, 0.0, 0.3) == 0
+    assert _recommended(made, 0.55, 0.0, 0.1) is None
+
+
+def test_nothing_rests_on_the_third_digit():
+    """Of settings as faithful and as useful the most private one, by any figure in two digits."""
+    made = [
+        setting(0.952, 0.53, 0.804, risk=0.02),
+        setting(0.951, 0.53, 0.8, risk=-0.04),
+        setting(0.949, 0.51, 0.801, risk=-0.04),
+        setting(0.95, 0.50, 0.79, risk=-0.04),  # less useful
+        setting(0.93, 0.50, 0.9, risk=-0.04),  # less faithful
+    ]
+    assert _recommended(made, 0.55, 0.005, 0.2) == 2
+
+
+def result(made, limit=0.55, max_risk=0.2):
+    chosen = _recommended(made, limit, 0.0, max_risk)
+    return TuningResult(tuple(made), chosen, limit, None, "", None, (300, 300), (), max_risk)
+
+
+def test_why_nothing_qualifies_is_said():
+    close, leaky = setting(0.9, 0.6, high=0.7, risk=0.1), setting(0.9, 0.5, high=0.52, risk=0.4)
+    assert "DCR share below 0.55: one comes nearest with 0.600" in result([close]).summary()
+    attacked = result([leaky]).summary()
+    assert "risk of every attack below 0.2: one comes nearest with 0.400" in attacked
+    assert "(Linkability)" in attacked
+    assert "No setting keeps both" in result([close, leaky]).why_none
+    assert "Allow more, or pass more rows" in result([close, leaky]).why_none
+    assert result([setting(0.9, 0.5, high=0.52, risk=0.1)]).why_none == ""
 
 
 # commands
@@ -167,6 +204,8 @@ def test_figures_are_those_of_the_measures(front):
     low, near = front.settings
     assert low.dcr_share.value > near.dcr_share.value
     assert all(0.7 < one.fidelity.value <= 1 for one in front.settings)
+    assert low.risk.value > near.risk.value
+    assert low.attack
     assert (front.metric, front.rows) == ("AUC", (300, 300))
     assert all(0.5 < one.utility.value <= 1 for one in front.settings)
     assert 0.5 < front.real.value <= 1
@@ -227,7 +266,7 @@ def test_identifiers_and_odd_columns():
     table = table.append_column("id", pa.array([f"p{at:04}" for at in range(200)]))
     table = table.append_column("same", pa.array(["x"] * 200))
     table = table.append_column("gone", pa.nulls(200, pa.float64()))
-    front = tune(table, "y", settings=[{"privacy": "off"}], limit=1.0, random_state=0)
+    front = tune(table, "y", settings=[{"privacy": "off"}], limit=1.0, max_risk=1.0)
     assert front.recommended == 0
 
 

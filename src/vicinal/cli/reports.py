@@ -97,6 +97,9 @@ class TuneOptions(Reading):
     limit: Annotated[
         float, typer.Option(help="Highest DCR share that is allowed; 0.5 is ideal.")
     ] = 0.55
+    max_risk: Annotated[
+        float, typer.Option(help="Highest risk of an attack that is allowed; 0 is ideal.")
+    ] = 0.2
     max_rows: Annotated[int, typer.Option(help="Training rows, at most.")] = 10_000
     repeats: Annotated[int, typer.Option(help="How often to split and draw anew.")] = 1
     output: Page = None
@@ -196,6 +199,7 @@ def tune(asked: TuneOptions) -> None:
         asked.read(asked.source),
         asked.target,
         limit=asked.limit,
+        max_risk=asked.max_risk,
         max_rows=asked.max_rows,
         repeats=asked.repeats,
         kinds=parse_kinds(asked.column),

@@ -277,7 +277,7 @@ def test_no_recommendation_no_command(makers, tmp_path):
     makers.front(recommended=None, utility=False).to_html(tmp_path / "f.html")
     reader = read(tmp_path / "f.html")
     assert "pre" not in {tag for tag, _ in reader.tags}
-    assert "No setting surely keeps the DCR share below 0.68" in reader.words
+    assert "No setting surely keeps the DCR share below 0.5: " in reader.words
 
 
 def test_the_recommended_command_can_be_copied(makers, pages):

@@ -150,7 +150,6 @@ def _collapse_headline(collapse: Collapse, after: str) -> str:
 def tuning_page(found: TuningResult) -> Page:
     """Return what the page is made of."""
     limit, chosen, metric = amount(found.limit), found.best, found.metric or "utility"
-    headline = f"No setting surely keeps the DCR share below {limit}."
     facts = [
         f"{len(found.settings):,} setting{'' if len(found.settings) == 1 else 's'} tried",
         f"{found.rows[0]:,} training rows, {found.rows[1]:,} held out",
@@ -163,6 +162,8 @@ def tuning_page(found: TuningResult) -> Page:
             "setting": one.name + (" (recommended)" if at == found.recommended else ""),
             "fidelity": estimate(one.fidelity),
             "DCR share": estimate(one.dcr_share),
+            "worst risk": number(math.nan) if one.risk is None else estimate(one.risk),
+            "by": one.attack,
             metric: number(math.nan) if one.utility is None else estimate(one.utility),
             "Pareto front": "yes" if one.on_pareto_front else "",
         }
@@ -173,13 +174,13 @@ def tuning_page(found: TuningResult) -> Page:
     ]
     values = {
         "title": "Fidelity against privacy",
-        "headline": headline if chosen is None else f"Recommended: {chosen.name}.",
+        "headline": found.why_none or f"Recommended: {chosen.name if chosen else ''}.",
         "facts": facts,
         "found": found,
         "chosen": chosen,
         "limit": limit,
         "chart": pareto_scatter("front", found),
-        "table": Grid("Every setting", every, (1, 5)),
+        "table": Grid("Every setting", every, (1, 5, 7)),
         "commands": Grid("Every command", commands, (1,)),
     }
     return Page("tune.html.j2", values, TEMPLATES)

@@ -13,7 +13,7 @@ from vicinal.report.tables import Part, Tables
 __all__ = ["singling_out"]
 
 #: Descriptions that are tried for each one that is wanted, and cells that may be looked at.
-TRIES, CELLS = 4, 4 * 10**8
+TRIES, CELLS = 10, 10**9
 
 
 class _Condition(NamedTuple):

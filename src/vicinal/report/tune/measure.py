@@ -23,6 +23,7 @@ from vicinal.report.tune.settings import command_of, default_settings, synthesiz
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from vicinal.report.privacy.risk import Attack
     from vicinal.table.schema import Column
     from vicinal.table.synthesizer import TableSynthesizer
 
@@ -33,7 +34,12 @@ NEAREST_ROWS = 5_000
 
 #: Fidelities that differ by less than this over the root of the training rows count as equal. The
 #: standard deviation between splits was 0.06 to 0.5 times that root in ten trials on four sets.
-SLACK = 0.2
+#: Nothing rests on the third digit: fidelities and utilities that differ by less are equal.
+SLACK, DIGIT = 0.2, 0.005
+#: Steps of DCR shares and of risks within which two settings are as private.
+SHARE_STEP, RISK_STEP = 0.01, 0.05
+#: Attacks of each kind on a setting.
+N_ATTACKS = 500
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,11 @@ class Setting:
         a target.
     on_pareto_front : bool
         Whether no other setting is at least as good in all of them and better in one.
+    risk : Estimate or None
+        What rows have to fear of the worst attack (by the upper end of its interval) beyond rows
+        held out; None with fewer than 50 training rows.
+    attack : str
+        Which attack that is.
     """
 
     name: str
@@ -68,6 +79,8 @@ class Setting:
     dcr_share: Estimate
     utility: Estimate | None
     on_pareto_front: bool
+    risk: Estimate | None = None
+    attack: str = ""
 
     def synthesizer(self, **more: Any) -> TableSynthesizer:
         """Return an unfitted synthesizer of this setting.
@@ -94,10 +107,10 @@ class TuningResult(RowsResult):
     settings : tuple of Setting
         What was tried.
     recommended : int or None
-        Place of the most faithful setting whose DCR share stays below the limit (see
-        :func:`tune`); None where there is none.
-    limit : float
-        Largest DCR share that is accepted.
+        Place of the most faithful setting that stays below the limits (see :func:`tune`); None
+        where there is none.
+    limit, max_risk : float
+        Largest DCR share, and largest risk of an attack, that are accepted.
     target : str or None
         Column that models predict.
     metric : str
@@ -118,37 +131,60 @@ class TuningResult(RowsResult):
     real: Estimate | None
     rows: tuple[int, int]
     notes: tuple[str, ...]
+    max_risk: float = 1.0
 
     @property
     def best(self) -> Setting | None:
         """The recommended setting, if there is one."""
         return None if self.recommended is None else self.settings[self.recommended]
 
+    @property
+    def why_none(self) -> str:
+        """Why no setting is recommended; empty where one is."""
+        if self.best is not None:
+            return ""
+        said = []
+        near, safe = min(self.settings, key=_upper), min(self.settings, key=_upper_risk)
+        if _upper(near) >= self.limit:
+            said.append(
+                f"No setting surely keeps the DCR share below {self.limit:g}: {near.name} comes "
+                f"nearest with {near.dcr_share}."
+            )
+        if _upper_risk(safe) >= self.max_risk:
+            said.append(
+                f"No setting surely keeps the risk of every attack below {self.max_risk:g}: "
+                f"{safe.name} comes nearest with {safe.risk} ({safe.attack})."
+            )
+        if not said:
+            said.append(
+                f"No setting keeps both the DCR share below {self.limit:g} and the risk of every "
+                f"attack below {self.max_risk:g}: by DCR share {near.name} comes nearest "
+                f"({near.dcr_share}), by attacks {safe.name} ({safe.risk}, {safe.attack})."
+            )
+        return " ".join([*said, "Allow more, or pass more rows: fewer rows, wider intervals."])
+
     def summary(self) -> str:
         """Return the settings as a text of one line each, and the recommendation."""
         width = max(len(one.name) for one in self.settings)
-        head = f"  {'setting':<{width}}  {'fidelity':>8}  {'DCR share':>22}"
+        head = f"  {'setting':<{width}}  {'fidelity':>8}  {'DCR share':>22}  {'worst risk':>22}"
         lines = [f"{head}  {self.metric:>8}".rstrip()]
         order = sorted(range(len(self.settings)), key=lambda at: -_key(self.settings[at].fidelity))
         for at in order:
             one = self.settings[at]
             mark = ">" if at == self.recommended else "*" if one.on_pareto_front else " "
             line = f"{mark} {one.name:<{width}}  {one.fidelity.value:>8.3f}  {one.dcr_share!s:>22}"
+            line += f"  {'-' if one.risk is None else str(one.risk):>22}"
             lines.append(line + (f"  {one.utility.value:>8.3f}" if one.utility else ""))
         lines += ["", "> recommended, * on the Pareto front: no other is better in everything."]
         if self.real is not None:
             lines.append(f"Training on real rows reaches {self.metric} {self.real.value:.3f}.")
         best = self.best
         if best is None:
-            nearest = min(self.settings, key=_upper)
-            lines.append(
-                f"No setting surely keeps the DCR share below {self.limit:g}. {nearest.name} comes "
-                f"nearest: {nearest.dcr_share}. Allow more, or pass more rows: fewer rows, wider "
-                "intervals."
-            )
+            lines.append(self.why_none)
         else:
             lines.append(
-                f"Best fidelity and utility with a DCR share below {self.limit:g}: {best.name}."
+                f"Best fidelity and utility with a DCR share below {self.limit:g} and every "
+                f"attack's risk below {self.max_risk:g}: {best.name}."
             )
             lines += ["", f"$ {best.command}"]
         return "\n".join([*lines, *(("", *self.notes) if self.notes else ())])
@@ -159,6 +195,8 @@ class TuningResult(RowsResult):
             "name": [one.name for one in every],
             "fidelity": [one.fidelity.value for one in every],
             "dcr_share": [one.dcr_share.value for one in every],
+            "risk": [one.risk and one.risk.value for one in every],
+            "attack": [one.attack for one in every],
             "utility": [one.utility and one.utility.value for one in every],
             "on_pareto_front": [one.on_pareto_front for one in every],
             "recommended": [at == self.recommended for at in range(len(every))],
@@ -176,6 +214,7 @@ def tune(
     target: str | None = None,
     *,
     limit: float = 0.55,
+    max_risk: float = 0.2,
     settings: Sequence[Mapping[str, Any]] | None = None,
     kinds: Mapping[str, str] | None = None,
     max_rows: int = MOST_ROWS,
@@ -195,6 +234,9 @@ def tune(
     limit : float, default 0.55
         What the DCR share is to stay below: the share of synthetic rows that lie closer to a
         training row than to one held out. Fresh rows would have 0.5.
+    max_risk : float, default 0.2
+        What the risk of every attack is to stay below: its success on training rows beyond that on
+        rows held out (see :func:`evaluate`), 0 for fresh rows and 1 for copies.
     settings : sequence of mapping, optional
         Settings to try, as parameters of :class:`vicinal.table.TableSynthesizer`, weights as texts
         such as ``"sphere:8"``. Left out: the privacy settings, and around them EpBeta's delta and
@@ -231,9 +273,11 @@ def tune(
 
     Notes
     -----
-    Recommended is the most faithful of the settings whose DCR share, at the *upper end* of its
-    interval, stays below the limit: the best of many is partly luck. Of settings that are equally
-    faithful (within 0.2 over the root of the training rows) it is the most useful one.
+    Settings qualify whose DCR share and whose attacks, at the *upper ends* of their intervals, stay
+    below the limits: the best of many is partly luck. Recommended is the most faithful of these; of
+    settings that are equally faithful (within 0.2 over the root of the training rows, or 0.005) the
+    most useful one; of those equally useful (within 0.005) the one with the least risk, in steps of
+    0.05, and then the least DCR share, in steps of 0.01.
 
     Examples
     --------
@@ -250,6 +294,7 @@ def tune(
     from vicinal.table.infer import infer
 
     limit = check_number("limit", limit, low=0.5, high=1, hint="Fresh rows would have 0.5.")
+    max_risk = check_number("max_risk", max_risk, low=0, high=1, hint="Fresh rows would have 0.")
     repeats = check_count("repeats", repeats)
     arrow, schema = infer(to_arrow(table), kinds)
     columns = list(schema.columns)
@@ -277,7 +322,8 @@ def tune(
     ]
     return TuningResult(
         settings=_ranked(made),
-        recommended=_recommended(made, limit, SLACK / math.sqrt(half)),
+        recommended=_recommended(made, limit, max(SLACK / math.sqrt(half), DIGIT), max_risk),
+        max_risk=max_risk,
         limit=limit,
         target=target,
         metric=found[0][0].metric,
@@ -319,6 +365,7 @@ class _Measured(NamedTuple):
     dcr_share: Estimate
     utility: float
     metric: str
+    attack: Attack | None  # the worst
 
 
 class _Trial:
@@ -344,6 +391,7 @@ class _Trial:
     def measure(self, options: Mapping[str, Any], at: int) -> _Measured:
         """Learn one part with these options, and compare with the other."""
         from vicinal.report.fidelity.measure import measure_fidelity
+        from vicinal.report.privacy.attacks import run_attacks
         from vicinal.report.privacy.dcr import dcr_shares
 
         rng = self._seeds.generator(TuneKey.SAMPLE, self._number, at)
@@ -355,7 +403,9 @@ class _Trial:
         fidelity = measure_fidelity(tables, random_state=measure, two_sample=False).quality
         share = dcr_shares(tables, metrics=("gower",), max_rows=NEAREST_ROWS, rng=measure)["gower"]
         utility, metric = self._utility(tables, "synthetic")
-        return _Measured(fidelity, share, utility, metric)
+        attacks = run_attacks(tables, measure, N_ATTACKS)
+        worst = max(attacks, key=lambda one: one.risk.high, default=None)
+        return _Measured(fidelity, share, utility, metric, worst)
 
     def real(self) -> float:
         """Return the utility of the real rows."""
@@ -392,8 +442,12 @@ def _setting(
 ) -> Setting:
     name, command = command_of(options, source, kinds)
     share = found[0].dcr_share
+    attacks = [one.attack for one in found if one.attack is not None]
+    worst = max(attacks, key=lambda one: one.risk.high, default=None)
+    risk = None if worst is None else worst.risk
     if len(found) > 1:
         share = Estimate.of_repeats([one.dcr_share.value for one in found])
+        risk = Estimate.of_repeats([one.risk.value for one in attacks]) if attacks else None
     return Setting(
         name=name,
         command=command,
@@ -402,6 +456,8 @@ def _setting(
         dcr_share=share,
         utility=Estimate.of_repeats([one.utility for one in found]) if target else None,
         on_pareto_front=False,
+        risk=risk,
+        attack="" if worst is None else worst.name,
     )
 
 
@@ -410,13 +466,27 @@ def _upper(one: Setting) -> float:
     return share.value if math.isnan(share.high) else share.high
 
 
+def _upper_risk(one: Setting) -> float:
+    """Return the upper end of a risk; 0 where nothing was attacked."""
+    if one.risk is None:
+        return 0.0
+    return one.risk.value if math.isnan(one.risk.high) else one.risk.high
+
+
+def _privacy(one: Setting) -> tuple[float, float]:
+    """Return risk and DCR share in coarse steps; a share below 0.5 is no better than 0.5."""
+    steps = _upper_risk(one) / RISK_STEP, max(one.dcr_share.value, 0.5) / SHARE_STEP
+    return float(round(steps[0])), float(round(steps[1]))
+
+
 def _key(figure: Estimate | None) -> float:
     return -math.inf if figure is None or math.isnan(figure.value) else figure.value
 
 
-def _merits(one: Setting) -> tuple[float, float, float]:
+def _merits(one: Setting) -> tuple[float, ...]:
     """Return what is the better the larger; a share below 0.5 is no better than 0.5."""
-    return _key(one.fidelity), -max(one.dcr_share.value, 0.5), _key(one.utility)
+    share, risk = max(one.dcr_share.value, 0.5), _privacy(one)[0]
+    return _key(one.fidelity), -share, -risk, _key(one.utility)
 
 
 def _is_undominated(one: Setting, others: Sequence[Setting]) -> bool:
@@ -427,15 +497,20 @@ def _is_undominated(one: Setting, others: Sequence[Setting]) -> bool:
     )
 
 
-def _recommended(settings: Sequence[Setting], limit: float, slack: float) -> int | None:
-    allowed = [at for at, one in enumerate(settings) if _upper(one) < limit]
-    if not allowed:
+def _recommended(
+    settings: Sequence[Setting], limit: float, slack: float, max_risk: float = math.inf
+) -> int | None:
+    """Return the place of the setting to choose: faithful, then useful, then private."""
+    left = [
+        at for at, one in enumerate(settings) if _upper(one) < limit and _upper_risk(one) < max_risk
+    ]
+    if not left:
         return None
-    best = max(_key(settings[at].fidelity) for at in allowed)
-    equal = [at for at in allowed if _key(settings[at].fidelity) >= best - slack]
-    if settings[equal[0]].utility is None:
-        equal = allowed
-    return max(equal, key=lambda at: (_key(settings[at].utility), _key(settings[at].fidelity)))
+    best = max(_key(settings[at].fidelity) for at in left)
+    left = [at for at in left if _key(settings[at].fidelity) >= best - slack]
+    best = max(_key(settings[at].utility) for at in left)
+    left = [at for at in left if _key(settings[at].utility) >= best - DIGIT]
+    return min(left, key=lambda at: (_privacy(settings[at]), -_key(settings[at].fidelity)))
 
 
 def _notes(total: int, half: int, repeats: int) -> tuple[str, ...]:
