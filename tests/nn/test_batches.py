@@ -41,13 +41,30 @@ def test_batches_hold_pairs_in_halves(n, half, symmetric, epoch, seed):
 
 def test_two_epochs_make_every_row_an_anchor():
     for n in (20, 21):
-        batches = PairBatchSampler(vicinal.Permutation(), 4, X=n, random_state=0)
+        batches = PairBatchSampler(vicinal.Random(), 4, X=n, random_state=0)
         seen = []
         for epoch in (0, 1):
             batches.set_epoch(epoch)
             seen += [row for batch in batches for row in batch[:2]]
         assert set(seen) == set(range(n))
         assert sum(len(batch) for batch in batches) == 4 * -(-n // 4)
+
+
+@pytest.mark.parametrize("n", [20, 21])
+def test_permutations_are_pairs_and_every_row_is_read_once_an_epoch(n):
+    batches = PairBatchSampler(vicinal.Permutation(), 4, X=n, random_state=0)
+    pairs = []
+    for epoch in (0, 1):
+        batches.set_epoch(epoch)
+        found = list(batches)
+        rows = np.bincount([row for batch in found for row in batch], minlength=n)
+        # a last batch is filled up, and an odd one out is by itself
+        assert rows.min() == 1
+        assert rows.sum() == 4 * len(found)
+        assert (rows > 1).sum() <= 4
+        pairs.append({frozenset(pair) for b in found for pair in zip(b[:2], b[2:], strict=True)})
+    assert len(pairs[0]) == -(-n // 2)
+    assert pairs[0] != pairs[1]
 
 
 def test_plain_epochs_visit_every_row_once():
@@ -298,3 +315,22 @@ def test_processes_draw_numbers_of_their_own(monkeypatch):
         drawn.append(MixupBatch(random_state=0)(x, y)[1].lam)
     assert torch.equal(drawn[0], drawn[2])
     assert not torch.equal(drawn[0], drawn[1])
+
+
+def test_a_box_of_the_partner_is_pasted():
+    x = torch.arange(4.0)[:, None, None, None].expand(4, 2, 8, 10).contiguous()
+    mix = MixupBatch(weights=vicinal.Uniform(), cutmix=1.0, random_state=0)
+    for _ in range(5):
+        found, target = mix(x, torch.arange(4))
+        for row, partner, lam, image in zip(
+            range(4), target.partners, target.lam, found, strict=True
+        ):
+            foreign = image[0] != row
+            assert (image[0][foreign] == partner).all()
+            assert torch.equal(image[0], image[1])
+            if partner != row:
+                assert float(lam) == pytest.approx(1 - float(foreign.float().mean()))
+            rows, columns = foreign.any(1), foreign.any(0)
+            assert foreign.sum() == rows.sum() * columns.sum(), "one box"
+    with pytest.raises(ValueError, match="cutmix needs images"):
+        mix(torch.randn(4, 3), torch.arange(4))

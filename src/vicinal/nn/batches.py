@@ -39,7 +39,10 @@ class PairBatchSampler:
         Number of rows, or the rows a pairing looks at. Needed unless ``partners`` is an array.
     symmetric : bool, default True
         Whether both directions of a pair count: half of the rows are anchors, the others in the
-        next epoch. If False every row is an anchor in each epoch, which reads two rows for each.
+        next epoch. Partners of each other are taken together, and ``Permutation`` then makes such
+        pairs, so that every row is read once an epoch; with other pairings some rows are read
+        often and some not at all. If False every row is an anchor in each epoch, which reads two
+        rows for each.
     drop_last : bool, default False
         Whether to drop a last incomplete batch; otherwise other rows fill it up.
     random_state : int, numpy.random.Generator or None
@@ -118,7 +121,9 @@ class PairBatchSampler:
         else:
             turn, late = divmod(self.epoch, 2) if self.symmetric else (self.epoch, 0)
             left = self._seeds.generator(TrainKey.ANCHORS, turn).permutation(self.n_rows)
-            if late:  # rows that were not anchors in the epoch before
+            if self.symmetric and (partners[partners] == np.arange(self.n_rows)).all():
+                left = left[left <= partners[left]]  # one of each pair
+            elif late:  # rows that were not anchors in the epoch before
                 left = np.roll(left, -(self.n_rows // 2))
             right = partners[left]
         yield from np.hstack([np.resize(side, (count, half)) for side in (left, right)]).tolist()
@@ -128,9 +133,24 @@ class PairBatchSampler:
             return self._given
         if isinstance(self._given, Pairing):
             rng = self._seeds.generator(TrainKey.PAIRS, epoch)
-            return self._given.pair(self._X, random_state=rng)
+            return draw_partners(self._given, self._X, self.symmetric, rng)
         drawn = self._given(epoch)
         return None if drawn is None else check_partners("partners must be", drawn, self.n_rows)
+
+
+def draw_partners(
+    pairing: Pairing, X: Any, symmetric: bool, rng: np.random.Generator
+) -> npt.NDArray[Any]:
+    """Draw partners of an epoch; in place of a permutation pairs of two, each row in one.
+
+    With both directions of a pair in a batch, every row is then read as often as any other.
+    """
+    if not symmetric or type(pairing) is not Permutation:
+        return pairing.pair(X, random_state=rng)
+    order = rng.permutation(X if isinstance(X, int) else len(X))
+    half, partners = len(order) // 2, np.arange(len(order))  # an odd one out stays by itself
+    partners[order[:half]], partners[order[half : 2 * half]] = order[half : 2 * half], order[:half]
+    return partners
 
 
 class MixupBatch:
@@ -153,11 +173,19 @@ class MixupBatch:
         Return soft labels of shape (n_rows, num_classes) in place of a :class:`MixedTarget`.
     probability : float, default 1.0
         Share of batches that are mixed.
+    cutmix : float, default 0.0
+        Share of the mixed batches, of images (n_rows, channels, height, width), in which a box of
+        the partner is pasted in place of mixing: ``1 - lam`` of the area, or what lies inside.
     embed : callable, optional
         Takes the batch's inputs and returns an array of shape (n_rows, n_features) to pair by.
     random_state : int, numpy.random.Generator or None
         Seed. Workers of a loader and processes of a cluster draw numbers of their own, new in
         every epoch.
+
+    References
+    ----------
+    Yun, Han, Oh, Chun, Choe and Yoo, "CutMix: Regularization Strategy to Train Strong Classifiers
+    with Localizable Features", ICCV 2019 (for ``cutmix``).
 
     Examples
     --------
@@ -175,6 +203,7 @@ class MixupBatch:
         *,
         num_classes: int | None = None,
         probability: float = 1.0,
+        cutmix: float = 0.0,
         embed: Callable[[Any], Any] | None = None,
         random_state: RandomState = None,
     ) -> None:
@@ -195,6 +224,7 @@ class MixupBatch:
             check_count("num_classes", num_classes, low=2)
         self.num_classes, self.embed = num_classes, embed
         self.probability = check_number("probability", probability, low=0.0, high=1.0)
+        self.cutmix = check_number("cutmix", cutmix, low=0.0, high=1.0)
         self._entropy = Seeds(random_state).entropy
         self._calls = self._most = 0
 
@@ -224,6 +254,9 @@ class MixupBatch:
             return x, self._target(MixedTarget(y, y, torch.ones(n_rows, device=device)))
         perm = torch.from_numpy(self._partners(x, y, rng)).to(device)
         lam = torch.from_numpy(self.weights.sample(n_rows, rng)).float().to(device)
+        if self.cutmix and rng.random() < self.cutmix:
+            mixed, lam = _pasted(x, perm, lam, rng)
+            return mixed, self._target(MixedTarget(y, y[perm.to(y.device)], lam.to(y.device)))
         mixed = self._mixed(x, lambda name, one: _joined(name, one, perm, lam))
         return mixed, self._target(MixedTarget(y, y[perm.to(y.device)], lam.to(y.device)))
 
@@ -291,6 +324,22 @@ class MixupBatch:
         return Seeds.from_entropy(self._entropy).generator(*key)
 
 
+def _pasted(
+    x: Any, perm: torch.Tensor, lam: torch.Tensor, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Paste a box of each row's partner; return images, and the share of each that is its own."""
+    if not isinstance(x, torch.Tensor) or x.dim() != 4:
+        raise ValueError("cutmix needs images of shape (n_rows, channels, height, width).")
+    within = []
+    for size in x.shape[2:]:
+        middle = torch.from_numpy(rng.random((len(x), 1)) * size).to(lam)
+        half = (1 - lam.clamp(0, 1)).sqrt()[:, None] * size / 2
+        within.append((torch.arange(size, device=x.device) + 0.5 - middle).abs() < half)
+    inside = within[0][:, None, :, None] & within[1][:, None, None, :]  # (B, 1, H, W)
+    own = 1 - inside.float().mean(dim=(1, 2, 3))
+    return torch.where(inside, x.index_select(0, perm), x), own
+
+
 def _rank() -> int:
     """Return the number of this process among those that train together."""
     there = torch.distributed.is_available() and torch.distributed.is_initialized()
@@ -325,7 +374,7 @@ class MixupCollator(MixupBatch):
 
     Parameters
     ----------
-    pairing, weights, num_classes, probability, embed, random_state : object, optional
+    pairing, weights, num_classes, probability, cutmix, embed, random_state : object, optional
         As of :class:`MixupBatch`.
     collate : callable, optional
         Makes (inputs, labels) of samples; torch's ``default_collate`` where left out.

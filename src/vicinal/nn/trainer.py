@@ -19,7 +19,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from vicinal._checks import check_count
 from vicinal._random import Seeds, TrainKey
 from vicinal.nn._embeddings import Embeddings
-from vicinal.nn.batches import PairBatchSampler
+from vicinal.nn.batches import PairBatchSampler, draw_partners
 from vicinal.nn.config import MixupConfig
 from vicinal.nn.hidden import HiddenMixup
 from vicinal.nn.loss import MixedTarget, check_values, soft_cross_entropy
@@ -76,7 +76,8 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     Logged beside the loss, as means since the last log: ``mixup_layer``, ``mixup_lam``,
     ``mixup_share`` (of steps that mixed) and ``plain_accuracy`` (of steps that did not).
     ``mixup_distance``, where there are embeddings, is the mean distance of partners in the epoch,
-    by the pairing's own metric (see ``Farthest.distances``) or else Euclidean. ``train_accuracy``,
+    by the pairing's own metric (see ``Farthest.distances``) or else Euclidean; ``mixup_unseen``
+    is the share of rows that the epoch's batches leave out. ``train_accuracy``,
     after each epoch, is that of some training rows, unmixed and without dropout.
     """
 
@@ -135,6 +136,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         self._class_weights = None if class_weights is None else self._weights_of(class_weights)
         self._seen: dict[str, list[float]] = {}
         self._distance: float | None = None
+        self._unseen = 0.0
         self._turn = (-1, 0)
         self.add_callback(_EachEpoch(self))
 
@@ -317,6 +319,8 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
                 logs[name] = round(float(sum(values) / len(values)), 6)
             if self._distance is not None and "mixup_layer" in self._seen:
                 logs["mixup_distance"] = self._distance
+            if self._seen:
+                logs["mixup_unseen"] = round(self._unseen, 6)
             self._seen = {}
         super().log(logs, *args, **kwargs)
 
@@ -354,7 +358,8 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
             if self._embeddings.due(epoch):
                 self._embeddings.put(self._embed(), epoch)
             X = self._embeddings.rows
-        partners = pairing.pair(X, random_state=self._seeds.generator(TrainKey.PARTNERS, epoch))
+        rng = self._seeds.generator(TrainKey.PARTNERS, epoch)
+        partners = draw_partners(pairing, X, self.mixup.symmetric, rng)
         if self._embeddings.rows is not None:
             try:
                 self._distance = float(pairing.distances(self._embeddings.rows, partners).mean())
@@ -447,7 +452,10 @@ class _EpochPairs(PairBatchSampler):
 
     def __iter__(self) -> Iterator[list[int]]:
         self.set_epoch(int((self._trainer.state.epoch or 0.0) + 1e-9))
-        yield from super().__iter__()
+        batches = list(super().__iter__())
+        seen = np.unique(np.concatenate(batches)) if batches else []
+        self._trainer._unseen = 1 - len(seen) / self.n_rows
+        yield from batches
 
 
 class _EachEpoch(TrainerCallback):  # type: ignore[misc]  # typed as Any here
