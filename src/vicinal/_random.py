@@ -38,6 +38,7 @@ TableKey = IntEnum(
         "RARE": 17,
         "SURROGATE": 20,
         "REDRAW": 21,
+        "STEPS": 22,
     },
 )
 StreamKey = IntEnum("StreamKey", "SALT CHUNK", start=20)

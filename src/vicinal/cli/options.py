@@ -27,7 +27,10 @@ Source = Annotated[Path, typer.Argument(help="CSV, TSV (.gz too), Parquet, Arrow
 NSamples = Annotated[
     str | None,
     typer.Option(
-        "--n-samples", "-n", metavar="NUMBER", help="Rows to make, e.g. 1e6; as many as read."
+        "--n-samples",
+        "-n",
+        metavar="NUMBER",
+        help="Rows to make, e.g. 1e6, or entities; as many as read.",
     ),
 ]
 Kinds = Annotated[
@@ -54,6 +57,17 @@ Rules = Annotated[
 ]
 Target = Annotated[str | None, typer.Option(help="Column that a model will predict.")]
 Within = Annotated[list[str] | None, typer.Option(help="Column whose groups are never mixed.")]
+Entity = Annotated[
+    str | None,
+    typer.Option(help="Column that says whose each row is: whole entities are mixed."),
+]
+Time = Annotated[
+    str | None,
+    typer.Option(
+        help="Column that orders the rows of an entity; alone, of one series, whose days, weeks or "
+        "years are mixed."
+    ),
+]
 Seed = Annotated[int, typer.Option(help="The same seed, the same result.")]
 Text = Annotated[str, typer.Option(help="Column of the texts.")]
 Label = Annotated[str, typer.Option(help="Column of the classes.")]

@@ -15,6 +15,7 @@ from vicinal.cli.folders import check_folder_run, find_files, is_folder, is_many
 from vicinal.cli.options import (
     Address,
     Engine,
+    Entity,
     Kinds,
     Law,
     NSamples,
@@ -25,6 +26,7 @@ from vicinal.cli.options import (
     Source,
     Strict,
     Target,
+    Time,
     Within,
     advanced,
     check_apart,
@@ -68,6 +70,8 @@ class TableOptions(Reading):
         str, typer.Option(help="off, balanced, high or max: how far rows stay from real ones.")
     ] = "balanced"
     within: Within = None
+    entity: Entity = None
+    time: Time = None
     where: Annotated[
         list[str] | None, typer.Option(help="Condition on every row, e.g. 'age>=40'.")
     ] = None
@@ -151,6 +155,8 @@ def table(asked: TableOptions) -> None:
         strict=asked.strict,
         identifiers=asked.identifiers,
         text=asked.text,
+        entity=asked.entity,
+        time=asked.time,
         rules=parse_rules(asked.rule),
         random_state=asked.seed,
     )
@@ -198,12 +204,11 @@ def _whole(
 
     real = asked.read(asked.source)
     synthesizer.fit(real)
-    total = n_samples or synthesizer.n_rows_
     synthetic, plan = synthesizer.sample(
-        total,
+        n_samples,
         where=asked.where,
         return_plan=True,
-        progress=total >= PROGRESS_ROWS and watched(),
+        progress=(n_samples or synthesizer.n_rows_) >= PROGRESS_ROWS and watched(),
     )
     said = [f"{real.num_rows:,} rows read, {synthetic.num_rows:,} written to {output}."]
     with together():
@@ -264,12 +269,14 @@ def columns(asked: ColumnsOptions) -> None:
     """Say what each column of a table is, what becomes of it, and the rules between columns."""
     from vicinal.io import check_file
     from vicinal.table import KINDS, infer_schema
+    from vicinal.table.panel.find import find_panel
 
     if asked.schema_output is not None:
         check_file(asked.schema_output)
         check_apart(asked.source, asked.schema, schema_output=asked.schema_output)
+    given = asked.read(asked.source)
     found = infer_schema(
-        asked.read(asked.source),
+        given,
         parse_kinds(asked.column),
         schema=parse_schema(asked.schema),
         strict=asked.strict,
@@ -290,6 +297,9 @@ def columns(asked: ColumnsOptions) -> None:
         typer.echo("\nRules that every row keeps, and every synthetic row will:")
         for text, evidence in zip(texts, found.rules.values(), strict=True):
             typer.echo(f"  {text:<{width}}  {evidence}")
+    panel = find_panel(found.read(given))
+    if panel is not None:
+        typer.echo(f"\n{printable(panel.advice)}")
     if asked.schema_output is not None:
         found.to_json(asked.schema_output)
         typer.echo(f"\nSchema: {asked.schema_output}.")

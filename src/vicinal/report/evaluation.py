@@ -310,6 +310,8 @@ def audit(
     'given'
     """
     from vicinal.table.conditions import parse_where, rows_matching
+    from vicinal.table.panel.units import unit_of_rows
+    from vicinal.table.presets import has_units
     from vicinal.table.written import read_conditions
 
     seeds, schema = Seeds(random_state), synthesizer.schema_
@@ -324,11 +326,17 @@ def audit(
         raise ValueError(
             f"A report needs at least 4 real rows, got {kept.num_rows}: half of them stay unseen."
         )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of one row
-        keys = row_keys(align(read(rows), read(rows[:1]), columns=synthesizer.columns_).real)
-    parted = None if met is None else met.to_numpy()
-    train, unseen = map(rows.take, halves(keys, seeds.generator(EvaluationKey.SPLIT), parted))
+    parted, rng = None if met is None else met.to_numpy(), seeds.generator(EvaluationKey.SPLIT)
+    if has_units(synthesizer):  # parents are entities, and these stay whole
+        plan, unit = None, unit_of_rows(read(rows), synthesizer.entity, synthesizer.time)
+        keys, begins = np.unique(unit, return_index=True)
+        seen = np.isin(unit, halves(keys, rng, None if parted is None else parted[begins])[0])
+        train, unseen = (rows.take(np.flatnonzero(part)) for part in (seen, ~seen))
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of one row
+            keys = row_keys(align(read(rows), read(rows[:1]), columns=synthesizer.columns_).real)
+        train, unseen = map(rows.take, halves(keys, rng, parted))
     with _warned() as caught:
         aligned = align(read(kept), read(synthetic), columns=synthesizer.columns_)
         # parents are rows of the whole table

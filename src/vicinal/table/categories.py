@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 __all__ = [
+    "ASSOCIATED",
     "Codes",
     "as_flag",
     "bundles",

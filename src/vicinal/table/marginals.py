@@ -30,6 +30,7 @@ __all__ = [
     "RawValues",
     "Scale",
     "fill_missing",
+    "held_by",
     "marginal_of",
 ]
 
@@ -55,7 +56,10 @@ FILL_COLUMNS = 64
 
 
 class MixedColumn:
-    """A column of numbers that are mixed: its scores, and mixed scores as a column again."""
+    """A column of numbers that are mixed: its scores, and mixed scores as a column again.
+
+    ``owners`` says whose each row is, where a person has several: ``min_count`` then counts them.
+    """
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class MixedColumn:
         raw: bool,
         rng: np.random.Generator,
         min_count: int = 1,
+        owners: npt.NDArray[np.integer[Any]] | None = None,
     ) -> None:
         numbers, missing = to_numbers(values, column.name)
         rounded = column.kind == "integer" and numbers.dtype.kind == "f"
@@ -73,7 +78,7 @@ class MixedColumn:
             self.scale = RawValues(numbers, missing, number_limits(values.type, numbers), rounded)
         else:
             whole = np.rint(numbers) if rounded else numbers
-            self.scale = NormalScores(whole, missing, rng, min_count)
+            self.scale = NormalScores(whole, missing, rng, min_count, owners)
         self.missing = missing if missing.any() else None
         nan = np.count_nonzero(missing) > values.null_count
         #: Where a value is missing by being NaN, not null.
@@ -167,7 +172,12 @@ class NormalScores(Scale):
     """
 
     def __init__(
-        self, numbers: Numbers, missing: Mask, rng: np.random.Generator, min_count: int = 1
+        self,
+        numbers: Numbers,
+        missing: Mask,
+        rng: np.random.Generator,
+        min_count: int = 1,
+        owners: npt.NDArray[np.integer[Any]] | None = None,
     ) -> None:
         from scipy.special import ndtri
 
@@ -183,7 +193,8 @@ class NormalScores(Scale):
             scores += TIE_SPREAD * (ndtri(rank / len(seen)) - scores)
         self.scores = np.zeros(len(numbers), np.float32)
         self.scores[~missing] = scores
-        self.marginal = marginal_of(values, counts, _decimals(values), min_count)
+        held = None if owners is None else held_by(inverse, owners[~missing])
+        self.marginal = marginal_of(values, counts, _decimals(values), min_count, held=held)
 
     def calibrate(self, mixed: Scores) -> None:
         """Learn the quantiles of mixed scores."""
@@ -258,25 +269,38 @@ def marginal_of(
     decimals: int | None,
     min_count: int = 1,
     extra: npt.NDArray[np.float64] | None = None,
+    held: npt.NDArray[np.integer[Any]] | None = None,
 ) -> Marginal:
     """Return the distribution of distinct rising ``values``, with how many rows hold each.
 
     Values that fewer than ``min_count`` rows hold are not kept apart, but drawn anew among their
-    neighbors; ``extra`` are levels to add to the evenly spaced ones.
+    neighbors; ``extra`` are levels to add to the evenly spaced ones. ``held`` says how many hold
+    each value where that is not the number of rows.
     """
     if not len(values):  # nothing but gaps
-        values, counts = np.zeros(1, values.dtype), np.full(1, min_count)
-    if (counts < min_count).any():
-        return _smoothed(values, counts, decimals, min_count)
+        values, counts, held = np.zeros(1, values.dtype), np.full(1, min_count), None
+    held = counts if held is None else held
+    if (held < min_count).any():
+        return _smoothed(values, counts, held, decimals, min_count)
     ends = np.cumsum(counts) / counts.sum()
     if len(values) <= STEP_VALUES:
         return Marginal(ends[:-1], values, values, decimals)
     return Marginal(*_interpolated(values, ends, extra), decimals)
 
 
+def held_by(
+    codes: npt.NDArray[np.integer[Any]], owners: npt.NDArray[np.integer[Any]]
+) -> npt.NDArray[np.int64]:
+    """Return how many owners hold each code."""
+    many = int(owners.max(initial=0)) + 1
+    pairs = np.unique(codes.astype(np.int64) * many + owners)
+    return np.bincount(pairs // many)
+
+
 def _smoothed(
     values: Numbers,
     counts: npt.NDArray[np.integer[Any]],
+    held: npt.NDArray[np.integer[Any]],
     decimals: int | None,
     min_count: int,
 ) -> Marginal:
@@ -284,7 +308,7 @@ def _smoothed(
     # Within a cell every value is as likely, whether a row holds it or not, so that to meet a value
     # says nothing of who holds it. A narrow gap between two rows would give both away.
     total = counts.sum()
-    apart = counts >= min_count
+    apart = held >= min_count
     if len(values) > STEP_VALUES:
         apart &= counts > total / LEVELS
     rows = int(counts[~apart].sum())

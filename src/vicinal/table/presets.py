@@ -19,6 +19,8 @@ __all__ = [
     "PRIVACY",
     "MixingSettings",
     "check_parameters",
+    "check_rows_alone",
+    "has_units",
     "method_of",
     "mixing_settings",
     "neighbors_of",
@@ -153,6 +155,25 @@ def check_parameters(synthesizer: TableSynthesizer) -> None:
             )
     if synthesizer.exact_moments and synthesizer.marginals != "raw":
         raise ValueError('exact_moments=True needs marginals="raw".')
+    if synthesizer.exact_moments and has_units(synthesizer):
+        raise ValueError(
+            "exact_moments=True is about rows, and entity or time mix whole entities. Leave one "
+            "of them out."
+        )
+
+
+def has_units(synthesizer: TableSynthesizer) -> bool:
+    """Tell whether entities, or periods of one series, are mixed and not rows."""
+    return synthesizer.entity is not None or synthesizer.time is not None
+
+
+def check_rows_alone(synthesizer: TableSynthesizer) -> None:
+    """Refuse to read in chunks what belongs together."""
+    if has_units(synthesizer):
+        raise ValueError(
+            "entity and time need all rows of an entity at once, and a stream is read in chunks. "
+            "Give one file that fits into memory, and a file to write."
+        )
 
 
 def method_of(synthesizer: TableSynthesizer) -> str:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.base import BaseEstimator
 
-from vicinal._checks import check_count
+from vicinal._checks import check_column, check_count
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import RandomState, Seeds, TableKey
 from vicinal.plan import MixPlan
@@ -28,8 +28,18 @@ from vicinal.table.infer import Schema, infer, rules_of, with_codes
 from vicinal.table.mixing import MomentMatch
 from vicinal.table.modelfile import FittedState
 from vicinal.table.numbers import check_finite, python_values
+from vicinal.table.panel.find import find_panel
+from vicinal.table.panel.layout import lay_out
+from vicinal.table.panel.rows import UNIT, PanelRows
+from vicinal.table.panel.units import (
+    columns_of_units,
+    kept_fixed,
+    rules_of_units,
+    settings_of_units,
+    surrogates_of_units,
+)
 from vicinal.table.population import Population
-from vicinal.table.presets import PRIVACY, check_parameters, mixing_settings
+from vicinal.table.presets import PRIVACY, check_parameters, has_units, mixing_settings
 from vicinal.table.rules import RuleKeeper
 from vicinal.table.schema import Column, detect_columns
 from vicinal.table.surrogates import Surrogates
@@ -112,6 +122,14 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
     rare : {"replace", "merge", "keep"}, default "replace"
         What becomes of such categories: that of the nearest row with a frequent one, "other" (for
         strings), or nothing.
+    entity : str, optional
+        Column that says whose each row is (patient, customer, device). Entities are then mixed and
+        not rows: one weight for an entity and every step of its series. What is constant within
+        entities stays so; steps in time and how many there are come from one entity.
+    time : str, optional
+        Column that orders the rows of an entity, which hold each time once; their order in the
+        table where left out. Without ``entity`` the table is one long series, whose days, weeks or
+        years are mixed, at the times of the table.
     rules : {"auto", "off"} or sequence of str, default "auto"
         Rules between columns that every synthetic row keeps: those that hold in every training row
         are found, and others may be said, such as ``"total = a + b"``, ``"start <= end"`` or
@@ -179,6 +197,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         text: str | None = None,
         min_count: int | None = None,
         rare: str = "replace",
+        entity: str | None = None,
+        time: str | None = None,
         rules: str | Sequence[str] = "auto",
         exact_moments: bool = False,
         random_state: RandomState = None,
@@ -198,6 +218,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         self.text = text
         self.min_count = min_count
         self.rare = rare
+        self.entity = entity
+        self.time = time
         self.rules = rules
         self.exact_moments = exact_moments
         self.random_state = random_state
@@ -223,7 +245,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         ValueError
             If a parameter is not possible, the table has fewer than two rows, nothing in it can
             be mixed or inherited, a number is infinite, or a column named in ``within``,
-            ``target`` or ``kinds`` is not there.
+            ``target``, ``entity``, ``time`` or ``kinds`` is not there; if an entity has a time
+            twice, or every entity one row.
         TypeError
             If ``table`` is no table, or ``weights`` no law.
 
@@ -231,7 +254,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         -----
         UserWarning
             Where identifiers are replaced or text is dropped without your word, or a group has
-            one row; where personal data are replaced; where cells do not fit a column's format.
+            one row; where personal data are replaced; where cells do not fit a column's format;
+            where rows belong to entities or to one series and you did not say so.
         """
         check_parameters(self)
         arrow = to_arrow(table)
@@ -239,9 +263,21 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"The table has {arrow.num_rows} row(s); mixing needs at least 2. Pass more rows."
             )
-        read, schema = infer(arrow, self.kinds, self.schema, self.strict, stacklevel=2)
-        dropped = self.identifiers == "drop"
-        columns = as_mixed(schema.columns, schema.people, arrow.num_rows, dropped)
+        kinds = dict(self.kinds or {})
+        if self.entity is not None:
+            kinds[check_column("entity", self.entity, arrow.column_names)] = "identifier"
+        read, schema = infer(arrow, kinds, self.schema, self.strict, stacklevel=2)
+        columns: Sequence[Column] = schema.columns
+        n_units, repeated = arrow.num_rows, dict(schema.people)
+        if has_units(self):
+            layout = lay_out(read, self.entity, self.time)
+            said = {*kinds, self.time, *repeated}
+            said |= set() if self.schema is None else set(self.schema.kinds())
+            columns, n_units = columns_of_units(read, columns, layout, said), len(layout)
+            repeated.pop(str(self.entity), None)
+        elif (panel := find_panel(read)) is not None:
+            warnings.warn(panel.advice, UserWarning, stacklevel=2)
+        columns = as_mixed(columns, repeated, n_units, self.identifiers == "drop")
         with reporting(progress) as tell:
             self._fit(
                 read,
@@ -270,9 +306,16 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         check_parameters(self)
         settings = mixing_settings(self, columns)
         _check_usable(arrow, columns)
-        _warn_of_dropped(columns, self.identifiers, self.text)
+        others = [column for column in columns if column.name != self.entity]
+        _warn_of_dropped(others, self.identifiers, self.text)
         _warn_of_people(columns, people or {}, self.identifiers)
-        order = seeds.generator(TableKey.ORDER).permutation(arrow.num_rows)
+        rng = seeds.generator(TableKey.ORDER)
+        if has_units(self):
+            layout = lay_out(arrow, self.entity, self.time)
+            settings = settings_of_units(settings, arrow, layout)
+            order = layout.shuffled(rng).order
+        else:
+            order = rng.permutation(arrow.num_rows)
         kept = [column.name for column in columns if self._is_kept(column)]
         rows = _without_text(arrow.select(kept), columns).take(order).combine_chunks()
         order = order if places is None else places[order]
@@ -291,6 +334,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         _warn_of_single_groups(self._training, 4)
 
     def _is_kept(self, column: Column) -> bool:
+        if column.name == self.entity:
+            return True
         if column.kind == "identifier":
             return self.identifiers != "drop"
         return column.kind != "text" or self.text == "replace"
@@ -300,14 +345,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         keeper = self._keeper(state)
         rows, columns = _reduced(state.rows, state.columns, keeper)
         makers = replacers(state.rows, state.columns, state.people, state.seeds.entropy)
-        training = TrainingRows(
-            rows,
-            columns,
-            state.settings,
-            state.seeds,
-            population=population,
-            progress=progress,
-            replaced=frozenset(makers),
+        training = self._made_ready(
+            rows, columns, state, frozenset(makers), population=population, progress=progress
         )
         whole = Population(0) if population is None else population
         surrogates = {
@@ -332,6 +371,25 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         self.settings_ = state.settings
         self.n_rows_ = int(state.rows.num_rows) if population is None else population.n_rows
 
+    def _made_ready(
+        self,
+        rows: pa.Table,
+        columns: Sequence[Column],
+        state: FittedState,
+        replaced: frozenset[str],
+        held: Mapping[str, bool] | None = None,
+        population: Population | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Any:
+        """Return :class:`TrainingRows`, or :class:`PanelRows` where entities are mixed."""
+        ready: dict[str, Any] = {"held": held, "progress": progress, "replaced": replaced}
+        if not has_units(self):
+            ready["population"] = population
+            return TrainingRows(rows, columns, state.settings, state.seeds, **ready)
+        names = (self.entity, self.time)
+        layout = lay_out(rows, *names)
+        return PanelRows(rows, columns, layout, names, state.settings, state.seeds, **ready)
+
     def _keeper(self, state: FittedState) -> RuleKeeper:
         """Find rules in the training rows, in the order in which they were given."""
         rows = state.rows.take(np.argsort(state.order))
@@ -342,6 +400,9 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         said: Any = self.rules
         if self.schema is not None and self.schema.rules is not None and said != "off":
             said = dict(self.schema.rules) | dict.fromkeys([] if said == "auto" else said, "")
+        if has_units(self):
+            layout = lay_out(rows, self.entity, self.time)
+            return rules_of_units(rows, layout, said, [*avoid, str(self.time)], among)
         return RuleKeeper.fit(rows, said, avoid, among, distances=state.population is None)
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -351,6 +412,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         self,
         n_samples: int | None = None,
         *,
+        start: int | None = None,
         where: Where | None = None,
         return_plan: bool = False,
         random_state: RandomState = None,
@@ -361,12 +423,17 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         n_samples : int, optional
-            Rows to draw; as many as there are training rows where left out.
+            Rows to draw, or entities with all their rows; as many as were learned where left out.
+            Periods of one series are as many as there are.
+        start : int, optional
+            How many were drawn before, in terms of ``n_samples``: surrogates of identifiers go on
+            from there, whatever ``random_state``, so that samples share none; 0 for the first.
         where : str, sequence of str or mapping, optional
             Conditions that every row must meet, such as ``"income=>50K"`` or ``{"age": 40}``
             (None for a missing value). Nothing is rejected: only rows that meet them are mixed.
             Numbers that a condition is about keep their distribution among those rows, also with
             ``marginals="raw"``; where the condition is ``!=`` they are taken from a parent.
+            Conditions on entities are about columns that are constant within them.
         return_plan : bool, default False
             Whether to return, too, which rows were mixed and by how much.
         random_state : int, numpy.random.Generator or None, default None
@@ -382,7 +449,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             Same kind, columns and types as the training table, in the same order; text columns
             are left out unless replaced.
         plan : MixPlan
-            Only with ``return_plan``: parents, as row numbers of the training table.
+            Only with ``return_plan``: parents, as row numbers of the training table, or as numbers
+            of entities in the order in which they first appear (of periods: in time).
 
         Raises
         ------
@@ -398,7 +466,14 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         """
         if not hasattr(self, "_training"):
             raise RuntimeError("This TableSynthesizer has learned nothing yet: call fit(table).")
-        total = self.n_rows_ if n_samples is None else check_count("n_samples", n_samples)
+        learned = len(self._training) if has_units(self) else self.n_rows_
+        total = learned if n_samples is None else check_count("n_samples", n_samples)
+        first = None if start is None else check_count("start", start, low=0)
+        if has_units(self) and self.entity is None and total != learned:
+            raise ValueError(
+                f"n_samples={total}: time alone makes a series over the times of the table, which "
+                f"has {learned} periods. Leave n_samples out; another random_state draws another."
+            )
         seeds = self._state.seeds
         if random_state is not None or not isinstance(self.random_state, (int, np.integer)):
             seeds = Seeds(random_state if random_state is not None else self.random_state)
@@ -410,20 +485,23 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             if len(training) > 1:
                 _warn_of_single_groups(training, 3)
         with reporting(progress) as tell:
-            made, plan = self._draw(training, total, seeds, asked, return_plan, tell)
+            made, plan = self._draw(training, total, seeds, asked, return_plan, tell, first)
         out = to_native(self._written(made), self._state.schema)
         if plan is None:
             return out
+        if isinstance(training, PanelRows):
+            order = training.numbers(order)
         return out, MixPlan.from_parents(order[plan[0]], plan[1])
 
     def _draw(
         self,
-        training: TrainingRows,
+        training: Any,  # TrainingRows or PanelRows
         total: int,
         seeds: Seeds,
         asked: Sequence[Condition],
         return_plan: bool,
         tell: ProgressCallback,
+        start: int | None = None,
     ) -> tuple[pa.Table, Any]:
         """Draw rows, again where conditions on columns that rules settle are not met."""
         parts, plans, met = [], [], 0
@@ -432,14 +510,14 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             drawn, plan = training.sample(
                 total,
                 own,
-                adjust=MomentMatch(training.scores) if self.exact_moments else None,
+                adjust=self._adjust(training),
                 return_plan=return_plan,
                 progress=lambda done: tell("Drawing rows", done, total),
             )
             # handed on, not kept: a column is freed as soon as it is converted
-            made = self._assemble(
-                drawn, total, seeds, self._surrogates, attempt * total, (attempt + 1) * total
-            )
+            before = (start or 0) + attempt * total
+            named = seeds if start is None else self._state.seeds
+            made = self._assemble(drawn, total, named, self._surrogates, before, before + total)
             if not asked:
                 return made, plan
             rows = np.flatnonzero(rows_matching(made, asked).to_numpy(zero_copy_only=False))
@@ -460,7 +538,11 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             return whole, None
         return whole, tuple(np.concatenate(one) for one in zip(*plans, strict=True))
 
-    def _subset(self, where: Where) -> tuple[TrainingRows, np.ndarray[Any, Any]]:
+    def _adjust(self, training: Any) -> MomentMatch | None:
+        exact = self.exact_moments and isinstance(training, TrainingRows)
+        return MomentMatch(training.scores) if exact else None
+
+    def _subset(self, where: Where) -> tuple[Any, np.ndarray[Any, Any]]:
         """Return the training rows that meet conditions, and their places in the table."""
         conditions = self._conditions(where)
         state = self._state
@@ -471,20 +553,25 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
                     f"where: column {condition.column!r} is free text, which is not kept. Say "
                     f"kinds={{{condition.column!r}: 'category'}} before fit to ask for its values."
                 )
+        if isinstance(self._training, PanelRows):
+            for condition in conditions:
+                self._training.check_fixed(condition.column, self._rules.changed)
         rows = np.flatnonzero(rows_matching(state.rows, conditions).to_numpy())
         if not len(rows):
             asked = " and ".join(map(str, conditions))
             raise ValueError(f"where: no row meets {asked}.{self._values_hint(conditions)}")
-        least = self.settings_.min_count
-        if len(rows) < least and self.rare != "keep":
+        least, held_by, what = self.settings_.min_count, len(rows), "row"
+        if self.entity is not None:
+            held_by, what = len(state.rows[self.entity].take(pa.array(rows)).unique()), "entity"
+        if held_by < least and self.rare != "keep":
             raise ValueError(
-                f"where: {len(rows)} training row(s) meet {' and '.join(map(str, conditions))}, "
-                f"and values of fewer than min_count={least} rows are not written out. Ask for "
+                f"where: {held_by} training {what}(s) meet {' and '.join(map(str, conditions))}, "
+                f"and values of fewer than min_count={least} are not written out. Ask for "
                 "more, or set min_count lower."
             )
-        if len(rows) == 1:
+        if held_by == 1:
             warnings.warn(
-                "where: a single row meets the conditions; every synthetic row copies it.",
+                f"where: a single {what} meets the conditions; every synthetic row copies it.",
                 UserWarning,
                 stacklevel=3,
             )
@@ -494,14 +581,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
                 continue  # met by drawing again
             held[condition.column] = held.get(condition.column, False) or condition.sign == "!="
         chosen, columns = _reduced(state.rows.take(rows), state.columns, self._rules)
-        training = TrainingRows(
-            chosen,
-            columns,
-            self.settings_,
-            state.seeds,
-            held,
-            replaced=frozenset(self._people),
-        )
+        training = self._made_ready(chosen, columns, state, frozenset(self._people), held)
         return training, state.order[rows]
 
     def _conditions(self, where: Where) -> list[Condition]:
@@ -532,8 +612,15 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
     ) -> pa.Table:
         """Put columns together: rows from ``first`` on, ``count`` of them, out of ``total``."""
         metadata, schema = self._state.schema.metadata, self._state.schema
+        drawn = dict(drawn)
+        unit, fixed = drawn.pop(UNIT, None), frozenset[str]()
+        if isinstance(self._training, PanelRows):
+            fixed = self._training.fixed | {str(self.entity)}
         if self._rules.rules:
-            drawn = self._restored(drawn)
+            before, drawn = drawn, self._restored(drawn)
+            if isinstance(self._training, PanelRows) and unit is not None:
+                alike = self._training.alike & self._rules.changed
+                drawn = kept_fixed(before, drawn, alike, unit.to_numpy())
         arrays, fields = [], []
         for number, field in enumerate(schema):
             made = drawn.get(field.name)
@@ -541,8 +628,14 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             if field.name in surrogates:
                 gaps = None if made is None else made.to_numpy(zero_copy_only=False)
                 rng = seeds.generator(TableKey.SURROGATE, number)
-                surrogate = surrogates[field.name]
-                arrays.append(surrogate.make(count, rng, gaps, first=first, total=total))
+                make = surrogates[field.name].make
+                if unit is None:
+                    arrays.append(make(count, rng, gaps, first=first, total=total))
+                elif field.name in fixed:
+                    arrays.append(surrogates_of_units(make, rng, gaps, unit, first))
+                else:  # more than all entities before may have had rows
+                    rows = first * self._training.longest
+                    arrays.append(make(len(unit), rng, gaps, first=rows))
                 if pa.types.is_dictionary(field.type):
                     field = field.remove_metadata()  # Polars' list of what an Enum may hold
             elif made is not None:
@@ -556,7 +649,9 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
     def _restored(self, drawn: Mapping[str, ColumnBuffer]) -> dict[str, Any]:
         """Return what was drawn with all that rules settle, and as they settle it."""
         lent = set(self._surrogates)  # only where gaps are
-        made = {name: one.finish() for name, one in drawn.items()}
+        made = {
+            n: one.finish() if isinstance(one, ColumnBuffer) else one for n, one in drawn.items()
+        }
         table = pa.table({name: one for name, one in made.items() if name not in lent})
         kept = self._rules.restore(table)
         whole = {name: kept[name].combine_chunks() for name in kept.column_names}

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +46,14 @@ from vicinal.table.presets import FEW_VALUES, MixingSettings
 from vicinal.table.rare import merged, rare_rows, replacements
 from vicinal.table.schema import Column
 
-__all__ = ["TrainingRows"]
+__all__ = [
+    "Along",
+    "InheritedColumn",
+    "TrainingRows",
+    "calibration_rows",
+    "inherit",
+    "is_mixed",
+]
 
 #: Numbers one value of which makes up a large share (``MixingSettings.spike``) are taken from a
 #: parent, if the others have this many rows each on average: mixed, they would lose their rows.
@@ -54,6 +61,8 @@ __all__ = ["TrainingRows"]
 SPIKE_ROWS = 2
 #: Rows mixed to learn how mixed scores are distributed.
 CALIBRATION_ROWS = 2 * CHUNK_ROWS
+#: Scores along with others that are mixed for that, at most.
+CALIBRATION_CELLS = 1 << 23
 
 
 Plan = tuple[npt.NDArray[Any], npt.NDArray[Any]]  # parents and weights
@@ -61,17 +70,26 @@ Adjust = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class _InheritedColumn:
+class InheritedColumn:
     """A column whose values are taken from a parent."""
 
     values: pa.Array
     missing: Mask | None
     codes: Codes
 
-    def take(self, rows: npt.NDArray[np.int64]) -> _InheritedColumn:
+    def take(self, rows: npt.NDArray[np.int64]) -> InheritedColumn:
         """Return the values of other rows."""
         missing = None if self.missing is None else self.missing[rows]
-        return _InheritedColumn(self.values.take(pa.array(rows)), missing, self.codes[rows])
+        return InheritedColumn(self.values.take(pa.array(rows)), missing, self.codes[rows])
+
+
+class Along(NamedTuple):
+    """Scores that are mixed along with those of columns, and are decoded elsewhere."""
+
+    scores: npt.NDArray[Any]  # (n_rows, n_along)
+    # of such scores without what categories say of them: points of few axes that stand for them
+    near: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+    stretch: float  # by how much each of these counts more than a column
 
 
 class TrainingRows:
@@ -81,7 +99,7 @@ class TrainingRows:
     columns that must not leave what the rows hold: mixed numbers keep their marginal, whatever the
     settings say, or, where the value is True, are taken from a parent. ``population`` is what is
     known of more rows than these, which are a sample of them. ``replaced`` names categories that
-    surrogates stand for afterwards: rare ones may stay.
+    surrogates stand for afterwards: rare ones may stay. ``along`` are scores that come last.
     """
 
     def __init__(
@@ -94,12 +112,14 @@ class TrainingRows:
         population: Population | None = None,
         progress: ProgressCallback | None = None,
         replaced: frozenset[str] = frozenset(),
+        along: Along | None = None,
     ) -> None:
         tell: Any = progress or (lambda *_: None)
+        self._along = along
         self.settings, self._n_rows = settings, int(table.num_rows)
         self._held, self._replaced = dict(held or {}), replaced
         used = [column for column in columns if column.name in table.column_names]
-        mixed = [column for column in used if self._is_mixed(column, table)]
+        mixed = [one for one in used if is_mixed(one, table[one.name], settings, self._held)]
         self._encode_mixed(table, mixed, seeds, population, tell)
         names = {column.name for column in mixed}
         self._encode_others(table, [column for column in used if column.name not in names])
@@ -119,28 +139,18 @@ class TrainingRows:
         return self._n_rows
 
     @property
+    def bundles(self) -> list[list[str]]:
+        """The categories that come from one parent together."""
+        return self._bundles
+
+    def category_codes(self, name: str) -> Codes:
+        """Return the level of each row in a category."""
+        return self._inherited[name].codes
+
+    @property
     def single_groups(self) -> int:
         """How many groups have one row, which can only be copied."""
         return 0 if self._groups is None else int((np.bincount(self._groups) == 1).sum())
-
-    # which columns are mixed
-
-    def _is_mixed(self, column: Column, table: pa.Table) -> bool:
-        settings = self.settings
-        if not column.mixed or column.name in settings.within or self._held.get(column.name):
-            return False
-        if self._is_raw(column):
-            return True
-        if column.n_distinct <= FEW_VALUES:
-            return False
-        # a target would lose its features, and values one has to keep to would all be one
-        kept = column.name == settings.target or column.name in self._held
-        few = column.n_distinct <= STEP_VALUES and not kept
-        least = max(SPIKE_ROWS, settings.min_count)
-        return not (few and _is_spiky(table[column.name], settings.spike, least))
-
-    def _is_raw(self, column: Column) -> bool:
-        return self.settings.marginals == "raw" and column.name not in self._held
 
     def _encode_mixed(
         self,
@@ -159,7 +169,11 @@ class TrainingRows:
         def work(at: int, _: int) -> None:
             column, rng = columns[at], seeds.generator(TableKey.TIES, at)
             made = MixedColumn(
-                column, table[column.name], self._is_raw(column), rng, self.settings.min_count
+                column,
+                table[column.name],
+                _is_raw(column, self.settings, self._held),
+                rng,
+                self.settings.min_count,
             )
             if population is not None:
                 population.correct(made)
@@ -174,17 +188,19 @@ class TrainingRows:
         for_chunks(work, len(columns), 1)  # sorting lets go of the interpreter's lock
         self._mixed = [found[at] for at in range(len(columns))]
         fill_missing(self.scores, missing, seeds.generator(TableKey.FILL))
+        self._own = self.scores
+        if self._along is not None:
+            self.scores = np.hstack([self.scores, self._along.scores.astype(self.scores.dtype)])
 
     def _encode_others(self, table: pa.Table, columns: list[Column]) -> None:
-        self._inherited: dict[str, _InheritedColumn] = {}
+        self._inherited: dict[str, InheritedColumn] = {}
         self._gaps: dict[str, Mask] = {}
         kinds = {column.name: table[column.name].type for column in columns}
         self._closed = {name for name, kind in kinds.items() if pa.types.is_dictionary(kind)}
         for column in columns:
             values = table[column.name]
             if column.inherited or column.mixed:
-                array, gaps = _encoded(values)
-                self._inherited[column.name] = _InheritedColumn(array, gaps, codes_of(array))
+                self._inherited[column.name] = inherit(values)
             elif values.null_count:
                 self._gaps[column.name] = values.is_null().to_numpy()
 
@@ -229,7 +245,7 @@ class TrainingRows:
                 _warn_of_rare(bundle, least)
                 continue
             if space is None:
-                space = row_space(self.scores, list(self._codes().values()), rng)
+                space = self._space(self.scores, self._codes(), rng)
             rows = replacements(rare, frequent, space)
             for name, column in zip(bundle, columns, strict=True):
                 self._inherited[name] = column.take(rows)
@@ -240,7 +256,7 @@ class TrainingRows:
             return
         made = merged(column.values, rare_rows(column.codes, column.missing, least), least)
         if made is not None:
-            self._inherited[name] = _InheritedColumn(made, column.missing, codes_of(made))
+            self._inherited[name] = InheritedColumn(made, column.missing, codes_of(made))
 
     def _codes(self, but: Sequence[str] = ()) -> dict[str, Codes]:
         return {name: column.codes for name, column in self._inherited.items() if name not in but}
@@ -255,7 +271,7 @@ class TrainingRows:
             if holed:
                 gaps[at] = joint_codes(holed)
         residual, effects = self.scores, list[npt.NDArray[Any]]()
-        if settings.effects and settings.marginals != "raw" and self._mixed and self._bundles:
+        if settings.effects and settings.marginals != "raw" and self.scores.size and self._bundles:
             residual, effects = take_effects(self.scores, self._bundles, codes, self._codes())
         grouped = (at for at, names in enumerate(self._bundles) if names[0] in settings.within)
         columnwise = settings.categories == "columnwise"
@@ -265,7 +281,7 @@ class TrainingRows:
         settings = self.settings
         # a target of the group is the same in every parent
         codes = self._codes(but=settings.within)
-        space = row_space(self.scores, list(codes.values()), rng, self._stretches(codes))
+        space = self._space(self._rows.residual, codes, rng, self._stretches(codes))
         near = neighbors_in_groups(space, self._groups, settings.neighbors, settings.share, rng)
         bundle_of = [
             (at, name)
@@ -282,6 +298,24 @@ class TrainingRows:
         spacing = SpacingCheck(self.scores, levels, column_bundle, near, share)
         return NeighborhoodMixer(FairNeighbors(near), self._rows, spacing)
 
+    def _space(
+        self,
+        whole: npt.NDArray[Any],
+        codes: Mapping[str, Codes],
+        rng: np.random.Generator,
+        stretch: Sequence[float] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Return rows as points in which nearness is measured."""
+        scores = self._own
+        if self._along is not None:
+            # near without the effects of categories: these may then change between near rows
+            own = scores.shape[1]
+            near = self._along.near(whole[:, own:])
+            scores = np.hstack([scores, near.astype(scores.dtype)])
+            known = [1.0] * (own + len(codes)) if stretch is None else list(stretch)
+            stretch = [*known[:own], *[self._along.stretch] * near.shape[1], *known[own:]]
+        return row_space(scores, list(codes.values()), rng, stretch)
+
     def _stretches(self, codes: Mapping[str, Codes]) -> list[float] | None:
         """Return by how much to stretch each column where nearness is measured."""
         target, focus = self.settings.target, self.settings.focus
@@ -291,8 +325,8 @@ class TrainingRows:
         if target in self._inherited:
             of_target: npt.NDArray[Any] = self._inherited[target].codes
         else:
-            of_target = self.scores[:, mixed.index(target)]
-        return stretches(self.scores, mixed, codes, of_target, target, focus)
+            of_target = self._own[:, mixed.index(target)]
+        return stretches(self._own, mixed, codes, of_target, target, focus)
 
     # drawing
 
@@ -315,7 +349,7 @@ class TrainingRows:
     def _calibrate(self, seeds: Seeds) -> None:
         if all(isinstance(column.scale, RawValues) for column in self._mixed):
             return
-        wanted = min(CALIBRATION_ROWS, max(len(self), CHUNK_ROWS))
+        wanted = calibration_rows(len(self), self._along)
         sample = self.scores_of(self.drawer(wanted, seeds), wanted)
         for at, column in enumerate(self._mixed):
             column.scale.calibrate(sample[:, at])
@@ -390,18 +424,49 @@ class TrainingRows:
         return types | {name: pa.bool_() for name in self._gaps}
 
 
+def is_mixed(
+    column: Column,
+    values: pa.ChunkedArray,
+    settings: MixingSettings,
+    held: Mapping[str, bool] | None = None,
+) -> bool:
+    """Tell whether the numbers of a column are mixed; else they are taken from a parent."""
+    held = {} if held is None else held
+    if not column.mixed or column.name in settings.within or held.get(column.name):
+        return False
+    if _is_raw(column, settings, held):
+        return True
+    if column.n_distinct <= FEW_VALUES:
+        return False
+    # a target would lose its features, and values one has to keep to would all be one
+    kept = column.name == settings.target or column.name in held
+    few = column.n_distinct <= STEP_VALUES and not kept
+    least = max(SPIKE_ROWS, settings.min_count)
+    return not (few and _is_spiky(values, settings.spike, least))
+
+
+def _is_raw(column: Column, settings: MixingSettings, held: Mapping[str, bool]) -> bool:
+    return settings.marginals == "raw" and column.name not in held
+
+
+def calibration_rows(n_rows: int, along: Along | None = None) -> int:
+    """Return how many rows to mix to learn how mixed scores are distributed."""
+    wanted = min(CALIBRATION_ROWS, max(n_rows, CHUNK_ROWS))
+    return wanted if along is None else min(wanted, 1 + CALIBRATION_CELLS // along.scores.shape[1])
+
+
 def _warn_of_rare(names: Sequence[str], min_count: int) -> None:
     warnings.warn(
         f"Every category of {', '.join(map(repr, names))} is held by fewer than "
         f"min_count={min_count} training rows, so that none can stand for another: they are "
         "written out as they are. Give more rows, or drop the column.",
         UserWarning,
-        stacklevel=7,
+        stacklevel=8,
     )
 
 
-def _encoded(values: pa.ChunkedArray) -> tuple[pa.Array, Mask | None]:
-    """Return a column as one array, and where it is missing, if anywhere.
+def inherit(values: pa.ChunkedArray) -> InheritedColumn:
+    """Return a column whose values are taken from a parent.
 
     Strings and the like become dictionary codes: narrow, and quick to gather.
     """
@@ -411,7 +476,7 @@ def _encoded(values: pa.ChunkedArray) -> tuple[pa.Array, Mask | None]:
         values = values if of.is_null(kind) else pc.dictionary_encode(values)
     array = values.combine_chunks()
     array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
-    return array, gaps if gaps.any() else None
+    return InheritedColumn(array, gaps if gaps.any() else None, codes_of(array))
 
 
 def _is_spiky(values: pa.ChunkedArray, share: float, least: int) -> bool:

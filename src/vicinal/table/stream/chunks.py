@@ -17,7 +17,7 @@ from vicinal._random import RandomState, Seeds, StreamKey
 from vicinal.io.dialect import without_dialect
 from vicinal.jobs.chunks import Chunk, cut_chunks
 from vicinal.table.frames import METADATA_KEY, to_native
-from vicinal.table.presets import check_parameters
+from vicinal.table.presets import check_parameters, check_rows_alone
 from vicinal.table.stream.column_stats import ValueStats
 from vicinal.table.stream.memory import chunk_size
 from vicinal.table.surrogates import Surrogates
@@ -72,6 +72,7 @@ def make_chunk(model: TableSynthesizer, chunk: Chunk) -> pa.Table:
 def check_drawable(synthesizer: TableSynthesizer) -> None:
     """Raise ValueError for settings under which rows cannot be drawn in chunks."""
     check_parameters(synthesizer)
+    check_rows_alone(synthesizer)
     if synthesizer.exact_moments:
         raise ValueError(
             "exact_moments=True needs the whole sample in memory at once, so it cannot be drawn "

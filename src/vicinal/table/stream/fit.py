@@ -33,7 +33,7 @@ from vicinal.table.infer import tell
 from vicinal.table.marginals import Marginal, marginal_of
 from vicinal.table.numbers import python_values, to_numbers
 from vicinal.table.population import Population
-from vicinal.table.presets import check_parameters, mixing_settings
+from vicinal.table.presets import check_parameters, check_rows_alone, mixing_settings
 from vicinal.table.schema import (
     MIXED_KINDS,
     Column,
@@ -368,6 +368,7 @@ def open_source(
     """Return what to read and how many rows to hold, with all that can be refused before."""
     check_sketches()
     check_parameters(synthesizer)
+    check_rows_alone(synthesizer)
     found = source if isinstance(source, Source) else find_source(source)
     names, within = found.schema.names, synthesizer.within
     for name in [within] if isinstance(within, str) else within or ():

@@ -1,0 +1,473 @@
+"""Entities with their series, made ready for mixing: one weight for an entity and all its steps.
+
+The unit is the entity. What is constant within entities is a row of :class:`TrainingRows`, and
+the series are scores that are mixed along with it: the same parents and weights for every step,
+aligned step by step. So what a law of weights keeps of rows, it keeps of series: their course,
+their variance, and their covariance from step to step. Which steps there are is taken from one
+parent. A column that only rises within entities is mixed as where it starts and by how much it
+rises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vicinal._progress import ProgressCallback
+from vicinal._random import CHUNK_ROWS, Seeds, TableKey
+from vicinal.table.categories import (
+    ASSOCIATED,
+    as_flag,
+    bundles,
+    cramers_v,
+    indicator_sets,
+    joint_codes,
+    take_effects,
+)
+from vicinal.table.marginals import MixedColumn, RawValues, held_by
+from vicinal.table.mixing import Mixture
+from vicinal.table.neighborhood import row_space
+from vicinal.table.panel.align import complete, slow_course
+from vicinal.table.panel.layout import Clock, Layout, clock_of, rising, varies
+from vicinal.table.presets import MixingSettings
+from vicinal.table.rare import merged, replacements
+from vicinal.table.schema import Column, detect_columns
+from vicinal.table.training_rows import (
+    Along,
+    InheritedColumn,
+    TrainingRows,
+    calibration_rows,
+    inherit,
+    is_mixed,
+)
+
+#: Name under which the number of the synthetic entity of each row is handed on.
+UNIT = "\0unit"
+#: Stretches of steps whose means stand for a series where nearness is measured ...
+BLOCKS = 8
+#: ... and by how much a series counts there, next to a column of one value.
+SERIES_WEIGHT = 3.0
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Rising:
+    """A column that is mixed as its start and its rises."""
+
+    clock: Clock
+    start: str  # column of entities
+    rises: str  # column of steps; empty where rises are those of the parent that gives the steps
+    own: Ints  # (n_rows,), rises in training rows
+    least: int
+
+
+class PanelRows:
+    """Entities, with the interface of :class:`TrainingRows`.
+
+    ``table`` holds rows in the order of ``layout``.
+    """
+
+    def __init__(
+        self,
+        table: pa.Table,
+        columns: Sequence[Column],
+        layout: Layout,
+        names: tuple[str | None, str | None],
+        settings: MixingSettings,
+        seeds: Seeds,
+        *,
+        held: Mapping[str, bool] | None = None,
+        progress: ProgressCallback | None = None,
+        replaced: frozenset[str] = frozenset(),
+    ) -> None:
+        self.settings, self._layout, self._held = settings, layout, dict(held or {})
+        self._replaced, (self._entity, self._time) = replaced, names
+        self._rows_at = np.full((len(layout), int(layout.steps.max()) + 1), -1, np.int64)
+        self._rows_at[layout.entity, layout.steps] = np.arange(table.num_rows)
+        self._gaps: dict[str, npt.NDArray[np.bool_]] = {}
+        self._rising: dict[str, _Rising] = {}
+        self._copied: dict[str, pa.ChunkedArray] = {}
+        units, kinds, series = self._sort_out(table, columns)
+        self.fixed = frozenset(kinds) & frozenset(table.column_names)
+        along = self._encode(series, seeds)
+        self._units = TrainingRows(
+            units,
+            [kinds[name] for name in units.column_names],
+            settings,
+            seeds,
+            self._held,
+            progress=progress,
+            replaced=replaced,
+            along=along,
+        )
+        self._leads = self._found_leads()
+        self._calibrate(Seeds(seeds.generator(TableKey.CALIBRATE, 1)), along)
+
+    def __len__(self) -> int:
+        return len(self._layout)
+
+    @property
+    def single_groups(self) -> int:
+        """How many groups have one entity, which can only be copied."""
+        return self._units.single_groups
+
+    @property
+    def alike(self) -> frozenset[str]:
+        """The columns that are constant within entities, or only rise."""
+        return self.fixed | frozenset(self._rising)
+
+    @property
+    def longest(self) -> int:
+        """Rows of the entity that has most."""
+        return int(np.diff(self._layout.first).max())
+
+    def numbers(self, order: Ints) -> Ints:
+        """Return the number of each entity among those of a table, whose row numbers are given.
+
+        Entities are numbered by their first rows, and periods by time.
+        """
+        if self._entity is None:
+            return np.arange(len(self))
+        begins = np.minimum.reduceat(order, self._layout.first[:-1])
+        return np.argsort(np.argsort(begins))
+
+    def check_fixed(self, name: str, settled: Iterable[str]) -> None:
+        """Refuse a condition on what changes within entities, or on what rules settle."""
+        what = "periods of one series" if self._entity is None else "entities"
+        why = "a rule settles it" if name in settled else "it changes within them"
+        if name not in self.fixed or name in settled:
+            raise ValueError(
+                f"where: conditions choose among {what}, so that column {name!r} cannot be asked "
+                f"for: {why}. Draw without the condition and filter the rows."
+            )
+
+    # what is constant, what rises, what is a series
+
+    def _sort_out(
+        self, table: pa.Table, columns: Sequence[Column]
+    ) -> tuple[pa.Table, dict[str, Column], dict[str, tuple[Column, pa.ChunkedArray]]]:
+        """Return a table of entities, what its columns are, and the series."""
+        layout, begins = self._layout, pa.array(self._layout.first[:-1])
+        units: dict[str, Any] = {}
+        series: dict[str, tuple[Column, pa.ChunkedArray]] = {}
+        kinds: dict[str, Column] = {}
+        for column in columns:
+            name = column.name
+            if name not in table.column_names or name == self._entity:
+                continue
+            values = table[name]
+            if self._entity is None and name == self._time:
+                self._copied[name] = values
+            elif not varies(values, layout):
+                units[name], kinds[name] = values.take(begins), column
+            elif not (column.mixed or column.inherited):
+                self._gaps[name] = values.is_null().to_numpy()
+            elif not self._add_rising(column, values, units, series):
+                series[name] = column, values
+        units[_fresh("steps", units)] = pa.array(np.diff(layout.first))
+        if self._entity is None:  # near in time counts too
+            units[_fresh("place", units)] = pa.array(np.arange(len(layout)))
+        made = pa.table(units)
+        for found in detect_columns(made.drop_columns(list(kinds))):
+            plain = replace(found, kind="integer") if found.kind == "identifier" else found
+            kinds[found.name] = plain
+        for name in self._held_fixed(kinds):
+            kinds[name] = replace(kinds[name], n_distinct=len(made[name].unique()))
+        return made, kinds, series
+
+    def _held_fixed(self, kinds: Mapping[str, Column]) -> list[str]:
+        return [name for name, column in kinds.items() if column.mixed or column.inherited]
+
+    def _add_rising(
+        self,
+        column: Column,
+        values: pa.ChunkedArray,
+        units: dict[str, Any],
+        series: dict[str, tuple[Column, pa.ChunkedArray]],
+    ) -> bool:
+        """Keep a column that only rises within entities as its start and its rises."""
+        layout, name = self._layout, column.name
+        told = clock_of(values, name, rounded=name == self._time)
+        if self._entity is None or told is None or not column.mixed:
+            return False
+        clock, steps = told
+        rises = rising(steps, layout.first)
+        if rises is None or (pa.types.is_time(values.type) and name != self._time):
+            return False
+        start, change = _fresh(f"start of {name}", units), ""
+        units[start] = pa.array(steps[layout.first[:-1]])
+        if not (name == self._time and layout.on_grid):
+            change = _fresh(f"rise of {name}", series)
+            first = np.zeros(len(rises), bool)
+            first[layout.first[:-1]] = True
+            made = pa.table({change: pa.array(rises, mask=first)})
+            series[change] = replace(detect_columns(made)[0], kind="integer"), made[change]
+        least = int(np.delete(rises, layout.first[:-1]).min())
+        self._rising[name] = _Rising(clock, start, change, rises, least)
+        return True
+
+    # series as scores
+
+    def _encode(
+        self, series: Mapping[str, tuple[Column, pa.ChunkedArray]], seeds: Seeds
+    ) -> Along | None:
+        """Return the scores of all series, shape (n_entities, n_steps * n_mixed)."""
+        owners, raw = self._layout.entity, self.settings.marginals == "raw"
+        mixed = [n for n, (column, values) in series.items() if self._is_mixed(column, values)]
+        self._mixed = [
+            MixedColumn(
+                *series[name],
+                raw,
+                seeds.generator(TableKey.TIES, len(series) + at),
+                self.settings.min_count,
+                owners,
+            )
+            for at, name in enumerate(mixed)
+        ]
+        self._inherited = {n: inherit(one) for n, (_, one) in series.items() if n not in mixed}
+        flags = {
+            name: flag
+            for name, one in self._inherited.items()
+            if one.missing is None and (flag := as_flag(one.values)) is not None
+        }
+        codes = {name: one.codes for name, one in self._inherited.items()}
+        self._bundles = bundles(codes, (), indicator_sets(flags))
+        scores = np.zeros((len(owners), len(mixed)), np.float64 if raw else np.float32)
+        for at, column in enumerate(self._mixed):
+            scores[:, at] = column.scale.scores
+            del column.scale.scores  # kept once, in the matrix
+        self._hide_rare(scores, seeds.generator(TableKey.RARE, 1))
+        self._bundle_codes = [
+            joint_codes([self._inherited[name].codes for name in bundle])
+            for bundle in self._bundles
+        ]
+        self._effects: list[npt.NDArray[Any]] = []
+        if self.settings.effects and not raw and mixed and self._bundles:
+            scores = self._take_effects(scores)
+        if not mixed:
+            return None
+        for at, column in enumerate(self._mixed):
+            if column.missing is not None:
+                scores[column.missing, at] = np.nan
+        whole = np.full((*self._rows_at.shape, len(mixed)), np.nan, scores.dtype)
+        whole[owners, self._layout.steps] = scores
+        complete(whole, seeds.generator(TableKey.FILL, 1))
+        if self._entity is None:
+            self._level = slow_course(whole)
+            whole -= self._level[:, None]
+        shape, blocks = whole.shape, min(BLOCKS, whole.shape[1])
+
+        def near(scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            parts = np.array_split(scores.reshape(shape), blocks, axis=1)
+            return np.concatenate([part.mean(axis=1) for part in parts], axis=1)
+
+        return Along(whole.reshape(len(whole), -1), near, float(np.sqrt(SERIES_WEIGHT / blocks)))
+
+    def _take_effects(self, scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Take what categories say of numbers out of scores, and keep it.
+
+        It is learned within entities and steps: what goes with an entity, or with time, is no
+        effect of a category.
+        """
+        codes = {name: one.codes for name, one in self._inherited.items()}
+        moved = scores.astype(np.float64)
+        for unit in (self._layout.entity, self._layout.steps):
+            counts = np.maximum(np.bincount(unit), 1)
+            for at in range(moved.shape[1]):
+                moved[:, at] -= (np.bincount(unit, moved[:, at]) / counts)[unit]
+        rest, self._effects = take_effects(
+            moved, self._bundles, np.array(self._bundle_codes), codes
+        )
+        without: npt.NDArray[Any] = scores - (moved - rest).astype(scores.dtype)
+        return without
+
+    def _found_leads(self) -> list[int | None]:
+        """Return the categories of entities that those of a series belong with, if any."""
+        of_units = [
+            (at, self._units.category_codes(name))
+            for at, names in enumerate(self._units.bundles)
+            for name in names
+        ]
+        leads: list[int | None] = []
+        for bundle in self._bundles:
+            told = [
+                (cramers_v(joint_codes([codes[self._layout.entity]]), own), at)
+                for at, codes in of_units
+                for own in [joint_codes([self._inherited[name].codes]) for name in bundle]
+            ]
+            most, lead = max(told, default=(0.0, 0))
+            leads.append(lead if most > ASSOCIATED else None)
+        return leads
+
+    def _is_mixed(self, column: Column, values: pa.ChunkedArray) -> bool:
+        return is_mixed(column, values, self.settings)
+
+    def _hide_rare(self, scores: npt.NDArray[Any], rng: np.random.Generator) -> None:
+        """Put categories of near rows, or "other", in the place of those that few entities hold."""
+        settings, owners = self.settings, self._layout.entity
+        if settings.min_count < 2 or settings.rare == "keep":
+            return
+
+        def rare_in(one: InheritedColumn) -> npt.NDArray[np.bool_]:
+            few = (held_by(one.codes, owners) < settings.min_count)[one.codes]
+            return few if one.missing is None else few & ~one.missing
+
+        for bundle in self._bundles:
+            for name in bundle if settings.rare == "merge" else ():
+                one = self._inherited[name]
+                made = merged(one.values, rare_in(one), settings.min_count)
+                if made is not None:
+                    self._inherited[name] = inherit(pa.chunked_array([made]))
+            names = [name for name in bundle if name not in self._replaced]
+            rare = np.zeros(len(owners), bool)
+            for name in names:
+                rare |= rare_in(self._inherited[name])
+            if rare.any() and not rare.all():
+                space = row_space(scores, [self._inherited[name].codes for name in bundle], rng)
+                rows = replacements(rare, ~rare, space)
+                for name in names:
+                    self._inherited[name] = self._inherited[name].take(rows)
+
+    def _calibrate(self, seeds: Seeds, along: Along | None) -> None:
+        if along is None or all(isinstance(one.scale, RawValues) for one in self._mixed):
+            return
+        wanted = min(calibration_rows(len(self), along), CHUNK_ROWS)
+        draw = self._units.drawer(wanted, seeds)
+        steps = self._steps_of(draw(0, wanted), seeds.generator(TableKey.STEPS, 0))
+        for at, column in enumerate(self._mixed):
+            column.scale.calibrate(steps.scores[:, at])
+
+    # drawing
+
+    def _steps_of(self, mixture: Mixture, rng: np.random.Generator) -> _Steps:
+        """Carry a plan of entities out on their series."""
+        first, main = self._layout.first, mixture.main
+        counts = np.diff(first)[main]
+        unit = np.repeat(np.arange(len(main)), counts)
+        begins = np.cumsum(counts) - counts
+        rows = first[main][unit] + np.arange(len(unit)) - begins[unit]
+        step = self._layout.steps[rows]
+        width = len(self._mixed)
+        series = mixture.scores[:, mixture.scores.shape[1] - width * self._rows_at.shape[1] :]
+        scores = np.zeros((len(rows), width), np.float32)
+        if width:
+            scores = series.reshape(len(main), -1, width)[unit, step]
+            if self._entity is None:
+                scores = scores + self._level[main][unit]
+        givers = []
+        for at, bundle in enumerate(self._bundles):
+            giver = main
+            rises = bundle[0] in {one.rises for one in self._rising.values()}
+            if self._leads[at] is not None and not rises:
+                giver = mixture.givers[self._leads[at]]
+            elif self.settings.categories == "columnwise" and not rises:
+                picks = rng.integers(0, mixture.parents.shape[1], len(main))
+                giver = mixture.parents[np.arange(len(main)), picks]
+            given = self._rows_at[giver[unit], step]
+            given = np.where(given < 0, rows, given)
+            for name in bundle:
+                gaps = self._inherited[name].missing
+                if gaps is not None:
+                    given = np.where(gaps[given] == gaps[rows], given, rows)
+            givers.append(given)
+            if self._effects:
+                scores = scores + self._effects[at][self._bundle_codes[at][given]]
+        return _Steps(unit, begins, rows, np.ascontiguousarray(scores), givers)
+
+    def _decode(self, mixture: Mixture, start: int, rng: np.random.Generator) -> dict[str, Any]:
+        if self._entity is None:  # the periods of the data, in their order
+            order = np.argsort(mixture.parents[:, 0], kind="stable")
+            mixture = Mixture(
+                mixture.scores[order],
+                mixture.parents[order, 0],
+                mixture.givers[:, order],
+                mixture.parents[order],
+                mixture.weights[order],
+            )
+        fixed = self._units.decode(mixture)
+        steps = self._steps_of(mixture, rng)
+        made: dict[str, Any] = {UNIT: pa.array(steps.unit + start)}
+        at_units = pa.array(steps.unit)
+        made |= {name: fixed[name].take(at_units) for name in fixed if name in self.fixed}
+        made |= {name: pa.array(gaps[steps.rows]) for name, gaps in self._gaps.items()}
+        made |= {name: one.take(pa.array(steps.rows)) for name, one in self._copied.items()}
+        inner: dict[str, Any] = {}
+        for at, column in enumerate(self._mixed):
+            inner[column.name] = column.decode(steps.scores[:, at], steps.rows)
+        for bundle, rows in zip(self._bundles, steps.givers, strict=True):
+            places = pa.array(rows)
+            inner |= {name: self._inherited[name].values.take(places) for name in bundle}
+        for name, one in self._rising.items():
+            rises = one.own[steps.rows]
+            if one.rises:
+                drawn = inner.pop(one.rises)
+                rises = np.maximum(drawn.fill_null(one.least).to_numpy(), one.least)
+            rises = np.array(rises)
+            rises[steps.begins] = 0
+            total = np.cumsum(rises)
+            begin = fixed[one.start].to_numpy(zero_copy_only=False)
+            at_step = begin[steps.unit] + total - total[steps.begins][steps.unit]
+            made[name] = one.clock.decode(at_step.astype(np.int64))
+        return made | inner
+
+    def sample(
+        self,
+        n_samples: int,
+        seeds: Seeds,
+        *,
+        adjust: Any = None,
+        return_plan: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> tuple[dict[str, Any], tuple[npt.NDArray[Any], npt.NDArray[Any]] | None]:
+        """Draw entities: columns of all their rows, and the plan of entities if asked for.
+
+        ``UNIT`` among the columns is the number of each row's entity.
+        """
+        parts, plans = [], []
+        for start, mixture in self._mixtures(n_samples, seeds):
+            rng = seeds.generator(TableKey.STEPS, start // CHUNK_ROWS)
+            parts.append(self._decode(mixture, start, rng))
+            plans.append((mixture.parents, mixture.weights))
+            if progress is not None:
+                progress(start + len(mixture.main))
+        columns = {name: _joined([part[name] for part in parts]) for name in parts[0]}
+        if not return_plan:
+            return columns, None
+        parents, weights = (np.concatenate(one) for one in zip(*plans, strict=True))
+        return columns, (parents, weights)
+
+    def _mixtures(self, n_samples: int, seeds: Seeds) -> Iterator[tuple[int, Mixture]]:
+        draw = self._units.drawer(n_samples, seeds)
+        for start in range(0, n_samples, CHUNK_ROWS):
+            yield start, draw(start, min(start + CHUNK_ROWS, n_samples))
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Steps of mixed entities, one after the other."""
+
+    unit: Ints  # (n_steps,), the entity of each
+    begins: Ints  # (n_entities,), where each begins
+    rows: Ints  # (n_steps,), the training row that gives the step and what is missing
+    scores: npt.NDArray[Any]  # (n_steps, n_mixed)
+    givers: list[Ints]  # of each bundle, (n_steps,), the training rows that give categories
+
+
+def _joined(parts: Sequence[Any]) -> pa.Array:
+    whole = pa.chunked_array(
+        [chunk for one in parts for chunk in getattr(one, "chunks", [one])]
+    ).unify_dictionaries()
+    joined = whole.combine_chunks()
+    return joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def _fresh(name: str, taken: Mapping[str, Any]) -> str:
+    while name in taken:
+        name += "_"
+    return name
