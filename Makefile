@@ -49,7 +49,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/ratio_fidelity.py
 	$(BIN)/python benchmarks/intrusion.py
 	$(BIN)/python benchmarks/fewshot.py
-	$(BIN)/python training/lm.py --minutes 30
+	$(BIN)/python training/lm.py --sentences 100000
 	$(BIN)/python benchmarks/frozen_inverter.py
 
 clean:

@@ -69,13 +69,13 @@ class Scorer:
 
     def described(self) -> str:
         """Say what it is, in a clause."""
-        sentences, minutes = self.about.get("sentences"), self.about.get("minutes")
+        sentences = self.about.get("sentences")
         if sentences is None:
             return "a small language model"
         state = "" if self.about.get("finished") else ", unfinished"
         return (
             f"a causal language model of 15 M weights that never saw a soft token (training/lm.py: "
-            f"{sentences:,} sentences, {minutes} processor minutes{state})"
+            f"{sentences:,} sentences{state})"
         )
 
 

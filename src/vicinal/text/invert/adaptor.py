@@ -27,6 +27,8 @@ class Adaptor(nn.Module):  # type: ignore[misc]  # torch is Any here
         Width of the layer between.
     loudness : float, default 1.0
         What soft tokens are multiplied by: best the standard deviation of the word vectors.
+    norm : bool, default False
+        Whether soft tokens pass a layer norm first.
 
     Examples
     --------
@@ -47,13 +49,15 @@ class Adaptor(nn.Module):  # type: ignore[misc]  # torch is Any here
         soft_tokens: int = 8,
         hidden: int = 1024,
         loudness: float = 1.0,
+        norm: bool = False,
     ) -> None:
         super().__init__()
         self.embedding, self.width = embedding, width
-        self.soft_tokens, self.hidden = soft_tokens, hidden
+        self.soft_tokens, self.hidden, self.norm = soft_tokens, hidden, norm
         self.net = nn.Sequential(
             nn.Linear(embedding, hidden), nn.GELU(), nn.Linear(hidden, soft_tokens * width)
         )
+        self.normed = nn.LayerNorm(width) if norm else nn.Identity()
         self.register_buffer("mean", torch.zeros(embedding))
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("loudness", torch.tensor(float(loudness)))
@@ -88,4 +92,5 @@ class Adaptor(nn.Module):  # type: ignore[misc]  # torch is Any here
     def forward(self, embeddings: Tensor) -> Tensor:
         """Turn embeddings (B, E), as the encoder made them, into soft tokens (B, S, C)."""
         flat: Tensor = self.net((embeddings - self.mean) / self.scale)
-        return flat.view(-1, self.soft_tokens, self.width) * self.loudness
+        tokens: Tensor = self.normed(flat.view(-1, self.soft_tokens, self.width))
+        return tokens * self.loudness

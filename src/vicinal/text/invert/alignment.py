@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from numbers import Integral
 from os import PathLike
 from pathlib import Path
@@ -37,6 +37,7 @@ def align(
     *,
     options: TrainingOptions | None = None,
     checkpoint: str | PathLike[str] | None = None,
+    copy: bool = True,
     progress: bool | ProgressCallback = False,
     random_state: RandomState = None,
 ) -> Inverter:
@@ -48,7 +49,7 @@ def align(
     Parameters
     ----------
     inverter : Inverter
-        As :meth:`Inverter.build` or :meth:`Inverter.from_pretrained` made it. It is not changed.
+        As :meth:`Inverter.build` or :meth:`Inverter.from_pretrained` made it.
     texts : sequence of str
         Unlabelled sentences like those to be written; tens of thousands for a new adaptor.
         Repeated and empty ones are left out.
@@ -56,6 +57,8 @@ def align(
         How it learns; ``TrainingOptions()`` where left out.
     checkpoint : str or path, optional
         Folder to go on from after an interruption, to the same result.
+    copy : bool, default True
+        Whether ``inverter`` stays as it is; False teaches it in place, in less memory.
     progress : bool or ProgressCallback, default False
         Whether to show a bar, or what to tell of each step.
     random_state : int, Generator or None
@@ -92,7 +95,9 @@ def align(
     seed = check_seeded(random_state, checkpoint)
     texts, tokens = short_texts(distinct_texts(texts), inverter, options.max_tokens)
     options = options.for_texts(len(texts))
-    adaptor, decoder = copied(inverter, learns=True)
+    adaptor, decoder = inverter.adaptor, inverter.decoder
+    if copy:
+        adaptor, decoder = copied(inverter, learns=True)
     identity = identity_of(
         "align", inverter.encoder, adaptor, decoder, texts, options, random_state=seed
     )
@@ -140,8 +145,8 @@ def copied(inverter: Inverter, *, learns: bool) -> tuple[Adaptor, Decoder]:
     learning = {id(one) for one in decoder.trainable}
     if learns and learning:
         frozen = {id(one): one for one in parameters_of(decoder) if id(one) not in learning}
-        decoder = copy.deepcopy(decoder, dict(frozen))
-    return copy.deepcopy(inverter.adaptor), decoder
+        decoder = deepcopy(decoder, dict(frozen))
+    return deepcopy(inverter.adaptor), decoder
 
 
 def distinct_texts(texts: Sequence[str], name: str = "texts") -> list[str]:

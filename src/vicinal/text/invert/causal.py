@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from vicinal.text.encoder import in_bfloat16
 from vicinal.text.models import LLM_REMEDY, loading, resolve_model, unavailable
 
 __all__ = [
@@ -48,6 +49,8 @@ def open_model(llm: Any) -> tuple[Any, Any, str | None]:
             if named:
                 settings = {"dtype": "auto", "local_files_only": here}
                 llm = AutoModelForCausalLM.from_pretrained(source, **settings)
+                if llm.dtype != torch.float32 and not in_bfloat16("auto", llm.device.type):
+                    llm = llm.float()  # processors without bfloat16 are many times slower in it
     except FileNotFoundError:
         raise
     except (OSError, RuntimeError, ValueError) as error:

@@ -139,8 +139,8 @@ class Decoder(Protocol):
     def describe(self) -> dict[str, Any]:
         """Return what a saved inverter has to say about it, as JSON."""
 
-    def save(self, folder: Path) -> None:
-        """Write files of its own, where it has any."""
+    def save(self, folder: Path, *, half: bool = False) -> None:
+        """Write files of its own, where it has any, with weights in float16 where ``half``."""
 
     def weights(self) -> Mapping[str, Tensor]:
         """Return the tensors to be kept beside the adaptor's."""

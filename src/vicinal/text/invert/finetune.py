@@ -185,7 +185,8 @@ def _copy_of(encoder: Encoder, texts: Sequence[str]) -> TaskEncoder:
     """Return an encoder of one's own with the same embeddings, to be tuned."""
     from transformers import AutoModel
 
-    from vicinal.text.classifier.backbones import Pretrained, quiet
+    from vicinal.text.classifier.backbones import Pretrained
+    from vicinal.text.models import quiet
 
     remedy = "Set tune='head', which leaves the encoder as it is."
     if encoder.normalize:

@@ -22,7 +22,7 @@ from vicinal.text.encoder import Encoder, in_bfloat16
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.decoders import Decoder
 
-__all__ = ["RefinementOptions", "Sentences", "TrainingOptions", "embed", "fit"]
+__all__ = ["RefinementOptions", "Sentences", "TrainingOptions", "collate", "embed", "fit"]
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -241,7 +241,7 @@ def fit(
         return ResumableTrainer.fit(
             model,
             sentences,
-            _collate,
+            collate,
             batches=lambda epoch: sentences.epoch(epoch, options.batch_size),
             held_out=sentences.evaluation(options.batch_size),
             steps=options.steps,
@@ -269,7 +269,8 @@ def parameters_of(decoder: Decoder) -> list[nn.Parameter]:
     return [one for part in parts for one in part.parameters()]
 
 
-def _collate(rows: list[tuple[Floats, list[int]]]) -> dict[str, Any]:
+def collate(rows: list[tuple[Floats, list[int]]]) -> dict[str, Any]:
+    """Return sentences as a batch; each of their tokens weighs the same in the loss."""
     embeddings, tokens = zip(*rows, strict=True)
     batch = torch.from_numpy(np.stack(embeddings))  # (B, E)
     return {"embeddings": batch, "tokens": list(tokens), "count": sum(map(len, tokens))}

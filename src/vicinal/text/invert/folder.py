@@ -40,7 +40,7 @@ _WEIGHTS = "model.safetensors"
 _EXACT = ("adaptor.mean", "adaptor.scale", "adaptor.loudness")
 #: What is kept of an encoder and of an adaptor.
 _READER = ("name", "fingerprint", "dim", "normalize", "max_tokens")
-_SHAPE = ("embedding", "width", "soft_tokens", "hidden")
+_SHAPE = ("embedding", "width", "soft_tokens", "hidden", "norm")
 Source = str | PathLike[str]
 
 
@@ -74,7 +74,7 @@ def save(inverter: Inverter, folder: Source, *, half: bool = False) -> None:
         # not save_file, whose files are for the owner's eyes only
         (beside / _WEIGHTS).write_bytes(to_bytes(kept, {"format": _FORMAT}))
         (beside / CARD).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        decoder.save(beside)
+        decoder.save(beside, half=half)
         (beside / README).write_text(write_card(said, inverter.preface), "utf-8")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
@@ -177,7 +178,8 @@ class HuggingFaceDecoder:
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each sentence, which is not cut, with its end token."""
-        return [[*self._plain_ids(text), self.end] for text in texts]
+        rows = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+        return [[*row, self.end] for row in rows]
 
     def room(self, soft_tokens: int) -> int:
         """Return how many tokens a sentence may have beside the prompt and so many soft tokens."""
@@ -207,14 +209,21 @@ class HuggingFaceDecoder:
         words = self._words(ids).to(prefix.dtype)
         mask = torch.cat((real.new_ones(prefix.shape[:2]), real), 1).long()
         scores = self.model(
-            inputs_embeds=torch.cat((prefix, words), 1), attention_mask=mask, use_cache=False
-        ).logits
+            inputs_embeds=torch.cat((prefix, words), 1), attention_mask=mask, use_cache=False,
+            **self._keeps(ids.shape[1] + 1),
+        ).logits  # fmt: skip
         # the state before a token predicts it: the last of the prefix predicts the first
-        scores = scores[:, prefix.shape[1] - 1 : -1]
+        scores = scores[:, -ids.shape[1] - 1 : -1]
         losses = functional.cross_entropy(
             scores.flatten(0, 1).float(), ids.flatten(), reduction="none"
         )
         return losses.view_as(ids) * real, real
+
+    def _keeps(self, last: int) -> dict[str, int]:
+        """Return how to ask for the scores of the last positions alone, where a model can."""
+        inner = self.model.get_base_model() if self.tuning == "lora" else self.model
+        able = "logits_to_keep" in inspect.signature(inner.forward).parameters
+        return {"logits_to_keep": last} if able else {}
 
     def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return the mean log-probability a token of given sentences."""
@@ -309,10 +318,13 @@ class HuggingFaceDecoder:
         """Return nothing: what was trained has a folder of its own."""
         return {}
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, *, half: bool = False) -> None:
         """Write what was trained: low-rank matrices, or the whole model."""
         if self.tuning == "lora":
-            self.model.save_pretrained(folder / _LORA)
+            learned = {n: one for n, one in self.model.state_dict().items() if ".lora_" in n}
+            if half:
+                learned = {name: one.half() for name, one in learned.items()}
+            self.model.save_pretrained(folder / _LORA, state_dict=learned)
         elif self.tuning == "whole":
             self.model.save_pretrained(folder / _WHOLE)
             self.tokenizer.save_pretrained(folder / _WHOLE)

@@ -360,6 +360,7 @@ class Inverter:
         *,
         soft_tokens: int = 8,
         hidden: int = 1024,
+        norm: bool = False,
         prompt: str | None = None,
         freeze_llm: bool = True,
         lora: Mapping[str, Any] | bool | None = None,
@@ -377,6 +378,8 @@ class Inverter:
             How many vectors stand for a sentence.
         hidden : int, default 1024
             Width of the adaptor's inner layer.
+        norm : bool, default False
+            Whether its soft tokens pass a layer norm.
         prompt : str, optional
             Text with ``{}`` where the soft tokens go; a short instruction where left out.
         freeze_llm : bool, default True
@@ -404,7 +407,7 @@ class Inverter:
         check_count("hidden", hidden)
         reader = Encoder(encoder) if isinstance(encoder, (str, PathLike)) else encoder
         seed = int(Seeds(random_state).generator(WriteKey.NEW_LAYERS).integers(1 << 31))
-        shape = {"soft_tokens": soft_tokens, "hidden": hidden}
+        shape = {"soft_tokens": soft_tokens, "hidden": hidden, "norm": norm}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             decoder = HuggingFaceDecoder.from_source(

@@ -157,7 +157,7 @@ class NanoDecoder:
         found: Mapping[str, Tensor] = self.network.state_dict()
         return found
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, *, half: bool = False) -> None:
         """Write the vocabulary."""
         (folder / _VOCAB).write_text("\n".join(self.codec.tokens), "utf-8")
 

@@ -19,13 +19,14 @@ from vicinal._checks import first_line
 from vicinal.io.atomic import replacing_folder
 from vicinal.io.folders import check_folder, read_card
 from vicinal.text._readers import NetworkReader
-from vicinal.text.classifier.backbones import Pretrained, quiet
+from vicinal.text.classifier.backbones import Pretrained
 from vicinal.text.encoder import Encoder
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.card import read_preface, write_card
 from vicinal.text.invert.decoders import Decoder
 from vicinal.text.invert.folder import CARD, README, TASK, find_folder
 from vicinal.text.invert.inverter import Inverter
+from vicinal.text.models import quiet
 
 if TYPE_CHECKING:
     from typing_extensions import Self

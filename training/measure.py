@@ -9,26 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from nano_data import Statistics
-from nano_model import Inverter as Trained
+from lines import FOREIGN, VALID, held_out, read_lines
 
-from vicinal.text import Encoder
-from vicinal.text.invert import Inverter, NanoDecoder
+from vicinal.text.invert import Inverter
 from vicinal.text.invert.candidates import cosine
-from vicinal.text.invert.codec import Codec
 
-__all__ = ["assemble", "evaluate", "held_out", "record", "show_interpolations", "show_samples"]
-
-
-def assemble(model: Trained, codec: Codec, statistics: Statistics, encoder: Encoder) -> Inverter:
-    """Return the package's inverter with the weights of a network in training."""
-    adaptor, network = model.parts(statistics.center(), statistics.scale)
-    return Inverter(encoder, adaptor, NanoDecoder(network, codec))
-
-
-def held_out(lines: Sequence[str], count: int) -> list[str]:
-    """Take the first `count` lines of 5 to 20 words."""
-    return [line for line in lines if 5 <= len(line.split()) <= 20][:count]
+__all__ = ["evaluate", "report", "show_interpolations", "show_samples"]
 
 
 def _bleu(written: Sequence[str], real: Sequence[str]) -> float | None:
@@ -90,7 +76,14 @@ def show_interpolations(inverter: Inverter, lines: Sequence[str], pairs: int, se
     return "\n".join(shown)
 
 
-def record(path: Path, figures: dict[str, object]) -> None:
-    """Append one JSON line."""
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(figures) + "\n")
+def report(inverter: Inverter, corpus: Path, count: int, ways: Sequence[int], steps: int) -> list:
+    """Print samples and morphs; measure on held-out lines, open ones and others, and print that."""
+    lines = held_out(read_lines(corpus / VALID), count)
+    print(show_samples(inverter, lines[:20]))
+    print(show_interpolations(inverter, lines, 8))
+    sets = {"open": lines}
+    if (corpus / FOREIGN).exists():
+        sets["research (out of domain)"] = held_out(read_lines(corpus / FOREIGN), count)
+    figures = [evaluate(inverter, some, ways, name, steps) for name, some in sets.items()]
+    print(*map(json.dumps, figures), sep="\n", flush=True)
+    return figures
