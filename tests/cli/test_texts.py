@@ -444,7 +444,7 @@ def test_a_folder_that_is_no_inverter(run, reviews, tmp_path):
     pytest.importorskip("transformers", reason="needs transformers")
     (tmp_path / "empty").mkdir()
     for folder in ("empty", "nowhere"):
-        code, _, err = run("morph", "a b", "c d", "--inverter", tmp_path / folder)
+        code, _, err = run("morph", "a b", "c d", "--writer", tmp_path / folder)
         assert code == 2
         assert folder in err
         assert err.count("\n") == 1

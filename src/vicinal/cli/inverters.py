@@ -28,9 +28,12 @@ FEW_TO_ALIGN = 10_000
 class InverterOptions:
     """Which inverter writes, and how a new one is built, aligned and kept."""
 
-    inverter: Annotated[
+    writer: Annotated[
         str | None,
-        typer.Option(help="nano (without other options), a saved folder or a hub name."),
+        typer.Option(
+            help="smol (better English; the default where it is installed), nano (quick), a saved "
+            "folder or a hub name."
+        ),
     ] = None
     llm: Annotated[
         str | None,
@@ -60,7 +63,7 @@ class InverterOptions:
     @property
     def is_new(self) -> bool:
         """Whether one is built and aligned."""
-        return self.llm is not None and self.inverter is None
+        return self.llm is not None and self.writer is None
 
     def check(self, refine: bool = False) -> None:
         """Refuse what does not go together, is not there or could not be written."""
@@ -76,7 +79,7 @@ class InverterOptions:
                 also = ", or one that --refine teaches" if name in kept else ""
                 raise ValueError(
                     f"{name} goes with a new inverter, which --llm builds{also}. Leave it out, or "
-                    "give --llm without --inverter."
+                    "give --llm without --writer."
                 )
         if self.align_on is not None:
             _check_text_file(self.align_on)
@@ -102,13 +105,12 @@ def make_inverter(asked: InverterOptions, own: Sequence[str], seed: int) -> Inve
     from vicinal.text.invert.task import load_inverter
 
     if not asked.is_new:
-        source = asked.inverter or "nano"
         given: dict[str, Any] = {
             "encoder": asked.encoder,
             "llm": asked.llm,
             "device": asked.device,
         }
-        return load_inverter(source, **given)
+        return load_inverter(asked.writer, **given)
     from vicinal.text.invert.alignment import align
     from vicinal.text.invert.fitting import TrainingOptions
     from vicinal.text.models import OFFLINE

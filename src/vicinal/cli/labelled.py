@@ -28,6 +28,13 @@ def read_labelled(asked: Reading, source: Path, text: str, label: str) -> Labell
     return texts, listed_labels(labels, f"label column of {source}", _row)
 
 
+def read_texts(asked: Reading, source: Path, text: str) -> list[str]:
+    """Read a column of texts; an empty cell is an empty text."""
+    table = asked.read(source)
+    check_column("text", text, table.column_names)
+    return ["" if one is None else str(one) for one in table[text].to_pylist()]
+
+
 def read_measured(
     asked: Reading,
     source: Path,

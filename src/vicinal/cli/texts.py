@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,7 @@ from vicinal._checks import check_choice, check_count, check_number
 from vicinal.cli.app import command
 from vicinal.cli.folders import check_folder_run, is_folder, resumable
 from vicinal.cli.inverters import InverterOptions, keep_inverter, make_inverter, refine_inverter
-from vicinal.cli.labelled import read_labelled
+from vicinal.cli.labelled import read_labelled, read_texts
 from vicinal.cli.options import (
     Address,
     Engine,
@@ -35,8 +35,10 @@ from vicinal.cli.options import (
 from vicinal.cli.output import check_report, watched, write_report
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from vicinal.pairing import Pairing
-    from vicinal.text import Morph
+    from vicinal.text import Augmented, Morph
 
 PAIRINGS = ("farthest", "random", "nearest")
 #: What a set of made sentences can be reported as.
@@ -50,6 +52,9 @@ class _Selection:
     """How the best of several candidates is chosen."""
 
     rank: Annotated[str, advanced("Best candidate by both, closeness or ratio.")] = "both"
+    fluency: Annotated[
+        float, advanced("What likely English counts beside closeness and ratio.")
+    ] = 0.5
     crossover: Annotated[
         int, advanced("How often the best takes over words from another; 0 is quicker.")
     ] = 3
@@ -100,6 +105,10 @@ class TextOptions(InverterOptions, _Selection, Reading):
             "--refine", help="Teach the encoder the labels first, from 400 texts on (slow)."
         ),
     ] = False
+    per_class: Annotated[int | None, typer.Option(help="Sentences of each class.")] = None
+    only: Annotated[
+        list[str] | None, typer.Option(help="Class to make sentences of; may be said again.")
+    ] = None
     seed: Seed = 0
     report: Annotated[
         Path | None, typer.Option(help="Write figures and rows to look at: .html, .txt or .md.")
@@ -116,6 +125,27 @@ class TextOptions(InverterOptions, _Selection, Reading):
     keep: Annotated[
         float, advanced("Share of a class's sentences that 'filter' keeps at most.")
     ] = 0.7
+    balance: Annotated[
+        bool, advanced("As many as each class lacks to be as large as the largest.", "--balance")
+    ] = False
+    drop_repeats: Annotated[
+        bool, advanced("Drop sentences that were given or made before.", "--drop-repeats")
+    ] = False
+    min_closeness: Annotated[
+        float | None, advanced("Drop sentences less close to the mixed embedding, e.g. 0.75.")
+    ] = None
+    against: Annotated[
+        Path | None, advanced("Table, such as a test set, that no sentence may repeat or be near.")
+    ] = None
+    append_original: Annotated[
+        bool, advanced("Write the rows read as well, before the others.", "--append-original")
+    ] = False
+    keep_columns: Annotated[
+        bool, advanced("Keep other columns, from the heavier parent.", "--keep-columns")
+    ] = False
+    pool: Annotated[
+        Path | None, advanced("Table of real texts, the nearest of which stands beside each row.")
+    ] = None
     engine: Engine = "local"
     address: Address = None
     workers: Annotated[int | None, advanced("Of Ray; as many as there is room for.")] = None
@@ -135,7 +165,7 @@ def morph(asked: MorphOptions) -> None:
     if asked.is_new and asked.align_on is None:
         raise ValueError(
             "llm needs sentences to be aligned on: --align-on FILE, one to a line. Or give an "
-            "inverter that is aligned, with --inverter."
+            "inverter that is aligned, with --writer."
         )
     from vicinal.text import morph as between
 
@@ -176,6 +206,7 @@ def text(asked: TextOptions) -> None:
     settings = _settings(asked)
     asked.check(asked.refine)
     texts, labels = read_labelled(asked, asked.source, asked.text, asked.label)
+    settings["rows"] = _of_kind(settings["rows"], labels)
     writer: Any = make_inverter(asked, texts, asked.seed)
     if asked.refine:
         writer = refine_inverter(writer, texts, labels, asked, asked.seed)
@@ -209,7 +240,13 @@ def _check_outputs(asked: TextOptions, in_chunks: bool) -> None:
     else:
         check_output(asked.output)
     written = {"save_inverter": asked.save_inverter, "report": asked.report}
-    check_apart(asked.source, asked.align_on, output=asked.output, **written)
+    others = (asked.align_on, asked.against, asked.pool)
+    check_apart(asked.source, *others, output=asked.output, **written)
+    if in_chunks and (asked.pool or asked.keep_columns or asked.append_original):
+        raise ValueError(
+            "pool, keep-columns and append-original are for one file, not for a folder of many, "
+            "--engine ray or --resume. Name a file to write."
+        )
     if asked.report is not None:
         if asked.report.suffix.lower() == ".json":
             raise ValueError(
@@ -229,14 +266,34 @@ def _settings(asked: TextOptions) -> dict[str, Any]:
         "weights": parse_weights(asked.weights),
         "label_check": LabelCheck(asked.label_check, asked.label_threshold, asked.keep),
         "selection": _selection(asked),
+        "rows": _rows(asked),
         "random_state": asked.seed,
     }
+
+
+def _rows(asked: TextOptions) -> Any:
+    """Return which rows are wanted; classes that look like numbers are told apart later."""
+    from vicinal.text import RowConfig
+
+    if asked.n_samples is not None and (asked.per_class is not None or asked.balance):
+        raise ValueError(
+            "n-samples, per-class and balance all say how many rows. Give one of them."
+        )
+    held = None if asked.against is None else read_texts(asked, asked.against, asked.text)
+    return RowConfig(
+        only=asked.only,
+        per_class=asked.per_class,
+        balance=asked.balance,
+        drop_repeats=asked.drop_repeats,
+        min_closeness=asked.min_closeness,
+        against=held,
+    )
 
 
 def _selection(asked: TextOptions | MorphOptions) -> Any:
     from vicinal.text import SelectionConfig
 
-    return SelectionConfig(asked.candidates, asked.rank, asked.crossover)
+    return SelectionConfig(asked.candidates, asked.rank, asked.crossover, asked.fluency)
 
 
 def _engine(asked: TextOptions) -> Any:
@@ -265,14 +322,56 @@ def _write_whole(
         raise ValueError(
             f"No sentence was left to write. {made.summary()} {asked.output} is as it was."
         )
+    table = _beside(asked, made, pa.table(made.columns()), writer)
     said = f"{len(texts):,} texts read, {len(made):,} sentences written to {asked.output}."
     with together():
-        write_table(pa.table(made.columns()), asked.output)
+        write_table(table, asked.output)
         if asked.report is not None:
             write_report(made, asked.report)
             said += f"\nReport: {asked.report}."
         said = f"{made.summary()}\n\n{said}"
     typer.echo(said, err=True)
+
+
+def _of_kind(rows: Any, labels: list[Any]) -> Any:
+    """Return wanted rows with classes of the labels' kind: an option is always text."""
+    if rows.only is None:
+        return rows
+    known = {str(one): one for one in labels}
+    return replace(rows, only=[known.get(one, one) for one in rows.only])
+
+
+def _beside(asked: TextOptions, made: Augmented, table: pa.Table, writer: Any) -> pa.Table:
+    """Return made rows with what is wanted beside them: real texts, other columns, rows read."""
+    import numpy as np
+    import pyarrow as pa
+
+    from vicinal.text import nearest_texts
+
+    if asked.pool is not None:
+        pool = read_texts(asked, asked.pool, asked.text)
+        for name, column in nearest_texts(made, pool, inverter=writer).items():
+            table = table.append_column(name, pa.array(column))
+    if not (asked.keep_columns or asked.append_original):
+        return table
+    source = asked.read(asked.source)
+    other = [name for name in source.column_names if name not in (asked.text, asked.label)]
+    other = other if asked.keep_columns else []
+    taken = source.take(pa.array(np.where(made.lam >= 0.5, made.left, made.right)))
+    for name in other:
+        if name in table.column_names:
+            raise ValueError(
+                f"keep-columns would write {name!r} twice, which is also a column of the made "
+                "rows. Rename it in the file."
+            )
+        table = table.append_column(name, taken[name])
+    if asked.append_original:
+        texts, labels = read_labelled(asked, asked.source, asked.text, asked.label)
+        given = pa.table({"text": texts, "label": labels})
+        for name in other:
+            given = given.append_column(name, source[name])
+        table = pa.concat_tables([given, table], promote_options="default")
+    return table
 
 
 def _write_chunks(

@@ -5,9 +5,11 @@ from .augment.interpolate import morph as morph
 from .augment.intrusion import Intrusion as Intrusion
 from .augment.intrusion import measure_intrusion as measure_intrusion
 from .augment.label_check import LabelCheck as LabelCheck
+from .augment.nearest import nearest_texts as nearest_texts
 from .augment.parts import AugmentedParts as AugmentedParts
 from .augment.parts import augment_parts as augment_parts
 from .augment.ratio import measure_ratio as measure_ratio
+from .augment.rows import RowConfig as RowConfig
 from .augment.selection import SelectionConfig as SelectionConfig
 from .classifier.classifier import MixupTextClassifier as MixupTextClassifier
 from .classifier.comparison import Comparison as Comparison

@@ -110,24 +110,14 @@ class Encoder:
     def encode(
         self, texts: Sequence[str], *, progress: bool | ProgressCallback = False
     ) -> Embeddings:
-        """Return the embeddings of texts.
+        """Return the embeddings (n_texts, dim) of texts, in float32; equal texts are encoded once.
 
         Parameters
         ----------
         texts : sequence of str
-            Any number; equal texts are encoded once.
+            Any number.
         progress : bool or callable, default False
             Whether to show a bar, or what to call with stage, done and total.
-
-        Returns
-        -------
-        ndarray of float32, shape (n_texts, dim)
-            In the order of the texts.
-
-        Raises
-        ------
-        TypeError
-            If something is not a string.
         """
         texts = check_texts(texts)
         if not texts:
@@ -157,40 +147,13 @@ class Encoder:
         return self
 
     def to(self, device: str) -> Encoder:
-        """Move to a device.
-
-        Parameters
-        ----------
-        device : str
-            Such as "cpu" or "cuda"; ValueError where there is none such.
-
-        Returns
-        -------
-        Encoder
-            Itself.
-        """
+        """Move to a device, such as "cuda"; return itself."""
         check_device(device)
         self.model.to(device)
         return self
 
     def pieces(self, text: str) -> list[str]:
-        """Return the pieces that a text is cut into before it is encoded.
-
-        Parameters
-        ----------
-        text : str
-            Any; what lies beyond ``max_tokens`` may be among the pieces or not.
-
-        Returns
-        -------
-        list of str
-            As the model's tokenizer writes them, such as ``"##ing"``, without marks of beginning
-            and end; "" stands for what it does not know.
-
-        Raises
-        ------
-        TypeError
-            If it is no string, or the model's tokenizer does not tell its pieces.
+        """Return the pieces that a text is cut into before it is encoded, "" for what is unknown.
 
         Examples
         --------
@@ -200,19 +163,9 @@ class Encoder:
         return cut_to_pieces(self._reader, text)[0]
 
     def ranks(self, text: str) -> list[float]:
-        """Return how far down the vocabulary each piece of a text stands.
+        """Return how far down the vocabulary each piece of a text stands, from 0 (the first) to 1.
 
         Most vocabularies begin with what is common in the texts they were made of.
-
-        Parameters
-        ----------
-        text : str
-            As of :meth:`pieces`.
-
-        Returns
-        -------
-        list of float
-            One for each piece, from 0 (the first) to 1.
         """
         return cut_to_pieces(self._reader, text)[1]
 

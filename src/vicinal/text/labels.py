@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vicinal._checks import did_you_mean
 
-__all__ = ["check_classes", "class_numbers", "listed_labels", "warn_of_empty"]
+__all__ = ["as_labels", "check_classes", "class_numbers", "listed_labels", "warn_of_empty"]
 
 
 def listed_labels(
@@ -58,13 +58,21 @@ def _no_label(
     )
 
 
-def check_classes(labels: Iterable[Any], n_texts: int) -> tuple[npt.NDArray[Any], list[int]]:
-    """Return the classes, sorted, and the number of each label's class."""
+def as_labels(labels: Iterable[Any], n_texts: int) -> npt.NDArray[Any]:
+    """Return one class label for each text as an array; integers keep their type."""
     listed = listed_labels(labels)
     if len(listed) != n_texts:
         raise ValueError(
             f"labels must be one for each text: got {len(listed)} labels for {n_texts} texts."
         )
+    dtype = getattr(labels, "dtype", None)
+    return np.array(listed, dtype if isinstance(dtype, np.dtype) and dtype.kind in "iub" else None)
+
+
+def check_classes(labels: Iterable[Any], n_texts: int) -> tuple[npt.NDArray[Any], list[int]]:
+    """Return the classes, sorted, and the number of each label's class."""
+    given = as_labels(labels, n_texts)
+    listed = given.tolist()
     classes = sorted(set(listed))
     if len(classes) < 2:
         said = f"only {classes[0]!r}" if classes else "none"
@@ -79,7 +87,7 @@ def check_classes(labels: Iterable[Any], n_texts: int) -> tuple[npt.NDArray[Any]
             UserWarning,
             stacklevel=3,
         )
-    return np.array(classes), numbers
+    return np.array(classes, given.dtype), numbers
 
 
 def class_numbers(

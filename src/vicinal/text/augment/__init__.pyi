@@ -6,5 +6,7 @@ from .intrusion import Intrusion as Intrusion
 from .intrusion import Rate as Rate
 from .intrusion import measure_intrusion as measure_intrusion
 from .label_check import LabelCheck as LabelCheck
+from .nearest import nearest_texts as nearest_texts
 from .ratio import measure_ratio as measure_ratio
+from .rows import RowConfig as RowConfig
 from .selection import SelectionConfig as SelectionConfig

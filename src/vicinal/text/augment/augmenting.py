@@ -27,8 +27,9 @@ from vicinal.text.augment.label_check import (
     joined_classes,
 )
 from vicinal.text.augment.leave_parents_out import MeanJudge
-from vicinal.text.augment.pairs import Parents, as_labels, check_sentences, distinct_texts
+from vicinal.text.augment.pairs import Parents, check_sentences, distinct_texts
 from vicinal.text.augment.ratio import coincide
+from vicinal.text.augment.rows import RowConfig, RowFilter, wanted_rows
 from vicinal.text.augment.selection import (
     InverterLike,
     SelectionConfig,
@@ -36,6 +37,7 @@ from vicinal.text.augment.selection import (
     as_selection,
 )
 from vicinal.text.encoder import check_texts
+from vicinal.text.labels import as_labels
 
 if TYPE_CHECKING:
     from vicinal.pairing import Pairing
@@ -43,8 +45,13 @@ if TYPE_CHECKING:
 
 __all__ = ["augment"]
 
-#: Sentences written and checked between two looks at how many are kept.
-BATCH = 256
+#: Sentences written and checked between two looks at how many are kept: few at first, then more;
+#: whatever is asked for, so that fewer rows are the first of more.
+FIRST, BATCH = 16, 256
+#: Mean closeness below which sentences say something else than their parents.
+DRIFTED = 0.75
+#: Pairs of a plan at most.
+PAIRS = 4096
 #: Fresh plans without a single usable pair, after which there is none to be had.
 EMPTY_PLANS = 3
 #: How many times the rows asked for are written at most: a number, and a multiple of what "filter"
@@ -56,12 +63,13 @@ def augment(
     texts: Sequence[str],
     labels: Iterable[Any],
     *,
-    inverter: InverterLike | str | PathLike[str] = "nano",
+    inverter: InverterLike | str | PathLike[str] | None = None,
     n_samples: int | None = None,
     pairing: Pairing | None = None,
     weights: WeightLaw | None = None,
     label_check: LabelCheck | str = "filter",
     selection: SelectionConfig | int = 4,
+    rows: RowConfig | None = None,
     max_attempts: float | None = None,
     progress: bool | ProgressCallback = False,
     random_state: RandomState = None,
@@ -79,8 +87,8 @@ def augment(
         ones, and those under two labels, are left out with a warning.
     labels : sequence of str, int or bool
         Their classes; integers keep their type.
-    inverter : Inverter, TaskInverter, str or path, default "nano"
-        What embeds and writes, or its name or folder; "nano", the bundled one, knows English.
+    inverter : Inverter, TaskInverter, str or path, optional
+        What embeds and writes, or its name or folder; as of :meth:`Inverter.from_pretrained`.
     n_samples : int, optional
         Sentences to make, 0 or more; as many as there are texts where left out.
     pairing : Pairing, optional
@@ -94,13 +102,15 @@ def augment(
         How labels are checked and what follows from it, or the method alone.
     selection : SelectionConfig or int, default 4
         How a sentence is selected from candidates, or how many of them there are.
+    rows : RowConfig, optional
+        How many sentences of which classes are made, and which are dropped whatever their label.
     max_attempts : float, optional
         At most so many times ``n_samples`` sentences are written; 4 where left out, and with
         "filter" ``1.5 / keep`` if that is more.
     progress : bool or callable, default False
         True shows a bar on standard error; a callable is told the stage, sentences done, and all.
     random_state : int, numpy.random.Generator or None
-        Seed. The same seed gives the same sentences.
+        Seed. The same seed gives the same sentences, of which fewer are the first of more.
 
     Returns
     -------
@@ -115,8 +125,9 @@ def augment(
     Warns
     -----
     UserWarning
-        Where there are fewer rows than asked for, a single class, weights beyond [0, 1], or texts
-        that are cut, left out, single words or foreign to the encoder.
+        Where there are fewer rows than asked for, a single class, weights beyond [0, 1], a mean
+        closeness below 0.75, or texts that are cut, left out, single words or foreign to the
+        encoder.
 
     References
     ----------
@@ -142,8 +153,11 @@ def augment(
     labels = as_labels(labels, len(texts))
     n = len(texts) if n_samples is None else n_samples
     inverter = as_inverter(inverter)
-    rows, codes, classes = distinct_texts(texts, labels)
-    usable = check_sentences(inverter, [texts[at] for at in rows])
+    config_of_rows = RowConfig() if rows is None else rows
+    places, codes, classes = distinct_texts(texts, labels)
+    by_class = wanted_rows(config_of_rows, classes, codes, n)
+    n = n if by_class is None else int(by_class.sum())
+    usable = check_sentences(inverter, [texts[at] for at in places])
     embeddings = np.asarray(inverter.encode(usable))
     if not np.isfinite(embeddings).all():
         raise ValueError(
@@ -155,30 +169,46 @@ def augment(
             "and no label check can find a contradiction.",
             stacklevel=2,
         )
-    judge, parents = _judge(inverter, check, Parents(rows, usable, codes, classes, embeddings))
+    judge, parents = _judge(inverter, check, Parents(places, usable, codes, classes, embeddings))
     pool, pairing = _pool(parents, pairing, check.method)
-    generator = SentenceGenerator(inverter, parents, judge, check, config)
+    wanted: Any = n
+    if by_class is not None:  # the judge may know more classes
+        wanted = np.zeros(len(parents.classes), np.int64)
+        wanted[np.searchsorted(parents.classes, classes)] = by_class
+    generator = SentenceGenerator(
+        inverter, parents, judge, check, config, RowFilter(config_of_rows, inverter, texts), wanted
+    )
     points, most = embeddings[pool], ceil(max_attempts * n)
     n_plans = n_batches = n_empty = 0
     with reporting(progress) as tell:
         tell("Writing", 0, n)
         while generator.n_kept < n and generator.n_written < most and n_empty < EMPTY_PLANS:
             seed = seeds.generator(AugmentKey.PLANS, n_plans)
-            wanted = _n_pairs(generator, n, most)
-            plan = make_plan(points, wanted, pairing=pairing, weights=law, random_state=seed)
+            size = min(len(points), PAIRS)
+            plan = make_plan(points, size, pairing=pairing, weights=law, random_state=seed)
+            plan = plan[seed.permutation(size)]  # lefts come in the order of the texts
             same = [coincide(points[part.left], points[part.right]) for part in plan.chunks(4096)]
             plan = plan[~np.concatenate(same)]  # no point with itself
             plan = MixPlan(pool[plan.left], pool[plan.right], plan.lam)
-            n_plans += 1
-            n_empty = 0 if len(plan) else n_empty + 1
-            for chunk in plan.chunks(BATCH):
-                if generator.n_kept >= n:
-                    break
-                generator.write(chunk, seeds.generator(AugmentKey.CANDIDATES, n_batches))
+            n_plans, written = n_plans + 1, generator.n_written
+            while len(plan) and generator.n_kept < n and generator.n_written < most:
+                size = min(BATCH, FIRST << max(0, n_batches - 1))
+                chunk, plan = generator.still_wanted(plan[:size]), plan[size:]
+                if len(chunk):
+                    generator.write(chunk, seeds.generator(AugmentKey.CANDIDATES, n_batches))
                 n_batches += 1
-                tell("Writing", min(generator.n_kept, n), n)
+                tell("Writing", generator.n_kept, n)
+            n_empty = 0 if generator.n_written > written else n_empty + 1
     _warn_of(generator, n, law)
-    return generator.result(n, texts, labels)
+    made = generator.result(texts, labels)
+    if len(made) and made.closeness.mean() < DRIFTED:
+        warnings.warn(
+            f"The mean closeness is {made.closeness.mean():.2f}, below {DRIFTED:g}: sentences have "
+            "drifted from their parents. Read them before use; more candidates or min_closeness "
+            "help.",
+            stacklevel=2,
+        )
+    return made
 
 
 def _check_mixing(pairing: Any, weights: Any) -> tuple[Pairing, WeightLaw]:
@@ -188,16 +218,6 @@ def _check_mixing(pairing: Any, weights: Any) -> tuple[Pairing, WeightLaw]:
 
     law = check_law(Beta(1.0) if weights is None else weights, parents=2)
     return check_pairing(Farthest(0.2) if pairing is None else pairing), law
-
-
-def _n_pairs(generator: SentenceGenerator, n: int, most: int) -> int:
-    """Return how many pairs to draw for the rows that are missing, by the share kept so far."""
-    written, missing, check = generator.n_written, n - generator.n_kept, generator.label_check
-    share = check.keep if check.method == "filter" else 1.0
-    if written:
-        share = generator.n_kept / written
-    wanted = missing if share == 1 else ceil(1.1 * missing / max(share, 1 / most))
-    return min(wanted, most - written)
 
 
 def _judge(inverter: InverterLike, check: LabelCheck, parents: Parents) -> tuple[Judge, Parents]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from vicinal.text.augment import label_check as checks
 from vicinal.text.augment.augmented import Augmented
 from vicinal.text.augment.pairs import Parents, text_key
+from vicinal.text.augment.rows import RowFilter
 from vicinal.text.augment.selection import InverterLike, SelectionConfig, select_sentences
 
 if TYPE_CHECKING:
@@ -44,10 +45,14 @@ class SentenceGenerator:
         judge: checks.Judge,
         label_check: checks.LabelCheck,
         selection: SelectionConfig,
+        rows: RowFilter,
+        wanted: int | IntArray,
     ) -> None:
         self.inverter, self.parents, self.judge = inverter, parents, judge
-        self.label_check, self.selection = label_check, selection
-        self.n_kept = self.n_written = self.n_clipped = 0
+        self.label_check, self.selection, self.rows = label_check, selection, rows
+        self.wanted = wanted  # in all, or of each class
+        self.n_written = self.n_clipped = 0
+        self._n_kept = np.zeros(len(parents.classes), np.int64)
         self.rejected: list[str] = []
         self.rejections: list[str] = []
         self._names = parents.classes.tolist()
@@ -56,6 +61,22 @@ class SentenceGenerator:
         none = {name: np.empty(0, dtype) for name, dtype in COLUMNS.items()}
         # one entry for each batch, the first of them without rows
         self._kept = [none | {"label_weights": np.empty((0, len(self._names)))}]
+
+    @property
+    def n_kept(self) -> int:
+        """How many of the rows wanted there are."""
+        if isinstance(self.wanted, int):
+            return min(int(self._n_kept.sum()), self.wanted)
+        return int(np.minimum(self._n_kept, self.wanted).sum())
+
+    def still_wanted(self, plan: MixPlan) -> MixPlan:
+        """Return the rows of a plan whose class lacks rows yet."""
+        if isinstance(self.wanted, int):
+            return plan
+        codes = self.parents.codes
+        weights = plan.mix_labels(codes, np.arange(len(self._names)), clip=True)
+        lacks = self._n_kept < self.wanted
+        return plan[lacks[_heaviest(weights, codes[plan.left])]]
 
     def write(self, plan: MixPlan, random_state: np.random.Generator) -> None:
         """Write the rows of a plan."""
@@ -99,7 +120,9 @@ class SentenceGenerator:
         if filters:
             doubts = self._doubts(prefers, weights.argmax(axis=1))
             findings[doubts & (findings == checks.AGREES)] = checks.DOUBTS
+        dropped = self.rows.reasons(written.texts, written.embeddings, written.closeness)
         notes = self._notes(written.texts, findings, said, weights, codes[plan.left])
+        notes = [f"rejected: {why}" if why else n for why, n in zip(dropped, notes, strict=True)]
         if self.label_check.method == "relabel":
             off = findings != checks.AGREES
             weights[off] = said[off]
@@ -107,7 +130,8 @@ class SentenceGenerator:
         for at in np.flatnonzero(~passed).tolist():
             self.rejected.append(written.texts[at])
             self.rejections.append(notes[at])
-        self.n_kept += int(passed.sum())
+        made = _heaviest(weights, codes[plan.left])[passed]
+        self._n_kept += np.bincount(made, minlength=len(self._names))
         batch = written._asdict() | {
             "left": plan.left,
             "right": plan.right,
@@ -161,13 +185,20 @@ class SentenceGenerator:
             notes.append(note)
         return notes
 
-    def result(self, n: int, source: list[str], labels: npt.NDArray[Any]) -> Augmented:
-        """Return the first ``n`` rows kept."""
+    def result(self, source: list[str], labels: npt.NDArray[Any]) -> Augmented:
+        """Return the first rows kept, as many as are wanted."""
         parents = self.parents
         kept: dict[str, Any] = {
-            name: np.concatenate([batch[name] for batch in self._kept])[:n]
-            for name in self._kept[0]
+            name: np.concatenate([batch[name] for batch in self._kept]) for name in self._kept[0]
         }
+        if isinstance(self.wanted, int):
+            first = np.arange(len(kept["left"])) < self.wanted
+        else:
+            every = _heaviest(kept["label_weights"], parents.codes[kept["left"]])
+            first = np.zeros(len(every), bool)
+            for code, count in enumerate(self.wanted):
+                first[np.flatnonzero(every == code)[:count]] = True
+        kept = {name: values[first] for name, values in kept.items()}
         heaviest = _heaviest(kept["label_weights"], parents.codes[kept["left"]])
         for side in ("left", "right"):
             kept[side] = parents.rows[kept[side]]

@@ -15,7 +15,7 @@ from vicinal._random import AugmentKey, RandomState, Seeds
 from vicinal.page.frame import Page
 from vicinal.page.result import RowsResult
 from vicinal.text.augment.pairs import check_sentences
-from vicinal.text.augment.ratio import coincide
+from vicinal.text.augment.ratio import coincide, project
 from vicinal.text.augment.selection import (
     InverterLike,
     SelectionConfig,
@@ -41,7 +41,7 @@ class Morph(RowsResult):
     lam : ndarray of shape (n_samples,)
         Weight of the left one, from 1 down to 0.
     sentences : list of str
-        What was written for each ratio; at 1 and 0 too it is the inverter that writes.
+        What was written for each ratio; at 1 and 0 the two sentences themselves.
     lam_measured : ndarray of shape (n_samples,)
         The ratio measured on each sentence, see :func:`vicinal.text.measure_ratio`; NaN where the
         two sentences are one point.
@@ -85,7 +85,7 @@ def morph(
     right: str,
     n_samples: int = 5,
     *,
-    inverter: InverterLike | str | PathLike[str] = "nano",
+    inverter: InverterLike | str | PathLike[str] | None = None,
     selection: SelectionConfig | int = 8,
     random_state: RandomState = None,
 ) -> Morph:
@@ -96,9 +96,9 @@ def morph(
     left, right : str
         Two sentences.
     n_samples : int, default 5
-        Sentences to write, both ends included; 2 or more.
-    inverter : Inverter, TaskInverter, str or path, default "nano"
-        What embeds and writes, or its name or folder; "nano", the bundled one, knows English.
+        Sentences, both ends included; 2 or more.
+    inverter : Inverter, TaskInverter, str or path, optional
+        What embeds and writes, or its name or folder; as of :meth:`Inverter.from_pretrained`.
     selection : SelectionConfig or int, default 8
         How a sentence is selected from candidates, or how many candidates are written for each
         ratio, as for :func:`vicinal.text.augment`.
@@ -144,10 +144,19 @@ def morph(
             "no ratio can be measured. Give two different sentences.",
             stacklevel=2,
         )
-    weight = lam[:, None]  # (n, 1)
+    inner = lam[1:-1]  # at the ends stand the sentences themselves
+    weight = inner[:, None]  # (n - 2, 1)
     mixed = (weight * ends[0] + (1 - weight) * ends[1]).astype(np.float32)
     a, b = (np.broadcast_to(one, mixed.shape) for one in ends)
     rng = seeds.generator(AugmentKey.RATIOS)
-    found = select_sentences(inverter, mixed, a, b, lam, config, random_state=rng)
-    measures = found.lam_measured, found.closeness, found.log_likelihood
-    return Morph(left, right, lam, found.texts, *measures)
+    found = select_sentences(inverter, mixed, a, b, inner, config, random_state=rng)
+    likely, at_ends = inverter.log_likelihood(ends, [left, right]), project(ends, *ends)
+    return Morph(
+        left,
+        right,
+        lam,
+        [left, *found.texts, right],
+        lam_measured=np.concatenate([at_ends[:1], found.lam_measured, at_ends[1:]]),
+        closeness=np.concatenate([[1.0], found.closeness, [1.0]]),
+        log_likelihood=np.concatenate([likely[:1], found.log_likelihood, likely[1:]]),
+    )

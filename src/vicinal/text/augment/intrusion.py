@@ -17,9 +17,10 @@ from vicinal._stats import Z95, Estimate
 from vicinal.page.result import Result
 from vicinal.text.augment import label_check as checks
 from vicinal.text.augment.augmented import Augmented
-from vicinal.text.augment.pairs import as_labels, first_rows, text_key
+from vicinal.text.augment.pairs import first_rows, text_key
 from vicinal.text.augment.selection import InverterLike, as_inverter
 from vicinal.text.encoder import check_texts
+from vicinal.text.labels import as_labels
 
 __all__ = ["Intrusion", "IntrusionBin", "Rate", "measure_intrusion"]
 
@@ -152,7 +153,7 @@ def measure_intrusion(
     texts: Sequence[str] | None = None,
     labels: Iterable[Any] | None = None,
     *,
-    inverter: InverterLike | str | PathLike[str] = "nano",
+    inverter: InverterLike | str | PathLike[str] | None = None,
     judge: checks.ClassifierLike | None = None,
     neighbors: int | None = None,
     label_threshold: float = 0.7,
@@ -171,7 +172,7 @@ def measure_intrusion(
         own parents, and texts equal to them, do not judge it.
     labels : sequence, optional
         Labels of these texts.
-    inverter : Inverter, TaskInverter, str or path, default "nano"
+    inverter : Inverter, TaskInverter, str or path, optional
         Whose embeddings the nearest real texts are sought in.
     judge : object, optional
         A trained classifier with ``classes_`` and ``predict_proba(texts)`` in place of neighbors.

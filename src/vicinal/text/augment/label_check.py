@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,8 @@ __all__ = [
     "ModelJudge",
     "NeighborJudge",
     "as_label_check",
+    "similarities",
+    "units",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -149,7 +151,7 @@ class NeighborJudge:
     said_by = "the nearest real texts say"
 
     def __init__(self, embeddings: Any, codes: IntArray, n_classes: int, k: int) -> None:
-        self._real = _units(embeddings)
+        self._real = units(embeddings)
         self._votes = np.eye(n_classes)[codes]
         self._k = check_count("neighbors", k)
 
@@ -157,16 +159,9 @@ class NeighborJudge:
         self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
     ) -> FloatArray:
         """Return shares of votes: a parent would vote for its own label."""
-        found = _units(embeddings)
-        out = np.empty((len(found), self._votes.shape[1]))
-        wide = max(len(self._real), self._k * self._votes.shape[1], 1)
-        step = max(1, BLOCK_SIMILARITIES // wide)
-        for start in range(0, len(found), step):
-            rows = slice(start, start + step)
-            similar = found[rows] @ self._real.T
-            if parents is not None:
-                at, column = np.nonzero(parents[rows] >= 0)
-                similar[at, parents[rows][at, column]] = -np.inf
+        out = np.empty((len(embeddings), self._votes.shape[1]))
+        wide = self._k * self._votes.shape[1]
+        for rows, similar in similarities(embeddings, self._real, parents, wide):
             out[rows] = self._vote(similar)
         return out
 
@@ -278,7 +273,26 @@ def confidence(
     return np.asarray(np.cbrt(product), float)
 
 
-def _units(embeddings: Any) -> npt.NDArray[np.float32]:
+def similarities(
+    embeddings: Any, real: Any, parents: IntArray | None, wide: int = 1
+) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+    """Yield cosines of embeddings and real texts, block by block; -inf for ``parents`` (n, k).
+
+    ``wide`` is what else is in memory for each embedding.
+    """
+    found, against = units(embeddings), units(real)
+    step = max(1, BLOCK_SIMILARITIES // max(len(against), wide, 1))
+    for start in range(0, len(found), step):
+        rows = slice(start, start + step)
+        similar = found[rows] @ against.T
+        if parents is not None:
+            at, column = np.nonzero(parents[rows] >= 0)
+            similar[at, parents[rows][at, column]] = -np.inf
+        yield rows, similar
+
+
+def units(embeddings: Any) -> npt.NDArray[np.float32]:
+    """Return embeddings of length 1; those of length 0 stay."""
     rows = np.asarray(embeddings, np.float32)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.where(length > 0, length, 1), np.float32)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vicinal.text.invert.folder import PACKAGED
+
 __all__ = ["Packed"]
 
 
@@ -28,7 +30,7 @@ class Packed:
         """Pack an inverter, a folder, or a name that every machine knows."""
         if isinstance(inverter, (str, os.PathLike)):
             source = os.fspath(inverter)
-            if source == "nano" or not os.path.isdir(source):
+            if source in PACKAGED or not os.path.isdir(source):
                 return cls(source, None, source)
             files = _pack(Path(source))
             return cls(None, files, hashlib.sha256(files).hexdigest())

@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal.text.augment.selection import Embeddings, InverterLike
-from vicinal.text.labels import listed_labels
 
-__all__ = ["Parents", "as_labels", "check_sentences", "distinct_texts", "first_rows", "text_key"]
+__all__ = ["Parents", "check_sentences", "distinct_texts", "first_rows", "text_key"]
 
 #: Texts with more words than tokens that the encoder reads are cut, at so many words.
 DEFAULT_WORDS = 128
@@ -44,17 +43,6 @@ class Parents:
 
     def __len__(self) -> int:
         return len(self.rows)
-
-
-def as_labels(labels: Iterable[Any], n_texts: int) -> npt.NDArray[Any]:
-    """Return one class label for each text as an array; integers keep their type."""
-    listed = listed_labels(labels)
-    if len(listed) != n_texts:
-        raise ValueError(
-            f"labels must be one for each text: got {len(listed)} labels for {n_texts} texts."
-        )
-    dtype = getattr(labels, "dtype", None)
-    return np.array(listed, dtype if isinstance(dtype, np.dtype) and dtype.kind in "iub" else None)
 
 
 def text_key(text: str) -> str:

@@ -42,9 +42,10 @@ from vicinal.page.result import Result
 from vicinal.text.augment.augmenting import augment
 from vicinal.text.augment.label_check import as_label_check
 from vicinal.text.augment.packed import Packed
-from vicinal.text.augment.pairs import as_labels, distinct_texts
+from vicinal.text.augment.pairs import distinct_texts
 from vicinal.text.augment.selection import InverterLike, as_selection
 from vicinal.text.encoder import check_texts
+from vicinal.text.labels import as_labels
 
 if TYPE_CHECKING:
     from vicinal.text.augment.augmented import Augmented
@@ -127,7 +128,8 @@ def augment_parts(
     n_samples : int
         Sentences to make, 1 or more.
     inverter : str, path, Inverter or TaskInverter
-        "nano", a saved folder, a hub name, or an inverter, which is saved and sent to the workers.
+        "smol", "nano", a saved folder, a hub name, or an inverter, which is saved and sent to the
+        workers.
     engine : {"local", "ray"} or RayCluster, default "local"
         Where chunks are made: one after the other in this process, or by workers on a Ray cluster,
         of which a :class:`vicinal.jobs.RayCluster` says more. With another number of cores or GPUs
@@ -236,6 +238,11 @@ def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(
             f"pairing={type(pairing).__name__}(...) brings groups of its own, which are not cut "
             "into blocks. Use label_check='within-class', or a pairing without groups."
+        )
+    if settings["rows"] is not None and settings["rows"].counts:
+        raise ValueError(
+            "rows with per_class or balance are counted over all texts, and sentences are made in "
+            "chunks here. Give n_samples, and only for some classes."
         )
     return settings | {"label_check": check, "selection": as_selection(settings["selection"])}
 

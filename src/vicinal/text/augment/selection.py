@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._checks import check_choice, check_count
+from vicinal._checks import check_choice, check_count, check_number
 from vicinal._random import RandomState
 from vicinal.text.augment.ratio import project
 from vicinal.text.invert.candidates import Candidates, cosine
@@ -30,8 +30,6 @@ RANKS = ("both", "closeness", "ratio")
 CLOSENESS_UNIT, RATIO_UNIT, LIKELIHOOD_UNIT = 0.07, 0.05, 0.30
 #: What scores of each kind are divided by to be in such units.
 RANK_UNITS = {"both": 1.0, "closeness": CLOSENESS_UNIT, "ratio": RATIO_UNIT}
-#: How much the decoder's own likelihood counts, in units of the other two.
-LIKELIHOOD_SHARE = 0.25
 
 
 class InverterLike(Judge, Protocol):
@@ -45,9 +43,9 @@ class InverterLike(Judge, Protocol):
         """Return ``n`` sentences for each embedding, embedded again."""
 
 
-def as_inverter(inverter: InverterLike | str | PathLike[str]) -> InverterLike:
+def as_inverter(inverter: InverterLike | str | PathLike[str] | None) -> InverterLike:
     """Return an inverter, loaded where it is given by name or folder."""
-    if isinstance(inverter, (str, PathLike)):
+    if inverter is None or isinstance(inverter, (str, PathLike)):
         from vicinal.text.invert.task import load_inverter
 
         return load_inverter(inverter)
@@ -70,7 +68,10 @@ class SelectionConfig:
         Sentences written for each mixed embedding.
     rank : {"both", "closeness", "ratio"}, default "both"
         What the best candidate is best in: closeness to the mixed embedding, agreement of the
-        measured with the asked ratio, or both and a little of the decoder's likelihood.
+        measured with the asked ratio, or both and fluency.
+    fluency : float, default 0.5
+        With "both": what the writer's own likelihood of a token counts beside either of the other
+        two; more gives better English that is less close.
     crossover : int, default 3
         How often the best candidate then takes over a span of words from another, as long as its
         score rises; 0 leaves it as it was written, in about half the time.
@@ -83,14 +84,16 @@ class SelectionConfig:
     Examples
     --------
     >>> SelectionConfig(8, rank="closeness")
-    SelectionConfig(candidates=8, rank='closeness', crossover=3)
+    SelectionConfig(candidates=8, rank='closeness', crossover=3, fluency=0.5)
     """
 
     candidates: int = 4
     rank: str = "both"
     crossover: int = 3
+    fluency: float = 0.5
 
     def __post_init__(self) -> None:
+        check_number("fluency", self.fluency, low=0)
         check_count("candidates", self.candidates)
         check_choice("rank", self.rank, RANKS)
         check_count("crossover", self.crossover, low=0)
@@ -129,6 +132,7 @@ def select_sentences(
     its last call is about the candidates that rows are selected from.
     """
     n, rank, steps = selection.candidates, selection.rank, selection.crossover
+    fluency = selection.fluency
     found = inverter.candidates(targets, n, random_state=random_state)
 
     def measure(embeddings: Embeddings, of: npt.NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
@@ -140,7 +144,7 @@ def select_sentences(
         rows = np.arange(len(targets))
         closeness, measured = measure(found.embeddings, rows)
         likelihood = np.asarray(found.log_likelihood, float)  # (n, c)
-        score = score_candidates(closeness, measured, lam, likelihood, rank)
+        score = score_candidates(closeness, measured, lam, likelihood, rank, fluency)
         if preference is not None:
             score = score / RANK_UNITS[rank] + preference(found.sentences, found.embeddings)
         top = score.argmax(axis=1)
@@ -165,7 +169,7 @@ def select_sentences(
         targets,
         best().candidate,
         score_embedded,
-        likely=LIKELIHOOD_SHARE / LIKELIHOOD_UNIT if rank == "both" else 0.0,
+        likely=fluency / LIKELIHOOD_UNIT if rank == "both" else 0.0,
         steps=steps,
     )
     found = Candidates(
@@ -182,6 +186,7 @@ def score_candidates(
     lam: FloatArray,
     log_likelihood: FloatArray,
     rank: str,
+    fluency: float = 0.5,
 ) -> FloatArray:
     """Return scores of candidates (n, c), the higher the better; a missing ratio does not count."""
     if rank == "closeness":
@@ -190,5 +195,5 @@ def score_candidates(
     if rank == "ratio":
         return -miss
     likelihood = np.nan_to_num(log_likelihood, nan=-1e3, neginf=-1e3)
-    likely = LIKELIHOOD_SHARE * likelihood / LIKELIHOOD_UNIT
+    likely = fluency * likelihood / LIKELIHOOD_UNIT
     return closeness / CLOSENESS_UNIT - miss / RATIO_UNIT + likely

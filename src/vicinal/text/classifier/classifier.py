@@ -222,10 +222,8 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
-        ValueError, TypeError
-            If texts, labels or settings are not what they should be, or there is one class only.
-        OSError, ImportError
-            If the model, or what loads it, is not there.
+        ValueError, TypeError, OSError, ImportError
+            If texts, labels, settings or the model are not what they should be, or not there.
         """
         check_installed()
         if hasattr(self, "epochs_"):
@@ -418,23 +416,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     # use
 
     def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            Any number.
-
-        Returns
-        -------
-        ndarray of shape (n_texts, n_classes)
-            Rows sum to 1; columns are in the order of ``classes_``.
-
-        Raises
-        ------
-        TypeError, sklearn.exceptions.NotFittedError
-            If something is not a string; before training.
-        """
+        """Return probabilities (n_texts, n_classes), with columns in the order of ``classes_``."""
         self._check_fitted()
         return self._proba(check_texts(texts, utf8=False))
 
@@ -495,18 +477,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return found
 
     def predict(self, texts: Sequence[str]) -> npt.NDArray[Any]:
-        """Return the most probable class.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            Any number.
-
-        Returns
-        -------
-        ndarray of shape (n_texts,)
-            Labels as they were trained on.
-        """
+        """Return the most probable class (n_texts,) of each text, as labels were given."""
         best = self.predict_proba(texts).argmax(axis=1)
         chosen: npt.NDArray[Any] = self.classes_[best]
         return chosen
@@ -514,16 +485,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def score(
         self, texts: Sequence[str], labels: Iterable[Any], sample_weight: Any = None
     ) -> float:
-        """Return the accuracy.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            Texts that were not trained on.
-        labels : sequence of str, int or bool
-            Their classes.
-        sample_weight : array_like of shape (n_texts,), optional
-            Weight of each text.
+        """Return the accuracy on texts that were not trained on, each of which may have a weight.
 
         Raises
         ------
@@ -550,12 +512,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     # files
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
-        """Write the trained classifier to a folder: safetensors and JSON.
-
-        Parameters
-        ----------
-        folder : str or path
-            Must not exist, be empty, or hold a classifier, which is replaced.
+        """Write the trained classifier to a folder that is new or holds one: safetensors and JSON.
 
         Raises
         ------
@@ -572,16 +529,6 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Read a classifier that :meth:`save_pretrained` wrote. It asks no hub for anything.
 
         A ``mixup`` with a pairing of given rows, or of your own, does not come back.
-
-        Parameters
-        ----------
-        folder : str or path
-            Where it is.
-
-        Returns
-        -------
-        MixupTextClassifier
-            Ready to predict.
 
         Raises
         ------

@@ -64,17 +64,7 @@ class Adaptor(nn.Module):  # type: ignore[misc]  # torch is Any here
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def fit_scale(self, embeddings: npt.NDArray[np.float32]) -> Adaptor:
-        """Learn the center and the scale of embeddings.
-
-        Parameters
-        ----------
-        embeddings : ndarray of shape (n_texts, embedding)
-            Of ordinary texts; at least two different ones.
-
-        Returns
-        -------
-        Adaptor
-            Itself.
+        """Learn the center and the scale of embeddings (n_texts, embedding); return itself.
 
         Raises
         ------

@@ -58,45 +58,13 @@ class Candidates:
         return len(self.sentences)
 
     def closeness(self, targets: Floats) -> Floats:
-        """Return how near each candidate comes to the embedding it was made for.
-
-        Parameters
-        ----------
-        targets : ndarray of shape (n_embeddings, dim)
-            The embeddings that were inverted.
-
-        Returns
-        -------
-        ndarray of shape (n_embeddings, n_candidates)
-            Cosines.
-
-        Raises
-        ------
-        ValueError
-            If the shape is another one.
-        """
+        """Return cosines (n_embeddings, n_candidates) to what was inverted (n_embeddings, dim)."""
         targets = np.asarray(targets, np.float32)
         _check_shape("targets", targets, self.embeddings[:, 0].shape)
         return cosine(self.embeddings, targets[:, None, :])
 
     def pick(self, scores: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
-        """Return the best candidate of each row: the first of the highest scores.
-
-        Parameters
-        ----------
-        scores : ndarray of shape (n_embeddings, n_candidates)
-            Higher is better.
-
-        Returns
-        -------
-        ndarray of shape (n_embeddings,)
-            Places within the rows.
-
-        Raises
-        ------
-        ValueError
-            If the shape is another one.
-        """
+        """Return where the highest score of each row (n_embeddings, n_candidates) stands first."""
         _check_shape("scores", scores, self.log_likelihood.shape)
         best: npt.NDArray[np.intp] = np.argmax(scores, axis=1)
         return best

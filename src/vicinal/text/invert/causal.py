@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
@@ -11,11 +12,11 @@ from typing import Any
 
 import torch
 
+from vicinal._checks import first_line
 from vicinal.text.encoder import in_bfloat16
 from vicinal.text.models import LLM_REMEDY, loading, resolve_model, unavailable
 
 __all__ = [
-    "bare_settings",
     "check_model",
     "load_lora",
     "marks",
@@ -96,20 +97,6 @@ def _is_causal(model: Any) -> bool:
     return bool(moved <= rounding * scores.abs().max())
 
 
-@contextmanager
-def bare_settings(model: Any) -> Iterator[None]:
-    """Put a model's own settings of generation aside, which would fill in for ours."""
-    from transformers import GenerationConfig
-
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    own = inner.generation_config
-    inner.generation_config = GenerationConfig()
-    try:
-        yield
-    finally:
-        inner.generation_config = own
-
-
 def marks(tokenizer: Any, name: str) -> tuple[int, int]:
     """Return the ids that end a sentence and fill up a row."""
     end = tokenizer.eos_token_id
@@ -137,16 +124,33 @@ def with_lora(model: Any, lora: Mapping[str, Any] | bool) -> Any:
     peft = _peft()
     given = {} if isinstance(lora, bool) else dict(lora)
     settings = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear", **given}
-    return peft.get_peft_model(model, peft.LoraConfig(task_type="CAUSAL_LM", **settings))
+    with _without_notices():
+        return peft.get_peft_model(model, peft.LoraConfig(task_type="CAUSAL_LM", **settings))
 
 
 def load_lora(model: Any, folder: Path) -> Any:
     """Return a model with the low-rank matrices that lie in a folder."""
     if not (folder / "adapter_config.json").is_file():
         raise ValueError(f"{str(folder.parent)!r} lacks its folder {folder.name!r}. Save it again.")
-    made = _peft().PeftModel.from_pretrained(model, str(folder), is_trainable=True)
+    peft = _peft()
+    try:
+        with _without_notices():
+            made = peft.PeftModel.from_pretrained(model, str(folder), is_trainable=True)
+    except Exception as error:  # of whichever library finds a file damaged
+        raise ValueError(
+            f"The low-rank matrices in {str(folder)!r} cannot be read ({first_line(error)}). Save "
+            "the inverter again."
+        ) from error
     made.eval()
     return made
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Keep what libraries say to one another off the screen."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def _peft() -> Any:

@@ -1,32 +1,54 @@
-"""How nano writes: greedily, by drawing, or along several beams, with a memory of what it read."""
+"""How sentences are written: greedily, by drawing, or along several beams, with a memory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from vicinal.text.invert.network import Memory, NanoNetwork
+from vicinal._checks import check_number
+from vicinal.text._cores import on_cores, spans
 
-__all__ = ["Rules", "beam_search", "decode", "draw", "repeats"]
-
+__all__ = ["Memory", "Network", "Rules", "beam_search", "decode", "draw", "repeats", "write"]
 
 #: Rows that have ended are dropped once fewer than this share of a batch still goes on.
 _WORTH = 0.9
+
+
+class Memory(Protocol):
+    """What a network remembers of the rows that it reads."""
+
+    def take(self, rows: Tensor, *, spare: bool = False) -> None:
+        """Go on with some of the rows, each as often as it is named, with room to ``spare``."""
+
+    def drop(self, going: Tensor) -> Tensor:
+        """Forget the rows that do not go on; return which rows are left, in their new order."""
+
+
+class Network(Protocol):
+    """A causal language model, one token after the other."""
+
+    def begin(self, soft: Tensor) -> tuple[Tensor, Any]:
+        """Read soft tokens (B, S, C); return the first tokens' scores (B, V), and a memory."""
+
+    def next_scores(self, tokens: Tensor, at: int, memory: Any) -> Tensor:
+        """Read tokens (B,), the one ``at`` such a place of each row; return scores (B, V)."""
 
 
 @dataclass(frozen=True)
 class Rules:
     """What may be written."""
 
-    #: First token of every row, and the one that ends it.
+    #: What every row begins with, and the token that ends it.
     style: int
     end: int
     #: Never written.
     banned: Sequence[int] = ()
-    #: Of a row, the style token included.
+    #: Of a row, what it begins with included.
     max_tokens: int = 64
     #: No run of so many tokens comes twice in a row; 0 allows everything.
     no_repeat: int = 3
@@ -37,7 +59,8 @@ class Rules:
         if length == 1:
             scores[:, self.end] = -torch.inf
         if self.no_repeat:
-            rows, tokens = repeats(ids[:, :length], self.no_repeat)
+            begin = 0 if self.style >= 0 else 1  # below 0 it is no token
+            rows, tokens = repeats(ids[:, begin:length], self.no_repeat)
             scores[rows, tokens] = -torch.inf
 
 
@@ -65,9 +88,44 @@ def draw(scores: Tensor, temperature: Tensor, uniforms: Tensor) -> Tensor:
     return torch.searchsorted(shares, aims, right=True)[:, 0].clamp(max=scores.shape[1] - 1)
 
 
+def write(
+    network: Network,
+    soft: Tensor,
+    temperatures: Sequence[float],
+    rules: Rules,
+    *,
+    beams: int,
+    generator: np.random.Generator | None,
+    parts: int = 1,
+) -> tuple[list[list[int]], Tensor]:
+    """Write a row of ids for each embedding and temperature, or the best of some beams.
+
+    Rows and their mean log-probabilities (B, R); ``parts`` are written side by side.
+    """
+    heat = torch.tensor([check_number("temperature", one, low=0) for one in temperatures])
+    if beams > 1:
+        ids, likely = beam_search(network, soft, beams, rules)
+        return ids, likely[:, None]
+    uniforms = torch.zeros(len(soft), len(heat), rules.max_tokens)
+    if bool(heat.any()):
+        rng = np.random.default_rng() if generator is None else generator
+        uniforms = torch.from_numpy(rng.random(uniforms.shape, np.float32))
+
+    def part(span: slice) -> tuple[list[list[int]], Tensor]:
+        found: tuple[list[list[int]], Tensor] = decode(
+            network, soft[span], heat, uniforms[span], rules
+        )
+        return found
+
+    cut = spans(len(soft), -(-len(soft) // parts) or 1)
+    found = list(on_cores(part, cut, soft.device))
+    likely = torch.cat([some for _, some in found]).view(len(soft), len(heat))
+    return [row for some, _ in found for row in some], likely
+
+
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def decode(
-    network: NanoNetwork, soft: Tensor, temperatures: Tensor, uniforms: Tensor, rules: Rules
+    network: Network, soft: Tensor, temperatures: Tensor, uniforms: Tensor, rules: Rules
 ) -> tuple[list[list[int]], Tensor]:
     """Write R rows of ids for each of B embeddings; what stands before them is read once.
 
@@ -75,20 +133,19 @@ def decode(
     their mean log-probabilities a token, before any rule and at temperature 1.
     """
     count, each = soft.shape[0], len(temperatures)
-    x, memory = _begin(network, soft, rules.style)
+    scores, memory = network.begin(soft)
     rows = torch.arange(count * each, device=soft.device)
     if each > 1:
-        x = x.repeat_interleave(each, 0)
-        memory.take(rows // each, memory.length + memory.ROOM)
+        scores = scores.repeat_interleave(each, 0)
+        memory.take(rows // each, spare=True)
     heat = temperatures.to(soft.device).repeat(count)
     numbers = uniforms.to(soft.device).flatten(0, 1)
-    limit = min(rules.max_tokens, network.config.positions)
-    ids = torch.full((len(rows), limit), rules.style, device=soft.device)
-    written, live = torch.ones_like(rows), rows  # of all rows; rows that still stand in x
+    ids = torch.full((len(rows), rules.max_tokens), rules.style, device=soft.device)
+    written, live = torch.ones_like(rows), rows  # of all rows; rows that still stand in the scores
     total = torch.zeros(len(rows), device=soft.device)
     going = torch.ones_like(rows, dtype=torch.bool)  # of the live ones, those that have not ended
-    for length in range(1, limit):
-        scores = network.logits(x[:, -1]).float()
+    for length in range(1, rules.max_tokens):
+        scores = scores.float()
         normalizer = scores.logsumexp(-1)
         rules.ban(scores, ids[live], length)
         tokens = scores.argmax(-1)
@@ -106,22 +163,21 @@ def decode(
         if left < _WORTH * len(live):
             kept = memory.drop(going)
             live, tokens, going = live[kept], tokens[kept], going[kept]
-        if length + 1 < limit:
-            x = network.step(network.embed(tokens[:, None], length), memory)
+        if length + 1 < rules.max_tokens:
+            scores = network.next_scores(tokens, length, memory)
     lines = [row[:n] for row, n in zip(ids.tolist(), written.tolist(), strict=True)]
     return lines, total / (written - 1).clamp(min=1)
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def beam_search(
-    network: NanoNetwork, soft: Tensor, beams: int, rules: Rules
+    network: Network, soft: Tensor, beams: int, rules: Rules
 ) -> tuple[list[list[int]], Tensor]:
     """Write the row of ids with the highest mean log-probability that some beams find, and that."""
-    count = soft.shape[0]
-    x, memory = _begin(network, soft, rules.style)
-    x = x.repeat_interleave(beams, 0)
+    count, limit = soft.shape[0], rules.max_tokens
+    scores, memory = network.begin(soft)
+    scores = scores.repeat_interleave(beams, 0)
     memory.take(torch.arange(count * beams, device=soft.device) // beams)
-    limit = min(rules.max_tokens, network.config.positions)
     ids = torch.full((count * beams, limit), rules.style, device=soft.device)
     total = torch.full((count, beams), -torch.inf, device=soft.device)
     total[:, 0] = 0.0  # all beams begin alike: one may spread
@@ -129,7 +185,7 @@ def beam_search(
     lengths = torch.ones(count * beams, dtype=torch.long, device=soft.device)
     first = torch.arange(count, device=soft.device)[:, None] * beams
     for length in range(1, limit):
-        scores = network.logits(x[:, -1]).float().log_softmax(-1)
+        scores = scores.float().log_softmax(-1)
         rules.ban(scores, ids, length)
         scores[ended] = -torch.inf
         scores[ended, rules.end] = 0.0  # a finished beam stays as it is
@@ -143,16 +199,9 @@ def beam_search(
         if bool(ended.all()) or length + 1 == limit:
             break
         memory.take(source)
-        x = network.step(network.embed(tokens[:, None], length), memory)
+        scores = network.next_scores(tokens, length, memory)
     means = total / (lengths.view(count, beams) - 1).clamp(min=1)
     value, place = means.max(-1)
     chosen = first[:, 0] + place
     lines = [row[:n] for row, n in zip(ids[chosen].tolist(), lengths[chosen].tolist(), strict=True)]
     return lines, value
-
-
-def _begin(network: NanoNetwork, soft: Tensor, style: int) -> tuple[Tensor, Memory]:
-    """Read soft tokens and the style token; return the last state and what is to be remembered."""
-    ids = torch.full((soft.shape[0], 1), style, device=soft.device)
-    x, pairs = network.read(torch.cat((soft, network.embed(ids)), 1))
-    return x[:, -1:], Memory(pairs)

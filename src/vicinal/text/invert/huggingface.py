@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vicinal._checks import check_count, check_number
+from vicinal._checks import check_count
 from vicinal.text.invert.causal import (
-    bare_settings,
     check_model,
     load_lora,
     marks,
@@ -25,7 +24,7 @@ from vicinal.text.invert.causal import (
     with_lora,
 )
 from vicinal.text.invert.decoders import Decoded, pad_rows
-from vicinal.text.invert.decoding import draw, repeats
+from vicinal.text.invert.decoding import Rules, write
 from vicinal.text.models import fingerprint, lasting_name, needed_by
 
 __all__ = ["PROMPT", "HuggingFaceDecoder"]
@@ -112,17 +111,7 @@ class HuggingFaceDecoder:
     def from_source(cls, llm: Any, **settings: Any) -> HuggingFaceDecoder:
         """Return the decoder of a model, a pair of model and tokenizer, a folder or a hub name.
 
-        Parameters
-        ----------
-        llm : str, path, model, or (model, tokenizer)
-            The language model.
-        **settings
-            As the class takes them.
-
-        Returns
-        -------
-        HuggingFaceDecoder
-            Ready to write.
+        ``settings`` are as the class takes them.
 
         Raises
         ------
@@ -227,12 +216,8 @@ class HuggingFaceDecoder:
 
     def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return the mean log-probability a token of given sentences."""
-        found: npt.NDArray[np.float32] = self._likely(soft, self.tokenize(texts))
-        return found
-
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def _likely(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
-        losses, real = self._losses(soft, rows)
+        with torch.inference_mode():
+            losses, real = self._losses(soft, self.tokenize(texts))
         likely: npt.NDArray[np.float32] = -(losses.sum(1) / real.sum(1)).cpu().numpy()
         return likely.astype(np.float32)
 
@@ -246,55 +231,27 @@ class HuggingFaceDecoder:
         generator: np.random.Generator | None = None,
     ) -> Decoded:
         """Write sentences for each row of soft tokens, one at each temperature."""
-        heat = torch.tensor([check_number("temperature", one, low=0) for one in temperatures])
-        n, each = len(soft), len(heat)
-        many = soft.repeat_interleave(each, 0)
-        ids = self._write(many, heat.repeat(n), beams, max_tokens, generator)
+        ids, likely = self._write(soft, temperatures, beams, max_tokens, generator)
         lines = [self.tokenizer.decode(row, skip_special_tokens=True) for row in ids]
-        lines = [" ".join(line.split()) for line in lines]
-        return Decoded.of(lines, self._likely(many, ids).reshape(n, each))
+        return Decoded.of([" ".join(line.split()) for line in lines], likely.cpu().numpy())
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
     def _write(
         self,
         soft: Tensor,
-        heat: Tensor,
-        beams: int,
-        max_tokens: int | None,
-        generator: np.random.Generator | None,
-    ) -> list[list[int]]:
-        """Write ids for each row of soft tokens (B, S, C), at the temperature of the row (B,)."""
-        from transformers import GenerationConfig, LogitsProcessorList
-
-        prefix = self.prefix(soft)
-        longest = self.max_tokens if max_tokens is None else check_count("max_tokens", max_tokens)
-        longest = min(longest, self.room(soft.shape[1]))
-        uniforms, hot = torch.zeros(len(heat), longest), heat > 0
-        if bool(hot.any()):
-            rng = np.random.default_rng() if generator is None else generator
-            drawn = rng.random((int(hot.sum()), longest), np.float32)
-            uniforms[hot] = torch.from_numpy(drawn)
-        rules = _Rules(self.end, self.no_repeat, heat.to(soft.device), uniforms.to(soft.device))
-        settings = GenerationConfig(
-            do_sample=False,
-            num_beams=beams,
-            max_new_tokens=longest,
-            repetition_penalty=1.0,
-            length_penalty=1.0,
-            eos_token_id=self.end,
-            pad_token_id=self.pad,
-            bos_token_id=self.end,
+        temperatures: Sequence[float] = (0.0,),
+        beams: int = 1,
+        max_tokens: int | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> tuple[list[list[int]], Tensor]:
+        """Write ids, with what they end in, and return their mean log-probabilities (B, R)."""
+        self.check_room(soft.shape[1])
+        limit = self.max_tokens if max_tokens is None else check_count("max_tokens", max_tokens)
+        limit = min(limit, self.room(soft.shape[1]))
+        rules = Rules(-1, self.end, (), limit + 1, self.no_repeat)  # rows begin with no token
+        ids, likely = write(
+            _Steps(self), soft, temperatures, rules, beams=beams, generator=generator
         )
-        # prompts are equally long, so nothing is padded; new tokens alone come back
-        with bare_settings(self.model):
-            found = self.model.generate(
-                inputs_embeds=prefix,
-                attention_mask=torch.ones(prefix.shape[:2], dtype=torch.long, device=soft.device),
-                generation_config=settings,
-                logits_processor=LogitsProcessorList([rules]),
-            )
-        rows = found.tolist()
-        return [row[: row.index(self.end) + 1] if self.end in row else row for row in rows]
+        return [row[1:] for row in ids], likely
 
     def prefix(self, soft: Tensor) -> Tensor:
         """Return the prompt's vectors with the soft tokens in their place (B, P, C)."""
@@ -360,23 +317,44 @@ class HuggingFaceDecoder:
         return made
 
 
-class _Rules:
-    """What may be written, and what is drawn, for transformers' generation."""
+class _Steps:
+    """A causal model as decoding reads it. Prompts are equally long, so nothing is padded."""
 
-    def __init__(self, end: int, no_repeat: int, heat: Tensor, uniforms: Tensor) -> None:
-        self.end, self.no_repeat = end, no_repeat
-        self.heat, self.uniforms = heat, uniforms
+    def __init__(self, decoder: HuggingFaceDecoder) -> None:
+        self._decoder = decoder
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        scores = scores.float().clone()
-        length = input_ids.shape[1]  # of what was written: the prompt has no ids
-        if length == 0:
-            scores[:, self.end] = -torch.inf
-        if self.no_repeat:
-            scores[repeats(input_ids, self.no_repeat)] = -torch.inf
-        hot = self.heat > 0
-        if bool(hot.any()):  # never with beams: what is left is what was drawn
-            drawn = draw(scores[hot], self.heat[hot], self.uniforms[hot, length])
-            only = torch.full_like(scores[hot], -torch.inf)
-            scores[hot] = only.scatter(1, drawn[:, None], 0.0)
-        return scores
+    def begin(self, soft: Tensor) -> tuple[Tensor, _Memory]:
+        prefix = self._decoder.prefix(soft)
+        return self._read(prefix, None, prefix.shape[1], self._decoder._keeps(1))
+
+    def next_scores(self, tokens: Tensor, at: int, memory: _Memory) -> Tensor:
+        words = self._decoder._words(tokens[:, None])
+        return self._read(words, memory.cache, memory.length + 1, {}, memory)[0]
+
+    def _read(
+        self, vectors: Tensor, cache: Any, length: int, keeps: dict[str, int],
+        memory: _Memory | None = None,
+    ) -> tuple[Tensor, _Memory]:  # fmt: skip
+        mask = torch.ones(len(vectors), length, dtype=torch.long, device=vectors.device)
+        found = self._decoder.model(
+            inputs_embeds=vectors, attention_mask=mask, past_key_values=cache, use_cache=True,
+            **keeps,
+        )  # fmt: skip
+        memory = _Memory() if memory is None else memory
+        memory.cache, memory.length = found.past_key_values, length
+        return found.logits[:, -1], memory
+
+
+class _Memory:
+    """Keys and values of transformers' as decoding asks for them."""
+
+    cache: Any
+    length: int
+
+    def take(self, rows: Tensor, *, spare: bool = False) -> None:
+        self.cache.reorder_cache(rows)
+
+    def drop(self, going: Tensor) -> Tensor:
+        kept = going.nonzero()[:, 0]
+        self.cache.reorder_cache(kept)
+        return kept

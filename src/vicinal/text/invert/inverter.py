@@ -18,7 +18,7 @@ from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.candidates import Candidates, Inversion, cosine
 from vicinal.text.invert.crossover import exchange_spans
 from vicinal.text.invert.decoders import Decoded, Decoder
-from vicinal.text.invert.folder import find_folder, load, push, save
+from vicinal.text.invert.folder import default_inverter, find_folder, load, push, save
 from vicinal.text.invert.huggingface import PROMPT, HuggingFaceDecoder
 from vicinal.text.models import check_device
 
@@ -95,18 +95,7 @@ class Inverter:
         return f"{type(self).__name__}({parts}, soft_tokens={self.adaptor.soft_tokens})"
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """Return the embeddings of texts.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            Any number.
-
-        Returns
-        -------
-        ndarray of float32, shape (n_texts, dim)
-            As the encoder makes them.
-        """
+        """Return the embeddings (n_texts, dim) of texts, as the encoder makes them."""
         return self.encoder.encode(texts)
 
     def generate(
@@ -137,11 +126,6 @@ class Inverter:
         -------
         tuple of list of str and ndarray of shape (n_embeddings,)
             Sentences, and the mean log-probability a token of each.
-
-        Raises
-        ------
-        ValueError
-            If embeddings have another shape, or hold what is not finite.
         """
         rows = self._check(embeddings)
         check_number("temperature", temperature, low=0)
@@ -175,10 +159,8 @@ class Inverter:
         rounds : int, default 2
             Rounds of about equal size, each the likeliest sentence and drawn ones. After the first
             they are written for a point past the embedding, away from the nearest sentence so far.
-        max_tokens : int, optional
-            Longest sentence, in tokens of the language model.
-        random_state : int, Generator or None
-            Seed of what is drawn.
+        max_tokens, random_state : optional
+            As of :meth:`generate`.
 
         Returns
         -------
@@ -206,19 +188,7 @@ class Inverter:
         return Candidates(lines, there, likely)
 
     def log_likelihood(self, embeddings: npt.ArrayLike, texts: Sequence[str]) -> Floats:
-        """Return how likely it is that the language model writes a sentence for an embedding.
-
-        Parameters
-        ----------
-        embeddings : array of shape (n_embeddings, dim)
-            As :meth:`generate` takes them.
-        texts : sequence of str
-            One for each.
-
-        Returns
-        -------
-        ndarray of shape (n_embeddings,)
-            Mean log-probabilities a token.
+        """Return the mean log-probability (n_embeddings,) a token of a sentence for each embedding.
 
         Raises
         ------
@@ -279,7 +249,7 @@ class Inverter:
         candidates : int, default 1
             Sentences written for each, of which the one nearest to the embedding stays.
         rounds : int, default 2
-            Rounds in which they are written; see :meth:`candidates`.
+            As of :meth:`candidates`.
         crossover : int, default 0
             How often the nearest then takes over a span of words from another that brings it
             nearer. Three times bring most of the gain, and take as long as writing.
@@ -310,7 +280,7 @@ class Inverter:
     @classmethod
     def from_pretrained(
         cls,
-        source: str | PathLike[str] = "nano",
+        source: str | PathLike[str] | None = None,
         *,
         encoder: Encoder | str | PathLike[str] | None = None,
         llm: Any = None,
@@ -320,8 +290,9 @@ class Inverter:
 
         Parameters
         ----------
-        source : str or path, default "nano"
-            "nano", the small English one of ``vicinal[offline]``; a folder; or a hub name.
+        source : str or path, optional
+            "smol" or "nano", English ones of ``vicinal[offline]``; a folder; or a hub name. Left
+            out, "smol" where the packages that it needs are installed, else "nano", with a warning.
         encoder : Encoder, str or path, optional
             The encoder that it was made for, where that has moved.
         llm : str, path or model, optional
@@ -342,7 +313,8 @@ class Inverter:
         """
         if device is not None:
             check_device(device)  # before a large model is read
-        made = cls._load(find_folder(source), encoder, llm, device)
+        folder = find_folder(default_inverter() if source is None else source)
+        made = cls._load(folder, encoder, llm, device)
         return made if device is None else made.to(device)
 
     @classmethod
@@ -420,8 +392,8 @@ class Inverter:
     def save_pretrained(self, folder: str | PathLike[str], *, half: bool = False) -> None:
         """Write a folder that :meth:`from_pretrained` reads.
 
-        It holds what was trained; an encoder or a language model that stayed as it was is named
-        there, with its fingerprint.
+        It holds what was trained, in float16 where ``half``; an encoder or a language model that
+        stayed as it was is named there, with its fingerprint.
 
         Parameters
         ----------
@@ -438,14 +410,7 @@ class Inverter:
         save(self, folder, half=half)
 
     def push_to_hub(self, name: str, *, token: str | None = None) -> None:
-        """Send what :meth:`save_pretrained` writes to the hub.
-
-        Parameters
-        ----------
-        name : str
-            Such as "me/my-inverter"; made where it does not exist.
-        token : str, optional
-            Of the hub; the one it remembers where left out.
+        """Send what :meth:`save_pretrained` writes to the hub, as ``name``, such as "me/mine".
 
         Raises
         ------
@@ -455,18 +420,7 @@ class Inverter:
         push(self, name, token)
 
     def to(self, device: str) -> Self:
-        """Move encoder, adaptor and language model to a device.
-
-        Parameters
-        ----------
-        device : str
-            Such as "cpu" or "cuda"; ValueError where there is none such.
-
-        Returns
-        -------
-        Inverter
-            Itself.
-        """
+        """Move encoder, adaptor and language model to a device, such as "cuda"; return itself."""
         check_device(device)
         for part in (self.encoder, self.adaptor, self.decoder):
             part.to(device)

@@ -12,13 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from vicinal._checks import check_count, check_number
+from vicinal._checks import check_count
 from vicinal.text._blocks import HalfCopy
 from vicinal.text._cores import cores_of, on_cores, spans
 from vicinal.text.encoder import in_bfloat16
 from vicinal.text.invert.codec import EOS, FORMAL, INFORMAL, PAD, SPECIALS, Codec
 from vicinal.text.invert.decoders import Decoded, pad_rows
-from vicinal.text.invert.decoding import Rules, beam_search, decode
+from vicinal.text.invert.decoding import Rules, write
 from vicinal.text.invert.network import NanoNetwork, NanoShape
 
 __all__ = ["NanoDecoder"]
@@ -112,25 +112,12 @@ class NanoDecoder:
         generator: np.random.Generator | None = None,
     ) -> Decoded:
         """Write sentences for each row of soft tokens, one at each temperature."""
-        heat = torch.tensor([check_number("temperature", t, low=0) for t in temperatures])
         network, soft = self._ready(soft)
-        rules, shape = self._rules(max_tokens), (len(soft), 1 if beams > 1 else len(heat))
-        uniforms = torch.zeros(*shape, rules.max_tokens)
-        if any(temperatures) and beams == 1:
-            rng = np.random.default_rng() if generator is None else generator
-            uniforms = torch.from_numpy(rng.random(uniforms.shape, np.float32))
-
-        def write(span: slice) -> tuple[list[list[int]], Tensor]:
-            ids, likely = decode(network, soft[span], heat, uniforms[span], rules)
-            return ids, likely
-
-        if beams > 1:
-            found = [beam_search(network, soft, beams, rules)]
-        else:
-            size = -(-len(soft) // cores_of(soft.device)) or 1
-            found = list(on_cores(write, spans(len(soft), size), soft.device))
-        lines = [self.codec.decode(row) for ids, _ in found for row in ids]
-        return Decoded.of(lines, torch.cat([part for _, part in found]).view(shape).cpu().numpy())
+        ids, likely = write(
+            network, soft, temperatures, self._rules(max_tokens), beams=beams, generator=generator,
+            parts=cores_of(soft.device),
+        )  # fmt: skip
+        return Decoded.of([self.codec.decode(row) for row in ids], likely.cpu().numpy())
 
     def _rules(self, max_tokens: int | None) -> Rules:
         longest = self.max_tokens if max_tokens is None else check_count("max_tokens", max_tokens)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vicinal.text._blocks import NEVER, Block, attend
+from vicinal.text.invert.codec import FORMAL
 
 __all__ = ["Memory", "NanoNetwork", "NanoShape"]
 
@@ -40,14 +41,13 @@ class Memory:
     def reserve(self) -> None:
         """Make room for one more position."""
         if self.length == self.held.shape[4]:
-            rows = torch.arange(self.held.shape[2], device=self.held.device)
-            self.take(rows, self.length + self.ROOM)
+            self.take(torch.arange(self.held.shape[2], device=self.held.device), spare=True)
         self.mask[self.length] = 0.0
 
-    def take(self, rows: Tensor, positions: int | None = None) -> None:
-        """Go on with some of the rows, each as often as it is named."""
+    def take(self, rows: Tensor, *, spare: bool = False) -> None:
+        """Go on with some of the rows, each as often as it is named, with room to spare."""
         *layers, _, heads, before, size = self.held.shape
-        wide = before if positions is None else positions
+        wide = self.length + self.ROOM if spare else before
         used = self.held[..., : self.length, :]
         self.held = self.held.new_empty(*layers, len(rows), heads, wide, size)
         torch.index_select(used, 2, rows, out=self.held[..., : self.length, :])
@@ -112,6 +112,16 @@ class NanoNetwork(nn.Module):  # type: ignore[misc]  # torch is Any here
             x = block.finish(x, attend(q, keys, values, memory.mask))
         memory.length += 1
         return x
+
+    def begin(self, soft: Tensor) -> tuple[Tensor, Memory]:
+        """Read soft tokens and the style token; return scores, and what is to be remembered."""
+        style = torch.full((len(soft), 1), FORMAL, device=soft.device)
+        x, pairs = self.read(torch.cat((soft, self.embed(style)), 1))
+        return self.logits(x[:, -1]), Memory(pairs)
+
+    def next_scores(self, tokens: Tensor, at: int, memory: Memory) -> Tensor:
+        """Return scores after one more token of each row."""
+        return self.logits(self.step(self.embed(tokens[:, None], at), memory)[:, -1])
 
     def states(self, soft: Tensor, ids: Tensor) -> Tensor:
         """Return states (B, T, C) at the sentence positions; the one at t predicts token t + 1."""

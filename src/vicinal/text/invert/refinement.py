@@ -116,7 +116,6 @@ def refine(
     chosen = RefinementOptions() if options is None else options
     listed = check_texts(texts)
     classes, numbers = check_classes(labels, len(listed))
-    classes = _of_dtype(classes, labels)
     warn_of_empty(listed)
     more = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
     both = distinct_texts([text for text in (*listed, *more) if text.strip()])
@@ -157,13 +156,6 @@ def refine(
             )
     notes = {**inherited_notes(inverter), "task": about, "history": history}
     return TaskInverter(encoder, adaptor, decoder, head, notes=notes)
-
-
-def _of_dtype(classes: npt.NDArray[Any], labels: Iterable[Any]) -> npt.NDArray[Any]:
-    """Return classes with the integer type of the labels, where these have one."""
-    dtype = getattr(labels, "dtype", None)
-    whole = isinstance(dtype, np.dtype) and dtype.kind in "iu"
-    return classes.astype(dtype) if whole else classes
 
 
 def _choose_tune(inverter: Inverter, n_labelled: int) -> str:

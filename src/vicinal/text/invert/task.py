@@ -24,7 +24,7 @@ from vicinal.text.encoder import Encoder
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.card import read_preface, write_card
 from vicinal.text.invert.decoders import Decoder
-from vicinal.text.invert.folder import CARD, README, TASK, find_folder
+from vicinal.text.invert.folder import CARD, README, TASK, default_inverter, find_folder
 from vicinal.text.invert.inverter import Inverter
 from vicinal.text.models import quiet
 
@@ -140,48 +140,15 @@ class TaskInverter(Inverter):
         return self.head.classes
 
     def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            Any number.
-
-        Returns
-        -------
-        ndarray of shape (n_texts, n_classes)
-            Rows sum to 1; columns are in the order of ``classes_``.
-        """
+        """Return probabilities (n_texts, n_classes), with columns in the order of ``classes_``."""
         return self.head.proba(self.encode(texts))
 
     def predict_proba_embeddings(self, embeddings: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Return the probability of each class of embeddings.
-
-        Parameters
-        ----------
-        embeddings : array of shape (n_embeddings, dim)
-            As :meth:`generate` takes them.
-
-        Returns
-        -------
-        ndarray of shape (n_embeddings, n_classes)
-            Rows sum to 1; columns are in the order of ``classes_``.
-        """
+        """Return probabilities (n_embeddings, n_classes) of the classes of embeddings."""
         return self.head.proba(self._check(embeddings))
 
     def predict(self, texts: Sequence[str]) -> npt.NDArray[Any]:
-        """Return the most probable class.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            Any number.
-
-        Returns
-        -------
-        ndarray of shape (n_texts,)
-            Labels as they were given.
-        """
+        """Return the most probable class (n_texts,) of each text, as labels were given."""
         chosen: npt.NDArray[Any] = self.classes_[self.predict_proba(texts).argmax(axis=1)]
         return chosen
 
@@ -245,13 +212,13 @@ class TaskInverter(Inverter):
         return made
 
 
-def load_inverter(source: str | PathLike[str], **given: Any) -> Inverter:
+def load_inverter(source: str | PathLike[str] | None = None, **given: Any) -> Inverter:
     """Return a saved inverter, with the task it was taught, if any.
 
     Parameters
     ----------
-    source : str or path
-        "nano", a folder or a hub name.
+    source : str or path, optional
+        As of :meth:`Inverter.from_pretrained`.
     **given : object
         As of :meth:`Inverter.from_pretrained`.
 
@@ -270,5 +237,6 @@ def load_inverter(source: str | PathLike[str], **given: Any) -> Inverter:
     >>> load_inverter("mine")  # doctest: +SKIP
     TaskInverter(encoder='offline', decoder='nano', soft_tokens=8)
     """
+    source = default_inverter() if source is None else source
     kind = TaskInverter if (find_folder(source) / TASK).is_file() else Inverter
     return kind.from_pretrained(source, **given)

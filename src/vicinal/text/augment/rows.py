@@ -1,0 +1,139 @@
+"""Which sentences are wanted, and which are not kept whatever their label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._checks import check_count, check_number, did_you_mean
+from vicinal.text.augment.label_check import units
+from vicinal.text.augment.pairs import text_key
+from vicinal.text.augment.selection import Embeddings, InverterLike
+from vicinal.text.encoder import check_texts
+
+__all__ = ["RowConfig", "RowFilter", "wanted_rows"]
+
+IntArray = npt.NDArray[np.int64]
+
+#: Cosine from which on a sentence is a near-duplicate of a text.
+NEAR_DUPLICATE = 0.95
+
+
+@dataclass(frozen=True)
+class RowConfig:
+    """Which sentences are wanted, and which are dropped whatever their label.
+
+    Parameters
+    ----------
+    only : sequence, optional
+        Classes to make sentences of.
+    per_class : int, optional
+        Sentences of each class, in place of ``n_samples``.
+    balance : bool, default False
+        In place of ``n_samples``: what every class lacks to be as large as the largest.
+    drop_repeats : bool, default False
+        Drop sentences that equal a text given or another one, case and white space apart.
+    min_closeness : float, optional
+        Drop sentences whose closeness to the mixed embedding is lower.
+    against : sequence of str, optional
+        Texts, such as a test set, that no sentence may equal or come near (cosine 0.95).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is out of range, or both ``per_class`` and ``balance`` are given.
+
+    Examples
+    --------
+    >>> RowConfig(per_class=20, drop_repeats=True).per_class
+    20
+    """
+
+    only: Sequence[Any] | None = None
+    per_class: int | None = None
+    balance: bool = False
+    drop_repeats: bool = False
+    min_closeness: float | None = None
+    against: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.only, str) or (self.only is not None and not len(self.only)):
+            raise ValueError(f"only must be a list of at least one class, got {self.only!r}.")
+        if self.per_class is not None:
+            check_count("per_class", self.per_class)
+            if self.balance:
+                raise ValueError("per_class and balance both say how many rows. Give one of them.")
+        if self.min_closeness is not None:
+            check_number("min_closeness", self.min_closeness, low=-1, high=1)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says how many rows there are to be."""
+        return self.balance or self.per_class is not None
+
+
+def wanted_rows(
+    config: RowConfig, classes: npt.NDArray[Any], codes: IntArray, n_samples: int
+) -> IntArray | None:
+    """Return how many rows of each class are wanted; None for any, in all ``n_samples``."""
+    if config.only is None and not config.counts:
+        return None
+    known = classes.tolist()
+    chosen = np.zeros(len(known), bool)
+    for one in known if config.only is None else config.only:
+        if one not in known:
+            near = did_you_mean(one, known) if isinstance(one, str) else ""
+            raise ValueError(f"only names {one!r}, which is no class of labels.{near}")
+        chosen[known.index(one)] = True
+    if config.balance:
+        sizes = np.bincount(codes, minlength=len(known))
+        return np.where(chosen, sizes.max() - sizes, 0)
+    if config.per_class is not None:
+        return np.where(chosen, config.per_class, 0)
+    each, more = divmod(n_samples, int(chosen.sum()))
+    return np.where(chosen, each + (np.cumsum(chosen) <= more), 0)
+
+
+class RowFilter:
+    """Says why a sentence is not kept whatever its label, one after the other."""
+
+    def __init__(self, config: RowConfig, inverter: InverterLike, texts: Sequence[str]) -> None:
+        self._least = -1.0 if config.min_closeness is None else config.min_closeness
+        self._drops = config.drop_repeats
+        self._seen = set(map(text_key, texts))
+        self._against: Embeddings | None = None
+        self._equal: set[str] = set()
+        if config.against is not None and len(config.against):
+            listed = check_texts(config.against, "against")
+            self._equal = set(map(text_key, listed))
+            if self._equal >= self._seen:
+                raise ValueError(
+                    "against holds the very texts that are mixed, so that hardly a sentence could "
+                    "stay. Give other texts, such as a test set."
+                )
+            self._against = units(np.asarray(inverter.encode(listed)))
+
+    def reasons(
+        self, texts: Sequence[str], embeddings: Embeddings, closeness: npt.NDArray[Any]
+    ) -> list[str]:
+        """Return why each sentence is dropped, "" where it is not."""
+        near = np.zeros(len(texts))
+        if self._against is not None:
+            near = (units(embeddings) @ self._against.T).max(axis=1, initial=-1)
+        found = []
+        for text, close, cosine in zip(texts, closeness, near, strict=True):
+            key, why = text_key(text), ""
+            if close < self._least:
+                why = f"closeness {close:.2f} is below {self._least:g}"
+            elif key in self._equal or cosine >= NEAR_DUPLICATE:
+                why = "it equals or nearly equals a text that it is held against"
+            elif self._drops and key in self._seen:
+                why = "it repeats a text given or made before"
+            if not why:
+                self._seen.add(key)
+            found.append(why)
+        return found

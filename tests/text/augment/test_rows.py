@@ -1,0 +1,107 @@
+"""How many sentences of which classes, and which are dropped whatever their label."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vicinal.text.augment import RowConfig, augment, nearest_texts
+from vicinal.text.augment.pairs import text_key
+from vicinal.text.augment.rows import wanted_rows
+
+
+def make(fake, topics, n=24, **settings):
+    settings = {"label_check": "none", "selection": 1, "random_state": 0} | settings
+    return augment(*topics(8), inverter=fake, n_samples=n, **settings)
+
+
+def test_fewer_rows_are_the_first_of_more(fake, topics):
+    few, many = (make(fake, topics, n, label_check="filter") for n in (12, 40))
+    assert few.texts == many.texts[:12]
+    np.testing.assert_array_equal(few.lam, many.lam[:12])
+
+
+def test_so_many_of_each_class(fake, topics):
+    made = make(fake, topics, rows=RowConfig(per_class=7))
+    names, counts = np.unique(made.labels, return_counts=True)
+    assert dict(zip(names.tolist(), counts.tolist(), strict=True)) == dict.fromkeys(names, 7)
+    assert len(names) == 3
+
+
+def test_only_one_class_and_its_rows_are_spread_evenly_over_several(fake, topics):
+    assert set(make(fake, topics, 5, rows=RowConfig(only=["sky"])).labels) == {"sky"}
+    made = make(fake, topics, 5, rows=RowConfig(only=["sky", "food"]))
+    assert sorted(np.unique(made.labels, return_counts=True)[1].tolist()) == [2, 3]
+
+
+def test_balance_brings_each_class_up_to_the_largest():
+    classes, codes = np.array(["a", "b", "c"]), np.array([0, 0, 0, 1, 2, 2])
+    assert wanted_rows(RowConfig(balance=True), classes, codes, 9).tolist() == [0, 2, 1]
+    only = RowConfig(only=["c"], balance=True)
+    assert wanted_rows(only, classes, codes, 9).tolist() == [0, 0, 1]
+    assert wanted_rows(RowConfig(), classes, codes, 9) is None
+
+
+def test_repeats_are_dropped(fake, topics):
+    texts, _ = topics(8)
+    made = make(fake, topics, 30, rows=RowConfig(drop_repeats=True), max_attempts=20)
+    assert made.repeats == 0
+    assert not {text_key(one) for one in made.texts} & {text_key(one) for one in texts}
+    assert any("it repeats a text" in why for why in made.rejections)
+
+
+def test_what_is_less_close_is_dropped(fake, topics):
+    free = make(fake, topics, 30)
+    least = float(np.median(free.closeness))
+    made = make(fake, topics, 30, rows=RowConfig(min_closeness=least), max_attempts=20)
+    assert free.closeness.min() < least <= made.closeness.min()
+    assert any("closeness" in why for why in made.rejections)
+
+
+def test_no_sentence_equals_or_comes_near_a_text_held_against(fake, topics):
+    free = make(fake, topics, 30)
+    held = [text.upper() for text in free.texts[::2]]
+    made = make(fake, topics, 20, rows=RowConfig(against=held), max_attempts=20)
+    assert not {text_key(one) for one in made.texts} & {text_key(one) for one in held}
+    there, real = fake.encode(made.texts), fake.encode([one.lower() for one in held])
+    lengths = np.linalg.norm(there, axis=1)[:, None] * np.linalg.norm(real, axis=1)
+    assert (there @ real.T / lengths).max() < 0.95
+    with pytest.raises(ValueError, match="the very texts that are mixed"):
+        make(fake, topics, rows=RowConfig(against=topics(8)[0]))
+
+
+def test_the_nearest_real_text_stands_beside_each_row(fake, topics):
+    made = make(fake, topics, 6)
+    pool = [*topics(8)[0], *topics(8, seed=3)[0]]
+    found = nearest_texts(made, pool, inverter=fake)
+    parents = zip(made.left, made.right, strict=True)
+    for at, (text, pair) in enumerate(zip(found["pool_text"], parents, strict=True)):
+        assert text in pool
+        assert text not in {made.source[one] for one in pair}
+        assert found["pool_closeness"][at] <= 1.0
+    alone = nearest_texts(made, [made.source[made.left[0]]], inverter=fake)
+    assert alone["pool_text"][0] == ""
+    assert np.isnan(alone["pool_lam"][0])
+    with pytest.raises(ValueError, match="pool holds no text"):
+        nearest_texts(made, [" "], inverter=fake)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"only": "sky"}, "only must be a list"),
+        ({"only": []}, "only must be a list"),
+        ({"per_class": 0}, "per_class must be at least 1"),
+        ({"per_class": 3, "balance": True}, "Give one of them"),
+        ({"min_closeness": 2}, "min_closeness must be"),
+    ],
+    ids=["text", "none", "zero", "both", "beyond"],
+)
+def test_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        RowConfig(**settings)
+
+
+def test_a_class_that_is_none_is_told(fake, topics):
+    with pytest.raises(ValueError, match="only names 'skies', which is no class"):
+        make(fake, topics, rows=RowConfig(only=["skies"]))
