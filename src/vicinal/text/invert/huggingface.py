@@ -208,11 +208,15 @@ class HuggingFaceDecoder:
         )
         return losses.view_as(ids) * real, real
 
+    @property
+    def _takes(self) -> Mapping[str, Any]:
+        """What the model can be told, by name."""
+        inner = self.model.get_base_model() if self.tuning == "lora" else self.model
+        return inspect.signature(inner.forward).parameters
+
     def _keeps(self, last: int) -> dict[str, int]:
         """Return how to ask for the scores of the last positions alone, where a model can."""
-        inner = self.model.get_base_model() if self.tuning == "lora" else self.model
-        able = "logits_to_keep" in inspect.signature(inner.forward).parameters
-        return {"logits_to_keep": last} if able else {}
+        return {"logits_to_keep": last} if "logits_to_keep" in self._takes else {}
 
     def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return the mean log-probability a token of given sentences."""
@@ -322,34 +326,33 @@ class _Steps:
 
     def __init__(self, decoder: HuggingFaceDecoder) -> None:
         self._decoder = decoder
+        # its name before transformers 5.20 or so
+        self._cache = "cache" if "cache" in decoder._takes else "past_key_values"
 
     def begin(self, soft: Tensor) -> tuple[Tensor, _Memory]:
-        prefix = self._decoder.prefix(soft)
-        return self._read(prefix, None, prefix.shape[1], self._decoder._keeps(1))
+        prefix, memory = self._decoder.prefix(soft), _Memory()
+        return self._read(prefix, memory, **self._decoder._keeps(1)), memory
 
     def next_scores(self, tokens: Tensor, at: int, memory: _Memory) -> Tensor:
-        words = self._decoder._words(tokens[:, None])
-        return self._read(words, memory.cache, memory.length + 1, {}, memory)[0]
+        return self._read(self._decoder._words(tokens[:, None]), memory)
 
-    def _read(
-        self, vectors: Tensor, cache: Any, length: int, keeps: dict[str, int],
-        memory: _Memory | None = None,
-    ) -> tuple[Tensor, _Memory]:  # fmt: skip
-        mask = torch.ones(len(vectors), length, dtype=torch.long, device=vectors.device)
+    def _read(self, vectors: Tensor, memory: _Memory, **keeps: int) -> Tensor:
+        memory.length += vectors.shape[1]
+        mask = torch.ones(len(vectors), memory.length, dtype=torch.long, device=vectors.device)
         found = self._decoder.model(
-            inputs_embeds=vectors, attention_mask=mask, past_key_values=cache, use_cache=True,
-            **keeps,
+            inputs_embeds=vectors, attention_mask=mask, use_cache=True, **keeps,
+            **{self._cache: memory.cache},
         )  # fmt: skip
-        memory = _Memory() if memory is None else memory
-        memory.cache, memory.length = found.past_key_values, length
-        return found.logits[:, -1], memory
+        memory.cache = getattr(found, self._cache)
+        scores: Tensor = found.logits[:, -1]
+        return scores
 
 
 class _Memory:
     """Keys and values of transformers' as decoding asks for them."""
 
-    cache: Any
-    length: int
+    cache: Any = None
+    length = 0
 
     def take(self, rows: Tensor, *, spare: bool = False) -> None:
         self.cache.reorder_cache(rows)

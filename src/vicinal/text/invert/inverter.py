@@ -379,14 +379,16 @@ class Inverter:
         check_count("hidden", hidden)
         reader = Encoder(encoder) if isinstance(encoder, (str, PathLike)) else encoder
         seed = int(Seeds(random_state).generator(WriteKey.NEW_LAYERS).integers(1 << 31))
-        shape = {"soft_tokens": soft_tokens, "hidden": hidden, "norm": norm}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             decoder = HuggingFaceDecoder.from_source(
                 llm, prompt=PROMPT if prompt is None else prompt, freeze=freeze_llm, lora=lora
             )
             decoder.check_room(soft_tokens)
-            adaptor = Adaptor(reader.dim, decoder.width, loudness=decoder.loudness, **shape)
+            adaptor = Adaptor(
+                reader.dim, decoder.width, soft_tokens=soft_tokens, hidden=hidden,
+                loudness=decoder.loudness, norm=norm,
+            )  # fmt: skip
         return cls(reader, adaptor.to(decoder.device), decoder)
 
     def save_pretrained(self, folder: str | PathLike[str], *, half: bool = False) -> None:
