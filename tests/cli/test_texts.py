@@ -158,6 +158,32 @@ def test_rows_are_made_and_written(parrot, run, reviews, suffix):
         assert said in err
 
 
+def test_wanted_rows_with_what_was_read_and_real_texts_beside_them(parrot, run, reviews):
+    lines = reviews.read_text().splitlines()
+    reviews.write_text("\n".join(f"{line},{at}" for at, line in enumerate(["number", *lines[1:]])))
+    reviews.write_text(reviews.read_text().replace("number,0", "text,label,number"))
+    output = reviews.with_name("made.csv")
+    words = ("--per-class", 4, "--only", "yes", "--label-check", "none", "--drop-repeats")
+    code, _, err = run("text", reviews, "-o", output, *words, "--pool", reviews, "--keep-columns")
+    assert code == 0, err
+    made = read_table(output)
+    assert set(made["label"].to_pylist()) <= {"yes"}
+    texts, pool = GOOD + BAD, made["pool_text"].to_pylist()
+    assert set(pool) <= set(texts)
+    for row in made.to_pylist():
+        heavier = row["left"] if row["lam"] >= 0.5 else row["right"]
+        assert row["number"] == heavier + 1
+    words = ("-n", 5, "--label-check", "none", "--append-original")
+    assert run("text", reviews, "-o", output, *words)[0] == 0
+    both = read_table(output)
+    assert both["text"].to_pylist()[:24] == texts
+    assert both.num_rows == 29
+    assert both["lam"].null_count == 24
+    code, _, err = run("text", reviews, "-o", output, "-n", 5, "--balance")
+    assert code == 2
+    assert "all say how many rows" in err
+
+
 def test_as_many_rows_as_read_and_the_same_for_the_same_seed(parrot, run, reviews):
     files = [reviews.with_name(f"{name}.csv") for name in "abc"]
     for path, seed in zip(files, (7, 7, 8), strict=True):

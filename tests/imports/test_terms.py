@@ -36,7 +36,7 @@ SAID = {
     r"less that of real rows": "minus the score of real rows",
     r"recombin": "crossover",
     r"`(low|highest)`|--privacy (low|highest)": "off, max",
-    r"--(law|alpha|delta|eps|parents|pool|guard|rows)\b": "--weights, --max-rows, ...",
+    r"--(law|alpha|delta|eps|parents|guard|rows)\b": "--weights, --max-rows, ...",
 }
 #: In what is said of tables.
 OF_TABLES = {r"\balike\b": "similarity"}

@@ -206,7 +206,7 @@ def text(asked: TextOptions) -> None:
     settings = _settings(asked)
     asked.check(asked.refine)
     texts, labels = read_labelled(asked, asked.source, asked.text, asked.label)
-    settings["rows"] = _of_kind(settings["rows"], labels)
+    settings["row_config"] = _of_kind(settings["row_config"], labels)
     writer: Any = make_inverter(asked, texts, asked.seed)
     if asked.refine:
         writer = refine_inverter(writer, texts, labels, asked, asked.seed)
@@ -266,7 +266,7 @@ def _settings(asked: TextOptions) -> dict[str, Any]:
         "weights": parse_weights(asked.weights),
         "label_check": LabelCheck(asked.label_check, asked.label_threshold, asked.keep),
         "selection": _selection(asked),
-        "rows": _rows(asked),
+        "row_config": _rows(asked),
         "random_state": asked.seed,
     }
 

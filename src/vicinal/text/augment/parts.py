@@ -239,10 +239,10 @@ def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
             f"pairing={type(pairing).__name__}(...) brings groups of its own, which are not cut "
             "into blocks. Use label_check='within-class', or a pairing without groups."
         )
-    if settings["rows"] is not None and settings["rows"].counts:
+    if settings["row_config"] is not None and settings["row_config"].counts:
         raise ValueError(
-            "rows with per_class or balance are counted over all texts, and sentences are made in "
-            "chunks here. Give n_samples, and only for some classes."
+            "row_config: per_class and balance count rows over all texts, and sentences are made "
+            "in chunks here. Give n_samples, and only for some classes."
         )
     return settings | {"label_check": check, "selection": as_selection(settings["selection"])}
 

@@ -50,10 +50,6 @@ def measure_ratio(
     UserWarning
         Where parents are one point, so that there is no ratio.
 
-    References
-    ----------
-    Kong et al., "inversedMixup", 2026.
-
     Examples
     --------
     >>> from vicinal.text.augment import measure_ratio

@@ -103,7 +103,9 @@ class RowFilter:
 
     def __init__(self, config: RowConfig, inverter: InverterLike, texts: Sequence[str]) -> None:
         self._least = -1.0 if config.min_closeness is None else config.min_closeness
-        self._drops = config.drop_repeats
+        self._drops_repeats = config.drop_repeats
+        #: Whether anything may be dropped.
+        self.drops = config.drop_repeats or config.min_closeness is not None or bool(config.against)
         self._seen = set(map(text_key, texts))
         self._against: Embeddings | None = None
         self._equal: set[str] = set()
@@ -131,7 +133,7 @@ class RowFilter:
                 why = f"closeness {close:.2f} is below {self._least:g}"
             elif key in self._equal or cosine >= NEAR_DUPLICATE:
                 why = "it equals or nearly equals a text that it is held against"
-            elif self._drops and key in self._seen:
+            elif self._drops_repeats and key in self._seen:
                 why = "it repeats a text given or made before"
             if not why:
                 self._seen.add(key)

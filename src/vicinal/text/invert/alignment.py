@@ -81,10 +81,6 @@ def align(
     UserWarning
         Where texts are empty or too long, and left out.
 
-    References
-    ----------
-    Kong et al., "inversedMixup: Data Augmentation via Inverting Mixed Embeddings", 2026.
-
     Examples
     --------
     >>> inverter = Inverter.build(Encoder(), "my-model", soft_tokens=8)  # doctest: +SKIP

@@ -69,36 +69,14 @@ class Decoder(Protocol):
         """Return how many tokens a sentence may have beside so many soft tokens."""
 
     def loss(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Return the mean negative log-likelihood of the sentences' tokens.
+        """Return the mean negative log-likelihood of the tokens of B sentences, one number.
 
-        Parameters
-        ----------
-        soft : Tensor of shape (B, S, C)
-            Soft tokens; gradients reach them also through a frozen model.
-        rows : sequence of sequence of int
-            Ids of B sentences; what lies beyond :meth:`room` is left out.
-
-        Returns
-        -------
-        Tensor
-            One number; padding and what stands before the sentences do not count.
+        Soft tokens (B, S, C) get gradients also through a frozen model; what lies beyond
+        :meth:`room`, padding and what stands before the sentences do not count.
         """
 
     def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> Floats:
-        """Return the mean log-probability a token of given sentences.
-
-        Parameters
-        ----------
-        soft : Tensor of shape (B, S, C)
-            Soft tokens.
-        texts : sequence of str
-            B sentences.
-
-        Returns
-        -------
-        ndarray of shape (B,)
-            At temperature 1, the end included.
-        """
+        """Return the mean log-probability (B,) a token of sentences, their ends included."""
 
     def decode(
         self,
@@ -109,25 +87,11 @@ class Decoder(Protocol):
         max_tokens: int | None = None,
         generator: np.random.Generator | None = None,
     ) -> Decoded:
-        """Write sentences for each row of soft tokens, one at each temperature.
+        """Write sentences for each row of soft tokens (B, S, C), one at each temperature.
 
-        Parameters
-        ----------
-        soft : Tensor of shape (B, S, C)
-            Soft tokens, read once for all sentences of a row where that is possible.
-        temperatures : sequence of float, default (0.0,)
-            0 takes the likeliest token each time; above, tokens are drawn.
-        beams : int, default 1
-            Sentences followed at once; with more than one, nothing is drawn.
-        max_tokens : int, optional
-            Longest sentence, markers included.
-        generator : numpy.random.Generator, optional
-            What draws are made with.
-
-        Returns
-        -------
-        Decoded
-            B rows, with a sentence for each temperature.
+        At 0 the likeliest token is taken each time, above tokens are drawn by the ``generator``; of
+        several ``beams`` the likeliest sentence is taken, and nothing is drawn. A sentence has
+        ``max_tokens`` at most, markers included.
         """
 
     def to(self, device: str) -> Any:

@@ -137,7 +137,8 @@ def load(
 def default_inverter() -> str:
     """Return "smol" where all that it needs is installed; else "nano", with a warning."""
     missing = missing_packages()
-    if find_spec(PACKAGED["smol"]) is None:
+    spec = find_spec(PACKAGED["smol"])
+    if spec is None or not spec.origin or not Path(spec.origin).with_name(CARD).is_file():
         missing.append("vicinal-smol")
     if not missing:
         return "smol"

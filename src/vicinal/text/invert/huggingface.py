@@ -285,7 +285,13 @@ class HuggingFaceDecoder:
             learned = {n: one for n, one in self.model.state_dict().items() if ".lora_" in n}
             if half:
                 learned = {name: one.half() for name, one in learned.items()}
-            self.model.save_pretrained(folder / _LORA, state_dict=learned)
+            # named as users name it, not where it lay; and files are not for the owner's eyes only
+            self.model.peft_config["default"].base_model_name_or_path = self.name
+            self.model.save_pretrained(
+                folder / _LORA, state_dict=learned, save_embedding_layers=False
+            )
+            for path in (folder / _LORA).iterdir():
+                path.chmod(0o644)
         elif self.tuning == "whole":
             self.model.save_pretrained(folder / _WHOLE)
             self.tokenizer.save_pretrained(folder / _WHOLE)

@@ -169,12 +169,14 @@ class Inverter:
         """
         rows, n = self._check(embeddings), check_count("n_samples", n_samples)
         parts = np.array_split(np.arange(n), min(check_count("rounds", rounds), n))
-        rng = Seeds(random_state).generator(WriteKey.TOKENS)
+        seeds = Seeds(random_state)
         lines: list[list[str]] = [[] for _ in rows]
         likely = np.empty((len(rows), n), np.float32)
         there = np.empty((len(rows), n, self.encoder.dim), np.float32)
         aims = rows
-        for part in parts:
+        for number, part in enumerate(parts):
+            # of a round alone: what fewer rows draw is what the first of more do
+            rng = seeds.generator(WriteKey.TOKENS, number)
             temperatures = [0.0] + [self.TEMPERATURE] * (len(part) - 1)
             written, likely[:, part] = self._decode(aims, temperatures, 1, max_tokens, rng)
             for line, more in zip(lines, written, strict=True):

@@ -102,10 +102,6 @@ def refine(
     UserWarning
         Where a class has one text only, or texts are empty.
 
-    References
-    ----------
-    Kong et al., "inversedMixup: Data Augmentation via Inverting Mixed Embeddings", 2026.
-
     Examples
     --------
     >>> task = refine(Inverter.from_pretrained("nano"), texts, labels)  # doctest: +SKIP
