@@ -196,7 +196,7 @@ def test_as_many_rows_as_read_and_the_same_for_the_same_seed(parrot, run, review
 
 def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
     from vicinal import Beta, Nearest
-    from vicinal.text import LabelCheck, SelectionConfig
+    from vicinal.text import LabelCheck, RowConfig, SelectionConfig
 
     asked = {}
 
@@ -208,7 +208,8 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
     words = (
         "--pairing", "nearest", "--tau", 0.3, "--metric", "cosine", "--weights", "beta:0.4",
         "--label-check", "filter", "--candidates", 6, "--rank", "ratio",
-        "--label-threshold", 0.9, "--seed", 3, "--keep", 0.4, "--crossover", 2,
+        "--label-threshold", 0.9, "--seed", 3, "--keep", 0.4, "--crossover", 2, "--fluency", 1.5,
+        "--only", "yes", "--per-class", 3, "--min-closeness", 0.7,
     )  # fmt: skip
     assert run("text", reviews, "-o", reviews.with_name("made.csv"), *words)[0] == 2
     assert {"inverter", "n_samples", "progress"} <= asked.keys()
@@ -218,7 +219,8 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
         "pairing": Nearest(tau=0.3, metric="cosine"),
         "weights": Beta(0.4),
         "label_check": LabelCheck("filter", threshold=0.9, keep=0.4),
-        "selection": SelectionConfig(6, "ratio", 2),
+        "selection": SelectionConfig(6, "ratio", 2, 1.5),
+        "row_config": RowConfig(only=["yes"], per_class=3, min_closeness=0.7),
         "random_state": 3,
     }
 

@@ -157,6 +157,7 @@ def augment(
     places, codes, classes = distinct_texts(texts, labels)
     by_class = wanted_rows(row_config, classes, codes, n)
     n = n if by_class is None else int(by_class.sum())
+    np.empty((n, len(classes)))  # raises at once where so many rows could never be held
     usable = check_sentences(inverter, [texts[at] for at in places])
     embeddings = np.asarray(inverter.encode(usable))
     if not np.isfinite(embeddings).all():
