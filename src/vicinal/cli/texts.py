@@ -134,6 +134,9 @@ class TextOptions(InverterOptions, _Selection, Reading):
     min_closeness: Annotated[
         float | None, advanced("Drop sentences less close to the mixed embedding, e.g. 0.75.")
     ] = None
+    protect: Annotated[
+        str | None, advanced("Regular expression of what stays as it is, e.g. '\\{\\{.*?\\}\\}'.")
+    ] = None
     against: Annotated[
         Path | None, advanced("Table, such as a test set, that no sentence may repeat or be near.")
     ] = None
@@ -287,6 +290,7 @@ def _rows(asked: TextOptions) -> Any:
         drop_repeats=asked.drop_repeats,
         min_closeness=asked.min_closeness,
         against=held,
+        protect=asked.protect,
     )
 
 

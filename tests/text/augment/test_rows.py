@@ -105,3 +105,24 @@ def test_refused(settings, words):
 def test_a_class_that_is_none_is_told(fake, topics):
     with pytest.raises(ValueError, match="only names 'skies', which is no class"):
         make(fake, topics, row_config=RowConfig(only=["skies"]))
+
+
+def test_what_is_protected_stays_as_it_is(fake, topics):
+    texts, labels = topics(8)
+    texts = [f"{text} Anna" if at % 2 else text for at, text in enumerate(texts)]
+    marked = [text.replace("Anna", "{{name}}") for text in texts]
+    fake.vocabulary.append("Anna")
+    points = np.stack([fake.encode([word])[0] for word in fake.vocabulary])
+    fake._points = points
+    settings = {"label_check": "none", "selection": 1, "random_state": 0, "max_attempts": 20}
+    config = RowConfig(protect=r"\{\{.*?\}\}")
+    made = augment(marked, labels, inverter=fake, n_samples=10, row_config=config, **settings)
+    heavier = np.where(made.lam >= 0.5, made.left, made.right)
+    assert any("{{name}}" in text for text in made.texts)
+    for text, parent in zip(made.texts, heavier, strict=True):
+        assert "Anna" not in text
+        assert "{{name}}" in text or "{{name}}" not in made.source[parent]
+    with pytest.raises(ValueError, match="matches all there is of every text"):
+        make(fake, topics, row_config=RowConfig(protect=r"\w+"))
+    with pytest.raises(ValueError, match="must be a regular expression"):
+        RowConfig(protect="(")

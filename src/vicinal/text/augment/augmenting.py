@@ -28,6 +28,7 @@ from vicinal.text.augment.label_check import (
 )
 from vicinal.text.augment.leave_parents_out import MeanJudge
 from vicinal.text.augment.pairs import Parents, check_sentences, distinct_texts
+from vicinal.text.augment.protect import Protection
 from vicinal.text.augment.ratio import coincide
 from vicinal.text.augment.rows import RowConfig, RowFilter, wanted_rows
 from vicinal.text.augment.selection import (
@@ -139,8 +140,6 @@ def augment(
     >>> made = augment(texts, labels, n_samples=500, random_state=0)  # doctest: +SKIP
     >>> made.columns()["text"][:2]  # doctest: +SKIP
     """
-    from vicinal.plan import MixPlan, make_plan
-
     if n_samples is not None:
         n_samples = check_count("n_samples", n_samples, low=0)
     check, config = as_label_check(label_check), as_selection(selection)
@@ -158,7 +157,34 @@ def augment(
     by_class = wanted_rows(row_config, classes, codes, n)
     n = n if by_class is None else int(by_class.sum())
     np.empty((n, len(classes)))  # raises at once where so many rows could never be held
+    parents, protection = _parents(inverter, texts, places, codes, classes, row_config.protect)
+    judge, parents = _judge(inverter, check, parents)
+    pool, pairing = _pool(parents, pairing, check.method)
+    counts: Any = n
+    if by_class is not None:  # the judge may know more classes
+        counts = np.zeros(len(parents.classes), np.int64)
+        counts[np.searchsorted(parents.classes, classes)] = by_class
+    rows = RowFilter(row_config, inverter, texts, protection)
+    generator = SentenceGenerator(inverter, parents, judge, check, config, rows, counts)
+    with reporting(progress) as tell:
+        _write(generator, pool, pairing, law, n, ceil(max_attempts * n), seeds, tell)
+    made = generator.result(texts, labels)
+    _warn_of(generator, made, n, law)
+    return made
+
+
+def _parents(
+    inverter: InverterLike,
+    texts: list[str],
+    places: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.int64],
+    classes: npt.NDArray[Any],
+    protect: str | None,
+) -> tuple[Parents, Protection | None]:
+    """Return what may be mixed, embedded, and what of it is protected."""
     usable = check_sentences(inverter, [texts[at] for at in places])
+    protection = None if protect is None else Protection(protect, usable)
+    usable = usable if protection is None else protection.texts
     embeddings = np.asarray(inverter.encode(usable))
     if not np.isfinite(embeddings).all():
         raise ValueError(
@@ -168,51 +194,47 @@ def augment(
         warnings.warn(
             f"labels name one class only, {classes.tolist()[0]!r}: all rows are of it, "
             "and no label check can find a contradiction.",
-            stacklevel=2,
+            stacklevel=3,
         )
-    judge, parents = _judge(inverter, check, Parents(places, usable, codes, classes, embeddings))
-    pool, pairing = _pool(parents, pairing, check.method)
-    counts: Any = n
-    if by_class is not None:  # the judge may know more classes
-        counts = np.zeros(len(parents.classes), np.int64)
-        counts[np.searchsorted(parents.classes, classes)] = by_class
-    generator = SentenceGenerator(
-        inverter, parents, judge, check, config, RowFilter(row_config, inverter, texts), counts
-    )
-    points, most = embeddings[pool], ceil(max_attempts * n)
+    return Parents(places, usable, codes, classes, embeddings), protection
+
+
+def _write(
+    generator: SentenceGenerator,
+    pool: npt.NDArray[np.int64],
+    pairing: Pairing,
+    law: WeightLaw,
+    n: int,
+    most: int,
+    seeds: Seeds,
+    tell: ProgressCallback,
+) -> None:
+    """Write pairs of plan after plan until there are ``n`` rows, or ``most`` sentences."""
+    from vicinal.plan import MixPlan, make_plan
+
+    tell("Writing", 0, n)
+    points = generator.parents.embeddings[pool]
     n_plans = n_batches = n_empty = n_pairs = 0
-    with reporting(progress) as tell:
-        tell("Writing", 0, n)
-        while generator.n_kept < n and generator.n_written < most and n_empty < EMPTY_PLANS:
-            seed = seeds.generator(AugmentKey.PLANS, n_plans)
-            size = min(len(points), PAIRS)
-            plan = make_plan(points, size, pairing=pairing, weights=law, random_state=seed)
-            plan = plan[seed.permutation(size)]  # lefts come in the order of the texts
-            same = [coincide(points[part.left], points[part.right]) for part in plan.chunks(4096)]
-            plan = plan[~np.concatenate(same)]  # no point with itself
-            plan = MixPlan(pool[plan.left], pool[plan.right], plan.lam)
-            n_plans, written = n_plans + 1, generator.n_written
-            while len(plan) and generator.n_kept < n and generator.n_written < most:
-                size = FIRST
-                while size < BATCH and 8 * size <= n_pairs:
-                    size *= 2
-                chunk, plan = generator.still_wanted(plan[:size]), plan[size:]
-                n_pairs += size
-                if len(chunk):
-                    generator.write(chunk, seeds.generator(AugmentKey.CANDIDATES, n_batches))
-                n_batches += 1
-                tell("Writing", generator.n_kept, n)
-            n_empty = 0 if generator.n_written > written else n_empty + 1
-    _warn_of(generator, n, law)
-    made = generator.result(texts, labels)
-    if len(made) and made.closeness.mean() < DRIFTED:
-        warnings.warn(
-            f"The mean closeness is {made.closeness.mean():.2f}, below {DRIFTED:g}: sentences have "
-            "drifted from their parents. Read them before use; more candidates or min_closeness "
-            "help.",
-            stacklevel=2,
-        )
-    return made
+    while generator.n_kept < n and generator.n_written < most and n_empty < EMPTY_PLANS:
+        seed = seeds.generator(AugmentKey.PLANS, n_plans)
+        size = min(len(points), PAIRS)
+        plan = make_plan(points, size, pairing=pairing, weights=law, random_state=seed)
+        plan = plan[seed.permutation(size)]  # lefts come in the order of the texts
+        same = [coincide(points[part.left], points[part.right]) for part in plan.chunks(4096)]
+        plan = plan[~np.concatenate(same)]  # no point with itself
+        plan = MixPlan(pool[plan.left], pool[plan.right], plan.lam)
+        n_plans, written = n_plans + 1, generator.n_written
+        while len(plan) and generator.n_kept < n and generator.n_written < most:
+            size = FIRST
+            while size < BATCH and 8 * size <= n_pairs:
+                size *= 2
+            chunk, plan = generator.still_wanted(plan[:size]), plan[size:]
+            n_pairs += size
+            if len(chunk):
+                generator.write(chunk, seeds.generator(AugmentKey.CANDIDATES, n_batches))
+            n_batches += 1
+            tell("Writing", generator.n_kept, n)
+        n_empty = 0 if generator.n_written > written else n_empty + 1
 
 
 def _check_mixing(pairing: Any, weights: Any) -> tuple[Pairing, WeightLaw]:
@@ -268,8 +290,15 @@ def _pool(parents: Parents, pairing: Pairing, method: str) -> tuple[npt.NDArray[
     return pool, WithinGroup(parents.codes[pool], pairing)
 
 
-def _warn_of(generator: SentenceGenerator, n: int, law: WeightLaw) -> None:
-    """Warn of fewer rows than asked for, and of weights beyond the parents."""
+def _warn_of(generator: SentenceGenerator, made: Augmented, n: int, law: WeightLaw) -> None:
+    """Warn of fewer rows than asked for, of weights beyond the parents, and of drift."""
+    if len(made) and made.closeness.mean() < DRIFTED:
+        warnings.warn(
+            f"The mean closeness is {made.closeness.mean():.2f}, below {DRIFTED:g}: sentences have "
+            "drifted from their parents. Read them before use; more candidates or min_closeness "
+            "help.",
+            stacklevel=3,
+        )
     n_kept, n_written = generator.n_kept, generator.n_written
     if n_kept < n:
         said = "no two different texts were ever paired. Use another pairing"

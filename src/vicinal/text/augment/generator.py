@@ -112,6 +112,8 @@ class SentenceGenerator:
             random_state=random_state,
             preference=prefer if filters else None,
         )
+        lines, lacking = self.rows.restored(written.texts, plan)
+        written = written._replace(texts=lines)
         self.n_written += len(plan)
         self.n_clipped += int(((lam < 0) | (lam > 1)).sum())
         if judged:
@@ -124,7 +126,7 @@ class SentenceGenerator:
         if filters:
             doubts = self._doubts(prefers, weights.argmax(axis=1))
             findings[doubts & (findings == checks.AGREES)] = checks.DOUBTS
-        dropped = self.rows.reasons(written.texts, written.embeddings, written.closeness)
+        dropped = self.rows.reasons(lines, lacking, written.embeddings, written.closeness)
         notes = self._notes(written.texts, findings, said, weights, codes[plan.left])
         notes = [f"rejected: {why}" if why else n for why, n in zip(dropped, notes, strict=True)]
         if self.label_check.method == "relabel":

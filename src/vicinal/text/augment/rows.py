@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,12 @@ import numpy.typing as npt
 from vicinal._checks import check_count, check_number, did_you_mean
 from vicinal.text.augment.label_check import units
 from vicinal.text.augment.pairs import text_key
+from vicinal.text.augment.protect import Protection
 from vicinal.text.augment.selection import Embeddings, InverterLike
 from vicinal.text.encoder import check_texts
+
+if TYPE_CHECKING:
+    from vicinal.plan import MixPlan
 
 __all__ = ["RowConfig", "RowFilter", "wanted_rows"]
 
@@ -39,6 +44,9 @@ class RowConfig:
         Drop sentences that equal a text given or another one, case and white space apart.
     min_closeness : float, optional
         Drop sentences whose closeness to the mixed embedding is lower.
+    protect : str, optional
+        Regular expression of what stays as it is, such as placeholders: ordinary words stand in
+        for it while a sentence is written. Drops sentences that lack what the heavier parent has.
     against : sequence of str, optional
         Texts, such as a test set, that no sentence may equal or come near (cosine 0.95).
 
@@ -59,6 +67,7 @@ class RowConfig:
     drop_repeats: bool = False
     min_closeness: float | None = None
     against: Sequence[str] | None = None
+    protect: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.only, str) or (self.only is not None and not len(self.only)):
@@ -67,6 +76,13 @@ class RowConfig:
             check_count("per_class", self.per_class)
             if self.balance:
                 raise ValueError("per_class and balance both say how many rows. Give one of them.")
+        if self.protect is not None:
+            try:
+                re.compile(self.protect)
+            except re.error as error:
+                raise ValueError(
+                    f"protect must be a regular expression, got {self.protect!r} ({error})."
+                ) from None
         if self.min_closeness is not None:
             check_number("min_closeness", self.min_closeness, low=-1, high=1)
 
@@ -101,11 +117,19 @@ def wanted_rows(
 class RowFilter:
     """Says why a sentence is not kept whatever its label, one after the other."""
 
-    def __init__(self, config: RowConfig, inverter: InverterLike, texts: Sequence[str]) -> None:
+    def __init__(
+        self,
+        config: RowConfig,
+        inverter: InverterLike,
+        texts: Sequence[str],
+        protection: Protection | None = None,
+    ) -> None:
+        self._protection = protection
         self._least = -1.0 if config.min_closeness is None else config.min_closeness
         self._drops_repeats = config.drop_repeats
+        may = (protection, config.min_closeness, config.against or None)
         #: Whether anything may be dropped.
-        self.drops = config.drop_repeats or config.min_closeness is not None or bool(config.against)
+        self.drops = config.drop_repeats or any(one is not None for one in may)
         self._seen = set(map(text_key, texts))
         self._against: Embeddings | None = None
         self._equal: set[str] = set()
@@ -119,17 +143,33 @@ class RowFilter:
                 )
             self._against = units(np.asarray(inverter.encode(listed)))
 
+    def restored(self, texts: list[str], plan: MixPlan) -> tuple[list[str], list[str]]:
+        """Return sentences with what is protected, and what each lacks of that."""
+        if self._protection is None:
+            return texts, [""] * len(texts)
+        heavy = np.where(plan.lam >= 0.5, plan.left, plan.right).tolist()
+        light = np.where(plan.lam >= 0.5, plan.right, plan.left).tolist()
+        found = map(self._protection.restore, texts, heavy, light)
+        lines, lacking = zip(*found, strict=True)
+        return list(lines), list(lacking)
+
     def reasons(
-        self, texts: Sequence[str], embeddings: Embeddings, closeness: npt.NDArray[Any]
+        self,
+        texts: Sequence[str],
+        lacking: Sequence[str],
+        embeddings: Embeddings,
+        closeness: npt.NDArray[Any],
     ) -> list[str]:
         """Return why each sentence is dropped, "" where it is not."""
         near = np.zeros(len(texts))
         if self._against is not None:
             near = (units(embeddings) @ self._against.T).max(axis=1, initial=-1)
         found = []
-        for text, close, cosine in zip(texts, closeness, near, strict=True):
+        for text, lacks, close, cosine in zip(texts, lacking, closeness, near, strict=True):
             key, why = text_key(text), ""
-            if close < self._least:
+            if lacks:
+                why = f"it lacks {lacks!r}, which is protected"
+            elif close < self._least:
                 why = f"closeness {close:.2f} is below {self._least:g}"
             elif key in self._equal or cosine >= NEAR_DUPLICATE:
                 why = "it equals or nearly equals a text that it is held against"
