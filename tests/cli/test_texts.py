@@ -163,7 +163,7 @@ def test_wanted_rows_with_what_was_read_and_real_texts_beside_them(parrot, run, 
     reviews.write_text("\n".join(f"{line},{at}" for at, line in enumerate(["number", *lines[1:]])))
     reviews.write_text(reviews.read_text().replace("number,0", "text,label,number"))
     output = reviews.with_name("made.csv")
-    words = ("--per-class", 4, "--only", "yes", "--label-check", "none", "--drop-repeats")
+    words = ("--per-class", 4, "--only", "yes", "--label-check", "none")
     code, _, err = run("text", reviews, "-o", output, *words, "--pool", reviews, "--keep-columns")
     assert code == 0, err
     made = read_table(output)
