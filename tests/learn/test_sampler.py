@@ -108,7 +108,7 @@ def test_class_counts_are_those_of_imbalanced_learn(case):
 
 def test_plan_points_to_rows_of_the_same_class(data):
     X, y = data
-    sampler = MixupSampler("all", random_state=0)
+    sampler = MixupSampler("all", bounds="none", random_state=0)
     X_res, y_res = sampler.fit_resample(X, y)
     plan = sampler.plan_
     assert isinstance(plan, MixPlan)
@@ -182,7 +182,7 @@ def test_arrays_keep_their_type(dtype):
     X = rng.integers(0, 120, (60, 4)).astype(dtype)
     X_before = X.copy()
     y = np.repeat([True, False], [20, 40])
-    sampler = MixupSampler(random_state=0)
+    sampler = MixupSampler(bounds="none", random_state=0)
     X_res, y_res = sampler.fit_resample(X, y)
     assert X_res.dtype == dtype
     assert y_res.dtype == bool
@@ -229,7 +229,7 @@ def test_wide_sparse_is_never_made_dense():
 def test_pandas_types_come_back(table):
     frame, labels = table
     before = frame.copy()
-    sampler = MixupSampler(random_state=0)
+    sampler = MixupSampler(bounds="none", random_state=0)
     out, y = sampler.fit_resample(frame, labels)
     pd.testing.assert_frame_equal(frame, before)
     pd.testing.assert_series_equal(out.dtypes, frame.dtypes)
@@ -350,7 +350,7 @@ def test_targets_are_mixed_by_the_same_weights():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(80, 2)).astype(np.float32)
     Y = pd.DataFrame({"a": X[:, 0] * 2.0, "b": X.sum(axis=1)}, index=range(5, 85))
-    augment = MixupAugmenter(0.25, random_state=0)
+    augment = MixupAugmenter(0.25, bounds="none", random_state=0)
     X_res, Y_res = augment.fit_resample(X, Y)
     assert X_res.dtype == np.float32
     assert (Y_res.dtypes == Y.dtypes).all()
@@ -374,7 +374,7 @@ def test_targets_are_mixed_by_the_same_weights():
 )
 def test_targets_come_back_as_they_went_in(y):
     X = np.arange(80.0).reshape(40, 2)
-    augment = MixupAugmenter(10, random_state=0)
+    augment = MixupAugmenter(10, bounds="none", random_state=0)
     _, y_res = augment.fit_resample(X, y)
     assert type(y_res) is type(y)
     assert getattr(y_res, "dtype", None) == getattr(y, "dtype", None)

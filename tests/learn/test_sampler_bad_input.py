@@ -19,12 +19,9 @@ FRAME = pd.DataFrame({"age": [1.0, None, 3, 4], "city": list("abab")})
 @pytest.mark.parametrize(
     ("X", "y", "message"),
     [
-        (np.where(X4 == 2, np.nan, X4), Y4, "Input X contains NaN"),
+        (sparse.csr_array(np.where(X4 == 2, np.nan, X4)), Y4, "A sparse X contains missing values"),
         (np.where(X4 == 2, np.inf, X4), Y4, "Input X contains infinity"),
-        (FRAME, Y4, "column 'age' contains missing values"),
-        (pl.from_pandas(FRAME), Y4, "column 'age' contains missing values"),
-        (FRAME.assign(age=[1.0, np.inf, 3, 4]), Y4, "column 'age' contains missing"),
-        (FRAME.assign(age=pd.array([1, None, 3, 4], dtype="Int64")), Y4, "column 'age'"),
+        (FRAME.assign(age=[1.0, np.inf, 3, 4]), Y4, "column 'age' contains infinity"),
         (pd.DataFrame(X4, columns=["a", "a"]), Y4, "Column names must be distinct"),
         (FRAME[["city"]].iloc[:0], [], "at least 2 rows, got 0"),
         (FRAME[["city"]].iloc[:1], [1], "at least 2 rows, got 1"),

@@ -51,6 +51,7 @@ class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
     _sampling_type: ClassVar[str]
     weights: WeightLaw | None
     categorical_features: Any
+    bounds: Any
     random_state: RandomState
 
     def __sklearn_tags__(self) -> _Tags:
@@ -58,7 +59,7 @@ class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
         tags = _Tags(**{item.name: getattr(known, item.name) for item in fields(known)})
         tags.estimator_type = "sampler"
         tags.target_tags.required = True
-        tags.input_tags = _InputTags(sparse=True, string=True)
+        tags.input_tags = _InputTags(sparse=True, string=True, allow_nan=True)
         return tags
 
     def fit(self: Self, X: Any, y: Any) -> Self:
@@ -72,8 +73,9 @@ class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array_like, sparse matrix or table of shape (n_rows, n_features)
-            Lists, NumPy, SciPy CSR or CSC, pandas, Polars or PyArrow. Missing values are refused
-            in columns of numbers; in others they are copied like any value.
+            Lists, NumPy, SciPy CSR or CSC, pandas, Polars or PyArrow. Where a parent
+            has no value in a column of numbers, the cell is that of the dominant parent, missing
+            or not; sparse rows may miss none.
         y : array_like of shape (n_rows,) or (n_rows, n_outputs)
             In any of these containers. For :class:`MixupSampler` classes, also as one-hot rows;
             for :class:`MixupAugmenter` numbers, whole ones rounded after mixing.
@@ -116,9 +118,8 @@ class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(frame, nw.DataFrame):
             if len(frame) < 2:
                 raise ValueError(f"X must have at least 2 rows, got {len(frame)} sample(s).")
-            names = frame.columns
-            copied = copied_columns(self.categorical_features, len(names), names)
-            rows: Rows = FrameRows(frame, copied)
+            copied = copied_columns(self.categorical_features, len(frame.columns), frame)
+            rows: Rows = FrameRows(frame, copied, self.bounds)
         else:
             given = X
             if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind in "US":
@@ -127,12 +128,15 @@ class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
                 given,
                 accept_sparse=("csr", "csc"),
                 dtype=None,
+                ensure_all_finite="allow-nan",
                 ensure_min_samples=2,
                 estimator=self,
                 input_name="X",
             )
             copied = copied_columns(self.categorical_features, checked.shape[1], None)
-            rows = (SparseRows if sparse.issparse(checked) else ArrayRows)(checked, copied)
+            rows = (SparseRows if sparse.issparse(checked) else ArrayRows)(
+                checked, copied, self.bounds
+            )
         check_consistent_length(X, y)
         return rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,8 @@ Array = npt.NDArray[Any]
 class MixupAugmenter(Mixer):
     """Add mixed rows to a regression data set: features and target by the same weights.
 
-    With the default weights the added rows have, in expectation, the means and the joint
-    covariance of the real features and targets, so a linear fit stays what it is.
+    With the default weights and ``bounds="none"`` the added rows have, in expectation, the means
+    and the joint covariance of the real features and targets, so a linear fit stays what it is.
 
     Parameters
     ----------
@@ -35,6 +35,9 @@ class MixupAugmenter(Mixer):
         ``vicinal.NearTarget``, or another function, makes one of the targets.
     categorical_features : "auto" or array_like of int, bool or str, default "auto"
         As for :class:`MixupSampler`.
+    bounds : "data", "none" or mapping, default "data"
+        Range of mixed numbers, as for :class:`MixupSampler`; that of the target is the data's
+        unless "none".
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         Seed.
 
@@ -66,7 +69,8 @@ class MixupAugmenter(Mixer):
     --------
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(100, 3))
-    >>> X_res, y_res = MixupAugmenter(0.5, random_state=0).fit_resample(X, X.sum(axis=1))
+    >>> augmenter = MixupAugmenter(0.5, bounds="none", random_state=0)
+    >>> X_res, y_res = augmenter.fit_resample(X, X.sum(axis=1))
     >>> X_res.shape, bool(np.allclose(y_res, X_res.sum(axis=1)))
     ((150, 3), True)
     """
@@ -80,12 +84,14 @@ class MixupAugmenter(Mixer):
         weights: WeightLaw | None = None,
         pairing: str | Pairing | Callable[[Array], Pairing] = "any",
         categorical_features: Any = "auto",
+        bounds: str | Mapping[Any, Any] = "data",
         random_state: RandomState = None,
     ) -> None:
         self.n_samples = n_samples
         self.weights = weights
         self.pairing = pairing
         self.categorical_features = categorical_features
+        self.bounds = bounds
         self.random_state = random_state
 
     def _check(self, X: Any, y: Any) -> tuple[Rows, TargetRows]:
@@ -95,7 +101,7 @@ class MixupAugmenter(Mixer):
             check_count("n_samples", self.n_samples)
         else:
             check_number("n_samples", self.n_samples, low=0, open_low=True)
-        return self._read(X, y), TargetRows(y)
+        return self._read(X, y), TargetRows(y, self.bounds)
 
     def _resample(self, rows: Rows, target: TargetRows, y: Any) -> tuple[Any, Any]:
         n_rows = len(target.numbers)

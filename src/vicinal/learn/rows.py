@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -20,25 +22,49 @@ Array = npt.NDArray[Any]
 
 #: float64 counts whole numbers without a gap up to here.
 EXACT_WHOLE = 2**53
+#: Whole numbers of such a name are codes, which have no mean.
+_CODE_NAME = re.compile(r"(^|[_\W])(zip|zipcode|postcode|plz|code|id|key|store|branch|sku)$", re.I)
 
 
 class Rows(ABC):
     """Rows of any container: columns of numbers are mixed, all others come from one parent."""
 
-    numbers: Array | None  # the columns that are mixed; None for sparse rows
+    numbers: Array | None  # the columns that are mixed, gaps filled; None for sparse rows
     types: list[np.dtype[Any]]  # of these columns
+    gaps: Array | None = None  # (n_rows, n_columns) where numbers are missing, if anywhere
+    limits: Array  # (2, n_columns) the least and the largest value of mixed numbers
 
     @abstractmethod
     def extend(self, plan: MixPlan) -> Any:
         """Return the rows, untouched, and below them the mixed ones, in the same container."""
 
+    def mixed(self, plan: MixPlan) -> tuple[Array, Array | None]:
+        """Return mixed numbers within the limits, and where a parent has none, if anywhere.
+
+        There the dominant parent's cell is to be copied, missing or not.
+        """
+        values = plan.apply(self.numbers)
+        low, high = self.limits.astype(values.dtype)
+        gone = None if self.gaps is None else self.gaps[plan.parents].any(axis=1)
+        return np.clip(values, low, high), gone
+
 
 class SparseRows(Rows):
     """A CSR or CSC matrix, mixed by a sparse matrix of weights and so never made dense."""
 
-    def __init__(self, X: Any, copied: Array) -> None:
+    def __init__(self, X: Any, copied: Array, bounds: Any) -> None:
         self._X, self._copied, self.numbers, self.types = X, copied, None, [X.dtype]
         _check_whole("X", X.data)
+        if X.dtype.kind == "f" and np.isnan(X.data).any():
+            raise ValueError(
+                "A sparse X contains missing values (NaN). Fill them, or pass a dense X."
+            )
+        columns = dict.fromkeys(np.flatnonzero(~copied).tolist())
+        self.limits = _open_limits(X.shape[1])
+        if bounds != "none":
+            self.limits[:] = [one.toarray().ravel() for one in (X.min(axis=0), X.max(axis=0))]
+        for at, ends in _said_limits(bounds, columns, "X").items():
+            self.limits[:, at] = ends
 
     def extend(self, plan: MixPlan) -> Any:
         """Return the rows followed by mixed ones."""
@@ -51,8 +77,9 @@ class SparseRows(Rows):
         if self._copied.any():
             kept = X.tocsr()[plan.dominant].multiply(self._copied)
             new = new.multiply(~self._copied) + kept
+        new = new.tocsr()
+        new.data = _like(np.clip(new.data, *self.limits[:, new.indices]), X.dtype)
         new = new.asformat(X.format)
-        new.data = _like(new.data, X.dtype)
         new.eliminate_zeros()
         return sparse.vstack([X, new], format=X.format, dtype=X.dtype)
 
@@ -62,7 +89,7 @@ class ArrayRows(Rows):
 
     numbers: Array
 
-    def __init__(self, X: Array, copied: Array, name: str = "X") -> None:
+    def __init__(self, X: Array, copied: Array, bounds: Any, name: str = "X") -> None:
         self._X = X
         known: dict[int, Array] = {}
         for at in np.flatnonzero(~copied):
@@ -73,18 +100,15 @@ class ArrayRows(Rows):
                 known[int(at)] = column
         self._mixed = list(known)
         self.types = [column.dtype for column in known.values()]
-        if len(known) == X.shape[1] and X.dtype.kind in "fiu":
-            self.numbers = X
-            _check_whole(name, X)
-        else:
-            self.numbers = _stack(known, len(X), name)
+        self.numbers, self.gaps, self.limits = _prepared(known, {}, bounds, len(X), name)
 
     def extend(self, plan: MixPlan) -> Any:
         """Return the rows followed by mixed ones."""
         new = self._X[plan.dominant]
-        values = plan.apply(self.numbers)
-        for at, dtype, column in zip(self._mixed, self.types, values.T, strict=True):
-            new[:, at] = _like(column, dtype)
+        values, gone = self.mixed(plan)
+        for place, (at, dtype) in enumerate(zip(self._mixed, self.types, strict=True)):
+            column = _like(values[:, place], dtype)
+            new[:, at] = column if gone is None else np.where(gone[:, place], new[:, at], column)
         return np.concatenate([self._X, new])
 
 
@@ -93,21 +117,25 @@ class FrameRows(Rows):
 
     numbers: Array
 
-    def __init__(self, frame: nw.DataFrame[Any], copied: Array, name: str = "X") -> None:
+    def __init__(
+        self, frame: nw.DataFrame[Any], copied: Array, bounds: Any, name: str = "X"
+    ) -> None:
         self._frame = nw.maybe_reset_index(frame)
         known: dict[Any, Array] = {}
+        nulls: dict[Any, Array] = {}
         for at in np.flatnonzero(~copied):
             column = frame.get_column(frame.columns[at])
             kind = column.dtype
             if not (kind.is_integer() or kind.is_float() or kind == nw.Unknown):
                 continue
-            if column.null_count():
-                raise _missing(f"{name}, column {column.name!r}")
+            if column.null_count() and kind != nw.Unknown:
+                nulls[column.name] = column.is_null().to_numpy()
+                column = column.fill_null(0)
             values = column.to_numpy()
             if values.dtype.kind in "fiu":  # pandas' sparse columns are unknown, yet numbers
                 known[column.name] = values
         self._mixed, self.types = list(known), [values.dtype for values in known.values()]
-        self.numbers = _stack(known, len(frame), name)
+        self.numbers, self.gaps, self.limits = _prepared(known, nulls, bounds, len(frame), name)
 
     def extend(self, plan: MixPlan) -> Any:
         """Return the rows followed by mixed ones."""
@@ -115,12 +143,16 @@ class FrameRows(Rows):
         new = nw.maybe_reset_index(frame[plan.dominant.astype(np.int64)])
         columns = []
         backend = nw.get_native_namespace(frame)
-        values = plan.apply(self.numbers)
-        for name, dtype, column in zip(self._mixed, self.types, values.T, strict=True):
+        values, gone = self.mixed(plan)
+        for at, (name, dtype) in enumerate(zip(self._mixed, self.types, strict=True)):
             kind = frame.get_column(name).dtype
             as_kind = None if kind == nw.Unknown else kind
-            mixed = _like(np.ascontiguousarray(column), dtype)
-            columns.append(nw.new_series(name, mixed, as_kind, backend=backend))
+            mixed = _like(np.ascontiguousarray(values[:, at]), dtype)
+            column = nw.new_series(name, mixed, as_kind, backend=backend)
+            if gone is not None and gone[:, at].any():
+                kept = nw.new_series(name, ~gone[:, at], nw.Boolean, backend=backend)
+                column = column.zip_with(kept, new.get_column(name))
+            columns.append(column)
         whole = nw.concat([frame, new.with_columns(columns)]).to_native()
         if frame.implementation.is_pandas():
             # joined types may be plainer than they were: sparse and nullable ones go back
@@ -133,7 +165,8 @@ class TargetRows(Rows):
 
     numbers: Array
 
-    def __init__(self, y: Any) -> None:
+    def __init__(self, y: Any, bounds: Any) -> None:
+        bounds = "data" if isinstance(bounds, Mapping) else bounds
         frame = as_frame(y)
         self._series = frame if isinstance(frame, nw.Series) else None
         self._flat = False
@@ -141,14 +174,16 @@ class TargetRows(Rows):
             frame = self._series.alias("y").to_frame()
         if isinstance(frame, nw.DataFrame):
             width = len(frame.columns)
-            self._rows: Any = FrameRows(frame, np.zeros(width, bool), "y")
+            self._rows: Any = FrameRows(frame, np.zeros(width, bool), bounds, "y")
         else:
             values = check_array(y, dtype=None, ensure_2d=False, input_name="y")
             self._flat = values.ndim == 1
             table = values.reshape(len(values), -1)
             width = table.shape[1]
-            self._rows = ArrayRows(table, np.zeros(width, bool), "y")
+            self._rows = ArrayRows(table, np.zeros(width, bool), bounds, "y")
         self.numbers = self._rows.numbers
+        if self._rows.gaps is not None:
+            raise ValueError("y contains missing values (NaN). Drop those rows first.")
         if self.numbers.shape[1] < width:
             raise ValueError(
                 "y must hold numbers to mix, got class labels. For classes use MixupSampler."
@@ -184,24 +219,71 @@ def _from_objects(column: Array, where: str) -> Array:
         raise type(error)(f"{where} must hold either numbers or text: {error}.") from error
 
 
-def _stack(columns: Mapping[Any, Array], n_rows: int, name: str) -> Array:
-    """Join columns of numbers to one float matrix, float32 where all of them are."""
-    if not columns:
-        return np.empty((n_rows, 0))
-    for label, values in columns.items():
-        _check_whole(f"{name}, column {label!r}", values)
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise _missing(f"{name}, column {label!r}")
-    single = all(values.dtype == np.float32 for values in columns.values())
-    dtype = np.float32 if single else np.float64
-    return np.stack([values.astype(dtype) for values in columns.values()], axis=1)
+def _prepared(
+    columns: Mapping[Any, Array], nulls: Mapping[Any, Array], bounds: Any, n_rows: int, name: str
+) -> tuple[Array, Array | None, Array]:
+    """Return columns of numbers as one matrix with gaps filled, the gaps, and the limits.
+
+    The matrix is float32 where all columns are, float64 otherwise.
+    """
+    single = bool(columns) and all(values.dtype == np.float32 for values in columns.values())
+    numbers = np.empty((n_rows, len(columns)), np.float32 if single else np.float64)
+    gaps, limits = np.zeros(numbers.shape, bool), _open_limits(len(columns))
+    said = _said_limits(bounds, columns, name)
+    for at, (label, values) in enumerate(columns.items()):
+        where = f"{name}, column {label!r}"
+        _check_whole(where, values)
+        gone = gaps[:, at]
+        gone[:] = nulls.get(label, False)
+        if values.dtype.kind == "f":
+            gone |= np.isnan(values)
+        held = values[~gone]
+        if held.dtype.kind == "f" and np.isinf(held).any():
+            raise ValueError(
+                f"{where} contains infinity, which cannot be mixed. Replace it by a missing value "
+                "or a large number, or drop these rows."
+            )
+        numbers[:, at] = values
+        numbers[gone, at] = held.mean() if len(held) else 0.0  # no distance is far for want of it
+        if label in said:
+            limits[:, at] = said[label]
+        elif bounds != "none" and len(held):
+            limits[:, at] = held.min(), held.max()
+    return numbers, gaps if gaps.any() else None, limits
 
 
-def _missing(where: str) -> ValueError:
-    return ValueError(
-        f"{where} contains missing values (NaN) or infinity, which cannot be mixed. Fill or drop "
-        "them first, for instance with sklearn.impute.SimpleImputer."
-    )
+def _open_limits(n_columns: int) -> Array:
+    return np.repeat([[-math.inf], [math.inf]], n_columns, axis=1)
+
+
+def _said_limits(
+    bounds: Any, columns: Mapping[Any, Any], name: str
+) -> dict[Any, tuple[float, float]]:
+    """Return the limits that were said, by column."""
+    if not isinstance(bounds, Mapping):
+        check_choice("bounds", bounds, ["data", "none"])
+        return {}
+    said = {}
+    for label, ends in bounds.items():
+        if label not in columns:
+            raise ValueError(
+                f"bounds name {label!r}, which is no column of numbers that are mixed. {name} has "
+                f"{', '.join(map(repr, columns)) or 'none'}."
+            )
+        try:
+            low, high = (
+                float(open_end if end is None else end)
+                for end, open_end in zip(ends, (-math.inf, math.inf), strict=True)
+            )
+        except (TypeError, ValueError):
+            low = high = math.nan
+        if not low <= high:
+            raise ValueError(
+                f"bounds of {label!r} must be a pair (least, largest), None for an open end, got "
+                f"{ends!r}."
+            )
+        said[label] = low, high
+    return said
 
 
 def _check_whole(where: str, values: Array) -> None:
@@ -222,11 +304,20 @@ def _like(values: Array, dtype: np.dtype[Any]) -> Array:
     return values.astype(dtype, copy=False)
 
 
-def copied_columns(asked: Any, n_columns: int, names: list[Any] | None) -> Array:
-    """Return a mask of the columns that ``categorical_features`` asks to copy."""
+def copied_columns(asked: Any, n_columns: int, frame: nw.DataFrame[Any] | None) -> Array:
+    """Return a mask of the columns that ``categorical_features`` asks to copy.
+
+    Left to itself, it copies whole numbers whose name says that they are codes.
+    """
     mask = np.zeros(n_columns, bool)
+    names = None if frame is None else frame.columns
     if isinstance(asked, str):
         check_choice("categorical_features", asked, ["auto"])
+        if frame is not None:
+            kinds = frame.schema
+            mask[:] = [
+                kinds[name].is_integer() and bool(_CODE_NAME.search(str(name))) for name in kinds
+            ]
         return mask
     chosen = [] if asked is None else list(asked)
     if chosen and all(isinstance(one, (bool, np.bool_)) for one in chosen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,12 @@ class MixupSampler(Mixer):
         distance sees the numeric columns, standardized within the class.
     categorical_features : "auto" or array_like of int, bool or str, default "auto"
         Columns of numbers that are copied from the parent with the larger weight, as all other
-        columns are: column numbers, a mask, or names.
+        columns are: column numbers, a mask, or names. "auto" copies whole numbers whose name says
+        that they are codes, such as ``zip`` or ``store_id``.
+    bounds : "data", "none" or mapping, default "data"
+        Range of mixed numbers, column by column: that of the data, none, or, by column name or
+        number, a pair (least, largest) with None for an open end; other columns then keep that of
+        the data.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         Seed. The rows made for a class do not depend on what is asked for the others.
 
@@ -63,7 +69,8 @@ class MixupSampler(Mixer):
     Notes
     -----
     Whole numbers are rounded and keep their type. Mixed values can lie a little outside the range
-    of the data, which is what keeps the variance.
+    of the data, which is what keeps the variance; ``bounds="none"`` leaves them there, and keeps
+    mean and covariance also where many values lie at an end, as zeros do.
 
     References
     ----------
@@ -92,12 +99,14 @@ class MixupSampler(Mixer):
         weights: WeightLaw | None = None,
         pairing: Pairing | None = None,
         categorical_features: Any = "auto",
+        bounds: str | Mapping[Any, Any] = "data",
         random_state: RandomState = None,
     ) -> None:
         self.sampling_strategy = sampling_strategy
         self.weights = weights
         self.pairing = pairing
         self.categorical_features = categorical_features
+        self.bounds = bounds
         self.random_state = random_state
 
     def _check(self, X: Any, y: Any) -> tuple[Rows, Array]:
