@@ -2,7 +2,8 @@
 
 For each table and seed: `TableSynthesizer` with default settings learns the rows, and `audit`
 judges it with unseen rows of its own. Tables of more rows are cut to ``--rows``, drawn by the seed.
-The table of grades, and the figures that kept a grade down, is in ``benchmarks/results/verdicts.md``.
+The table of grades, and the figures that kept a grade down, is in
+``benchmarks/results/verdicts.md``.
 
     python benchmarks/verdicts.py --seeds 5
 """

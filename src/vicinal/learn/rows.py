@@ -43,9 +43,9 @@ class Rows(ABC):
 
         There the dominant parent's cell is to be copied, missing or not.
         """
-        values = plan.apply(self.numbers)
+        values: Array = plan.apply(self.numbers)  # type: ignore[arg-type]
         low, high = self.limits.astype(values.dtype)
-        gone = None if self.gaps is None else self.gaps[plan.parents].any(axis=1)
+        gone = None if self.gaps is None else np.any(self.gaps[plan.parents], axis=1)
         return np.clip(values, low, high), gone
 
 
