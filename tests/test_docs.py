@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
+
+from vicinal import cli
+from vicinal.data import adult_sample, banking_sample
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -30,6 +35,32 @@ def test_examples_run(code):
     names: dict[str, object] = {}
     exec(code, names)
     assert "__builtins__" in names
+
+
+COMMANDS = dict.fromkeys(
+    line
+    for page in ("README.md", "docs/index.md")
+    for line in re.findall(r"^\$ (vicinal .*)$", PAGES[page], re.MULTILINE)
+)
+
+
+def _shortened(line: str) -> list[str]:
+    """Return the words of a command that asks for fewer rows."""
+    return shlex.split(re.sub(r"-n \d+", "-n 8", line), comments=True)
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_run(line, tmp_path, monkeypatch):
+    if re.match(r"vicinal (morph|text)", line):
+        pytest.importorskip("vicinal_nano")
+    rows = adult_sample().splitlines(keepends=True)
+    (tmp_path / "people.csv").write_bytes(b"".join(rows[:600]))
+    (tmp_path / "reviews.csv").write_bytes(banking_sample())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", _shortened(line))
+    cli.main()
+    for target in re.findall(r"-o (\S+)", line):
+        assert (tmp_path / target).stat().st_size > 0
 
 
 def test_make_targets_exist():
