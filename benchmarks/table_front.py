@@ -1,7 +1,8 @@
 """The front between fidelity, privacy and utility: what each step of the dial gives.
 
 Run with ``python benchmarks/table_front.py --data ../shared/data``; ``--sweep`` compares sizes of
-the neighborhood and numbers of parents instead, ``--variants`` what was tried later. Nothing here
+the neighborhood and numbers of parents instead, ``--variants`` what was tried later, ``--dial``
+the four settings as they are, with the library's own quality on all seeds. Nothing here
 looks at a test part: rows outside it are split, for each seed, into rows to learn from, as many
 held out, and the rest, on which utility is measured. So the dial may be set by what is printed
 here, and judged elsewhere.
@@ -42,7 +43,7 @@ from _measures import closer, development, utility
 from vicinal import SphereWeights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
@@ -113,10 +114,15 @@ def variants() -> dict[str, dict[str, Any]]:
     return made
 
 
-def draw(setting: dict[str, Any], train: pd.DataFrame, target: str, seed: int) -> pd.DataFrame:
-    """Learn and draw with a setting that the dial need not have."""
+def draw(
+    setting: dict[str, Any] | str, train: pd.DataFrame, target: str, seed: int
+) -> pd.DataFrame:
+    """Learn and draw with a setting that the dial need not have, or with one of it by name."""
     from vicinal.table import PRIVACY, TableSynthesizer, mixing
 
+    if isinstance(setting, str):
+        named = TableSynthesizer(setting, target=target, random_state=seed).fit(train)
+        return named.sample()
     PRIVACY["trial"], attempts = setting, mixing.ATTEMPTS
     mixing.ATTEMPTS = setting.get("attempts", attempts)
     try:
@@ -145,7 +151,7 @@ def own_quality(data: Dataset, real: pd.DataFrame, made: pd.DataFrame) -> dict[s
 
 def run_seed(
     data: Dataset,
-    settings: dict[str, dict[str, Any]],
+    settings: Mapping[str, dict[str, Any] | str],
     seed: int,
     most: int,
     score: Callable[[Dataset, pd.DataFrame, pd.DataFrame], dict[str, float]] | None,
@@ -218,18 +224,22 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=5_000, help="most rows to learn")
     options.add_argument("--sweep", action="store_true", help="compare neighborhoods instead")
     options.add_argument("--variants", action="store_true", help="compare what was tried later")
+    options.add_argument("--dial", action="store_true", help="the four settings alone")
     options.add_argument("--neighbors", type=int, nargs="+", default=[30, 60, 100, 150, 300])
     options.add_argument("--parents", type=int, nargs="+", default=[5, 8, 16])
     options.add_argument("--no-quality", dest="quality", action="store_false")
     asked = options.parse_args()
     hush()
-    settings, suffix = steps(), ""
-    if asked.sweep:
+    settings: Mapping[str, dict[str, Any] | str] = steps()
+    suffix = ""
+    if asked.dial:
+        settings, suffix = {name: name for name in ("off", "balanced", "high", "max")}, "_dial"
+    elif asked.sweep:
         settings, suffix = sweep(asked.neighbors, asked.parents), "_sweep"
     elif asked.variants:
         settings, suffix = variants(), "_variants"
     score = None
-    if asked.quality and asked.variants:
+    if asked.quality and (asked.variants or asked.dial):
         score = own_quality
     elif asked.quality and has_sdv():
         score = sdmetrics_quality
@@ -241,7 +251,11 @@ def main() -> None:
         runs = []
         for seed in asked.seeds:
             progress(f"{set_name}: seed {seed}")
-            runs.append(run_seed(data, settings, seed, asked.rows, None if runs else score))
+            runs.append(
+                run_seed(
+                    data, settings, seed, asked.rows, score if asked.dial or not runs else None
+                )
+            )
         results["sets"][set_name] = runs
     if not results["sets"]:
         skip("no data set was found; nothing to measure")
