@@ -2,24 +2,83 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import pickle
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+from vicinal._checks import first_line
+
+
+class _Files(IndexDataCacheFile):  # type: ignore[misc]
+    """Files of machine code that begin with their checksum: damaged code would run."""
+
+    def _save_data(self, name: str, data: Any) -> None:
+        packed = self._dump(data)
+        with self._open_for_write(self._data_path(name)) as file:
+            file.write(hashlib.sha256(packed).digest() + packed)
+
+    def _load_data(self, name: str) -> Any:
+        with open(self._data_path(name), "rb") as file:
+            told, packed = file.read(32), file.read()
+        if hashlib.sha256(packed).digest() != told:
+            raise ValueError(f"{name} is damaged")
+        return pickle.loads(packed)  # noqa: S301 - Numba's own way, and now of a known content
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """Numba's cache, which makes anew what is damaged and does without what cannot be kept."""
+
+    full = False  # told once in a process
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file.__class__ = _Files
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # whatever a damaged file leads to
+            with contextlib.suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            if not _Cache.full:
+                _Cache.full = True
+                warnings.warn(
+                    f"Machine code cannot be kept in {self.cache_path} ({first_line(error)}), and "
+                    "is made anew at every start. Free some space, or name another folder by "
+                    "NUMBA_CACHE_DIR.",
+                    UserWarning,
+                    stacklevel=2,
+                )
 
 
 def compiled(signature: Any = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator: ``njit`` without the interpreter's lock, cached on disk."""
 
     def decorate(function: Callable[..., Any]) -> Any:
+        made = njit(nogil=True)(function)
         try:
-            return njit(signature, nogil=True, cache=True)(function)
+            made._cache = _Cache(function)
         except RuntimeError as error:
             # no folder to write to: a read-only installation without a home directory
             if "cannot cache" not in str(error):
                 raise
-            return njit(signature, nogil=True)(function)
+        if signature is not None:
+            made.compile(signature)
+            made.disable_compile()
+        return made
 
     return decorate
 

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
+
+#: The process that imported this; another one was forked from it.
+_HOME = os.getpid()
+
+
+@contextmanager
+def fork_safe() -> Iterator[None]:
+    """Keep OpenMP to one thread in a forked process, which would wait for threads it has not."""
+    if os.getpid() == _HOME:
+        yield
+        return
+    with _pools().limit(limits=1, user_api="openmp"):
+        yield
+
+
+@cache
+def _pools() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def n_threads() -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._points import safe_unit
+from vicinal._threads import fork_safe
 
 Matrix = npt.NDArray[np.floating[Any]]
 
@@ -80,7 +81,8 @@ def nearest_rows(
 def _exact(points: Matrix, k: int) -> tuple[Matrix, npt.NDArray[np.int64]]:
     from sklearn.neighbors import NearestNeighbors
 
-    distance, near = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points).kneighbors()
+    with fork_safe():
+        distance, near = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points).kneighbors()
     return distance, near
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,6 +93,25 @@ class Tables:
             return "class"
         values = self.real.numbers[:, self.numeric.index(self.target)]
         return "class" if len(np.unique(values[~np.isnan(values)])) <= 2 else "number"
+
+    def select(self, names: Collection[str]) -> Tables:
+        """Return the same with only some of the columns."""
+        numeric = [at for at, name in enumerate(self.numeric) if name in names]
+        categorical = [at for at, name in enumerate(self.categorical) if name in names]
+
+        def of(part: Part) -> Part:
+            return Part(part.numbers[:, numeric], part.codes[:, categorical])
+
+        return replace(
+            self,
+            columns=tuple(one for one in self.columns if one.name in names),
+            numeric=tuple(self.numeric[at] for at in numeric),
+            categorical=tuple(self.categorical[at] for at in categorical),
+            levels=tuple(self.levels[at] for at in categorical),
+            real=of(self.real),
+            synthetic=of(self.synthetic),
+            holdout=None if self.holdout is None else of(self.holdout),
+        )
 
     def split(self, rng: np.random.Generator) -> Tables:
         """Return the same with half of the real rows, drawn at random, as the hold-out."""

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vicinal._threads import fork_safe
+
 __all__ = ["RARE", "merged", "rare_rows", "replacements"]
 
 Codes = npt.NDArray[np.integer[Any]]
@@ -55,6 +57,7 @@ def replacements(
     givers = np.flatnonzero(frequent)
     givers = givers[:: max(1, len(givers) // CANDIDATES)]
     rows, takers = np.arange(len(rare)), np.flatnonzero(rare)
-    nearest = NearestNeighbors(n_neighbors=1).fit(space[givers])
-    rows[takers] = givers[nearest.kneighbors(space[takers], return_distance=False)[:, 0]]
+    with fork_safe():
+        nearest = NearestNeighbors(n_neighbors=1).fit(space[givers])
+        rows[takers] = givers[nearest.kneighbors(space[takers], return_distance=False)[:, 0]]
     return rows

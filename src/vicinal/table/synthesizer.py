@@ -349,6 +349,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             rows, columns, state, frozenset(makers), population=population, progress=progress
         )
         whole = Population(0) if population is None else population
+        there = set(state.rows.column_names)
         surrogates = {
             column.name: Surrogates(
                 state.rows[column.name],
@@ -359,7 +360,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
                 personal=state.people.get(column.name),
             )
             for column in state.columns
-            if column.kind in {"identifier", "text"} and column.name in state.rows.column_names
+            if column.kind in {"identifier", "text"} and column.name in there
         }
         # all or nothing: a table that is refused leaves what was learned before
         self._state, self._training, self._surrogates = state, training, surrogates

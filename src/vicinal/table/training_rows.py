@@ -118,7 +118,8 @@ class TrainingRows:
         self._along = along
         self.settings, self._n_rows = settings, int(table.num_rows)
         self._held, self._replaced = dict(held or {}), replaced
-        used = [column for column in columns if column.name in table.column_names]
+        there = set(table.column_names)
+        used = [column for column in columns if column.name in there]
         mixed = [one for one in used if is_mixed(one, table[one.name], settings, self._held)]
         self._encode_mixed(table, mixed, seeds, population, tell)
         names = {column.name for column in mixed}

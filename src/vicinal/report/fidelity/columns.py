@@ -33,6 +33,8 @@ SHOWN_LEVELS = 12
 #: Bars of a picture of numbers, and the quantiles of the real column between which they lie.
 SHOWN_BINS = 30
 SHOWN_RANGE = (0.005, 0.995)
+#: Whole numbers further apart than this are not exact as floats.
+EXACT = 2.0**53
 #: Numbers are compared to this many significant digits of the largest: the last bits of a sum
 #: make no difference.
 DIGITS = 14
@@ -206,14 +208,15 @@ def _range_coverage(before: Floats, after: Floats) -> float:
 def _bins(column: Column, before: Floats, after: Floats) -> Marginal:
     """Return bars between robust ends of the real column; whole numbers get whole bins."""
     low, high = (before[int(share * (len(before) - 1))] for share in SHOWN_RANGE)
-    if column.kind in {"integer", "date"} or (low == high and float(low).is_integer()):
+    whole = column.kind in {"integer", "date"} and high - low < EXACT
+    if whole or (low == high and float(low).is_integer()):
         width = max(1, math.ceil((high - low + 1) / SHOWN_BINS))
         count = math.ceil((high - low + 1) / width)
         edges = low - 0.5 + width * np.arange(count + 1)
     elif low == high:
         edges = low + np.array([-0.5, 0.5]) * (abs(low) or 1.0)
     else:
-        edges = np.linspace(low, high, SHOWN_BINS + 1)
+        edges = 2 * np.linspace(low / 2, high / 2, SHOWN_BINS + 1)  # may be further than floats go
     shares = [
         np.diff(np.searchsorted(one, edges[1:-1]), prepend=0, append=len(one)) / max(len(one), 1)
         for one in (before, after)

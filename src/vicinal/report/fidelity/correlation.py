@@ -103,7 +103,8 @@ def rank_correlations(columns: list[RankedColumn], chunk_rows: int = 1 << 16) ->
         for one, other in combinations(varied, 2):
             rho = min(max(float(found[one, other]), -1.0), 1.0)
             result[whole[one], whole[other]] = result[whole[other], whole[one]] = rho
-    rest = [pair for pair in combinations(range(len(columns)), 2) if not set(pair) <= set(whole)]
+    known = set(whole)
+    rest = [(a, b) for a, b in combinations(range(len(columns)), 2) if not {a, b} <= known]
 
     def walk(at: int, _: int) -> None:
         first, second = (columns[one] for one in rest[at])

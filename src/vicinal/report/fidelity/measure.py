@@ -21,6 +21,7 @@ from vicinal.report.fidelity.pairs import (
     PairFidelity,
     associate,
     compare_pairs,
+    paired,
     rank_pairs,
 )
 from vicinal.report.fidelity.rules import RuleCheck
@@ -203,9 +204,11 @@ def measure_fidelity(
     """Measure how like the real table a synthetic one is."""
     seeds = Seeds(random_state)
     columns, ranked = compare_columns(tables)
-    pairs, links, sampled = compare_pairs(tables, ranked, seeds.generator(FidelityKey.PAIRS))
-    names = [c.name for c in tables.columns if c.name in {*tables.numeric, *tables.categorical}]
-    notes = [sampled] if sampled else []
+    some, said = paired(tables)
+    pairs, links, sampled = compare_pairs(some, ranked, seeds.generator(FidelityKey.PAIRS))
+    compared = {*some.numeric, *some.categorical}
+    names = [c.name for c in some.columns if c.name in compared]
+    notes = [one for one in (said, sampled) if one]
     tested = None
     if two_sample:
         tested = two_sample_test(tables, seeds.generator(FidelityKey.TWO_SAMPLE))
@@ -283,10 +286,13 @@ def compare(real: Any, synthetic: Any, columns: Sequence[Column] | None = None) 
     if known is None:
         before, schema = infer(before)
         known, after = schema.columns, schema.read(after)
-    shared = [column for column in known if column.name in after.column_names]
+    there = set(after.column_names)
+    shared = [column for column in known if column.name in there]
     before = before.select([column.name for column in shared])
     with warnings.catch_warnings():  # there is no interval to be wide with few rows
         warnings.filterwarnings("ignore", "Fewer than", UserWarning)
         tables = align(before, after.select(before.column_names), columns=shared)
     found, ranked = compare_columns(tables)
-    return Fidelity((before.num_rows, after.num_rows), found, tuple(rank_pairs(tables, ranked)))
+    some, said = paired(tables)
+    pairs = tuple(rank_pairs(some, ranked))
+    return Fidelity((before.num_rows, after.num_rows), found, pairs, sampled=said)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ import numpy.typing as npt
 from vicinal._threads import for_chunks
 from vicinal.report.fidelity.columns import mean_and_std
 from vicinal.report.fidelity.correlation import pair_moments
+from vicinal.report.fidelity.pairs import paired
 from vicinal.report.fidelity.prediction import Prediction, predict
 from vicinal.report.tables import Part, Tables
 
@@ -221,25 +223,26 @@ def _covariances(tables: Tables, prediction: Prediction) -> tuple[list[Moment], 
         return [], 0
     both = [pair_moments(part.numbers) for part in (tables.real, tables.synthetic)]
     found = []
-    for one in range(len(names)):
-        for other in range(one + 1, len(names)):
-            sides = []
-            for each in both:
-                unit = float(each.scale[one] * each.scale[other])
-                n, value = float(each.counts[one, other]), float(each.covariance[one, other])
-                varies = float(each.fourth[one, other]) - value**2
-                error = math.sqrt(max(varies, 0.0) / n) if n >= ERROR_ROWS else math.nan
-                sides.append((value * unit, error * unit))
-            scale = float(both[0].scale[one] * both[0].scale[other])
-            found.append(
-                _moment(
-                    "covariance",
-                    (names[one], names[other]),
-                    *sides,
-                    predicted=float(prediction.covariance[one, other]),
-                    scale=scale,
-                )
+    among = set(paired(tables)[0].numeric)
+    places = [at for at, name in enumerate(names) if name in among]
+    for one, other in combinations(places, 2):
+        sides = []
+        for each in both:
+            unit = float(each.scale[one] * each.scale[other])
+            n, value = float(each.counts[one, other]), float(each.covariance[one, other])
+            varies = float(each.fourth[one, other]) - value**2
+            error = math.sqrt(max(varies, 0.0) / n) if n >= ERROR_ROWS else math.nan
+            sides.append((value * unit, error * unit))
+        scale = float(both[0].scale[one] * both[0].scale[other])
+        found.append(
+            _moment(
+                "covariance",
+                (names[one], names[other]),
+                *sides,
+                predicted=float(prediction.covariance[one, other]),
+                scale=scale,
             )
+        )
     if len(found) <= SHOWN_COVARIANCES:
         return found, 0
     order = np.argsort([-_distance(figure) for figure in found], kind="stable")

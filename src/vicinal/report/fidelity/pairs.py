@@ -16,7 +16,7 @@ from vicinal.report.fidelity.columns import Ranked, mean_and_std
 from vicinal.report.fidelity.correlation import correlations, rank_correlations
 from vicinal.report.tables import Tables
 
-__all__ = ["Association", "PairFidelity", "associate", "compare_pairs", "rank_pairs"]
+__all__ = ["Association", "PairFidelity", "associate", "compare_pairs", "paired", "rank_pairs"]
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
@@ -32,6 +32,8 @@ DENSE_CELLS = 1 << 20
 #: Pairs times rows that are looked at one by one; beyond it, this many rows are drawn.
 PAIR_ROWS = 500_000_000
 DRAWN_ROWS = 100_000
+#: Columns whose pairs are compared: all of most tables, and 19,900 pairs at most.
+PAIRED_COLUMNS = 200
 #: Columns of a picture of all associations.
 SHOWN_COLUMNS = 40
 
@@ -95,6 +97,24 @@ class Association:
 Links = dict[tuple[str, str], tuple[float, float]]
 
 
+def paired(tables: Tables) -> tuple[Tables, str]:
+    """Return the columns whose pairs are compared, and in words which of many they are.
+
+    The target is always among them; the others are drawn, the same ones every time.
+    """
+    names = [*tables.numeric, *tables.categorical]
+    if len(names) <= PAIRED_COLUMNS:
+        return tables, ""
+    order = np.random.default_rng(0).permutation(len(names))
+    drawn = {name for name in (tables.target,) if name is not None}
+    for at in order:
+        if len(drawn) < PAIRED_COLUMNS:
+            drawn.add(names[at])
+    also = ", the target among them" if tables.target is not None else ""
+    said = f"pairs of {len(drawn)} columns, drawn at random from {len(names):,}{also}"
+    return tables.select(drawn), said
+
+
 def compare_pairs(
     tables: Tables, ranked: Mapping[str, Ranked], rng: np.random.Generator
 ) -> tuple[tuple[PairFidelity, ...], Links, str]:
@@ -107,7 +127,8 @@ def compare_pairs(
 
     compared = {*tables.numeric, *tables.categorical}
     pairs = list(combinations([c.name for c in tables.columns if c.name in compared], 2))
-    mixed = [pair for pair in pairs if not set(pair) <= set(tables.numeric)]
+    numeric = set(tables.numeric)
+    mixed = [pair for pair in pairs if not set(pair) <= numeric]
     keep, sampled = _drawn_rows(tables, len(mixed), rng)
     columns = _columns(tables, keep) if mixed else {}
     found: dict[tuple[str, str], list[PairFidelity]] = {}
