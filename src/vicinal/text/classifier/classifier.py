@@ -436,7 +436,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._check_fitted()
         texts = check_texts(texts, utf8=False)
         if self._unknown is None or not texts:
-            return 1 - self._proba(texts).max(axis=1, initial=0.0)
+            return np.asarray(1 - self._proba(texts).max(axis=1, initial=0.0))
         found: npt.NDArray[np.float64] = self._unknown.proba(self._states(texts))
         return found
 
