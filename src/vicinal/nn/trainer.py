@@ -453,7 +453,7 @@ class _EpochPairs(PairBatchSampler):
     def __iter__(self) -> Iterator[list[int]]:
         self.set_epoch(int((self._trainer.state.epoch or 0.0) + 1e-9))
         batches = list(super().__iter__())
-        seen = np.unique(np.concatenate(batches)) if batches else []
+        seen: Any = np.unique(np.concatenate(batches)) if batches else ()
         self._trainer._unseen = 1 - len(seen) / self.n_rows
         yield from batches
 
