@@ -443,6 +443,8 @@ def test_a_batch_size_that_was_found_is_made_even(tmp_path):
 
 
 def test_options_that_would_be_ignored_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="class_weights are of the trainer's own loss"):
+        trainer(tmp_path, class_weights=[1, 1, 1], compute_loss_func=lambda *_, **__: 0)
     with pytest.raises(ValueError, match="train_sampling_strategy='sequential' does not go with"):
         trainer(tmp_path, settings={"train_sampling_strategy": "sequential"})
 
@@ -485,6 +487,7 @@ def test_numbers_and_several_labels_are_mixed(tmp_path, targets, outputs):
     one = told(tmp_path, targets, outputs)
     one.train()
     assert all(np.isfinite(entry["loss"]) and entry["mixup_share"] == 1 for entry in steps(one))
+    assert not any({"plain_accuracy", "train_accuracy"} & set(e) for e in one.state.log_history)
     batch = collate([Told(targets)[i] for i in range(4)])
     one.model.train()
     one.mixup = MixupConfig(where="sentence", weights=vicinal.Fixed(0.75))

@@ -133,6 +133,11 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         if accuracy_rows is not None:
             check_count("accuracy_rows", accuracy_rows, low=0)
         self._accuracy_rows = accuracy_rows
+        if class_weights is not None and self.compute_loss_func is not None:
+            raise ValueError(
+                "class_weights are of the trainer's own loss, and compute_loss_func is another. "
+                "Weigh classes in it, or leave one of them out."
+            )
         self._class_weights = None if class_weights is None else self._weights_of(class_weights)
         self._seen: dict[str, list[float]] = {}
         self._distance: float | None = None
@@ -250,8 +255,9 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
             loss, outputs = self._plain_loss(model, plain, own)
             self._note(mixup_share=0.0)
             if self.compute_loss_func is None and not own.is_floating_point():
-                right = _logits(outputs).detach().argmax(-1) == own
-                self._note(plain_accuracy=right.float().mean())
+                logits = _logits(outputs).detach()
+                if logits.shape[-1] > 1:
+                    self._note(plain_accuracy=(logits.argmax(-1) == own).float().mean())
             return loss, outputs
         layer, weights = drawn
         lam = torch.from_numpy(weights).float().to(labels.device)
