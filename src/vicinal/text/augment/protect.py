@@ -39,6 +39,6 @@ class Protection:
         """Return a sentence with what its parents protect, and what of the heavier's it lacks."""
         spans = self._spans[lighter] | self._spans[heavier]
         for stand_in, span in spans.items():
-            text = re.sub(rf"\b{stand_in}\b", lambda _, span=span: span, text)
+            text = span.join(re.split(rf"\b{stand_in}\b", text))
         lacks = [span for span in self._spans[heavier].values() if span not in text]
         return text, lacks[0] if lacks else ""
