@@ -1,7 +1,7 @@
 """Mix a few labelled questions into new ones that a person can read, and learn from them.
 
-Needs ``pip install ./packages/nano ".[offline]"``, which brings the small English inverter. Run it
-with
+Needs ``pip install ./packages/nano ./packages/smol ".[offline]"``, which brings the small English
+inverter. Run it with
 
     python examples/readable_mixup.py
 """
