@@ -18,7 +18,10 @@ def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are not written by hand."""
     pages = {
         "changelog.md": (ROOT / "CHANGELOG.md").read_text("utf-8"),
-        "nano.md": (ROOT / "packages/nano/src/vicinal_nano/README.md").read_text("utf-8"),
+        **{
+            f"{name}.md": (ROOT / f"packages/{name}/src/vicinal_{name}/README.md").read_text("utf-8")
+            for name in ("nano", "smol")
+        },
     }
     tables = sorted((ROOT / "benchmarks" / "results").glob("*.md"))
     pages |= {f"results/{path.name}": path.read_text("utf-8") for path in tables}
@@ -47,7 +50,9 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
             return f"](results/{path.name if path.suffix else 'index.md'})"
         if path.parts[0] == "examples":
             return f"](examples/{path.stem}.md)"
-        return {"packages": "](nano.md)", "CHANGELOG.md": "](changelog.md)"}[path.parts[0]]
+        if path.parts[0] == "packages":
+            return f"]({path.parts[1]}.md)"
+        return {"CHANGELOG.md": "](changelog.md)"}[path.parts[0]]
 
     return _LINK.sub(led, markdown)
 
