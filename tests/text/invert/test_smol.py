@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -29,5 +28,3 @@ def test_smol_is_the_default_is_small_and_writes_what_it_is_asked_for():
         assert line[0].isupper()
         assert line.endswith(".")
         assert set(line.lower().split()) & set(text.lower().split())
-    again = smol.log_likelihood(smol.encode(texts), found.sentences)
-    np.testing.assert_allclose(again, smol.generate(smol.encode(texts))[1], rtol=0.05)
