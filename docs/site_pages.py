@@ -18,11 +18,10 @@ def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are not written by hand."""
     pages = {
         "changelog.md": (ROOT / "CHANGELOG.md").read_text("utf-8"),
-        **{
-            f"{name}.md": (ROOT / f"packages/{name}/src/vicinal_{name}/README.md").read_text("utf-8")
-            for name in ("nano", "smol")
-        },
     }
+    for name in ("nano", "smol"):
+        card = ROOT / "packages" / name / "src" / f"vicinal_{name}" / "README.md"
+        pages[f"{name}.md"] = card.read_text("utf-8")
     tables = sorted((ROOT / "benchmarks" / "results").glob("*.md"))
     pages |= {f"results/{path.name}": path.read_text("utf-8") for path in tables}
     rows = "\n".join(f"* [{path.stem}]({path.name})" for path in tables)

@@ -139,7 +139,8 @@ def _warn_of_foreign(speller: Any, texts: Sequence[str]) -> None:
         _warn(
             f"{len(foreign)} of {len(looked_at)} text(s) looked at, such as {_shown(foreign[0])}, "
             "are scraps of words or rare ones to this encoder, as texts are in a language it does "
-            "not know (nano and smol know English). What is written for them will not mean the same.",
+            "not know (nano and smol know English). What is written for them will not mean the "
+            "same.",
             stacklevel=5,
         )
 
