@@ -13,6 +13,8 @@ import pytest
 from vicinal.report import audit_synthesizer
 from vicinal.report.privacy.epsilon import epsilon_bound, guess_p_value
 from vicinal.report.privacy.membership import attack_shadows, bound_from_shadows
+from vicinal.report.privacy.signals import SIGNALS, Signals
+from vicinal.report.tables import align
 
 OPTIONS = {"shadows": 16, "records": 40, "n_jobs": 1, "random_state": 0}
 
@@ -120,6 +122,24 @@ def test_records_that_were_always_in_do_no_harm():
     found = attack_shadows(signals, inside)
     assert np.isfinite(found.scores).all()
     assert len(found.of_records()) == 60
+
+
+def test_signals_by_hand():
+    real = pa.table({"x": [0.0, 1.0, 2.0, 10.0], "y": [0.0, 0.0, 0.0, 10.0]})
+    with pytest.warns(UserWarning, match="Fewer than 50"):
+        tables = align(real, pa.table({"x": [10.0, 5.0], "y": [10.0, 10.0]}))
+    found = Signals(tables, np.array([3, 0]), np.random.default_rng(0))(tables.synthetic)
+    mine = dict(zip(SIGNALS, found[0], strict=True))
+    other = dict(zip(SIGNALS, found[1], strict=True))
+    # a copy, and half a range off in one column
+    assert mine["nearness"] == 0
+    assert mine["nearness of five"] == pytest.approx(-0.25)
+    assert mine["squared nearness of five"] == pytest.approx(-0.125)
+    assert mine["its own values"] == 2
+    assert other["nearness"] == pytest.approx(-1.5)
+    assert other["its own values"] == 0
+    assert mine["its rare combinations, at all"] > other["its rare combinations, at all"] == 0
+    assert mine["pull on the means"] > 0 > other["pull on the means"]
 
 
 # the audit

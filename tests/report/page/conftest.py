@@ -21,7 +21,11 @@ from vicinal.report import (
 )
 from vicinal.report.collapse.measure import Collapse, CollapseCurve
 from vicinal.report.evaluation import Report, WeightPicture
+from vicinal.report.privacy.audit import AuditResult, ExposedRecord
+from vicinal.report.privacy.epsilon import epsilon_bound
 from vicinal.report.privacy.measure import DistanceCurves, Privacy
+from vicinal.report.privacy.membership import attack_shadows
+from vicinal.report.privacy.risk import Attack
 from vicinal.report.tune.measure import Setting, TuningResult
 from vicinal.report.utility.measure import Utility, UtilityScore
 
@@ -197,6 +201,30 @@ def make_privacy(holdout_is="given"):
         authenticity_baseline=near(0.52, 0.01),
         membership=near(0.531, 0.009),
         rare_combinations=(near(0.58, 0.03), near(0.54, 0.03)),
+        membership_by_density=near(0.541, 0.009) if holdout_is == "given" else None,
+        attacks=(
+            (Attack("Linkability", near(0.02, 0.01), near(0.01, 0.008), "Records are joined."),)
+            if holdout_is == "given"
+            else ()
+        ),
+    )
+
+
+def make_audit():
+    rng = np.random.default_rng(0)
+    inside = rng.random((32, 40)) < 0.5
+    membership = attack_shadows(rng.normal(size=(32, 40, 2)) + inside[:, :, None], inside)
+    return AuditResult(
+        rows=5_000,
+        shadows=32,
+        membership=membership,
+        by_distance=near(0.61, 0.01),
+        by_density=near(0.64, 0.01),
+        epsilon=epsilon_bound(700, 1_000, 1_280),
+        worst_records=tuple(ExposedRecord(at, near(0.9 - at / 100, 0.05), 0.4) for at in range(40)),
+        privacy=make_privacy(),
+        notes=("5,000 of 16,280 rows took part.",),
+        random_state=0,
     )
 
 
@@ -324,6 +352,7 @@ def makers(made_texts):
         utility=make_utility,
         collapse=make_collapse,
         front=make_front,
+        audit=make_audit,
         number_column=number_column,
         category_column=category_column,
         near=near,

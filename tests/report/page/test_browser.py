@@ -65,13 +65,14 @@ def shown(tmp_path_factory):
     return tmp_path_factory.mktemp("pages")
 
 
-PAGES = ["report", "collapse", "front", "morph", "augmented"]
+PAGES = ["report", "collapse", "front", "audit", "morph", "augmented"]
 #: Page, size of the window, dark theme.
 VIEWS = [
     *(("report", size, dark) for size in (WIDE, PHONE) for dark in (False, True)),
     ("wide", PHONE, False), ("wide", WIDE, True),
     ("collapse", WIDE, False), ("collapse", PHONE, True),
     ("front", WIDE, False), ("front", PHONE, True),
+    ("audit", WIDE, False), ("audit", PHONE, True),
     ("morph", WIDE, False), ("morph", PHONE, True),
     ("augmented", WIDE, True), ("augmented", PHONE, False),
 ]  # fmt: skip

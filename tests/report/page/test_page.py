@@ -80,6 +80,7 @@ def pages(makers, tmp_path):
         "wide": makers.report(25, 20),
         "collapse": makers.collapse(),
         "front": makers.front(),
+        "audit": makers.audit(),
         "morph": makers.morph(),
         "augmented": makers.augmented(),
     }
