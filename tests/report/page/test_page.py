@@ -67,7 +67,8 @@ def without_figures(value):
         plain = {f.name: without_figures(getattr(value, f.name)) for f in fields(value)}
         return replace(value, **plain)
     if isinstance(value, tuple):
-        return tuple(without_figures(one) for one in value)
+        plain = [without_figures(one) for one in value]
+        return type(value)(*plain) if hasattr(value, "_fields") else tuple(plain)
     return math.nan if isinstance(value, float) else value
 
 
