@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from vicinal.report import audit, evaluate
+from vicinal.report.fidelity.order import lost_panel
 from vicinal.report.tables import align
 from vicinal.report.utility.leaks import leaking_columns
 from vicinal.report.utility.learners import pose
@@ -206,3 +207,15 @@ def test_a_time_series_mixed_as_plain_rows_is_said():
     assert figures["fidelity"].grade in {"fair", "poor"}
     assert "Ordered by when, load follows from the row before it" in why
     assert "time series" not in judged(real, real)[2]
+
+
+def test_a_panel_mixed_as_plain_rows_is_said():
+    rng = np.random.default_rng(0)
+    patient, month = np.repeat(np.arange(1000, 1060), 8), np.tile(np.arange(1, 9), 60)
+    level = 12 + 0.1 * month + np.repeat(rng.normal(size=60), 8)
+    real = pa.table({"patient": patient, "month": month, "sex": (patient % 2), "hb": level})
+    order = pa.array(rng.permutation(480))
+    mixed = real.set_column(1, "month", real["month"].take(order))
+    mixed = mixed.set_column(2, "sex", real["sex"].take(order))
+    assert "Rows belong to entities" in lost_panel(real, mixed)
+    assert lost_panel(real, real) == ""

@@ -15,6 +15,7 @@ from vicinal.page.frame import Page
 from vicinal.page.plain import to_plain
 from vicinal.page.result import Result
 from vicinal.report.fidelity.measure import Fidelity, measure_fidelity
+from vicinal.report.fidelity.order import lost_panel
 from vicinal.report.fidelity.rules import check_rules
 from vicinal.report.privacy.measure import Privacy, measure_privacy
 from vicinal.report.tables import Tables, align, halves, row_keys
@@ -204,7 +205,8 @@ def evaluate(
             unseen = None if unseen is None else schema.read(unseen)
         tables = align(rows, made, unseen, target=target, columns=columns)
         report = _measure(tables, plan, seeds)
-    fidelity = replace(report.fidelity, rules=check_rules(rows, made, unseen))
+    rules, panel = check_rules(rows, made, unseen), lost_panel(rows, made)
+    fidelity = replace(report.fidelity, rules=rules, panel=panel)
     report = replace(report, fidelity=fidelity)
     return _with_warnings(report, caught, random_state)
 
@@ -335,8 +337,8 @@ def audit(
     else:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of one row
-            keys = row_keys(align(read(rows), read(rows[:1]), columns=synthesizer.columns_).real)
-        train, unseen = map(rows.take, halves(keys, rng, parted))
+            whole = align(read(rows), read(rows[:1]), columns=synthesizer.columns_).real
+        train, unseen = map(rows.take, halves(row_keys(whole), rng, parted))
     with _warned() as caught:
         aligned = align(read(kept), read(synthetic), columns=synthesizer.columns_)
         # parents are rows of the whole table
@@ -346,7 +348,9 @@ def audit(
             random_state=seeds.generator(EvaluationKey.FIDELITY),
         )
     rules = check_rules(read(kept), read(synthetic), rules=synthesizer.rules_ or None)
-    fidelity = replace(fidelity, rules=rules)
+    alone = where is None and not has_units(synthesizer)
+    panel = lost_panel(read(rows), read(synthetic)) if alone else ""
+    fidelity = replace(fidelity, rules=rules, panel=panel)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # said of the whole table before
         model = type(synthesizer)(**synthesizer.get_params()).fit(train)

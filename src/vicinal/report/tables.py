@@ -120,7 +120,7 @@ class Tables:
 
 
 def halves(
-    keys: npt.NDArray[np.uint64],
+    keys: npt.NDArray[Any],
     rng: np.random.Generator,
     met: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

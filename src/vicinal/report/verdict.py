@@ -92,7 +92,7 @@ _WORDS = {
     },
     "utility": {
         "good": "models learn from it as well as from real rows, or nearly",
-        "fair": "models learn a little less from it than from real rows",
+        "fair": "models may learn a little less from it than from real rows",
         "poor": "models learn clearly less from it than from real rows",
         "unproven": "what models learn from it cannot be told from these rows",
         "unknown": "what models learn from it was not measured",
@@ -141,6 +141,8 @@ def _fidelity_figure(found: Fidelity) -> VerdictFigure:
             reasons.append(("fair", rule.says))
     if found.order is not None and found.order.is_lost:
         reasons.append(("fair", found.order.says))
+    if found.panel:
+        reasons.append(("fair", found.panel))
     says = "Mean similarity of columns and of pairs of columns to the real ones; 1 = identical."
     return _with_reasons("fidelity", Estimate(quality), says, reasons)
 
@@ -180,7 +182,9 @@ def _lost_associations(found: Fidelity) -> Iterator[_Reason]:
 
 
 def _privacy_figure(found: Privacy) -> VerdictFigure:
-    figures = [one for one in found.figures if one.grade != "unknown"]
+    figures = sorted(
+        (one for one in found.figures if one.grade != "unknown"), key=_severity, reverse=True
+    )
     reasons = [(one.grade, _why(one)) for one in figures]
     if found.tainted:
         reasons.append(("unproven", "The hold-out holds training rows."))
@@ -189,10 +193,10 @@ def _privacy_figure(found: Privacy) -> VerdictFigure:
         reasons.append(("unproven", "Every real row equals another one."))
     if not figures:
         return _with_reasons("privacy", Estimate(math.nan), "No figure was measured.", reasons)
-    worst = max(figures, key=_severity)
+    worst = figures[0]
     says = (
-        f"{worst.name} ({worst.text}), the worst of {len(figures)} figures, and how far it lies "
-        "beyond its ideal: 0 is ideal, more is worse."
+        f"How far the worst of {len(figures)} figures, {worst.name}, lies beyond its ideal; 0 is "
+        "ideal, more is worse."
     )
     return _with_reasons("privacy", worst.excess, says, reasons)
 

@@ -62,6 +62,9 @@ class Fidelity(RowsResult):
         Rules between columns, and the rows that break them.
     order : TimeOrder or None
         How rows follow each other in time; None where they do not.
+    panel : str
+        What is lost where rows that belong to entities were mixed one by one, in words; empty
+        where nothing is.
     quality_by_chance : float
         The least quality that as many fresh rows would have, by halves of the real table; NaN where
         rows or columns are so many that it was not measured.
@@ -76,6 +79,7 @@ class Fidelity(RowsResult):
     sampled: str = ""
     rules: tuple[RuleCheck, ...] = ()
     order: TimeOrder | None = None
+    panel: str = ""
     quality_by_chance: float = math.nan
 
     @property
@@ -151,6 +155,8 @@ class Fidelity(RowsResult):
             lines += [f"Rules between columns: {len(broken)} of {len(self.rules)} broken.", *broken]
         if self.order is not None and self.order.is_lost:
             lines.append(self.order.says)
+        if self.panel:
+            lines.append(self.panel)
         measured = [pair for pair in self.pairs if pair.measure != "spearman"]
         if measured:
             counted = sum(pair.counted for pair in measured)

@@ -1,4 +1,4 @@
-"""Order in time: whether rows of a series still follow from the rows before them."""
+"""Order in time: whether rows of a series, or of entities, still follow each other."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from vicinal._stats import spearman
 from vicinal.report.tables import Part, Tables
+from vicinal.table.panel.find import find_panel
 
 #: Share of a time column's values that are held by one row alone where rows are a series.
 ONE_BY_ONE = 0.9
@@ -56,6 +58,15 @@ class TimeOrder:
             f"correlation {self.real:.2f}): a time series. In the synthetic rows it does so by "
             f"{self.synthetic:.2f}."
         )
+
+
+def lost_panel(real: pa.Table, synthetic: pa.Table) -> str:
+    """Say what is lost of rows that belong to entities; nothing if synthetic rows do so too."""
+    found, again = find_panel(real), find_panel(synthetic)
+    if found is None or found.entity is None:
+        return ""
+    kept = again is not None and (again.entity, again.time) == (found.entity, found.time)
+    return "" if kept and again and {*found.fixed} <= {*again.fixed} else found.text
 
 
 def measure_order(tables: Tables) -> TimeOrder | None:
