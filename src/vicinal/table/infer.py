@@ -284,7 +284,11 @@ def infer_schema(
 
 def with_codes(columns: Sequence[Column], rules: Sequence[Rule]) -> tuple[Column, ...]:
     """Return columns with numbers that settle others, but not by their size, as categories."""
-    codes = {rule.sources[0]: rule.text for rule in rules[::-1] if isinstance(rule, Lookup)}
+    codes = {
+        rule.sources[0]: rule.text
+        for rule in rules[::-1]
+        if isinstance(rule, Lookup) and not rule.part
+    }
     return tuple(
         replace(one, kind="category", note=f"a code: {codes[one.name]}")
         if one.name in codes and one.mixed

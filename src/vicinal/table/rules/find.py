@@ -5,25 +5,28 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations, product
+from dataclasses import replace
+from itertools import combinations, permutations, product
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from vicinal.table.numbers import python_values
-from vicinal.table.rules.grammar import written
+from vicinal.table.rules.calendar import PARTS, SPANS, anniversaries, month_starts, ticks
+from vicinal.table.rules.grammar import lookup, one_of, written
 from vicinal.table.rules.kinds import (
-    PARTS,
     Bins,
     Formula,
     Frame,
     Grid,
     Lookup,
     MissingTogether,
+    OneOf,
     Order,
     Rule,
     decimals_of,
+    evaluate,
     quoted,
 )
 
@@ -44,6 +47,10 @@ LOG_CHANCE = -35.0
 SAMPLE = 4_000
 #: Columns among which identities are looked for, at most; orders and lookups among more.
 FEW, MANY = 48, 400
+#: Dates between which spans are looked for, at most.
+FEW_DATES = 8
+#: Parts of dates that have names: days, months, shifts.
+LABELED = ("weekday", "month", "quarter", "hour")
 #: So many flags are a one-hot group, not terms of sums.
 MANY_FLAGS = 12
 #: Levels of a column that others may depend on, as a share of the rows.
@@ -74,7 +81,7 @@ def find_rules(table: pa.Table, avoid: Iterable[str] = ()) -> list[Rule]:
     found = _Found(table, set(avoid))
     if table.num_rows < LEAST_ROWS:
         return []
-    for step in (_equal, _dates, _sums, _products, _lookups, _orders, _missing, _grids):
+    for step in (_equal, _dates, _sums, _products, _lookups, _groups, _orders, _missing, _grids):
         for rule in step(found):
             found.add(rule)
     return found.rules
@@ -98,6 +105,7 @@ class _Found:
         self.dated = [n for n in self.temporal if not pa.types.is_time(table[n].type)]
         self.plain = [name for name in self.numeric if name not in self.temporal]
         self.coded = [name for name in table.column_names if self._is_coded(name)]
+        self.flags = _runs_of_flags(self)
 
     def _is_number(self, name: str) -> bool:
         kind = self.frame.table[name].type
@@ -132,6 +140,8 @@ class _Found:
 
     def add(self, rule: Rule) -> bool:
         """Take a rule if every row keeps it and it closes no circle."""
+        if isinstance(rule, OneOf):
+            return self._add_group(rule)
         settles = not isinstance(rule, (MissingTogether, Grid))
         if settles and not isinstance(rule, Order):
             if not self.free(rule.target):
@@ -147,8 +157,16 @@ class _Found:
             self.settled[rule.target] = behind
         return True
 
+    def _add_group(self, rule: OneOf) -> bool:
+        told = rule.measured(self.frame)
+        if told.exceptions or told.rows < LEAST_ROWS:
+            return False
+        self.rules.append(told)
+        self.settled |= {name: set() for name in rule.columns}
+        return True
 
-# equal columns, and parts of dates
+
+# equal columns, parts of dates, and spans between them
 
 
 def _equal(found: _Found) -> Iterator[Rule]:
@@ -184,27 +202,93 @@ def _equal(found: _Found) -> Iterator[Rule]:
 
 def _dates(found: _Found) -> Iterator[Rule]:
     for when in found.dated:
-        for part, compute in PARTS.items():
-            try:
-                values = compute(found.few.table[when])
-            except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-                continue  # a date has no hour, a duration no year
-            told = values.to_numpy()
-            for name in found.plain:
-                own, gone = found.few.floats(name)
-                held = ~gone & np.isfinite(told.astype(float))
-                if not found.free(name) or held.sum() < LEAST_ROWS or not np.ptp(own[held]):
-                    continue
-                shift = float(own[held][0] - told[held][0])
-                if abs(shift) > 1 or not np.array_equal(own[held], told[held] + shift):
-                    continue
-                node: ast.expr = ast.Call(ast.Name(part), [ast.Name(when)], [])
-                if shift:
-                    node = ast.BinOp(node, ast.Add(), ast.Constant(int(shift)))
-                yield Formula(
-                    f"{quoted(name)} = {written(node)}", "date part", name, (when,),
-                    expression=node, decimals=0,
-                )  # fmt: skip
+        for part in PARTS:
+            yield from _parts(found, when, part)
+    for start, end in permutations(found.dated[:FEW_DATES], 2):
+        yield from _spans(found, start, end)
+    for birth in found.dated:
+        yield from _ages(found, birth)
+
+
+def _parts(found: _Found, when: str, part: str) -> Iterator[Rule]:
+    """Look for columns that are a part of dates, or that a part of dates settles."""
+    node = ast.Call(ast.Name(part), [ast.Name(when)], [])
+    try:
+        told, gone = evaluate(node, found.few)
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        return  # a date has no hour, a duration no year
+    dates = pa.types.is_date(found.frame.table[when].type)
+    whole = part in ("date", "month_start")  # a date itself
+    if whole and (dates and part == "date"):
+        return
+    for name in found.dated if whole else found.plain:
+        if name == when or (whole and not pa.types.is_date(found.frame.table[name].type)):
+            continue
+        own, own_gone = found.few.floats(name)
+        held = ~own_gone & ~gone
+        if not found.free(name) or held.sum() < LEAST_ROWS or not np.ptp(own[held]):
+            continue
+        for sign in (1, -1) if part == "year" else (1,):  # also: age = 2020 - year(birth)
+            shift = float(own[held][0] - sign * told[held][0])
+            if (sign == 1 and abs(shift) > 1) or not np.array_equal(
+                own[held], sign * told[held] + shift
+            ):
+                continue
+            expression: ast.expr = node
+            if sign < 0:
+                expression = ast.BinOp(ast.Constant(int(shift)), ast.Sub(), node)
+            elif shift:
+                expression = ast.BinOp(node, ast.Add(), ast.Constant(int(shift)))
+            yield _of_dates(name, (when,), expression)
+    if part in LABELED:
+        codes, _ = found.few.codes(when, part)
+        for name in found.coded:
+            if name not in found.plain and found.free(name):
+                labels, _ = found.few.codes(name)
+                if len(np.unique(codes)) > 2 and _settles(codes, labels):
+                    yield lookup(when, name, part).learned(found.frame)
+
+
+def _of_dates(name: str, sources: tuple[str, ...], node: ast.expr) -> Formula:
+    text = f"{quoted(name)} = {written(node)}"
+    return Formula(text, "date part", name, sources, expression=node, decimals=0)
+
+
+def _spans(found: _Found, start: str, end: str) -> Iterator[Rule]:
+    """Look for numbers that say how long it is from one date to another."""
+    for unit in SPANS:
+        node = ast.Call(ast.Name(unit), [ast.Name(start), ast.Name(end)], [])
+        told, gone = evaluate(node, found.few)
+        for name in found.plain:
+            own, own_gone = found.few.floats(name)
+            held = ~own_gone & ~gone
+            if not found.free(name) or held.sum() < LEAST_ROWS or found.levels(name) < 8:
+                continue
+            places = decimals_of(own[held])
+            slack = 1e-9 * np.abs(own[held]).max() if places is None else _half_a_unit(places)
+            if np.ptp(told[held]) > 8 * slack and (np.abs(own - told)[held] <= slack).all():
+                rule = _of_dates(name, (start, end), node)
+                yield replace(rule, decimals=places)
+
+
+def _ages(found: _Found, birth: str) -> Iterator[Rule]:
+    """Look for numbers that are full years from dates to one day."""
+    kind = found.frame.table[birth].type
+    numbers, gone = found.frame.numbers(birth)
+    days = numbers // ticks(kind)
+    for name in found.plain:
+        if not found.free(name) or not pa.types.is_integer(found.frame.table[name].type):
+            continue
+        years, years_gone = found.frame.numbers(name)
+        held = ~gone & ~years_gone
+        if held.sum() < LEAST_ROWS or found.levels(name) < 8 or np.abs(years[held]).max() > 200:
+            continue
+        # the days that all ages allow
+        first = anniversaries(days[held], years[held]).max()
+        last = anniversaries(days[held], years[held] + 1).min() - 1
+        if first <= last:
+            day = ast.Constant(str(np.int64(last).astype("datetime64[D]")))
+            yield _of_dates(name, (birth,), ast.Call(ast.Name("age"), [ast.Name(birth), day], []))
 
 
 # sums and differences
@@ -228,7 +312,8 @@ def _sums(found: _Found) -> Iterator[Rule]:
 
 def _summands(found: _Found) -> list[str]:
     """Return the columns that may be terms of a sum: flags only if there are few of them."""
-    names = [name for name in found.plain if name not in found.settled]
+    grouped = {name for run in found.flags for name in run}
+    names = [name for name in found.plain if name not in found.settled and name not in grouped]
     flags = [name for name in names if found.levels(name) == 2]
     return [name for name in names if len(flags) <= MANY_FLAGS or name not in flags]
 
@@ -564,8 +649,7 @@ def _lookup(found: _Found, source: str, target: str) -> Rule | None:
     """Return the rule that each value of the source goes with one of the target's."""
     if _is_quantity(found, source):
         return None
-    text = f"{quoted(source)} -> {quoted(target)}"
-    return Lookup(text, "lookup", target, (source,)).learned(found.frame)
+    return lookup(source, target).learned(found.frame)
 
 
 def _settles(key: npt.NDArray[np.int64], value: npt.NDArray[np.int64]) -> bool:
@@ -626,6 +710,65 @@ def _bins(found: _Found, source: str, target: str) -> Rule | None:
     )
 
 
+# one of several
+
+
+def _groups(found: _Found) -> Iterator[Rule]:
+    """Look for neighboring flags of which one is set, or at most one."""
+    for names in found.flags:
+        if len(names) > 1 and all(found.free(name) for name in names):
+            yield one_of(names, at_most=not _covers(found, names))
+
+
+def _covers(found: _Found, names: Sequence[str]) -> bool:
+    total = np.sum([found.frame.floats(name)[0] for name in names], axis=0)
+    gone = np.logical_or.reduce([found.frame.missing(name) for name in names])
+    return bool((total[~gone] == 1).all())
+
+
+def _runs_of_flags(found: _Found) -> list[list[str]]:
+    """Return neighboring flags no two of which are ever set together, where chance is no reason."""
+    runs: list[list[str]] = []
+    taken = np.zeros(len(found.few), bool)
+    for name in found.few.table.column_names:
+        flag = _flag(found, name)
+        if flag is None:
+            taken = np.ones(len(found.few), bool)  # no neighbor any more
+            continue
+        if (flag & taken).any() or not runs:
+            runs.append([])
+            taken = np.zeros(len(found.few), bool)
+        runs[-1].append(name)
+        taken = taken | flag
+    return [run for run in runs if _is_group(found, run)]
+
+
+def _flag(found: _Found, name: str) -> npt.NDArray[np.bool_] | None:
+    """Return a column of zeros and ones as such."""
+    kind = found.few.table[name].type
+    of = pa.types
+    if not (of.is_boolean(kind) or of.is_integer(kind) or of.is_floating(kind)):
+        return None
+    if name in found.avoid:
+        return None
+    values, gone = found.few.floats(name)
+    held = values[~gone]
+    if len(held) < LEAST_ROWS or not np.isin(held, (0.0, 1.0)).all() or not np.ptp(held):
+        return None
+    flag: npt.NDArray[np.bool_] = values == 1
+    return flag
+
+
+def _is_group(found: _Found, names: Sequence[str]) -> bool:
+    """Tell whether flags would meet in some rows by chance."""
+    gaps = [found.few.missing(name) for name in names]
+    if len(names) < 2 or any((gap != gaps[0]).any() for gap in gaps):
+        return False
+    shares = np.array([found.few.floats(name)[0].mean() for name in names])
+    pairs = (shares.sum() ** 2 - (shares**2).sum()) / 2
+    return bool(-len(found.few) * pairs < LOG_CHANCE)
+
+
 # orders
 
 
@@ -654,11 +797,21 @@ def _orders(found: _Found) -> Iterator[Rule]:
 
 
 def _alike(found: _Found) -> list[list[str]]:
-    """Return dates and times by their type: only those of one type compare."""
-    kinds: dict[pa.DataType, list[str]] = {}
+    """Return dates with stamps of one zone, times, durations: what compares."""
+    kinds: dict[str, list[str]] = {}
     for name in found.temporal:
-        kinds.setdefault(found.frame.table[name].type, []).append(name)
+        kind = found.frame.table[name].type
+        plain = pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and not kind.tz)
+        kinds.setdefault("dates" if plain else str(kind), []).append(name)
     return [names for names in kinds.values() if len(names) > 1]
+
+
+def _sizes(found: _Found, name: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return numbers of the sample that compare with those of others: times in days."""
+    values, gone = found.few.floats(name)
+    return (
+        values / ticks(found.frame.table[name].type) if name in found.temporal else values
+    ), gone
 
 
 def _below(found: _Found, names: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -666,7 +819,7 @@ def _below(found: _Found, names: Sequence[str]) -> npt.NDArray[np.bool_]:
     n = len(names)
     if n < 2:
         return np.zeros((n, n), bool)
-    both = [found.few.floats(name) for name in names]
+    both = [_sizes(found, name) for name in names]
     values = np.column_stack([np.where(gone, np.nan, value) for value, gone in both])
     never = ~np.eye(n, dtype=bool)
     for rows in np.array_split(values, max(len(values) * n * n // 20_000_000, 1)):
@@ -676,7 +829,10 @@ def _below(found: _Found, names: Sequence[str]) -> npt.NDArray[np.bool_]:
 
 def _order_of(found: _Found, low: str, high: str) -> bool | None:
     """Return whether an order is strict, None where chance may explain it, or nothing shows it."""
-    (a, a_gone), (b, b_gone) = found.few.floats(low), found.few.floats(high)
+    units = [ticks(found.frame.table[one].type) for one in (low, high) if one in found.temporal]
+    if units != sorted(units):
+        return None  # a stamp and a later date: the day of the stamp would have to be cut
+    (a, a_gone), (b, b_gone) = _sizes(found, low), _sizes(found, high)
     held = ~a_gone & ~b_gone
     if held.sum() < 2 * LEAST_ROWS:
         return None
@@ -685,7 +841,7 @@ def _order_of(found: _Found, low: str, high: str) -> bool | None:
     if share * held.sum() < EXPECTED_BREAKS:
         return None
     equal = a[held] == b[held]
-    numbers, gone = found.frame.numbers(low)
+    numbers, gone = found.frame.numbers_as(low, found.frame.table[high].type)
     others, others_gone = found.frame.numbers(high)
     full = ~gone & ~others_gone
     if numbers.dtype != others.dtype:
@@ -724,24 +880,42 @@ def _missing(found: _Found) -> Iterator[Rule]:
 
 def _grids(found: _Found) -> Iterator[Rule]:
     """Look for whole numbers and times that stand a step apart."""
-    codes = {rule.sources[0] for rule in found.rules if isinstance(rule, Lookup)}
+    codes = {rule.sources[0] for rule in found.rules if isinstance(rule, Lookup) and not rule.part}
     for name in found.numeric:
-        numbers, gone = found.frame.numbers(name)
-        if numbers.dtype.kind != "i" or name in found.settled or name in codes:
+        if name in found.settled or name in codes or found.levels(name) < 8:
             continue
-        few, few_gone = found.few.numbers(name)
-        few, held = few[~few_gone], numbers[~gone]
-        if found.levels(name) < 8 or np.gcd.reduce(few - few[0]) <= 1:
+        kind = found.frame.table[name].type
+        rule = Grid("", "grid", name, ())
+        if pa.types.is_floating(kind):
+            values, gone = found.few.floats(name)
+            rule = replace(rule, places=decimals_of(values[~gone]))
+            if rule.places is None:
+                continue
+        few, gone = rule.numbers(found.few)
+        few = few[~gone]
+        if pa.types.is_date(kind) and (offset := _of_month(few)) is not None:
+            when = "first" if not offset else "last"
+            text = f"{quoted(name)} is the {when} day of a month"
+            yield replace(rule, text=text, offset=offset, monthly=True)
             continue
+        if few.dtype.kind != "i" or np.gcd.reduce(few - few[0]) <= 1:
+            continue
+        numbers, gone = rule.numbers(found.frame)
+        held = numbers[~gone]
         step = int(np.gcd.reduce(held - held[0]))
-        if step <= 1:
+        if step <= 1 or _is_only_a_unit(kind, step):
             continue
         offset = int(held[0] % step)
-        if _is_only_a_unit(found.frame.table[name].type, step):
-            continue
-        yield Grid(
-            _grid_text(found, name, step, offset), "grid", name, (), step=step, offset=offset
-        )
+        text = _grid_text(found, name, step, offset, rule.places)
+        yield replace(rule, text=text, step=step, offset=offset)
+
+
+def _of_month(days: npt.NDArray[np.int64]) -> int | None:
+    """Return 0 where all days are the first of a month, -1 where they are the last."""
+    for offset in (0, -1):
+        if (month_starts(days - offset) == days - offset).all():
+            return offset
+    return None
 
 
 def _is_only_a_unit(kind: pa.DataType, step: int) -> bool:
@@ -752,11 +926,11 @@ def _is_only_a_unit(kind: pa.DataType, step: int) -> bool:
     return step <= second
 
 
-def _grid_text(found: _Found, name: str, step: int, offset: int) -> str:
+def _grid_text(found: _Found, name: str, step: int, offset: int, places: int | None) -> str:
     kind = found.frame.table[name].type
     if not pa.types.is_temporal(kind):
-        size = step / 10**kind.scale if pa.types.is_decimal(kind) else step
-        start = offset / 10**kind.scale if pa.types.is_decimal(kind) else offset
+        places = kind.scale if pa.types.is_decimal(kind) else places or 0
+        size, start = step / 10**places, offset / 10**places
         return f"{quoted(name)} is a multiple of {size:g}" + (f" plus {start:g}" if start else "")
     if pa.types.is_date(kind):
         return f"{quoted(name)} stands {step} days apart"

@@ -5,15 +5,28 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
 
 from vicinal._checks import did_you_mean
-from vicinal.table.rules.kinds import PARTS, Formula, Lookup, MissingTogether, Order, Rule, quoted
+from vicinal.table.rules.calendar import PARTS, SPANS
+from vicinal.table.rules.kinds import (
+    Formula,
+    Lookup,
+    MissingTogether,
+    OneOf,
+    Order,
+    Rule,
+    quoted,
+)
 
 __all__ = ["parse_rule"]
 
 _MISSING = re.compile(
     r"^(?:if\s+)?(?P<first>.+?)\s+(?:is\s+)?missing\s*(?:->|then)\s*(?P<second>.+?)\s+(?:is\s+)?missing$"
 )
+_ONE_OF = re.compile(r"^(?P<most>at\s+most\s+)?one\s+of\s+(?P<flags>.+,.+)$", re.I)
+_PART = re.compile(rf"^(?P<part>{'|'.join(PARTS)})\((?P<column>.+)\)$")
 
 
 def parse_rule(text: str, names: Sequence[str]) -> Rule:
@@ -22,8 +35,10 @@ def parse_rule(text: str, names: Sequence[str]) -> Rule:
     Parameters
     ----------
     text : str
-        ``total = a + b``, ``unit = total / quantity``, ``year = year(when)``, ``start <= end``,
-        ``zip -> city`` or ``a missing -> b missing``. A name that is no identifier stands in
+        ``total = a + b``, ``unit = total / quantity``, ``year = year(when)``, ``days = days(start,
+        end)``, ``age = age(birth, '2020-12-31')``, ``start <= end``, ``zip -> city``,
+        ``month(when) -> season``, ``one of a, b, c``, ``at most one of a, b`` or ``a missing -> b
+        missing``. A name that is no identifier stands in
         backquotes.
     names : sequence of str
         Columns of the table.
@@ -43,10 +58,16 @@ def parse_rule(text: str, names: Sequence[str]) -> Rule:
         return MissingTogether(
             f"{quoted(first)} missing -> {quoted(second)} missing", "missing", second, (first,)
         )
+    if found := _ONE_OF.match(text.strip()):
+        flags = [_column(one, text, names) for one in found["flags"].split(",")]
+        return one_of(flags, bool(found["most"]))
     if "->" in text:
         left, _, right = text.partition("->")
+        part = _PART.match(left.strip())
+        if part is not None and left.strip() not in names:
+            left = part["column"]
         source, target = _column(left, text, names), _column(right, text, names)
-        return Lookup(f"{quoted(source)} -> {quoted(target)}", "lookup", target, (source,))
+        return lookup(source, target, "" if part is None else part["part"])
     coded, held = _with_identifiers(text)
     coded = re.sub(r"(?<![<>=!])=(?!=)", "==", coded)
     try:
@@ -56,6 +77,18 @@ def parse_rule(text: str, names: Sequence[str]) -> Rule:
     if not isinstance(node, ast.Compare) or len(node.ops) != 1:
         raise _bad(text)
     return _comparison(_Named(held, names, text), node, text)
+
+
+def one_of(flags: Sequence[str], at_most: bool) -> OneOf:
+    """Return the rule that one of some flags is set."""
+    text = f"{'at most one' if at_most else 'one'} of {', '.join(map(quoted, flags))}"
+    return OneOf(text, "one of several", flags[-1], tuple(flags[:-1]), at_most=at_most)
+
+
+def lookup(source: str, target: str, part: str = "") -> Lookup:
+    """Return the rule that a column, or a part of its dates, settles another."""
+    left = f"{part}({quoted(source)})" if part else quoted(source)
+    return Lookup(f"{left} -> {quoted(target)}", "lookup", target, (source,), part=part)
 
 
 def _comparison(named: _Named, node: ast.Compare, text: str) -> Rule:
@@ -122,9 +155,18 @@ class _Named(ast.NodeTransformer):
         if isinstance(node, ast.BinOp) and isinstance(node.op, known):
             return ast.BinOp(self.visit(node.left), node.op, self.visit(node.right))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            name, args = node.func.id, node.args
-            if name in PARTS and len(args) == 1 and isinstance(args[0], ast.Name):
-                return ast.Call(ast.Name(name), [ast.Name(self.column(args[0].id))], [])
+            name, args = node.func.id, [self._argument(one) for one in node.args]
+            if len(args) == (1 if name in PARTS else 2) and name in {*PARTS, *SPANS}:
+                return ast.Call(ast.Name(name), args, [])
+        raise _bad(self._text)
+
+    def _argument(self, node: ast.expr) -> ast.expr:
+        """Return a column, or a date such as '2020-12-31'."""
+        if isinstance(node, ast.Name):
+            return ast.Name(self.column(node.id))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            with suppress(ValueError):
+                return ast.Constant(str(datetime.fromisoformat(node.value).date()))
         raise _bad(self._text)
 
 
@@ -133,11 +175,11 @@ def written(node: ast.AST) -> str:
     if isinstance(node, ast.Name):
         return quoted(node.id)
     if isinstance(node, ast.Constant):
-        return f"{node.value:g}" if isinstance(node.value, float) else str(node.value)
+        return f"{node.value:g}" if isinstance(node.value, float) else repr(node.value)
     if isinstance(node, ast.UnaryOp):
         return f"-{written(node.operand)}"
     if isinstance(node, ast.Call):
-        return f"{ast.unparse(node.func)}({written(node.args[0])})"
+        return f"{ast.unparse(node.func)}({', '.join(map(written, node.args))})"
     if not isinstance(node, ast.BinOp):
         raise TypeError(f"{ast.dump(node)} is no part of a rule.")
     sign = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}[type(node.op)]
@@ -191,6 +233,6 @@ def _column(name: str, text: str, names: Sequence[str]) -> str:
 def _bad(text: str) -> ValueError:
     return ValueError(
         f"rule must be such as 'total = a + b', 'unit = total / quantity', 'year = year(when)', "
-        f"'start <= end', 'zip -> city' or 'a missing -> b missing', got {text!r}. Put a name with "
-        "blanks in backquotes."
+        f"'start <= end', 'zip -> city', 'one of a, b, c' or 'a missing -> b missing', got "
+        f"{text!r}. Put a name with blanks in backquotes."
     )

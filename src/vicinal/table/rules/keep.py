@@ -20,6 +20,7 @@ from vicinal.table.rules.kinds import (
     Grid,
     Lookup,
     MissingTogether,
+    OneOf,
     Order,
     Rule,
     decimals_of,
@@ -64,6 +65,12 @@ class RuleKeeper:
         frame = Frame(table)
         self._computed = {rule.target: rule for rule in self.rules if isinstance(rule, Computed)}
         self._grids = {r.target: r for r in self.rules if isinstance(r, Grid)}
+        #: Flags one of which is set, by the column that is mixed in their place.
+        self._groups = {
+            _fresh(rule.text, table.column_names): rule
+            for rule in self.rules
+            if isinstance(rule, OneOf)
+        }
         self._nan = {
             field.name
             for field in table.schema
@@ -100,15 +107,12 @@ class RuleKeeper:
             new = [text for text in said if text not in {rule.text for rule in found}]
         named = [_checked(parse_rule(text, rows.column_names), frame) for text in new]
         _check_together(named)
-        settled = {rule.target for rule in named if isinstance(rule, Computed)}
+        settled = {name for rule in named for name in settled_by(rule)}
         if not isinstance(said, Mapping):
             found = find_rules(rows, {*avoid, *settled})
         texts = {rule.text for rule in named}
         found = [
-            rule
-            for rule in found
-            if rule.text not in texts
-            and not (isinstance(rule, Computed) and rule.target in settled)
+            rule for rule in found if rule.text not in texts and not settled & set(settled_by(rule))
         ]
         return cls([*named, *_without_circles(named, found)], table, distances)
 
@@ -145,12 +149,13 @@ class RuleKeeper:
     @property
     def codes(self) -> list[str]:
         """The columns that settle others by their value, not by their size."""
-        return sorted({r.sources[0] for r in self.rules if isinstance(r, Lookup)})
+        return sorted({r.sources[0] for r in self.rules if isinstance(r, Lookup) and not r.part})
 
     @property
     def changed(self) -> set[str]:
         """The columns whose values are not those that were mixed."""
-        return {*self._computed, *self._gaps, *self._grids} | {
+        flags = {name for rule in self._groups.values() for name in rule.columns}
+        return {*self._computed, *self._gaps, *self._grids, *flags} | {
             rule.target for rule in self.rules if isinstance(rule, MissingTogether)
         }
 
@@ -172,12 +177,19 @@ class RuleKeeper:
                 table = table.set_column(at, name, _distance(frame, name, gap))
         for name, flag in self._flags.items():
             table = table.append_column(flag, pa.array(frame.missing(name)))
-        return table.drop_columns(list(self._computed))
+        for name, rule in self._groups.items():
+            table = table.append_column(name, rule.one(frame))
+        flags = [name for rule in self._groups.values() for name in rule.columns]
+        return table.drop_columns([*self._computed, *flags])
 
     def restore(self, table: pa.Table) -> pa.Table:
         """Return rows of the training table's columns, every rule kept."""
         made = {name: table[name] for name in table.column_names}
         flags = {name: made.pop(flag) for name, flag in self._flags.items() if flag in made}
+        for name, rule in self._groups.items():
+            if name in made:
+                one = made.pop(name)
+                made |= {n: self._made_flag(rule, n, one) for n in rule.columns}
         self._round_to_grids(made)
         waiting = [n for n in (*self._gaps, *self._computed) if n in made or n in self._computed]
         while waiting:
@@ -192,6 +204,12 @@ class RuleKeeper:
             made[name] = self._made(name, Frame(pa.table(made)), flags.get(name))
         self._empty_together(made)
         return pa.table({name: made[name] for name in self.schema.names if name in made})
+
+    def _made_flag(self, rule: OneOf, name: str, one: Any) -> pa.ChunkedArray:
+        kind = self.schema.field(name).type
+        flag = rule.flag(name, one, kind)
+        flag = pc.fill_null(flag, self._none(name, kind)) if name in self._nan else flag
+        return flag if isinstance(flag, pa.ChunkedArray) else pa.chunked_array([flag])
 
     def _round_to_grids(self, made: dict[str, pa.ChunkedArray]) -> None:
         for name, grid in self._grids.items():
@@ -257,9 +275,15 @@ def _checked(rule: Rule, frame: Frame) -> Rule:
     if isinstance(rule, Formula):
         own, gone = frame.floats(rule.target)
         rule = replace(rule, decimals=decimals_of(own[~gone]))
-    if isinstance(rule, Lookup):
-        rule = rule.learned(frame)
-    told = rule.measured(frame)
+    try:
+        if isinstance(rule, Lookup):
+            rule = rule.learned(frame)
+        told = rule.measured(frame)
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid, AttributeError):
+        held = ", ".join(f"{name!r} ({frame.table[name].type})" for name in rule.columns)
+        raise ValueError(
+            f"rule {rule.text!r} cannot be computed from what its columns hold: {held}."
+        ) from None
     if told.exceptions:
         rows = np.flatnonzero(rule.broken(frame))[:3] + 1
         first = ", ".join(f"{row:,}" for row in rows)
@@ -275,17 +299,24 @@ def _checked(rule: Rule, frame: Frame) -> Rule:
     return told
 
 
+def settled_by(rule: Rule) -> tuple[str, ...]:
+    """Return the columns whose values a rule settles."""
+    if isinstance(rule, OneOf):
+        return rule.columns
+    return (rule.target,) if isinstance(rule, Computed) else ()
+
+
 def _check_together(rules: Sequence[Rule]) -> None:
     """Refuse rules that settle one column twice, or each other in a circle."""
     by: dict[str, Rule] = {}
     for rule in rules:
-        if isinstance(rule, Computed):
-            if rule.target in by:
+        for name in settled_by(rule):
+            if name in by:
                 raise ValueError(
-                    f"rules {by[rule.target].text!r} and {rule.text!r} both settle "
-                    f"{rule.target!r}. Leave one of them out."
+                    f"rules {by[name].text!r} and {rule.text!r} both settle {name!r}. Leave one "
+                    "of them out."
                 )
-            by[rule.target] = rule
+            by[name] = rule
     if len(_without_circles([], rules)) < len(rules):
         raise ValueError(
             f"rules {', '.join(repr(rule.text) for rule in rules)} settle columns in a circle. "
@@ -315,18 +346,18 @@ def _without_circles(taken: Sequence[Rule], more: Sequence[Rule]) -> list[Rule]:
 def _is_close(frame: Frame, name: str, gap: _Gap) -> bool:
     """Tell whether the distance from the low ends moves less than the column itself."""
     high, gone = frame.numbers(name)
-    low, low_gone = _least_of(frame, gap)
+    low, low_gone = _least_of(frame, frame.table[name].type, gap)
     if (low_gone & ~gone).any() or low.dtype != high.dtype:
         return False  # without its low end there is no distance
     held = ~gone
     return bool((high[held] - low[held]).std() < CLOSE * high[held].std())
 
 
-def _least_of(frame: Frame, gap: _Gap) -> tuple[Any, Any]:
+def _least_of(frame: Frame, kind: pa.DataType, gap: _Gap) -> tuple[Any, Any]:
     """Return the least that a high end may be; missing where any low end is."""
     least, gone = None, np.zeros(len(frame), bool)
     for name, strict in zip(gap.lows, gap.strict, strict=True):
-        own, own_gone = frame.numbers(name)
+        own, own_gone = frame.numbers_as(name, kind)
         own = own + _step(own, gap) if strict else own
         least, gone = own if least is None else np.maximum(least, own), gone | own_gone
     return least, gone
@@ -341,7 +372,7 @@ def _step(low: Any, gap: _Gap) -> Any:
 
 def _distance(frame: Frame, name: str, gap: _Gap) -> pa.ChunkedArray:
     high, gone = frame.numbers(name)
-    low, _ = _least_of(frame, gap)
+    low, _ = _least_of(frame, frame.table[name].type, gap)
     away = high - low
     if away.dtype.kind == "f":
         places = decimals_of(high[~gone])
@@ -352,7 +383,7 @@ def _distance(frame: Frame, name: str, gap: _Gap) -> pa.ChunkedArray:
 
 def _lifted(frame: Frame, name: str, gap: _Gap, kind: pa.DataType, grid: Grid | None) -> pa.Array:
     """Return a high end from its distance, or lifted to its low ends."""
-    low, low_gone = _least_of(frame, gap)
+    low, low_gone = _least_of(frame, kind, gap)
     own = frame.table[name]
     gone = frame.missing(name)
     floating = low.dtype.kind == "f"
@@ -366,8 +397,11 @@ def _lifted(frame: Frame, name: str, gap: _Gap, kind: pa.DataType, grid: Grid | 
         high, _ = frame.numbers(name)
         least = np.where(low_gone, high, low)
         high = np.maximum(high, least.astype(high.dtype))
-    if grid is not None and high.dtype.kind == "i":
-        high = -((grid.offset - high) // grid.step) * grid.step + grid.offset  # up, to the grid
+    if grid is not None and grid.places is None and high.dtype.kind == "i":
+        high = grid.moved(high, up=True)
+    elif grid is not None and grid.places is not None:
+        scale = 10.0**grid.places
+        high = grid.moved(np.rint(high * scale).astype(np.int64), up=True) / scale
     if floating:
         return from_floats(
             high if gap.decimals is None else np.round(high, gap.decimals), gone, kind

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal.table.numbers import Mask, from_numbers, to_floats, to_numbers
+from vicinal.table.rules.calendar import PARTS, month_starts, seconds_of, span, ticks
 
 __all__ = [
     "Bins",
@@ -22,6 +22,7 @@ __all__ = [
     "Grid",
     "Lookup",
     "MissingTogether",
+    "OneOf",
     "Order",
     "Rule",
     "decimals_of",
@@ -32,18 +33,6 @@ Floats = npt.NDArray[np.float64]
 
 #: Decimal places that are looked for.
 MAX_DECIMALS = 6
-#: Parts of a date or time, as Arrow computes them.
-PARTS: Mapping[str, Callable[[Any], Any]] = {
-    "year": pc.year,
-    "quarter": pc.quarter,
-    "month": pc.month,
-    "week": pc.iso_week,
-    "day": pc.day,
-    "weekday": pc.day_of_week,
-    "yearday": pc.day_of_year,
-    "hour": pc.hour,
-    "minute": pc.minute,
-}
 
 
 def quoted(name: str) -> str:
@@ -86,16 +75,26 @@ class Frame:
             self._floats[name] = to_floats(self.table[name], name)
         return self._floats[name]
 
+    def numbers_as(self, name: str, unit: pa.DataType) -> tuple[Any, Mask]:
+        """Return exact numbers in the unit of another type, which is no coarser."""
+        numbers, gone = self.numbers(name)
+        own = self.table[name].type
+        if own != unit and pa.types.is_temporal(own) and pa.types.is_temporal(unit):
+            numbers = numbers * (ticks(unit) // ticks(own))
+        return numbers, gone
+
     def missing(self, name: str) -> Mask:
         """Return where a column is missing."""
         values = self.table[name]
         mask: Mask = values.is_null(nan_is_null=pa.types.is_floating(values.type)).to_numpy()
         return mask
 
-    def codes(self, name: str) -> tuple[npt.NDArray[Any], pa.Array]:
-        """Return a column as codes and the values they stand for; -1 where it is missing."""
-        if name not in self._codes:
+    def codes(self, name: str, part: str = "") -> tuple[npt.NDArray[Any], pa.Array]:
+        """Return a column, or a part of dates, as codes and what they stand for; -1 if missing."""
+        key = f"{part}({name})" if part else name
+        if key not in self._codes:
             values = self.table[name].combine_chunks()
+            values = PARTS[part](values) if part else values
             if isinstance(values, pa.ChunkedArray):
                 values = values.chunk(0)
             if not pa.types.is_dictionary(values.type):
@@ -103,8 +102,8 @@ class Frame:
                     values = pc.if_else(pc.is_nan(values), None, values)
                 values = values.dictionary_encode()
             codes = pc.fill_null(values.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
-            self._codes[name] = (codes, values.dictionary)
-        return self._codes[name]
+            self._codes[key] = (codes, values.dictionary)
+        return self._codes[key]
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,8 @@ class Rule(ABC):
     text : str
         The rule as a user would write it.
     kind : str
-        "sum", "product", "order", "equal", "date part", "lookup", "bins", "missing" or "grid".
+        "sum", "product", "order", "equal", "date part", "lookup", "bins", "missing", "grid" or
+        "one of several".
     target : str
         The column that the others settle.
     sources : tuple of str
@@ -209,10 +209,8 @@ class Order(Rule):
 
     def broken(self, frame: Frame) -> Mask:
         """Return which rows break the rule."""
-        (low, low_gone), (high, high_gone) = (
-            frame.numbers(self.sources[0]),
-            frame.numbers(self.target),
-        )
+        low, low_gone = frame.numbers_as(self.sources[0], frame.table[self.target].type)
+        high, high_gone = frame.numbers(self.target)
         wrong = low >= high if self.strict else low > high
         broken: Mask = wrong & ~low_gone & ~high_gone
         return broken
@@ -220,14 +218,16 @@ class Order(Rule):
 
 @dataclass(frozen=True)
 class Lookup(Rule):
-    """``zip -> city``: every value of one column goes with one value of another."""
+    """``zip -> city``: every value of one column, or ``part`` of a date, goes with one value."""
+
+    part: str = ""
 
     keys: pa.Array | None = field(default=None, compare=False)
     values: pa.Array | None = field(default=None, compare=False)
 
     def learned(self, frame: Frame) -> Lookup:
         """Return the rule with the pairs of these rows."""
-        codes, keys = frame.codes(self.sources[0])
+        codes, keys = frame.codes(self.sources[0], self.part)
         held = codes >= 0
         first = np.full(len(keys), -1, np.int64)
         rows = np.flatnonzero(held)[::-1]
@@ -260,6 +260,7 @@ class Lookup(Rule):
 
     def _places(self, frame: Frame) -> pa.Array:
         source = frame.table[self.sources[0]]
+        source = PARTS[self.part](source) if self.part else source
         found = pc.index_in(_plain(source), _plain(self.keys))
         return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
@@ -310,22 +311,81 @@ class MissingTogether(Rule):
 
 @dataclass(frozen=True)
 class Grid(Rule):
-    """Values stand ``step`` apart: whole hundreds, times on the hour."""
+    """Values stand ``step`` apart, in units of the last of ``places``: hundreds, quarters, hours.
+
+    The step of ``monthly`` dates is a month.
+    """
 
     step: int = 1
     offset: int = 0
+    places: int | None = None  # of floats
+    monthly: bool = False
+
+    def numbers(self, frame: Frame) -> tuple[Any, Mask]:
+        """Return the values in whole units."""
+        if self.places is None:
+            return frame.numbers(self.target)
+        floats, gone = frame.floats(self.target)
+        return np.rint(floats * 10.0**self.places).astype(np.int64), gone
+
+    def moved(self, numbers: Any, up: bool = False) -> Any:
+        """Return whole units on the grid: the nearest ones, or the nearest above."""
+        if self.monthly:  # the offset is counted from the first of a month
+            first = month_starts(numbers - self.offset)
+            following = month_starts(first + 31)
+            later = numbers - self.offset > first if up else numbers - self.offset - first > 15
+            return np.where(later, following, first) + self.offset
+        steps = (numbers - self.offset) / self.step
+        whole = np.ceil(steps) if up else np.rint(steps)
+        return whole.astype(np.int64) * self.step + self.offset
 
     def broken(self, frame: Frame) -> Mask:
         """Return which rows break the rule."""
-        numbers, gone = frame.numbers(self.target)
-        broken: Mask = ~gone & ((numbers - self.offset) % self.step != 0)
+        numbers, gone = self.numbers(frame)
+        wrong = self.moved(numbers) != numbers
+        if self.places is not None:
+            scaled = frame.floats(self.target)[0] * 10.0**self.places
+            wrong |= np.abs(scaled - numbers) > 1e-6 * np.maximum(1.0, np.abs(scaled) * 1e-6)
+        broken: Mask = ~gone & wrong
         return broken
 
     def compute(self, frame: Frame, kind: pa.DataType) -> pa.Array:
         """Return the values, moved to the nearest ones of the grid."""
-        numbers, gone = frame.numbers(self.target)
-        places = np.rint((numbers - self.offset) / self.step).astype(np.int64)
-        return from_numbers(places * self.step + self.offset, gone, kind)
+        numbers, gone = self.numbers(frame)
+        moved = self.moved(numbers)
+        if self.places is not None:
+            return from_floats(np.round(moved / 10.0**self.places, self.places), gone, kind)
+        return from_numbers(moved, gone, kind)
+
+
+@dataclass(frozen=True)
+class OneOf(Rule):
+    """One of several flags is set, or ``at_most`` one."""
+
+    at_most: bool = False
+
+    def shown(self, frame: Frame) -> Mask:
+        """Return which rows hold all flags."""
+        shown: Mask = ~np.logical_or.reduce([frame.missing(name) for name in self.columns])
+        return shown
+
+    def broken(self, frame: Frame) -> Mask:
+        """Return which rows break the rule."""
+        total = np.sum([frame.floats(name)[0] for name in self.columns], axis=0)
+        wrong = total > 1 if self.at_most else total != 1
+        broken: Mask = wrong & self.shown(frame)
+        return broken
+
+    def one(self, frame: Frame) -> pa.Array:
+        """Return the name of the flag that is set, "" for none, missing where flags are."""
+        names = np.array([*self.columns, ""])
+        flags = np.stack([frame.floats(name)[0] for name in self.columns], axis=1)
+        chosen = np.where(flags.any(axis=1), flags.argmax(axis=1), len(names) - 1)
+        return pa.array(names[chosen], mask=~self.shown(frame))
+
+    def flag(self, name: str, one: Any, kind: pa.DataType) -> pa.Array:
+        """Return a flag of those names, in its own type."""
+        return pc.equal(one, name).cast(pa.int8()).cast(kind)
 
 
 def from_floats(value: Floats, gone: Mask, kind: pa.DataType) -> pa.Array:
@@ -352,8 +412,7 @@ def evaluate(node: ast.AST, frame: Frame) -> tuple[Floats, Mask]:
         value, gone = evaluate(node.operand, frame)
         return -value, gone
     if isinstance(node, ast.Call):
-        part, column = ast.unparse(node.func), ast.unparse(node.args[0])
-        return to_floats(PARTS[part](frame.table[column]), column)
+        return _called(str(getattr(node.func, "id", "")), node.args, frame)
     if not isinstance(node, ast.BinOp):
         raise TypeError(f"{ast.dump(node)} is no part of a rule.")
     (left, left_gone), (right, right_gone) = (
@@ -362,6 +421,23 @@ def evaluate(node: ast.AST, frame: Frame) -> tuple[Floats, Mask]:
     )
     operate = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide}
     return operate[type(node.op)](left, right), left_gone | right_gone
+
+
+def _called(name: str, args: list[ast.expr], frame: Frame) -> tuple[Floats, Mask]:
+    """Return a part of dates, or a span between two."""
+    if name in PARTS:
+        column = str(getattr(args[0], "id", ""))
+        return to_floats(PARTS[name](frame.table[column]), column)
+    (start, start_gone), (end, end_gone) = (_seconds(one, frame) for one in args)
+    return span(name, start, end), start_gone | end_gone
+
+
+def _seconds(node: ast.expr, frame: Frame) -> tuple[Floats, Mask]:
+    if isinstance(node, ast.Name):
+        numbers, gone = frame.floats(node.id)
+        return seconds_of(numbers, frame.table[node.id].type), gone
+    when = np.datetime64(str(getattr(node, "value", "")), "s").astype(np.int64)
+    return np.full(len(frame), float(when)), np.zeros(len(frame), bool)
 
 
 def _plain(values: Any) -> Any:
