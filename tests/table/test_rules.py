@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -75,13 +76,142 @@ def test_every_kind_is_found():
     assert all(rule.rows > 100 and rule.exceptions == 0 for rule in find_rules(orders()))
 
 
+def stays(n: int = N, seed: int = 0) -> pa.Table:
+    """Return stays in a hospital: dates, what follows from them, flags and fractions."""
+    rng = np.random.default_rng(seed)
+    born = np.datetime64("1930-02-28") + rng.integers(0, 28_000, n)
+    born[:2] = np.datetime64("1950-06-30"), np.datetime64("1950-07-01")
+    booked = np.datetime64("2018-03-01") + rng.integers(0, 900, n)
+    came = booked.astype("datetime64[s]") + rng.integers(0, 20 * 86_400, n)
+    left = came + rng.integers(3_600, 14 * 86_400, n)
+    months = came.astype("datetime64[M]")
+    weekdays = (came.astype("datetime64[D]").astype(int) + 3) % 7
+    ward, payer = rng.integers(0, 4, n), rng.integers(0, 3, n)
+    ages = [(now - then).astype(int) // 12 for now, then in _full_months(born, came)]
+    table = {
+        "born": born,
+        "booked": booked,
+        "came": came,
+        "left": left,
+        "age": ages,
+        "age_then": [
+            (now - then).astype(int) // 12
+            for now, then in _full_months(born, np.full(n, np.datetime64("2020-06-30")))
+        ],
+        "minutes": ((left - came).astype(int) / 60).round(1),
+        "day": came.astype("datetime64[D]"),
+        "billed": months.astype("datetime64[D]"),
+        "month": np.array(
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        )[months.astype(int) % 12],
+        "weekend": weekdays >= 5,
+        **{f"ward_{at}": (ward == at).astype(int) for at in range(4)},
+        **{f"payer_{at}": payer == at for at in (1, 2)},  # without the first
+        "rate": rng.integers(40, 900, n) / 4,
+        "cents": (rng.integers(100, 4_000, n) * 0.05).round(2),
+    }
+    return pa.table(table)
+
+
+def _full_months(start, end):
+    """Give the months of two days, the later less one where the month is not full."""
+    start, end = start.astype("datetime64[D]"), end.astype("datetime64[D]")
+    for first, last in zip(start, end, strict=True):
+        months = first.astype("datetime64[M]"), last.astype("datetime64[M]")
+        short = (last - months[1]) < (first - months[0])
+        yield months[1] - int(short), months[0]
+
+
+WANTED_OF_STAYS = [
+    "age = age(born, came)",
+    "age_then = age(born, '2020-06-30')",
+    "minutes = minutes(came, `left`)",
+    "day = date(came)",
+    "billed = month_start(came)",
+    "month(came) -> month",
+    "weekday(came) -> weekend",
+    "one of ward_0, ward_1, ward_2, ward_3",
+    "at most one of payer_1, payer_2",
+    "rate is a multiple of 0.25",
+    "cents is a multiple of 0.05",
+    "booked <= came",
+    "came < left",
+]
+
+
+@pytest.mark.parametrize("wanted", WANTED_OF_STAYS)
+def test_a_rule_of_stays_is_found(wanted):
+    found = {rule.text.replace("<=", "<"): rule for rule in _rules_of_stays()}
+    assert wanted.replace("<=", "<").replace("`", "") in found, list(found)
+
+
+@cache
+def _rules_of_stays():
+    return find_rules(stays())
+
+
+def test_what_is_found_can_be_said():
+    rows = stays()
+    for rule in _rules_of_stays():
+        if rule.kind != "grid":
+            assert parse_rule(rule.text, rows.column_names).text == rule.text
+
+
+def test_rules_of_stays_hold_whatever_is_mixed():
+    table, rng = stays(), np.random.default_rng(0)
+    keeper = RuleKeeper.fit(table)
+    mixed = keeper.reduce(table)
+    assert keeper.restore(mixed).equals(table)
+    wild = {}
+    for name in mixed.column_names:
+        values = mixed[name].take(pa.array(rng.integers(0, N, 500)))
+        if pa.types.is_floating(values.type):
+            values = pc.add(values, 0.17)
+        elif pa.types.is_timestamp(values.type):
+            seconds = pa.array(rng.integers(-90_000, 90_000, 500), pa.duration("s"))
+            values = pc.add(values, seconds)
+        wild[name] = values
+    made = keeper.restore(pa.table(wild))
+    assert set(keeper.broken(made).values()) == {0}
+    assert made.schema.equals(table.schema)
+    flags = sum(made[f"ward_{at}"].to_numpy() for at in range(4))
+    assert set(flags) == {1}
+
+
+def test_days_of_a_month_are_kept():
+    rng = np.random.default_rng(0)
+    first = (np.datetime64("2010-01", "M") + rng.integers(0, 150, N)).astype("datetime64[D]")
+    for shift, text in ((0, "d is the first day of a month"), (-1, "d is the last day of a month")):
+        table = pa.table({"d": first + shift, "x": rng.normal(size=N)})
+        keeper = RuleKeeper.fit(table)
+        assert [rule.text for rule in keeper.rules] == [text]
+        moved = table.set_column(0, "d", pa.array(first + shift + rng.integers(-9, 9, N)))
+        made = keeper.restore(moved)["d"].to_numpy()
+        assert (
+            (made - shift).astype("datetime64[M]").astype("datetime64[D]") == made - shift
+        ).all()
+        assert np.abs(made - moved["d"].to_numpy()).max() <= np.timedelta64(16, "D")
+
+
+def test_flags_that_meet_or_may_not_meet_by_chance_are_no_group():
+    rng = np.random.default_rng(0)
+    a, b = rng.random(N) < 0.5, rng.random(N) < 0.5
+    rare = np.zeros((2, N), bool)
+    rare[0, :3] = rare[1, -3:] = True
+    rules = find_rules(
+        pa.table({"a": a, "b": b, "x": rng.normal(size=N), "c": rare[0], "d": rare[1]})
+    )
+    assert [rule for rule in rules if rule.kind == "one of several"] == []
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_no_rule_between_columns_that_are_shuffled_apart(seed):
-    table, rng = orders(), np.random.default_rng(seed)
-    apart = pa.table(
-        {name: table[name].take(pa.array(rng.permutation(N))) for name in table.schema.names}
-    )
-    assert [rule.text for rule in find_rules(apart) if rule.kind != "grid"] == []
+    rng = np.random.default_rng(seed)
+    for table in (orders(), stays()):
+        apart = pa.table(
+            {name: table[name].take(pa.array(rng.permutation(N))) for name in table.schema.names}
+        )
+        assert [rule.text for rule in find_rules(apart) if rule.kind != "grid"] == []
 
 
 def test_a_single_exception_is_no_rule():
@@ -168,6 +298,9 @@ def test_names_with_blanks_stand_in_backquotes():
         ("total = goods ** 2", "must be such as"),
         ("total = godos + freight", "'godos', which the table has not. Did you mean 'goods'"),
         ("shop -> city", "'shop', which the table has not"),
+        ("one of paid, cty", "'cty', which the table has not. Did you mean 'city'"),
+        ("age = age(ordered, 'soon')", "must be such as"),
+        ("age = age(ordered)", "must be such as"),
     ],
 )
 def test_a_rule_that_is_none_is_refused(text, match):
@@ -190,6 +323,9 @@ def test_a_rule_that_rows_break_is_refused_with_the_rows():
         (["total = goods + freight", "total = freight + goods"], "both settle 'total'"),
         (["born = 2020 - age", "age = 2020 - born"], "in a circle"),
         (["city = goods + freight"], "computes with 'city', which holds string"),
+        (["age = year(city)"], "cannot be computed from what its columns hold: 'city' .string."),
+        (["ordered <= shipped", "shipped <= ordered"], "does not hold|in a circle"),
+        (["one of age, year"], "does not hold in the table"),
         ("total = goods + freight", "must be 'auto', 'off' or a list"),
     ],
 )

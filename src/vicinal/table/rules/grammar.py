@@ -121,8 +121,9 @@ def _equation(named: _Named, left: ast.expr, right: ast.expr, text: str) -> Form
     if not isinstance(left, ast.Name):
         raise _bad(text)
     target, expression = named.column(left.id), named.visit(right)
-    used = (one.id for one in ast.walk(expression) if isinstance(one, ast.Name))
-    sources = tuple(dict.fromkeys(one for one in used if one in named.names))
+    called = {id(one.func) for one in ast.walk(expression) if isinstance(one, ast.Call)}
+    used = (one for one in ast.walk(expression) if isinstance(one, ast.Name))
+    sources = tuple(dict.fromkeys(one.id for one in used if id(one) not in called))
     if target in sources or not sources:
         raise _bad(text)
     return Formula(
