@@ -39,6 +39,7 @@ TableKey = IntEnum(
         "SURROGATE": 20,
         "REDRAW": 21,
         "STEPS": 22,
+        "PLACES": 23,
     },
 )
 StreamKey = IntEnum("StreamKey", "SALT CHUNK", start=20)

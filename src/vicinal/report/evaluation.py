@@ -331,8 +331,9 @@ def audit(
     parted, rng = None if met is None else met.to_numpy(), seeds.generator(EvaluationKey.SPLIT)
     if has_units(synthesizer):  # parents are entities, and these stay whole
         plan, unit = None, unit_of_rows(read(rows), synthesizer.entity, synthesizer.time)
-        keys, begins = np.unique(unit, return_index=True)
-        seen = np.isin(unit, halves(keys, rng, None if parted is None else parted[begins])[0])
+        _, begins = np.unique(unit, return_index=True)
+        apart = np.arange(len(begins), dtype=np.uint64)
+        seen = np.isin(unit, halves(apart, rng, None if parted is None else parted[begins])[0])
         train, unseen = (rows.take(np.flatnonzero(part)) for part in (seen, ~seen))
     else:
         with warnings.catch_warnings():

@@ -84,13 +84,24 @@ class MixedColumn:
         #: Where a value is missing by being NaN, not null.
         self._nan = missing & ~values.is_null().to_numpy() if nan else None
 
-    def decode(self, scores: Scores, main: npt.NDArray[np.integer[Any]]) -> pa.Array:
-        """Return mixed scores as values, missing where they are in the rows ``main``."""
+    def decode(
+        self,
+        scores: Scores,
+        main: npt.NDArray[np.integer[Any]],
+        where: Mask | None = None,
+        given: Numbers | None = None,
+    ) -> pa.Array:
+        """Return mixed scores as values, missing where they are in the rows ``main``.
+
+        Values that are ``given`` take their place ``where`` it says so.
+        """
         gone = None if self.missing is None else self.missing[main]
         nan = None if self._nan is None else self._nan[main]
         if gone is not None and nan is not None:
             gone &= ~nan
         numbers = self.scale.decode(np.ascontiguousarray(scores))
+        if where is not None and given is not None:
+            numbers = np.where(where, given, numbers)
         return from_numbers(numbers, gone, self.type, nan)
 
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from vicinal._checks import check_choice, check_column
 from vicinal._threads import map_threads
+from vicinal.table.places import coordinates
 
 __all__ = [
     "KINDS",
@@ -33,6 +34,8 @@ KINDS = {
     "date": "mixed",
     "time": "mixed",
     "duration": "mixed",
+    "latitude": "one place with a longitude, moved among near places",
+    "longitude": "one place with a latitude",
     "boolean": "taken from a parent",
     "category": "taken from a parent",
     "constant": "kept",
@@ -42,7 +45,9 @@ KINDS = {
 }
 
 #: Kinds whose values are numbers that can be averaged.
-MIXED_KINDS = frozenset({"numeric", "integer", "datetime", "date", "time", "duration"})
+MIXED_KINDS = frozenset(
+    {"numeric", "integer", "datetime", "date", "time", "duration", "latitude", "longitude"}
+)
 #: Kinds that are taken whole from one parent.
 INHERITED_KINDS = frozenset({"boolean", "category", "constant", "missing"})
 
@@ -121,6 +126,7 @@ def detect_columns(table: pa.Table, kinds: Mapping[str, str] | None = None) -> l
         If ``kinds`` names no column or no kind, or one that the values do not allow.
     """
     said = check_kinds(kinds, table.column_names)
+    said = {n: k for n, k in coordinates(table).items() if n not in said} | said
     return map_threads(lambda name: _detect(name, table[name], said.get(name)), table.column_names)
 
 
@@ -238,6 +244,8 @@ def kind_of_type(arrow: pa.DataType) -> str:
 def _check_possible(name: str, kind: str, arrow: pa.DataType) -> None:
     """Refuse a kind whose values the column cannot hold."""
     own = kind_of_type(arrow)
+    if kind in {"latitude", "longitude"} and pa.types.is_floating(arrow):
+        return
     if kind in MIXED_KINDS and own != kind and {own, kind} != {"numeric", "integer"}:
         raise ValueError(
             f"kind of column {name!r}: {kind!r} needs values of that type, but the column holds "

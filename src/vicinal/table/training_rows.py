@@ -30,7 +30,13 @@ from vicinal.table.categories import (
     joint_codes,
     take_effects,
 )
-from vicinal.table.marginals import STEP_VALUES, MixedColumn, RawValues, fill_missing
+from vicinal.table.marginals import (
+    STEP_VALUES,
+    MixedColumn,
+    NormalScores,
+    RawValues,
+    fill_missing,
+)
 from vicinal.table.mixing import (
     Drawer,
     Mixture,
@@ -40,7 +46,8 @@ from vicinal.table.mixing import (
     mix_plan,
 )
 from vicinal.table.neighborhood import neighbors_in_groups, row_space, stretches
-from vicinal.table.numbers import Mask
+from vicinal.table.numbers import Mask, to_floats
+from vicinal.table.places import Places, pairs_of
 from vicinal.table.population import Population
 from vicinal.table.presets import FEW_VALUES, MixingSettings
 from vicinal.table.rare import merged, rare_rows, replacements
@@ -92,6 +99,14 @@ class Along(NamedTuple):
     stretch: float  # by how much each of these counts more than a column
 
 
+class _Pair(NamedTuple):
+    """Two mixed columns that are a place."""
+
+    at: tuple[int, int]  # latitude and longitude among the mixed columns
+    places: Places
+    decimals: list[int | None]
+
+
 class TrainingRows:
     """Rows with their scores, groups and neighbors.
 
@@ -122,6 +137,7 @@ class TrainingRows:
         used = [column for column in columns if column.name in there]
         mixed = [one for one in used if is_mixed(one, table[one.name], settings, self._held)]
         self._encode_mixed(table, mixed, seeds, population, tell)
+        self._places = [] if settings.marginals == "raw" else self._find_places(table, mixed)
         names = {column.name for column in mixed}
         self._encode_others(table, [column for column in used if column.name not in names])
         self._bundles = self._find_bundles()
@@ -192,6 +208,19 @@ class TrainingRows:
         self._own = self.scores
         if self._along is not None:
             self.scores = np.hstack([self.scores, self._along.scores.astype(self.scores.dtype)])
+
+    def _find_places(self, table: pa.Table, mixed: Sequence[Column]) -> list[_Pair]:
+        """Return the pairs of mixed columns that are places."""
+        at = {column.name: number for number, column in enumerate(mixed)}
+        found = []
+        for names in pairs_of({column.name: column.kind for column in mixed}):
+            lat, lon = (to_floats(table[name], name) for name in names)
+            degrees = np.column_stack([lat[0], lon[0]])
+            places = Places(degrees, ~(lat[1] | lon[1]), self.settings.min_count)
+            scales = (self._mixed[at[name]].scale for name in names)
+            decimals = [s.marginal.decimals for s in scales if isinstance(s, NormalScores)]
+            found.append(_Pair((at[names[0]], at[names[1]]), places, decimals))
+        return found
 
     def _encode_others(self, table: pa.Table, columns: list[Column]) -> None:
         self._inherited: dict[str, InheritedColumn] = {}
@@ -361,21 +390,41 @@ class TrainingRows:
         parts = [draw(at, min(at + CHUNK_ROWS, n_samples)).scores for at in starts]
         return np.concatenate(parts)
 
-    def decode(self, mixture: Mixture) -> dict[str, Any]:
+    def decode(self, mixture: Mixture, rng: np.random.Generator) -> dict[str, Any]:
         """Return mixed scores and parents as columns, strings as a dictionary.
 
-        For columns that are neither mixed nor inherited: where they are to be missing.
+        For columns that are neither mixed nor inherited: where they are to be missing. ``rng``
+        moves places.
         """
         # what is missing is decided for the whole row at once, by its heaviest parent
         main = mixture.main
         columns: dict[str, Any] = {name: pa.array(gap[main]) for name, gap in self._gaps.items()}
+        given: dict[int, Any] = {}
+        for pair in self._places:
+            given |= self._drawn_places(pair, mixture, rng)
         for at, column in enumerate(self._mixed):
-            columns[column.name] = column.decode(mixture.scores[:, at], main)
+            columns[column.name] = column.decode(mixture.scores[:, at], main, *given.get(at, ()))
         for bundle, giver in zip(self._bundles, mixture.givers, strict=True):
             places = pa.array(giver)
             for name in bundle:
                 columns[name] = self._inherited[name].values.take(places)
         return columns
+
+    def _drawn_places(
+        self, pair: _Pair, mixture: Mixture, rng: np.random.Generator
+    ) -> dict[int, Any]:
+        """Return for each column of a pair where it has a place, and the place.
+
+        It is beside that of the parent that is nearest to where the mix of all would be.
+        """
+        at, parents = list(pair.at), mixture.parents
+        away = self.scores[parents][:, :, at] - mixture.scores[:, None, at]
+        distance = np.where(pair.places.there[parents], (away**2).sum(axis=2), np.inf)
+        nearest = distance.argmin(axis=1)
+        giver = parents[np.arange(len(parents)), nearest]
+        there = np.isfinite(distance[np.arange(len(parents)), nearest])
+        drawn = pair.places.draw(giver, pair.decimals, rng)
+        return {column: (there, drawn[:, side]) for side, column in enumerate(at)}
 
     def sample(
         self,
@@ -404,7 +453,8 @@ class TrainingRows:
             mixture = draw(start, stop)
             if adjusted is not None:
                 mixture.scores = adjusted[start:stop]
-            for name, made in self.decode(mixture).items():
+            rng = seeds.generator(TableKey.PLACES, start // CHUNK_ROWS)
+            for name, made in self.decode(mixture, rng).items():
                 columns[name].put(start, made)
             if return_plan:
                 plans[start // CHUNK_ROWS] = (mixture.parents, mixture.weights)

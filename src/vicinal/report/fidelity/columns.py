@@ -138,7 +138,8 @@ def _numbers(tables: Tables, column: Column) -> tuple[ColumnFidelity, Ranked]:
 
     at = tables.numeric.index(column.name)
     numbers = [part.numbers[:, at] for part in tables.both]
-    places = _decimal_places(numbers[0]) if column.kind == "numeric" else None
+    floats = {"numeric", "latitude", "longitude"}
+    places = _decimal_places(numbers[0]) if column.kind in floats else None
     (before, first), (after, second) = (rank_column(one, places) for one in numbers)
     parts = (before, after)
     missing = _pair(

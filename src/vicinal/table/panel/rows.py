@@ -390,7 +390,7 @@ class PanelRows:
                 mixture.parents[order],
                 mixture.weights[order],
             )
-        fixed = self._units.decode(mixture)
+        fixed = self._units.decode(mixture, rng)
         steps = self._steps_of(mixture, rng)
         made: dict[str, Any] = {UNIT: pa.array(steps.unit + start)}
         at_units = pa.array(steps.unit)
