@@ -25,7 +25,7 @@ from vicinal.report.privacy.measure import Privacy, measure_privacy
 from vicinal.report.privacy.membership import Membership, attack_shadows, bound_from_shadows
 from vicinal.report.privacy.shadows import Subject, run_shadows
 from vicinal.report.privacy.signals import SIGNALS, Signals, distance_to_others
-from vicinal.report.tables import FEW_ROWS
+from vicinal.report.tables import FEW_ROWS, Tables, halves, row_keys
 from vicinal.table.frames import to_arrow
 
 __all__ = ["AuditResult", "ExposedRecord", "audit_synthesizer"]
@@ -278,8 +278,8 @@ def audit_synthesizer(
     records = min(records, n_rows // 2)
     with reporting(progress) as tell:
         tell("a model of half of the rows", 0, 0)
-        privacy = _half_model(subject, n_rows, seeds)
         tables = subject.aligned(every.take(places))
+        privacy = _half_model(subject, tables, seeds)
         distance = distance_to_others(tables)
         chosen = np.sort(np.argsort(-distance, kind="stable")[:records])
         inside = seeds.generator(AuditKey.COINS).random((shadows, records)) < 0.5
@@ -314,10 +314,9 @@ def _seed(seeds: Seeds, *key: int) -> int:
     return int(seeds.generator(*key).integers(2**31))
 
 
-def _half_model(subject: Subject, n_rows: int, seeds: Seeds) -> Privacy:
+def _half_model(subject: Subject, tables: Tables, seeds: Seeds) -> Privacy:
     """Measure one model of half of the rows, with the others unseen."""
-    order = seeds.generator(AuditKey.HALVES).permutation(n_rows)
-    train, unseen = np.sort(order[: n_rows // 2]), np.sort(order[n_rows // 2 :])
+    train, unseen = halves(row_keys(tables.real), seeds.generator(AuditKey.HALVES))
     seed = _seed(seeds, AuditKey.HALVES, 1)
     made = subject.sampled(train, len(train), seed, "half of the rows")
     return measure_privacy(
