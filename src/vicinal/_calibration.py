@@ -24,25 +24,14 @@ HOTTEST = 100.0
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far probabilities can be believed.
-
-    Attributes
-    ----------
-    log_loss : float
-        Mean of minus the logarithm of the true class's probability.
-    brier : float
-        Mean squared distance of probabilities from the truth, over all classes.
-    ece : Estimate
-        Expected calibration error: mean distance of confidence (the highest probability) from
-        accuracy in 15 bins of equal numbers of rows, with a bootstrap interval.
-    curve : tuple of (confidence, accuracy, rows)
-        The bins, from the least confident.
-    """
+    """How far probabilities can be believed."""
 
     log_loss: float
-    brier: float
+    brier: float  # mean squared distance from the truth, over all classes
+    # expected calibration error: mean distance of confidence (the highest probability) from
+    # accuracy, with a bootstrap interval
     ece: Estimate
-    curve: tuple[tuple[float, float, int], ...]
+    curve: tuple[tuple[float, float, int], ...]  # confidence, accuracy and rows of each bin
 
     @classmethod
     def of(

@@ -53,50 +53,23 @@ _SURE = (
 
 @dataclass(frozen=True)
 class MethodScore:
-    """What a method reached.
-
-    Attributes
-    ----------
-    method : str
-        Its name.
-    f1, accuracy : tuple of float
-        One figure for each seed.
-    train_accuracy : tuple of float
-        Accuracy on training texts, unmixed, in the end.
-    mean : Estimate
-        Mean macro-F1 with its 95 % t-interval, which one seed has not.
-    gain : Estimate
-        Mean difference to no mixing, seed by seed; NaN where that was not run.
-    p : float
-        Of a paired t-test against no mixing, corrected by Holm's method; NaN where there is none,
-        or the difference is the same for all seeds, and not 0.
-    probabilities, scaled : tuple of Calibration
-        For each seed log loss, Brier score, calibration error and reliability curve of the
-        probabilities as they are; and after temperature scaling, each half of the test texts by
-        the temperature that fits the other half.
-    temperature : tuple of float
-        That temperature, the geometric mean of both halves.
-    loss_gain : Estimate
-        Mean difference of the scaled log loss to no mixing, seed by seed; below 0 is better.
-    loss_p : float
-        As ``p``, of that difference.
-    auroc, auroc_unknown : tuple of float
-        How well texts of no class are told from test texts, by 1 minus the highest probability,
-        and by ``unknown_proba``: area under the ROC curve of each seed; NaN where not measured.
-    """
+    """What a method reached; tuples have one figure for each seed."""
 
     method: str
-    f1: tuple[float, ...]
+    f1: tuple[float, ...]  # macro
     accuracy: tuple[float, ...]
-    train_accuracy: tuple[float, ...]
-    mean: Estimate
-    gain: Estimate
+    train_accuracy: tuple[float, ...]  # on training texts, unmixed, in the end
+    mean: Estimate  # of F1, with its t-interval, which one seed has not
+    gain: Estimate  # of F1 over no mixing, seed by seed; NaN where that was not run
+    # of a paired t-test of it by Holm's method; NaN where there is none, or no spread of gains
     p: float
     probabilities: tuple[Calibration, ...]
-    scaled: tuple[Calibration, ...]
-    temperature: tuple[float, ...]
-    loss_gain: Estimate
-    loss_p: float
+    scaled: tuple[Calibration, ...]  # each half of the test texts by the other half's temperature
+    temperature: tuple[float, ...]  # geometric mean of both
+    loss_gain: Estimate  # difference of the scaled log loss to no mixing; below 0 is better
+    loss_p: float  # as p
+    # area under the ROC curve of texts of no class, by 1 minus the highest probability and by
+    # unknown_proba; NaN where not measured
     auroc: tuple[float, ...] = ()
     auroc_unknown: tuple[float, ...] = ()
 
