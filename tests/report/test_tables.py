@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from vicinal.report.tables import align
+from vicinal.report import compare
+from vicinal.report.tables import MOST_COLUMNS, align
+from vicinal.table import TableSynthesizer
+from vicinal.table.numbers import python_values
 
 N = 60
 
@@ -155,3 +159,46 @@ def test_categories_of_another_kind_must_share_a_value():
     found = align(numbered, table(city=["1", "2", "3"] * (N // 3)), kinds=kinds)
     np.testing.assert_array_equal(found.real.codes, found.synthetic.codes)
     align(table(), table(city=["new", "newer", "newest"] * (N // 3)))  # never seen, the same kind
+
+
+ODD = {
+    "floats": pa.array([0.5, 1.5, 2.5] * 20).dictionary_encode(),
+    "dates": pa.array([dt.date(2020, 1, 1), dt.date(2021, 1, 1), None] * 20).dictionary_encode(),
+    "decimals": pa.array([Decimal("1.10"), Decimal("2.20"), Decimal("3.30")] * 20),
+    "far": pa.array([2**61, 5, 0] * 20, pa.timestamp("us")),
+    "infinite": pa.array([np.inf] * 60),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_categories_of_any_type_are_learned_drawn_and_compared(name):
+    given = pa.table({"x": np.arange(60.0), "y": ["u", "v"] * 30, name: ODD[name]})
+    kinds = {} if name in {"floats", "dates", "infinite"} else {name: "category"}
+    for marginals in ("normal-score", "raw"):
+        made = TableSynthesizer(marginals=marginals, kinds=kinds, random_state=0).fit(given)
+        drawn = made.sample(40)
+        assert drawn.schema.equals(given.schema)
+        values = set(python_values(drawn[name]))
+        assert values <= set(python_values(given[name])) | set(python_values(ODD[name].unique()))
+        found = compare(given, drawn, made.columns_)
+        assert found.columns[2].kind in {"category", "constant"}
+        assert 0 <= found.columns[2].score <= 1
+
+
+def test_of_many_columns_some_are_compared_in_pairs():
+    rng = np.random.default_rng(0)
+    n = MOST_COLUMNS + 30
+    wide = pa.table({f"c{at}": rng.normal(size=60) for at in range(n)} | {"t": ["a", "b"] * 30})
+    some, said = align(wide, wide, target="t").narrowed()
+    assert said == f"{MOST_COLUMNS} columns, drawn at random from {n + 1}, the target among them"
+    assert len(some.numeric) == MOST_COLUMNS - 1
+    assert some.categorical == ("t",)
+    assert some.real.numbers.shape == (60, MOST_COLUMNS - 1)
+    np.testing.assert_array_equal(some.real.numbers[:, 0], wide[some.numeric[0]].to_numpy())
+    again, _ = align(wide, wide, target="t").narrowed()
+    assert again.numeric == some.numeric
+    found = compare(wide, wide)
+    assert len(found.columns) == n + 1
+    assert f"pairs of {MOST_COLUMNS} columns, drawn at random from {n + 1}" in found.summary()
+    few = align(table(), table())
+    assert few.narrowed() == (few, "")

@@ -131,3 +131,33 @@ def test_no_warning_where_all_is_said(people):
     synthesizer = TableSynthesizer(random_state=0, identifiers="drop", text="drop").fit(people)
     out = synthesizer.sample(10)
     assert {"id", "note"}.isdisjoint(out.column_names)
+
+
+@pytest.mark.filterwarnings("ignore:Every category:UserWarning")
+@pytest.mark.parametrize("privacy", ["off", "balanced", "high", "max"])
+def test_odd_tables_run_to_the_end_at_every_setting(privacy):
+    rng = np.random.default_rng(0)
+    n = 60
+    odd = {
+        "constant": [7.5] * n,
+        "one": ["same"] * n,
+        "void": pa.nulls(n),
+        "empty": pa.array([None] * n, pa.float64()),
+        "many": [f"level {at % 40}" for at in range(n)],  # few rows of each
+        "target": ["u", "v"] * (n // 2),
+    }
+    wide = {f"x{at}": rng.normal(size=n) for at in range(2 * n)}  # more columns than rows
+    for target in (None, "target"):
+        made = TableSynthesizer(privacy, target=target, random_state=0).fit(pa.table(odd | wide))
+        drawn = made.sample(80)
+        assert drawn.num_rows == 80
+        assert drawn.column_names == [*odd, *wide]
+        assert set(drawn["constant"].to_pylist()) == {7.5}
+        assert set(drawn["one"].to_pylist()) == {"same"}
+        assert drawn["void"].null_count == drawn["empty"].null_count == 80
+        assert set(drawn["many"].to_pylist()) <= {*odd["many"], "other"}
+        assert set(drawn["target"].to_pylist()) == {"u", "v"}
+        for name in ("x0", f"x{2 * n - 1}"):
+            numbers = drawn[name].to_numpy()
+            assert np.isfinite(numbers).all()
+            assert wide[name].min() <= numbers.min() < numbers.max() <= wide[name].max()

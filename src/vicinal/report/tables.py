@@ -19,6 +19,8 @@ from vicinal.table.infer import infer
 from vicinal.table.numbers import python_values, to_floats
 from vicinal.table.schema import MIXED_KINDS, Column, kind_of_type
 
+#: Columns whose pairs are compared, and that models see: all of most tables, and 19,900 pairs.
+MOST_COLUMNS = 200
 #: With fewer rows than this, figures say little; a warning says so.
 FEW_ROWS = 50
 #: Equal rows stay in one half of a split if they are no more than this share of all.
@@ -112,6 +114,22 @@ class Tables:
             synthetic=of(self.synthetic),
             holdout=None if self.holdout is None else of(self.holdout),
         )
+
+    def narrowed(self) -> tuple[Tables, str]:
+        """Return what pairs and models are measured on, and in words which columns of many.
+
+        The target is always among them; the others are drawn, the same ones every time.
+        """
+        names = [*self.numeric, *self.categorical]
+        if len(names) <= MOST_COLUMNS:
+            return self, ""
+        drawn = {name for name in (self.target,) if name is not None}
+        for at in np.random.default_rng(0).permutation(len(names)):
+            if len(drawn) < MOST_COLUMNS:
+                drawn.add(names[at])
+        also = ", the target among them" if self.target is not None else ""
+        said = f"{len(drawn)} columns, drawn at random from {len(names):,}{also}"
+        return self.select(drawn), said
 
     def split(self, rng: np.random.Generator) -> Tables:
         """Return the same with half of the real rows, drawn at random, as the hold-out."""

@@ -21,7 +21,6 @@ from vicinal.report.fidelity.pairs import (
     PairFidelity,
     associate,
     compare_pairs,
-    paired,
     rank_pairs,
 )
 from vicinal.report.fidelity.rules import RuleCheck
@@ -210,14 +209,15 @@ def measure_fidelity(
     """Measure how like the real table a synthetic one is."""
     seeds = Seeds(random_state)
     columns, ranked = compare_columns(tables)
-    some, said = paired(tables)
+    some, said = tables.narrowed()
     pairs, links, sampled = compare_pairs(some, ranked, seeds.generator(FidelityKey.PAIRS))
     compared = {*some.numeric, *some.categorical}
     names = [c.name for c in some.columns if c.name in compared]
-    notes = [one for one in (said, sampled) if one]
+    notes = [f"pairs, and the model's test, of {said}"] if said else []
+    notes += [sampled] if sampled else []
     tested = None
     if two_sample:
-        tested = two_sample_test(tables, seeds.generator(FidelityKey.TWO_SAMPLE))
+        tested = two_sample_test(some, seeds.generator(FidelityKey.TWO_SAMPLE))
         if FEWEST_ROWS <= tested.rows < max(len(tables.real), len(tables.synthetic)):
             notes.append(f"the model's test on {tested.rows:,} rows drawn from each table")
     return Fidelity(
@@ -299,6 +299,7 @@ def compare(real: Any, synthetic: Any, columns: Sequence[Column] | None = None) 
         warnings.filterwarnings("ignore", "Fewer than", UserWarning)
         tables = align(before, after.select(before.column_names), columns=shared)
     found, ranked = compare_columns(tables)
-    some, said = paired(tables)
+    some, said = tables.narrowed()
+    said = f"pairs of {said}" if said else ""
     pairs = tuple(rank_pairs(some, ranked))
     return Fidelity((before.num_rows, after.num_rows), found, pairs, sampled=said)

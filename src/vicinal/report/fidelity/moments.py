@@ -25,7 +25,6 @@ import numpy.typing as npt
 from vicinal._threads import for_chunks
 from vicinal.report.fidelity.columns import mean_and_std
 from vicinal.report.fidelity.correlation import pair_moments
-from vicinal.report.fidelity.pairs import paired
 from vicinal.report.fidelity.prediction import Prediction, predict
 from vicinal.report.tables import Part, Tables
 
@@ -223,7 +222,7 @@ def _covariances(tables: Tables, prediction: Prediction) -> tuple[list[Moment], 
         return [], 0
     both = [pair_moments(part.numbers) for part in (tables.real, tables.synthetic)]
     found = []
-    among = set(paired(tables)[0].numeric)
+    among = set(tables.narrowed()[0].numeric)
     places = [at for at, name in enumerate(names) if name in among]
     for one, other in combinations(places, 2):
         sides = []

@@ -16,7 +16,7 @@ from vicinal.report.fidelity.columns import Ranked, mean_and_std
 from vicinal.report.fidelity.correlation import correlations, rank_correlations
 from vicinal.report.tables import Tables
 
-__all__ = ["Association", "PairFidelity", "associate", "compare_pairs", "paired", "rank_pairs"]
+__all__ = ["Association", "PairFidelity", "associate", "compare_pairs", "rank_pairs"]
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
@@ -32,8 +32,6 @@ DENSE_CELLS = 1 << 20
 #: Pairs times rows that are looked at one by one; beyond it, this many rows are drawn.
 PAIR_ROWS = 500_000_000
 DRAWN_ROWS = 100_000
-#: Columns whose pairs are compared: all of most tables, and 19,900 pairs at most.
-PAIRED_COLUMNS = 200
 #: Columns of a picture of all associations.
 SHOWN_COLUMNS = 40
 
@@ -95,24 +93,6 @@ class Association:
 
 #: Association of each pair of columns in the real and the synthetic table.
 Links = dict[tuple[str, str], tuple[float, float]]
-
-
-def paired(tables: Tables) -> tuple[Tables, str]:
-    """Return the columns whose pairs are compared, and in words which of many they are.
-
-    The target is always among them; the others are drawn, the same ones every time.
-    """
-    names = [*tables.numeric, *tables.categorical]
-    if len(names) <= PAIRED_COLUMNS:
-        return tables, ""
-    order = np.random.default_rng(0).permutation(len(names))
-    drawn = {name for name in (tables.target,) if name is not None}
-    for at in order:
-        if len(drawn) < PAIRED_COLUMNS:
-            drawn.add(names[at])
-    also = ", the target among them" if tables.target is not None else ""
-    said = f"pairs of {len(drawn)} columns, drawn at random from {len(names):,}{also}"
-    return tables.select(drawn), said
 
 
 def compare_pairs(

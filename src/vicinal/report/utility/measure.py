@@ -191,6 +191,7 @@ def measure_utility(
         check_choice("models", name, LEARNERS)
     for name in sources:
         check_choice("sources", name, SOURCES)
+    tables, said = tables.narrowed()
     problem = pose(tables)
     _warn_of_classes(problem, str(tables.target))
     seeds = Seeds(random_state)
@@ -217,7 +218,8 @@ def measure_utility(
             UtilityScore(*key, Estimate.of_bootstraps(values, *LIMITS[key[2]]), values)
             for key, values in found.items()
         ),
-        sampled=_sampling(whole, n_train, problem.test.n_rows, repeats),
+        sampled=_sampling(whole, n_train, problem.test.n_rows, repeats)
+        + (f" Models see {said}." if said else ""),
         leaked=leaking_columns(
             problem, [one for one in (*tables.numeric, *tables.categorical) if one != tables.target]
         ),
