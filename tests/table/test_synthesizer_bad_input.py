@@ -148,8 +148,9 @@ def test_odd_tables_run_to_the_end_at_every_setting(privacy):
     }
     wide = {f"x{at}": rng.normal(size=n) for at in range(2 * n)}  # more columns than rows
     for target in (None, "target"):
-        made = TableSynthesizer(privacy, target=target, random_state=0).fit(pa.table(odd | wide))
-        drawn = made.sample(80)
+        kinds = {"many": "category"}
+        made = TableSynthesizer(privacy, target=target, kinds=kinds, random_state=0)
+        drawn = made.fit(pa.table(odd | wide)).sample(80)
         assert drawn.num_rows == 80
         assert drawn.column_names == [*odd, *wide]
         assert set(drawn["constant"].to_pylist()) == {7.5}
