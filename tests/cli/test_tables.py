@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -255,3 +256,49 @@ def test_nested_columns_are_refused_in_one_line(tmp_path, run):
         code, _, err = run(*words)
         assert code == 2
         assert "Column 'tags' is nested" in err
+
+
+def test_a_european_export_comes_back_as_it_was_written(tmp_path, run):
+    """Encoding, separator, line ends, dates, decimals and codes; and the schema of it all."""
+    rng = np.random.default_rng(0)
+    days = np.datetime64("2020-01-01") + rng.integers(0, 700, 150)
+    paid = [f"{value:.2f}".replace(".", ",") for value in rng.gamma(2, 60, 150)]
+    lines = [
+        f"K{at:04d};{rng.choice(['01067', '50667', '80331'])};{day.item():%d.%m.%Y};{paid[at]}"
+        for at, day in enumerate(days)
+    ]
+    lines[40] = "K0040;50667;bald;17,50"
+    real = tmp_path / "export.csv"
+    real.write_bytes("\r\n".join(["Kunde;PLZ;Datum;Größe", *lines, ""]).encode("cp1252"))
+    schema, made = tmp_path / "schema.json", tmp_path / "made.csv"
+    code, out, err = run("columns", real, "--schema-output", schema)
+    assert code == 0
+    assert "read as cp1252" in err
+    assert "line 42 ('bald')" in err
+    kinds = {line.split()[0]: line.split()[1] for line in out.splitlines()[1:5]}
+    assert kinds == {
+        "Kunde": "identifier",
+        "PLZ": "category",
+        "Datum": "date",
+        "Größe": "numeric",
+    }
+    code, _, err = run("table", real, "-o", made, "--schema", schema, "--encoding", "cp1252")
+    assert code == 0, err
+    assert "read as cp1252" not in err
+    data = made.read_bytes().decode("cp1252")
+    assert data.count("\r\n") == data.count("\n") == 151
+    head, *rows = data.split("\r\n")[:-1]
+    assert head == "Kunde;PLZ;Datum;Größe"
+    wanted = r"K\d{4};(01067|50667|80331);(\d\d\.\d\d\.20\d\d)?;\d+,\d\d"
+    assert all(re.fullmatch(wanted, row) for row in rows)
+    for strange in (["--strict"], ["--encoding", "ascii"], ["--separator", ","]):
+        code, _, err = run("table", real, "-o", tmp_path / "no.csv", *strange)
+        assert code == 2
+        assert len(err.strip().splitlines()[-1]) > 20
+        assert not (tmp_path / "no.csv").exists()
+    code, _, err = run("columns", real, "--schema", real)
+    assert code == 2
+    schema.write_text('{"vicinal_schema": 1, "columns": {"PLZ": "category", "Ort": "category"}}')
+    code, _, err = run("columns", real, "--schema", schema)
+    assert code == 2
+    assert "The schema is for another table: it has column 'Ort'" in err

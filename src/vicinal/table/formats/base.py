@@ -20,7 +20,7 @@ NAMED_ROWS = 20
 #: Cells that fit for each odd one, at least.
 FIT_PER_ODD = 10
 #: Cells that tell whether nearly all are different.
-HEAD = 2_000
+HEAD = 20_000
 
 Self = TypeVar("Self", bound="Format")
 

@@ -273,22 +273,31 @@ def _spans(found: _Found, start: str, end: str) -> Iterator[Rule]:
 
 def _ages(found: _Found, birth: str) -> Iterator[Rule]:
     """Look for numbers that are full years from dates to one day."""
-    kind = found.frame.table[birth].type
-    numbers, gone = found.frame.numbers(birth)
-    days = numbers // ticks(kind)
     for name in found.plain:
-        if not found.free(name) or not pa.types.is_integer(found.frame.table[name].type):
+        kind = found.frame.table[name].type
+        if not found.free(name) or not pa.types.is_integer(kind) or found.levels(name) < 8:
             continue
-        years, years_gone = found.frame.numbers(name)
-        held = ~gone & ~years_gone
-        if held.sum() < LEAST_ROWS or found.levels(name) < 8 or np.abs(years[held]).max() > 200:
-            continue
-        # the days that all ages allow
-        first = anniversaries(days[held], years[held]).max()
-        last = anniversaries(days[held], years[held] + 1).min() - 1
-        if first <= last:
-            day = ast.Constant(str(np.int64(last).astype("datetime64[D]")))
-            yield _of_dates(name, (birth,), ast.Call(ast.Name("age"), [ast.Name(birth), day], []))
+        day = ""
+        for frame in (found.few, found.frame):
+            day = _day_of_ages(frame, birth, name)
+            if not day:
+                break
+        if day:
+            args: list[ast.expr] = [ast.Name(birth), ast.Constant(day)]
+            yield _of_dates(name, (birth,), ast.Call(ast.Name("age"), args, []))
+
+
+def _day_of_ages(frame: Frame, birth: str, name: str) -> str:
+    """Return the last day on which all ages would be right, if there is one."""
+    numbers, gone = frame.numbers(birth)
+    years, years_gone = frame.numbers(name)
+    held = ~gone & ~years_gone
+    years, days = years[held], numbers[held] // ticks(frame.table[birth].type)
+    if len(years) < LEAST_ROWS or np.abs(years).max() > 200:
+        return ""
+    first = anniversaries(days, years).max()
+    last = anniversaries(days, years + 1).min() - 1
+    return str(np.int64(last).astype("datetime64[D]")) if first <= last else ""
 
 
 # sums and differences
