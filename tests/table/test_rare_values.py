@@ -97,7 +97,7 @@ def test_a_marginal_keeps_what_is_frequent_and_spreads_what_is_not():
     assert shares[at].sum() == pytest.approx(1000 / counts.sum(), rel=1e-9)
     assert shares[(made.low == 500) & (made.high == 500)].sum() == pytest.approx(300 / counts.sum())
     wide = made.low != made.high
-    assert wide.sum() > 50
+    assert wide.sum() > 30  # cells of about 50 rows each
     assert (made.low[1:] >= made.high[:-1]).all()
     # evenly spread: 1,998 rare values, one row each
     middle = wide & (made.low > 200) & (made.high < 1800)
