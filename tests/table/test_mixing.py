@@ -19,7 +19,9 @@ from vicinal.table.mixing import (
     RowsToMix,
     SpacingCheck,
     _differing_bytes,
+    _held_alone,
     _spacing,
+    _swap,
 )
 
 N, K = 400, 12
@@ -160,3 +162,26 @@ def test_numbers_with_a_spike_come_from_a_parent():
     assert mixed() == ["x", "rare"]
     assert "fee" in mixed(target="fee")
     assert "fee" in mixed(marginals="raw")
+
+
+def test_combinations_held_alone_are_those_that_few_neighbors_have():
+    near = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 3]], np.int32)
+    codes = np.array([[0, 0, 0, 1], [0, 1, 0, 1]], np.int32)
+    np.testing.assert_array_equal(_held_alone(near, codes, 1.0), [[0, 0, 0, 1], [0, 0, 0, 0]])
+    # two of three neighbors; the row itself, last among its own neighbors, does not count
+    np.testing.assert_array_equal(_held_alone(near, codes, 2.0), [[0, 0, 0, 1], [1, 1, 1, 1]])
+
+
+def test_swapped_givers_stay_in_their_column_and_group():
+    rng = np.random.default_rng(0)
+    alone = rng.random((2, 50)) < 0.3
+    kinds = rng.integers(0, 3, (2, 50))
+    givers = rng.integers(0, 50, (2, 400)).astype(np.int32)
+    swapped = givers.copy()
+    _swap(rng.integers(0, 2**64, 4, np.uint64), alone, kinds, swapped)
+    for before, after, own, kind in zip(givers, swapped, alone, kinds, strict=True):
+        np.testing.assert_array_equal(np.sort(before), np.sort(after))
+        np.testing.assert_array_equal(before[~own[before]], after[~own[before]])
+        np.testing.assert_array_equal(kind[before], kind[after])
+        moved = (before != after)[own[before]].mean()
+        assert 0.7 < moved < 1.0

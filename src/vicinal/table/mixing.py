@@ -161,8 +161,23 @@ class SpacingCheck:
 class NeighborhoodMixer:
     """Draws plans in neighborhoods and mixes, again where a row comes out too near."""
 
-    def __init__(self, near: FairNeighbors, rows: RowsToMix, spacing: SpacingCheck) -> None:
+    def __init__(
+        self,
+        near: FairNeighbors,
+        rows: RowsToMix,
+        spacing: SpacingCheck,
+        groups: npt.NDArray[np.integer[Any]] | None = None,
+        support: float = 0.0,
+    ) -> None:
         self._rows, self.spacing = rows, spacing
+        self._swaps = support > 0 and rows.columnwise
+        if self._swaps:
+            self._alone = _held_alone(near.near, rows.codes, support * near.near.shape[1])
+            self._alone[list(rows.grouped)] = False
+            # only within a group, and between rows with the same gaps
+            self._kinds = rows.gaps.astype(np.int64)
+            if groups is not None:
+                self._kinds += groups.astype(np.int64) * (int(rows.gaps.max(initial=0)) + 1)
         self._neighbors = _Neighbors(near.near, *near.alias())
         self._givers = _Givers(
             np.ascontiguousarray(rows.gaps.T), bool(rows.gaps.any()), rows.columnwise
@@ -225,6 +240,8 @@ class NeighborhoodMixer:
             main,
             givers,
         )
+        if self._swaps:
+            _swap(state, self._alone, self._kinds, givers)
         return self._rows.mix(parents, shares, main, givers)
 
 
@@ -374,6 +391,41 @@ def _draw_plan(
                 bits >>= short
                 if not giving.holed or giving.gaps[pick, b] == giving.gaps[main[i], b]:
                     givers[b, i] = pick
+
+
+@compiled()
+def _held_alone(near: Any, codes: Any, least: float) -> Any:
+    """Tell for each bundle and row whether fewer neighbors than ``least`` have its combination."""
+    alone = np.zeros(codes.shape, np.bool_)
+    for b in range(len(codes)):
+        for i in range(len(near)):
+            count = 0
+            for place in range(near.shape[1]):
+                j = near[i, place]
+                count += j != i and codes[b, j] == codes[b, i]
+            alone[b, i] = count < least
+    return alone
+
+
+@compiled()
+def _swap(state: Any, alone: Any, kinds: Any, givers: Any) -> None:
+    """Exchange givers that hold their combination alone among the rows that drew one, in place."""
+    high = np.uint64(32)
+    for b in range(len(givers)):
+        rows = np.flatnonzero(alone[b][givers[b]])
+        kind = kinds[b][givers[b][rows]]
+        rows = rows[np.argsort(kind, kind="mergesort")]
+        start = 0
+        for stop in range(1, len(rows) + 1):
+            one = kinds[b, givers[b, rows[start]]]
+            if stop < len(rows) and kinds[b, givers[b, rows[stop]]] == one:
+                continue
+            for last in range(stop - 1, start, -1):
+                bits = _next(state) >> high
+                place = start + np.int64((bits * np.uint64(last - start + 1)) >> high)
+                i, j = rows[last], rows[place]
+                givers[b, i], givers[b, j] = givers[b, j], givers[b, i]
+            start = stop
 
 
 @compiled()

@@ -40,6 +40,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "share": 0.4,
         "focus": 1.0,
         "spacing": 0.7,
+        "support": 0.1,
         "min_count": 5,
     },
     "high": {
@@ -49,6 +50,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "share": 0.4,
         "focus": 1.0,
         "spacing": 0.7,
+        "support": 0.1,
         "min_count": 5,
     },
     "max": {
@@ -58,6 +60,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "share": 0.8,
         "focus": 1.0,
         "spacing": 0.7,
+        "support": 0.1,
         "min_count": 5,
     },
 }
@@ -91,6 +94,9 @@ class MixingSettings:
     spacing : float
         Least distance of a mixed row to its parents, as a share of the distance between the
         first of them and its nearest other row; 0 for any.
+    support : float
+        A category that a smaller share of its row's neighbors hold is exchanged with another such
+        category of the column, so that who it came from does not show; 0 for never.
     spike : float
         Numbers one value of which makes up this share of the rows or more are taken from a
         parent, like categories. Not with raw values.
@@ -112,6 +118,7 @@ class MixingSettings:
     target: str | None = None
     focus: float = 0.0
     spacing: float = 0.0
+    support: float = 0.0
     spike: float = 0.3
     effects: bool = True
     min_count: int = 1
@@ -196,7 +203,7 @@ def mixing_settings(synthesizer: TableSynthesizer, columns: Sequence[Column]) ->
     """Return what parameters and preset come to for a table."""
     preset = PRIVACY[synthesizer.privacy]
     method, least = method_of(synthesizer), synthesizer.min_count
-    own = ("focus", "spacing", "spike", "effects")  # have no parameter of their own
+    own = ("focus", "spacing", "support", "spike", "effects")  # have no parameter of their own
     return MixingSettings(
         method=method,
         weights=preset["weights"] if synthesizer.weights is None else synthesizer.weights,

@@ -326,7 +326,9 @@ class TrainingRows:
         # raw values promise their moments, which drawing again would change
         share = 0.0 if settings.marginals == "raw" else settings.spacing
         spacing = SpacingCheck(self.scores, levels, column_bundle, near, share)
-        return NeighborhoodMixer(FairNeighbors(near), self._rows, spacing)
+        return NeighborhoodMixer(
+            FairNeighbors(near), self._rows, spacing, self._groups, settings.support
+        )
 
     def _space(
         self,
