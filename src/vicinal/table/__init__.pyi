@@ -1,6 +1,7 @@
 from .infer import Schema as Schema
 from .infer import infer_schema as infer_schema
 from .presets import PRIVACY as PRIVACY
+from .private import PrivateSynthesizer as PrivateSynthesizer
 from .schema import KINDS as KINDS
 from .schema import Column as Column
 from .schema import detect_columns as detect_columns
