@@ -45,7 +45,7 @@ def test_mean_and_covariance_of_each_class_are_kept(data_folder, name, target, p
         if count < 20:
             continue
         strategy = {label: count + 200_000}
-        sampler = MixupSampler(strategy, pairing=pairing, random_state=11)
+        sampler = MixupSampler(strategy, pairing=pairing, bounds="none", random_state=11)
         new = sampler.fit_resample(X, y)[0][len(X) :]
         made, error = _moments(new)
         real, _ = _moments(X[y == label])
@@ -61,7 +61,7 @@ def test_smote_shrinks_what_mixup_keeps(data_folder):
     def ratio(sampler):
         return sampler.fit_resample(X, y)[0][len(X) :].var(axis=0) / real
 
-    ours = ratio(MixupSampler({1: 100_260}, random_state=0))
+    ours = ratio(MixupSampler({1: 100_260}, bounds="none", random_state=0))
     plain = ratio(MixupSampler({1: 100_260}, weights=Beta(1.0), random_state=0))
     smote = ratio(SMOTE(sampling_strategy={1: 100_260}, random_state=0))
     np.testing.assert_allclose(ours, 1.0, atol=0.03)
@@ -74,7 +74,7 @@ def test_augmenter_keeps_the_joint_covariance():
     X, y = load_diabetes(return_X_y=True)
     real, _ = _moments(np.column_stack([X, y]))
     for pairing in ("any", "near-target", LocalPermutation()):
-        augment = MixupAugmenter(200_000, pairing=pairing, random_state=5)
+        augment = MixupAugmenter(200_000, pairing=pairing, bounds="none", random_state=5)
         X_res, y_res = augment.fit_resample(X, y)
         made, error = _moments(np.column_stack([X_res, y_res])[len(X) :])
         assert (np.abs(made - real) <= 5 * error).all(), pairing

@@ -122,7 +122,7 @@ def test_where_does_not_ask_for_what_is_hidden():
     table = people()
     model = TableSynthesizer(random_state=0).fit(table)
     rare = table.loc[table["town"].str.startswith("hamlet"), "town"].iloc[0]
-    with pytest.raises(ValueError, match="values of fewer than min_count=5 rows"):
+    with pytest.raises(ValueError, match="values of fewer than min_count=5"):
         model.sample(10, where={"town": rare})
 
 

@@ -140,14 +140,16 @@ class Mixer(OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
         check_consistent_length(X, y)
         return rows
 
+    @property
+    def _law(self) -> WeightLaw:
+        return self.weights or EpBeta()
+
     def _draw(self, points: int | Array, n_samples: int, pairing: Pairing, rng: Any) -> MixPlan:
         """Draw a plan over rows, given by their number or as points."""
         if not isinstance(points, int):
             scale = points.std(axis=0)
             points = (points - points.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
-        return make_plan(
-            points, n_samples, pairing=pairing, weights=self.weights or EpBeta(), random_state=rng
-        )
+        return make_plan(points, n_samples, pairing=pairing, weights=self._law, random_state=rng)
 
 
 def _listed(made: Any, given: Any) -> Any:

@@ -16,7 +16,7 @@ from vicinal.learn.rows import Rows, take_rows
 from vicinal.pairing import Pairing, Permutation
 from vicinal.pairing.base import check_pairing
 from vicinal.plan import MixPlan
-from vicinal.weights import EpBeta, WeightLaw
+from vicinal.weights import SphereWeights, WeightLaw
 
 Array = npt.NDArray[Any]
 
@@ -35,7 +35,7 @@ class MixupSampler(Mixer):
         ratio of the smaller to the larger of two classes; a dict gives the wanted rows of each
         class; a callable makes such a dict from the labels.
     weights : WeightLaw, optional
-        By how much rows are mixed; ``EpBeta()`` where left out.
+        By how much rows are mixed; ``SphereWeights(3)`` where left out.
     pairing : Pairing, optional
         Who mixes with whom within a class; ``Permutation()`` where left out. A pairing by
         distance sees the numeric columns, standardized within the class.
@@ -71,6 +71,12 @@ class MixupSampler(Mixer):
     Whole numbers are rounded and keep their type. Mixed values can lie a little outside the range
     of the data, which is what keeps the variance; ``bounds="none"`` leaves them there, and keeps
     mean and covariance also where many values lie at an end, as zeros do.
+
+    Two parents give rows away: three synthetic rows on a line show it, and lines meet in training
+    rows. Ten synthetic rows for each real one are enough to find them all, whoever mixes with whom.
+    Three parents of the whole class show neither lines nor planes, but in classes of a few rows.
+    They multiply the skewness of a column by 0.78, which two parents keep: pass
+    ``weights=EpBeta()`` where nobody else sees the rows.
 
     References
     ----------
@@ -109,6 +115,10 @@ class MixupSampler(Mixer):
         self.bounds = bounds
         self.random_state = random_state
 
+    @property
+    def _law(self) -> WeightLaw:
+        return self.weights or SphereWeights(3)
+
     def _check(self, X: Any, y: Any) -> tuple[Rows, Array]:
         if self.pairing is not None:
             check_pairing(self.pairing)
@@ -144,7 +154,7 @@ class MixupSampler(Mixer):
                 UserWarning,
                 stacklevel=4,
             )
-            weights = np.eye(1, (self.weights or EpBeta()).parents).repeat(n_new, axis=0)
+            weights = np.eye(1, self._law.parents).repeat(n_new, axis=0)
             return MixPlan.from_parents(np.zeros(weights.shape, int), weights)
         points = points_of(rows)[members] if pairing.needs_points else len(members)
         return self._draw(points, n_new, pairing, rng)
