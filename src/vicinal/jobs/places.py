@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -57,7 +58,7 @@ class Place:
             if not (of.is_floating(field.type) or of.is_temporal(field.type))
         ]
         with self.files.writing(part_name(number)) as file:
-            sink = Summed(file)
+            sink: Any = Summed(file)
             write_parquet(table, sink, row_group_size=GROUP_ROWS, use_dictionary=repeated or False)
         if isinstance(self.files, Folder):  # an address cannot be gone on with
             with self.files.writing(_sum_name(number)) as file:
