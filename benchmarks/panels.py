@@ -91,10 +91,10 @@ def sdv_seconds(frame: pd.DataFrame, epochs: int) -> tuple[float, float, pd.Data
     except ImportError:
         skip("SDV is not installed; pip install sdv")
         return None
-    metadata = Metadata.detect_from_dataframe(frame, table_name="table")
-    metadata.update_column("patient", sdtype="id", table_name="table")
-    metadata.set_sequence_key("patient", table_name="table")
-    metadata.set_sequence_index("month", table_name="table")
+    metadata = Metadata.detect_from_dataframes({"table": frame})
+    metadata.update_column(table_name="table", column_name="patient", sdtype="id")
+    metadata.set_sequence_key(table_name="table", column_name="patient")
+    metadata.set_sequence_index(table_name="table", column_name="month")
     model = PARSynthesizer(metadata, context_columns=["sex"], epochs=epochs, enable_gpu=False)
     began = time.perf_counter()
     model.fit(frame)
