@@ -99,7 +99,7 @@ def sdv_seconds(frame: pd.DataFrame, epochs: int) -> tuple[float, float, pd.Data
     began = time.perf_counter()
     model.fit({"table": frame})
     fitted = time.perf_counter()
-    drawn = model.sample(frame["patient"].nunique())
+    drawn = model.sample_sequences(frame["patient"].nunique())
     drawn = drawn["table"] if isinstance(drawn, dict) else drawn
     return fitted - began, time.perf_counter() - fitted, drawn
 
