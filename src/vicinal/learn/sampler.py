@@ -73,8 +73,8 @@ class MixupSampler(Mixer):
     mean and covariance also where many values lie at an end, as zeros do.
 
     Two parents give rows away: three synthetic rows on a line show it, and lines meet in training
-    rows. Ten synthetic rows for each real one are enough to find them all, whoever mixes with whom.
-    Three parents of the whole class show neither lines nor planes, but in classes of a few rows.
+    rows. Ten synthetic rows for each real one were enough to find all of 30. Three parents of the
+    whole class showed neither lines nor planes; very small classes were not measured.
     They multiply the skewness of a column by 0.78, which two parents keep: pass
     ``weights=EpBeta()`` where nobody else sees the rows.
 
