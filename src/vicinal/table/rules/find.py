@@ -217,36 +217,45 @@ def _parts(found: _Found, when: str, part: str) -> Iterator[Rule]:
         told, gone = evaluate(node, found.few)
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
         return  # a date has no hour, a duration no year
-    dates = pa.types.is_date(found.frame.table[when].type)
-    whole = part in ("date", "month_start")  # a date itself
-    if whole and (dates and part == "date"):
-        return
-    for name in found.dated if whole else found.plain:
-        if name == when or (whole and not pa.types.is_date(found.frame.table[name].type)):
-            continue
+    for name in _like_a_part(found, when, part):
         own, own_gone = found.few.floats(name)
         held = ~own_gone & ~gone
-        if not found.free(name) or held.sum() < LEAST_ROWS or not np.ptp(own[held]):
-            continue
-        for sign in (1, -1) if part == "year" else (1,):  # also: age = 2020 - year(birth)
-            shift = float(own[held][0] - sign * told[held][0])
-            if (sign == 1 and abs(shift) > 1) or not np.array_equal(
-                own[held], sign * told[held] + shift
-            ):
-                continue
-            expression: ast.expr = node
-            if sign < 0:
-                expression = ast.BinOp(ast.Constant(int(shift)), ast.Sub(), node)
-            elif shift:
-                expression = ast.BinOp(node, ast.Add(), ast.Constant(int(shift)))
-            yield _of_dates(name, (when,), expression)
+        if found.free(name) and held.sum() >= LEAST_ROWS and np.ptp(own[held]):
+            expression = _shifted(node, part, own[held], told[held])
+            if expression is not None:
+                yield _of_dates(name, (when,), expression)
     if part in LABELED:
-        codes, _ = found.few.codes(when, part)
-        for name in found.coded:
-            if name not in found.plain and found.free(name):
-                labels, _ = found.few.codes(name)
-                if len(np.unique(codes)) > 2 and _settles(codes, labels):
-                    yield lookup(when, name, part).learned(found.frame)
+        yield from _labels(found, when, part)
+
+
+def _like_a_part(found: _Found, when: str, part: str) -> list[str]:
+    """Return the columns that may be a part of dates by their type."""
+    if part not in ("date", "month_start"):
+        return found.plain
+    types = {name: found.frame.table[name].type for name in found.dated}
+    if part == "date" and pa.types.is_date(types[when]):
+        return []  # it is one already
+    return [name for name in found.dated if name != when and pa.types.is_date(types[name])]
+
+
+def _shifted(node: ast.Call, part: str, own: Floats, told: Floats) -> ast.expr | None:
+    """Return a part of dates as a column counts it: from 0 or 1; years also down from one."""
+    shift = float(own[0] - told[0])
+    if abs(shift) <= 1 and np.array_equal(own, told + shift):
+        return ast.BinOp(node, ast.Add(), ast.Constant(int(shift))) if shift else node
+    if part == "year" and np.array_equal(own + told, np.full(len(own), own[0] + told[0])):
+        return ast.BinOp(ast.Constant(int(own[0] + told[0])), ast.Sub(), node)
+    return None
+
+
+def _labels(found: _Found, when: str, part: str) -> Iterator[Rule]:
+    """Look for names of a part of dates: of weekdays, of seasons."""
+    codes, _ = found.few.codes(when, part)
+    if len(np.unique(codes)) < 3:
+        return
+    for name in (one for one in found.coded if one not in found.plain):
+        if found.free(name) and _settles(codes, found.few.codes(name)[0]):
+            yield lookup(when, name, part).learned(found.frame)
 
 
 def _of_dates(name: str, sources: tuple[str, ...], node: ast.expr) -> Formula:
@@ -893,30 +902,34 @@ def _grids(found: _Found) -> Iterator[Rule]:
     for name in found.numeric:
         if name in found.settled or name in codes or found.levels(name) < 8:
             continue
-        kind = found.frame.table[name].type
-        rule = Grid("", "grid", name, ())
-        if pa.types.is_floating(kind):
-            values, gone = found.few.floats(name)
-            rule = replace(rule, places=decimals_of(values[~gone]))
-            if rule.places is None:
-                continue
-        few, gone = rule.numbers(found.few)
-        few = few[~gone]
-        if pa.types.is_date(kind) and (offset := _of_month(few)) is not None:
-            when = "first" if not offset else "last"
-            text = f"{quoted(name)} is the {when} day of a month"
-            yield replace(rule, text=text, offset=offset, monthly=True)
-            continue
-        if few.dtype.kind != "i" or np.gcd.reduce(few - few[0]) <= 1:
-            continue
-        numbers, gone = rule.numbers(found.frame)
-        held = numbers[~gone]
-        step = int(np.gcd.reduce(held - held[0]))
-        if step <= 1 or _is_only_a_unit(kind, step):
-            continue
-        offset = int(held[0] % step)
-        text = _grid_text(found, name, step, offset, rule.places)
-        yield replace(rule, text=text, step=step, offset=offset)
+        rule = _grid(found, name)
+        if rule is not None:
+            yield rule
+
+
+def _grid(found: _Found, name: str) -> Grid | None:
+    kind = found.frame.table[name].type
+    rule = Grid("", "grid", name, ())
+    if pa.types.is_floating(kind):
+        values, gone = found.few.floats(name)
+        rule = replace(rule, places=decimals_of(values[~gone]))
+        if rule.places is None:
+            return None
+    few, gone = rule.numbers(found.few)
+    few = few[~gone]
+    if pa.types.is_date(kind) and (offset := _of_month(few)) is not None:
+        text = f"{quoted(name)} is the {'last' if offset else 'first'} day of a month"
+        return replace(rule, text=text, offset=offset, monthly=True)
+    if few.dtype.kind != "i" or np.gcd.reduce(few - few[0]) <= 1:
+        return None
+    numbers, gone = rule.numbers(found.frame)
+    held = numbers[~gone]
+    step = int(np.gcd.reduce(held - held[0]))
+    if step <= 1 or _is_only_a_unit(kind, step):
+        return None
+    offset = int(held[0] % step)
+    text = _grid_text(found, name, step, offset, rule.places)
+    return replace(rule, text=text, step=step, offset=offset)
 
 
 def _of_month(days: npt.NDArray[np.int64]) -> int | None:

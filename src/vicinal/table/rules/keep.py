@@ -101,20 +101,7 @@ class RuleKeeper:
                     f"give [{said!r}]."
                 )
             return cls(find_rules(rows, avoid) if said == "auto" else [], table, distances)
-        frame, found, new = Frame(rows), [], list(said)
-        if isinstance(said, Mapping):  # what is found again need not be read
-            found = [rule for rule in find_rules(rows, avoid) if rule.text in said]
-            new = [text for text in said if text not in {rule.text for rule in found}]
-        named = [_checked(parse_rule(text, rows.column_names), frame) for text in new]
-        _check_together(named)
-        settled = {name for rule in named for name in settled_by(rule)}
-        if not isinstance(said, Mapping):
-            found = find_rules(rows, {*avoid, *settled})
-        texts = {rule.text for rule in named}
-        found = [
-            rule for rule in found if rule.text not in texts and not settled & set(settled_by(rule))
-        ]
-        return cls([*named, *_without_circles(named, found)], table, distances)
+        return cls(_with_said(rows, said, avoid), table, distances)
 
     def _gaps_of(self, frame: Frame) -> dict[str, _Gap]:
         gaps: dict[str, _Gap] = {}
@@ -186,10 +173,7 @@ class RuleKeeper:
         """Return rows of the training table's columns, every rule kept."""
         made = {name: table[name] for name in table.column_names}
         flags = {name: made.pop(flag) for name, flag in self._flags.items() if flag in made}
-        for name, rule in self._groups.items():
-            if name in made:
-                one = made.pop(name)
-                made |= {n: self._made_flag(rule, n, one) for n in rule.columns}
+        self._set_flags(made)
         self._round_to_grids(made)
         waiting = [n for n in (*self._gaps, *self._computed) if n in made or n in self._computed]
         while waiting:
@@ -205,11 +189,15 @@ class RuleKeeper:
         self._empty_together(made)
         return pa.table({name: made[name] for name in self.schema.names if name in made})
 
-    def _made_flag(self, rule: OneOf, name: str, one: Any) -> pa.ChunkedArray:
-        kind = self.schema.field(name).type
-        flag = rule.flag(name, one, kind)
-        flag = pc.fill_null(flag, self._none(name, kind)) if name in self._nan else flag
-        return flag if isinstance(flag, pa.ChunkedArray) else pa.chunked_array([flag])
+    def _set_flags(self, made: dict[str, pa.ChunkedArray]) -> None:
+        for group in self._groups.keys() & made.keys():
+            one, rule = made.pop(group), self._groups[group]
+            for name in rule.columns:
+                kind = self.schema.field(name).type
+                flag = rule.flag(name, one, kind)
+                flag = pc.fill_null(flag, self._none(name, kind)) if name in self._nan else flag
+                whole = isinstance(flag, pa.ChunkedArray)
+                made[name] = flag if whole else pa.chunked_array([flag])
 
     def _round_to_grids(self, made: dict[str, pa.ChunkedArray]) -> None:
         for name, grid in self._grids.items():
@@ -261,6 +249,26 @@ class RuleKeeper:
             for rule in self.rules
             if set(rule.columns) <= held
         }
+
+
+def _with_said(
+    rows: pa.Table, said: Sequence[str] | Mapping[str, str], avoid: Sequence[str]
+) -> list[Rule]:
+    """Return rules that a user says, and those found besides, unless a mapping says all."""
+    found, new = [], list(said)
+    if isinstance(said, Mapping):  # what is found again need not be read
+        found = [rule for rule in find_rules(rows, avoid) if rule.text in said]
+        texts = {rule.text for rule in found}
+        new = [text for text in said if text not in texts]
+    frame = Frame(rows)
+    named = [_checked(parse_rule(text, rows.column_names), frame) for text in new]
+    _check_together(named)
+    settled = {name for rule in named for name in settled_by(rule)}
+    if not isinstance(said, Mapping):
+        found = find_rules(rows, {*avoid, *settled})
+    texts = {rule.text for rule in named}
+    free = [r for r in found if r.text not in texts and not settled & set(settled_by(r))]
+    return [*named, *_without_circles(named, free)]
 
 
 def _checked(rule: Rule, frame: Frame) -> Rule:
