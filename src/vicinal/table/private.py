@@ -58,7 +58,8 @@ class _Coder(NamedTuple):
         """Return the cell of each row, from that row alone."""
         if self.levels:
             found = pc.index_in(values, pa.array(self.levels, self.type))
-            return pc.fill_null(found, len(self.levels)).to_numpy().astype(np.int64)
+            codes: Integers = pc.fill_null(found, len(self.levels)).to_numpy().astype(np.int64)
+            return codes
         numbers, missing = to_numbers(values, self.name)
         at = np.searchsorted(self.edges, numbers, side="right") - 1
         return np.where(missing, CELLS, at.clip(0, CELLS - 1)).astype(np.int64)

@@ -77,7 +77,7 @@ class PrivacyFigure(NamedTuple):
 
     @property
     def grade(self) -> str:
-        """Its grade, "unknown" where it was not measured or proves nothing here."""
+        """Grade of the figure, "unknown" where it was not measured or proves nothing here."""
         if self.limits is None:
             return "unknown"
         found = graded(self.excess, self.limits)

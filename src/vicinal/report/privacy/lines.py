@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import NamedTuple
 
@@ -191,9 +192,7 @@ def _lines(rows: Floats, slack: float, rng: np.random.Generator) -> Integers:
     anchors = rng.permutation(len(rows))[: max(1, DIRECTIONS // len(rows))]
     found = [np.zeros((0, 3), np.int64)]
     for some in np.split(anchors, range(0, len(anchors), max(1, BLOCK // len(rows)))[1:]):
-        at, one, two = _parallel(
-            flat - flat[some, None], lambda b, k, some=some: rows[k] - rows[some[b]], slack
-        )
+        at, one, two = _parallel(flat - flat[some, None], partial(_gaps, rows, some), slack)
         found.append(np.stack([some[at], one, two], axis=1))
     return np.concatenate(found)
 
@@ -215,7 +214,7 @@ def _planes(rows: Floats, slack: float, rng: np.random.Generator) -> Integers:
         flat = gaps @ functionals - share[:, :, None] * (along @ functionals)[:, None]
         at, one, two = _parallel(
             flat,
-            lambda b, k, g=gaps, s=share, a=along: g[b, k] - s[b, k, None] * a[b],
+            partial(_gaps_across, gaps, share, along),
             slack,
         )
         sets = np.stack([first[at], second[at], around[at, one], around[at, two]], axis=1)
@@ -262,6 +261,18 @@ def _parallel(
     return at, one, two
 
 
+def _gaps(rows: Floats, bases: Integers, block: Integers, row: Integers) -> Floats:
+    """Return what leads from the base of a block to a row."""
+    return rows[row] - rows[bases[block]]
+
+
+def _gaps_across(
+    gaps: Floats, share: Floats, along: Floats, block: Integers, row: Integers
+) -> Floats:
+    """Return gaps without their part along the first direction of the block."""
+    return gaps[block, row] - share[block, row, None] * along[block]
+
+
 def _angles(flat: Floats) -> Floats:
     """Return angles of lines in the plane, without direction."""
     found: Floats = np.arctan(flat[..., 0] / np.where(flat[..., 1] == 0, 1e-300, flat[..., 1]))
@@ -272,7 +283,8 @@ def _flats(rows: Floats, sets: Integers, slack: float) -> _Flats:
     """Return the lines or planes through sets of rows, each once."""
     dimension = sets.shape[1] - 2
     known: set[tuple[int, ...]] = set()  # two rows are on one line only, three on one plane
-    origins, bases = [], []
+    origins: list[Floats] = []
+    bases: list[Floats] = []
     for some in sets:
         if tuple(sorted(some[: dimension + 1].tolist())) in known or len(origins) >= MOST_FLATS:
             continue
@@ -333,7 +345,8 @@ def _meetings(flats: _Flats, slack: float) -> tuple[Floats, _Flats]:
 
 
 def _along(rows: Floats, direction: Floats) -> Floats:
-    return np.einsum("ij,ij->i", rows, direction)[:, None] * direction
+    projected: Floats = np.einsum("ij,ij->i", rows, direction)[:, None] * direction
+    return projected
 
 
 def _distinct(points: Floats, radius: float) -> Floats:

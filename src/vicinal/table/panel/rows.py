@@ -124,7 +124,7 @@ class PanelRows:
 
     @property
     def longest(self) -> int:
-        """Rows of the entity that has most."""
+        """Return the number of rows of the entity that has most."""
         return int(np.diff(self._layout.first).max())
 
     def numbers(self, order: Ints) -> Ints:
