@@ -18,7 +18,7 @@ from vicinal.report.privacy.measure import attack_auc, measure_privacy
 from vicinal.report.privacy.risk import residual_risk
 from vicinal.report.privacy.singling_out import singling_out
 from vicinal.report.privacy.values import exact_values
-from vicinal.report.tables import align
+from vicinal.report.tables import MOST_COLUMNS, align
 
 FEW = pytest.mark.filterwarnings("ignore:Fewer than 50")
 
@@ -156,3 +156,21 @@ def test_too_few_rows_are_not_attacked():
     tables = align(people(0), people(2), people(1, 49))
     assert measure_privacy(tables, holdout_is="given", random_state=0).membership_by_density is None
     assert run_attacks(tables, np.random.default_rng(0)) == ()
+
+
+def test_attacks_of_wide_tables_know_some_columns_and_say_so():
+    rng = np.random.default_rng(0)
+    names = [f"x{at}" for at in range(MOST_COLUMNS + 10)]
+
+    def part(values):
+        return pd.DataFrame(values.round(6), columns=names)
+
+    real, unseen = (rng.normal(size=(50, len(names))) for _ in range(2))
+    made = rng.normal(size=(50, len(names)))
+    made[:, 29] = real[:, 29]  # copied in one column, which is not among those drawn
+    tables = align(part(real), part(made), part(unseen))
+    assert "x29" not in tables.narrowed()[0].numeric
+    found = measure_privacy(tables, holdout_is="given", random_state=0)
+    assert f"know {MOST_COLUMNS} columns, drawn at random from {len(names)}." in found.sampled
+    values = next(one for one in found.attacks if one.name == "Exact values")
+    assert values.success.value > values.control.value

@@ -44,3 +44,25 @@ def test_row_space_is_stretched():
     np.testing.assert_allclose(wide[:, 0], plain[:, 0], atol=noise)
     np.testing.assert_allclose(wide[:, 1], 3 * plain[:, 1], atol=noise)
     np.testing.assert_allclose(wide[:, 2:], 2 * plain[:, 2:], atol=noise)
+
+
+def test_rows_fewer_than_columns_keep_their_distances():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(25, 4)) @ rng.normal(size=(4, 90)) + rng.normal(size=(25, 90))
+    space = row_space(scores, [], np.random.default_rng(1)).astype(float)
+    known = scores / scores.std(axis=0)
+
+    def apart(points):
+        return np.linalg.norm(points[:, None] - points, axis=2)
+
+    assert space.shape[1] == 24  # centered rows span one direction less than there are rows
+    np.testing.assert_allclose(apart(space), apart(known), atol=1e-2)
+
+
+def test_rows_fewer_than_columns_lie_along_the_widest_directions():
+    scores = np.random.default_rng(0).normal(size=(60, 90)).astype(np.float32)
+    space = row_space(scores, [], np.random.default_rng(1)).astype(float)
+    known = scores / scores.std(axis=0)
+    widest = np.linalg.svd(known - known.mean(axis=0), compute_uv=False)[: space.shape[1]]
+    found = np.linalg.svd(space - space.mean(axis=0), compute_uv=False)
+    np.testing.assert_allclose(found, widest, rtol=1e-3)

@@ -348,7 +348,8 @@ def audit(
             plan=plan if where is None else None,
             random_state=seeds.generator(EvaluationKey.FIDELITY),
         )
-    rules = check_rules(read(kept), read(synthetic), rules=synthesizer.rules_ or None)
+    known = None if synthesizer.rules == "off" else synthesizer.rules_
+    rules = check_rules(read(kept), read(synthetic), rules=known)
     alone = where is None and not has_units(synthesizer)
     panel = lost_panel(read(rows), read(synthetic)) if alone else ""
     fidelity = replace(fidelity, rules=rules, panel=panel)

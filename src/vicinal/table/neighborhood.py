@@ -118,7 +118,14 @@ def _widest(
         at = place[codes[sample]]
         points[rows[at >= 0], start + at[at >= 0]] = factor
     points -= points.mean(axis=0)
-    _, axes = np.linalg.eigh(points.T.astype(np.float64) @ points)
+    whole = points.astype(np.float64)
+    if len(whole) < total:  # of few rows: the same directions, by way of the smaller matrix
+        axes = whole.T @ np.linalg.eigh(whole @ whole.T)[1][:, -NEAR_AXES:]
+        lengths = np.linalg.norm(axes, axis=0)
+        known = lengths > 1e-6 * lengths.max(initial=0.0)
+        axes = axes[:, known] / lengths[known]
+    else:
+        axes = np.linalg.eigh(whole.T @ whole)[1]
     # rounded, so that the last bits of a matrix product decide nothing
     return np.round(axes[:, : -NEAR_AXES - 1 : -1], 6).astype(np.float32)
 

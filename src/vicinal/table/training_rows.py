@@ -68,7 +68,8 @@ __all__ = [
 SPIKE_ROWS = 2
 #: Rows mixed to learn how mixed scores are distributed.
 CALIBRATION_ROWS = 2 * CHUNK_ROWS
-#: Scores along with others that are mixed for that, at most.
+#: Scores that are mixed for that where rows are few, and scores along with others, at most.
+CALIBRATION_SCORES = 1 << 24
 CALIBRATION_CELLS = 1 << 23
 
 
@@ -381,7 +382,7 @@ class TrainingRows:
     def _calibrate(self, seeds: Seeds) -> None:
         if all(isinstance(column.scale, RawValues) for column in self._mixed):
             return
-        wanted = calibration_rows(len(self), self._along)
+        wanted = calibration_rows(len(self), self._along, len(self._mixed))
         sample = self.scores_of(self.drawer(wanted, seeds), wanted)
         for at, column in enumerate(self._mixed):
             column.scale.calibrate(sample[:, at])
@@ -502,9 +503,11 @@ def _is_raw(column: Column, settings: MixingSettings, held: Mapping[str, bool]) 
     return settings.marginals == "raw" and column.name not in held
 
 
-def calibration_rows(n_rows: int, along: Along | None = None) -> int:
+def calibration_rows(n_rows: int, along: Along | None = None, n_columns: int = 1) -> int:
     """Return how many rows to mix to learn how mixed scores are distributed."""
-    wanted = min(CALIBRATION_ROWS, max(n_rows, CHUNK_ROWS))
+    # a few rows of many columns are known no better for it than they know the columns
+    enough = min(CHUNK_ROWS, CALIBRATION_SCORES // max(n_columns, 1))
+    wanted = min(CALIBRATION_ROWS, max(n_rows, enough))
     return wanted if along is None else min(wanted, 1 + CALIBRATION_CELLS // along.scores.shape[1])
 
 

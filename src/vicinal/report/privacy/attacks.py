@@ -34,7 +34,9 @@ def run_attacks(
     holdout = tables.holdout
     if holdout is None or min(len(tables.real), len(holdout)) < FEW_ROWS:
         return ()
-    found = [exact_values(tables), singling_out(tables, 1, n_attacks, rng)]
+    found = [exact_values(tables)]
+    tables, _ = tables.narrowed()
+    found.append(singling_out(tables, 1, n_attacks, rng))
     n_columns = len(tables.numeric) + len(tables.categorical)
     if n_columns > 1:
         found.append(singling_out(tables, min(MANY, n_columns), n_attacks, rng))

@@ -225,13 +225,14 @@ def measure_privacy(
     attacked = seeds.generator(PrivacyKey.ATTACKS)
     by_density: Estimate | None = None
     attacks: tuple[Attack, ...] = ()
+    some, said = tables.narrowed()
     if known and min(sizes[0], sizes[2]) >= FEW_ROWS:
-        by_density = attack_auc(*(-one for one in density_attack(tables, attacked)))
+        by_density = attack_auc(*(-one for one in density_attack(some, attacked)))
         attacks = run_attacks(tables, attacked)
     return Privacy(
         rows=sizes,
         compared=len(found.to_train.rows),
-        sampled=_sampled(sizes, found.n_queries, all_seen),
+        sampled=_sampled(sizes, found.n_queries, all_seen, said if attacks else ""),
         holdout_is=holdout_is,
         overlap=copies.overlap,
         dcr_share=dcr_share(found.to_train, found.to_hold, sizes[0], sizes[2]),
@@ -384,12 +385,13 @@ def _among_real(found: _Neighbors) -> tuple[Pair, Pair, Pair]:
     return (_ratio(near), _ratio(base)), authentic, (next(close), next(close))
 
 
-def _sampled(sizes: tuple[int, ...], count: int, all_seen: bool) -> str:
+def _sampled(sizes: tuple[int, ...], count: int, all_seen: bool, some: str) -> str:
     names = ("training", "synthetic", "hold-out")
     cut = [f"{count:,} of {n:,} {name}" for n, name in zip(sizes, names, strict=True) if n > count]
     said = f"Neighbors were sought for {', '.join(cut)} rows, drawn at random, among all rows."
     rest = "" if all_seen else "Rare combinations were sought in a random choice of columns."
-    return f"{said if cut else ''} {rest}".strip()
+    few = f"Attacks, but for exact values, know {some}." if some else ""
+    return " ".join(one for one in (said if cut else "", rest, few) if one)
 
 
 def _curve(found: Found) -> tuple[float, ...]:

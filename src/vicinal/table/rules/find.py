@@ -387,9 +387,15 @@ def _on_lines(found: _Found, names: Sequence[str], units: Floats) -> Iterator[tu
         low, high = held[np.argmin(x[held])], held[np.argmax(x[held])]
         with np.errstate(divide="ignore", invalid="ignore"):
             slopes = (values[:, high] - values[:, low]) / (x[high] - x[low])
-            away = np.abs(values - values[:, [low]] - slopes[:, None] * (x - x[low]))
-            near = ~(np.fmax.reduce(away, axis=1) > slack)  # also where nothing is known
-        yield from ((at, int(to)) for to in np.flatnonzero(near) if to != at)
+            near = np.arange(len(values))
+            for first in (4, 32):  # most columns are known to be on no line by a few rows
+                steps = (x - x[low])[:first]
+                away = np.abs(
+                    values[near, :first] - values[near, low, None] - slopes[near, None] * steps
+                )
+                # also where nothing is known
+                near = near[~(np.fmax.reduce(away, axis=1) > slack[near])]
+        yield from ((at, int(to)) for to in near if to != at)
 
 
 def _on_a_line(x: Floats, y: Floats, unit: float) -> bool:
