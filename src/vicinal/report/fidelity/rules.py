@@ -89,7 +89,8 @@ def _plain(table: pa.Table) -> pa.Table:
 def _alike(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return the columns that can be read as those of a schema, in its types."""
     table = _plain(table)
-    shared = [name for name in schema.names if name in table.column_names]
+    there = set(table.column_names)  # a list made anew at each call
+    shared = [name for name in schema.names if name in there]
     cast = {name: _cast(table[name], schema.field(name).type) for name in shared}
     return pa.table({name: values for name, values in cast.items() if values is not None})
 
