@@ -127,7 +127,8 @@ def _widest(
     else:
         axes = np.linalg.eigh(whole.T @ whole)[1]
     # rounded, so that the last bits of a matrix product decide nothing
-    return np.round(axes[:, : -NEAR_AXES - 1 : -1], 6).astype(np.float32)
+    found: npt.NDArray[np.float32] = np.round(axes[:, : -NEAR_AXES - 1 : -1], 6).astype(np.float32)
+    return found
 
 
 # what tells of the target counts more

@@ -204,7 +204,7 @@ def measure_privacy(
     sizes = len(tables.real), len(tables.synthetic), len(holdout)
     nndr, (authentic, baseline), near = _among_real(found)
     copies = count_copies(tables.real, tables.synthetic, holdout, known=known)
-    if known and copies.overlap == sizes[0] == sizes[2] and copies.repeated < sizes[0]:
+    if known and copies.overlap == sizes[0] == sizes[2] and copies.repeated < sizes[0] / 2:
         raise ValueError(
             "The hold-out is the training table: every row of it equals a training row. Give rows "
             "that the generator never saw, or leave the hold-out out."
