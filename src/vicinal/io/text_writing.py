@@ -27,35 +27,40 @@ def write_text(
     table: pa.Table, out: IO[bytes] | GzipFile, kind: str, dialect: Dialect | None = None
 ) -> None:
     """Write "csv", "tsv" or "jsonl"; JSON is UTF-8 whatever the dialect."""
-    names, dialect = table.column_names, dialect or Dialect()
-    encoding = "utf-8" if kind == "jsonl" else dialect.encoding or "utf-8"
-    sink = out if encoding == "utf-8" else Encoding(out, encoding)
-    if kind == "jsonl":
-        keys = [json.dumps(name, ensure_ascii=False) + ":" for name in names]
-        before = [("{" if number == 0 else ",") + key for number, key in enumerate(keys)]
+    names, dialect, is_json = table.column_names, dialect or Dialect(), kind == "jsonl"
+    encoding = dialect.encoding or "utf-8"
+    sink = out if is_json or encoding == "utf-8" else Encoding(out, encoding)
+    quote: Callable[[pa.Array], pa.Array] = _json_quoted
+    if is_json:
+        before = [
+            ("," if number else "{") + json.dumps(name, ensure_ascii=False) + ":"
+            for number, name in enumerate(names)
+        ]
         end, gap = "}\n", "null"
     else:
         delimiter = "\t" if kind == "tsv" else dialect.separator or ","
-        header = io.StringIO()
         end = dialect.line_end or "\n"
-        csv.writer(header, delimiter=delimiter, lineterminator=end).writerow(names)
-        sink.write(header.getvalue().encode())
+        sink.write(_header(names, delimiter, end))
         before = ["", *[delimiter] * (len(names) - 1)]
         # with one column, a missing value would be a blank line, which is no row at all
         gap = '""' if len(names) == 1 else ""
-    quote = _json_quoted if kind == "jsonl" else _csv_quoted(delimiter, gap)
-    columns = [
-        _fields(table.column(number), table.field(number), quote, kind == "jsonl")
-        for number in range(len(names))
-    ]
+        quote = _csv_quoted(delimiter, gap)
+    fields = zip(table.columns, table.schema, strict=True)
+    columns = [_fields(column, field, quote, is_json) for column, field in fields]
     for batch in zip(*columns, strict=True):
         parts: list[Any] = []
-        for lead, fields in zip(before, batch, strict=True):
-            parts += [lead, pc.fill_null(fields, gap)]
+        for lead, texts in zip(before, batch, strict=True):
+            parts += [lead, pc.fill_null(texts, gap)]
         rows = _join(*parts, end)
         # all strings of an array, one after the other: that is how Arrow keeps them
         _, offsets, data = rows.buffers()
         sink.write(data.slice(0, int(np.frombuffer(offsets, np.int64)[len(rows)])))
+
+
+def _header(names: list[str], delimiter: str, end: str) -> bytes:
+    line = io.StringIO()
+    csv.writer(line, delimiter=delimiter, lineterminator=end).writerow(names)
+    return line.getvalue().encode()
 
 
 def _join(*parts: Any) -> pa.Array:

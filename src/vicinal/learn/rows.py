@@ -313,12 +313,7 @@ def copied_columns(asked: Any, n_columns: int, frame: nw.DataFrame[Any] | None) 
     names = None if frame is None else frame.columns
     if isinstance(asked, str):
         check_choice("categorical_features", asked, ["auto"])
-        if frame is not None:
-            kinds = frame.schema
-            mask[:] = [
-                kinds[name].is_integer() and bool(_CODE_NAME.search(str(name))) for name in kinds
-            ]
-        return mask
+        return mask if frame is None else _codes_by_name(frame)
     chosen = [] if asked is None else list(asked)
     if chosen and all(isinstance(one, (bool, np.bool_)) for one in chosen):
         if len(chosen) != n_columns:
@@ -339,6 +334,11 @@ def copied_columns(asked: Any, n_columns: int, frame: nw.DataFrame[Any] | None) 
                 f"or, for a table, column names, got {one!r}."
             )
     return mask
+
+
+def _codes_by_name(frame: nw.DataFrame[Any]) -> Array:
+    kinds = frame.schema
+    return np.array([kinds[n].is_integer() and bool(_CODE_NAME.search(str(n))) for n in kinds])
 
 
 def as_frame(data: Any) -> Any:

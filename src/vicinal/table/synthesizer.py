@@ -406,6 +406,17 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             return rules_of_units(rows, layout, said, [*avoid, str(self.time)], among)
         return RuleKeeper.fit(rows, said, avoid, among, distances=state.population is None)
 
+    def _total(self, n_samples: int | None) -> int:
+        """Return how many rows or entities to draw."""
+        learned = len(self._training) if has_units(self) else self.n_rows_
+        total = learned if n_samples is None else check_count("n_samples", n_samples)
+        if has_units(self) and self.entity is None and total != learned:
+            raise ValueError(
+                f"n_samples={total}: time alone makes a series over the times of the table, which "
+                f"has {learned} periods. Leave n_samples out; another random_state draws another."
+            )
+        return total
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_training")
 
@@ -467,14 +478,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         """
         if not hasattr(self, "_training"):
             raise RuntimeError("This TableSynthesizer has learned nothing yet: call fit(table).")
-        learned = len(self._training) if has_units(self) else self.n_rows_
-        total = learned if n_samples is None else check_count("n_samples", n_samples)
+        total = self._total(n_samples)
         first = None if start is None else check_count("start", start, low=0)
-        if has_units(self) and self.entity is None and total != learned:
-            raise ValueError(
-                f"n_samples={total}: time alone makes a series over the times of the table, which "
-                f"has {learned} periods. Leave n_samples out; another random_state draws another."
-            )
         seeds = self._state.seeds
         if random_state is not None or not isinstance(self.random_state, (int, np.integer)):
             seeds = Seeds(random_state if random_state is not None else self.random_state)
