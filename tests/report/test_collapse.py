@@ -360,5 +360,5 @@ def test_bad_input(table, more, said):
 
 
 def test_weights_must_be_laws():
-    with pytest.raises(TypeError, match="weights must be laws"):
+    with pytest.raises(TypeError, match="weights must be a WeightLaw"):
         measure_collapse(people(), weights=["uniform"], generations=1, random_state=0)

