@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from vicinal._random import EvaluationKey, RandomState, Seeds
 from vicinal.page.frame import Page
@@ -204,10 +205,14 @@ def evaluate(
             columns, rows, made = schema.columns, schema.read(rows), schema.read(made)
             unseen = None if unseen is None else schema.read(unseen)
         tables = align(rows, made, unseen, target=target, columns=columns)
-        report = _measure(tables, plan, seeds)
+        fidelity = measure_fidelity(
+            tables, plan=plan, random_state=seeds.generator(EvaluationKey.FIDELITY)
+        )
+        privacy, utility, notes = _against_unseen(tables, seeds)
     rules, panel = check_rules(rows, made, unseen), lost_panel(rows, made)
-    fidelity = replace(report.fidelity, rules=rules, panel=panel)
-    report = replace(report, fidelity=fidelity)
+    fidelity = replace(fidelity, rules=rules, panel=panel)
+    picture = None if plan is None else WeightPicture.of_plan(plan)
+    report = Report(fidelity, privacy, utility, picture, tables.target, notes)
     return _with_warnings(report, caught, random_state)
 
 
@@ -219,10 +224,10 @@ def _warned() -> Iterator[list[warnings.WarningMessage]]:
         yield caught
 
 
-def _measure(tables: Tables, plan: MixPlan | None, seeds: Seeds) -> Report:
-    fidelity = measure_fidelity(
-        tables, plan=plan, random_state=seeds.generator(EvaluationKey.FIDELITY)
-    )
+def _against_unseen(
+    tables: Tables, seeds: Seeds
+) -> tuple[Privacy, Utility | None, tuple[str, ...]]:
+    """Return privacy, utility, and what to say of the hold-out."""
     given = tables.holdout is not None
     if not given and len(tables.real) < 2:
         raise ValueError(
@@ -245,8 +250,7 @@ def _measure(tables: Tables, plan: MixPlan | None, seeds: Seeds) -> Report:
             "learned from them too, figures that compare with unseen rows prove nothing. Give "
             "rows that it never saw.",
         )
-    picture = None if plan is None else WeightPicture.of_plan(plan)
-    return Report(fidelity, privacy, utility, picture, tables.target, notes)
+    return privacy, utility, notes
 
 
 def _with_warnings(
@@ -260,6 +264,27 @@ def _with_warnings(
             warnings.warn(said[-1], UserWarning, stacklevel=3)
     seed = int(random_state) if isinstance(random_state, (int, np.integer)) else None
     return replace(report, notes=(*said, *report.notes), random_state=seed)
+
+
+def _split(
+    synthesizer: TableSynthesizer, rows: pa.Table, met: Any, rng: np.random.Generator
+) -> tuple[pa.Table, pa.Table]:
+    """Return two halves, also of the rows that meet a condition; entities stay whole."""
+    from vicinal.table.panel.units import unit_of_rows
+    from vicinal.table.presets import has_units
+
+    read, parted = synthesizer.schema_.read, None if met is None else met.to_numpy()
+    if has_units(synthesizer):
+        unit = unit_of_rows(read(rows), synthesizer.entity, synthesizer.time)
+        _, begins = np.unique(unit, return_index=True)
+        apart = np.arange(len(begins), dtype=np.uint64)
+        seen = np.isin(unit, halves(apart, rng, None if parted is None else parted[begins])[0])
+        return rows.filter(pa.array(seen)), rows.filter(pa.array(~seen))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of one row
+        whole = align(read(rows), read(rows[:1]), columns=synthesizer.columns_).real
+    train, unseen = map(rows.take, halves(row_keys(whole), rng, parted))
+    return train, unseen
 
 
 def audit(
@@ -312,7 +337,6 @@ def audit(
     'given'
     """
     from vicinal.table.conditions import parse_where, rows_matching
-    from vicinal.table.panel.units import unit_of_rows
     from vicinal.table.presets import has_units
     from vicinal.table.written import read_conditions
 
@@ -328,18 +352,9 @@ def audit(
         raise ValueError(
             f"A report needs at least 4 real rows, got {kept.num_rows}: half of them stay unseen."
         )
-    parted, rng = None if met is None else met.to_numpy(), seeds.generator(EvaluationKey.SPLIT)
-    if has_units(synthesizer):  # parents are entities, and these stay whole
-        plan, unit = None, unit_of_rows(read(rows), synthesizer.entity, synthesizer.time)
-        _, begins = np.unique(unit, return_index=True)
-        apart = np.arange(len(begins), dtype=np.uint64)
-        seen = np.isin(unit, halves(apart, rng, None if parted is None else parted[begins])[0])
-        train, unseen = (rows.take(np.flatnonzero(part)) for part in (seen, ~seen))
-    else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of one row
-            whole = align(read(rows), read(rows[:1]), columns=synthesizer.columns_).real
-        train, unseen = map(rows.take, halves(row_keys(whole), rng, parted))
+    if has_units(synthesizer):
+        plan = None  # of entities, not of rows
+    train, unseen = _split(synthesizer, rows, met, seeds.generator(EvaluationKey.SPLIT))
     with _warned() as caught:
         aligned = align(read(kept), read(synthetic), columns=synthesizer.columns_)
         # parents are rows of the whole table
@@ -364,12 +379,12 @@ def audit(
         tables = align(
             train, drawn, unseen, target=synthesizer.target, columns=synthesizer.columns_
         )
-        report = _measure(tables, None, seeds)
+        privacy, utility, _ = _against_unseen(tables, seeds)
     law = str(synthesizer.settings_.weights)
     picture = None if plan is None else WeightPicture.of_plan(plan, law)
     note = (
         f"Privacy and utility are those of an audit model: the same settings were trained on "
         f"{train.num_rows:,} of the rows, and the other {unseen.num_rows:,} stayed unseen."
     )
-    report = replace(report, fidelity=fidelity, weights=picture, notes=(note, *report.notes))
+    report = Report(fidelity, privacy, utility, picture, tables.target, (note,))
     return _with_warnings(report, [*caught, *later], random_state)

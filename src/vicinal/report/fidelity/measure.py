@@ -146,16 +146,19 @@ class Fidelity(RowsResult):
             for at, side in enumerate(("real", "synthetic"))
         }
 
-    def _rest(self) -> list[str]:
-        """Return the lines that only :func:`measure_fidelity` has figures for."""
+    def _broken(self) -> list[str]:
+        """Return what no average makes good: broken rules, a lost order, a lost panel."""
         lines = []
         if self.rules:
             broken = [f"  {rule.says}" for rule in self.rules if rule.is_broken]
             lines += [f"Rules between columns: {len(broken)} of {len(self.rules)} broken.", *broken]
         if self.order is not None and self.order.is_lost:
             lines.append(self.order.says)
-        if self.panel:
-            lines.append(self.panel)
+        return [*lines, self.panel] if self.panel else lines
+
+    def _rest(self) -> list[str]:
+        """Return the lines that only :func:`measure_fidelity` has figures for."""
+        lines = self._broken()
         measured = [pair for pair in self.pairs if pair.measure != "spearman"]
         if measured:
             counted = sum(pair.counted for pair in measured)
@@ -234,11 +237,9 @@ def measure_fidelity(
 
 
 def _by_chance(tables: Tables, rng: np.random.Generator) -> float:
-    """Return the least quality of fresh rows, by half of the real rows beside the other half.
-
-    Bins hang on the outermost values, so it differs from split to split. What falls short of 1
-    shrinks with the root of the number of rows.
-    """
+    """Return the least quality of fresh rows, by half of the real rows beside the other half."""
+    # bins hang on the outermost values, so it differs from split to split; what falls short of 1
+    # shrinks with the root of the number of rows
     real, made = map(len, tables.both)
     if not CHANCE_LEAST <= real <= CHANCE_ROWS or len(tables.columns) > CHANCE_COLUMNS:
         return math.nan

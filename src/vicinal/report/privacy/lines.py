@@ -233,11 +233,9 @@ def _planes(rows: Floats, slack: float, rng: np.random.Generator) -> Integers:
 def _parallel(
     flat: Floats, gap: Callable[[Integers, Integers], Floats], slack: float
 ) -> tuple[Integers, Integers, Integers]:
-    """Return which two rows of a block have parallel gaps from its base: block, row, row.
-
-    ``flat`` are the gaps projected to two dimensions twice, (n_blocks, n_rows, 4), whose angles
-    are equal where gaps are parallel; ``gap`` gives the whole gap of a row of a block.
-    """
+    """Return which two rows of a block have parallel gaps from its base: block, row, row."""
+    # flat (n_blocks, n_rows, 4) are gaps projected to two dimensions twice, whose angles are equal
+    # where gaps are parallel; gap gives the whole gap of a row of a block
     angles = _angles(flat[:, :, :2])
     order = np.argsort(angles, axis=1)
     angles = np.take_along_axis(angles, order, axis=1)

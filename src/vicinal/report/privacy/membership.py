@@ -96,11 +96,9 @@ def attack_shadows(signals: Floats, inside: Flags) -> Membership:
 
 
 def _log_ratios(known: Floats, inside: Flags, asked: Floats) -> Floats:
-    """Return log likelihood ratios of "in", learned from shadows whose members are known.
-
-    Signals are standardized record by record; one linear model weighs them for all records; the
-    ratio is of two normal distributions of one variance for each record.
-    """
+    """Return log likelihood ratios of "in", learned from shadows whose members are known."""
+    # signals are standardized record by record; one linear model weighs them for all records; the
+    # ratio is of two normal distributions of one variance for each record
     from sklearn.linear_model import LogisticRegression
 
     out = (~inside)[:, :, None]

@@ -230,7 +230,22 @@ class PanelRows:
             )
             for at, name in enumerate(mixed)
         ]
-        self._inherited = {n: inherit(one) for n, (_, one) in series.items() if n not in mixed}
+        self._inherit({name: one for name, one in series.items() if name not in mixed})
+        scores = np.zeros((len(owners), len(mixed)), np.float64 if raw else np.float32)
+        for at, column in enumerate(self._mixed):
+            scores[:, at] = column.scale.scores
+            del column.scale.scores  # kept once, in the matrix
+        self._hide_rare(scores, seeds.generator(TableKey.RARE, 1))
+        self._effects: list[npt.NDArray[Any]] = []
+        if self.settings.effects and not raw and mixed and self._bundles:
+            scores = self._take_effects(scores)
+        if not mixed:
+            return None
+        return self._along(scores, seeds)
+
+    def _inherit(self, series: Mapping[str, tuple[Column, pa.ChunkedArray]]) -> None:
+        """Keep what rows take from a parent, and which columns they take together."""
+        self._inherited = {name: inherit(one) for name, (_, one) in series.items()}
         flags = {
             name: flag
             for name, one in self._inherited.items()
@@ -238,25 +253,18 @@ class PanelRows:
         }
         codes = {name: one.codes for name, one in self._inherited.items()}
         self._bundles = bundles(codes, (), indicator_sets(flags))
-        scores = np.zeros((len(owners), len(mixed)), np.float64 if raw else np.float32)
-        for at, column in enumerate(self._mixed):
-            scores[:, at] = column.scale.scores
-            del column.scale.scores  # kept once, in the matrix
-        self._hide_rare(scores, seeds.generator(TableKey.RARE, 1))
         self._bundle_codes = [
             joint_codes([self._inherited[name].codes for name in bundle])
             for bundle in self._bundles
         ]
-        self._effects: list[npt.NDArray[Any]] = []
-        if self.settings.effects and not raw and mixed and self._bundles:
-            scores = self._take_effects(scores)
-        if not mixed:
-            return None
+
+    def _along(self, scores: npt.NDArray[Any], seeds: Seeds) -> Along:
+        """Return scores of rows, (n_rows, n_mixed), by entity and step, gaps filled."""
         for at, column in enumerate(self._mixed):
             if column.missing is not None:
                 scores[column.missing, at] = np.nan
-        whole = np.full((*self._rows_at.shape, len(mixed)), np.nan, scores.dtype)
-        whole[owners, self._layout.steps] = scores
+        whole = np.full((*self._rows_at.shape, len(self._mixed)), np.nan, scores.dtype)
+        whole[self._layout.entity, self._layout.steps] = scores
         complete(whole, seeds.generator(TableKey.FILL, 1))
         if self._entity is None:
             self._level = slow_course(whole)
@@ -270,11 +278,8 @@ class PanelRows:
         return Along(whole.reshape(len(whole), -1), near, float(np.sqrt(SERIES_WEIGHT / blocks)))
 
     def _take_effects(self, scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Take what categories say of numbers out of scores, and keep it.
-
-        It is learned within entities and steps: what goes with an entity, or with time, is no
-        effect of a category.
-        """
+        """Take what categories say of numbers out of scores, and keep it."""
+        # within entities and steps: what goes with an entity, or with time, is no effect of one
         codes = {name: one.codes for name, one in self._inherited.items()}
         moved = scores.astype(np.float64)
         for unit in (self._layout.entity, self._layout.steps):
