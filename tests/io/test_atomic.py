@@ -73,6 +73,16 @@ def test_pipes_and_devices_are_neither_read_nor_replaced(tmp_path: Path) -> None
     assert Path("/dev/null").is_char_device()
 
 
+def test_a_read_only_folder_is_named(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", "hidden.part")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OSError, match=r"cannot be written to \(Read-only file system; for o.csv\)"):
+        check_file(tmp_path / "o.csv")
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc here")
 def test_folders_that_take_no_file_are_named_before_work_is_done() -> None:
     for check in (check_file, lambda path: check_destination(path, resume=False)):

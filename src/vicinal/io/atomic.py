@@ -9,7 +9,7 @@ import secrets
 import shutil
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from os import PathLike
 from pathlib import Path
@@ -38,7 +38,13 @@ def check_parent(target: Path) -> None:
             "another folder."
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        _discard(beside)
+
+
+def _discard(beside: Path) -> None:
+    """Remove a file if it is there; that it cannot be must not hide the first error."""
+    with suppress(OSError):
+        beside.unlink()
 
 
 def check_file(path: str | PathLike[str]) -> None:
@@ -100,7 +106,7 @@ def together() -> Iterator[None]:
     finally:
         _waiting.reset(token)
         for beside, _ in files:
-            beside.unlink(missing_ok=True)
+            _discard(beside)
 
 
 @contextmanager
@@ -124,7 +130,7 @@ def replacing(path: Path, remedy: str = _NOTHING) -> Iterator[IO[bytes]]:
             else:
                 waiting.append((beside, target))
     except BaseException:
-        beside.unlink(missing_ok=True)
+        _discard(beside)
         raise
 
 
