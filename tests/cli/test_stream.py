@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -49,6 +50,22 @@ def test_one_file_and_a_folder_to_write_to(events, run):
     assert "400 rows read, 400 written to out in 1 file(s)." in out
     assert pq.read_table(events / "out").num_rows == 400
     assert TableSynthesizer.load(events / "model.vicinal").n_rows_ == 400
+
+
+def test_a_whole_folder_stays_where_its_model_cannot_be_kept(events, run, monkeypatch):
+    save = TableSynthesizer.save
+
+    def full(model, path):
+        if Path(path).name == "model.vicinal":
+            raise OSError("No space left on device")
+        save(model, path)
+
+    monkeypatch.setattr(TableSynthesizer, "save", full)
+    words = ["--max-rows", 100, "--privacy", "off", "--save-model", "model.vicinal"]
+    code, _, err = run("table", "events", "-o", "out", *words)
+    assert code == 2
+    assert "out is whole and stays, but the model was not kept: No space left" in err
+    assert pq.read_table(events / "out").num_rows == 450
 
 
 def test_a_folder_may_be_named_by_its_address(events, run):

@@ -260,7 +260,13 @@ def _stream(
         typer.echo(f"{done.summary()}{lost}")
         return
     if saved is not None:
-        model.save(saved)
+        try:
+            model.save(saved)
+        except OSError as error:
+            raise OSError(
+                f"{output} is whole and stays, but the model was not kept: {error} Name another "
+                "file for --save-model, and another folder."
+            ) from error
     typer.echo(_summary_of_chunks(done, model))
 
 
