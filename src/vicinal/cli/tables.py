@@ -41,7 +41,9 @@ from vicinal.cli.output import check_report, watched, write_report
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from vicinal.report import Fidelity
     from vicinal.table import TableSynthesizer
+    from vicinal.table.presets import MixingSettings
     from vicinal.table.stream import Streamed
 
 #: Rows from which a progress bar is worth showing.
@@ -217,8 +219,9 @@ def _whole(
             write_table(plan.to_arrow(), asked.plan)
         if asked.save_model is not None:
             synthesizer.save(asked.save_model)
-        said.insert(0, _summary(synthesizer, real, synthetic, asked.where))
-        if asked.report is not None:
+        if asked.report is None:
+            fidelity = _compared(synthesizer, real, synthetic, asked.where)
+        else:
             from vicinal.report import audit
 
             found = audit(
@@ -230,7 +233,9 @@ def _whole(
                 random_state=asked.seed or 0,
             )
             write_report(found, asked.report)
+            fidelity = found.fidelity
             said.append(f"{found.verdict.headline}\nReport: {asked.report}.")
+    said = [_method(synthesizer.settings_), fidelity.summary(), *said]
     typer.echo("\n\n".join(said))
 
 
@@ -311,9 +316,18 @@ def columns(asked: ColumnsOptions) -> None:
         typer.echo(f"\nSchema: {asked.schema_output}.")
 
 
-def _summary(
+def _method(settings: MixingSettings) -> str:
+    """Return how rows were mixed."""
+    how = f"method {settings.method}, weights {settings.weights}, marginals {settings.marginals}"
+    if settings.method == "neighborhood":
+        how += f", neighbors {settings.neighbors}"
+    return f"{how}, within {', '.join(settings.within)}" if settings.within else how
+
+
+def _compared(
     synthesizer: TableSynthesizer, real: pa.Table, synthetic: pa.Table, where: list[str] | None
-) -> str:
+) -> Fidelity:
+    """Return how like the real rows that meet conditions synthetic ones are, at a glance."""
     from vicinal.report import compare
     from vicinal.table.conditions import parse_where, rows_matching
     from vicinal.table.written import read_conditions
@@ -323,13 +337,7 @@ def _summary(
     if where:
         conditions = read_conditions(parse_where(where), schema.formats)
         real = real.filter(rows_matching(real, conditions))
-    settings = synthesizer.settings_
-    how = f"method {settings.method}, weights {settings.weights}, marginals {settings.marginals}"
-    if settings.method == "neighborhood":
-        how += f", neighbors {settings.neighbors}"
-    if settings.within:
-        how += f", within {', '.join(settings.within)}"
-    return f"{how}\n\n{compare(real, synthetic, synthesizer.columns_).summary()}"
+    return compare(real, synthetic, synthesizer.columns_)
 
 
 def _summary_of_chunks(done: Streamed, model: Any) -> str:

@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["FLAG_ERRORS", "Moment", "Moments", "measure_moments"]
 
 Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
 
 #: A figure is flagged beyond this many standard errors: 1 in 16,000 by chance, if it is normal.
 FLAG_ERRORS = 4.0
@@ -217,39 +217,49 @@ def _from_powers(
 
 
 def _covariances(tables: Tables, prediction: Prediction) -> tuple[list[Moment], int]:
-    names = tables.numeric
+    some, _ = tables.narrowed()
+    names = some.numeric
     if len(names) < 2:
         return [], 0
-    both = [pair_moments(part.numbers) for part in (tables.real, tables.synthetic)]
-    found = []
-    among = set(tables.narrowed()[0].numeric)
-    places = [at for at, name in enumerate(names) if name in among]
-    for one, other in combinations(places, 2):
-        sides = []
-        for each in both:
-            unit = float(each.scale[one] * each.scale[other])
-            n, value = float(each.counts[one, other]), float(each.covariance[one, other])
-            varies = float(each.fourth[one, other]) - value**2
-            error = math.sqrt(max(varies, 0.0) / n) if n >= ERROR_ROWS else math.nan
-            sides.append((value * unit, error * unit))
-        scale = float(both[0].scale[one] * both[0].scale[other])
-        found.append(
-            _moment(
-                "covariance",
-                (names[one], names[other]),
-                *sides,
-                predicted=float(prediction.covariance[one, other]),
-                scale=scale,
-            )
+    first, second = np.triu_indices(len(names), 1)  # (n_pairs,) each
+    real, made = (_products(part, first, second) for part in some.both)
+    among = np.array([tables.numeric.index(name) for name in names])
+    predicted = prediction.covariance[among[first], among[second]]
+    order = np.arange(len(first))
+    if len(order) > SHOWN_COVARIANCES:  # those furthest off
+        known = ~np.isnan(predicted)
+        error = np.where(known, made.errors, np.hypot(real.errors, made.errors))
+        gap = np.abs(made.values - np.where(known, predicted, real.values))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            off = np.where(error > 0, gap / error, gap)
+        order = np.sort(np.argsort(-off, kind="stable")[:SHOWN_COVARIANCES])
+    found = [
+        _moment(
+            "covariance",
+            (names[first[at]], names[second[at]]),
+            (real.values[at], real.errors[at]),
+            (made.values[at], made.errors[at]),
+            predicted=predicted[at],
+            scale=real.units[at],
         )
-    if len(found) <= SHOWN_COVARIANCES:
-        return found, 0
-    order = np.argsort([-_distance(figure) for figure in found], kind="stable")
-    kept = np.sort(order[:SHOWN_COVARIANCES])
-    return [found[at] for at in kept], len(found) - len(kept)
+        for at in order
+    ]
+    return found, len(first) - len(found)
 
 
-def _distance(figure: Moment) -> float:
-    expected = figure.real if math.isnan(figure.predicted) else figure.predicted
-    gap = abs(figure.synthetic - expected)
-    return gap / figure.error if figure.error > 0 else gap
+class _Products(NamedTuple):
+    """Covariances of pairs of columns of one table, (n_pairs,) each."""
+
+    values: Floats
+    errors: Floats
+    units: Floats
+
+
+def _products(part: Part, first: Indices, second: Indices) -> _Products:
+    moments, pair = pair_moments(part.numbers), (first, second)
+    units = moments.scale[first] * moments.scale[second]
+    values, counts = moments.covariance[pair], moments.counts[pair]
+    varies = np.maximum(moments.fourth[pair] - values**2, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        errors = np.where(counts >= ERROR_ROWS, np.sqrt(varies / counts), math.nan)
+    return _Products(values * units, errors * units, units)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vicinal._stats import Estimate, auc_estimate
 from vicinal.report.tables import Part, Tables
-from vicinal.report.utility.learners import fit_side_by_side
+from vicinal.report.utility.learners import fit_side_by_side, tree_bins
 
 __all__ = ["TwoSample", "two_sample_test"]
 
@@ -79,6 +79,7 @@ def two_sample_test(tables: Tables, rng: np.random.Generator) -> TwoSample:
             max_iter=100,
             early_stopping=False,
             categorical_features=categories,
+            max_bins=tree_bins(features, categories),
             random_state=seeds[fold],
         )
         model.fit(features[~test], is_synthetic[~test])

@@ -20,6 +20,8 @@ TREE_LEVELS = 255
 #: Rounds of boosting, and trees in all: a round grows one tree for each class beyond two.
 ROUNDS = 100
 TREES = 1000
+#: Rows of a bin of numbers: leaves hold 20, so finer bins would only cost time.
+BIN_ROWS = 8
 #: Levels of one category, and of all together, that get a coefficient in the linear model.
 LINEAR_LEVELS = 40
 LINEAR_LEVELS_IN_ALL = 400
@@ -189,6 +191,7 @@ def _boosted_trees(problem: Problem, train: Examples, test: Examples, seed: int)
     is_category = np.arange(X.shape[1]) >= train.numbers.shape[1]
     settings: dict[str, Any] = {
         "categorical_features": is_category[there],
+        "max_bins": tree_bins(X, is_category),
         "max_iter": max(10, min(ROUNDS, TREES // max(problem.n_classes, 1))),
         "early_stopping": False,
         "random_state": seed,
@@ -202,6 +205,12 @@ def _boosted_trees(problem: Problem, train: Examples, test: Examples, seed: int)
         return np.asarray(model.predict(X_test), dtype=float)
     model = HistGradientBoostingClassifier(**settings).fit(X, train.target)
     return _shares(problem, model.classes_, model.predict_proba(X_test))
+
+
+def tree_bins(X: FloatArray, is_category: npt.NDArray[np.bool_]) -> int:
+    """Return the bins of boosted trees; scikit-learn wants one for each level of a category."""
+    levels = int(np.nanmax(X[:, is_category], initial=0.0)) + 1
+    return min(max(len(X) // BIN_ROWS, levels, 32), 255)
 
 
 def _tree_columns(rows: Examples) -> FloatArray:
