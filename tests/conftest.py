@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 
 #: Every statistical test fails by chance with at most this probability.
 FALSE_ALARM = 1e-6
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -139,6 +142,7 @@ def make_morph(steps=5, *, left=SENTENCES[0], right=SENTENCES[1], sentences=None
 def make_augmented(n=300, *, source=None, classes=("negative", "positive"), label_check="filter"):
     """Return rows made of texts; names and texts as given."""
     from vicinal.text.augment.augmented import Augmented
+    from vicinal.text.augment.embedding_map import EmbeddingMap
 
     rng = np.random.default_rng(4)
     source = (
@@ -154,6 +158,8 @@ def make_augmented(n=300, *, source=None, classes=("negative", "positive"), labe
     names = np.array(classes)
     why = f"the nearest real texts say {classes[0]!r} (80%), but {classes[-1]!r} has weight 0.91"
     checks = ["kept" if i % 7 else f"relabeled: {why}" for i in range(n)]
+    places = rng.normal(0, 1, (len(source), 2)) + 2 * numbers[:, None]
+    mixed = lam[:, None] * places[left] + (1 - lam[:, None]) * places[right]
     return Augmented(
         texts=[source[one] for one in left],
         labels=names[shares.argmax(1)] if n else names[:0],
@@ -175,10 +181,56 @@ def make_augmented(n=300, *, source=None, classes=("negative", "positive"), labe
         source_labels=names[numbers],
         rejected=[source[0]] * 12 if n else [],
         rejections=[why] * 12 if n else [],
+        map=EmbeddingMap(places, mixed + rng.normal(0, 0.2, (n, 2)), 0.31),
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def made_texts():
     """Return the functions that make results of texts up, for tests of pages."""
     return SimpleNamespace(morph=make_morph, augmented=make_augmented, nasty=NASTY)
+
+
+class Browser:
+    """Pages shown in Chromium, with all that it complained of and asked for."""
+
+    def __init__(self, chromium) -> None:
+        self._chromium, self._context = chromium, None
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+
+    def open(self, page: Path, size=(1280, 900), *, dark=False, media="screen", script=True):
+        """Show a page in a window of its own; return what drives it."""
+        self.close()
+        self._context = self._chromium.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            is_mobile=size[0] < 500,
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=script,
+        )
+        shown = self._context.new_page()
+        self.complaints, self.requests = [], []
+        shown.on("console", lambda message: self.complaints.append(message.text))
+        shown.on("pageerror", lambda error: self.complaints.append(str(error)))
+        shown.on("request", lambda request: self.requests.append(request.url))
+        shown.emulate_media(media=media)
+        shown.goto(page.as_uri())
+        return shown
+
+    def close(self) -> None:
+        if self._context is not None:
+            self._context.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    driver = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
+    binary = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if binary is None:
+        pytest.skip(f"no browser on this machine; looked for {', '.join(BROWSERS)}")
+    with driver.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+        opened = Browser(chromium)
+        yield opened
+        opened.close()
+        chromium.close()

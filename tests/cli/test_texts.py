@@ -296,6 +296,23 @@ def test_a_report_beside_the_rows(parrot, run, reviews, suffix):
     assert ("Rows of the lowest confidence" if suffix == "html" else "Spearman") in said
 
 
+def test_a_page_to_review_the_rows_on(parrot, run, reviews):
+    page, output = reviews.with_name("review.html"), reviews.with_name("made.csv")
+    reviews.write_text(reviews.read_text().replace("\n", ",7\n").replace("label,7", "label,number"))
+    words = ("--label-check", "none", "--keep-columns", "--append-original")
+    code, _, err = run("text", reviews, "-n", 9, "-o", output, "--review", page, *words)
+    assert code == 0, err
+    assert f"Review: {page}." in err
+    said = page.read_text("utf-8").partition('id="data">')[2].partition("</script>")[0]
+    data = json.loads(said)
+    assert data["columns"]["text"] == read_table(output)["text"].to_pylist()[24:]
+    assert data["columns"]["number"] == [7] * 9
+    for name, words in (("review.json", "review is written as .html"), ("made.csv", "one file")):
+        code, _, err = run("text", reviews, "-o", output, "--review", reviews.with_name(name))
+        assert code == 2
+        assert words in err
+
+
 def test_numeric_and_boolean_labels_keep_their_type(parrot, run, tmp_path):
     for name, values in (("whole", (3, 10)), ("truth", ("true", "false"))):
         path, output = tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet"

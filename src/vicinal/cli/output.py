@@ -20,11 +20,11 @@ PAGES = (".html", ".htm")
 
 
 def check_report(option: str, path: Path) -> None:
-    """Refuse a report that could not be written, before work is done for it; "html" is a page."""
+    """Refuse a report that could not be written, before work is done for it."""
     from vicinal.io import check_file
 
     suffix = path.suffix.lower()
-    known = PAGES if option == "html" else SUFFIXES
+    known = PAGES if option in ("html", "review") else SUFFIXES  # these are pages alone
     if suffix not in known:
         raise ValueError(
             f"{option} is written as {', '.join(known)}, got {str(path)!r}."

@@ -113,6 +113,10 @@ class TextOptions(InverterOptions, _Selection, Reading):
     report: Annotated[
         Path | None, typer.Option(help="Write figures and rows to look at: .html, .txt or .md.")
     ] = None
+    review: Annotated[
+        Path | None,
+        typer.Option(help="Write a page to accept, reject, edit and relabel rows on: .html."),
+    ] = None
     resume: Resume = False
     metric: Annotated[
         str | None,
@@ -231,7 +235,9 @@ def _check_outputs(asked: TextOptions, in_chunks: bool) -> None:
         from vicinal.text.augment.parts import check_workers
 
         check_folder_run(
-            asked.output, "--engine ray, --resume or a folder to write to", {"report": asked.report}
+            asked.output,
+            "--engine ray, --resume or a folder to write to",
+            {"report": asked.report, "review": asked.review},
         )
         check_destination(asked.output, asked.resume)
         check_workers(_engine(asked), asked.workers)
@@ -242,7 +248,11 @@ def _check_outputs(asked: TextOptions, in_chunks: bool) -> None:
             )
     else:
         check_output(asked.output)
-    written = {"save_inverter": asked.save_inverter, "report": asked.report}
+    written = {
+        "save_inverter": asked.save_inverter,
+        "report": asked.report,
+        "review": asked.review,
+    }
     others = (asked.align_on, asked.against, asked.pool)
     check_apart(asked.source, *others, output=asked.output, **written)
     if in_chunks and (asked.pool or asked.keep_columns or asked.append_original):
@@ -257,6 +267,8 @@ def _check_outputs(asked: TextOptions, in_chunks: bool) -> None:
                 "rows as JSON lines, name the output .jsonl."
             )
         check_report("report", asked.report)
+    if asked.review is not None:
+        check_report("review", asked.review)
 
 
 def _settings(asked: TextOptions) -> dict[str, Any]:
@@ -333,6 +345,10 @@ def _write_whole(
         if asked.report is not None:
             write_report(made, asked.report)
             said += f"\nReport: {asked.report}."
+        if asked.review is not None:
+            others = table.slice(table.num_rows - len(made)).drop_columns(list(made.columns()))
+            made.to_review(asked.review, others.to_pydict())
+            said += f"\nReview: {asked.review}. Open it in a browser."
         said = f"{made.summary()}\n\n{said}"
     typer.echo(said, err=True)
 

@@ -3,15 +3,19 @@
 Pictures are inline SVG of our own, put into the page by Jinja2. A plotting library for the browser
 was weighed and left out: plotly's script alone takes 4.8 MB, nearly the whole budget of a page, its
 canvas does not follow the reader's dark or light theme, and it prints what happens to be on the
-screen. These pages hold no script at all. They open without a network, ask for nothing, follow the
-theme, print whole, and say what they show to a screen reader. Hints are ``<title>`` elements.
+screen. These pages open without a network, ask for nothing, follow the theme, print whole, and say
+what they show to a screen reader. Hints are ``<title>`` elements.
 
-All text of a page comes through escaping, since column names and categories are the user's data;
-a content security policy in the page forbids scripts and requests besides.
+All text of a page comes through escaping, since column names and categories are the user's data; a
+content security policy in the page forbids requests besides, and all scripts but the page's own,
+if it has one, by its hash.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -24,6 +28,7 @@ class Page(NamedTuple):
     template: str
     values: Mapping[str, Any]
     templates: Path | None = None
+    script: str | None = None  # name of a file beside the template
 
 
 def write_page(page: Page, path: str | PathLike[str]) -> None:
@@ -31,12 +36,26 @@ def write_page(page: Page, path: str | PathLike[str]) -> None:
     from vicinal import __version__
     from vicinal.io import check_file, replacing
     from vicinal.page.format import clean
+    from vicinal.page.svg import Markup
 
     check_file(path)
-    template = _environment(page.templates).get_template(page.template)
-    text = clean(template.render(version=__version__, **page.values))
+    environment = _environment(page.templates)
+    values = {"version": __version__, "script": None} | page.values
+    if page.script is not None:
+        script = environment.loader.get_source(environment, page.script)[0]
+        values["script"] = Markup(script)
+        values["hashed"] = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    text = clean(environment.get_template(page.template).render(**values))
     with replacing(Path(path)) as sink:
         sink.write(text.encode("utf-8", "replace"))
+
+
+def as_data(value: Any) -> Any:
+    """Return plain values as JSON that can stand in a script element: ASCII, without markup."""
+    from vicinal.page.svg import Markup
+
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"), default=str)
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
 def check_installed() -> None:

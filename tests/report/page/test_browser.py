@@ -5,58 +5,12 @@ Screenshots go to build/screens.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 SCREENS = Path(__file__).parents[3] / "build" / "screens"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WIDE, PHONE = (1280, 900), (360, 740)
-
-
-class Browser:
-    """Pages shown in Chromium, with all that it complained of and asked for."""
-
-    def __init__(self, chromium) -> None:
-        self._chromium, self._context = chromium, None
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-
-    def open(self, page: Path, size=WIDE, *, dark=False, media="screen"):
-        """Show a page in a window of its own; return what drives it."""
-        self.close()
-        self._context = self._chromium.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            is_mobile=size is PHONE,
-            color_scheme="dark" if dark else "light",
-        )
-        shown = self._context.new_page()
-        self.complaints, self.requests = [], []
-        shown.on("console", lambda message: self.complaints.append(message.text))
-        shown.on("pageerror", lambda error: self.complaints.append(str(error)))
-        shown.on("request", lambda request: self.requests.append(request.url))
-        shown.emulate_media(media=media)
-        shown.goto(page.as_uri())
-        return shown
-
-    def close(self) -> None:
-        if self._context is not None:
-            self._context.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    driver = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-    binary = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if binary is None:
-        pytest.skip(f"no browser on this machine; looked for {', '.join(BROWSERS)}")
-    with driver.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
-        opened = Browser(chromium)
-        yield opened
-        opened.close()
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +19,7 @@ def shown(tmp_path_factory):
     return tmp_path_factory.mktemp("pages")
 
 
-PAGES = ["report", "collapse", "front", "audit", "morph", "augmented"]
+PAGES = ["report", "collapse", "front", "audit", "morph", "augmented", "review"]
 #: Page, size of the window, dark theme.
 VIEWS = [
     *(("report", size, dark) for size in (WIDE, PHONE) for dark in (False, True)),
@@ -75,6 +29,7 @@ VIEWS = [
     ("audit", WIDE, False), ("audit", PHONE, True),
     ("morph", WIDE, False), ("morph", PHONE, True),
     ("augmented", WIDE, True), ("augmented", PHONE, False),
+    ("review", WIDE, False), ("review", PHONE, True),
 ]  # fmt: skip
 
 
@@ -91,6 +46,9 @@ def page_of(makers, shown):
     def written(name: str) -> Path:
         path = shown / f"{name}.html"
         if path.exists():
+            return path
+        if name == "review":
+            makers.augmented(60).to_review(path)
             return path
         result = makers.report(25, 20) if name == "wide" else getattr(makers, name)()
         result.to_html(path)

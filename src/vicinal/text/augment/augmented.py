@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vicinal._stats import spearman
-from vicinal.page.frame import Page
+from vicinal.page.frame import Page, write_page
 from vicinal.page.result import RowsResult
+from vicinal.text.augment.embedding_map import EmbeddingMap
 from vicinal.text.augment.pairs import text_key
 
 __all__ = ["Augmented"]
@@ -60,6 +63,9 @@ class Augmented(RowsResult):
         The texts that were given, and their labels.
     rejected, rejections : list of str
         Sentences that the label check dropped, and why.
+    map : EmbeddingMap or None
+        Where ``source`` and ``written`` sentences lie, of shape (n, 2): the first two principal
+        components of the embeddings of the texts given; ``explained`` is their share of variance.
     """
 
     texts: list[str]
@@ -82,6 +88,7 @@ class Augmented(RowsResult):
     source_labels: npt.NDArray[Any]
     rejected: list[str] = field(default_factory=list)
     rejections: list[str] = field(default_factory=list)
+    map: EmbeddingMap | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -171,6 +178,34 @@ class Augmented(RowsResult):
             f"Augmented({len(self)} sentences of {self.n_written} written, "
             f"label_check={self.label_check!r})"
         )
+
+    def to_review(
+        self, path: str | PathLike[str], columns: Mapping[str, Sequence[Any]] | None = None
+    ) -> None:
+        """Write a page on which every row is read and accepted, rejected, edited or relabeled.
+
+        Decisions stay in the browser; the page exports the rows that are kept as CSV, JSON lines,
+        and for Argilla and Label Studio.
+
+        Parameters
+        ----------
+        path : str or path
+            Where; replaced whole or not at all.
+        columns : mapping of str to sequence, optional
+            More columns of the rows, exported beside those of :meth:`columns`.
+
+        Raises
+        ------
+        ImportError
+            If Jinja2 is not installed.
+        ValueError
+            If a column is not as long as there are rows.
+        OSError
+            If the file cannot be written.
+        """
+        from vicinal.text.augment.review import review_page
+
+        write_page(review_page(self, columns or {}), path)
 
     def _page(self) -> Page:
         from vicinal.text.augment.page import augmented_page

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from vicinal.text.augment import label_check as checks
 from vicinal.text.augment.augmented import Augmented
+from vicinal.text.augment.embedding_map import EmbeddingMap, Plane
 from vicinal.text.augment.pairs import Parents, text_key
 from vicinal.text.augment.rows import RowFilter
 from vicinal.text.augment.selection import InverterLike, SelectionConfig, select_sentences
@@ -59,8 +60,9 @@ class SentenceGenerator:
         self._known = dict(zip(map(text_key, parents.texts), parents.codes, strict=True))
         self._preferences: list[list[float]] = [[] for _ in self._names]
         none = {name: np.empty(0, dtype) for name, dtype in COLUMNS.items()}
-        # one entry for each batch, the first of them without rows
-        self._kept = [none | {"label_weights": np.empty((0, len(self._names)))}]
+        self._plane = Plane(parents.embeddings)
+        wide = {"label_weights": np.empty((0, len(self._names))), "places": np.empty((0, 2))}
+        self._kept = [none | wide]  # one entry for each batch, the first of them without rows
 
     @property
     def n_kept(self) -> int:
@@ -147,6 +149,7 @@ class SentenceGenerator:
             "check": notes,
             "check_score": prefers,
             "confidence": confidence,
+            "places": self._plane(written.embeddings),
         }
         self._kept.append(
             {name: np.asarray(batch[name], COLUMNS.get(name))[passed] for name in self._kept[0]}
@@ -210,7 +213,10 @@ class SentenceGenerator:
             kept[side] = parents.rows[kept[side]]
         for name in ("texts", "check"):
             kept[name] = kept[name].tolist()
+        places = np.full((len(source), 2), np.nan)
+        places[parents.rows] = self._plane(parents.embeddings)
         return Augmented(
+            map=EmbeddingMap(places, kept.pop("places"), self._plane.explained),
             **kept,
             labels=parents.classes[heaviest],
             classes=parents.classes,

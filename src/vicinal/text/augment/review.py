@@ -1,0 +1,106 @@
+"""Made sentences as a page to decide on: one file, with a script of its own and no request.
+
+The page shows what its data hold. Without a script they are a plain table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vicinal.page.format import share
+from vicinal.page.frame import Page, as_data
+from vicinal.page.plain import to_plain
+from vicinal.page.svg import Markup, Scale, dot, drawing, tag
+
+if TYPE_CHECKING:
+    from vicinal.text.augment.augmented import Augmented
+
+__all__ = ["review_page"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+#: Texts given that are drawn; more are thinned out evenly.
+DRAWN = 2000
+#: Integers from here on lose digits in a browser, and go there as text.
+WIDEST = 2**53
+WIDTH, HEIGHT, RIM = 440.0, 380.0, 12.0
+
+
+def review_page(made: Augmented, columns: Mapping[str, Sequence[Any]]) -> Page:
+    """Return the page on which made sentences, with more columns, are decided on."""
+    cells = made.columns()
+    for name, values in columns.items():
+        if name in cells or len(values) != len(made):
+            raise ValueError(
+                f"columns must bring {len(made)} values each under names of their own, got "
+                f"{len(values)} of {name!r}."
+            )
+    cells |= {name: list(values) for name, values in columns.items()}
+    classes = list(dict.fromkeys([*made.classes.tolist(), *cells["label"]]))
+    parents = sorted({*made.left.tolist(), *made.right.tolist()})
+    for name in ("left_text", "right_text"):
+        del cells[name]  # they stand under parents, each once
+    data: dict[str, Any] = {
+        "columns": {name: [_exact(one) for one in to_plain(cells[name])] for name in cells},
+        "order": list(made.columns()) + list(columns),
+        "classes": [_exact(one) for one in classes],
+        "weights": [f"weight_{name}" for name in classes],
+        "parents": {at: made.source[at] for at in parents},
+    }
+    data["key"] = hashlib.sha256(as_data(data).encode()).hexdigest()[:32]
+    picture, data["places"] = _picture(made)
+    values = {
+        "title": "Sentences to review",
+        "made": made,
+        "data": as_data(data),
+        "classes": [str(one) for one in classes],
+        "picture": picture,
+        "explained": "" if made.map is None else share(made.map.explained, 0),
+        "thinned": len(made.source) > DRAWN,
+    }
+    return Page("review.html.j2", values, TEMPLATES, "review.js")
+
+
+def _exact(value: Any) -> Any:
+    """Return a value as a browser keeps it."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= WIDEST:
+        return str(value)
+    return value
+
+
+def _picture(made: Augmented) -> tuple[Markup | None, dict[str, Any] | None]:
+    """Return the map of texts and sentences, and the places in it of sentences and parents."""
+    if made.map is None:
+        return None, None
+    every = np.concatenate([made.map.source, made.map.written])
+    every = every[np.isfinite(every).all(axis=1)]
+    if not len(every):
+        return None, None
+    low, high = every.min(axis=0), every.max(axis=0)
+    # one unit is as long across as up
+    step = max((high - low) / [WIDTH - 2 * RIM, HEIGHT - 2 * RIM])
+    half = np.array([WIDTH, HEIGHT]) / 2 * (step or 1.0)
+    middle = (low + high) / 2
+    x = Scale(middle[0] - half[0], middle[0] + half[0], 0, WIDTH)
+    y = Scale(middle[1] - half[1], middle[1] + half[1], HEIGHT, 0)
+
+    def pixels(places: Any) -> list[list[float]]:
+        return [[round(x(a), 1), round(y(b), 1)] for a, b in places.tolist()]
+
+    shown = made.map.source[:: -(-len(made.source) // DRAWN)]
+    texts = pixels(shown[np.isfinite(shown).all(axis=1)])
+    written = pixels(made.map.written)
+    parts = [
+        tag("g", *(dot(a, b, 3, "real dot") for a, b in texts)),
+        tag("g", *(dot(a, b, 3, "made dot") for a, b in written), id="written"),
+        Markup('<g id="chosen"></g>'),
+    ]
+    said = f"{len(texts):,} texts given and {len(written):,} sentences written, as dots."
+    picture = drawing("map", WIDTH, HEIGHT, "Map of texts and sentences", said, parts)
+    ends = sorted({*made.left.tolist(), *made.right.tolist()})
+    parents = dict(zip(ends, pixels(made.map.source[ends]), strict=True))
+    return picture, {"written": written, "parents": parents}
