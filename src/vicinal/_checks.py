@@ -77,11 +77,15 @@ def check_column(name: str, value: Any, columns: Iterable[str]) -> str:
     )
 
 
+#: Likeness from which on a name is suggested: "text" is not meant by "intent" (0.6).
+CLOSE = 0.65
+
+
 def did_you_mean(value: Any, candidates: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest candidate, or an empty string."""
     names = list(candidates)
     folded = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(str(value).casefold(), list(folded), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(value).casefold(), list(folded), n=1, cutoff=CLOSE)
     return f" Did you mean {folded[near[0]]!r}?" if near else ""
 
 

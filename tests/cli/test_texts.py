@@ -257,11 +257,19 @@ def test_what_is_left_out_is_what_the_library_takes():
         ours = {one.name: one.default for one in fields(options)}
         selection = SelectionConfig(signature(function).parameters["selection"].default)
         assert SelectionConfig(ours["candidates"], ours["rank"], ours["crossover"]) == selection
+    assert commands.MorphOptions.candidates == commands.TextOptions.candidates
     assert LabelCheck(ours["label_check"], ours["label_threshold"], ours["keep"]) == check
     assert (
         commands.MorphOptions(left="a", right="b").steps
         == signature(morph).parameters["n_samples"].default
     )
+
+
+def test_a_column_of_classes_is_not_suggested_for_texts(parrot, run, tmp_path):
+    (tmp_path / "intents.csv").write_text("Utterance,Intent\na fine film,yes\nno film,no\n")
+    code, _, err = run("text", tmp_path / "intents.csv", "-o", tmp_path / "made.csv")
+    assert code == 2
+    assert "no column 'text' in the table. Columns: Utterance, Intent." in err
 
 
 def test_partners_are_from_the_other_end_or_the_neighborhood(parrot, run, reviews):
@@ -330,10 +338,11 @@ def test_numeric_and_boolean_labels_keep_their_type(parrot, run, tmp_path):
         (f"{GOOD[0]},yes\n{GOOD[1]},yes\n{GOOD[2]},yes\n", "labels name one class only, 'yes'"),
         (f",yes\n{GOOD[1]},yes\n{BAD[2]},no\n{BAD[3]},no\n", "There are empty texts"),
         (f"film,yes\n{GOOD[1]},yes\n{BAD[2]},no\n{BAD[3]},no\n", "1 text(s) are a single word"),
+        (f"so fine \U0001f600,yes\n{GOOD[1]},yes\n{BAD[2]},no\n", "1 text(s) hold emoji, such as"),
         (f"{'so ' * 10_000},yes\n{GOOD[1]},yes\n{BAD[2]},no\n", "more than the 64 words"),
         (f"{GOOD[0]},yes\n{GOOD[0]},no\n{GOOD[1]},yes\n{BAD[2]},no\n", "more than one label"),
     ],
-    ids=["one class", "empty text", "one word", "long text", "two labels"],
+    ids=["one class", "empty text", "one word", "emoji", "long text", "two labels"],
 )
 def test_odd_texts_are_noted(parrot, run, tmp_path, rows, said):
     path = tmp_path / "odd.csv"

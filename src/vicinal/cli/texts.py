@@ -44,13 +44,12 @@ PAIRINGS = ("farthest", "random", "nearest")
 #: What a set of made sentences can be reported as.
 REPORTS = (".html", ".txt", ".md")
 
-Candidates = Annotated[int, typer.Option(help="Sentences tried, of which the best is kept.")]
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Selection:
     """How the best of several candidates is chosen."""
 
+    candidates: Annotated[int, typer.Option(help="Sentences tried, of which the best is kept.")] = 4
     rank: Annotated[str, advanced("Best candidate by both, closeness or ratio.")] = "both"
     fluency: Annotated[
         float, advanced("What likely English counts beside closeness and ratio.")
@@ -69,7 +68,6 @@ class MorphOptions(InverterOptions, _Selection):
     steps: Annotated[int, typer.Option(help="Sentences to write, both ends included.")] = 5
     html: Annotated[Path | None, typer.Option(help="Write a page as well.")] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
-    candidates: Candidates = 8
     seed: Seed = 0
 
 
@@ -98,7 +96,6 @@ class TextOptions(InverterOptions, _Selection, Reading):
             "within-class or none."
         ),
     ] = "filter"
-    candidates: Candidates = 4
     refine: Annotated[
         bool,
         typer.Option(

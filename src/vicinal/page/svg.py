@@ -182,7 +182,7 @@ def bottom_ticks(x: Scale, y: float, marks: Marks) -> list[Markup]:
     parts: list[Markup] = []
     left, right = sorted((x.start, x.end))
     taken = -math.inf
-    for value, text in marks:
+    for value, text in sorted(marks, key=lambda mark: x(mark[0])):
         half = LETTER * len(text) / 2
         middle = min(max(x(value), left - 3 + half), right + 3 - half)  # inside the picture
         if middle - half < taken + APART:
@@ -194,11 +194,12 @@ def bottom_ticks(x: Scale, y: float, marks: Marks) -> list[Markup]:
 
 
 def bottom_axis(x: Scale, y: float, marks: Marks, title: str = "") -> list[Markup]:
-    """Draw a horizontal axis with ticks, and its title below the right end."""
+    """Draw a horizontal axis with ticks, and its title below the end to which values rise."""
     parts = [line(x.start, y, x.end, y, "axis"), *bottom_ticks(x, y, marks)]
-    if title:
-        end = max(x.start, x.end)
-        parts.append(label(end, y + 34, f"{title} \N{RIGHTWARDS ARROW}", "note", anchor="end"))
+    if title and x.start < x.end:
+        parts.append(label(x.end, y + 34, f"{title} \N{RIGHTWARDS ARROW}", "note", anchor="end"))
+    elif title:
+        parts.append(label(x.end, y + 34, f"\N{LEFTWARDS ARROW} {title}", "note"))
     return parts
 
 

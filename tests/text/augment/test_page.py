@@ -50,7 +50,7 @@ def test_the_augmented_page_counts_what_there_is(made_texts, tmp_path):
     said = words(body(tmp_path / "a.html"))
     # 12 of 62 were rejected, and every seventh of 50 relabeled
     for part in (
-        "50 sentences made from 60 texts",
+        "50 sentences made from 60 texts: drafts to review, not rows to train on unread",
         "62 written",
         "label check filter",
         f"kept {50 - 8} {100 * 42 / 62:.1f}\N{NARROW NO-BREAK SPACE}%",
@@ -62,6 +62,24 @@ def test_the_augmented_page_counts_what_there_is(made_texts, tmp_path):
     for at, name in enumerate(("negative", "positive")):
         hard = int((made.labels == name).sum())
         assert f"{name} 30 {hard} {weights[at]:.1f}" in said
+
+
+def test_a_figure_and_the_table_below_it_say_the_same(made_texts, tmp_path):
+    made = replace(made_texts.augmented(50), n_written=73, check=["kept"] * 50)
+    made.to_html(tmp_path / "a.html")
+    said = words(body(tmp_path / "a.html"))
+    shares = [100 * one / 73 for one in (61, 50, 12, 11)]
+    passed, kept, rejected, spare = (f"{one:.1f}\N{NARROW NO-BREAK SPACE}%" for one in shares)
+    assert f"sentences kept {passed.split()[0]}" in said
+    for line in (f"kept 50 {kept}", f"rejected 12 {rejected}", f"than asked for 11 {spare}"):
+        assert " ".join(line.split()) in said
+
+
+@pytest.mark.parametrize(("closeness", "warned"), [(0.74, True), (0.76, False)])
+def test_sentences_that_have_drifted_are_said(made_texts, tmp_path, closeness, warned):
+    made = replace(made_texts.augmented(9), closeness=np.full(9, closeness))
+    made.to_html(tmp_path / "a.html")
+    assert ("mean closeness is below 0.75" in words(body(tmp_path / "a.html"))) == warned
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
@@ -135,6 +153,20 @@ def test_a_chart_has_agreement_on_its_diagonal():
     for x, y in circles(chart):
         assert y == pytest.approx(y1 + (x - x1) / (x2 - x1) * (y2 - y1), abs=0.1)
     assert "differ by 0.00 on average" in chart
+
+
+def test_rulers_and_charts_have_the_left_parent_on_the_left():
+    lam = np.array([0.0, 0.25, 1.0])
+    ruled = [circles(pictures.ruler("r", 0.5, one))[0][0] for one in lam]
+    assert ruled == sorted(ruled, reverse=True)
+    charted = [x for x, _ in circles(pictures.ratio_chart("c", lam, lam))]
+    assert charted == sorted(charted, reverse=True)
+    ratios = pictures.ratio_histogram("h", lam, lam)
+    found = re.findall(r'<text x="([\d.]+)"[^>]*>(left|right) p', ratios)
+    assert {name: float(x) for x, name in found} == {"left": 10, "right": 410}
+    ticks = [float(x) for x in re.findall(r'<text x="([\d.]+)" y="[\d.]+" class="tick"', ratios)]
+    assert len(ticks) > 3  # none takes another for its left neighbor
+    assert ticks == sorted(ticks)
 
 
 def test_a_histogram_says_the_share_of_every_bin():

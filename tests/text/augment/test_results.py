@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from vicinal import Random
@@ -29,6 +31,7 @@ def test_every_result_is_text_json_and_a_page(result, tmp_path):
     assert str(result) == result.summary()
     result.to_json(tmp_path / "result.json")
     assert json.loads((tmp_path / "result.json").read_text("utf-8")) == result.to_dict()
+    assert "about labels, not language" in str(result) or not hasattr(result, "neither")
     result.to_html(tmp_path / "result.html")
     assert "</html>" in (tmp_path / "result.html").read_text("utf-8")
 
@@ -50,6 +53,23 @@ def test_the_check_score_is_above_a_half_where_the_judge_agrees(fake, topics, sa
     agrees = [one == "kept" for one in made.check]
     assert (made.check_score > 0.5).tolist() == agrees
     assert 0 < sum(agrees) < len(made)
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "right", "flips"),
+    [
+        ("It is not here.", "It is here.", "They came.", True),
+        ("It is here.", "It isn't here.", "They never came.", True),
+        ("It isn\u2019t here.", "It is here.", "They NEVER came.", False),
+        ("It is here.", "It is not here.", "They came.", False),
+        ("It is a knot.", "It is here.", "Another notion.", False),
+    ],
+)
+def test_a_negation_of_neither_parent_is_counted(made, text, left, right, flips):
+    first = replace(made, texts=[text] * 12, source=[left, right] * 30, left=np.zeros(12, int))
+    first = replace(first, right=np.ones(12, int))
+    assert first.negation_flips == (list(range(12)) if flips else [])
+    assert f"negated unlike both parents: {12 * flips}." in first.summary()
 
 
 def test_progress_is_told(fake, topics):

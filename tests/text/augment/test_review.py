@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vicinal._stats import Estimate
 from vicinal.text.augment.embedding_map import Plane
 
 #: What a text must not be able to do, neither on the page nor in a spreadsheet.
@@ -66,7 +67,10 @@ def test_rows_are_decided_by_keys_kept_and_exported(page, export, review):
     press(page, "Enter", "j", {"negative": "2", "positive": "1"}[made.labels[7]])
     press(page, "j", "l", {"negative": "ArrowDown", "positive": "ArrowUp"}[made.labels[8]], "Enter")
     press(page, *"jajn", *"kkku")  # row 9 is accepted, left and undone
-    tally = "491 undecided, 8 accepted, 1 rejected"
+    kept = Estimate.of_share(8, 9)
+    low, high = (round(100 * end) for end in (kept.low, kept.high))
+    tally = "491 undecided, 8 accepted, 1 rejected: 89 % of those read are kept "
+    tally += f"(95 % interval {low} to {high} %)"
     assert page.inner_text("#tally") == tally
     page.reload()
     assert page.inner_text("#tally") == tally
@@ -162,7 +166,7 @@ def test_decisions_are_saved_and_loaded_and_others_refused(page, export, tmp_pat
         assert "500 undecided" in page.inner_text("#tally")
         page.set_input_files("#load", tmp_path / f"{name}.json")
         page.locator("#said", has_text=words).wait_for()
-    assert page.inner_text("#tally") == "498 undecided, 1 accepted, 1 rejected"
+    assert "498 undecided, 1 accepted, 1 rejected: 50 %" in page.inner_text("#tally")
 
 
 def test_without_a_script_every_row_is_there(browser, review):

@@ -15,7 +15,7 @@ from vicinal._stats import spearman
 from vicinal.page.frame import Page, write_page
 from vicinal.page.result import RowsResult
 from vicinal.text.augment.embedding_map import EmbeddingMap
-from vicinal.text.augment.pairs import text_key
+from vicinal.text.augment.pairs import is_negated, text_key
 
 __all__ = ["Augmented"]
 
@@ -104,6 +104,11 @@ class Augmented(RowsResult):
         return spearman(self.lam, self.lam_measured)
 
     @property
+    def spare(self) -> int:
+        """How many sentences passed the label check and are more than were asked for."""
+        return self.n_written - len(self) - len(self.rejected)
+
+    @property
     def check_counts(self) -> dict[str, int]:
         """How many rows were kept, kept though the judge differs, relabeled, rejected."""
         heads = Counter(
@@ -125,6 +130,17 @@ class Augmented(RowsResult):
     def repeats(self) -> int:
         """How many sentences were made before, case and white space apart."""
         return len(self) - len({text_key(text) for text in self.texts})
+
+    @property
+    def negation_flips(self) -> list[int]:
+        """Rows that are negated where neither parent is, or not where both are; English words."""
+        ends = [is_negated(text) for text in self.source]
+        rows = zip(self.texts, self.left.tolist(), self.right.tolist(), strict=True)
+        return [
+            at
+            for at, (text, left, right) in enumerate(rows)
+            if ends[left] == ends[right] != is_negated(text)
+        ]
 
     def columns(self) -> dict[str, Any]:
         """Return the rows as columns, for a table of any kind.
@@ -158,7 +174,7 @@ class Augmented(RowsResult):
             return f"0 sentences ({written} written, {check})."
         counts = ", ".join(f"{name} {count}" for name, count in self.check_counts.items())
         dropped = len(self.rejected)
-        spare = written - len(self) - dropped
+        spare = self.spare
         said = f"{len(self)} sentences of {written} written"
         said += f"; {dropped} did not pass the label check" if dropped else ""
         said += f"{',' if dropped else ';'} {spare} more than asked for" if spare else ""
@@ -169,7 +185,8 @@ class Augmented(RowsResult):
             f"{check.capitalize()}: {counts}.\n"
             f"Closeness to the mixed embedding: mean {self.closeness.mean():.3f}.\n"
             f"Asked and measured ratio: Spearman {self.ratio_fidelity:.3f}.\n"
-            f"Equal to a parent: {self.copies}; repeats of another sentence: {self.repeats}.\n"
+            f"Equal to a parent: {self.copies}; repeats of another sentence: {self.repeats}; "
+            f"negated unlike both parents: {len(self.negation_flips)}.\n"
             f"Labels: {shares}."
         )
 

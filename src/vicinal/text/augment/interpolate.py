@@ -86,7 +86,7 @@ def morph(
     n_samples: int = 5,
     *,
     inverter: InverterLike | str | PathLike[str] | None = None,
-    selection: SelectionConfig | int = 8,
+    selection: SelectionConfig | int = 4,
     random_state: RandomState = None,
 ) -> Morph:
     """Write the sentences between two.
@@ -99,7 +99,7 @@ def morph(
         Sentences, both ends included; 2 or more.
     inverter : Inverter, TaskInverter, str or path, optional
         What embeds and writes, or its name or folder; as of :meth:`Inverter.from_pretrained`.
-    selection : SelectionConfig or int, default 8
+    selection : SelectionConfig or int, default 4
         How a sentence is selected from candidates, or how many candidates are written for each
         ratio, as for :func:`vicinal.text.augment`.
     random_state : int, numpy.random.Generator or None

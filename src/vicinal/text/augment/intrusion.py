@@ -80,7 +80,7 @@ class Intrusion(Result):
     A row intrudes if the judge's likeliest class has no weight in its label, which is that of
     neither parent, or if one class has a weight of at least ``label_threshold`` and it is another.
     Between two classes of two the first cannot be: cross-class rows can only contradict their
-    ratio.
+    ratio. Intrusion is about labels, not language.
 
     Attributes
     ----------
@@ -137,6 +137,7 @@ class Intrusion(Result):
             f"within {self.neither_within}).",
             f"Of the lighter parent's class, though the other has at least the label threshold: "
             f"{self.contradicted} (parents {self.base_contradicted}).",
+            "This is about labels, not language: it does not tell good English from bad.",
         ]
         if self.embeddings is not None:
             lines.insert(2, f"Mixed embeddings before they are written out: {self.embeddings}.")

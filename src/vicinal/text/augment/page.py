@@ -58,9 +58,10 @@ def augmented_page(made: Augmented) -> Page:
             f"{len(made.classes):,} {'class' if len(made.classes) == 1 else 'classes'}",
             f"{made.copies:,} equal to a parent",
             f"{made.repeats:,} repeat another",
+            f"{len(made.negation_flips):,} negated unlike both parents",
         ],
         "closeness": _mean(made.closeness),
-        "checks": sorted(made.check_counts.items(), key=lambda one: -one[1]),
+        "checks": sorted(_checks(made).items(), key=lambda one: -one[1]),
         "rejected": list(zip(made.rejected, made.rejections, strict=False))[:SHOWN],
         "labels": _labels(made)[:TABLED],
         "histogram": ratio_histogram("ratio-shares", lam, measured) if n else "",
@@ -72,6 +73,12 @@ def augmented_page(made: Augmented) -> Page:
         "weights": {at: _weights(made, at) for at in most + least},
     }
     return Page("augmented.html.j2", values, TEMPLATES)
+
+
+def _checks(made: Augmented) -> dict[str, int]:
+    """Return what became of all sentences written."""
+    more = {"passed, more than asked for": made.spare} if made.spare else {}
+    return made.check_counts | more
 
 
 def _labels(made: Augmented) -> list[tuple[Any, int, int, float]]:

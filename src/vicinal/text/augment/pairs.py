@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from vicinal.text.augment.selection import Embeddings, InverterLike
 
-__all__ = ["Parents", "check_sentences", "distinct_texts", "first_rows", "text_key"]
+__all__ = ["Parents", "check_sentences", "distinct_texts", "first_rows", "is_negated", "text_key"]
 
 #: Texts with more words than tokens that the encoder reads are cut, at so many words.
 DEFAULT_WORDS = 128
@@ -27,6 +28,13 @@ LETTERS = 64
 FEWEST_PIECES, RARE = 5, 1 / 6
 #: Of more than ten texts, names and codes make so many foreign in any language.
 FOREIGN_SHARE = 0.2
+#: Signs that encoders of words hardly tell apart, and that no writer of ours writes.
+EMOJI = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]")
+#: English words that turn a sentence around.
+NEGATION = re.compile(
+    r"\b(?:no|not|never|none|nobody|nothing|nowhere|neither|nor|cannot|without|hardly)\b|n['\u2019]t\b",
+    re.IGNORECASE,
+)
 #: Texts looked at: enough for a share, and cheap.
 SAMPLED = 1000
 
@@ -48,6 +56,11 @@ class Parents:
 def text_key(text: str) -> str:
     """Return what equal texts have in common: case and white space do not count."""
     return " ".join(text.casefold().split())
+
+
+def is_negated(text: str) -> bool:
+    """Tell whether an English sentence holds a negation: encoders hardly notice one."""
+    return NEGATION.search(text) is not None
 
 
 def first_rows(keys: Iterable[str]) -> dict[str, int]:
@@ -111,6 +124,11 @@ def check_sentences(inverter: InverterLike, texts: Sequence[str]) -> list[str]:
             f"{n_single} text(s) are a single word. Inverters learn from sentences, so what is "
             "written for them will say more than they do."
         )
+    if pictured := [text for text in texts if _is_pictured(speller, text)]:
+        _warn(
+            f"{len(pictured)} text(s) hold emoji, such as {_shown(pictured[0])}, which the encoder "
+            "reads as one unknown sign, and no sentence gets them. Say in words what they mean."
+        )
     if speller is not None:
         _warn_of_foreign(speller, texts)
     pairs = zip(texts, words, strict=True)
@@ -122,6 +140,12 @@ def _is_cut(text: str, words: list[str], limit: int, speller: Any) -> bool:
     if len(words) > limit or speller is None or max(2 * len(words), len(text) / 2) <= limit:
         return len(words) > limit
     return len(speller.pieces(text[: LETTERS * limit])) + MARKS > limit
+
+
+def _is_pictured(speller: Any, text: str) -> bool:
+    """Tell whether a text holds emoji that its encoder does not know."""
+    found = EMOJI.search(text)
+    return found is not None and (speller is None or "" in speller.pieces(found[0]))
 
 
 def _spells(encoder: Any) -> bool:

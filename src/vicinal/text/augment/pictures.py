@@ -1,4 +1,7 @@
-"""Pictures of ratios: what was asked for, and what is in the sentence."""
+"""Pictures of ratios: what was asked for, and what is in the sentence.
+
+All run the same way: the left parent, weight 1, is on the left.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ def ratio_chart(
     known = np.isfinite(lam) & np.isfinite(lam_measured)
     asked, measured = lam[known], lam_measured[known]
     low, high = _reach(np.concatenate([asked, measured]))
-    x, y = Scale(low, high, 44, width - 14), Scale(low, high, height - 44, 22)
+    x, y = Scale(low, high, width - 14, 44), Scale(low, high, height - 44, 22)
     marks = amounts(x, 5)
     parts: list[str] = [
         *left_axis(y, 44, width - 14, marks, "measured"),
@@ -96,12 +99,13 @@ def ratio_histogram(key: str, lam: FloatArray, lam_measured: FloatArray) -> Mark
     edges = np.linspace(low, high, round((high - low) * BINS) + 1).tolist()
     clipped = (one[np.isfinite(one)].clip(low, high) for one in (lam, lam_measured))
     shares = [(np.histogram(one, edges)[0] / max(len(one), 1)).tolist() for one in clipped]
-    x = Scale(low, high, 10, width - 10)
+    x = Scale(low, high, width - 10, 10)
     y = Scale(0.0, max(*shares[0], *shares[1], 1e-12), height - 34, 30)
     base = y(0)
     parts: list[str] = [
-        rect(x(0), 24, x(1) - x(0), base - 24, "band"),
-        label((x(0) + x(1)) / 2, 14, "between the parents", "note", anchor="middle"),
+        rect(x(1), 24, x(0) - x(1), base - 24, "band"),
+        label(x(1), 14, "left parent", "note"),
+        label(x(0), 14, "right parent", "note", anchor="end"),
         curve(outline(edges, shares[0], x, y), "real area", closed=True),
         curve(outline(edges, shares[1], x, y), "made line"),
         *bottom_axis(x, base, amounts(x, 6)),
@@ -111,7 +115,7 @@ def ratio_histogram(key: str, lam: FloatArray, lam_measured: FloatArray) -> Mark
             f"{number(start, 2)} to {number(end, 2)}: asked {share(shares[0][at])}, "
             f"measured {share(shares[1][at])}"
         )
-        parts.append(rect(x(start), 24, x(end) - x(start), base - 24, "hit", said))
+        parts.append(rect(x(end), 24, x(start) - x(end), base - 24, "hit", said))
     said = "Histograms of the ratios: asked as an area, measured as a line."
     return drawing(key, width, height, "Asked and measured ratios", said, parts)
 

@@ -50,6 +50,7 @@ def review_page(made: Augmented, columns: Mapping[str, Sequence[Any]]) -> Page:
         "classes": [_exact(one) for one in classes],
         "weights": [f"weight_{name}" for name in classes],
         "parents": {at: made.source[at] for at in parents},
+        "flips": made.negation_flips,
     }
     data["key"] = hashlib.sha256(as_data(data).encode()).hexdigest()[:32]
     picture, data["places"] = _picture(made)

@@ -19,6 +19,7 @@
   let cursor = 0;
   let editing = false;
 
+  const flips = new Set(data.flips);
   const given = columns.label.map((one) => classes.indexOf(one));
   const text = (at) => decisions[at]?.text ?? columns.text[at];
   const label = (at) => decisions[at]?.label ?? given[at];
@@ -102,9 +103,19 @@
       count[one.verdict] += 1;
       count.undecided -= 1;
     }
-    $("tally").textContent = Object.entries(count)
-      .map(([name, many]) => `${many.toLocaleString("en")} ${name}`)
-      .join(", ");
+    const tally = Object.entries(count).map(([name, many]) => `${many.toLocaleString("en")} ${name}`);
+    $("tally").textContent = tally.join(", ") + share(count.accepted, total - count.undecided);
+  }
+
+  // accepted of read, with the 95 % interval by Wilson
+  function share(accepted, read) {
+    if (!read) return "";
+    const [p, z] = [accepted / read, 1.96];
+    const middle = p + (z * z) / (2 * read);
+    const half = z * Math.sqrt((p * (1 - p)) / read + (z / (2 * read)) ** 2);
+    const [value, low, high] = [p, middle - half, middle + half].map((one, at) =>
+      Math.round((100 * one) / (at ? 1 + (z * z) / read : 1)));
+    return `: ${value} % of those read are kept (95 % interval ${low} to ${high} %)`;
   }
 
   // ---- the list
@@ -169,6 +180,7 @@
     if (current) {
       says.push(`asked ${figure(columns.lam[at])}`, `measured ${figure(columns.lam_measured[at])}`, visible(columns.check[at]));
     }
+    if (flips.has(at)) says.push("negated unlike both parents");
     row.append(
       node(
         "p", { class: "figures" },
