@@ -110,7 +110,7 @@
   // accepted of read, with the 95 % interval by Wilson
   function share(accepted, read) {
     if (!read) return "";
-    const [p, z] = [accepted / read, 1.96];
+    const [p, z] = [accepted / read, 1.959964];
     const middle = p + (z * z) / (2 * read);
     const half = z * Math.sqrt((p * (1 - p)) / read + (z / (2 * read)) ** 2);
     const [value, low, high] = [p, middle - half, middle + half].map((one, at) =>
