@@ -120,11 +120,9 @@ class Augmented(RowsResult):
     @property
     def copies(self) -> int:
         """How many sentences equal a parent, case and white space apart."""
+        ends = [text_key(text) for text in self.source]
         rows = zip(self.texts, self.left.tolist(), self.right.tolist(), strict=True)
-        return sum(
-            text_key(text) in {text_key(self.source[left]), text_key(self.source[right])}
-            for text, left, right in rows
-        )
+        return sum(text_key(text) in (ends[left], ends[right]) for text, left, right in rows)
 
     @property
     def repeats(self) -> int:
