@@ -28,8 +28,9 @@ MAY_USE = {
     "learn": {"geometry", "weights", "pairing", "plan", "table"},
     "text": {"io", "page", "jobs", "weights", "pairing", "plan", "nn"},
     "report": {"io", "page", "weights", "plan", "table"},
+    "studio": {"io", "page", "table", "report", "text"},
     "cli": {"data", "io", "page", "jobs", "weights", "pairing", "plan", "table", "report"}
-    | {"nn", "text"},
+    | {"nn", "text", "studio"},
 }
 
 

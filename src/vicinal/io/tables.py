@@ -61,7 +61,9 @@ def check_output(path: PathLike) -> None:
     check_file(path)
 
 
-def read_table(path: PathLike, dialect: Dialect | None = None) -> pa.Table:
+def read_table(
+    path: PathLike, dialect: Dialect | None = None, *, held: bytes | None = None
+) -> pa.Table:
     """Read a table of one row and one column at least; the suffix of the name tells the format.
 
     Encoding and separator of a text file are found by looking, unless ``dialect`` names them; the
@@ -69,24 +71,29 @@ def read_table(path: PathLike, dialect: Dialect | None = None) -> pa.Table:
     where every value fits it; then the usual spellings of a missing value (``NA``, ``null``, ``?``)
     count as missing. In a text column only an empty field does. Numbers with leading zeros stay
     text, integers are exact up to 38 digits, times with an offset become UTC. Integers of more than
-    64 bits in JSON lines become floating point numbers.
+    64 bits in JSON lines become floating point numbers. ``held`` is what the file holds, where it
+    lies in memory and ``path`` is but its name.
 
     Raises OSError where the file may not be read; ValueError, naming the line, where it is empty,
     has no rows, repeats a column name, is cut short, or has rows of unequal length.
     """
     kind = output_format(path)
     path = Path(path)
-    _check_readable(path)
+    if held is None:
+        _check_readable(path)
+    elif not held:
+        raise ValueError(f"{path} is empty.")
     if kind in {"parquet", "arrow"}:
         try:
-            table = _read_parquet(path) if kind == "parquet" else _read_arrow(path)
+            source = os.fspath(path) if held is None else pa.BufferReader(held)
+            table = _read_parquet(source) if kind == "parquet" else _read_arrow(source)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise ValueError(
                 f"{path} is cut short or is no {kind.title()} file ({first_line(error)})."
             ) from error
     else:
         said = dialect or Dialect()
-        data, encoding = read_text(path, said.encoding)
+        data, encoding = read_text(path, said.encoding, held)
         if kind == "jsonl":
             table, separator = read_json(path, data), ","
         else:
@@ -164,14 +171,14 @@ def _check_readable(path: Path) -> None:
         raise ValueError(f"{path} is empty.")
 
 
-def _read_parquet(path: Path) -> pa.Table:
+def _read_parquet(source: str | pa.NativeFile) -> pa.Table:
     from pyarrow import parquet
 
-    return parquet.ParquetFile(path).read()
+    return parquet.ParquetFile(source).read()
 
 
-def _read_arrow(path: Path) -> pa.Table:
-    with pa.OSFile(os.fspath(path)) as source:
+def _read_arrow(given: str | pa.NativeFile) -> pa.Table:
+    with pa.OSFile(given) if isinstance(given, str) else given as source:
         try:
             table = pa.ipc.open_file(source).read_all()
         except pa.ArrowInvalid:

@@ -61,11 +61,12 @@ def check_unique(names: Iterable[Any], what: str = "Column names") -> None:
         raise ValueError(f"{what} must be unique, got {said}. Rename or drop one of each.")
 
 
-def read_text(path: Path, encoding: str | None = None) -> tuple[bytes, str]:
+def read_text(
+    path: Path, encoding: str | None = None, held: bytes | None = None
+) -> tuple[bytes, str]:
     """Return the unpacked bytes of a file as UTF-8 without a mark, and the encoding it has."""
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = path.read_bytes() if held is None else held
         if path.name.lower().endswith(".gz"):
             data = gzip.decompress(data)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

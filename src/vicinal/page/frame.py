@@ -33,21 +33,28 @@ class Page(NamedTuple):
 
 def write_page(page: Page, path: str | PathLike[str]) -> None:
     """Write a page in the frame that all pages share."""
-    from vicinal import __version__
     from vicinal.io import check_file, replacing
+
+    check_file(path)
+    data = render_page(page)
+    with replacing(Path(path)) as sink:
+        sink.write(data)
+
+
+def render_page(page: Page) -> bytes:
+    """Return a page as the bytes of its file."""
+    from vicinal import __version__
     from vicinal.page.format import clean
     from vicinal.page.svg import Markup
 
-    check_file(path)
-    environment = _environment(page.templates)
+    templates = environment(page.templates)
     values = {"version": __version__, "script": None} | page.values
     if page.script is not None:
-        script = environment.loader.get_source(environment, page.script)[0]
+        script = templates.loader.get_source(templates, page.script)[0]
         values["script"] = Markup(script)
         values["hashed"] = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    text = clean(environment.get_template(page.template).render(**values))
-    with replacing(Path(path)) as sink:
-        sink.write(text.encode("utf-8", "replace"))
+    text = clean(templates.get_template(page.template).render(**values))
+    return text.encode("utf-8", "replace")
 
 
 def as_data(value: Any) -> Any:
@@ -69,7 +76,8 @@ def check_installed() -> None:
         ) from error
 
 
-def _environment(templates: Path | None) -> Any:
+def environment(templates: Path | None) -> Any:
+    """Return what renders templates of a folder, with our filters and the style sheet."""
     check_installed()
     import jinja2
 

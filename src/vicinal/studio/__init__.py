@@ -1,0 +1,1 @@
+"""The studio: a page on this machine to try the package with a table or two sentences."""

@@ -1,0 +1,181 @@
+"""Sentences between two, written as a slider moves."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vicinal._checks import check_number
+from vicinal.io import read_table
+from vicinal.io.text_reading import read_text
+from vicinal.studio.table import plain_name, unpacked
+
+__all__ = ["Between", "Candidate", "Pool", "SentencesTab", "Writer", "read_pool"]
+
+#: Sentences written for one ratio, the best first.
+CANDIDATES = 6
+#: Sentences of a pool, at most: they are embedded before the first answer.
+MOST_POOL = 2_000
+#: Answers that are kept: the slider comes back to them.
+KEPT = 200
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A sentence that was written."""
+
+    text: str
+    closeness: float
+    ratio: float  # measured on it; NaN where the two sentences are one point
+
+
+@dataclass(frozen=True)
+class Between:
+    """What lies between two sentences at a ratio."""
+
+    ratio: float
+    candidates: tuple[Candidate, ...]
+    nearest: Candidate | None  # a real sentence
+    notes: tuple[str, ...]
+
+
+@dataclass
+class Pool:
+    """Real sentences of the same kind."""
+
+    name: str
+    texts: list[str]
+    n_given: int
+    points: Any = None  # their embeddings, once they were needed
+
+
+@dataclass
+class SentencesTab:
+    """What a tab of the browser has on its sentences."""
+
+    pool: Pool | None = None
+    kept: dict[tuple[str, str, float], Between] = field(default_factory=dict)
+    latest: int = 0
+
+    def ask(self) -> int:
+        """Return the number of a question; earlier ones need no answer any more."""
+        self.latest += 1
+        return self.latest
+
+    def stop(self) -> None:
+        """Leave all questions without an answer."""
+        self.ask()
+
+
+def read_pool(name: str, data: bytes) -> Pool:
+    """Read sentences: a text file of one to a line, or the texts of a table."""
+    from pathlib import Path
+
+    name = plain_name(name)
+    inner, data = unpacked(name, data)
+    if inner.lower().endswith((".txt", ".md")):
+        texts = read_text(Path(inner), held=data)[0].decode("utf-8").splitlines()
+    else:
+        table = read_table(inner, held=data)
+        columns = {
+            field.name: [one for one in table[field.name].to_pylist() if one]
+            for field in table.schema
+            if str(field.type) in {"string", "large_string"}
+        }
+        if not columns:
+            raise ValueError(f"{name} has no column of texts.")
+        most = max(columns, key=lambda one: sum(map(len, columns[one][:1000])))
+        texts = columns.get("text", columns[most])
+    distinct = list(dict.fromkeys(one for one in map(str.strip, texts) if one))
+    if not distinct:
+        raise ValueError(f"{name} holds no sentence.")
+    return Pool(name, distinct[:MOST_POOL], len(distinct))
+
+
+class Writer:
+    """The inverter of this machine, loaded when it is first needed."""
+
+    def __init__(self) -> None:
+        self.inverter: Any = None
+        self._notes: tuple[str, ...] = ()
+
+    def write(
+        self, tab: SentencesTab, number: int, left: str, right: str, ratio: float
+    ) -> Between | None:
+        """Write between two sentences; None where a later question was asked meanwhile."""
+        check_number("ratio", ratio, low=0.0, high=1.0)
+        for name, text in (("left", left), ("right", right)):
+            if not text.strip():
+                raise ValueError(f"The {name} box is empty. Write a sentence into it.")
+        key = (left, right, round(ratio, 2))
+        found = tab.kept.get(key)
+        if found is None:
+            if number != tab.latest:
+                return None
+            found = self._between(tab.pool, *key)
+            tab.kept[key] = found
+            while len(tab.kept) > KEPT:
+                tab.kept.pop(next(iter(tab.kept)), None)
+        return found
+
+    def _load(self) -> Any:
+        if self.inverter is None:
+            try:
+                from vicinal.text.invert.task import load_inverter
+
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always", UserWarning)
+                    self.inverter = load_inverter(None)
+            except ImportError as error:
+                raise ImportError(
+                    f"No writer of sentences is installed ({error}). Install one with: "
+                    "pip install 'vicinal[offline]'"
+                ) from None
+            self._notes = _said(caught)
+        return self.inverter
+
+    def _between(self, pool: Pool | None, left: str, right: str, ratio: float) -> Between:
+        inverter = self._load()
+        from vicinal.text.augment.pairs import check_sentences, text_key
+        from vicinal.text.augment.ratio import project
+        from vicinal.text.augment.selection import score_candidates
+        from vicinal.text.encoder import check_utf8
+        from vicinal.text.invert.candidates import cosine
+
+        check_utf8("left", left)
+        check_utf8("right", right)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            ends = np.asarray(inverter.encode(check_sentences(inverter, [left, right])))
+        mixed = (ratio * ends[:1] + (1 - ratio) * ends[1:]).astype(np.float32)  # (1, d)
+        found = inverter.candidates(mixed, CANDIDATES, random_state=0)
+        closeness = found.closeness(mixed).astype(float)
+        measured = project(found.embeddings, *ends[:, None, None])
+        scores = score_candidates(
+            closeness, measured, np.array([ratio]), np.asarray(found.log_likelihood, float), "both"
+        )
+        rows = {}
+        for at in np.argsort(-scores[0], kind="stable"):
+            one = Candidate(found.sentences[0][at], float(closeness[0, at]), float(measured[0, at]))
+            rows.setdefault(text_key(one.text), one)
+        nearest = None
+        if pool is not None:
+            if pool.points is None:
+                pool.points = np.asarray(inverter.encode(pool.texts))
+            similar = cosine(pool.points, mixed).astype(float)
+            known = {text_key(left), text_key(right)}
+            own = [at for at, text in enumerate(pool.texts) if text_key(text) in known]
+            similar[own] = -np.inf
+            at = int(similar.argmax())
+            if np.isfinite(similar[at]):
+                there = float(project(pool.points[at], *ends))
+                nearest = Candidate(pool.texts[at], float(similar[at]), there)
+        notes = (*self._notes, *_said(caught))
+        return Between(ratio, tuple(rows.values()), nearest, notes)
+
+
+def _said(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(one.message) for one in caught))
