@@ -12,6 +12,7 @@ import numpy as np
 
 from _common import markdown, progress, skip
 from _sentences import CORPUS, DOCS, held_out_lines, inverter_key
+from legibility import RESULTS as READ_BLIND
 from vicinal.text.augment import Morph, morph
 
 
@@ -59,6 +60,8 @@ def _write(args: argparse.Namespace, found: list[dict[str, Morph]]) -> None:
             [_figures(name, [one[name] for one in found], args) for name in args.writers],
         ),
     ]
+    if (READ_BLIND / "table.md").exists():
+        parts.append((READ_BLIND / "table.md").read_text("utf-8").strip())
     for number, both in enumerate(found, 1):
         first = next(iter(both.values()))
         rows = [["*" + _plain(first.left) + "*", "", "", "", ""]]

@@ -104,6 +104,13 @@ def export(inverter: Inverter, target: Path) -> None:
 def train(args: argparse.Namespace, inverter: Inverter) -> None:
     """Train, or go on."""
     args.work.mkdir(parents=True, exist_ok=True)
+    if (args.work / "last.pt").exists():
+        print(
+            f"{args.work / 'last.pt'} is of an earlier trainer and cannot be read: this begins anew"
+            f" in {args.work / 'checkpoint'}. To begin with what was learned, give an exported "
+            "file to --start-from.",
+            flush=True,
+        )
     lines = read_lines(args.corpus / TRAIN, args.sentences)
     lines = [line.strip() for line in lines if 4 <= len(line.split()) <= 24]
     kind = args.arithmetic or arithmetic(args.device)

@@ -184,6 +184,18 @@ def test_wanted_rows_with_what_was_read_and_real_texts_beside_them(parrot, run, 
     assert "all say how many rows" in err
 
 
+def test_texts_of_several_labels(parrot, run, reviews):
+    reviews.write_text(reviews.read_text().replace(",yes", ",yes;film").replace(",no", ",no;work"))
+    output = reviews.with_name("made.csv")
+    words = ("-n", 20, "--label-check", "none", "--label-separator", ";")
+    code, _, err = run("text", reviews, "-o", output, *words)
+    assert code == 0, err
+    rows = read_table(output).to_pylist()
+    assert {row["label"] for row in rows} <= {"film;yes", "no;work", "film;no;work;yes"}
+    for row in rows:
+        assert row["weight_yes"] == row["weight_film"] == pytest.approx(1 - row["weight_no"])
+
+
 def test_as_many_rows_as_read_and_the_same_for_the_same_seed(parrot, run, reviews):
     files = [reviews.with_name(f"{name}.csv") for name in "abc"]
     for path, seed in zip(files, (7, 7, 8), strict=True):
@@ -373,6 +385,9 @@ def test_odd_texts_are_noted(parrot, run, tmp_path, rows, said):
             "keep=0.2 goes with the label check 'filter'",
         ),
         (None, ("--label", "text"), "text and label are one column, 'text'"),
+        (None, ("--label-separator", ";"), "label-separator=';' occurs in none of the labels"),
+        (None, ("--label-separator", ";", "--per-class", 2), "Give n-samples"),
+        (None, ("--label-separator", ";", "--refine"), "refine teaches single classes"),
         (None, ("--rank", "all"), "rank must be one of"),
         (None, ("--candidates", 0), "candidates must be at least 1"),
         (None, ("--label-threshold", 0.3), "label-threshold must be"),

@@ -141,6 +141,9 @@ class TextOptions(InverterOptions, _Selection, Reading):
     against: Annotated[
         Path | None, advanced("Table, such as a test set, that no sentence may repeat or be near.")
     ] = None
+    label_separator: Annotated[
+        str | None, advanced("What parts several labels of one text, e.g. ';'.")
+    ] = None
     append_original: Annotated[
         bool, advanced("Write the rows read as well, before the others.", "--append-original")
     ] = False
@@ -208,6 +211,11 @@ def text(asked: TextOptions) -> None:
     count = parse_whole("n-samples", asked.n_samples)
     check_count("seed", asked.seed, low=0)
     settings = _settings(asked)
+    if asked.refine and asked.label_separator is not None:
+        raise ValueError(
+            "refine teaches single classes, and label-separator gives a text several. Leave one of "
+            "them out."
+        )
     asked.check(asked.refine)
     texts, labels = read_labelled(asked, asked.source, asked.text, asked.label)
     settings["row_config"] = _of_kind(settings["row_config"], labels)
@@ -300,6 +308,7 @@ def _rows(asked: TextOptions) -> Any:
         min_closeness=asked.min_closeness,
         against=held,
         protect=asked.protect,
+        label_separator=asked.label_separator,
     )
 
 

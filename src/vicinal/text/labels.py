@@ -11,7 +11,15 @@ import numpy.typing as npt
 
 from vicinal._checks import did_you_mean
 
-__all__ = ["as_labels", "check_classes", "class_numbers", "listed_labels", "warn_of_empty"]
+__all__ = [
+    "as_label_sets",
+    "as_labels",
+    "check_classes",
+    "class_numbers",
+    "listed_labels",
+    "split_labels",
+    "warn_of_empty",
+]
 
 
 def listed_labels(
@@ -44,7 +52,7 @@ def _no_label(
     one = listed[at]
     said, remedy = type(one).__name__, "Convert them to str."
     if isinstance(one, (np.ndarray, list, tuple, set, dict)):
-        remedy = "Each text has one label; several for one text are not mixed."
+        remedy = "Several for one text are one string, with a label_separator where it is taken."
     elif one is None or one != one or said in ("NAType", "NaTType"):
         return ValueError(f"{name} has a missing value {place(at)}. Drop the rows without a label.")
     elif isinstance(one, float):
@@ -67,6 +75,35 @@ def as_labels(labels: Iterable[Any], n_texts: int) -> npt.NDArray[Any]:
         )
     dtype = getattr(labels, "dtype", None)
     return np.array(listed, dtype if isinstance(dtype, np.dtype) and dtype.kind in "iub" else None)
+
+
+def as_label_sets(labels: Iterable[Any], n_texts: int, separator: str) -> npt.NDArray[Any]:
+    """Return the labels of each text, distinct, sorted and joined; what parts them must occur."""
+    given = as_labels(labels, n_texts)
+    if given.dtype.kind != "U":
+        kind = type(given.tolist()[0]).__name__
+        raise TypeError(
+            f"label_separator={separator!r} parts labels that are text, got {kind}. Leave it out, "
+            "or convert labels to str."
+        )
+    if not any(separator in one for one in given.tolist()):
+        raise ValueError(
+            f"label_separator={separator!r} occurs in none of the labels, such as "
+            f"{given.tolist()[0]!r}. Leave it out where each text has one label, or give what "
+            "parts them."
+        )
+    sets = [split_labels(one, separator) for one in given.tolist()]
+    if not all(sets):
+        raise ValueError(
+            f"labels name no class at position {sets.index([])}. Drop such texts, or give them a "
+            "label of their own, such as 'none'."
+        )
+    return np.array([separator.join(one) for one in sets])
+
+
+def split_labels(label: str, separator: str) -> list[str]:
+    """Return the distinct labels that one string holds, sorted."""
+    return sorted({part.strip() for part in label.split(separator)} - {""})
 
 
 def check_classes(labels: Iterable[Any], n_texts: int) -> tuple[npt.NDArray[Any], list[int]]:

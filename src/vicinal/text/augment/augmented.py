@@ -33,9 +33,10 @@ class Augmented(RowsResult):
     texts : list of str
         The sentences.
     labels : ndarray of shape (n,)
-        The class with the largest weight; the left parent's where two are equal.
+        The class with the largest weight; the left parent's where two are equal. With a
+        ``label_separator`` all of weight 0.5 or more, joined by it.
     label_weights : ndarray of shape (n, n_classes)
-        Mixed labels, each row with sum 1; columns are ``classes``.
+        Mixed labels; columns are ``classes``. Each row has sum 1, unless texts have several.
     lam, lam_measured : ndarray of shape (n,)
         Weight of the left parent, as drawn, and as measured on the sentence
         (:func:`vicinal.text.measure_ratio`).
@@ -66,6 +67,8 @@ class Augmented(RowsResult):
     map : EmbeddingMap or None
         Where ``source`` and ``written`` sentences lie, of shape (n, 2): the first two principal
         components of the embeddings of the texts given; ``explained`` is their share of variance.
+    label_separator : str or None
+        What parts several labels of one text.
     """
 
     texts: list[str]
@@ -89,6 +92,7 @@ class Augmented(RowsResult):
     rejected: list[str] = field(default_factory=list)
     rejections: list[str] = field(default_factory=list)
     map: EmbeddingMap | None = None
+    label_separator: str | None = None
 
     def __len__(self) -> int:
         return len(self.texts)

@@ -38,7 +38,7 @@ from vicinal.text.augment.selection import (
     as_selection,
 )
 from vicinal.text.encoder import check_texts
-from vicinal.text.labels import as_labels
+from vicinal.text.labels import as_label_sets, as_labels
 
 if TYPE_CHECKING:
     from vicinal.pairing import Pairing
@@ -87,7 +87,8 @@ def augment(
         Labeled texts. Of equal ones (case and white space apart) the first stands for all; empty
         ones, and those under two labels, are left out with a warning.
     labels : sequence of str, int or bool
-        Their classes; integers keep their type.
+        Their classes; integers keep their type. Several for one text are one string, with
+        ``RowConfig(label_separator=";")``.
     inverter : Inverter, TaskInverter, str or path, optional
         What embeds and writes, or its name or folder; as of :meth:`Inverter.from_pretrained`.
     n_samples : int, optional
@@ -149,15 +150,15 @@ def augment(
     pairing, law = _check_mixing(pairing, weights)
     seeds = Seeds(random_state)
     texts = check_texts(texts)
-    labels = as_labels(labels, len(texts))
+    row_config = RowConfig() if row_config is None else row_config
+    labels = _check_labels(labels, len(texts), row_config.label_separator, check)
     n = len(texts) if n_samples is None else n_samples
     inverter = as_inverter(inverter)
-    row_config = RowConfig() if row_config is None else row_config
     places, codes, classes = distinct_texts(texts, labels)
     by_class = wanted_rows(row_config, classes, codes, n)
     n = n if by_class is None else int(by_class.sum())
     np.empty((n, len(classes)))  # raises at once where so many rows could never be held
-    parents, protection = _parents(inverter, texts, places, codes, classes, row_config.protect)
+    parents, protection = _parents(inverter, texts, places, codes, classes, row_config)
     judge, parents = _judge(inverter, check, parents)
     pool, pairing = _pool(parents, pairing, check.method)
     counts: Any = n
@@ -179,11 +180,11 @@ def _parents(
     places: npt.NDArray[np.int64],
     codes: npt.NDArray[np.int64],
     classes: npt.NDArray[Any],
-    protect: str | None,
+    config: RowConfig,
 ) -> tuple[Parents, Protection | None]:
     """Return what may be mixed, embedded, and what of it is protected."""
     usable = check_sentences(inverter, [texts[at] for at in places])
-    protection = None if protect is None else Protection(protect, usable)
+    protection = None if config.protect is None else Protection(config.protect, usable)
     usable = usable if protection is None else protection.texts
     embeddings = np.asarray(inverter.encode(usable))
     if not np.isfinite(embeddings).all():
@@ -196,7 +197,21 @@ def _parents(
             "and no label check can find a contradiction.",
             stacklevel=3,
         )
-    return Parents(places, usable, codes, classes, embeddings), protection
+    separator = config.label_separator
+    return Parents(places, usable, codes, classes, embeddings, separator), protection
+
+
+def _check_labels(
+    labels: Iterable[Any], n_texts: int, separator: str | None, check: LabelCheck
+) -> npt.NDArray[Any]:
+    if separator is None:
+        return as_labels(labels, n_texts)
+    if not isinstance(check.judge, str):
+        raise ValueError(
+            f"judge={check.judge!r} tells single classes, and label_separator={separator!r} gives "
+            "a text several. Take 'both' or 'neighbors'."
+        )
+    return as_label_sets(labels, n_texts, separator)
 
 
 def _write(
@@ -250,7 +265,7 @@ def _judge(inverter: InverterLike, check: LabelCheck, parents: Parents) -> tuple
     """Return who judges, and the parents with its classes."""
     if isinstance(check.judge, str):
         n_classes = len(parents.classes)
-        k = check.neighbors or default_neighbors(len(parents), n_classes)
+        k = check.neighbors or default_neighbors(len(parents), len(parents.labels))
         kind = NeighborJudge if check.judge == "neighbors" else MeanJudge
         return kind(parents.embeddings, parents.codes, n_classes, k), parents
     model: Any = check.judge

@@ -25,6 +25,8 @@ IntArray = npt.NDArray[np.int64]
 #: How much the odds by which the judge prefers a candidate count, in units of the closeness and
 #: the ratio; and what keeps them finite. Chosen on sets that no benchmark reports.
 PREFERENCE_SHARE, SOFTENED = 4.0, 0.01
+#: Weight from which on a label is one of several of a sentence.
+SEVERAL_FROM = 0.5
 #: What is kept of each row, and its type where that is no float.
 COLUMNS: dict[str, Any] = {
     **dict.fromkeys(("texts", "check"), object),
@@ -53,11 +55,12 @@ class SentenceGenerator:
         self.label_check, self.selection, self.rows = label_check, selection, rows
         self.wanted = wanted  # in all, or of each class
         self.n_written = self.n_clipped = 0
-        self._n_kept = np.zeros(len(parents.classes), np.int64)
+        self._names = parents.labels.tolist()
+        self._codes = parents.first_labels
+        self._n_kept = np.zeros(len(self._names), np.int64)
         self.rejected: list[str] = []
         self.rejections: list[str] = []
-        self._names = parents.classes.tolist()
-        self._known = dict(zip(map(text_key, parents.texts), parents.codes, strict=True))
+        self._known = dict(zip(map(text_key, parents.texts), self._codes, strict=True))
         self._preferences: list[list[float]] = [[] for _ in self._names]
         none = {name: np.empty(0, dtype) for name, dtype in COLUMNS.items()}
         self._plane = Plane(parents.embeddings)
@@ -86,18 +89,20 @@ class SentenceGenerator:
 
     def write(self, plan: MixPlan, random_state: np.random.Generator) -> None:
         """Write the rows of a plan."""
-        real, codes = self.parents.embeddings, self.parents.codes
+        real, codes = self.parents.embeddings, self._codes
         threshold, filters = self.label_check.threshold, self.label_check.method == "filter"
         left, right, both = real[plan.left], real[plan.right], np.asarray(plan.parents, np.int64)
         lam = np.asarray(plan.lam, float)
-        weights = plan.mix_labels(codes, np.arange(len(self._names)), clip=True)
+        classes = np.arange(len(self.parents.classes))
+        shares = plan.mix_labels(self.parents.codes, classes, clip=True)
+        weights = self.parents.by_label(shares)
         judged: list[FloatArray] = []  # what the judge says of candidates, (n, c, n_classes)
 
         def prefer(sentences: list[list[str]], embeddings: npt.NDArray[Any]) -> FloatArray:
             n, each, width = embeddings.shape
             lines = [one for row in sentences for one in row]
             flat = embeddings.reshape(n * each, width)
-            found = self.judge(lines, flat, np.repeat(both, each, axis=0))
+            found = self._judge(lines, flat, np.repeat(both, each, axis=0))
             judged[:] = [found.reshape(n, each, -1)]
             prefers = checks.preference(judged[0], weights, threshold)
             odds = (prefers + SOFTENED) / (1 - prefers + SOFTENED)
@@ -121,7 +126,7 @@ class SentenceGenerator:
         if judged:
             said = judged[0][np.arange(len(plan)), written.candidate]  # (n, n_classes)
         else:
-            said = self.judge(written.texts, written.embeddings, both)
+            said = self._judge(written.texts, written.embeddings, both)
         confidence = checks.confidence(written.closeness, lam, written.lam_measured, weights, said)
         prefers = checks.preference(said, weights, threshold)
         findings = checks.compare(said, weights, threshold)
@@ -154,6 +159,12 @@ class SentenceGenerator:
         self._kept.append(
             {name: np.asarray(batch[name], COLUMNS.get(name))[passed] for name in self._kept[0]}
         )
+
+    def _judge(self, lines: list[str], embeddings: npt.NDArray[Any], parents: IntArray) -> Any:
+        """Return what the judge says of labels (n, n_labels), several of a text as one sum."""
+        found = self.judge(lines, embeddings, parents)
+        said = self.parents.by_label(found)
+        return said if said is found else said / said.sum(axis=1, keepdims=True)
 
     def _doubts(self, prefers: FloatArray, heaviest: IntArray) -> npt.NDArray[np.bool_]:
         """Tell which sentences the judge prefers less than most of their class so far.
@@ -203,12 +214,12 @@ class SentenceGenerator:
         if isinstance(self.wanted, int):
             first = np.arange(len(kept["left"])) < self.wanted
         else:
-            every = _heaviest(kept["label_weights"], parents.codes[kept["left"]])
+            every = _heaviest(kept["label_weights"], self._codes[kept["left"]])
             first = np.zeros(len(every), bool)
             for code, count in enumerate(self.wanted):
                 first[np.flatnonzero(every == code)[:count]] = True
         kept = {name: values[first] for name, values in kept.items()}
-        heaviest = _heaviest(kept["label_weights"], parents.codes[kept["left"]])
+        labels_made = self._labels(kept["label_weights"], kept["left"])
         for side in ("left", "right"):
             kept[side] = parents.rows[kept[side]]
         for name in ("texts", "check"):
@@ -218,15 +229,25 @@ class SentenceGenerator:
         return Augmented(
             map=EmbeddingMap(places, kept.pop("places"), self._plane.explained),
             **kept,
-            labels=parents.classes[heaviest],
-            classes=parents.classes,
+            labels=labels_made,
+            classes=parents.labels,
             n_written=self.n_written,
             label_check=self.label_check.method,
             source=source,
             source_labels=labels,
             rejected=self.rejected,
             rejections=self.rejections,
+            label_separator=parents.separator,
         )
+
+    def _labels(self, weights: FloatArray, left: IntArray) -> npt.NDArray[Any]:
+        """Return the label of each row: the heaviest, or all that weigh enough."""
+        heaviest, separator = _heaviest(weights, self._codes[left]), self.parents.separator
+        if separator is None:
+            return self.parents.labels[heaviest]
+        given = weights >= SEVERAL_FROM - 1e-12
+        given[np.arange(len(given)), heaviest] = True
+        return np.array([separator.join(self.parents.labels[one].tolist()) for one in given], str)
 
 
 def _heaviest(shares: FloatArray, left: IntArray) -> IntArray:

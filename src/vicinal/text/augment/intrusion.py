@@ -213,6 +213,11 @@ def measure_intrusion(
     check_count("quantiles", quantiles)
     if not len(augmented):
         raise ValueError("augmented has no rows, so there is nothing to judge. Make some first.")
+    if augmented.label_separator is not None:
+        raise ValueError(
+            "augmented has texts of several labels each, and intrusion is of single classes. "
+            "Measure it on rows made without label_separator."
+        )
     if (texts is None) != (labels is None):
         raise ValueError("Give texts and labels together, or neither.")
     inverter = as_inverter(inverter)

@@ -217,9 +217,8 @@ def preference(probabilities: FloatArray, weights: FloatArray, threshold: float)
     ``p / (p + q)`` of the likeliest class of each kind, by ``probabilities`` (n, ..., n_classes)
     and label ``weights`` (n, n_classes): above a half :func:`compare` agrees.
     """
-    may = weights > 0
-    heavy = weights.max(axis=1) >= threshold - 1e-12
-    may[heavy] = np.eye(weights.shape[1], dtype=bool)[weights[heavy].argmax(axis=1)]
+    heavy = weights >= threshold - 1e-12
+    may = np.where(heavy.any(axis=1, keepdims=True), heavy, weights > 0)
     may = may.reshape(len(may), *([1] * (probabilities.ndim - 2)), -1)
     for_it = np.where(may, probabilities, 0.0).max(axis=-1)
     against = np.where(may, 0.0, probabilities).max(axis=-1)
@@ -233,11 +232,11 @@ def compare(probabilities: FloatArray, weights: FloatArray, threshold: float) ->
     ``NEITHER`` where the likeliest class has no weight, ``CONTRADICTS`` where another class has
     at least the threshold, ``AGREES`` elsewhere.
     """
-    top = probabilities.argmax(axis=1)
-    heaviest = weights.argmax(axis=1)
+    top = np.take_along_axis(weights, probabilities.argmax(axis=1)[:, None], 1)[:, 0]
+    heavy = weights >= threshold - 1e-12
     found = np.full(len(top), AGREES)
-    found[(weights.max(axis=1) >= threshold - 1e-12) & (top != heaviest)] = CONTRADICTS
-    found[weights[np.arange(len(top)), top] <= 0] = NEITHER
+    found[heavy.any(axis=1) & (top < threshold - 1e-12)] = CONTRADICTS
+    found[top <= 0] = NEITHER
     return found
 
 
@@ -268,7 +267,8 @@ def confidence(
     that a row that fails in one of them is not saved by the others.
     """
     ratio = 1 - np.nan_to_num(np.abs(lam - lam_measured), nan=0.0)
-    shared = np.minimum(weights, probabilities).sum(axis=1)
+    share = weights / weights.sum(axis=1, keepdims=True)  # of several labels they sum to more
+    shared = np.minimum(share, probabilities).sum(axis=1)
     product = closeness.clip(0, 1) * ratio.clip(0, 1) * shared.clip(0, 1)
     return np.asarray(np.cbrt(product), float)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from vicinal.page.format import number
 from vicinal.page.frame import Page
 from vicinal.text.augment.pictures import DRAWN, ratio_chart, ratio_histogram, ruler
+from vicinal.text.labels import split_labels
 
 if TYPE_CHECKING:
     from vicinal.text.augment.augmented import Augmented
@@ -83,11 +85,19 @@ def _checks(made: Augmented) -> dict[str, int]:
 
 def _labels(made: Augmented) -> list[tuple[Any, int, int, float]]:
     """Return for each class its name, texts given, sentences made and sum of label weights."""
+    given, got = (
+        Counter(part for one in labels.tolist() for part in _parts(one, made.label_separator))
+        for labels in (made.source_labels, made.labels)
+    )
     lines = [
-        (name, np.sum(made.source_labels == name), np.sum(made.labels == name), weight)
-        for name, weight in zip(made.classes, made.label_weights.sum(axis=0), strict=True)
+        (name, given[name], got[name], weight)
+        for name, weight in zip(made.classes.tolist(), made.label_weights.sum(axis=0), strict=True)
     ]
     return sorted(lines, key=lambda one: -one[1])
+
+
+def _parts(label: Any, separator: str | None) -> list[Any]:
+    return [label] if separator is None else split_labels(label, separator)
 
 
 def _weights(made: Augmented, at: int) -> list[tuple[Any, float]]:

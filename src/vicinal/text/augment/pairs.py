@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal.text.augment.selection import Embeddings, InverterLike
+from vicinal.text.labels import split_labels
 
 __all__ = ["Parents", "check_sentences", "distinct_texts", "first_rows", "is_negated", "text_key"]
 
@@ -24,8 +26,10 @@ MARKS = 2
 LETTERS = 64
 #: A text of at least so many pieces is foreign to its encoder where their median rank in the
 #: vocabulary is beyond this share of it; scraps of words (unknown, continued, single letters)
-#: stand last. Of English texts 5 to 10 in 100 are so, and nearly all of other languages.
+#: stand last. So it is not where at least half are words and a fifth is among the commonest, those
+#: before COMMON (the first 150 of MiniLM's, after marks and letters), as in English slang.
 FEWEST_PIECES, RARE = 5, 1 / 6
+COMMON, COMMON_SHARE = 0.0707, 0.2
 #: Of more than ten texts, names and codes make so many foreign in any language.
 FOREIGN_SHARE = 0.2
 #: Signs that encoders of words hardly tell apart, and that no writer of ours writes.
@@ -46,8 +50,31 @@ class Parents:
     rows: npt.NDArray[np.int64]  # where they stand in the texts given
     texts: list[str]  # cut to what the encoder reads
     codes: npt.NDArray[np.int64]  # class numbers
-    classes: npt.NDArray[Any]
+    classes: npt.NDArray[Any]  # with a separator, each is a set of labels
     embeddings: Embeddings
+    separator: str | None = None
+
+    @cached_property
+    def labels(self) -> npt.NDArray[Any]:
+        """What labels there are: the classes, where these are no sets."""
+        if self.separator is None:
+            return self.classes
+        names = (split_labels(one, self.separator) for one in self.classes.tolist())
+        return np.array(sorted({name for one in names for name in one}))
+
+    @cached_property
+    def first_labels(self) -> npt.NDArray[np.int64]:
+        """Number of the first label of each text."""
+        return self.codes if self.separator is None else self._members.argmax(axis=1)[self.codes]
+
+    def by_label(self, shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return weights of labels (n, n_labels) by those of classes (n, n_classes)."""
+        return shares if self.separator is None else shares @ self._members
+
+    @cached_property
+    def _members(self) -> npt.NDArray[np.float64]:
+        sets = [split_labels(one, str(self.separator)) for one in self.classes.tolist()]
+        return np.array([[float(one in held) for one in self.labels.tolist()] for held in sets])
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -177,7 +204,10 @@ def _is_foreign(speller: Any, text: str) -> bool:
         for piece, rank in zip(pieces, ranks, strict=True)
         if not piece or any(map(str.isalpha, piece))
     ]
-    return (len(found) >= FEWEST_PIECES or "" in pieces) and median(found) > RARE
+    if (len(found) < FEWEST_PIECES and "" not in pieces) or median(found) <= RARE:
+        return False
+    common = sum(rank < COMMON for rank in found)
+    return median(found) == 1.0 or common < COMMON_SHARE * len(found)
 
 
 def _is_scrap(piece: str) -> bool:

@@ -239,10 +239,12 @@ def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
             f"pairing={type(pairing).__name__}(...) brings groups of its own, which are not cut "
             "into blocks. Use label_check='within-class', or a pairing without groups."
         )
-    if settings["row_config"] is not None and settings["row_config"].counts:
+    config = settings["row_config"]
+    if config is not None and (config.counts or config.label_separator is not None):
         raise ValueError(
-            "row_config: per_class and balance count rows over all texts, and sentences are made "
-            "in chunks here. Give n_samples, and only for some classes."
+            "row_config: per_class, balance and label_separator look at all texts, and sentences "
+            "are made in chunks here. Give n_samples, and only for some classes; several labels "
+            "are mixed where one file is written."
         )
     return settings | {"label_check": check, "selection": as_selection(settings["selection"])}
 

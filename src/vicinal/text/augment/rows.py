@@ -49,11 +49,15 @@ class RowConfig:
         for it while a sentence is written. Drops sentences that lack what the heavier parent has.
     against : sequence of str, optional
         Texts, such as a test set, that no sentence may equal or come near (cosine 0.95).
+    label_separator : str, optional
+        What parts several labels of one text, such as ``";"``. The mixed weight of a label is the
+        sum of those of the parents that have it; a sentence gets the labels of at least 0.5.
 
     Raises
     ------
     ValueError, TypeError
-        If a parameter is out of range, or both ``per_class`` and ``balance`` are given.
+        If a parameter is out of range, both ``per_class`` and ``balance`` are given, or what
+        counts classes (these and ``only``) is given with ``label_separator``.
 
     Examples
     --------
@@ -68,6 +72,7 @@ class RowConfig:
     min_closeness: float | None = None
     against: Sequence[str] | None = None
     protect: str | None = None
+    label_separator: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.only, str) or (self.only is not None and not len(self.only)):
@@ -83,6 +88,17 @@ class RowConfig:
                 raise ValueError(
                     f"protect must be a regular expression, got {self.protect!r} ({error})."
                 ) from None
+        if self.label_separator is not None:
+            if not self.label_separator or not isinstance(self.label_separator, str):
+                raise ValueError(
+                    "label_separator must be what parts labels, such as ';', got "
+                    f"{self.label_separator!r}."
+                )
+            if self.counts or self.only is not None:
+                raise ValueError(
+                    "only, per_class and balance count rows of single classes, and with "
+                    "label_separator a text may be of several. Give n_samples."
+                )
         if self.min_closeness is not None:
             check_number("min_closeness", self.min_closeness, low=-1, high=1)
 

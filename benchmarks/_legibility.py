@@ -1,0 +1,194 @@
+"""What is read for :mod:`legibility`: rows of each method on each set, made once and kept."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from _common import progress
+from _sentences import CACHE, held_out_lines, inverter_key, words
+from _texts import DATA
+from vicinal.io import replacing
+
+Record = dict[str, Any]
+
+KEPT = CACHE / "legibility"
+#: File, texts of each class, and how many classes (drawn); None for all.
+SETS: dict[str, tuple[str, int, int | None]] = {
+    "Banking": ("banking77.csv.gz", 10, 8),
+    "TREC": ("trec6.csv", 15, None),
+    "SST-2": ("sst2.csv.gz", 40, None),
+    "AG News": ("ag_news.csv.gz", 20, None),
+}
+MORPHS = "morph middles"
+WRITERS = ("smol", "nano")
+#: Those that need what smol made come after it.
+METHODS = ("smol", "nano", "nearest real text", "EDA", "SmolLM2 prompted")
+POOL = 2000
+#: What is kept of a made row beside its text.
+FIGURES = ("lam", "lam_measured", "closeness", "log_likelihood", "check_score", "confidence")
+PARAPHRASE = "Write this in other words, as one sentence of the same kind: {}"
+BETWEEN = "Write one sentence that is a mixture of these two sentences. 1: {} 2: {}"
+
+
+@cache
+def drawn(name: str) -> tuple[list[str], list[str], list[str]]:
+    """Return the texts that are mixed, their labels, and other texts of the same set."""
+    file, each, n_classes = SETS[name]
+    opened: Callable[..., Any] = gzip.open if file.endswith(".gz") else open
+    with opened(DATA / file, "rt", encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["split"] == "train"]
+    rng = np.random.default_rng(19)
+    classes = sorted({row["label"] for row in rows})
+    if n_classes is not None:
+        classes = sorted(rng.choice(classes, n_classes, replace=False).tolist())
+    texts, labels, pool, seen = [], [], [], defaultdict(int)
+    for at in rng.permutation(len(rows)):
+        text, label = rows[at]["text"].strip(), rows[at]["label"]
+        if label in classes and text and seen[label] < each:
+            seen[label] += 1
+            texts.append(text)
+            labels.append(label)
+        elif label in classes and len(pool) < POOL:
+            pool.append(text)
+    return texts, labels, pool
+
+
+@cache
+def pairs(n: int) -> list[tuple[str, str]]:
+    """Return pairs of held-out lines of the open corpus, others than those of ``morphs.py``."""
+    lines = held_out_lines()
+    order = np.random.default_rng(19).permutation(len(lines))[: 2 * n].reshape(-1, 2)
+    return [(lines[left], lines[right]) for left, right in order]
+
+
+@cache
+def _writer(name: str) -> Any:
+    from vicinal.text.invert import Inverter
+
+    return Inverter.from_pretrained(name)
+
+
+def rows_of(name: str, method: str, n: int) -> list[Record]:
+    """Return rows of a method on a set, made now or before."""
+    path = KEPT / f"{name}-{method}-{n}-{inverter_key('smol')}.json".replace(" ", "_")
+    if not path.exists():
+        progress(f"{name}, {method}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            made = _between(method, n) if name == MORPHS else _labeled(name, method, n)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as sink:
+            sink.write(json.dumps(made).encode())
+    found: list[Record] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def _labeled(name: str, method: str, n: int) -> list[Record]:
+    texts, labels, pool = drawn(name)
+    rng = np.random.default_rng(19)
+    if method in WRITERS:
+        from vicinal.text import augment, nearest_texts
+
+        made = augment(texts, labels, inverter=_writer(method), n_samples=n, random_state=0)
+        columns: dict[str, list[Any]] = {one: getattr(made, one).tolist() for one in FIGURES}
+        if method == "smol":  # beside its rows stands what the pool holds
+            columns |= nearest_texts(made, pool, inverter=_writer(method))
+        columns |= {"text": made.texts, "label": [_label(made, at) for at in range(len(made))]}
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    if method == "nearest real text":
+        made_rows = rows_of(name, "smol", n)
+        return [{"text": row["pool_text"], "label": row["label"]} for row in made_rows]
+    if method == "EDA":
+        from _edits import Edits
+
+        lines, at = Edits().edit(texts, n, 0.1, rng)
+    else:
+        at = rng.permutation(len(texts))[:n]
+        lines = _prompted([PARAPHRASE.format(texts[one]) for one in at])
+    return [{"text": line, "label": labels[one]} for line, one in zip(lines, at, strict=True)]
+
+
+def _label(made: Any, at: int) -> str:
+    """Return the label of a made row as a reader is told it: the second class from 0.3 on."""
+    order = np.argsort(-made.label_weights[at], kind="stable")
+    names = [str(made.classes[one]) for one in order if made.label_weights[at, one] >= 0.3]
+    return " or ".join([str(made.labels[at]), *(one for one in names if one != made.labels[at])])
+
+
+def _between(method: str, n: int) -> list[Record]:
+    both = pairs(n)
+    if method in WRITERS:
+        from vicinal.text import morph
+
+        found = [
+            morph(left, right, 3, inverter=_writer(method), selection=8, random_state=0)
+            for left, right in both
+        ]
+        return [
+            {"text": one.sentences[1]}
+            | {name: float(getattr(one, name)[1]) for name in FIGURES[:4]}
+            for one in found
+        ]
+    if method == "nearest real text":
+        taken = {line for pair in both for line in pair}
+        pool = [line for line in held_out_lines() if line not in taken][:POOL]
+        encode = _writer("nano").encode
+        middle = (encode([one[0] for one in both]) + encode([one[1] for one in both])) / 2
+        real = encode(pool)
+        real /= np.linalg.norm(real, axis=1, keepdims=True)
+        return [{"text": pool[at]} for at in (middle @ real.T).argmax(axis=1)]
+    return [{"text": one} for one in _prompted([BETWEEN.format(*pair) for pair in both])]
+
+
+def _prompted(prompts: list[str]) -> list[str]:
+    """Return what SmolLM2 answers, greedily: the first line of it."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from vicinal.text.models import resolve_model
+
+    folder = resolve_model("smollm2")
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+    found: list[str] = []
+    for start in range(0, len(prompts), 16):
+        asked = [[{"role": "user", "content": one}] for one in prompts[start : start + 16]]
+        batch = tokenizer.apply_chat_template(
+            asked, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
+        )
+        made = model.generate(**batch, max_new_tokens=64, do_sample=False)
+        made = made[:, batch["input_ids"].shape[1] :]
+        lines = tokenizer.batch_decode(made, skip_special_tokens=True)
+        found += [(line.strip().splitlines() or [""])[0].strip().strip('"') for line in lines]
+    return found
+
+
+def likelihood(texts: list[str]) -> list[float]:
+    """Return the mean log-probability of a token under SmolLM2, which sees the text alone."""
+    from _perplexity import Scorer
+    from vicinal.text.models import resolve_model
+
+    scorer = Scorer(Path(resolve_model("smollm2")))
+    n_tokens = [len(one) + 1 for one in scorer.tokenizer(texts)["input_ids"]]
+    found: list[float] = (-scorer.surprise(texts, batch=16) / np.array(n_tokens)).tolist()
+    return found
+
+
+def nearest_given(text: str, given: list[str]) -> str:
+    """Return the text with the most words in common, by the smaller of both shares."""
+    own = set(words(text))
+
+    def shared(other: str) -> float:
+        theirs = set(words(other))
+        return len(own & theirs) / max(len(own), len(theirs), 1)
+
+    return max(given, key=shared)

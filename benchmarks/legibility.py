@@ -1,0 +1,166 @@
+"""Are written sentences worth keeping? A blind sheet to grade, and what the grades say.
+
+    python benchmarks/legibility.py               # makes the rows and writes sheet and key
+    python benchmarks/legibility.py --score       # table of the grades
+
+The sheet is shuffled and names no method; each row is a set, the label it would get, a text, and
+the text given that has most words in common with it (for a morph: the two it lies between). The
+key says which row is whose and is not opened before all rows are graded, in ``grades.csv.gz``: row
+number, and y or n in the order of the rubric.
+
+Rubric, strict; in doubt n:
+
+    grammatical  a careful native writer could have written it as it stands, register of the set
+                 allowed (tokenized reviews and headlines are; broken or repeated clauses are not)
+    sense        it says one thing that could be meant; no contradiction, no word salad
+    label        a reader would give it the label on the sheet, or, of two named, one of them or
+                 something between; for a morph: it holds something of both lines
+    keep         all three, and a careful annotator would put it into a training set unedited
+    copy         it repeats the text given but for a word or two (of a morph: one of its lines);
+                 a copy can be kept
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import io
+from pathlib import Path
+
+import numpy as np
+
+from _common import markdown
+from _legibility import (
+    FIGURES,
+    METHODS,
+    MORPHS,
+    SETS,
+    WRITERS,
+    Record,
+    drawn,
+    likelihood,
+    nearest_given,
+    pairs,
+    rows_of,
+)
+from vicinal._stats import Estimate
+from vicinal.io import replacing
+
+RESULTS = Path(__file__).parent / "results" / "legibility"
+RUBRIC = ("grammatical", "sense", "label", "keep", "copy")
+
+
+def make(args: argparse.Namespace) -> None:
+    """Write sheet and key."""
+    rows: list[Record] = []
+    for method in METHODS:
+        for name in (MORPHS, *SETS):
+            if name == MORPHS and method == "EDA":
+                continue  # word edits of one line lie between nothing
+            n = args.morphs if name == MORPHS else args.rows
+            found = rows_of(name, method, n)
+            some = n if method in WRITERS or name == MORPHS else args.peers
+            for at, row in enumerate(found[:some]):
+                given = (
+                    " / ".join(pairs(n)[at]) if name == MORPHS
+                    else nearest_given(row["text"], drawn(name)[0])
+                )  # fmt: skip
+                own = {"set": name, "method": method, "label": "between", "given": given}
+                rows.append(own | row)
+    rng = np.random.default_rng()  # nobody can work the order out
+    rows = [rows[at] for at in rng.permutation(len(rows))]
+    scored = likelihood([row["text"] for row in rows])
+    for number, (row, value) in enumerate(zip(rows, scored, strict=True), 1):
+        row |= {"row": number, "english": value}
+    _write("sheet.csv.gz", ["row", "set", "label", "text", "given"], rows)
+    _write("key.csv.gz", ["row", "set", "method", *FIGURES, "english"], rows)
+    print(f"{len(rows)} rows in {RESULTS}")
+
+
+def score() -> None:
+    """Print what the grades say, and write it as a table."""
+    graded = {row["row"]: row for row in _read("grades.csv.gz")}
+    rows = [row | graded[row["row"]] for row in _read("key.csv.gz")]
+    table = []
+    for name in (MORPHS, *SETS):
+        for method in METHODS:
+            some = [row for row in rows if (row["set"], row["method"]) == (name, method)]
+            if some:
+                shares = [_share(some, one, interval=one == "keep") for one in RUBRIC]
+                table.append([name, method, str(len(some)), *shares])
+    text = markdown(["set", "method", "rows", *RUBRIC], table)
+    text += "\n\n" + "\n\n".join(_predictors(rows, writer) for writer in WRITERS)
+    with replacing(RESULTS / "table.md") as sink:
+        sink.write((text + "\n").encode())
+    print(text)
+
+
+def _share(rows: list[dict[str, str]], what: str, interval: bool) -> str:
+    found = Estimate.of_share(sum(row[what] == "y" for row in rows), len(rows))
+    said = f"{found.value:.0%}".replace("%", " %")
+    return f"{said} [{100 * found.low:.0f}, {100 * found.high:.0f}]" if interval else said
+
+
+def _predictors(rows: list[dict[str, str]], writer: str) -> str:
+    """Return how well each figure of a writer's rows predicts what is kept, on each half."""
+    some = [row for row in rows if row["method"] == writer and row["set"] in SETS]
+    keep = np.array([row["keep"] == "y" for row in some])
+    half = np.random.default_rng(0).permutation(len(some)) % 2 == 0
+    columns = {name: np.array([float(row[name]) for row in some]) for name in (*FIGURES, "english")}
+    columns["ratio"] = -np.abs(columns.pop("lam") - columns.pop("lam_measured"))
+    lines = [
+        [name, *(_auc(values[part], keep[part]) for part in (half, ~half))]
+        for name, values in columns.items()
+    ]
+    lines.sort(key=lambda one: -float(one[1][:4]))
+    head = [f"predicts *keep* of {writer}'s rows", "AUC, one half", "AUC, the other"]
+    return markdown(head, lines)
+
+
+def _auc(values: np.ndarray, keep: np.ndarray) -> str:
+    """Return the area under the ROC curve, with a bootstrap interval over rows."""
+    from sklearn.metrics import roc_auc_score
+
+    if keep.all() or not keep.any():
+        return "-"
+    rng, found = np.random.default_rng(0), []
+    for _ in range(1000):
+        at = rng.integers(len(keep), size=len(keep))
+        if 0 < keep[at].sum() < len(at):
+            found.append(roc_auc_score(keep[at], values[at]))
+    low, high = np.quantile(found, [0.025, 0.975])
+    return f"{roc_auc_score(keep, values):.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _write(name: str, columns: list[str], rows: list[Record]) -> None:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    with replacing(RESULTS / name) as sink:
+        sink.write(gzip.compress(out.getvalue().encode(), mtime=0))
+
+
+def _read(name: str) -> list[dict[str, str]]:
+    with gzip.open(RESULTS / name, "rt", encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def main() -> None:
+    """Make the sheet, or score its grades."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--morphs", type=int, default=45)
+    parser.add_argument("--rows", type=int, default=60, help="of each writer on each set")
+    parser.add_argument("--peers", type=int, default=30, help="of each other method on each set")
+    parser.add_argument("--score", action="store_true")
+    args = parser.parse_args()
+    if args.score:
+        score()
+    else:
+        make(args)
+
+
+if __name__ == "__main__":
+    main()
