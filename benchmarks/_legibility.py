@@ -33,7 +33,7 @@ MORPHS = "morph middles"
 WRITERS = ("smol", "nano")
 #: Those that need what smol made come after it.
 METHODS = ("smol", "nano", "nearest real text", "EDA", "SmolLM2 prompted")
-POOL = 2000
+POOL = 1000
 #: What is kept of a made row beside its text.
 FIGURES = ("lam", "lam_measured", "closeness", "log_likelihood", "check_score", "confidence")
 PARAPHRASE = "Write this in other words, as one sentence of the same kind: {}"
@@ -128,17 +128,17 @@ def _label(made: Any, at: int) -> str:
 def _between(method: str, n: int) -> list[Record]:
     both = pairs(n)
     if method in WRITERS:
-        from vicinal.text import morph
+        from vicinal.text.augment.selection import SelectionConfig, select_sentences
 
-        found = [
-            morph(left, right, 3, inverter=_writer(method), selection=8, random_state=0)
-            for left, right in both
-        ]
-        return [
-            {"text": one.sentences[1]}
-            | {name: float(getattr(one, name)[1]) for name in FIGURES[:4]}
-            for one in found
-        ]
+        writer = _writer(method)  # as morph does it, all pairs at once
+        left, right = (writer.encode([pair[side] for pair in both]) for side in (0, 1))
+        lam = np.full(n, 0.5)
+        found = select_sentences(
+            writer, (left + right) / 2, left, right, lam, SelectionConfig(8), random_state=0
+        )
+        columns = {"text": found.texts, "lam": lam.tolist()}
+        columns |= {one: getattr(found, one).tolist() for one in FIGURES[1:4]}
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     if method == "nearest real text":
         taken = {line for pair in both for line in pair}
         pool = [line for line in held_out_lines() if line not in taken][:POOL]

@@ -55,7 +55,7 @@ def make(args: argparse.Namespace) -> None:
     """Write sheet and key."""
     rows: list[Record] = []
     for method in METHODS:
-        for name in (MORPHS, *SETS):
+        for name in (*SETS, MORPHS):
             if name == MORPHS and method == "EDA":
                 continue  # word edits of one line lie between nothing
             n = args.morphs if name == MORPHS else args.rows

@@ -52,7 +52,7 @@ def _no_label(
     one = listed[at]
     said, remedy = type(one).__name__, "Convert them to str."
     if isinstance(one, (np.ndarray, list, tuple, set, dict)):
-        remedy = "Several for one text are one string, with a label_separator where it is taken."
+        remedy = "Each text has one label; several are one string and a label_separator."
     elif one is None or one != one or said in ("NAType", "NaTType"):
         return ValueError(f"{name} has a missing value {place(at)}. Drop the rows without a label.")
     elif isinstance(one, float):
