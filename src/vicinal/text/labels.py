@@ -16,6 +16,7 @@ __all__ = [
     "as_labels",
     "check_classes",
     "class_numbers",
+    "label_parts",
     "listed_labels",
     "split_labels",
     "warn_of_empty",
@@ -104,6 +105,11 @@ def as_label_sets(labels: Iterable[Any], n_texts: int, separator: str) -> npt.ND
 def split_labels(label: str, separator: str) -> list[str]:
     """Return the distinct labels that one string holds, sorted."""
     return sorted({part.strip() for part in label.split(separator)} - {""})
+
+
+def label_parts(label: Any, separator: str | None) -> list[Any]:
+    """Return the labels that one holds: itself, where nothing parts them."""
+    return [label] if separator is None else split_labels(label, separator)
 
 
 def check_classes(labels: Iterable[Any], n_texts: int) -> tuple[npt.NDArray[Any], list[int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from vicinal.page.frame import Page
 from vicinal.text.augment import LabelCheck, RowConfig, augment, measure_intrusion
 from vicinal.text.augment.label_check import AGREES, CONTRADICTS, NEITHER, compare, preference
 from vicinal.text.augment.parts import augment_parts
+from vicinal.text.augment.review import review_page
 
 SEVERAL = RowConfig(label_separator=";")
 #: Of each text by its topic: "sky" texts are about two things, "food" texts name one label twice.
@@ -48,6 +51,16 @@ def test_a_table_of_labels_counts_each_of_several(fake, topics):
     assert isinstance(page, Page)
     given = {name: count for name, count, *_ in page.values["labels"]}
     assert given == {"food": 8, "sky": 8, "sport": 16}
+
+
+def test_a_reviewer_gives_several_labels_at_once(fake, topics):
+    made = make(fake, topics)
+    data = json.loads(str(review_page(made, {}).values["data"]))
+    both = data["classes"].index("sky;sport")
+    assert both in data["weights"]["weight_sky"]
+    assert both in data["weights"]["weight_sport"]
+    assert both not in data["weights"]["weight_food"]
+    assert set(data["weights"]) < set(data["columns"])
 
 
 def test_single_labels_are_mixed_as_without(fake, topics):

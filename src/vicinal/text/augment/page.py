@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vicinal.page.format import number
 from vicinal.page.frame import Page
 from vicinal.text.augment.pictures import DRAWN, ratio_chart, ratio_histogram, ruler
-from vicinal.text.labels import split_labels
+from vicinal.text.labels import label_parts
 
 if TYPE_CHECKING:
     from vicinal.text.augment.augmented import Augmented
@@ -86,7 +86,7 @@ def _checks(made: Augmented) -> dict[str, int]:
 def _labels(made: Augmented) -> list[tuple[Any, int, int, float]]:
     """Return for each class its name, texts given, sentences made and sum of label weights."""
     given, got = (
-        Counter(part for one in labels.tolist() for part in _parts(one, made.label_separator))
+        Counter(part for one in labels.tolist() for part in label_parts(one, made.label_separator))
         for labels in (made.source_labels, made.labels)
     )
     lines = [
@@ -94,10 +94,6 @@ def _labels(made: Augmented) -> list[tuple[Any, int, int, float]]:
         for name, weight in zip(made.classes.tolist(), made.label_weights.sum(axis=0), strict=True)
     ]
     return sorted(lines, key=lambda one: -one[1])
-
-
-def _parts(label: Any, separator: str | None) -> list[Any]:
-    return [label] if separator is None else split_labels(label, separator)
 
 
 def _weights(made: Augmented, at: int) -> list[tuple[Any, float]]:

@@ -16,6 +16,7 @@ from vicinal.page.format import share
 from vicinal.page.frame import Page, as_data
 from vicinal.page.plain import to_plain
 from vicinal.page.svg import Markup, Scale, dot, drawing, tag
+from vicinal.text.labels import label_parts
 
 if TYPE_CHECKING:
     from vicinal.text.augment.augmented import Augmented
@@ -41,6 +42,7 @@ def review_page(made: Augmented, columns: Mapping[str, Sequence[Any]]) -> Page:
             )
     cells |= {name: list(values) for name, values in columns.items()}
     classes = list(dict.fromkeys([*made.classes.tolist(), *cells["label"]]))
+    held = [label_parts(one, made.label_separator) for one in classes]
     parents = sorted({*made.left.tolist(), *made.right.tolist()})
     for name in ("left_text", "right_text"):
         del cells[name]  # they stand under parents, each once
@@ -48,7 +50,10 @@ def review_page(made: Augmented, columns: Mapping[str, Sequence[Any]]) -> Page:
         "columns": {name: [_exact(one) for one in to_plain(cells[name])] for name in cells},
         "order": list(made.columns()) + list(columns),
         "classes": [_exact(one) for one in classes],
-        "weights": [f"weight_{name}" for name in classes],
+        "weights": {
+            f"weight_{name}": [at for at, parts in enumerate(held) if name in parts]
+            for name in made.classes.tolist()
+        },
         "parents": {at: made.source[at] for at in parents},
         "flips": made.negation_flips,
     }

@@ -334,9 +334,9 @@
     row.text = text(at);
     row.label = classes[label(at)];
     if (decisions[at]?.label !== undefined) {
-      data.weights.forEach((name, code) => {
-        if (name in row) row[name] = code === label(at) ? 1 : 0;
-      });
+      for (const [name, codes] of Object.entries(data.weights)) {
+        row[name] = codes.includes(label(at)) ? 1 : 0;
+      }
     }
     row.review = review(at);
     return row;
