@@ -14,6 +14,7 @@ from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 from vicinal._checks import first_line
+from vicinal._progress import compiling
 
 
 class _Files(IndexDataCacheFile):  # type: ignore[misc]
@@ -42,14 +43,18 @@ class _Cache(FunctionCache):  # type: ignore[misc]
         self._cache_file.__class__ = _Files
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        found = None
         try:
-            return super().load_overload(sig, target_context)
+            found = super().load_overload(sig, target_context)
         except Exception:  # whatever a damaged file leads to
             with contextlib.suppress(OSError):
                 self.flush()
-            return None
+        if found is None:
+            compiling(True)
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
+        compiling(False)
         try:
             super().save_overload(sig, data)
         except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -12,6 +12,16 @@ class ProgressCallback(Protocol):
 
     def __call__(self, stage: str, done: int, total: int, /) -> None:
         """Take note; ``total`` is 0 where it is not known."""
+
+
+#: What is told that machine code is being made, which takes longer than what it is made for.
+_listeners: list[Callable[[bool], None]] = []
+
+
+def compiling(begins: bool) -> None:
+    """Tell that machine code begins to be made, or is made."""
+    for listener in _listeners:
+        listener(begins)
 
 
 def _nothing(stage: str, done: int, total: int, /) -> None:
@@ -34,7 +44,18 @@ def reporting(progress: bool | ProgressCallback) -> Iterator[ProgressCallback]:
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("", total=None)
 
+            stages = [""]
+
             def show(stage: str, done: int, total: int, /) -> None:
+                stages[0] = stage
                 bar.update(task, description=stage, completed=done, total=total or None)
 
-            yield show
+            def compiles(begins: bool) -> None:
+                said = "Compiling (first run only)" if begins else stages[0]
+                bar.update(task, description=said)
+
+            _listeners.append(compiles)
+            try:
+                yield show
+            finally:
+                _listeners.remove(compiles)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import os
 import signal
 import sys
 import threading
@@ -21,6 +23,8 @@ from vicinal._checks import first_line, printable
 app = typer.Typer(
     name="vicinal",
     help="Mixup you can trust, steer and read.",
+    epilog="Start with `vicinal demo`, or with a table of yours: "
+    "`vicinal table people.csv -o synthetic.csv --report report.html`.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,6 +34,8 @@ app = typer.Typer(
 
 #: Exit code after Ctrl-C, as shells have it.
 INTERRUPTED = 130
+#: Options that are for the program and not for a command, and may stand anywhere.
+ANYWHERE = ("--debug", "--quiet")
 #: Heading of the options that few need; the panel of such an option.
 ADVANCED = "Advanced"
 
@@ -80,12 +86,12 @@ def command(run: Run) -> Run:
 
 def main() -> None:
     """Run the command line; what goes wrong ends in one line and exit code 2, Ctrl-C in 130."""
-    words = [word for word in sys.argv[1:] if word != "--debug"]
+    words = [word for word in sys.argv[1:] if word not in ANYWHERE] or ["--help"]
     try:
-        with _notes(), _stoppable():
-            code = app(words, standalone_mode=False)
+        with _notes(), _stoppable(), _hushed():
+            code = app(words, prog_name="vicinal", standalone_mode=False)
     except Exception as error:
-        if len(words) < len(sys.argv) - 1:
+        if "--debug" in sys.argv:
             traceback.print_exc()
         _say(f"Error: {_told(error)}")
         raise SystemExit(2) from None
@@ -100,7 +106,8 @@ def _told(error: Exception) -> str:
     usage = getattr(error, "format_message", None)  # what the parser has to say
     if usage is not None:
         path = getattr(getattr(error, "ctx", None), "command_path", "vicinal")
-        return f"{usage().rstrip('.')}. See `{path} --help`."
+        said = usage().replace("?.", "?").rstrip(".")
+        return f"{said}{'' if said.endswith('?') else '.'} See `{path} --help`."
     if isinstance(error, MemoryError):
         return f"There is too little memory ({first_line(error)}). Ask for fewer rows."
     if isinstance(error, OSError) and error.filename is not None:
@@ -135,6 +142,21 @@ def _stoppable() -> Iterator[None]:
             signal.signal(one, signal.SIG_DFL)
 
 
+def is_quiet() -> bool:
+    """Tell whether nothing but errors is to be said."""
+    return "--quiet" in sys.argv
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep standard output empty where nothing is to be said."""
+    with contextlib.ExitStack() as stack:
+        if is_quiet():
+            void = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(contextlib.redirect_stdout(void))
+        yield
+
+
 def _say(text: str) -> None:
     """Write to standard error, which leaves standard output to what was asked for."""
     typer.echo(printable(text), err=True)
@@ -146,7 +168,7 @@ def _notes() -> Iterator[None]:
     told: set[str] = set()
 
     def tell(message: Warning | str, *_: Any, **__: Any) -> None:
-        if str(message) not in told:
+        if str(message) not in told and not is_quiet():
             told.add(str(message))
             _say(f"Note: {message}")
 
@@ -172,5 +194,6 @@ def _root(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show where an error happened, for reports of faults.")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
     """Mixup you can trust, steer and read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,10 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from vicinal._checks import did_you_mean
+from vicinal.cli.app import is_quiet
+from vicinal.cli.screen import show
 
 Page = Annotated[Path | None, typer.Option("--output", "-o", help="Page, text or JSON to write.")]
-Json = Annotated[Path | None, typer.Option(help="JSON to write as well.")]
+Json = Annotated[
+    Path | None, typer.Option(help="JSON to write as well; - for standard output, instead of text.")
+]
 
+#: Standard output, as the name of a file.
+OUT = Path("-")
 #: What a report can be written as.
 SUFFIXES = (".html", ".json", ".txt", ".md")
 #: What a page alone can be called.
@@ -40,7 +47,7 @@ def check_report(option: str, path: Path) -> None:
 def check_reports(**paths: Path | None) -> None:
     """Check every report that was asked for, by the option that named it."""
     for option, path in paths.items():
-        if path is not None:
+        if path not in {None, OUT}:
             check_report(option, path)
 
 
@@ -64,12 +71,14 @@ def write_reports(found: Any, *paths: Path | None) -> None:
 
     with together():
         for path in paths:
-            if path is not None:
+            if path is not None and path != OUT:
                 write_report(found, path)
-        said = found.summary()
-    typer.echo(said)
+    if OUT in paths:
+        typer.echo(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False))
+    else:
+        show(found)
 
 
 def watched() -> bool:
     """Tell whether somebody would see a progress bar on standard error."""
-    return sys.stderr.isatty()
+    return sys.stderr.isatty() and not is_quiet()

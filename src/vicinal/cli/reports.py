@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vicinal._progress import reporting
 from vicinal.cli.app import command
 from vicinal.cli.options import (
     Kinds,
@@ -32,6 +33,9 @@ class ReportOptions(Reading):
         Path | None, typer.Option(help="Real rows that the generator never saw.")
     ] = None
     target: Target = None
+    groups: Annotated[
+        str | None, typer.Option(help="Category whose groups are compared one by one as well.")
+    ] = None
     plan: Annotated[
         Path | None, typer.Option(help="Which rows were mixed, as `vicinal table --plan` wrote it.")
     ] = None
@@ -118,15 +122,22 @@ def report(asked: ReportOptions) -> None:
     check_reports(output=asked.output, json=asked.json)
     tables = (asked.real, asked.synthetic, asked.holdout, asked.plan)
     check_apart(*tables, output=asked.output, json=asked.json)
-    found = evaluate(
-        asked.read(asked.real),
-        asked.read(asked.synthetic),
-        None if asked.holdout is None else asked.read(asked.holdout),
-        asked.target,
-        None if asked.plan is None else MixPlan.from_arrow(read_table(asked.plan)),
-        kinds=parse_kinds(asked.column),
-        random_state=asked.seed,
-    )
+    with reporting(watched()) as tell:
+        tell("Reading", 0, 0)
+        read = [
+            None if path is None else asked.read(path)
+            for path in (asked.real, asked.synthetic, asked.holdout)
+        ]
+        plan = None if asked.plan is None else MixPlan.from_arrow(read_table(asked.plan))
+        tell("Measuring", 0, 0)
+        found = evaluate(
+            *read,
+            asked.target,
+            plan,
+            kinds=parse_kinds(asked.column),
+            groups=asked.groups,
+            random_state=asked.seed,
+        )
     write_reports(found, asked.output, asked.json)
 
 

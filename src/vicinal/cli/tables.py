@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vicinal._checks import printable
+from vicinal._progress import reporting
 from vicinal.cli.app import command
 from vicinal.cli.folders import check_folder_run, find_files, is_folder, is_many, resumable
 from vicinal.cli.options import (
@@ -37,6 +38,7 @@ from vicinal.cli.options import (
     parse_whole,
 )
 from vicinal.cli.output import check_report, watched, write_report
+from vicinal.cli.screen import show, show_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,8 +48,6 @@ if TYPE_CHECKING:
     from vicinal.table.presets import MixingSettings
     from vicinal.table.stream import Streamed
 
-#: Rows from which a progress bar is worth showing.
-PROGRESS_ROWS = 500_000
 #: Training rows, and rows of the first file, that are compared after a run into a folder.
 COMPARED = 100_000
 
@@ -204,14 +204,15 @@ def _whole(
     """Synthesize one file into another."""
     from vicinal.io import dialect_of, together, write_table
 
-    real = asked.read(asked.source)
-    synthesizer.fit(real)
-    synthetic, plan = synthesizer.sample(
-        n_samples,
-        where=asked.where,
-        return_plan=True,
-        progress=(n_samples or synthesizer.n_rows_) >= PROGRESS_ROWS and watched(),
-    )
+    with reporting(watched()) as tell:
+        tell("Reading", 0, 0)
+        real = asked.read(asked.source)
+        tell("Fitting", 0, 0)
+        synthesizer.fit(real)
+        tell("Drawing rows", 0, 0)
+        synthetic, plan = synthesizer.sample(
+            n_samples, where=asked.where, return_plan=True, progress=tell
+        )
     said = [f"{real.num_rows:,} rows read, {synthetic.num_rows:,} written to {output}."]
     with together():
         write_table(synthetic, output, dialect_of(real))
@@ -224,19 +225,22 @@ def _whole(
         else:
             from vicinal.report import audit
 
-            found = audit(
-                synthesizer,
-                real,
-                synthetic,
-                plan,
-                where=asked.where,
-                random_state=asked.seed or 0,
-            )
+            with reporting(watched()) as tell:
+                tell("Auditing", 0, 0)
+                found = audit(
+                    synthesizer,
+                    real,
+                    synthetic,
+                    plan,
+                    where=asked.where,
+                    random_state=asked.seed or 0,
+                )
             write_report(found, asked.report)
             fidelity = found.fidelity
             said.append(f"{found.verdict.headline}\nReport: {asked.report}.")
-    said = [_method(synthesizer.settings_), fidelity.summary(), *said]
-    typer.echo("\n\n".join(said))
+    typer.echo(f"{_method(synthesizer.settings_)}\n")
+    show(fidelity)
+    typer.echo("\n" + "\n\n".join(said))
 
 
 def _stream(
@@ -294,14 +298,20 @@ def columns(asked: ColumnsOptions) -> None:
     )
     names = [printable(one.name) for one in found.columns]
     width = max(map(len, names))
-    heads = f"{'kind':<10} {'distinct':>9} {'missing':>8}  what becomes of it"
-    typer.echo(f"{'column':<{width}}  {heads}")
-    for name, one in zip(names, found.columns, strict=True):
-        note = f" ({printable(one.note)})" if one.note else ""
-        typer.echo(
-            f"{name:<{width}}  {one.kind:<10} {one.n_distinct:>9,} {one.n_missing:>8,}  "
-            f"{KINDS[one.kind]}{note}"
+    heads = ("column", "kind", "distinct", "missing", "what becomes of it")
+    rows = [
+        (
+            name,
+            one.kind,
+            f"{one.n_distinct:,}",
+            f"{one.n_missing:,}",
+            KINDS[one.kind] + (f" ({printable(one.note)})" if one.note else ""),
         )
+        for name, one in zip(names, found.columns, strict=True)
+    ]
+    if not show_table(heads, rows, (2, 3)):
+        for name, kind, distinct, missing, becomes in (heads, *rows):
+            typer.echo(f"{name:<{width}}  {kind:<10} {distinct:>9} {missing:>8}  {becomes}")
     if found.rules:
         texts = [printable(text) for text in found.rules]
         width = max(map(len, texts))

@@ -81,6 +81,21 @@ def short(text: str, length: int) -> str:
     return f"{head}…{plain[len(plain) - tail :].lstrip()}"
 
 
+def distinct(names: Sequence[str], length: int) -> list[str]:
+    """Return names in one line of about ``length`` characters; names that differ still do.
+
+    Of those that would be cut to the same, what they share at the beginning is left out instead.
+    """
+    found = {name: short(name, length) for name in names}
+    for text in {one for one in found.values() if list(found.values()).count(one) > 1}:
+        same = [name for name, one in found.items() if one == text]
+        ends = list(zip(min(same), max(same), strict=False))  # what is first and last by letter
+        shared = next((at for at, (a, b) in enumerate(ends) if a != b), len(ends))
+        found |= {name: short(f"…{name[max(shared - 1, 0) :]}", length) for name in same}
+    said = list(found.values())
+    return [short(n, 99) if said.count(found[n]) > 1 else found[n] for n in names]
+
+
 class Grid(NamedTuple):
     """A table of figures, as templates want it: rows by name of the column."""
 

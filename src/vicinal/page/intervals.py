@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from vicinal._stats import Estimate
-from vicinal.page.format import NONE, amount, estimate, number, share, short
+from vicinal.page.format import NONE, amount, distinct, estimate, number, share, short
 from vicinal.page.svg import Markup, Scale, bottom_ticks, dot, drawing, label, line, rect
 
 _WIDTH, _RIGHT = 420.0, 292.0
@@ -33,14 +33,17 @@ def interval_rows(
     marks: Sequence[tuple[float, str]] = (),
     origin: float | None = None,
     per_cent: bool = False,
+    figures: bool = True,
 ) -> Markup:
     """Draw figures and intervals as bars from ``origin``, or as dots where there is none.
 
     Figures beyond ``low`` and ``high`` are drawn at the end; ``marks`` are values that a line is
-    drawn at, and what they mean.
+    drawn at, and what they mean. ``figures`` writes the figures beside.
     """
-    longest = max((len(short(row.name, 18)) for row in rows), default=0)
-    x = Scale(low, high, 10 + 7.3 * longest, _RIGHT)
+    names = distinct([row.name for row in rows], 18 if figures else 32)
+    longest = max(map(len, names), default=0)
+    right = _RIGHT if figures else _WIDTH - 10
+    x = Scale(low, high, 10 + (7.3 if figures else 6.6) * longest, right)
     guides = sorted({value for value, _ in marks})
     ends = _ticks([*guides, low if origin is None else origin], low, high)
     plain = sorted({*ends}.difference(guides))
@@ -49,19 +52,19 @@ def interval_rows(
         label(x(at), y - 7, said, "note", anchor=_anchor(at, low, high)) for at, said in marks
     ]
     group, told = "", []
-    for row in rows:
+    for row, name in zip(rows, names, strict=True):
         if row.group and row.group != group:
             parts.append(label(0, y + 15, short(row.group, 60), "head", hint=row.group))
             y += _HEAD
         group = row.group
         middle = y + _PITCH / 2
-        parts.append(line(x.start, middle, _RIGHT, middle, "grid"))
+        parts.append(line(x.start, middle, right, middle, "grid"))
         parts += [line(x(at), y + 2, x(at), y + _PITCH - 2, "grid") for at in plain]
         parts += [line(x(at), y, x(at), y + _PITCH, "guide") for at in guides]
-        parts.append(label(0, middle + 4, short(row.name, 18), "name", hint=row.name))
+        parts.append(label(0, middle + 4, name, "name", hint=row.name))
         told.append(_said(row, per_cent))
         parts += _mark(row, x, middle, origin, told[-1])
-        parts += _figures(row.figure, middle + 4, per_cent)
+        parts += _figures(row.figure, middle + 4, per_cent) if figures else []
         y += _PITCH
     digits = 0 if high - low >= 0.1 else 1
     parts += bottom_ticks(

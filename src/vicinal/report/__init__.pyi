@@ -5,8 +5,11 @@ from .evaluation import Report as Report
 from .evaluation import WeightPicture as WeightPicture
 from .evaluation import audit as audit
 from .evaluation import evaluate as evaluate
+from .fidelity.cells import PairCells as PairCells
 from .fidelity.columns import ColumnFidelity as ColumnFidelity
 from .fidelity.columns import Marginal as Marginal
+from .fidelity.columns import RareLevels as RareLevels
+from .fidelity.groups import GroupFidelity as GroupFidelity
 from .fidelity.measure import Fidelity as Fidelity
 from .fidelity.measure import compare as compare
 from .fidelity.moments import Moment as Moment
@@ -16,6 +19,7 @@ from .fidelity.pairs import Association as Association
 from .fidelity.pairs import PairFidelity as PairFidelity
 from .fidelity.rules import RuleCheck as RuleCheck
 from .fidelity.twosample import TwoSample as TwoSample
+from .findings import Finding as Finding
 from .privacy.audit import AuditResult as AuditResult
 from .privacy.audit import ExposedRecord as ExposedRecord
 from .privacy.audit import audit_synthesizer as audit_synthesizer

@@ -15,9 +15,11 @@ from vicinal._random import EvaluationKey, RandomState, Seeds
 from vicinal.page.frame import Page
 from vicinal.page.plain import to_plain
 from vicinal.page.result import Result
+from vicinal.report.fidelity.groups import check_groups, compare_groups
 from vicinal.report.fidelity.measure import Fidelity, measure_fidelity
 from vicinal.report.fidelity.order import lost_panel
 from vicinal.report.fidelity.rules import check_rules
+from vicinal.report.findings import Finding, findings
 from vicinal.report.privacy.measure import Privacy, measure_privacy
 from vicinal.report.tables import Tables, align, halves, row_keys
 from vicinal.report.utility.measure import Utility, measure_utility
@@ -112,14 +114,19 @@ class Report(Result):
         """The answer in words and three numbers."""
         return judge(self.fidelity, self.privacy, self.utility)
 
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What to know first: at most six sentences, the worst first, and what to do."""
+        return findings(self)
+
     def summary(self) -> str:
         """Return the report as text."""
-        verdict = self.verdict
-        lines = []
-        for one in verdict.figures:
-            lines.append(f"{one.name:<9} {one.figure!s:<26} {one.grade:<8} {one.says}")
-            lines += [f"{'':<10}{reason}" for reason in one.reasons]
-        parts = [verdict.headline, "\n".join(lines), self.fidelity.summary()]
+        lines = [
+            f"{one.name:<9} {one.figure!s:<26} {one.grade:<8} {one.answer}"
+            for one in self.verdict.figures
+        ]
+        found = [f"{one.grade:<9} {one.says}" for one in self.findings]
+        parts = ["\n".join(lines), "\n".join(found), self.fidelity.summary()]
         parts.append(self.privacy.summary())
         if self.utility is not None:
             parts.append(self.utility.summary())
@@ -129,7 +136,8 @@ class Report(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Return every figure as plain JSON values; what was not measured is None."""
-        return {"version": 1, "verdict": to_plain(self.verdict)} | super().to_dict()
+        first = {"verdict": to_plain(self.verdict), "findings": [f.says for f in self.findings]}
+        return {"version": 1} | first | super().to_dict()
 
     def _page(self) -> Page:
         from vicinal.report.page.report_page import report_page
@@ -145,6 +153,7 @@ def evaluate(
     plan: MixPlan | None = None,
     *,
     kinds: Mapping[str, str] | None = None,
+    groups: str | None = None,
     random_state: RandomState = None,
 ) -> Report:
     """Measure what a synthetic table kept, what it gives away and what it is good for.
@@ -164,6 +173,8 @@ def evaluate(
         Which rows of ``real`` were mixed: adds what the law of the weights predicts.
     kinds : mapping of str to str, optional
         Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong.
+    groups : str, optional
+        Category whose groups are compared one by one too, the twelve largest.
     random_state : int, numpy.random.Generator or None
         Seed of what is drawn: rows, folds, models.
 
@@ -175,8 +186,8 @@ def evaluate(
     Raises
     ------
     ValueError
-        If columns or their kinds differ between the tables, a table is empty, or the target is not
-        there or has one class.
+        If columns or their kinds differ between the tables, a table is empty, the target is not
+        there or has one class, or ``groups`` is no category.
 
     Warns
     -----
@@ -205,12 +216,14 @@ def evaluate(
             columns, rows, made = schema.columns, schema.read(rows), schema.read(made)
             unseen = None if unseen is None else schema.read(unseen)
         tables = align(rows, made, unseen, target=target, columns=columns)
+        check_groups(tables, groups)
         fidelity = measure_fidelity(
             tables, plan=plan, random_state=seeds.generator(EvaluationKey.FIDELITY)
         )
         privacy, utility, notes = _against_unseen(tables, seeds)
     rules, panel = check_rules(rows, made, unseen), lost_panel(rows, made)
-    fidelity = replace(fidelity, rules=rules, panel=panel)
+    within = () if groups is None else compare_groups(tables, groups)
+    fidelity = replace(fidelity, rules=rules, panel=panel, groups=within)
     picture = None if plan is None else WeightPicture.of_plan(plan)
     report = Report(fidelity, privacy, utility, picture, tables.target, notes)
     return _with_warnings(report, caught, random_state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vicinal._stats import Estimate
 from vicinal.report.fidelity.measure import Fidelity
@@ -51,6 +51,8 @@ class VerdictFigure:
         What the number is, in one sentence.
     reasons : tuple of str
         Why the grade is no better, worst first; empty for a good one.
+    answer : str
+        The grade in words, in one line.
     """
 
     name: str
@@ -58,6 +60,7 @@ class VerdictFigure:
     grade: str
     says: str
     reasons: tuple[str, ...] = ()
+    answer: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ _WORDS = {
 
 def judge(fidelity: Fidelity, privacy: Privacy, utility: Utility | None) -> Verdict:
     """Grade what was measured."""
-    figures = (
+    figures: tuple[VerdictFigure, ...] = (
         _fidelity_figure(fidelity),
         _privacy_figure(privacy),
         _utility_figure(utility, privacy.holdout_is),
@@ -111,6 +114,7 @@ def judge(fidelity: Fidelity, privacy: Privacy, utility: Utility | None) -> Verd
     broken = sum(rule.is_broken for rule in fidelity.rules)
     if broken:
         words[0] += f" but breaks {broken} of {len(fidelity.rules)} rules between its columns"
+    figures = tuple(replace(one, answer=said) for one, said in zip(figures, words, strict=True))
     return Verdict(f"The synthetic table {words[0]}; {words[1]}; {words[2]}.", figures)
 
 
@@ -182,9 +186,7 @@ def _lost_associations(found: Fidelity) -> Iterator[_Reason]:
 
 
 def _privacy_figure(found: Privacy) -> VerdictFigure:
-    figures = sorted(
-        (one for one in found.figures if one.grade != "unknown"), key=_severity, reverse=True
-    )
+    figures = graded_privacy_figures(found)
     reasons = [(one.grade, _why(one)) for one in figures]
     if found.tainted:
         reasons.append(("unproven", "The hold-out holds training rows."))
@@ -199,6 +201,12 @@ def _privacy_figure(found: Privacy) -> VerdictFigure:
         "ideal, more is worse."
     )
     return _with_reasons("privacy", worst.excess, says, reasons)
+
+
+def graded_privacy_figures(found: Privacy) -> list[PrivacyFigure]:
+    """Return the figures of privacy that prove something, the worst first."""
+    known = (one for one in found.figures if one.grade != "unknown")
+    return sorted(known, key=_severity, reverse=True)
 
 
 def _severity(one: PrivacyFigure) -> tuple[int, float]:

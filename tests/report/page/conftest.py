@@ -13,14 +13,19 @@ from vicinal.report import (
     Association,
     ColumnFidelity,
     Fidelity,
+    GroupFidelity,
     Marginal,
     Moment,
     Moments,
+    PairCells,
     PairFidelity,
+    RareLevels,
+    RuleCheck,
     TwoSample,
 )
 from vicinal.report.collapse.measure import Collapse, CollapseCurve
 from vicinal.report.evaluation import Report, WeightPicture
+from vicinal.report.fidelity.cells import coarse_edges
 from vicinal.report.privacy.audit import AuditResult, ExposedRecord
 from vicinal.report.privacy.epsilon import epsilon_bound
 from vicinal.report.privacy.measure import DistanceCurves, Privacy
@@ -31,6 +36,7 @@ from vicinal.report.utility.measure import Utility, UtilityScore
 
 NAN = math.nan
 UNKNOWN = Estimate(NAN)
+SPIKES = {"capital_gain": (0.0, 0.92, 0.9)}
 
 
 def near(value: float, half: float) -> Estimate:
@@ -38,7 +44,7 @@ def near(value: float, half: float) -> Estimate:
 
 
 def number_column(
-    name, rng, *, score=0.99, unit="", edges=None, kind="numeric", missing=(0.0, 0.0)
+    name, rng, *, score=0.99, unit="", edges=None, kind="numeric", missing=(0.0, 0.0), spike=None
 ):
     edges = np.linspace(17, 90, 31) if edges is None else np.asarray(edges, float)
     real = rng.dirichlet(20 * np.exp(-(np.linspace(-2, 2, len(edges) - 1) ** 2)) + 1)
@@ -53,8 +59,14 @@ def number_column(
         mean=(38.6, 38.5),
         std=(13.7, 13.6),
         marginal=Marginal(
-            labels=(), edges=tuple(edges), real=tuple(real), synthetic=tuple(made), unit=unit
+            labels=(),
+            edges=tuple(edges),
+            real=tuple(real),
+            synthetic=tuple(made),
+            unit=unit,
+            spike=spike,
         ),
+        quantiles=tuple((level, 17 + 73 * level, 18 + 72 * level) for level in (0.05, 0.5, 0.95)),
     )
 
 
@@ -76,6 +88,7 @@ def category_column(name, rng, levels, *, score=0.98, missing=(0.056, 0.058)):
             synthetic=tuple(rng.dirichlet(300 * real + 1)),
             unit="",
         ),
+        rare=RareLevels(7, 5, 0.021, 0.018),
     )
 
 
@@ -91,7 +104,7 @@ def make_report(n_numbers=6, n_categories=5, *, names=None, utility=True, plan=T
     levels = ["Private", "Self-emp-not-inc", "Local-gov", "?", "State-gov", "Self-emp-inc",
               "Federal-gov", "Without-pay", "Never-worked"]  # fmt: skip
     columns = [
-        number_column(name, rng, score=0.999 - 0.01 * i, kind="integer")
+        number_column(name, rng, score=0.999 - 0.01 * i, kind="integer", spike=SPIKES.get(name))
         for i, name in enumerate(numbers)
     ]
     columns += [
@@ -128,6 +141,26 @@ def make_report(n_numbers=6, n_categories=5, *, names=None, utility=True, plan=T
             real=tuple(map(tuple, real.tolist())),
             synthetic=tuple(map(tuple, made.tolist())),
         ),
+        cells=make_cells(columns, rng),
+        groups=(
+            GroupFidelity("sex", "Male", (10_900, 10_871), 0.981, "fnlwgt, 0.941"),
+            GroupFidelity("sex", "Female", (12, 9), NAN),
+        )
+        if size > 2
+        else (),
+        rules=(
+            RuleCheck(
+                f"{every[0]} <= {every[1]}",
+                "order",
+                near(0.0, 0.0),
+                near(0.012, 0.002),
+                UNKNOWN,
+                195,
+                (every[0], every[1]),
+            ),
+        )
+        if size > 2
+        else (),
     )
     return Report(
         fidelity=fidelity,
@@ -140,6 +173,21 @@ def make_report(n_numbers=6, n_categories=5, *, names=None, utility=True, plan=T
             "16,281 of the rows, and the other 16,280 stayed unseen.",
         ),
     )
+
+
+def make_cells(columns, rng):
+    """Return where rows lie by the first column and each of the next ten."""
+
+    def cells(one):
+        return len(one.marginal.labels) or len(coarse_edges(one.marginal)) - 1
+
+    found = []
+    for other in columns[1:11]:
+        shape = cells(columns[0]), cells(other)
+        sides = [rng.dirichlet(np.ones(shape[0] * shape[1]) / 4).reshape(shape) for _ in range(2)]
+        real, made = (tuple(map(tuple, side.round(5).tolist())) for side in sides)
+        found.append(PairCells(columns[0].name, other.name, real, made))
+    return tuple(found)
 
 
 def make_moments(numbers, rng, *, plan=True):

@@ -72,7 +72,8 @@ def test_shows_without_a_complaint_or_a_request(browser, page_of, view):
     # nothing sticks out at the right, nothing is drawn without a size
     assert shown.evaluate("document.documentElement.scrollWidth") <= size[0]
     widths = shown.evaluate(
-        "[...document.querySelectorAll('svg.chart')].map(e => e.getBoundingClientRect().width)"
+        "[...document.querySelectorAll('svg.chart')].filter(e => e.checkVisibility())"
+        ".map(e => e.getBoundingClientRect().width)"
     )
     assert min(widths) > 100
     shot = shown.screenshot(path=SCREENS / f"{named(view)}.png", full_page=True)
@@ -149,9 +150,39 @@ def test_prints_light_and_without_cutting_a_picture(browser, page):
 
 
 @pytest.mark.parametrize("page", ["report"], indirect=True)
-def test_tables_open_by_keyboard(browser, page):
+def test_columns_are_found_sorted_and_opened_by_keyboard(browser, page):
     shown = browser.open(page)
-    shown.locator("#columns summary").first.focus()
+    names = "[...document.querySelectorAll('.card:not([hidden])')].map(e => e.dataset.name)"
+    worst = shown.evaluate(names)
+    shown.locator("#order").select_option("name")
+    assert shown.evaluate(names) == sorted(worst)
+    shown.locator("#order").select_option("score")
+    assert shown.evaluate(names) == worst
+    shown.locator("#find").fill("CAPITAL")
+    assert set(shown.evaluate(names)) == {"capital_gain", "capital_loss"}
+    shown.locator(".card:not([hidden]) > summary").first.focus()
     shown.keyboard.press("Enter")
-    assert shown.evaluate("document.querySelector('#columns details').open")
-    assert shown.locator("#columns table").first.bounding_box()["height"] > 50
+    assert shown.locator(".card[open] table").bounding_box()["height"] > 50
+    assert shown.evaluate(CLASHES) == []
+    assert browser.complaints == []
+
+
+@pytest.mark.parametrize("page", ["report"], indirect=True)
+def test_a_cell_of_the_map_leads_to_its_pair(browser, page):
+    shown = browser.open(page)
+    link = shown.locator("#map-gap a:not([tabindex])").first
+    link.focus()
+    shown.keyboard.press("Enter")
+    pair = shown.locator(link.get_attribute("href"))
+    assert pair.is_visible()
+    assert pair.locator("svg.chart").bounding_box()["width"] > 100
+    assert shown.evaluate(CLASHES) == []
+
+
+@pytest.mark.parametrize("page", ["report"], indirect=True)
+def test_nothing_is_lost_without_the_script(browser, page):
+    shown = browser.open(page, script=False)
+    assert not shown.locator("#tools").is_visible()
+    assert shown.locator(".card").count() == 11
+    shown.locator(".card > summary").first.click()
+    assert shown.locator(".card[open] table").is_visible()

@@ -18,6 +18,7 @@ __all__ = [
     "ColumnFidelity",
     "Marginal",
     "RankedColumn",
+    "RareLevels",
     "compare_columns",
     "mean_and_std",
     "rank_column",
@@ -33,6 +34,12 @@ SHOWN_LEVELS = 12
 #: Bars of a picture of numbers, and the quantiles of the real column between which they lie.
 SHOWN_BINS = 30
 SHOWN_RANGE = (0.005, 0.995)
+#: From this share on, the commonest of many numbers is drawn apart: the others would be flat.
+SPIKE = 0.2
+#: Quantiles of numbers that are told; the ends would tell of single rows.
+LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+#: Categories of a smaller share are rare.
+RARE = 0.01
 #: Whole numbers further apart than this are not exact as floats.
 EXACT = 2.0**53
 #: Numbers are compared to this many significant digits of the largest: the last bits of a sum
@@ -55,6 +62,9 @@ class Marginal:
         Share of each bar among the values that are there.
     unit : str
         Arrow type that dates and times count in ("timestamp[us]", ...); empty otherwise.
+    spike : tuple of float or None
+        A number that 20 % of the real rows or more hold, and its shares, real and synthetic: in no
+        bar. None where none is so common, and where there are few numbers.
     """
 
     labels: tuple[str, ...]
@@ -62,6 +72,16 @@ class Marginal:
     real: tuple[float, ...]
     synthetic: tuple[float, ...]
     unit: str = ""
+    spike: tuple[float, float, float] | None = None
+
+
+class RareLevels(NamedTuple):
+    """Categories that less than 1 % of the real rows hold."""
+
+    count: int
+    kept: int  # those of them that turn up among the synthetic rows
+    real: float  # share of all of them together
+    synthetic: float
 
 
 @dataclass(frozen=True)
@@ -88,6 +108,10 @@ class ColumnFidelity:
         1 minus the difference of the shares of missing values.
     marginal : Marginal or None
         Both distributions as bars; None where the real column has no value.
+    quantiles : tuple of tuple of float
+        Of numbers and dates: the level, from 0.01 to 0.99, and the quantiles, real and synthetic.
+    rare : RareLevels or None
+        What became of rare categories; None for numbers, and where none is rare.
     """
 
     name: str
@@ -99,6 +123,8 @@ class ColumnFidelity:
     coverage: float = math.nan
     missing_score: float = math.nan
     marginal: Marginal | None = None
+    quantiles: tuple[tuple[float, float, float], ...] = ()
+    rare: RareLevels | None = None
 
 
 class RankedColumn(NamedTuple):
@@ -155,7 +181,13 @@ def _numbers(tables: Tables, column: Column) -> tuple[ColumnFidelity, Ranked]:
         coverage=_range_coverage(before, after),
         missing_score=1 - abs(missing[0] - missing[1]),
         marginal=_bins(column, before, after) if len(before) else None,
+        quantiles=_quantiles(before, after) if len(before) and len(after) else (),
     ), (first, second)
+
+
+def _quantiles(before: Floats, after: Floats) -> tuple[tuple[float, float, float], ...]:
+    sides = [[float(one[round(at * (len(one) - 1))]) for at in LEVELS] for one in (before, after)]
+    return tuple(zip(LEVELS, *sides, strict=True))
 
 
 def _pair(values: Iterable[float]) -> tuple[float, float]:
@@ -208,6 +240,9 @@ def _range_coverage(before: Floats, after: Floats) -> float:
 
 def _bins(column: Column, before: Floats, after: Floats) -> Marginal:
     """Return bars between robust ends of the real column; whole numbers get whole bins."""
+    sizes, spike = (len(before), len(after)), _spike(before, after)
+    if spike is not None:
+        before, after = (one[one != spike[0]] for one in (before, after))
     low, high = (before[int(share * (len(before) - 1))] for share in SHOWN_RANGE)
     whole = column.kind in {"integer", "date"} and high - low < EXACT
     if whole or (low == high and float(low).is_integer()):
@@ -219,12 +254,24 @@ def _bins(column: Column, before: Floats, after: Floats) -> Marginal:
     else:
         edges = 2 * np.linspace(low / 2, high / 2, SHOWN_BINS + 1)  # may be further than floats go
     shares = [
-        np.diff(np.searchsorted(one, edges[1:-1]), prepend=0, append=len(one)) / max(len(one), 1)
-        for one in (before, after)
+        np.diff(np.searchsorted(one, edges[1:-1]), prepend=0, append=len(one)) / max(size, 1)
+        for one, size in zip((before, after), sizes, strict=True)
     ]
     temporal = column.kind in {"datetime", "date", "time", "duration"}
     bars, real, made = (tuple(one.tolist()) for one in (edges, *shares))
-    return Marginal((), bars, real, made, unit=column.type * temporal)
+    return Marginal((), bars, real, made, column.type * temporal, spike)
+
+
+def _spike(before: Floats, after: Floats) -> tuple[float, float, float] | None:
+    """Return the number that much of the real column is, and its shares; None if none is."""
+    begins = np.flatnonzero(np.diff(before, prepend=np.nan))
+    counts = np.diff(begins, append=len(before))
+    most = int(counts.argmax())
+    if len(counts) <= SHOWN_BINS or counts[most] < SPIKE * len(before):
+        return None
+    value = before[begins[most]]
+    made = np.searchsorted(after, value, side="right") - np.searchsorted(after, value)
+    return float(value), float(counts[most] / len(before)), float(made / max(len(after), 1))
 
 
 def _categories(tables: Tables, column: Column) -> ColumnFidelity:
@@ -247,7 +294,16 @@ def _categories(tables: Tables, column: Column) -> ColumnFidelity:
         coverage=float(reached) if before.any() else math.nan,
         missing_score=1 - abs(missing[0] - missing[1]),
         marginal=_bars(levels, before, shares) if before.any() else None,
+        rare=_rare(before, after, shares),
     )
+
+
+def _rare(before: Any, after: Any, shares: list[Floats]) -> RareLevels | None:
+    few = (before > 0) & (shares[0] < RARE)
+    if not few.any() or not after.any():
+        return None
+    real, made = (float(one[few].sum()) for one in shares)
+    return RareLevels(int(few.sum()), int((few & (after > 0)).sum()), real, made)
 
 
 def _bars(levels: tuple[Any, ...], counts: npt.NDArray[Any], shares: list[Floats]) -> Marginal:

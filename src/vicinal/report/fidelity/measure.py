@@ -13,7 +13,9 @@ import numpy as np
 from vicinal._checks import printable
 from vicinal._random import FidelityKey, RandomState, Seeds
 from vicinal.page.result import RowsResult
+from vicinal.report.fidelity.cells import PairCells, pair_cells
 from vicinal.report.fidelity.columns import ColumnFidelity, compare_columns
+from vicinal.report.fidelity.groups import GroupFidelity
 from vicinal.report.fidelity.moments import Moments, measure_moments
 from vicinal.report.fidelity.order import TimeOrder, measure_order
 from vicinal.report.fidelity.pairs import (
@@ -67,6 +69,10 @@ class Fidelity(RowsResult):
     quality_by_chance : float
         The least quality that as many fresh rows would have, by halves of the real table; NaN where
         rows or columns are so many that it was not measured.
+    cells : tuple of PairCells
+        Where rows lie by two columns, of the pairs that differ most or are most associated.
+    groups : tuple of GroupFidelity
+        The same columns within groups of rows; empty where no column of groups was named.
     """
 
     rows: tuple[int, int]
@@ -80,6 +86,8 @@ class Fidelity(RowsResult):
     order: TimeOrder | None = None
     panel: str = ""
     quality_by_chance: float = math.nan
+    cells: tuple[PairCells, ...] = ()
+    groups: tuple[GroupFidelity, ...] = ()
 
     @property
     def score(self) -> float:
@@ -127,16 +135,18 @@ class Fidelity(RowsResult):
                 f"{name:<{width}}  {column.kind:<10} {_share(column.score):>10}  "
                 f"{gone:>13}  {_pair(column.mean):>23}  {_pair(column.std):>23}"
             )
+        return "\n".join(line.rstrip() for line in [*lines, "", *self.notes()])
+
+    def notes(self) -> list[str]:
+        """Return what there is to say besides the columns, line by line."""
         gap = self.correlation_error
-        lines += [
-            "",
+        return [
             "Pairs of figures are real, then synthetic. Similarity is 1 minus the "
             "Kolmogorov-Smirnov (numbers) or total variation (categories) distance; 1 = identical.",
             f"Mean over columns: {_share(self.score)}. Largest difference of a rank correlation: "
             f"{_share(gap) or 'none to compare'}.",
             *self._rest(),
         ]
-        return "\n".join(line.rstrip() for line in lines)
 
     def _columns(self) -> dict[str, Any]:
         names = ("name", "kind", "score", "coverage", "missing_score")
@@ -230,6 +240,7 @@ def measure_fidelity(
         moments=measure_moments(tables, plan),
         two_sample=tested,
         association=associate(names, links),
+        cells=pair_cells(some, columns, links),
         sampled="; ".join(notes),
         order=measure_order(tables),
         quality_by_chance=_by_chance(tables, seeds.generator(FidelityKey.CHANCE)),

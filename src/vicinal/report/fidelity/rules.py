@@ -25,6 +25,8 @@ class RuleCheck:
         Share of the rows that break it; of the hold-out NaN without one.
     count : int
         Synthetic rows that break it.
+    columns : tuple of str
+        The columns it is about.
     """
 
     text: str
@@ -33,6 +35,7 @@ class RuleCheck:
     synthetic: Estimate
     holdout: Estimate
     count: int
+    columns: tuple[str, ...] = ()
 
     @property
     def is_broken(self) -> bool:
@@ -73,7 +76,8 @@ def check_rules(
         counts = [0 if t is None else rule.violations(t) for t in tables]
         sizes = [0 if t is None else t.num_rows for t in tables]
         own, made, unseen = (Estimate.of_share(*one) for one in zip(counts, sizes, strict=True))
-        found.append(RuleCheck(rule.text, rule.kind, own, made, unseen, counts[1]))
+        figures = own, made, unseen, counts[1]
+        found.append(RuleCheck(rule.text, rule.kind, *figures, tuple(rule.columns)))
     return tuple(sorted(found, key=lambda one: -one.count))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from vicinal.page.format import amount, share, short
+from vicinal.page.format import amount, distinct, share
 from vicinal.page.svg import (
     Markup,
     Scale,
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEIGHT = 240.0, 142.0
 _LEVELS = 7
+#: Where the axis begins that a common value is drawn left of.
+_APART = 58.0
 
 
 def marginal_chart(key: str, name: str, marginal: Marginal, *, hints: bool = True) -> Markup:
@@ -48,12 +50,12 @@ def _densities(shares: Sequence[float], edges: Sequence[float]) -> list[float]:
 
 
 def _steps(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
-    unit = marginal.unit
+    unit, spike = marginal.unit, marginal.spike
     edges = list(marginal.edges)
     if len(edges) > 1 and not edges[-1] > edges[0]:
         edges = [edges[0] - 0.5, *edges[1:-1], edges[0] + 0.5]
     real, made = _densities(marginal.real, edges), _densities(marginal.synthetic, edges)
-    x = Scale(edges[0], edges[-1], 4, _WIDTH - 4)
+    x = Scale(edges[0], edges[-1], 4 if spike is None else _APART, _WIDTH - 4)
     y = Scale(0, max([*real, *made, 1e-12]), _HEIGHT - 22, 6)
     first, last = edges[0], edges[-1]
     span = last - first
@@ -64,6 +66,14 @@ def _steps(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
         curve(outline(edges, made, x, y), "made line"),
         *bottom_axis(x, y(0), [(at, moment_of(at, unit, span)) for at in marks]),
     ]
+    says = (
+        f"Histogram from {moment_of(first, unit, span)} to {moment_of(last, unit, span)}; "
+        "the real rows as an area, the synthetic ones as a line."
+    )
+    if spike is not None:
+        value, *shares = spike
+        parts += _spike(moment_of(value, unit), shares[0], shares[1])
+        says += f" The value {moment_of(value, unit)} is drawn apart, on a scale of its own."
     if hints:
         for at, (left, right) in enumerate(pairwise(edges)):
             said = (
@@ -71,11 +81,22 @@ def _steps(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
                 f"real {share(marginal.real[at])}, synthetic {share(marginal.synthetic[at])}"
             )
             parts.append(rect(x(left), 6, max(x(right) - x(left), 0), _HEIGHT - 28, "hit", said))
-    says = (
-        f"Histogram from {moment_of(first, unit, span)} to {moment_of(last, unit, span)}; "
-        "the real rows as an area, the synthetic ones as a line."
-    )
     return drawing(key, _WIDTH, _HEIGHT, f"Distribution of {name}", says, parts)
+
+
+def _spike(value: str, real: float, made: float) -> list[Markup]:
+    """Draw one common value left of the others, as shares of all rows."""
+    y = Scale(0, 1, _HEIGHT - 22, 6)
+    said = f"{value}: real {share(real)}, synthetic {share(made)}"
+    top = min(y(real), y(made)) - 4
+    return [
+        rect(10, y(real), 13, y(0) - y(real), "real bar", said),
+        rect(24, y(made), 13, y(0) - y(made), "made bar", said),
+        label(24, max(top, 10), share(real, 0), "tick", anchor="middle"),
+        line(4, y(0), 43, y(0), "axis"),
+        label(24, y(0) + 16, value, "tick", anchor="middle"),
+        line(_APART - 10, 6, _APART - 10, y(0), "guide"),
+    ]
 
 
 def _bars(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
@@ -83,10 +104,21 @@ def _bars(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
     known = [one for _, *pair in rows for one in pair if math.isfinite(one)]
     x = Scale(0, max([*known, 1e-12]), 88, _WIDTH - 40)
     pitch = min((_HEIGHT - 4) / max(len(rows), 3), 26)
+    thick = pitch * 0.36
+    names = distinct([level for level, *_ in rows], 13)
     parts: list[str] = []
     for at, (level, real, made) in enumerate(rows):
         y = 2 + at * pitch
-        parts += _pair_of_bars(level, real, made, x, y, pitch * 0.36)
+        middle = y + thick + 4
+        parts.append(label(x.start - 6, middle, names[at], "name", anchor="end", hint=level))
+        for value, kind, top in ((real, "real", y), (made, "made", y + thick + 1)):
+            if math.isfinite(value):
+                width = max(x(value) - x.start, 0.6)
+                parts.append(rect(x.start, top, width, thick, f"{kind} bar"))
+        if math.isfinite(real):
+            end = x(max(real, made if math.isfinite(made) else 0))
+            text = "<" + share(0.01, 0) if 0 < real < 0.005 else share(real, 0)
+            parts.append(label(end + 4, middle, text, "tick"))
         if hints:
             said = f"{level}: real {share(real)}, synthetic {share(made)}"
             parts.append(rect(0, y, _WIDTH, pitch, "hit", said))
@@ -106,22 +138,6 @@ def _commonest(marginal: Marginal) -> list[tuple[str, float, float]]:
     _, *shares = zip(*rows[_LEVELS - 1 :], strict=True)
     real, made = (math.fsum(filter(math.isfinite, one)) for one in shares)
     return [*rows[: _LEVELS - 1], ("other", real, made)]
-
-
-def _pair_of_bars(
-    level: str, real: float, made: float, x: Scale, y: float, thick: float
-) -> list[Markup]:
-    middle = y + thick + 4
-    parts = [label(x.start - 6, middle, short(level, 13), "name", anchor="end", hint=level)]
-    for value, kind, top in ((real, "real", y), (made, "made", y + thick + 1)):
-        if math.isfinite(value):
-            width = max(x(value) - x.start, 0.6)
-            parts.append(rect(x.start, top, width, thick, f"{kind} bar"))
-    if math.isfinite(real):
-        end = x(max(real, made if math.isfinite(made) else 0))
-        text = "<" + share(0.01, 0) if 0 < real < 0.005 else share(real, 0)
-        parts.append(label(end + 4, middle, text, "tick"))
-    return parts
 
 
 def weight_chart(key: str, picture: WeightPicture) -> Markup:

@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING, Any
 from vicinal.page.format import Grid, amount, number, share, short
 from vicinal.page.intervals import IntervalRow, interval_rows
 from vicinal.page.times import moment_of, seconds_per_unit
-from vicinal.report.page.associations import NAMED, heat_map, scale_bar
+from vicinal.report.page.associations import (
+    NAMED,
+    by_association,
+    heat_map,
+    pair_picture,
+    scale_bar,
+)
 from vicinal.report.page.distributions import marginal_chart
-from vicinal.report.page.moments import MomentDot, moment_panel, moment_strip
+from vicinal.report.page.moments import MomentDot, moment_strip
 
 if TYPE_CHECKING:
     from vicinal.page.svg import Markup
     from vicinal.report.fidelity.columns import ColumnFidelity
     from vicinal.report.fidelity.measure import Fidelity
-    from vicinal.report.fidelity.moments import Moment, Moments
+    from vicinal.report.fidelity.moments import Moments
+    from vicinal.report.fidelity.pairs import Association
     from vicinal.report.fidelity.twosample import TwoSample
 
 #: Columns that get a picture of their own; tables have more.
@@ -25,14 +32,10 @@ SHOWN = 40
 #: With more columns than this, pictures of columns do without hints.
 HINTED = 24
 
-#: Kinds of moments, and the unit in which columns of any size share a picture.
-_KINDS = {
-    "mean": "in standard deviations",
-    "variance": "the real one is 1",
-    "covariance": "as a correlation",
-    "skewness": "",
-    "kurtosis": "",
-}
+#: Kinds of moments, in their order.
+_KINDS = ("mean", "variance", "covariance", "skewness", "kurtosis")
+#: Columns and pairs that are listed; JSON has them all.
+LISTED = 300
 
 
 def _worst_first(items: Iterable[Any]) -> list[Any]:
@@ -40,33 +43,84 @@ def _worst_first(items: Iterable[Any]) -> list[Any]:
 
 
 def columns_part(fidelity: Fidelity) -> dict[str, Any]:
-    """Return the pictures of columns, worst first, and their table."""
+    """Return what there is to tell of each column, worst first."""
     ordered = _worst_first(fidelity.columns)
     drawn = [one for one in ordered if one.marginal is not None][:SHOWN]
     hints = len(drawn) <= HINTED
-    rows = [
-        {
-            "column": one.name,
-            "kind": one.kind,
-            "similarity": number(one.score),
-            "coverage": number(one.coverage),
-            "missing, real": share(one.missing[0]),
-            "missing, synthetic": share(one.missing[1]),
-            "mean, real": _in_unit(one.mean[0], one),
-            "mean, synthetic": _in_unit(one.mean[1], one),
-            "standard deviation, real": _in_unit(one.std[0], one, std=True),
-            "standard deviation, synthetic": _in_unit(one.std[1], one, std=True),
-        }
-        for one in ordered
+    keys = {one.name: f"column-{at}" for at, one in enumerate(drawn)}
+    places = {one.name: at for at, one in enumerate(fidelity.columns)}
+    cards = []
+    for one in ordered[:LISTED]:
+        key, chart = keys.get(one.name), None
+        if key is not None and one.marginal is not None:
+            chart = marginal_chart(key, one.name, one.marginal, hints=hints)
+        rules = [rule for rule in fidelity.rules if one.name in rule.columns]
+        cards.append(
+            {
+                "column": one,
+                "place": places[one.name],
+                "chart": chart,
+                "figures": _figures(one),
+                "rules": [
+                    rule.text + (f" (broken by {share(rule.synthetic.value)})" * rule.is_broken)
+                    for rule in rules
+                ],
+                "pairs": _worst_pairs(one.name, fidelity),
+            }
+        )
+    return {"cards": cards, "left_out": len(ordered) - len(cards)}
+
+
+def _figures(one: ColumnFidelity) -> list[tuple[str, str, str]]:
+    """Return what is written of a column besides its picture: names, real and synthetic figures."""
+    found = []
+    if math.isfinite(one.mean[0]):
+        found.append(("mean", *(_in_unit(side, one) for side in one.mean)))
+        found.append(("standard deviation", *(_in_unit(side, one, std=True) for side in one.std)))
+    for level, *sides in one.quantiles:
+        name = "median" if level == 0.5 else f"{100 * level:g} % lie below"
+        found.append((name, *(_in_unit(side, one) for side in sides)))
+    marginal = one.marginal
+    if marginal is not None and marginal.labels:
+        rows = zip(marginal.labels, marginal.real, marginal.synthetic, strict=True)
+        found += [(short(level, 40), share(real), share(made)) for level, real, made in rows]
+    if one.rare is not None:
+        count = f"{one.rare.count:,} rare categories (each under 1 %)"
+        found.append((count, share(one.rare.real), share(one.rare.synthetic)))
+        found.append(("of these turn up", f"{one.rare.count:,}", f"{one.rare.kept:,}"))
+    if max(one.missing) > 0:
+        found.append(("missing", *map(share, one.missing)))
+    return found
+
+
+def _worst_pairs(name: str, fidelity: Fidelity) -> list[dict[str, str]]:
+    """Return the three other columns with which the association changed most."""
+    table = fidelity.association
+    if name not in table.names:
+        return []
+    at = table.names.index(name)
+    known = [
+        (abs(made - real), other, real, made)
+        for other, real, made in zip(table.names, table.real[at], table.synthetic[at], strict=True)
+        if other != name and math.isfinite(made - real)
     ]
-    return {
-        "cards": [
-            (one, marginal_chart(f"column-{at}", one.name, one.marginal, hints=hints))
-            for at, one in enumerate(drawn)
-        ],
-        "undrawn": len(ordered) - len(drawn),
-        "grid": Grid("Every column", rows, (0, 1)),
-    }
+    links = pair_links(fidelity)
+    return [
+        {
+            "other": other,
+            "figures": f"{number(real, 2)} → {number(made, 2)}",
+            "link": links.get((name, other), ""),
+        }
+        for _, other, real, made in sorted(known, reverse=True)[:3]
+    ]
+
+
+def pair_links(fidelity: Fidelity) -> dict[tuple[str, str], str]:
+    """Return where on the page the picture of a pair is, in either order of its columns."""
+    found = {}
+    for at, one in enumerate(fidelity.cells):
+        found[one.first, one.second] = found[one.second, one.first] = f"#pair-{at}"
+    return found
 
 
 def _in_unit(value: float, column: ColumnFidelity, *, std: bool = False) -> str:
@@ -99,25 +153,20 @@ def rules_part(fidelity: Fidelity) -> dict[str, Any] | None:
 
 
 def association_part(fidelity: Fidelity) -> dict[str, Any] | None:
-    """Return the maps of associations; None with fewer than two columns."""
-    found = fidelity.association
-    names, real, made = found.names, found.real, found.synthetic
-    if len(names) < 2:
+    """Return the maps of associations and the pairs; None with fewer than two columns."""
+    table = fidelity.association
+    if len(table.names) < 2:
         return None
+    order = by_association(table.real)
+    names = [table.names[at] for at in order]
+    real, made = ([[side[i][j] for j in order] for i in order] for side in _sides(table))
     size = range(len(names))
+    both = [[(real if j < i else made)[i][j] for j in size] for i in size]
     gaps = [[made[i][j] - real[i][j] for j in size] for i in size]
-    known = [(abs(gaps[i][j]), i, j) for i in size for j in range(i) if math.isfinite(gaps[i][j])]
-    reach, said = 1.0, ""
-    if known:
-        widest, i, j = max(known)
-        # a scale that a small difference can be seen on, and that no difference goes beyond
-        reach = max(0.1, math.ceil(10 * widest - 1e-9) / 10)
-        said = (
-            f"The largest difference is {number(gaps[i][j], 2)}, between "
-            f"{short(names[i], 40)} and {short(names[j], 40)}: {number(real[i][j], 2)} in the "
-            f"real table, {number(made[i][j], 2)} in the synthetic one."
-        )
-    named = len(names) <= NAMED
+    known = [abs(gaps[i][j]) for i in size for j in range(i) if math.isfinite(gaps[i][j])]
+    # a scale that a small difference can be seen on, and that no difference goes beyond
+    reach = max(0.1, math.ceil(10 * max(known) - 1e-9) / 10) if known else 1.0
+    named, links = len(names) <= NAMED, pair_links(fidelity)
     rows = [
         {
             "pair": f"{one.first} and {one.second}",
@@ -131,32 +180,64 @@ def association_part(fidelity: Fidelity) -> dict[str, Any] | None:
     ]
     return {
         "named": named,
-        "real": heat_map("map-real", "Real", names, real, named=named),
-        "made": heat_map("map-made", "Synthetic", names, made, named=named),
-        "gap": heat_map("map-gap", "Difference", names, gaps, reach=reach, large=not named),
-        "bar": scale_bar("bar-one", 1.0),
-        "gap_bar": scale_bar("bar-gap", reach),
-        "largest": said,
-        "left_out": found.left_out,
+        "both": heat_map("map-both", "Real and synthetic", names, both, links=links),
+        "gap": heat_map("map-gap", "Difference", names, gaps, reach=reach, links=links),
+        "bar": scale_bar("bar-one", 1.0, named=named),
+        "gap_bar": scale_bar("bar-gap", reach, named=named),
+        "left_out": fidelity.association.left_out,
         "size": len(names),
+        "pairs": _pairs(fidelity),
         "grid": Grid("Every pair of columns, worst first", rows, (0, 1, 5)),
     }
+
+
+def _sides(table: Association) -> tuple[Any, Any]:
+    return table.real, table.synthetic
+
+
+def _pairs(fidelity: Fidelity) -> list[dict[str, Any]]:
+    """Return the pairs that have a picture, those that differ most first."""
+    table, pictures = fidelity.association, {one.name: one.marginal for one in fidelity.columns}
+    place = {name: at for at, name in enumerate(table.names)}
+    found = []
+    for at, one in enumerate(fidelity.cells):
+        across, down = pictures[one.second], pictures[one.first]
+        if across is None or down is None or not {one.first, one.second} <= set(place):
+            continue
+        i, j = place[one.first], place[one.second]
+        real, made = table.real[i][j], table.synthetic[i][j]
+        found.append(
+            {
+                "key": f"pair-{at}",
+                "names": (one.first, one.second),
+                "real": number(real, 2),
+                "made": number(made, 2),
+                "gap": made - real,
+                "chart": pair_picture(f"cells-{at}", one, across, down),
+            }
+        )
+    return sorted(found, key=lambda one: -abs(one["gap"]) if math.isfinite(one["gap"]) else 1.0)
+
+
+def groups_grid(fidelity: Fidelity) -> Grid | None:
+    """Return the figures of groups as a table; None where none were asked for."""
+    rows = [
+        {
+            one.column: short(one.level, 40),
+            "real rows": f"{one.rows[0]:,}",
+            "synthetic rows": f"{one.rows[1]:,}",
+            "similarity": number(one.score),
+            "least similar column": one.worst,
+        }
+        for one in fidelity.groups
+    ]
+    return Grid("Within groups", rows, (0, 4)) if rows else None
 
 
 def moments_part(moments: Moments) -> dict[str, Any] | None:
     """Return the pictures of moments; None without numeric columns."""
     if not moments.figures:
         return None
-    there = _dots(moments)
-    against = "predicted" if moments.predicts else "real"
-    panels = []
-    for kind, dots in there:
-        title, bent = (
-            f"Measured {kind}, against {against}",
-            kind in {"mean", "skewness", "kurtosis"},
-        )
-        chart = moment_panel(f"moments-{kind}", title, dots, bent=bent, across=against)
-        panels.append((f"{kind[0].upper()}{kind[1:]}", _KINDS[kind], chart))
     rows = [
         {
             "moment": one.name,
@@ -170,38 +251,20 @@ def moments_part(moments: Moments) -> dict[str, Any] | None:
     ]
     return {
         "found": moments,
-        "against": against,
-        "strip": moment_strip("moment-strip", "Moments in standard errors", there),
-        "panels": panels,
+        "strip": moment_strip("moment-strip", "Moments in standard errors", _dots(moments)),
         "count": sum(math.isfinite(one.error) for one in moments.figures),
         "grid": Grid("Every moment, those that differ first", rows, (0, 5)),
     }
 
 
 def _dots(moments: Moments) -> list[tuple[str, list[MomentDot]]]:
-    """Return the moments by kind, in units that can be compared between columns."""
-    deviations = {
-        one.columns[0]: math.sqrt(one.real)
-        for one in moments.figures
-        if one.kind == "variance" and one.real > 0
-    }
+    """Return the moments by kind, and how far each lies from what is expected."""
     kinds: dict[str, list[MomentDot]] = {kind: [] for kind in _KINDS}
     for one in moments.figures:
-        unit = _unit(one, deviations)
         wanted = one.predicted if math.isfinite(one.predicted) else one.real
         errors = (one.synthetic - wanted) / one.error if one.error > 0 else math.nan
-        kinds[one.kind].append(
-            MomentDot(one.name, wanted / unit, one.synthetic / unit, errors, one.flagged)
-        )
+        kinds[one.kind].append(MomentDot(one.name, errors, one.flagged))
     return [(kind, dots) for kind, dots in kinds.items() if dots]
-
-
-def _unit(moment: Moment, deviations: dict[str, float]) -> float:
-    """Return what to divide by, so that columns of any size share a picture."""
-    if moment.kind in {"skewness", "kurtosis"}:
-        return 1.0
-    first, *second = (deviations.get(name, math.nan) for name in moment.columns)
-    return first if moment.kind == "mean" else first * (second[0] if second else first)
 
 
 def two_sample_chart(found: TwoSample | None) -> Markup | None:

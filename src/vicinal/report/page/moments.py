@@ -1,4 +1,4 @@
-"""Charts of moments, measured against predicted ones."""
+"""How far moments lie from what is expected."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from vicinal.page.format import amount, number
 from vicinal.page.svg import (
     Markup,
     Scale,
-    bottom_axis,
     bottom_ticks,
     curve,
     dot,
     drawing,
     label,
-    left_axis,
     line,
     rect,
-    ticks,
 )
 
 #: With more dots than this, only those that differ say their names; the table has all.
@@ -31,12 +28,10 @@ FLAG = 4.0
 
 
 class MomentDot(NamedTuple):
-    """One moment, in units that can be compared between columns."""
+    """One moment of one column, or of two."""
 
     name: str  # such as "variance of age"
-    predicted: float  # on the panel's scale
-    measured: float  # on the panel's scale
-    errors: float  # their difference in standard errors
+    errors: float  # how far it lies from what is expected, in standard errors
     flagged: bool  # whether they differ beyond chance
 
 
@@ -49,49 +44,6 @@ def _drawn(one: MomentDot, x: float, y: float, said: str, count: int) -> Markup:
         diamond = [(x, y - 5), (x + 5, y), (x, y + 5), (x - 5, y)]
         return curve(diamond, "flag", said, closed=True)
     return dot(x, y, 3, "made soft dot", said if count <= HINTED else "")
-
-
-def moment_panel(
-    key: str,
-    title: str,
-    dots: Sequence[MomentDot],
-    *,
-    bent: bool = False,
-    across: str = "predicted",
-) -> Markup:
-    """Draw measured against predicted moments."""
-    width, height = 220.0, 212.0
-    bend = math.asinh if bent else float
-    known = _flagged_last(d for d in dots if math.isfinite(d.predicted + d.measured))
-    values = [bend(one) for d in known for one in (d.predicted, d.measured)] or [0.0]
-    low, high = min(values), max(values)
-    margin = max(0.06 * (high - low), 0.02 * max(abs(low), abs(high)), 1e-9)
-    x = Scale(low - margin, high + margin, 40, width - 8)
-    y = Scale(low - margin, high + margin, height - 40, 20)
-    marks = [(bend(at), amount(at)) for at in _bent_ticks(x.low, x.high, bent=bent)]
-    parts: list[str] = [
-        *left_axis(y, 40, width - 8, marks, "measured"),
-        *bottom_axis(x, y.start, marks, across),
-        line(40, y.start, width - 8, 20, "diagonal"),
-    ]
-    for one in known:
-        said = f"{one.name}: {across} {amount(one.predicted)}, measured {amount(one.measured)}"
-        place = x(bend(one.predicted)), y(bend(one.measured))
-        parts.append(_drawn(one, *place, said, len(known)))
-    flagged = sum(one.flagged for one in known)
-    says = f"{len(known)} dots; {flagged} lie off the diagonal by more than chance explains."
-    return drawing(key, width, height, title, says, parts)
-
-
-def _bent_ticks(low: float, high: float, *, bent: bool) -> list[float]:
-    if not bent or high - low < 2:
-        found = ticks(math.sinh(low), math.sinh(high), 3) if bent else ticks(low, high, 3)
-        return found[:: 1 + len(found) // 6]
-    powers = [float(10**at) for at in range(16)]
-    inside = [
-        one for one in (*(-one for one in powers), 0.0, *powers) if low <= math.asinh(one) <= high
-    ]
-    return inside[:: 1 + (len(inside) - 1) // 4]
 
 
 def moment_strip(key: str, title: str, kinds: Sequence[tuple[str, Sequence[MomentDot]]]) -> Markup:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vicinal import __version__
-from vicinal._stats import Estimate
-from vicinal.page.format import Grid, amount, interval, number, share
 from vicinal.page.frame import Page
 from vicinal.page.intervals import IntervalRow, interval_rows
 from vicinal.report.fidelity.twosample import FOLLOWS
@@ -18,11 +15,13 @@ from vicinal.report.page.distributions import weight_chart
 from vicinal.report.page.fidelity_section import (
     association_part,
     columns_part,
+    groups_grid,
     moments_part,
     rules_part,
     two_sample_chart,
 )
 from vicinal.report.privacy.figures import NO_GUARANTEE
+from vicinal.report.verdict import graded_privacy_figures
 
 if TYPE_CHECKING:
     from vicinal.page.svg import Markup
@@ -45,77 +44,48 @@ def report_page(report: Report) -> Page:
     values = {
         "title": "Report on a synthetic table",
         "report": report,
-        "verdict": report.verdict,
         "notes": [one for one in report.notes if one not in said],
         "facts": facts,
         "rules": rules_part(fidelity),
         "columns": columns_part(fidelity),
+        "groups": groups_grid(fidelity),
         "association": association_part(fidelity),
         "moments": moments_part(fidelity.moments),
         "two_sample": two_sample_chart(fidelity.two_sample),
         "follows": FOLLOWS,
-        "privacy": _privacy_charts(report.privacy),
+        "curves": distance_curves(
+            "distances", report.privacy.distances, split=report.privacy.holdout_is == "split"
+        ),
+        "excess": _excess_chart(report.privacy),
         "guarantee": NO_GUARANTEE,
         "utility": None if utility is None else _utility(utility),
         "weights": None if report.weights is None else _weights(report.weights),
         "method": _method(report),
     }
-    return Page("report.html.j2", values, TEMPLATES)
+    return Page("report.html.j2", values, TEMPLATES, "report.js")
 
 
-def _top(rows: Sequence[IntervalRow], least: float) -> float:
-    """Return a little more than the largest figure and end of an interval."""
-    ends = [end for row in rows for end in (row.figure.value, row.figure.high)]
-    return max([least, *(1.1 * end for end in ends if math.isfinite(end))])
-
-
-def _privacy_charts(found: Privacy) -> dict[str, Markup]:
-    split = found.holdout_is == "split"
-
-    def pair(name: str, ours: Estimate, theirs: Estimate) -> list[IntervalRow]:
-        return [
-            IntervalRow(name, "synthetic", ours),
-            IntervalRow(name, "real" if split else "hold-out", theirs, "real"),
-        ]
-
-    attacks = [
-        IntervalRow("DCR share", "Gower distance", found.dcr_share),
-        IntervalRow("DCR share", "Euclidean", found.dcr_share_euclidean),
-        IntervalRow("Membership attack", "AUC", found.membership),
-    ]
-    near = pair("Authenticity", found.authenticity, found.authenticity_baseline)
-    near += pair("NNDR", *found.nndr)
-    copies = pair("Exact copies, %", *found.copies)
-    copies += pair("Near-duplicates, %", *found.near_duplicates)
-    rare = [
-        IntervalRow("", "training", found.rare_combinations[0]),
-        IntervalRow("", "hold-out", found.rare_combinations[1], "real"),
-    ]
-    most = min(_top(copies, 0.02), 1.0)
-    widest = max(1.0, _top(near, 0.0) / 1.1)
-    ideal = ((0.5, "ideal"),)
-    return {
-        "curves": distance_curves("distances", found.distances, split=split),
-        "attacks": interval_rows(
-            "attacks", "DCR share and membership", attacks, low=0.0, high=1.0, marks=ideal
-        ),
-        "copies": interval_rows("copies", "Copies", copies, low=0.0, high=most, per_cent=True),
-        "rare": interval_rows("rare", "Rare combinations", rare, low=0.0, high=1.0),
-        "near": interval_rows("nearness", "Neighbors", near, low=0.0, high=widest),
-    }
+def _excess_chart(found: Privacy) -> Markup | None:
+    """Draw how far each figure that proves something lies beyond its ideal, the worst first."""
+    figures = graded_privacy_figures(found)
+    rows = [IntervalRow("", one.name, one.excess, one.grade) for one in figures]
+    ends = [end for row in rows for end in (row.figure.low, row.figure.value, row.figure.high)]
+    known = [one for one in ends if math.isfinite(one)]
+    if not known:
+        return None
+    low, high = (math.floor(10 * min(known)) / 10, math.ceil(10 * max(known)) / 10)
+    return interval_rows(
+        "excess",
+        "How far figures lie beyond their ideal",
+        rows,
+        low=max(min(low, -0.1), -0.5),
+        high=max(high, 0.2),
+        marks=((0.0, "ideal"),),
+        figures=False,
+    )
 
 
 def _utility(found: Utility) -> dict[str, Any]:
-    rows = [
-        {
-            "model": one.model,
-            "trained on": one.trained_on,
-            "measure": one.metric,
-            "figure": number(one.figure.value),
-            "interval": interval(one.figure),
-        }
-        for one in found.scores
-    ]
     metrics = dict.fromkeys(one.metric for one in found.scores)
     return {
         "pictures": [
@@ -123,7 +93,6 @@ def _utility(found: Utility) -> dict[str, Any]:
             for at, metric in enumerate(metrics)
         ],
         "models": list(dict.fromkeys(one.model for one in found.scores)),
-        "grid": Grid("Every score", rows, (0, 1, 2)),
     }
 
 
@@ -157,14 +126,9 @@ _METRICS = {
 
 def _weights(picture: WeightPicture) -> dict[str, Any]:
     bins = list(zip(picture.edges, picture.edges[1:], picture.shares, strict=False))
-    rows = [
-        {"from": amount(left), "to": amount(right), "share": share(part, 2)}
-        for left, right, part in bins
-    ]
     return {
         "chart": weight_chart("weights", picture),
         "beyond": sum(part for left, right, part in bins if not 0 <= (left + right) / 2 <= 1),
-        "grid": Grid("Every bin", rows, ()),
     }
 
 
@@ -176,8 +140,7 @@ _HOLDOUT = {
 
 def _method(report: Report) -> list[tuple[str, str]]:
     fidelity, privacy, utility = report.fidelity, report.privacy, report.utility
-    real, made = fidelity.rows
-    said = [("Fidelity", f"{real:,} real and {made:,} synthetic rows.")]
+    said = []
     if fidelity.sampled:
         said.append(("Rows drawn", fidelity.sampled))
     train, drawn, unseen = privacy.rows
