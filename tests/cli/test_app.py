@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -133,3 +135,58 @@ def test_handlers_of_signals_are_given_back(people, run):
     before = signal.getsignal(signal.SIGTERM)
     assert run("columns", people)[0] == 0
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_alone_it_greets_with_help_and_a_first_step(run):
+    code, out, err = run()
+    assert (code, err) == (0, "")
+    assert out.startswith("Usage: vicinal [OPTIONS] COMMAND")
+    assert "vicinal demo" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["table", "x.csv"], "Missing option '--output' / '-o'. See `vicinal table --help`."),
+        (["report", "a.csv"], "Missing argument 'synthetic'. See `vicinal report --help`."),
+        (["tabel"], "No such command 'tabel'. Did you mean 'table'? See `vicinal --help`."),
+    ],
+)
+def test_a_missing_word_points_at_the_help_of_its_command(run, words, said):
+    assert run(*words) == (2, "", f"Error: {said}\n")
+
+
+def test_quiet_says_nothing_but_errors(people, run):
+    out = people.with_name("out.csv")
+    assert run("table", people, "-o", out, "-n", 20, "--quiet", "--privacy", "off") == (0, "", "")
+    assert out.exists()
+    code, said, err = run("--quiet", "table", people)
+    assert (code, said) == (2, "")
+    assert err.startswith("Error: ")
+
+
+class Terminal(io.StringIO):
+    """What is written to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("colors", [True, False])
+def test_a_terminal_gets_tables_and_colors_unless_told_otherwise(people, monkeypatch, colors):
+    from vicinal.cli.screen import show
+    from vicinal.report import compare
+
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if not colors:
+        monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("sys.stdout", screen := Terminal())
+    real = read_table(people)
+    show(compare(real, real.slice(0, 20)))  # ages 20 to 39 of 20 to 69
+    text = screen.getvalue()
+    assert "similarity" in text
+    assert re.search("real.*synthetic", text)
+    assert "▸ 0.4" in text
+    assert ("\x1b[1;33m" in text) is colors

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 #: Columns of a lesser similarity are marked.
 MARKED = 0.95
 COLORS = {"good": "green", "fair": "yellow", "poor": "bold red", "unproven": "cyan"}
-#: Width of a terminal from which means, and standard deviations too, have room.
-WIDE, WIDER = 84, 112
+#: Room that the figures of both tables take.
+PAIR = 26
 
 
 def show(found: Any) -> None:
@@ -99,18 +99,21 @@ def _column_table(found: Fidelity) -> Table:
     """Return one line for each column, real beside synthetic as far as there is room."""
     from rich.console import Console
 
-    width = Console().width
-    shown = 1 + (width >= WIDE) + (width >= WIDER)
     table = _table()
     table.add_column("column", overflow="fold")
     table.add_column("kind")
     table.add_column("similarity", justify="right")
-    for head in ("missing", "mean", "deviation")[:shown]:
+    named = max([6, *(min(len(one.name), 30) for one in found.columns)])
+    room = Console().width - named - 28
+    missing = any(side > 0 for one in found.columns for side in one.missing)
+    shown = ["missing"] * missing + ["mean", "deviation"]
+    shown = shown[: max(room // PAIR, 0)]
+    for head in shown:
         table.add_column(f"{head}\nreal", justify="right", no_wrap=True)
         table.add_column("\nsynthetic", justify="right", no_wrap=True, style="dim")
     for one in found.columns:
         cells = _plain(one.name), _plain(one.kind), _similarity(one)
-        table.add_row(*cells, *_figures(one)[: 2 * shown])
+        table.add_row(*cells, *(cell for head in shown for cell in _pair(one, head)))
     return table
 
 
@@ -121,7 +124,8 @@ def _similarity(one: ColumnFidelity) -> Any:
     return _plain(f"{'▸ ' * low}{one.score:.3f}", "bold yellow" if low else "green")
 
 
-def _figures(one: ColumnFidelity) -> list[str]:
-    missing = [f"{side:.1%}" if side > 0 else "" for side in one.missing]
-    figures = (*one.mean, *one.std)
-    return missing + ["" if math.isnan(side) else f"{side:.5g}" for side in figures]
+def _pair(one: ColumnFidelity, head: str) -> list[str]:
+    if head == "missing":
+        return [f"{side:.1%}" if side > 0 else "" for side in one.missing]
+    sides = one.mean if head == "mean" else one.std
+    return ["" if math.isnan(side) else f"{side:.5g}" for side in sides]

@@ -154,7 +154,8 @@ def pair_picture(key: str, found: PairCells, across: Marginal, down: Marginal) -
     """Draw where the rows lie by two columns, the real ones on the left; deep is crowded."""
     wide, high, side = 190.0, 12.0 * len(found.real), 104.0
     high = min(max(high, 90.0), 190.0)
-    top = max(max(map(max, part), default=0.0) for part in (found.real, found.synthetic))
+    every = (value for part in (found.real, found.synthetic) for row in part for value in row)
+    top = max((value for value in every if value > 0), default=1.0)
     parts: list[str] = []
     for at, (part, title) in enumerate(((found.real, "real"), (found.synthetic, "synthetic"))):
         left = side + at * (wide + 24)
@@ -162,7 +163,7 @@ def pair_picture(key: str, found: PairCells, across: Marginal, down: Marginal) -
         for row, line in enumerate(part):
             for column, value in enumerate(line):
                 # of the root, or a common cell would leave all others pale
-                if shade := round(math.sqrt(value / top) * SHADES) if top else 0:
+                if shade := round(math.sqrt(value / top) * SHADES) if value > 0 else 0:
                     shades.setdefault(shade, []).append(f"M{column} {row}h1v1h-1z")
         scale = f"{wide / max(len(part[0]), 1):.3f} {high / len(part):.3f}"
         parts += [

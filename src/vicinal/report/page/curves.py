@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vicinal.page.format import amount, estimate, number, short
 from vicinal.page.svg import (
+    LETTER,
     Markup,
     Scale,
     amounts,
@@ -177,8 +178,37 @@ def pareto_scatter(key: str, found: TuningResult) -> Markup:
     order = sorted(seen, key=lambda one: (one[0] == found.recommended, one[1].on_pareto_front))
     for at, one in order:
         parts += _spot(at + 1, one, at == found.recommended, x, y)
+    spots = [(x(one.dcr_share.value), y(one.fidelity.value)) for _, one in order[::-1]]
+    names = [one.name for _, one in order[::-1]]
+    parts += _beside(spots, names, (44, 20, width - 4, y.start))
     said = f"{len(seen)} settings; no other is better in both than {len(joined)} of them."
     return drawing(key, width, height, "Fidelity against DCR share", said, parts)
+
+
+def _beside(
+    spots: Sequence[tuple[float, float]],
+    names: Sequence[str],
+    frame: tuple[float, float, float, float],
+) -> list[Markup]:
+    """Name spots on a side where there is room, the first ones first; the others have hints."""
+    taken = [(x - 11, y - 11, x + 11, y + 11) for x, y in spots]
+    parts = []
+    for (x, y), name in zip(spots, names, strict=True):
+        text = short(name, 24)
+        wide = 1.2 * LETTER * len(text)
+        for left, down in ((x + 15, y), (x - 15 - wide, y), (x - wide / 2, y - 19),
+                           (x - wide / 2, y + 19)):  # fmt: skip
+            box = (left, down - 7, left + wide, down + 7)
+            inside = frame[0] <= box[0] and frame[1] <= box[1] and box[2] <= frame[2]
+            clear = all(
+                box[2] < one[0] or one[2] < box[0] or box[3] < one[1] or one[3] < box[1]
+                for one in taken
+            )
+            if inside and box[3] <= frame[3] - 14 and clear:
+                taken.append(box)
+                parts.append(label(left, down + 4, text, "note", hint=name))
+                break
+    return parts
 
 
 def _roomy(values: Sequence[float], start: float, end: float) -> Scale:

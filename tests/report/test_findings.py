@@ -1,0 +1,69 @@
+"""What a report says first: the worst of what is wrong, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from vicinal._stats import Estimate
+from vicinal.report import Association, RuleCheck, TimeOrder, evaluate
+
+NONE = Estimate(float("nan"))
+
+
+@pytest.fixture(scope="module")
+def report():
+    def people(seed: int) -> pa.Table:
+        rng = np.random.default_rng(seed)
+        age = rng.integers(18, 80, 300)
+        rich = np.where(age + rng.normal(0, 15, 300) > 50, "yes", "no")
+        return pa.table({"age": age, "hours": rng.normal(40, 8, 300).round(2), "rich": rich})
+
+    return evaluate(people(0), people(1), people(2), "rich", random_state=0)
+
+
+def said(report) -> dict[str, str]:
+    return {one.section: one.says for one in report.findings}
+
+
+def test_at_most_six_sentences_each_with_its_figure(report):
+    found = report.findings
+    assert 4 <= len(found) <= 6
+    for one in found[:-1]:
+        assert any(letter.isdigit() for letter in one.says), one.says
+        assert one.says.endswith((".", ")."))
+    assert found[-1].says.startswith("What to do: ")
+    order = ["poor", "unproven", "fair", "good"]
+    assert [one.grade for one in found[:-1]] == sorted(
+        (f.grade for f in found[:-1]), key=order.index
+    )
+
+
+def test_broken_rules_and_the_worst_association_are_named(report):
+    rule = RuleCheck("a <= b", "order", Estimate(0.0), Estimate(0.125, 0.1, 0.15), NONE, 37)
+    table = Association(("a", "b"), ((1.0, 0.8), (0.8, 1.0)), ((1.0, 0.25), (0.25, 1.0)))
+    fidelity = replace(report.fidelity, rules=(rule,), association=table)
+    found = said(replace(report, fidelity=fidelity))
+    assert found["rules"] == (
+        "1 of 1 rules between columns are broken, most often a <= b, by 12.5% of the synthetic rows."
+    )
+    assert "of b and a: 0.80 in the real rows, 0.25 in the synthetic ones" in found["associations"]
+
+
+def test_a_leaked_target_and_lost_time_come_with_what_to_do(report):
+    leaked = replace(report, utility=replace(report.utility, leaked=("age",)))
+    assert said(leaked)["utility"].startswith("age alone predicts rich without a fault")
+    order = TimeOrder("day", "price", 0.94, 0.03)
+    series = replace(leaked, fidelity=replace(leaked.fidelity, order=order))
+    first, last = series.findings[0], series.findings[-1]
+    assert "price with the row before it fell from 0.94 to 0.03" in first.says
+    assert "make the table anew with time day" in last.says
+
+
+def test_without_a_hold_out_one_is_asked_for(report):
+    split = replace(report, privacy=replace(report.privacy, holdout_is="split"))
+    assert any("give a hold-out" in one.advice for one in split.findings)
+    assert report.to_dict()["findings"] == [one.says for one in report.findings]
