@@ -47,9 +47,8 @@ def test_broken_rules_and_the_worst_association_are_named(report):
     table = Association(("a", "b"), ((1.0, 0.8), (0.8, 1.0)), ((1.0, 0.25), (0.25, 1.0)))
     fidelity = replace(report.fidelity, rules=(rule,), association=table)
     found = said(replace(report, fidelity=fidelity))
-    assert found["rules"] == (
-        "1 of 1 rules between columns are broken, most often a <= b, by 12.5% of the synthetic rows."
-    )
+    assert found["rules"].startswith("1 of 1 rules between columns are broken, most often a <= b")
+    assert found["rules"].endswith("by 12.5% of the synthetic rows.")
     assert "of b and a: 0.80 in the real rows, 0.25 in the synthetic ones" in found["associations"]
 
 
