@@ -71,6 +71,8 @@ def test_nothing_is_left_when_a_step_fails(people, run, monkeypatch, step):
     written = [people.with_name(name) for name in ("out.csv", "plan.csv", "m.vicinal", "r.txt")]
     options = ["-o", "--plan", "--save-model", "--report"]
     words = [word for pair in zip(options, written, strict=True) for word in pair]
+    if "compare" in where[step]:  # a report has compared already
+        words = words[:-2]
     code, out, _ = run("table", people, *words)
     assert code == (130 if step == "ctrl-c" else 2)
     assert out == ""

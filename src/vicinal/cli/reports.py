@@ -124,14 +124,14 @@ def report(asked: ReportOptions) -> None:
     check_apart(*tables, output=asked.output, json=asked.json)
     with reporting(watched()) as tell:
         tell("Reading", 0, 0)
-        read = [
-            None if path is None else asked.read(path)
-            for path in (asked.real, asked.synthetic, asked.holdout)
-        ]
+        real, synthetic = asked.read(asked.real), asked.read(asked.synthetic)
+        holdout = None if asked.holdout is None else asked.read(asked.holdout)
         plan = None if asked.plan is None else MixPlan.from_arrow(read_table(asked.plan))
         tell("Measuring", 0, 0)
         found = evaluate(
-            *read,
+            real,
+            synthetic,
+            holdout,
             asked.target,
             plan,
             kinds=parse_kinds(asked.column),

@@ -224,6 +224,7 @@ def _whole(
             fidelity = _compared(synthesizer, real, synthetic, asked.where)
         else:
             from vicinal.report import audit
+            from vicinal.report.findings import as_text
 
             with reporting(watched()) as tell:
                 tell("Auditing", 0, 0)
@@ -237,7 +238,7 @@ def _whole(
                 )
             write_report(found, asked.report)
             fidelity = found.fidelity
-            said.append(f"{found.verdict.headline}\nReport: {asked.report}.")
+            said.append(f"{as_text(found.findings)}\nReport: {asked.report}.")
     typer.echo(f"{_method(synthesizer.settings_)}\n")
     show(fidelity)
     typer.echo("\n" + "\n\n".join(said))

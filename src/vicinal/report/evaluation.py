@@ -19,7 +19,7 @@ from vicinal.report.fidelity.groups import check_groups, compare_groups
 from vicinal.report.fidelity.measure import Fidelity, measure_fidelity
 from vicinal.report.fidelity.order import lost_panel
 from vicinal.report.fidelity.rules import check_rules
-from vicinal.report.findings import Finding, findings
+from vicinal.report.findings import Finding, as_text, findings
 from vicinal.report.privacy.measure import Privacy, measure_privacy
 from vicinal.report.tables import Tables, align, halves, row_keys
 from vicinal.report.utility.measure import Utility, measure_utility
@@ -125,8 +125,7 @@ class Report(Result):
             f"{one.name:<9} {one.figure!s:<26} {one.grade:<8} {one.answer}"
             for one in self.verdict.figures
         ]
-        found = [f"{one.grade:<9} {one.says}" for one in self.findings]
-        parts = ["\n".join(lines), "\n".join(found), self.fidelity.summary()]
+        parts = ["\n".join(lines), as_text(self.findings), self.fidelity.summary()]
         parts.append(self.privacy.summary())
         if self.utility is not None:
             parts.append(self.utility.summary())

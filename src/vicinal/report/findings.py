@@ -30,6 +30,11 @@ class Finding(NamedTuple):
     advice: str = ""  # empty where nothing need be done
 
 
+def as_text(found: tuple[Finding, ...]) -> str:
+    """Return findings as lines, each after its grade."""
+    return "\n".join(f"{one.grade:<9} {one.says}" for one in found)
+
+
 def findings(report: Report) -> tuple[Finding, ...]:
     """Return what was found, the worst first, and what to do last."""
     found = [

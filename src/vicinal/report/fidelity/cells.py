@@ -64,9 +64,12 @@ def pair_cells(
         for name in pair:
             if name not in coded:
                 coded[name] = [_codes(tables, part, name, pictures[name]) for part in tables.both]
-        shape = tuple(len(_bars(pictures[name])) for name in pair)
-        both = [_shares(*sides, shape) for sides in zip(*map(coded.get, pair), strict=True)]
-        found.append(PairCells(*pair, *both))
+        shape = len(_bars(pictures[pair[0]])), len(_bars(pictures[pair[1]]))
+        real, made = (
+            _shares(first, second, shape)
+            for first, second in zip(coded[pair[0]], coded[pair[1]], strict=True)
+        )
+        found.append(PairCells(*pair, real, made))
     return tuple(found)
 
 
@@ -87,7 +90,7 @@ def _codes(tables: Tables, part: Part, name: str, marginal: Marginal) -> npt.NDA
 
 
 def _shares(
-    first: npt.NDArray[np.intp], second: npt.NDArray[np.intp], shape: tuple[int, ...]
+    first: npt.NDArray[np.intp], second: npt.NDArray[np.intp], shape: tuple[int, int]
 ) -> tuple[tuple[float, ...], ...]:
     there = (first >= 0) & (second >= 0)
     flat = first[there] * shape[1] + second[there]

@@ -78,8 +78,8 @@ class Marginal:
 class RareLevels(NamedTuple):
     """Categories that less than 1 % of the real rows hold."""
 
-    count: int
-    kept: int  # those of them that turn up among the synthetic rows
+    n_rare: int
+    n_kept: int  # those of them that turn up among the synthetic rows
     real: float  # share of all of them together
     synthetic: float
 

@@ -71,23 +71,23 @@ def columns_part(fidelity: Fidelity) -> dict[str, Any]:
     return {"cards": cards, "left_out": len(ordered) - len(cards)}
 
 
-def _figures(one: ColumnFidelity) -> list[tuple[str, str, str]]:
+def _figures(one: ColumnFidelity) -> list[tuple[str, ...]]:
     """Return what is written of a column besides its picture: names, real and synthetic figures."""
-    found = []
+    found: list[tuple[str, ...]] = []
     if math.isfinite(one.mean[0]):
         found.append(("mean", *(_in_unit(side, one) for side in one.mean)))
         found.append(("standard deviation", *(_in_unit(side, one, std=True) for side in one.std)))
     for level, *sides in one.quantiles:
-        name = "median" if level == 0.5 else f"{100 * level:g} % lie below"
+        name = "median" if level == 0.5 else f"{share(level, 0)} lie below"
         found.append((name, *(_in_unit(side, one) for side in sides)))
     marginal = one.marginal
     if marginal is not None and marginal.labels:
         rows = zip(marginal.labels, marginal.real, marginal.synthetic, strict=True)
         found += [(short(level, 40), share(real), share(made)) for level, real, made in rows]
     if one.rare is not None:
-        count = f"{one.rare.count:,} rare categories (each under 1 %)"
+        count = f"{one.rare.n_rare:,} rare categories (each under 1 %)"
         found.append((count, share(one.rare.real), share(one.rare.synthetic)))
-        found.append(("of these turn up", f"{one.rare.count:,}", f"{one.rare.kept:,}"))
+        found.append(("of these turn up", f"{one.rare.n_rare:,}", f"{one.rare.n_kept:,}"))
     if max(one.missing) > 0:
         found.append(("missing", *map(share, one.missing)))
     return found
