@@ -51,6 +51,7 @@ def _densities(shares: Sequence[float], edges: Sequence[float]) -> list[float]:
 
 def _steps(key: str, name: str, marginal: Marginal, *, hints: bool) -> Markup:
     unit, spike = marginal.unit, marginal.spike
+    spike = spike if spike is not None and math.isfinite(sum(spike)) else None
     edges = list(marginal.edges)
     if len(edges) > 1 and not edges[-1] > edges[0]:
         edges = [edges[0] - 0.5, *edges[1:-1], edges[0] + 0.5]
