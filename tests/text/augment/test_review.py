@@ -153,7 +153,11 @@ def test_rows_are_filtered_and_found_on_the_map(page, review):
 def test_decisions_are_saved_and_loaded_and_others_refused(page, export, tmp_path):
     press(page, "a", "r")
     found = json.loads(export("#keep"))
-    others = {"others": {"key": "0"}, "wild": {"decisions": {"0": {"verdict": "x"}}}, "saved": {}}
+    others = {
+        "others": {"key": "0"},
+        "wild": {"decisions": {"0": {"verdict": "accepted", "label": "length"}}},
+        "saved": {},
+    }
     for name, change in others.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(found | change))
     (tmp_path / "broken.json").write_text("{")
@@ -167,6 +171,28 @@ def test_decisions_are_saved_and_loaded_and_others_refused(page, export, tmp_pat
         page.set_input_files("#load", tmp_path / f"{name}.json")
         page.locator("#said", has_text=words).wait_for()
     assert "498 undecided, 1 accepted, 1 rejected: 50 %" in page.inner_text("#tally")
+
+
+def test_classes_that_are_numbers_and_no_rows_at_all(browser, made_texts, tmp_path):
+    few = made_texts.augmented(3, classes=(3, 2**60))
+    few = replace(few, labels=np.array([3, 3, 2**60]))
+    few.to_review(tmp_path / "few.html")
+    page = browser.open(tmp_path / "few.html")
+    press(page, "2", "j")
+    page.locator("body").dispatch_event(
+        "keydown", {"key": "\u0634", "code": "KeyA", "bubbles": True}
+    )  # the key A of an Arabic keyboard
+    with page.expect_download() as found:
+        page.click("[data-as=jsonl]")
+    rows = [json.loads(line) for line in found.value.path().read_text("utf-8").splitlines()]
+    assert [row["label"] for row in rows] == [str(2**60), 3]  # a browser would round it
+    assert rows[0][f"weight_{2**60}"] == 1
+    made_texts.augmented(0).to_review(tmp_path / "none.html")
+    page = browser.open(tmp_path / "none.html")
+    press(page, *"arelujkn1/", "Escape")
+    page.click("[data-as=csv]")
+    assert "nothing to export" in page.inner_text("#said")
+    assert browser.complaints == []
 
 
 def test_without_a_script_every_row_is_there(browser, review):

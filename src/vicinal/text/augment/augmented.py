@@ -135,7 +135,7 @@ class Augmented(RowsResult):
 
     @property
     def negation_flips(self) -> list[int]:
-        """Rows that are negated where neither parent is, or not where both are; English words."""
+        """Which rows are negated where neither parent is, or not where both are, in English."""
         ends = [is_negated(text) for text in self.source]
         rows = zip(self.texts, self.left.tolist(), self.right.tolist(), strict=True)
         return [

@@ -151,11 +151,7 @@ def check_sentences(inverter: InverterLike, texts: Sequence[str]) -> list[str]:
             f"{n_single} text(s) are a single word. Inverters learn from sentences, so what is "
             "written for them will say more than they do."
         )
-    if pictured := [text for text in texts if _is_pictured(speller, text)]:
-        _warn(
-            f"{len(pictured)} text(s) hold emoji, such as {_shown(pictured[0])}, which the encoder "
-            "reads as one unknown sign, and no sentence gets them. Say in words what they mean."
-        )
+    _warn_of_emoji(speller, texts)
     if speller is not None:
         _warn_of_foreign(speller, texts)
     pairs = zip(texts, words, strict=True)
@@ -169,10 +165,16 @@ def _is_cut(text: str, words: list[str], limit: int, speller: Any) -> bool:
     return len(speller.pieces(text[: LETTERS * limit])) + MARKS > limit
 
 
-def _is_pictured(speller: Any, text: str) -> bool:
-    """Tell whether a text holds emoji that its encoder does not know."""
-    found = EMOJI.search(text)
-    return found is not None and (speller is None or "" in speller.pieces(found[0]))
+def _warn_of_emoji(speller: Any, texts: Sequence[str]) -> None:
+    """Warn of emoji that an encoder does not know, as those of English words do not."""
+    found = ((text, EMOJI.search(text)) for text in texts)
+    held = [text for text, one in found if one and (not speller or "" in speller.pieces(one[0]))]
+    if held:
+        _warn(
+            f"{len(held)} text(s) hold emoji, such as {_shown(held[0])}, which the encoder reads "
+            "as one unknown sign, and no sentence gets them. Say in words what they mean.",
+            stacklevel=5,
+        )
 
 
 def _spells(encoder: Any) -> bool:

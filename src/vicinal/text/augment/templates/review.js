@@ -55,12 +55,11 @@
 
   function checked(found) {
     const sound = ([at, one]) =>
-      /^\d+$/.test(at) && Number(at) < total &&
-      ["accepted", "rejected"].includes(one.verdict) &&
+      /^(0|[1-9]\d*)$/.test(at) && Number(at) < total &&
+      ["accepted", "rejected"].includes(one?.verdict) &&
       (one.text === undefined || typeof one.text === "string") &&
-      (one.label === undefined || one.label in classes);
-    const rows = Object.entries(found);
-    if (!rows.every(sound)) throw new Error("these are no decisions of this page.");
+      (one.label === undefined || (Number.isInteger(one.label) && one.label in classes));
+    if (!Object.entries(found ?? { 0: {} }).every(sound)) throw new Error("these are no decisions of this page.");
     return found;
   }
 
@@ -434,7 +433,8 @@
       if (event.key === "Escape" && filters.contains(event.target)) render(true);
       return;
     }
-    const key = event.key.toLowerCase();
+    // where the keyboard writes other letters, the key itself counts
+    const key = /^[^\x00-\x7f]$/.test(event.key) ? event.code.slice(-1).toLowerCase() : event.key.toLowerCase();
     const arrow = key.startsWith("arrow");
     if (arrow && !event.target.closest(".rows")) return;
     const code = /^[1-9]$/.test(key) && classes.length < 10 ? Number(key) - 1 : -1;
