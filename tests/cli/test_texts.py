@@ -246,7 +246,7 @@ def test_demo_with_texts(parrot, run, tmp_path, monkeypatch):
     assert read_table(there / "mixed.csv").num_rows == 100
     assert "400 texts read, 100 sentences written" in err
     assert out.count(" %  ") == 12  # two parents of six rows
-    for name in ("morph.html", "mixed.html"):
+    for name in ("morph.html", "mixed.html", "review.html"):
         assert name in out
         assert "</html>" in (there / name).read_text("utf-8")
 

@@ -69,12 +69,22 @@ def _mix_texts(output: Path) -> None:
     from vicinal.data import banking_sample
 
     real, made = output / "questions.csv", output / "mixed.csv"
-    path, report = output / "morph.html", output / "mixed.html"
+    path, report, review = (output / f"{name}.html" for name in ("morph", "mixed", "review"))
     real.write_bytes(banking_sample())
     typer.echo(f'$ vicinal morph "{LEFT}" "{RIGHT}" --html {path}\n')
     morph(MorphOptions(left=LEFT, right=RIGHT, html=path))
-    typer.echo(f"\n$ vicinal text {real} -n {ROWS} -o {made} --seed 7 --report {report}\n")
-    text(TextOptions(source=real, output=str(made), n_samples=str(ROWS), seed=7, report=report))
+    pages = f"--report {report} --review {review}"
+    typer.echo(f"\n$ vicinal text {real} -n {ROWS} -o {made} --seed 7 {pages}\n")
+    text(
+        TextOptions(
+            source=real,
+            output=str(made),
+            n_samples=str(ROWS),
+            seed=7,
+            report=report,
+            review=review,
+        )
+    )
     typer.echo("\nRows of the highest and of the lowest confidence:\n")
     _show_rows(made)
 
