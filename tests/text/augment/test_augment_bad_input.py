@@ -276,3 +276,22 @@ def test_what_is_no_inverter_is_refused(topics, inverter):
         augment(*topics(), inverter=inverter, n_samples=4)
     with pytest.raises(TypeError, match="inverter must be an Inverter"):
         morph("one text", "another text", inverter=inverter)
+
+
+def test_sentences_that_have_drifted_are_warned_of(fake, topics):
+    fake.vocabulary, fake._points = fake.vocabulary[:10], fake._points[:10]  # food alone
+    with pytest.warns(UserWarning, match=r"mean closeness is 0\.\d\d, below 0\.75"):
+        augment(*topics(), inverter=fake, n_samples=9, label_check="none", random_state=0)
+
+
+def test_emoji_are_told_where_the_encoder_does_not_know_them():
+    texts = ["It is so fine \U0001f600 here.", "It is here."]
+    english = speaks("it is so fine here")
+    english.encoder.ranks = lambda text: [0.0] * len(text.split())
+    english.encoder.pieces = lambda text: [one if one.isascii() else "" for one in text.split()]
+    with pytest.warns(UserWarning, match=r"1 text\(s\) hold emoji, such as 'It is so fine"):
+        check_sentences(english, texts)
+    english.encoder.pieces = str.split
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_sentences(english, texts)
