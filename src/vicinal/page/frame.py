@@ -48,7 +48,7 @@ def render_page(page: Page) -> bytes:
     from vicinal.page.svg import Markup
 
     templates = environment(page.templates)
-    values = {"version": __version__, "script": None} | page.values
+    values: dict[str, Any] = {"version": __version__, "script": None, **page.values}
     if page.script is not None:
         script = templates.loader.get_source(templates, page.script)[0]
         values["script"] = Markup(script)
