@@ -34,13 +34,13 @@ WIDTH, HEIGHT, RIM = 440.0, 380.0, 12.0
 def review_page(made: Augmented, columns: Mapping[str, Sequence[Any]]) -> Page:
     """Return the page on which made sentences, with more columns, are decided on."""
     cells = made.columns()
-    for name, values in columns.items():
-        if name in cells or len(values) != len(made):
+    for name, column in columns.items():
+        if name in cells or len(column) != len(made):
             raise ValueError(
                 f"columns must bring {len(made)} values each under names of their own, got "
-                f"{len(values)} of {name!r}."
+                f"{len(column)} of {name!r}."
             )
-    cells |= {name: list(values) for name, values in columns.items()}
+    cells |= {name: list(column) for name, column in columns.items()}
     classes = list(dict.fromkeys([*made.classes.tolist(), *cells["label"]]))
     held = [label_parts(one, made.label_separator) for one in classes]
     parents = sorted({*made.left.tolist(), *made.right.tolist()})
