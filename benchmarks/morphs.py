@@ -1,7 +1,8 @@
 """Morphs of both writers side by side, unpicked.
 
-Run with ``python benchmarks/morphs.py``: it writes ``docs/morphs.md``. Random pairs of held-out
-open lines of 5 to 20 words (seed 0, the first that are drawn), three ratios each.
+Run with ``python benchmarks/morphs.py``: it writes ``benchmarks/results/morphs.md``.
+Random pairs of held-out open lines of 5 to 20 words (seed 0, the first that are drawn), three
+ratios each.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import argparse
 
 import numpy as np
 
-from _common import markdown, progress, skip
-from _sentences import CORPUS, DOCS, held_out_lines, inverter_key
+from _common import RESULTS, markdown, progress, skip
+from _sentences import CORPUS, held_out_lines, inverter_key
 from legibility import RESULTS as READ_BLIND
 from vicinal.text.augment import Morph, morph
 
@@ -23,7 +24,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--candidates", type=int, default=8)
     parser.add_argument("--writers", nargs="+", default=["smol", "nano"])
-    parser.add_argument("--output", default=str(DOCS / "morphs.md"))
+    parser.add_argument("--output", default=str(RESULTS / "morphs.md"))
     args = parser.parse_args()
     if not CORPUS.is_dir():
         skip(f"the held-out lines are not at {CORPUS}")

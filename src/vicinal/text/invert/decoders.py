@@ -41,7 +41,7 @@ class Decoder(Protocol):
     """A causal language model that reads soft tokens and writes sentences.
 
     ``Inverter(encoder, adaptor, decoder)`` takes anything that has these methods, so that a model
-    can be run by another engine (``docs/inversion.md`` has an example). One that only writes has
+    can be run by another engine, such as vLLM. One that only writes has
     nothing ``trainable``, and need not give a ``loss``; ``crossover`` asks for ``log_likelihood``.
 
     Attributes
