@@ -37,9 +37,7 @@ def main(n_samples: int = 4800) -> dict[str, float]:
     values = series()
     found = {}
     for name, pairing in (("any month", Permutation()), ("same month", SameSeason())):
-        plan = make_plan(
-            len(values), n_samples, pairing=pairing, weights=EpBeta(), random_state=0
-        )
+        plan = make_plan(len(values), n_samples, pairing=pairing, weights=EpBeta(), random_state=0)
         mixed = plan.apply(values[:, None])[:, 0]
         month = plan.left % 12
         around = np.array([values[np.arange(len(values)) % 12 == m].mean() for m in range(12)])

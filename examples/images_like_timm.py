@@ -38,7 +38,7 @@ def main(epochs: int = 20, n_train: int = 400, seed: int = 0) -> dict[str, float
         for _ in range(epochs):
             for x_batch, target in loader:
                 if mix is not None:
-                    x_batch, target = mix(x_batch, target)  # noqa: PLW2901
+                    x_batch, target = mix(x_batch, target)
                 loss = nn.functional.cross_entropy(model(x_batch), target)  # takes soft labels
                 optimizer.zero_grad()
                 loss.backward()
