@@ -23,8 +23,6 @@ from vicinal.pairing._candidates import REFERENCE_ROWS
 from vicinal.pairing._ranks import _pick
 from vicinal.pairing.base import as_points
 
-__all__ = ["Reference", "pair_with_reference", "reference_rows"]
-
 #: Rows that are compared at once. Always so many, filled up where there are fewer: a product of
 #: matrices may round a row otherwise in a matrix of another height.
 TILE_ROWS = 256

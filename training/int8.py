@@ -10,8 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Int8Matrix", "arithmetic", "freeze_in_int8"]
-
 
 def arithmetic(device: str) -> str:
     """Return the arithmetic that is fastest on a device: "bfloat16", "int8" or "float32"."""

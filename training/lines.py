@@ -7,8 +7,6 @@ import gzip
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["FOREIGN", "TRAIN", "VALID", "held_out", "options", "read_lines"]
-
 TRAIN, VALID, FOREIGN = (
     "english-open-train.txt.gz",
     "english-open-valid.txt.gz",

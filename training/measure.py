@@ -14,8 +14,6 @@ from lines import FOREIGN, VALID, held_out, read_lines
 from vicinal.text.invert import Inverter
 from vicinal.text.invert.candidates import cosine
 
-__all__ = ["evaluate", "report", "show_interpolations", "show_samples"]
-
 
 def _bleu(written: Sequence[str], real: Sequence[str]) -> float | None:
     try:

@@ -33,8 +33,6 @@ from vicinal.text.invert.decoders import pad_rows
 from vicinal.text.invert.decoding import Rules, decode
 from vicinal.text.invert.fitting import Sentences, collate, embed
 
-__all__ = ["Game", "Polished", "advantages", "polish"]
-
 Floats = npt.NDArray[np.floating]
 
 

@@ -15,8 +15,6 @@ from vicinal.text.invert.codec import SPECIALS, Codec, cut, greedy_pieces, norma
 from vicinal.text.invert.network import NanoNetwork, NanoShape
 from vicinal.text.models import resolve_model
 
-__all__ = ["choose_vocabulary", "warm_start", "word_counts", "word_pieces"]
-
 #: Where the special tokens begin, and the spread of new word vectors beside the encoder's.
 ALIKE = {"[PAD]": "[PAD]", "[EOS]": "[SEP]", "[FORMAL]": "[CLS]", "[INFORMAL]": "[CLS]"}
 SPREAD = 0.1

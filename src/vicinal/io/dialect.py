@@ -16,8 +16,6 @@ import pyarrow as pa
 
 from vicinal._checks import did_you_mean
 
-__all__ = ["Dialect", "Encoding", "dialect_of", "to_utf8", "with_dialect", "without_dialect"]
-
 #: Bytes that are decoded, or looked at to find an encoding, at once.
 _BLOCK = 1 << 20
 _SAMPLE = 1 << 16

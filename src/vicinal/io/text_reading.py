@@ -25,18 +25,6 @@ import pyarrow.compute as pc
 from vicinal._checks import first_line
 from vicinal.io.dialect import to_utf8
 
-__all__ = [
-    "MISSING",
-    "TIMES",
-    "UNITS",
-    "check_unique",
-    "first_cast",
-    "read_csv",
-    "read_json",
-    "read_text",
-    "separator_of",
-]
-
 #: Spellings of a missing value, in columns that hold no text otherwise.
 MISSING = (
     *("", "?", "-", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NULL", "null", "None", "none"),

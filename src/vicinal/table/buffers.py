@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["ColumnBuffer"]
-
 
 class ColumnBuffer:
     """A column of ``n_rows``, filled by pieces of its type, of a fixed width or a dictionary.

@@ -23,19 +23,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = [
-    "ASSOCIATED",
-    "Codes",
-    "as_flag",
-    "bundles",
-    "codes_of",
-    "common_levels",
-    "cramers_v",
-    "indicator_sets",
-    "joint_codes",
-    "take_effects",
-]
-
 Codes = npt.NDArray[np.integer[Any]]
 
 #: Inherited columns whose association (Cramer's V) is above this come from one parent ...

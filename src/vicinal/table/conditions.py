@@ -13,8 +13,6 @@ import pyarrow.compute as pc
 
 from vicinal._checks import check_column
 
-__all__ = ["Condition", "Where", "parse_where", "rows_matching"]
-
 #: What users may pass as ``where``.
 Where: TypeAlias = str | Sequence[str] | Mapping[str, Any]
 

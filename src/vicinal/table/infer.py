@@ -32,8 +32,6 @@ from vicinal.table.written import (
     without_formats,
 )
 
-__all__ = ["Schema", "Told", "infer", "infer_schema", "rules_of", "tell", "with_codes"]
-
 #: Kinds that are found, never said.
 _FOUND = frozenset({"constant", "missing"})
 _VERSION = 1

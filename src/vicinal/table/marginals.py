@@ -23,17 +23,6 @@ from vicinal.table.numbers import (
 )
 from vicinal.table.schema import Column
 
-__all__ = [
-    "Marginal",
-    "MixedColumn",
-    "NormalScores",
-    "RawValues",
-    "Scale",
-    "fill_missing",
-    "held_by",
-    "marginal_of",
-]
-
 Scores = npt.NDArray[np.floating[Any]]
 
 #: Up to this many distinct values every one is kept apart; above, quantiles are interpolated.

@@ -24,16 +24,6 @@ from vicinal.pairing.balance import FairNeighbors
 from vicinal.pairing.base import Rounds
 from vicinal.weights import SphereWeights, WeightLaw
 
-__all__ = [
-    "Drawer",
-    "Mixture",
-    "MomentMatch",
-    "NeighborhoodMixer",
-    "RowsToMix",
-    "SpacingCheck",
-    "mix_plan",
-]
-
 #: How often a row that comes out too near is drawn again.
 ATTEMPTS = 3
 #: Neighbors among which the nearest is sought.

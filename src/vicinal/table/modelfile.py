@@ -32,8 +32,6 @@ from vicinal.table.presets import MixingSettings
 from vicinal.table.schema import Column
 from vicinal.weights import law_from_spec
 
-__all__ = ["FORMAT", "FittedState", "load", "plain_settings", "refusing_damage", "save"]
-
 #: Raised when files of an earlier format can no longer be read as they are.
 FORMAT = 6
 

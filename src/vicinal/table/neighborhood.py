@@ -11,8 +11,6 @@ import numpy.typing as npt
 from vicinal.pairing.neighbors import nearest_rows
 from vicinal.table.categories import Codes, common_levels
 
-__all__ = ["neighbors_in_groups", "relevance", "row_space", "stretches"]
-
 #: Neighbors are not fewer than this where they are a share of the rows that may mix.
 NEAR_LEAST = 5
 #: Levels of a category that get an axis of their own where nearness is measured, and such axes

@@ -14,17 +14,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = [
-    "Mask",
-    "Numbers",
-    "check_finite",
-    "from_numbers",
-    "number_limits",
-    "python_values",
-    "to_floats",
-    "to_numbers",
-]
-
 Numbers = npt.NDArray[Any]  # int64 or float64
 Mask = npt.NDArray[np.bool_]
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from vicinal.table.marginals import Marginal, MixedColumn, NormalScores, RawValues
 
-__all__ = ["Population"]
-
 
 @dataclass(frozen=True)
 class Population:

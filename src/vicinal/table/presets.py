@@ -14,18 +14,6 @@ from vicinal.weights import EpBeta, SphereWeights, WeightLaw, law_from_spec
 if TYPE_CHECKING:
     from vicinal.table.synthesizer import TableSynthesizer
 
-__all__ = [
-    "FEW_VALUES",
-    "PRIVACY",
-    "MixingSettings",
-    "check_parameters",
-    "check_rows_alone",
-    "has_units",
-    "method_of",
-    "mixing_settings",
-    "neighbors_of",
-]
-
 #: Numbers with this few distinct values or fewer are taken from a parent under normal scores:
 #: codes and counts have no useful ranks between them.
 FEW_VALUES = 20

@@ -25,8 +25,6 @@ from vicinal._random import RandomState, as_generator
 from vicinal.table.frames import to_arrow
 from vicinal.table.numbers import from_numbers, to_numbers
 
-__all__ = ["PrivateSynthesizer"]
-
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 

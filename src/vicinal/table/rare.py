@@ -11,8 +11,6 @@ import pyarrow.compute as pc
 
 from vicinal._threads import fork_safe
 
-__all__ = ["RARE", "merged", "rare_rows", "replacements"]
-
 Codes = npt.NDArray[np.integer[Any]]
 
 #: What may become of rare categories.

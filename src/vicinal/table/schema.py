@@ -14,18 +14,6 @@ from vicinal._checks import check_choice, check_column
 from vicinal._threads import map_threads
 from vicinal.table.places import coordinates
 
-__all__ = [
-    "KINDS",
-    "Column",
-    "Values",
-    "check_kinds",
-    "column_of",
-    "detect_columns",
-    "mean_words",
-    "near_unique",
-    "value_type",
-]
-
 #: Every kind of column, with what a synthetic table does with it.
 KINDS = {
     "numeric": "mixed",

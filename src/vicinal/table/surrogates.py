@@ -13,8 +13,6 @@ import pyarrow.compute as pc
 from vicinal.table.formats.personal import Personal
 from vicinal.table.formats.surrogates import SurrogateMaker
 
-__all__ = ["Surrogates"]
-
 
 class Surrogates:
     """Makes identifiers that look like a column's own but were not in it.

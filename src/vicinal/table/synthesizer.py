@@ -39,7 +39,7 @@ from vicinal.table.panel.units import (
     surrogates_of_units,
 )
 from vicinal.table.population import Population
-from vicinal.table.presets import PRIVACY, check_parameters, has_units, mixing_settings
+from vicinal.table.presets import check_parameters, has_units, mixing_settings
 from vicinal.table.rules import RuleKeeper
 from vicinal.table.schema import Column, detect_columns
 from vicinal.table.surrogates import Surrogates
@@ -52,8 +52,6 @@ from vicinal.table.written import (
     write_cells,
 )
 from vicinal.weights import WeightLaw
-
-__all__ = ["PRIVACY", "TableSynthesizer"]
 
 #: Draws until rows meet conditions on columns that rules settle.
 REDRAWS = 40

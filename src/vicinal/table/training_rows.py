@@ -53,15 +53,6 @@ from vicinal.table.presets import FEW_VALUES, MixingSettings
 from vicinal.table.rare import merged, rare_rows, replacements
 from vicinal.table.schema import Column
 
-__all__ = [
-    "Along",
-    "InheritedColumn",
-    "TrainingRows",
-    "calibration_rows",
-    "inherit",
-    "is_mixed",
-]
-
 #: Numbers one value of which makes up a large share (``MixingSettings.spike``) are taken from a
 #: parent, if the others have this many rows each on average: mixed, they would lose their rows.
 #: Values that are nearly unique are mixed all the same, for they would give a row away.

@@ -23,24 +23,6 @@ from vicinal.table.formats.personal import Personal, find_personal
 from vicinal.table.formats.surrogates import SurrogateMaker
 from vicinal.table.schema import Column, near_unique
 
-__all__ = [
-    "TYPED",
-    "Odd",
-    "as_identifiers",
-    "as_mixed",
-    "find_formats",
-    "find_people",
-    "odd_cells",
-    "parse_cells",
-    "read_cells",
-    "read_conditions",
-    "replacers",
-    "report_odd",
-    "with_cells",
-    "without_formats",
-    "write_cells",
-]
-
 #: Kinds of formats that are read; codes, yes and no stay texts.
 TYPED = ("date", "datetime", "time", "numeric", "integer")
 #: Names of persons in single words are told from categories by as many different ones.

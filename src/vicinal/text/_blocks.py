@@ -9,8 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["NEVER", "Block", "HalfCopy", "attend"]
-
 Net = TypeVar("Net", bound=nn.Module)
 
 #: Added to a score that must not count.

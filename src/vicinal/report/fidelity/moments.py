@@ -30,8 +30,6 @@ from vicinal.report.tables import Part, Tables
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
 
-__all__ = ["FLAG_ERRORS", "Moment", "Moments", "measure_moments"]
-
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 

@@ -16,8 +16,6 @@ from vicinal.report.fidelity.columns import Ranked, mean_and_std
 from vicinal.report.fidelity.correlation import correlations, rank_correlations
 from vicinal.report.tables import Tables
 
-__all__ = ["Association", "PairFidelity", "associate", "compare_pairs", "rank_pairs"]
-
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 

@@ -17,8 +17,6 @@ from vicinal.table.numbers import MAX_DECIMALS
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
 
-__all__ = ["Prediction", "predict"]
-
 Floats = npt.NDArray[np.float64]
 
 #: Rows on which it is tried whether synthetic numbers are mixes of the real ones ...

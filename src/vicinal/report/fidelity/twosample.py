@@ -12,8 +12,6 @@ from vicinal._stats import Estimate, auc_estimate
 from vicinal.report.tables import Part, Tables
 from vicinal.report.utility.learners import fit_side_by_side, tree_bins
 
-__all__ = ["TwoSample", "two_sample_test"]
-
 Floats = npt.NDArray[np.float64]
 
 #: Rows of each table, at most.

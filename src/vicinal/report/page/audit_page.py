@@ -12,8 +12,6 @@ from vicinal.report.page import TEMPLATES
 if TYPE_CHECKING:
     from vicinal.report.privacy.audit import AuditResult
 
-__all__ = ["audit_page"]
-
 
 def audit_page(found: AuditResult) -> Page:
     """Return what the page is made of."""

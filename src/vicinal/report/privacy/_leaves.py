@@ -13,8 +13,6 @@ import numpy as np
 
 from vicinal._compiled import compiled
 
-__all__ = ["build", "lay_out", "search"]
-
 #: Rows that are looked at to choose where to cut.
 SAMPLE = 128
 #: Leaves within reach are sorted by bound into so many bins; each query visits so many of them

@@ -19,8 +19,6 @@ from vicinal.report.privacy.singling_out import singling_out
 from vicinal.report.privacy.values import exact_values
 from vicinal.report.tables import FEW_ROWS, Tables
 
-__all__ = ["run_attacks"]
-
 #: Attacks of each kind, at most.
 N_ATTACKS = 1_000
 #: Columns of a description that singles out, besides one.

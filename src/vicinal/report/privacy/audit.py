@@ -28,8 +28,6 @@ from vicinal.report.privacy.signals import SIGNALS, Signals, distance_to_others
 from vicinal.report.tables import FEW_ROWS, Tables, halves, row_keys
 from vicinal.table.frames import to_arrow
 
-__all__ = ["AuditResult", "ExposedRecord", "audit_synthesizer"]
-
 #: Fewer shadow tables teach an attacker nothing.
 LEAST_SHADOWS = 16
 #: False-positive rates that are always said.

@@ -11,8 +11,6 @@ from vicinal._stats import Estimate
 from vicinal.report.privacy.nearest import METRICS, Found, Index, Space
 from vicinal.report.tables import Tables
 
-__all__ = ["dcr_share", "dcr_shares", "effective_rows"]
-
 Rows = npt.NDArray[np.int64]
 
 

@@ -8,8 +8,6 @@ import numpy.typing as npt
 from vicinal.report.privacy.nearest import Index, Space
 from vicinal.report.tables import Tables
 
-__all__ = ["density_attack", "log_ratio"]
-
 #: Rows of each side that are asked.
 MOST_ASKED = 5_000
 #: Added to distances, so that a copy has a finite score.

@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["EpsilonBound", "epsilon_bound", "guess_p_value"]
-
 #: Chance that a bound is above the epsilon of a mechanism that keeps it.
 LEVEL = 0.05
 

@@ -13,8 +13,6 @@ from vicinal.report.privacy.nearest import Index, Space
 from vicinal.report.privacy.risk import Attack, residual_risk
 from vicinal.report.tables import Part, Tables
 
-__all__ = ["attribute_inference"]
-
 #: Columns that are guessed, at most; of wider tables as many are drawn.
 MOST_SECRETS = 20
 #: A number is guessed where it is this near, as a share of the guess; a date, of the range.

@@ -25,8 +25,6 @@ from vicinal.report.privacy.values import FEW_DISTINCT
 from vicinal.report.tables import Part, Tables
 from vicinal.table.numbers import MAX_DECIMALS
 
-__all__ = ["Reconstruction", "reconstruct_rows", "reconstruction_attack"]
-
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 

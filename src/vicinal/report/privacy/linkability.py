@@ -12,8 +12,6 @@ from vicinal.report.privacy.nearest import Index, Points, Space
 from vicinal.report.privacy.risk import Attack
 from vicinal.report.tables import Tables
 
-__all__ = ["linkability", "some_columns"]
-
 #: Ways to part the columns, drawn at random.
 SPLITS = 4
 

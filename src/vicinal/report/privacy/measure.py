@@ -25,8 +25,6 @@ from vicinal.report.privacy.risk import Attack
 from vicinal.report.privacy.values import numbers_written_out
 from vicinal.report.tables import FEW_ROWS, Part, Tables, row_keys
 
-__all__ = ["DistanceCurves", "Privacy", "measure_privacy"]
-
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 

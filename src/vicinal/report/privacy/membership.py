@@ -11,8 +11,6 @@ import numpy.typing as npt
 from vicinal._stats import Estimate, auc_estimate
 from vicinal.report.privacy.epsilon import EpsilonBound, epsilon_bound
 
-__all__ = ["Membership", "attack_shadows", "bound_from_shadows"]
-
 #: Parts of the shadows, each attacked by what the others teach.
 FOLDS = 8
 #: Shadows' worth of the mean standard deviation that is added to each record's own.

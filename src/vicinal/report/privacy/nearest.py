@@ -23,13 +23,6 @@ from vicinal._checks import check_choice
 from vicinal._threads import for_chunks
 from vicinal.report.tables import Part, Tables
 
-__all__ = [
-    "Found",
-    "Index",
-    "Points",
-    "Space",
-]
-
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 

@@ -8,8 +8,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["rare_combinations"]
-
 Codes = npt.NDArray[np.int32]
 
 #: Combinations of up to so many columns can single a row out.

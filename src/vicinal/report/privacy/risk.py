@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 from vicinal._stats import Estimate
 
-__all__ = ["Attack", "residual_risk"]
-
 
 class Attack(NamedTuple):
     """How often an attack succeeds."""

@@ -21,8 +21,6 @@ from vicinal.table.infer import infer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Subject", "run_shadows"]
-
 Rows = npt.NDArray[np.int64]
 
 

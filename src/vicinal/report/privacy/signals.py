@@ -10,8 +10,6 @@ import numpy.typing as npt
 from vicinal.report.privacy.nearest import Index, Space
 from vicinal.report.tables import Part, Tables
 
-__all__ = ["SIGNALS", "Signals", "distance_to_others"]
-
 #: Each is the higher, the more a record looks like a member.
 SIGNALS = (
     "nearness",

@@ -10,8 +10,6 @@ from vicinal._stats import Estimate
 from vicinal.report.privacy.risk import Attack
 from vicinal.report.tables import Part, Tables
 
-__all__ = ["singling_out"]
-
 #: Descriptions that are tried for each one that is wanted, and cells that may be looked at.
 TRIES, CELLS = 10, 10**9
 

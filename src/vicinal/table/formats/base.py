@@ -13,8 +13,6 @@ import pyarrow.compute as pc
 
 from vicinal.table.formats.words import MISSING
 
-__all__ = ["Format", "as_texts", "few", "fitted"]
-
 #: Rows of odd cells that a format names.
 NAMED_ROWS = 20
 #: Cells that fit for each odd one, at least.

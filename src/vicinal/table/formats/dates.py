@@ -16,8 +16,6 @@ import pyarrow.compute as pc
 from vicinal.table.formats.base import Format
 from vicinal.table.formats.words import HALVES, MONTHS, WEEKDAYS
 
-__all__ = ["DateFormat", "date_candidates", "from_pattern", "learned", "more_likely", "with_others"]
-
 Ints = npt.NDArray[np.int64]
 
 _DIRECTIVE = re.compile(r"%-?[A-Za-z]")

@@ -23,8 +23,6 @@ from vicinal.table.formats.dates import (
 from vicinal.table.formats.numerals import NumberFormat, number_candidates, sentinel, widened
 from vicinal.table.formats.words import YES_NO
 
-__all__ = ["find_format", "parse_format", "search_format"]
-
 #: Distinct cells that candidates are taken from and tried on first.
 SAMPLE = 2000
 #: Share of the cells that one pattern of dates has, at least, where a column has several.
@@ -48,6 +46,7 @@ class BooleanFormat(Format):
 
     @property
     def type(self) -> pa.DataType:
+        """Arrow's type of what is read."""
         return pa.bool_()
 
     def _read(self, cells: pa.Array) -> pa.Array:
@@ -70,6 +69,7 @@ class CodeFormat(Format):
 
     @property
     def type(self) -> pa.DataType:
+        """Arrow's type of what is read."""
         return pa.string()
 
     def _read(self, cells: pa.Array) -> pa.Array:

@@ -15,8 +15,6 @@ import pyarrow.compute as pc
 from vicinal.table.formats.base import Format
 from vicinal.table.formats.words import currency_pattern
 
-__all__ = ["NumberFormat", "number_candidates", "sentinel", "widened"]
-
 #: Minus sign, dash and hyphen; the last may stand at the end of a class of characters.
 _MINUS = "\u2212\u2013-"
 _QUOTES = "'\u2019"

@@ -13,8 +13,6 @@ import pyarrow.compute as pc
 
 from vicinal.table.formats.base import as_texts
 
-__all__ = ["Personal", "find_personal", "iban_check", "luhn_check"]
-
 #: Distinct cells that are looked at.
 SAMPLE = 5000
 #: Characters of a cell that are looked at.

@@ -21,8 +21,6 @@ from vicinal._compiled import GOLDEN, mix64
 from vicinal.table.formats.base import as_texts
 from vicinal.table.formats.personal import Personal, iban_check, luhn_check
 
-__all__ = ["SurrogateMaker"]
-
 Ints = npt.NDArray[np.uint64]
 
 #: Shapes of texts that are imitated; rarer ones are not.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["HALVES", "MISSING", "MONTHS", "WEEKDAYS", "YES_NO", "currency_pattern"]
-
 
 def _table(text: str) -> tuple[str, ...]:
     return tuple(text.split())

@@ -17,8 +17,6 @@ import pyarrow.compute as pc
 from vicinal.io.text_reading import check_unique
 from vicinal.table.frames.from_pandas import from_pandas, to_pandas, unified
 
-__all__ = ["to_arrow", "to_native"]
-
 #: Key of the schema's metadata under which the native side of a table is kept.
 METADATA_KEY = b"vicinal"
 

@@ -11,8 +11,6 @@ import pyarrow as pa
 
 from vicinal.io.text_reading import check_unique
 
-__all__ = ["from_pandas", "to_pandas", "unified"]
-
 #: What an object column may hold; missing values may be mixed in, other types may not.
 _OBJECT_TYPES = (
     str,

@@ -30,8 +30,6 @@ from vicinal.table.rules.kinds import (
     quoted,
 )
 
-__all__ = ["find_rules"]
-
 Floats = npt.NDArray[np.float64]
 _Part = tuple[tuple[int, ...], tuple[int, ...], Floats]  # columns, signs, hashes
 

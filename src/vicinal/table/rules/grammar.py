@@ -20,8 +20,6 @@ from vicinal.table.rules.kinds import (
     quoted,
 )
 
-__all__ = ["parse_rule"]
-
 _MISSING = re.compile(
     r"^(?:if\s+)?(?P<first>.+?)\s+(?:is\s+)?missing\s*(?:->|then)\s*(?P<second>.+?)\s+(?:is\s+)?missing$"
 )

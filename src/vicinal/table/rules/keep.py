@@ -27,8 +27,6 @@ from vicinal.table.rules.kinds import (
     from_floats,
 )
 
-__all__ = ["RuleKeeper"]
-
 Computed = (Formula, Lookup, Bins)
 
 #: A high end is mixed as its distance from the low end where that has at most this share of its

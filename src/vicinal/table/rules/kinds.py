@@ -15,20 +15,6 @@ import pyarrow.compute as pc
 from vicinal.table.numbers import Mask, from_numbers, to_floats, to_numbers
 from vicinal.table.rules.calendar import PARTS, month_starts, seconds_of, span, ticks
 
-__all__ = [
-    "Bins",
-    "Formula",
-    "Frame",
-    "Grid",
-    "Lookup",
-    "MissingTogether",
-    "OneOf",
-    "Order",
-    "Rule",
-    "decimals_of",
-    "quoted",
-]
-
 Floats = npt.NDArray[np.float64]
 
 #: Decimal places that are looked for.

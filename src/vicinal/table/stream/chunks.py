@@ -23,8 +23,6 @@ from vicinal.table.stream.memory import chunk_size
 from vicinal.table.surrogates import Surrogates
 from vicinal.table.synthesizer import TableSynthesizer
 
-__all__ = ["Chunk", "check_drawable", "make_chunk", "plan_chunks"]
-
 
 def plan_chunks(
     model: TableSynthesizer,

@@ -18,8 +18,6 @@ from vicinal.table.numbers import MAX_DECIMALS, to_numbers
 from vicinal.table.schema import MIXED_KINDS, kind_of_type
 from vicinal.table.stream.value_counts import DistinctSketch, ValueCounts, hash_numbers
 
-__all__ = ["ColumnStats", "NumberStats", "ValueStats", "stats_of"]
-
 #: Values in which many different ones are looked for before all are counted.
 FEW = 4096
 #: Share of integers that a sketch must tell apart to call every one different: three standard

@@ -62,8 +62,6 @@ from vicinal.table.written import (
     with_cells,
 )
 
-__all__ = ["fit_parts", "fit_stream", "learn", "open_source", "plan_fit", "summarize"]
-
 #: Rows of the pool in which different numbers are counted, where there are more than 1024.
 FEW_ROWS = 1 << 15
 

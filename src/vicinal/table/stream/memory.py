@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from vicinal.table.stream.source import Source
     from vicinal.table.synthesizer import TableSynthesizer
 
-__all__ = ["chunk_size", "disk_bytes", "pool_size", "row_cost", "workers_within"]
-
 #: Rows of the pool where partners come from all rows, and where neighbors are sought, which
 #: takes longer.
 POOL_ROWS = {"rows": 1 << 18, "neighborhood": 1 << 17}

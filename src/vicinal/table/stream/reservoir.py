@@ -16,8 +16,6 @@ import pyarrow as pa
 
 from vicinal._compiled import GOLDEN, compiled, mix64
 
-__all__ = ["Reservoir", "key_limit", "row_ids", "row_keys"]
-
 #: A row's number: its file in the upper bits, its place in the file below.
 _FILE_BITS = 40
 _ALL = (1 << 64) - 1

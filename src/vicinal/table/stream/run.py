@@ -30,8 +30,6 @@ from vicinal.table.stream.memory import disk_bytes, row_cost, workers_within
 from vicinal.table.stream.source import PathLike, Source, fingerprint
 from vicinal.table.synthesizer import TableSynthesizer
 
-__all__ = ["Streamed", "sample_stream", "stream_table"]
-
 
 @dataclass(frozen=True)
 class Streamed:

@@ -24,17 +24,6 @@ from vicinal.io.text_reading import check_unique
 from vicinal.table.frames import to_arrow
 from vicinal.table.infer import Told
 
-__all__ = [
-    "Part",
-    "PathLike",
-    "Source",
-    "expand",
-    "find_source",
-    "first_rows",
-    "open_parquet",
-    "read_part",
-]
-
 PathLike = str | os.PathLike[str]
 #: Rows that are read, and looked at, at once.
 BATCH_ROWS = 1 << 16

@@ -17,8 +17,6 @@ import pyarrow as pa
 from vicinal._compiled import GOLDEN, compiled, mix64
 from vicinal.table.numbers import python_values
 
-__all__ = ["DistinctSketch", "ValueCounts", "check_sketches", "hash_numbers", "hash_values"]
-
 #: Values that are counted one by one.
 MAX_COUNTED = 1 << 16
 #: HyperLogLog has 2 to this many registers: a standard error of 0.8 %.

@@ -17,8 +17,6 @@ from vicinal.page.result import RowsResult
 from vicinal.text.augment.embedding_map import EmbeddingMap
 from vicinal.text.augment.pairs import is_negated, text_key
 
-__all__ = ["Augmented"]
-
 FloatArray = npt.NDArray[np.float64]
 
 

@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from vicinal.pairing import Pairing
     from vicinal.weights import WeightLaw
 
-__all__ = ["augment"]
-
 #: Sentences written and checked between two looks at how many are kept: few at first, then up to
 #: a quarter of all before, whatever is asked for, so that fewer rows are the first of more.
 FIRST, BATCH = 16, 256

@@ -17,8 +17,6 @@ from vicinal.text.augment.selection import InverterLike, SelectionConfig, select
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
 
-__all__ = ["SentenceGenerator"]
-
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 

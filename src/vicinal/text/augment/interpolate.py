@@ -25,8 +25,6 @@ from vicinal.text.augment.selection import (
 )
 from vicinal.text.encoder import check_utf8
 
-__all__ = ["Morph", "morph"]
-
 FloatArray = npt.NDArray[np.float64]
 
 

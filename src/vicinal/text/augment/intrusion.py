@@ -22,8 +22,6 @@ from vicinal.text.augment.selection import InverterLike, as_inverter
 from vicinal.text.encoder import check_texts
 from vicinal.text.labels import as_labels
 
-__all__ = ["Intrusion", "IntrusionBin", "Rate", "measure_intrusion"]
-
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]

@@ -11,17 +11,6 @@ import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count, check_number
 
-__all__ = [
-    "ClassifierLike",
-    "Judge",
-    "LabelCheck",
-    "ModelJudge",
-    "NeighborJudge",
-    "as_label_check",
-    "similarities",
-    "units",
-]
-
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 

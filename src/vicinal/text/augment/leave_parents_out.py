@@ -11,8 +11,6 @@ from scipy.special import log_softmax
 
 from vicinal.text.augment.label_check import NeighborJudge
 
-__all__ = ["LinearJudge", "MeanJudge"]
-
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 

@@ -15,8 +15,6 @@ from vicinal.text.augment.ratio import project
 from vicinal.text.augment.selection import InverterLike, as_inverter
 from vicinal.text.encoder import check_texts
 
-__all__ = ["nearest_texts"]
-
 
 def nearest_texts(
     augmented: Augmented,

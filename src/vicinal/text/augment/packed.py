@@ -13,8 +13,6 @@ from typing import Any
 
 from vicinal.text.invert.folder import PACKAGED
 
-__all__ = ["Packed"]
-
 
 @dataclass(frozen=True)
 class Packed:

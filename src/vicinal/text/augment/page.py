@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from vicinal.text.augment.augmented import Augmented
     from vicinal.text.augment.interpolate import Morph
 
-__all__ = ["augmented_page", "morph_page"]
-
 TEMPLATES = Path(__file__).parent / "templates"
 #: Rows shown of each kind.
 SHOWN = 10

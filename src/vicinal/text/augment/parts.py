@@ -50,8 +50,6 @@ from vicinal.text.labels import as_labels
 if TYPE_CHECKING:
     from vicinal.text.augment.augmented import Augmented
 
-__all__ = ["AugmentedParts", "augment_parts", "check_workers"]
-
 #: Rows of a chunk, and about as many texts of a block. As many as a sketch of distances takes for
 #: reference.
 CHUNK_ROWS = 4096

@@ -27,8 +27,6 @@ from vicinal.page.svg import (
     rect,
 )
 
-__all__ = ["DRAWN", "ratio_chart", "ratio_histogram", "ruler"]
-
 FloatArray = npt.NDArray[np.float64]
 
 #: Dots of a chart; more rows are thinned out evenly.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["Protection"]
-
 #: Words that writers know well, which stand for what is protected while it is embedded and written.
 STAND_INS = ("Anna", "Paris", "Peter", "London", "Maria", "Berlin", "Robert", "Rome")
 

@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from vicinal._points import matrices
 
-__all__ = ["coincide", "measure_ratio", "project"]
-
 FloatArray = npt.NDArray[np.float64]
 
 #: Parents whose embeddings differ by less than this share of their length are one point.

@@ -20,8 +20,6 @@ from vicinal.text.encoder import check_texts
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
 
-__all__ = ["RowConfig", "RowFilter", "wanted_rows"]
-
 IntArray = npt.NDArray[np.int64]
 
 #: Cosine from which on a sentence is a near-duplicate of a text.

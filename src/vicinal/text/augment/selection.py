@@ -16,8 +16,6 @@ from vicinal.text.augment.ratio import project
 from vicinal.text.invert.candidates import Candidates, cosine
 from vicinal.text.invert.crossover import Judge, exchange_spans
 
-__all__ = ["InverterLike", "SelectionConfig", "as_inverter", "as_selection", "select_sentences"]
-
 Embeddings = npt.NDArray[np.floating[Any]]
 FloatArray = npt.NDArray[np.float64]
 #: From candidates, n rows of c, and embeddings (n, c, d), to what adds to their scores (n, c).

@@ -15,8 +15,6 @@ from vicinal.text.classifier.hashing import PIECES, hash_words
 from vicinal.text.encoder import check_texts
 from vicinal.text.models import quiet, resolve_model, unavailable
 
-__all__ = ["CARD", "CHAR", "Backbone", "backbone_for", "load_backbone"]
-
 #: File in the folder of a saved classifier that says what it is.
 CARD = "classifier.json"
 #: Name of the small encoder that is trained from nothing.
@@ -47,9 +45,11 @@ class Hashed:
         self.max_tokens = max_tokens
 
     def rows(self, texts: Sequence[str]) -> list[Row]:
+        """Return a row of tokens for each text."""
         return [{"input_ids": hash_words(text, self.max_tokens)} for text in texts]
 
     def collate(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+        """Pad rows to one batch."""
         longest = max(len(row["input_ids"]) for row in rows)
         ids = np.zeros((len(rows), longest, PIECES), np.int64)
         mask = np.zeros((len(rows), longest), np.int64)
@@ -62,6 +62,7 @@ class Hashed:
         return _with_labels(batch, rows)
 
     def build(self, n_classes: int) -> torch.nn.Module:
+        """Return the network that training starts from."""
         from vicinal.text.classifier.networks import HashedBert, Pooled, small_config
 
         return Pooled(HashedBert(small_config(self.max_tokens)), n_classes)
@@ -69,6 +70,7 @@ class Hashed:
     empty = build
 
     def save(self, folder: Path, net: torch.nn.Module) -> None:
+        """Write all but the weights."""
         told = json.dumps(net.encoder.config.to_dict(), indent=1)
         (folder / "config.json").write_text(told, "utf-8")
 
@@ -111,6 +113,7 @@ class Pretrained:
         return cls(source, max_tokens, pooling, model)
 
     def rows(self, texts: Sequence[str]) -> list[Row]:
+        """Return a row of tokens for each text."""
         if not texts:
             return []
         # tokenizing a book for the sake of its first page takes minutes
@@ -119,15 +122,18 @@ class Pretrained:
         return [{name: found[name][at] for name in found} for at in range(len(texts))]
 
     def collate(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+        """Pad rows to one batch."""
         bare = [{k: v for k, v in row.items() if k != "labels"} for row in rows]
         batch = dict(self.tokenizer.pad(bare, return_tensors="pt"))
         return _with_labels(batch, rows)
 
     def build(self, n_classes: int) -> torch.nn.Module:
+        """Return the network that training starts from."""
         with _named_errors(self.name):
             return self._network(n_classes, trained=True).float()
 
     def empty(self, n_classes: int) -> torch.nn.Module:
+        """Return the network without its weights."""
         self.config.num_labels = n_classes
         return self._network(n_classes, trained=False)
 
@@ -154,6 +160,7 @@ class Pretrained:
         return made
 
     def save(self, folder: Path, net: torch.nn.Module) -> None:
+        """Write all but the weights."""
         inner = net.encoder if self.pooling == "mean" else net
         inner.config.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from vicinal.nn import MixupConfig
     from vicinal.text.classifier.backbones import Backbone
 
-__all__ = ["MixupTextClassifier"]
-
 #: Rows of a batch that nothing is learned from.
 _READ = 64
 

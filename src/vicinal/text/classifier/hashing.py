@@ -6,8 +6,6 @@ import unicodedata
 from collections.abc import Sequence
 from zlib import crc32
 
-__all__ = ["BUCKETS", "PIECES", "hash_words"]
-
 #: Rows of the table that pieces are hashed to; row 0 is padding, row 1 begins a text.
 BUCKETS = 1 << 14
 #: Most pieces of a word that are looked at.

@@ -11,8 +11,6 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from vicinal.text.classifier.hashing import BUCKETS
 
-__all__ = ["HashedBert", "Pooled", "small_config"]
-
 
 class Pooled(nn.Module):  # type: ignore[misc]  # typed as Any here
     """An encoder, the mean of its last states over the tokens that count, and a linear head."""

@@ -10,8 +10,6 @@ from vicinal.weights import Beta, WeightLaw
 if TYPE_CHECKING:
     from vicinal.nn import MixupConfig
 
-__all__ = ["METHODS", "preset"]
-
 #: Names of methods, and what they are in words.
 METHODS = {
     "none": "no mixing",

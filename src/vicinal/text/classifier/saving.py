@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from vicinal.nn import MixupConfig
     from vicinal.text.classifier.classifier import MixupTextClassifier
 
-__all__ = ["check_target", "load", "save"]
-
 _FORMAT, _VERSION = "vicinal-text-classifier", 1
 #: Pairings that hold nothing but settings.
 _PAIRINGS = ("Farthest", "LocalPermutation", "Nearest", "Permutation", "Random")

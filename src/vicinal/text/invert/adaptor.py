@@ -7,8 +7,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Adaptor"]
-
 
 class Adaptor(nn.Module):  # type: ignore[misc]  # torch is Any here
     """A two-layer network between an encoder's space and the input space of a language model.

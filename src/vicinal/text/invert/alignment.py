@@ -25,8 +25,6 @@ from vicinal.text.invert.fitting import (
 )
 from vicinal.text.invert.inverter import Inverter
 
-__all__ = ["align", "check_seeded", "copied", "distinct_texts", "inherited_notes", "short_texts"]
-
 #: Options that the notes of an aligned inverter keep.
 _TOLD = ("batch_size", "learning_rate", "decoder_rate", "warmup", "noise")
 

@@ -8,8 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Candidates", "Inversion", "cosine"]
-
 Floats = npt.NDArray[np.float32]
 
 

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["read_preface", "write_card"]
-
 #: What follows this line is written anew each time an inverter is saved.
 _LINE = "<!-- What follows is written when the inverter is saved. -->"
 _PREFACE = """---

@@ -16,15 +16,6 @@ from vicinal._checks import first_line
 from vicinal.text.encoder import in_bfloat16
 from vicinal.text.models import LLM_REMEDY, loading, resolve_model, unavailable
 
-__all__ = [
-    "check_model",
-    "load_lora",
-    "marks",
-    "open_model",
-    "opening",
-    "with_lora",
-]
-
 #: Share of the highest score by which rounding moves scores at most, in single precision.
 _ROUNDING = 1e-4
 _REMEDY = "Choose a causal language model, such as one of the Llama, Qwen or GPT-2 families."

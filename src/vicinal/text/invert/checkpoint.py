@@ -18,8 +18,6 @@ from vicinal.text.invert.decoders import Decoder
 if TYPE_CHECKING:
     from vicinal.text.invert.fitting import TrainingOptions
 
-__all__ = ["Checkpoint", "hash_texts", "identity_of"]
-
 
 class Checkpoint:
     """A folder that a fit can go on from, where all that decides its result is the same."""

@@ -17,8 +17,6 @@ import unicodedata
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["SPECIALS", "Codec", "Unit", "cut", "greedy_pieces", "is_formal", "normalize"]
-
 PAD, FORMAL, INFORMAL, EOS, CAP, UPPER, LOWER, JOIN, GAP = range(9)
 _NAMES = "PAD FORMAL INFORMAL EOS CAP UPPER LOWER JOIN GAP"
 SPECIALS = tuple(f"[{name}]" for name in _NAMES.split())

@@ -14,8 +14,6 @@ import numpy.typing as npt
 
 from vicinal.text.invert.candidates import Candidates
 
-__all__ = ["Score", "edits", "exchange_spans"]
-
 Floats = npt.NDArray[np.float32]
 #: From embeddings of sentences (m, dim), and the targets (m,) that they are for, to scores (m,).
 Score = Callable[[Floats, npt.NDArray[np.intp]], npt.NDArray[np.floating[Any]]]

@@ -11,8 +11,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Decoded", "Decoder", "pad_rows"]
-
 Floats = npt.NDArray[np.float32]
 
 

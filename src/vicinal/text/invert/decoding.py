@@ -13,8 +13,6 @@ from torch import Tensor
 from vicinal._checks import check_number
 from vicinal.text._cores import on_cores, spans
 
-__all__ = ["Memory", "Network", "Rules", "beam_search", "decode", "draw", "repeats", "write"]
-
 #: Rows that have ended are dropped once fewer than this share of a batch still goes on.
 _WORTH = 0.9
 

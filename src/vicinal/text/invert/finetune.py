@@ -21,8 +21,6 @@ from vicinal.text.invert.candidates import cosine
 from vicinal.text.invert.fitting import RefinementOptions
 from vicinal.text.invert.task import Head, TaskEncoder
 
-__all__ = ["can_be_tuned", "fit_head", "warm_up"]
-
 Floats = npt.NDArray[np.float32]
 _BATCH, _WARMUP = 16, 0.1
 #: From so many labelled texts on, a tenth is held out to choose the epoch by.

@@ -22,8 +22,6 @@ from vicinal.text.encoder import Encoder, in_bfloat16
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.decoders import Decoder
 
-__all__ = ["RefinementOptions", "Sentences", "TrainingOptions", "collate", "embed", "fit"]
-
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 

@@ -30,19 +30,6 @@ from vicinal.text.models import needed_by, resolve_model
 if TYPE_CHECKING:
     from vicinal.text.invert.inverter import Inverter
 
-__all__ = [
-    "CARD",
-    "PACKAGED",
-    "README",
-    "TASK",
-    "check_target",
-    "default_inverter",
-    "find_folder",
-    "load",
-    "push",
-    "save",
-]
-
 #: Inverters that are distributions of their own, and the package that each lies in.
 PACKAGED = {"nano": "vicinal_nano", "smol": "vicinal_smol"}
 CARD, README = "config.json", "README.md"

@@ -27,8 +27,6 @@ from vicinal.text.invert.decoders import Decoded, pad_rows
 from vicinal.text.invert.decoding import Rules, write
 from vicinal.text.models import fingerprint, lasting_name, needed_by
 
-__all__ = ["PROMPT", "HuggingFaceDecoder"]
-
 #: What stands around the soft tokens, whose place is ``{}``.
 PROMPT = "Given the embedding {}, generate the original sentence: "
 _WHOLE, _LORA = "decoder", "lora"

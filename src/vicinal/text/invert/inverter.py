@@ -25,8 +25,6 @@ from vicinal.text.models import check_device
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Inverter"]
-
 Floats = npt.NDArray[np.float32]
 
 

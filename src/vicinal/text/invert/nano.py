@@ -21,8 +21,6 @@ from vicinal.text.invert.decoders import Decoded, pad_rows
 from vicinal.text.invert.decoding import Rules, write
 from vicinal.text.invert.network import NanoNetwork, NanoShape
 
-__all__ = ["NanoDecoder"]
-
 _VOCAB = "vocab.txt"
 
 

@@ -11,8 +11,6 @@ from torch.nn import functional
 from vicinal.text._blocks import NEVER, Block, attend
 from vicinal.text.invert.codec import FORMAL
 
-__all__ = ["Memory", "NanoNetwork", "NanoShape"]
-
 
 @dataclass(frozen=True)
 class NanoShape:

@@ -30,8 +30,6 @@ from vicinal.text.invert.inverter import Inverter
 from vicinal.text.invert.task import TaskInverter
 from vicinal.text.labels import check_classes, warn_of_empty
 
-__all__ = ["follow", "refine"]
-
 Floats = npt.NDArray[np.float32]
 #: With "auto", the encoder is tuned where there are so many labelled texts, all classes together:
 #: a rule of thumb that nothing was measured for.

@@ -31,8 +31,6 @@ from vicinal.text.models import quiet
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Head", "TaskEncoder", "TaskInverter", "check_target", "load_inverter"]
-
 Floats = npt.NDArray[np.float32]
 _WEIGHTS, _INVERTER, _ENCODER = "head.safetensors", "inverter", "encoder"
 _FORMAT, _VERSION = "vicinal-task-inverter", 1
