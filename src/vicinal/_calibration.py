@@ -95,10 +95,8 @@ def scale(proba: FloatArray, temperature: float) -> FloatArray:
 def scale_crossed(
     proba: FloatArray, truth: npt.NDArray[np.integer], rng: np.random.Generator
 ) -> tuple[FloatArray, float]:
-    """Scale each half of the rows by the temperature of the other; return their mean as well.
-
-    No row's own label has a say in its probabilities, and none is taken from training.
-    """
+    """Scale each half of the rows by the temperature of the other; return their mean as well."""
+    # no row's own label has a say in its probabilities, and none is taken from training
     halves = np.array_split(rng.permutation(len(truth)), 2)
     found, degrees = proba.copy(), []
     for one, other in (halves, halves[::-1]):

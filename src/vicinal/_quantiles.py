@@ -77,10 +77,8 @@ def _beta_nodes(a: float, b: float) -> FloatArray | None:
 
 
 def _moments(x: FloatArray, y: FloatArray, spread: float, slope: bool = False) -> FloatArray:
-    """Return ``E[Y]`` and ``E[X Y] / spread`` where (X, Y) is uniform between neighboring nodes.
-
-    With ``slope``, the second is doubled: the change of ``E[X X]`` when ``x`` moves along ``y``.
-    """
+    """Return ``E[Y]`` and ``E[X Y] / spread`` where (X, Y) is uniform between neighboring nodes."""
+    # with slope the second is doubled: the change of E[X X] when x moves along y
     first = np.mean(y[:-1] + y[1:]) / 2
     cross = 2 * (x[:-1] * y[:-1] + x[1:] * y[1:]) + x[:-1] * y[1:] + x[1:] * y[:-1]
     return np.array([first, np.mean(cross) / (3 if slope else 6) / spread])

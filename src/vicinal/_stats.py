@@ -87,10 +87,7 @@ class Estimate:
 
 
 def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
-    """Return Spearman's rank correlation, ties ranked by their mean.
-
-    Pairs with NaN are left out. NaN where fewer than two are left, or one side does not vary.
-    """
+    """Return Spearman's rank correlation of pairs without NaN; NaN where a side does not vary."""
     from scipy.stats import rankdata
 
     pairs = np.stack([np.asarray(a, float), np.asarray(b, float)])
@@ -103,12 +100,9 @@ def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
 
 
 def auc_estimate(negative: npt.ArrayLike, positive: npt.ArrayLike) -> Estimate:
-    """Return the area under the ROC curve of scores, with DeLong's 95 % interval.
-
-    Ties count one half. Where all pairs are in one order, DeLong's variance is 0 and the interval
-    is Wilson's for the smaller class. Neither class may be empty.
-    Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988.
-    """
+    """Return the area under the ROC curve of scores, with DeLong's 95 % interval."""
+    # DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988. Where all pairs are in one order,
+    # their variance is 0; the interval is then Wilson's for the smaller class.
     low, high = np.sort(np.asarray(negative, float)), np.sort(np.asarray(positive, float))
     # share of the other class that lies below (positives) or above (negatives), ties half
     below = [np.searchsorted(low, high, side) for side in ("left", "right")]

@@ -228,12 +228,9 @@ def mix_rows(
     *,
     check_finite: bool = False,
 ) -> npt.NDArray[Any]:
-    """Return ``sum_p weights[i, p] * X[parents[i, p]]`` for every i, shape (n_samples, n_features).
-
-    ``X`` and ``out`` are C-ordered, of one type (float32 or float64), and share no memory; row
-    numbers are not checked. With ``check_finite`` a mixed row that is not finite raises
-    ``FloatingPointError``. Any number of threads gives the same bytes.
-    """
+    """Return ``sum_p weights[i, p] * X[parents[i, p]]``, shape (n_samples, n_features)."""
+    # X and out are C-ordered, of one type, and share no memory; row numbers are not checked. Any
+    # number of threads gives the same bytes.
     if out is None:
         out = empty_aligned((parents.shape[0], X.shape[1]), X.dtype)
     if out.size == 0:

@@ -31,10 +31,7 @@ def is_folder(output: str) -> bool:
 
 
 def check_folder_run(output: str, why: str, whole: Mapping[str, object]) -> None:
-    """Refuse an output named like a file, and options that need all rows in memory.
-
-    ``why`` names what asks for a folder; ``whole`` holds options by name, empty where not given.
-    """
+    """Refuse an output named like a file, and options that need all rows in memory."""
     for name, value in whole.items():
         if value:
             raise ValueError(

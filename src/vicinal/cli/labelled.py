@@ -43,13 +43,9 @@ def read_measured(
     learned: Labelled,
     unknown: bool = False,
 ) -> tuple[Labelled, Labelled, list[str]]:
-    """Read rows to measure on, and bring their labels and those learned from to one kind.
-
-    Texts of other labels come apart where ``unknown`` is wanted, and are refused otherwise.
-
-    Each file is read for itself, so that 0 and 1 are numbers in one and text in the other where
-    that has a class by another name: both become text.
-    """
+    """Read rows to measure on, and bring their labels and those learned from to one kind."""
+    # each file is read for itself: 0 and 1 are numbers in one and text in the other where that has
+    # a class by another name
     import numpy as np
 
     from vicinal.text.labels import class_numbers

@@ -111,11 +111,7 @@ def together() -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path, remedy: str = _NOTHING) -> Iterator[IO[bytes]]:
-    """Open a file beside the target that takes its place at the end, if all went well.
-
-    A link stays a link: what it points to is replaced. ``remedy`` is what the error says where
-    the disk is full.
-    """
+    """Open a file beside the target that takes its place at the end, if all went well."""
     target = Path(os.path.realpath(path))
     beside, waiting = _beside(target), _waiting.get()
     try:

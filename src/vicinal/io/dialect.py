@@ -95,10 +95,7 @@ def without_dialect(table: pa.Table) -> pa.Table:
 
 
 def to_utf8(path: Path, data: bytes, encoding: str | None = None) -> tuple[bytes, str]:
-    """Return the bytes of a text file as UTF-8 without a mark, and the encoding that it has.
-
-    Raises ValueError, naming the line, where an encoding does not fit.
-    """
+    """Return the bytes of a text file as UTF-8 without a mark, and the encoding that it has."""
     for mark, marked in _MARKS:
         if data.startswith(mark) and encoding in (None, "utf-8", marked):
             encoding = marked

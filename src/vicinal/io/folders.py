@@ -12,11 +12,7 @@ from vicinal.io.atomic import check_parent
 
 
 def check_folder(folder: str | PathLike[str], card: str, form: str, what: str) -> Path:
-    """Return a folder that may be written to: not there, empty, or of the same ``form``.
-
-    ``card`` is the JSON file whose entry "format" tells the form; ``what`` is what is to be
-    written, with its article.
-    """
+    """Return a folder that may be written to: new, empty, or with a ``card`` of this ``form``."""
     target = Path(folder).expanduser()
     check_parent(target)
     if target.exists() and not target.is_dir():
@@ -39,11 +35,7 @@ def _form_of(path: Path) -> object:
 
 
 def read_card(folder: Path, card: str, form: str, version: int, what: str) -> dict[str, Any]:
-    """Return the JSON file that says what a folder holds, of the right form and version.
-
-    Raises FileNotFoundError where it is not there, ValueError where it is something else or newer
-    than ``version``.
-    """
+    """Return the JSON file that says what a folder holds, of the right form and version."""
     path, name = folder / card, what.partition(" ")[2]
     if not path.is_file():
         near = [str(one) for one in folder.parent.glob("*") if _form_of(one / card) == form]

@@ -20,10 +20,7 @@ class Chunk:
 
 
 def cut_chunks(total: int, sizes: Sequence[int], entropy: Sequence[int], key: int) -> list[Chunk]:
-    """Cut rows into chunks of these sizes, taken in turn; each has a seed spawned with ``key``.
-
-    The first chunks of a larger total are the same but for the last one.
-    """
+    """Cut rows into chunks of these sizes, taken in turn; a seed each, spawned with ``key``."""
     chunks: list[Chunk] = []
     first = 0
     while first < total:

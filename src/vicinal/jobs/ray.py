@@ -43,12 +43,9 @@ def check_ray() -> None:
 
 @contextmanager
 def cluster(address: str | None = None, workers: int | None = None) -> Iterator[Any]:
-    """Give the module ``ray``, connected; what was started or connected here is ended afterwards.
-
-    An address is "auto" for the cluster that this machine is part of, or ``"host:port"``. Left
-    out, it is the one that ``RAY_ADDRESS`` names, and else a cluster of this machine alone, of as
-    many cores as ``workers`` says.
-    """
+    """Give the module ``ray``, connected; what was begun here is ended afterwards."""
+    # an address is "auto" for the cluster that this machine is part of, or "host:port"; else the
+    # one that RAY_ADDRESS names, and else a cluster of this machine alone
     if workers is not None:
         check_count("workers", workers)
     check_ray()
@@ -109,10 +106,8 @@ def check_address(address: str) -> None:
 
 
 def _speaks(host: str, port: int) -> bool:
-    """Tell whether what listens there speaks HTTP/2, as Ray does.
-
-    Ray itself tries for minutes, whatever its settings of timeouts say.
-    """
+    """Tell whether what listens there speaks HTTP/2, as Ray does."""
+    # Ray itself tries for minutes, whatever its settings of timeouts say
     with socket.create_connection((host, port), PATIENCE / 2) as line:
         if os.environ.get("RAY_USE_TLS", "0") not in {"", "0"}:
             return True
@@ -185,11 +180,9 @@ class RayEngine:
             yield from in_order(lambda task: remote.remote(task, *held), ray.get, tasks, ahead)
 
     def write(self, job: Job, chunks: Sequence[Chunk], place: Place) -> Written:
-        """Make and write chunks; yield number and rows of each in the order they are done.
-
-        A worker that is lost is begun again with the chunk it had, so that a chunk can be made
-        twice; what kills its workers every time ends the run.
-        """
+        """Make and write chunks; yield number and rows of each in the order they are done."""
+        # a worker that is lost is begun again with the chunk it had, so that a chunk can be made
+        # twice; what kills its workers every time ends the run
         ray = self._ray
         room = self._room()
         if not chunks:

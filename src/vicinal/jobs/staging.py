@@ -46,12 +46,7 @@ def _is_begun(staging: Path) -> bool:
 
 
 def check_destination(output: str | os.PathLike[str], resume: bool) -> None:
-    """Raise where an output cannot be written, before any work is done for it.
-
-    An OSError where it holds something, its folder is not there or cannot be written, or an
-    interrupted run lies beside it and is not to be resumed; a ValueError for an address that is
-    none, or cannot be resumed.
-    """
+    """Raise where an output cannot be written, before any work is done for it."""
     where = os.fspath(output)
     if not is_remote(where):
         _check_folder(Path(local_path(where)), resume)
@@ -104,11 +99,7 @@ def _locked(staging: Path) -> Iterator[None]:
 
 
 class Staging:
-    """Where an output is built, entered it is begun or gone on with: here in an object store.
-
-    ``kept`` is the file for what a job has learned and makes its chunks from; ``complete`` tells
-    whether the output is there already, made by the same run.
-    """
+    """Where an output is built, entered it is begun or gone on with: here in an object store."""
 
     kept: Path
     complete = False

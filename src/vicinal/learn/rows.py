@@ -39,10 +39,7 @@ class Rows(ABC):
         """Return the rows, untouched, and below them the mixed ones, in the same container."""
 
     def mixed(self, plan: MixPlan) -> tuple[Array, Array | None]:
-        """Return mixed numbers within the limits, and where a parent has none, if anywhere.
-
-        There the dominant parent's cell is to be copied, missing or not.
-        """
+        """Return mixed numbers within limits, and where the dominant parent is to be copied."""
         values: Array = plan.apply(self.numbers)  # type: ignore[arg-type]
         low, high = self.limits.astype(values.dtype)
         gone = None if self.gaps is None else np.any(self.gaps[plan.parents], axis=1)
@@ -222,10 +219,7 @@ def _from_objects(column: Array, where: str) -> Array:
 def _prepared(
     columns: Mapping[Any, Array], nulls: Mapping[Any, Array], bounds: Any, n_rows: int, name: str
 ) -> tuple[Array, Array | None, Array]:
-    """Return columns of numbers as one matrix with gaps filled, the gaps, and the limits.
-
-    The matrix is float32 where all columns are, float64 otherwise.
-    """
+    """Return columns of numbers as one matrix with gaps filled, the gaps, and the limits."""
     single = bool(columns) and all(values.dtype == np.float32 for values in columns.values())
     numbers = np.empty((n_rows, len(columns)), np.float32 if single else np.float64)
     gaps, limits = np.zeros(numbers.shape, bool), _open_limits(len(columns))
@@ -305,10 +299,7 @@ def _like(values: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def copied_columns(asked: Any, n_columns: int, frame: nw.DataFrame[Any] | None) -> Array:
-    """Return a mask of the columns that ``categorical_features`` asks to copy.
-
-    Left to itself, it copies whole numbers whose name says that they are codes.
-    """
+    """Return a mask of the columns that ``categorical_features`` asks to copy."""
     mask = np.zeros(n_columns, bool)
     names = None if frame is None else frame.columns
     if isinstance(asked, str):

@@ -14,10 +14,9 @@ _FILE = "mixup_embeddings.safetensors"
 
 
 class Embeddings:
-    """Embeddings of the training rows, and the epoch that they are from.
+    """Embeddings of the training rows, and the epoch that they are from."""
 
-    They are kept with a checkpoint: the model that made them is not the one that is resumed.
-    """
+    # kept with a checkpoint: the model that made them is not the one that is resumed
 
     def __init__(self, given: npt.ArrayLike | None, every: int) -> None:
         if type(given).__module__.startswith("torch"):

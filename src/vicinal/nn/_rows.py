@@ -26,11 +26,9 @@ def mix_rows(
 def union_mask(
     mask: torch.Tensor, perm: torch.Tensor, keep: int | None = None, ignore: bool = False
 ) -> torch.Tensor:
-    """Return where a row or its partner may be attended to.
-
-    ``ignore`` is for masks that are True where a token is left out. Additive masks, 0 where a
-    token counts and very negative elsewhere, are joined by their maximum either way.
-    """
+    """Return where a row or its partner may be attended to."""
+    # additive masks, 0 where a token counts and very negative elsewhere, are joined by their
+    # maximum either way
     own, others = mask[:keep], mask.index_select(0, perm[:keep])
     joined = torch.minimum if ignore and not mask.is_floating_point() else torch.maximum
     return joined(own, others)
@@ -61,11 +59,9 @@ def swapped_halves(n_rows: int, device: torch.device | str | None = None) -> tor
 def plan_rows(
     plan: MixPlan, n_rows: int, device: torch.device | str
 ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor]:
-    """Return rows to take, partners and weights, so that a batch is mixed as a plan says.
-
-    Rows are None where the plan's left rows are the batch in its order; otherwise they are
-    [left, right], and partners are None: the other half.
-    """
+    """Return rows to take, partners and weights, so that a batch is mixed as a plan says."""
+    # rows are None where the plan's left rows are the batch in its order; otherwise they are [left,
+    # right], and partners are None: the other half
     check_plan(plan, n_rows, "batch")
     left, right = (np.array(side, np.int64) for side in (plan.left, plan.right))
     lam = torch.from_numpy(np.array(plan.lam, np.float32))
@@ -115,10 +111,7 @@ def as_perm(perm: Any, n_rows: int, device: torch.device) -> torch.Tensor:
 def as_lam(
     lam: Any, n_rows: int, device: torch.device, perm: torch.Tensor | None = None
 ) -> float | torch.Tensor:
-    """Return weights as a number or one for each row; those of pairs count for both halves.
-
-    ``perm`` is given where the caller chose partners: weights of pairs must then fit them.
-    """
+    """Return weights as a number or one for each row; those of pairs count for both halves."""
     if not isinstance(lam, (torch.Tensor, np.ndarray, list, tuple)):
         return check_number("lam", lam)
     weights = torch.as_tensor(np.asarray(lam) if isinstance(lam, (list, tuple)) else lam)

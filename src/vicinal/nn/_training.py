@@ -44,10 +44,8 @@ class ProgressReporter(TrainerCallback):  # type: ignore[misc]  # typed as Any h
 
 @contextmanager
 def own_randomness(seed: int) -> Iterator[None]:
-    """Let torch, NumPy and Python draw from a seed, and put their states back afterwards.
-
-    The Trainer seeds all three for the whole process.
-    """
+    """Let torch, NumPy and Python draw from a seed, and put their states back afterwards."""
+    # the Trainer seeds all three for the whole process
     restore: list[tuple[Callable[[Any], Any], Any]] = [
         (random.setstate, random.getstate()),
         (np.random.set_state, np.random.get_state()),  # noqa: NPY002

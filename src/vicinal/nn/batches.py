@@ -141,10 +141,8 @@ class PairBatchSampler:
 def draw_partners(
     pairing: Pairing, X: Any, symmetric: bool, rng: np.random.Generator
 ) -> npt.NDArray[Any]:
-    """Draw partners of an epoch; in place of a permutation pairs of two, each row in one.
-
-    With both directions of a pair in a batch, every row is then read as often as any other.
-    """
+    """Draw partners of an epoch; in place of a permutation pairs of two, each row in one."""
+    # with both directions of a pair in a batch, every row is then read as often as any other
     if not symmetric or type(pairing) is not Permutation:
         return pairing.pair(X, random_state=rng)
     order = rng.permutation(X if isinstance(X, int) else len(X))

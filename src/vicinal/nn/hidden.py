@@ -356,10 +356,8 @@ class HiddenMixup:
             )
 
     def _outer_view(self, step: Step, named: dict[str, Any]) -> dict[str, Any]:
-        """Return what the code around the encoder gets: it pools by the union, kept rows only.
-
-        The encoder itself gets what the user passed; see :meth:`_before_encoder`.
-        """
+        """Return what the code around the encoder gets: it pools by the union, kept rows only."""
+        # the encoder itself gets what the user passed; see _before_encoder
         parts = self._parts
         mask = named.get("attention_mask")
         if parts.encoder in (None, self._inner_model()):
@@ -454,10 +452,8 @@ class HiddenMixup:
     def _before_part(
         self, inside: bool, module: nn.Module, args: tuple[Any, ...], kwargs: Any
     ) -> Inputs | None:
-        """Give a part of a sentence-transformer each row's own mask, or what pools by the union.
-
-        It calls its encoder's forward itself, past the encoder's hooks.
-        """
+        """Give a part of a sentence-transformer each row's own mask, or what pools by the union."""
+        # it calls its encoder's forward itself, past the encoder's hooks
         step = self._live()
         if step is None or not args or not isinstance(args[0], dict):
             return None

@@ -32,14 +32,10 @@ _COMPLETE, _BEST = "complete.json", "best.safetensors"
 
 
 class ResumableTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
-    """A Trainer whose result does not depend on how often it was interrupted.
+    """A Trainer whose result does not depend on how often it was interrupted."""
 
-    What a step draws depends on seed and step alone. Rows held out are evaluated before training,
-    every ``evaluate_every`` steps and at the end; the weights with the lowest loss there are the
-    result. With a folder, checkpoints are made every five minutes, at the end, and after Ctrl-C
-    or SIGTERM, behind the running step. The model returns its loss, given a batch without
-    ``count``, which is the weight of that loss.
-    """
+    # what a step draws depends on seed and step alone. The model returns its loss, given a batch
+    # without "count", which is the weight of that loss
 
     control: Any
 

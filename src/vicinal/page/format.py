@@ -69,10 +69,8 @@ def clean(text: str) -> str:
 
 
 def short(text: str, length: int) -> str:
-    """Return a name in one line of at most ``length`` characters.
-
-    It is cut in the middle: long names of one table often have one beginning.
-    """
+    """Return a name in one line of at most ``length`` characters."""
+    # cut in the middle: long names of one table often have one beginning
     plain = " ".join(clean(text).split()) or "(empty)"
     if len(plain) <= length:
         return plain

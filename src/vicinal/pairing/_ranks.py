@@ -136,10 +136,8 @@ def exact_partners(
     draws: int,
     seeds: Seeds,
 ) -> npt.NDArray[np.int32]:
-    """Draw partners evenly among each row's best candidates, shape (n_rows, draws).
-
-    Rows ``starts[i]`` to ``stops[i]`` are no candidates of row ``i``. Ties at the limit are in.
-    """
+    """Draw partners evenly among each row's best candidates, shape (n_rows, draws)."""
+    # rows starts[i] to stops[i] are no candidates of row i; ties at the limit are in
     n_rows = len(scores)
     words = seeds.generator(PlanKey.PARTNERS).integers(0, 2**64, n_rows, dtype=np.uint64)
     out = np.empty((n_rows, draws), np.int32)
@@ -204,10 +202,7 @@ def _draw(
 def sketch_thresholds(
     scores: Scores, rows: slice, reference: IndexArray, share: float
 ) -> npt.NDArray[np.float32]:
-    """Estimate, for consecutive anchors, the score that a share of the candidates exceeds.
-
-    ``reference`` are rows drawn at random from the candidates, sorted.
-    """
+    """Estimate, for consecutive anchors, the score that a share of the candidates exceeds."""
     n_reference = len(reference)
     wanted = min(max(1, round(share * n_reference)), n_reference)
     across = np.ascontiguousarray(scores.right[reference].T)
@@ -241,10 +236,8 @@ def draw_beyond(
     draws: int,
     rng: np.random.Generator,
 ) -> npt.NDArray[np.int32]:
-    """Draw partners evenly among the candidates beyond each anchor's threshold, shape (n, draws).
-
-    Where ``32 / share`` candidates brought none, the best of them.
-    """
+    """Draw partners evenly among candidates beyond thresholds, shape (n, draws)."""
+    # where 32 / share candidates brought none, the best of them
     words = rng.integers(0, 2**64, len(anchors), dtype=np.uint64)
     max_attempts = np.ceil(PATIENCE / share).clip(max=2**31).astype(np.int64)
     out = np.empty((len(anchors), draws), np.int32)

@@ -31,10 +31,7 @@ def distance_scores(
     median_radius: float | None,
     nearest: bool,
 ) -> Scores:
-    """Return float32 factors of scores that grow with the distance, or shrink with it.
-
-    Without a ``median_radius`` rows stay where they are if all are inside the ball, or 0.5 is used.
-    """
+    """Return float32 factors of scores that grow with the distance, or shrink with it."""
     n_rows, width = X.shape
     unit = safe_unit(X)
     if unit != 1:  # the same space, in a unit in which no square overflows or vanishes

@@ -24,10 +24,7 @@ SELF_WEIGHT = 0.1
 
 
 class FairNeighbors:
-    """Chances of drawing each neighbor, given as ``near`` of shape (n_rows, k), and oneself.
-
-    ``error`` is the largest deviation from 1 of the chances of a row to be drawn.
-    """
+    """Chances of drawing each neighbor, given as ``near`` of shape (n_rows, k), and oneself."""
 
     def __init__(self, near: npt.NDArray[np.int32]) -> None:
         self.near = near
@@ -46,10 +43,8 @@ class FairNeighbors:
         return drawn
 
     def alias(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int16]]:
-        """Return alias tables (Vose, IEEE Trans. Software Eng. 1991), two of shape (n_rows, k + 1).
-
-        The last place is the row itself.
-        """
+        """Return two alias tables of shape (n_rows, k + 1)."""
+        # Vose, IEEE Trans. Software Eng. 1991; the last place is the row itself
         chance, other = _alias(self._cumulative)
         return chance, other
 

@@ -20,10 +20,7 @@ TREES = 3
 
 
 def kd_leaves(X: Matrix, leaf_rows: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
-    """Cut rows into near-equal leaves by median splits; return the leaf of each row, shape (n,).
-
-    Leaves hold between about half of ``leaf_rows`` and ``leaf_rows`` rows.
-    """
+    """Cut rows into near-equal leaves by median splits; return the leaf of each row, shape (n,)."""
     leaf = np.zeros(len(X), np.int32)
     n_leaves = 0
     stack = [np.arange(len(X), dtype=np.int64)]
@@ -53,11 +50,8 @@ def nearest_rows(
     exact_rows: int = EXACT_ROWS,
     rng: np.random.Generator | None = None,
 ) -> npt.NDArray[np.int32]:
-    """Find the k nearest other rows (of the same group) of every row, shape (n_rows, k).
-
-    Euclidean, nearest first. A group with fewer than ``k`` other rows repeats them in turn; a row
-    alone is its own neighbor. Groups above ``exact_rows`` are searched in a few random trees.
-    """
+    """Find the k nearest other rows (of the same group) of every row, shape (n_rows, k)."""
+    # a group with fewer than k other rows repeats them in turn; a row alone is its own neighbor
     rng = rng or np.random.default_rng(0)
     unit = safe_unit(X)
     points = np.ascontiguousarray(X if unit == 1 else X / unit, np.float32)

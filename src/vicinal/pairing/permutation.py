@@ -134,10 +134,9 @@ def grouped_source(codes: IndexArray, n_samples: int, n_parents: int, seeds: See
 
 
 class _Blocks:
-    """Permute blocks of rows, and rows within blocks, and turn the whole by a random offset.
+    """Permute blocks of rows, and rows within blocks, and turn the whole by a random offset."""
 
-    The offset alone makes the partner of a row uniform; the levels take apart what it leaves.
-    """
+    # the offset alone makes the partner of a row uniform; the levels take apart what it leaves
 
     def __init__(self, n_rows: int, index: Any, rng: np.random.Generator) -> None:
         n_blocks = n_rows // BLOCK_ROWS  # rows behind the last complete block stay where they are

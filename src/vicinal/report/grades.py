@@ -12,11 +12,9 @@ GRADES = ("unknown", "good", "fair", "unproven", "poor")
 
 
 def graded(excess: Estimate, limits: tuple[float, float]) -> str:
-    """Grade by how much a figure may lie beyond its ideal and still be good, and fair.
-
-    Good and fair need the bad end of the interval within the limit; poor, all of it beyond both.
-    In between there are too few rows to tell.
-    """
+    """Grade by how much a figure may lie beyond its ideal and still be good, and fair."""
+    # good and fair need the bad end of the interval within the limit; poor, all of it beyond both;
+    # in between there are too few rows to tell
     if math.isnan(excess.value):
         return "unknown"
     bad, kind = (excess.value if math.isnan(end) else end for end in (excess.high, excess.low))

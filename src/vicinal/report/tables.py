@@ -85,10 +85,7 @@ class Tables:
 
     @property
     def task(self) -> str | None:
-        """What predicting the target is: "class", "number", or None without a target.
-
-        A category, and a number with two values, is a class.
-        """
+        """What predicting the target is: "class", "number", or None without a target."""
         if self.target is None:
             return None
         if self.target in self.categorical:
@@ -116,10 +113,7 @@ class Tables:
         )
 
     def narrowed(self) -> tuple[Tables, str]:
-        """Return what pairs and models are measured on, and in words which columns of many.
-
-        The target is always among them; the others are drawn, the same ones every time.
-        """
+        """Return what pairs and models are measured on, and in words which columns of many."""
         names = [*self.numeric, *self.categorical]
         if len(names) <= MOST_COLUMNS:
             return self, ""
@@ -142,11 +136,9 @@ def halves(
     rng: np.random.Generator,
     met: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return the rows of two random halves, with as many of the rows that are ``met`` in each.
-
-    Rows with equal keys stay in one half, as long as these are few: a row that was entered twice
-    would otherwise be learned and count as unseen.
-    """
+    """Return the rows of two random halves, with as many of the rows that are ``met`` in each."""
+    # rows with equal keys stay in one half, as long as these are few: a row that was entered twice
+    # would otherwise be learned and count as unseen
     order = rng.permutation(len(keys))
     first = np.zeros(len(keys), bool)
     if met is None:
@@ -167,11 +159,9 @@ def few_repeats(n_repeated: int, n_rows: int) -> bool:
 
 
 def row_keys(part: Part) -> npt.NDArray[np.uint64]:
-    """Return a 64-bit number for each row, the same for rows equal in every column.
-
-    Missing equals missing, and -0 equals 0. Two rows that differ share a number with a chance of
-    5e-20; among two million rows of which none are equal, the chance that any two do is 1e-7.
-    """
+    """Return a 64-bit number for each row, the same for rows equal in every column."""
+    # missing equals missing, and -0 equals 0; among two million rows of which none are equal, the
+    # chance that any two share a number is 1e-7
     keys = np.full(len(part), GOLDEN, np.uint64)
     for at in range(part.numbers.shape[1]):
         bits = (part.numbers[:, at] + 0.0).view(np.uint64)

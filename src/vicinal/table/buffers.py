@@ -14,10 +14,7 @@ import pyarrow as pa
 
 
 class ColumnBuffer:
-    """A column of ``n_rows``, filled by pieces of its type, of a fixed width or a dictionary.
-
-    Pieces of other types are kept and joined.
-    """
+    """A column of ``n_rows``, filled by pieces of its type, of a fixed width or a dictionary."""
 
     def __init__(self, kind: pa.DataType, n_rows: int) -> None:
         self._type, self._n_rows = kind, n_rows

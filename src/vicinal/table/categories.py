@@ -64,10 +64,8 @@ def as_flag(values: pa.Array) -> npt.NDArray[np.bool_] | None:
 
 
 def indicator_sets(flags: Mapping[str, npt.NDArray[np.bool_]]) -> list[list[str]]:
-    """Find columns that are the indicators of one category: exactly one is set in every row.
-
-    Columns are tried in order, and each joins the first set whose columns it never meets.
-    """
+    """Find columns that are the indicators of one category: exactly one is set in every row."""
+    # columns are tried in order, and each joins the first set whose columns it never meets
     sets: list[tuple[list[str], npt.NDArray[np.bool_]]] = []
     for name, flag in flags.items():
         for names, taken in sets:
@@ -85,11 +83,7 @@ def bundles(
     alone: Sequence[str] = (),
     together: Sequence[Sequence[str]] = (),
 ) -> list[list[str]]:
-    """Join columns that depend on each other.
-
-    Columns of ``alone`` are joined with none, and those of a set in ``together`` whatever their
-    association.
-    """
+    """Join columns that depend on each other."""
     n_rows = len(next(iter(columns.values()), ()))
     step = max(1, n_rows // ASSOCIATION_ROWS)
     few = {name: _compact(codes[::step]) for name, codes in columns.items()}
@@ -116,12 +110,9 @@ def _compact(codes: Codes) -> Codes:
 
 
 def cramers_v(first: Codes, second: Codes) -> float:
-    """Return the association of two categories, from 0 to 1, corrected for small samples.
-
-    Time and memory grow with the number of rows, not with that of pairs of levels. Bergsma, "A
-    bias-correction for Cramer's V and Tschuprow's T", Journal of the Korean Statistical Society,
-    2013.
-    """
+    """Return the association of two categories, from 0 to 1, corrected for small samples."""
+    # Bergsma, "A bias-correction for Cramer's V and Tschuprow's T", Journal of the Korean
+    # Statistical Society, 2013; time and memory grow with rows, not with pairs of levels
     n = len(first)
     width = int(second.max()) + 1
     flat = first.astype(np.int64) * width + second
@@ -170,11 +161,8 @@ def take_effects(
     codes: npt.NDArray[np.int32],
     columns: Mapping[str, Codes],
 ) -> tuple[npt.NDArray[Any], list[npt.NDArray[Any]]]:
-    """Take the effects of categories out of scores.
-
-    Returns the scores without them, and for each bundle what each combination of its levels adds
-    to the scores: ``effects[bundle][codes[bundle]]``, with ``codes`` from :func:`joint_codes`.
-    """
+    """Take the effects of categories out of scores."""
+    # returned are scores and, for each bundle, what each combination of its levels adds to them
     names = [name for bundle in bundles for name in bundle]
     share = max(1, min(EFFECT_LEVELS, EFFECT_LEVELS_IN_ALL // max(len(names), 1)))
     places = {name: common_levels(columns[name], share) for name in names}

@@ -41,10 +41,8 @@ class Condition:
 
 
 def parse_where(where: Where) -> list[Condition]:
-    """Read conditions, all of which must hold: ``"age>=40"``, several, or ``{"age": 40}``.
-
-    The first sign after a name counts, so ``income=>50K`` asks for the value ``>50K``.
-    """
+    """Read conditions, all of which must hold: ``"age>=40"``, several, or ``{"age": 40}``."""
+    # the first sign after a name counts, so "income=>50K" asks for the value ">50K"
     if isinstance(where, Mapping):
         conditions = [Condition(str(name), "=", value) for name, value in where.items()]
     else:

@@ -47,10 +47,7 @@ FILL_COLUMNS = 64
 
 
 class MixedColumn:
-    """A column of numbers that are mixed: its scores, and mixed scores as a column again.
-
-    ``owners`` says whose each row is, where a person has several: ``min_count`` then counts them.
-    """
+    """A column of numbers that are mixed: its scores, and mixed scores as a column again."""
 
     def __init__(
         self,
@@ -82,10 +79,7 @@ class MixedColumn:
         where: Mask | None = None,
         given: Numbers | None = None,
     ) -> pa.Array:
-        """Return mixed scores as values, missing where they are in the rows ``main``.
-
-        Values that are ``given`` take their place ``where`` it says so.
-        """
+        """Return mixed scores as values, missing where they are in the rows ``main``."""
         gone = None if self.missing is None else self.missing[main]
         nan = None if self._nan is None else self._nan[main]
         if gone is not None and nan is not None:
@@ -97,10 +91,7 @@ class MixedColumn:
 
 
 class Scale(ABC):
-    """How the numbers of one column become scores, and mixed scores become numbers.
-
-    ``scores`` are the column in the space where rows are mixed; 0 where missing.
-    """
+    """How the numbers of one column become scores, and mixed scores become numbers."""
 
     scores: Scores
 
@@ -114,10 +105,7 @@ class Scale(ABC):
 
 
 class RawValues(Scale):
-    """Values are mixed as they are: mean, variance and covariance are kept.
-
-    Mixed values are clipped to ``limits``, and rounded where ``whole`` says so.
-    """
+    """Values are mixed as they are: mean, variance and covariance are kept."""
 
     def __init__(
         self, numbers: Numbers, missing: Mask, limits: tuple[Any, Any], whole: bool = False
@@ -167,11 +155,10 @@ class RawValues(Scale):
 
 
 class NormalScores(Scale):
-    """Values are mixed as Gaussian quantiles of their ranks: the marginal and its range are kept.
+    """Values are mixed as Gaussian quantiles of their ranks: the marginal is kept."""
 
-    The distribution of the *mixed* scores is learned from a sample, and a mixed score goes back to
-    the value of the same rank in ``marginal``, which may be replaced before :meth:`calibrate`.
-    """
+    # the distribution of the mixed scores is learned from a sample, and a mixed score goes back to
+    # the value of the same rank in marginal, which may be replaced before calibrate()
 
     def __init__(
         self,
@@ -273,12 +260,9 @@ def marginal_of(
     extra: npt.NDArray[np.float64] | None = None,
     held: npt.NDArray[np.integer[Any]] | None = None,
 ) -> Marginal:
-    """Return the distribution of distinct rising ``values``, with how many rows hold each.
-
-    Values that fewer than ``min_count`` rows hold are not kept apart, but drawn anew among their
-    neighbors; ``extra`` are levels to add to the evenly spaced ones. ``held`` says how many hold
-    each value where that is not the number of rows.
-    """
+    """Return the distribution of distinct rising ``values``, with how many rows hold each."""
+    # values that fewer than min_count rows hold are not kept apart, but drawn anew among their
+    # neighbors
     if not len(values):  # nothing but gaps
         values, counts, held = np.zeros(1, values.dtype), np.full(1, min_count), None
     held = counts if held is None else held
@@ -482,13 +466,10 @@ def _look_up(
 
 
 def fill_missing(scores: Scores, missing: Mask, rng: np.random.Generator) -> None:
-    """Fill missing scores, in place, so that they can be mixed without harm.
-
-    Each column is regressed on the others and filled by the prediction plus the residual of a
-    random observed row. Filled values never show in a synthetic table, where the place stays
-    missing, unless a partner's value is mixed with one; then they carry the right mean, variance
-    and correlation.
-    """
+    """Fill missing scores, in place, so that they can be mixed without harm."""
+    # each column is regressed on the others and filled by the prediction plus the residual of a
+    # random observed row; filled values never show, unless a partner's value is mixed with one;
+    # then they carry the right mean, variance and correlation
     holed = np.flatnonzero(missing.any(axis=0))
     if not len(holed):
         return

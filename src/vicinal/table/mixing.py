@@ -101,12 +101,7 @@ def mix_plan(
 
 
 class SpacingCheck:
-    """How near a synthetic row may come to its parents.
-
-    ``near`` are neighbors of each row, and ``share`` the least distance to a parent as a share of
-    the distance of real rows; 0 for any. ``column_bundle`` names the bundle of each column of
-    ``codes``, shape (n_rows, n_categories).
-    """
+    """How near a synthetic row may come to its parents."""
 
     def __init__(
         self,

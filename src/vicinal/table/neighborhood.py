@@ -57,12 +57,9 @@ def row_space(
     rng: np.random.Generator,
     stretch: Sequence[float] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Return rows as points: standardized scores, and an axis for each common level.
-
-    ``stretch`` says by how much to stretch the axes of each score and then of each category. At
-    most ``NEAR_AXES`` axes; more are projected on their widest directions. Memory for the level
-    axes is never taken for all rows at once.
-    """
+    """Return rows as points: standardized scores, and an axis for each common level."""
+    # more than NEAR_AXES axes are projected on their widest directions; memory for the level axes
+    # is never taken for all rows at once
     n_rows = len(scores)
     largest = np.abs(scores).max(axis=0, initial=0.0).astype(np.float64)
     largest[largest == 0] = 1.0
@@ -140,10 +137,7 @@ def stretches(
     target_name: str,
     focus: float,
 ) -> list[float] | None:
-    """Return by how much to stretch each number and category, for :func:`row_space`.
-
-    ``names`` are those of the scores. None where there is nothing but the target.
-    """
+    """Return by how much to stretch each number and category, for :func:`row_space`."""
     numbers = [at for at, name in enumerate(names) if name != target_name]
     others = [name for name in categories if name != target_name]
     if not numbers and not others:
@@ -159,11 +153,9 @@ def stretches(
 def relevance(
     scores: npt.NDArray[Any], categories: Sequence[Codes], target: npt.NDArray[Any]
 ) -> npt.NDArray[np.float64]:
-    """Return the share of each number and category in a forest's prediction of the target.
-
-    The target are classes, or numbers if the type is a float. Shares add up to 1 and are all alike
-    where nothing is said of the target. They depend neither on threads nor on global state.
-    """
+    """Return the share of each number and category in a forest's prediction of the target."""
+    # shares depend neither on threads nor on global state; all alike where nothing is said of the
+    # target
     from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
     few = slice(None, None, max(1, -(-len(target) // TREE_ROWS)))

@@ -149,10 +149,8 @@ def python_values(values: pa.Array | pa.ChunkedArray) -> list[Any]:
 
 
 def number_limits(kind: pa.DataType, numbers: Numbers) -> tuple[Any, Any]:
-    """Return the least and the largest number that a type can show, as :func:`to_numbers` has it.
-
-    Dates and times keep to the years 1 to 9999, and times to one day, unless the data do not.
-    """
+    """Return the least and the largest number that a type can show."""
+    # dates and times keep to the years 1 to 9999, and times to one day, unless the data do not
     if numbers.dtype.kind == "f":
         if pa.types.is_decimal(kind):
             high = float(np.nextafter(10.0 ** (kind.precision - kind.scale), 0))

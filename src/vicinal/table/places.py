@@ -53,11 +53,10 @@ def pairs_of(kinds: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 class Places:
-    """Places of rows, and new ones beside them.
+    """Places of rows, and new ones beside them."""
 
-    A place that at least ``min_count`` rows hold is kept. Any other is left for a random mix of its
-    nearest other places: it comes out itself no more than any place that lies there.
-    """
+    # a place that fewer than min_count rows hold is left for a random mix of its nearest other
+    # places, so that it comes out no more than any place that lies there
 
     def __init__(self, degrees: Floats, there: npt.NDArray[np.bool_], min_count: int) -> None:
         from scipy.spatial import cKDTree

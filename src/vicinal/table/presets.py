@@ -56,45 +56,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class MixingSettings:
-    """How rows are mixed.
-
-    Attributes
-    ----------
-    method : str
-        "rows" mixes over all rows (of a group), "neighborhood" near ones only.
-    weights : WeightLaw
-        Law of the weights.
-    marginals : str
-        "normal-score" or "raw".
-    categories : str
-        "parent" takes all categories of a row from its heaviest parent, "columnwise" each one
-        from any of its parents.
-    within : tuple of str
-        Columns whose groups are never mixed.
-    neighbors : int
-        Size of a neighborhood, at most.
-    share : float
-        The same as a share of the rows that may mix (at least five rows all the same).
-    target : str, optional
-        The column that a model will predict.
-    focus : float
-        How much more nearness counts in columns that tell of the target; 0 for not at all.
-    spacing : float
-        Least distance of a mixed row to its parents, as a share of the distance between the
-        first of them and its nearest other row; 0 for any.
-    support : float
-        A category that a smaller share of its row's neighbors hold is exchanged with another such
-        category of the column, so that who it came from does not show; 0 for never.
-    spike : float
-        Numbers one value of which makes up this share of the rows or more are taken from a
-        parent, like categories. Not with raw values.
-    effects : bool
-        Whether what categories say of numbers follows the categories. Not with raw values.
-    min_count : int
-        Values that fewer training rows hold are not written out as such.
-    rare : str
-        What becomes of categories that fewer rows hold: "replace", "merge" or "keep".
-    """
+    """How rows are mixed: the parameters of :class:`TableSynthesizer`, resolved."""
 
     method: str
     weights: WeightLaw

@@ -45,11 +45,9 @@ def replacements(
     frequent: npt.NDArray[np.bool_],
     space: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.int64]:
-    """Return for each row the row whose categories it takes, shape (n_rows,).
-
-    Rows that are not rare keep their own; the others take those of the nearest frequent row in
-    ``space``, shape (n_rows, n_axes).
-    """
+    """Return for each row the row whose categories it takes, shape (n_rows,)."""
+    # rows that are not rare keep their own; the others take those of the nearest frequent row in
+    # space
     from sklearn.neighbors import NearestNeighbors
 
     givers = np.flatnonzero(frequent)

@@ -15,14 +15,11 @@ from vicinal.table.formats.surrogates import SurrogateMaker
 
 
 class Surrogates:
-    """Makes identifiers that look like a column's own but were not in it.
+    """Makes identifiers that look like a column's own but were not in it."""
 
-    Integers count on from the largest. Strings keep prefix, pattern and length
-    (:class:`SurrogateMaker`; ``personal`` says what data of a person they are). Text becomes
-    ``"<name> 1"``, ``"<name> 2"``, .... Where ``values`` are only a sample, ``span`` holds the
-    least and the largest integer of all, and strings become ``"<prefix>1"``, ``"<prefix>2"``, ...,
-    with a prefix that no real one begins with.
-    """
+    # integers count on from the largest; strings keep prefix, pattern and length; text becomes
+    # "<name> 1", "<name> 2". Where values are only a sample, span holds the ends of all integers,
+    # and strings get a prefix that no real one begins with.
 
     def __init__(
         self,

@@ -385,11 +385,7 @@ class TrainingRows:
         return np.concatenate(parts)
 
     def decode(self, mixture: Mixture, rng: np.random.Generator) -> dict[str, Any]:
-        """Return mixed scores and parents as columns, strings as a dictionary.
-
-        For columns that are neither mixed nor inherited: where they are to be missing. ``rng``
-        moves places.
-        """
+        """Return mixed scores and parents as columns, strings as a dictionary."""
         # what is missing is decided for the whole row at once, by its heaviest parent
         main = mixture.main
         columns: dict[str, Any] = {name: pa.array(gap[main]) for name, gap in self._gaps.items()}
@@ -407,10 +403,8 @@ class TrainingRows:
     def _drawn_places(
         self, pair: _Pair, mixture: Mixture, rng: np.random.Generator
     ) -> dict[int, Any]:
-        """Return for each column of a pair where it has a place, and the place.
-
-        It is beside that of the parent that is nearest to where the mix of all would be.
-        """
+        """Return for each column of a pair where it has a place, and the place."""
+        # beside that of the parent that is nearest to where the mix of all would be
         at, parents = list(pair.at), mixture.parents
         away = self.scores[parents][:, :, at] - mixture.scores[:, None, at]
         distance = np.where(pair.places.there[parents], (away**2).sum(axis=2), np.inf)
@@ -430,12 +424,9 @@ class TrainingRows:
         progress: Callable[[int], None] | None = None,
         threads: int | None = None,
     ) -> tuple[dict[str, ColumnBuffer], Plan | None]:
-        """Draw synthetic rows: columns as :meth:`decode` gives them, and the plan if asked for.
-
-        ``adjust`` changes the mixed scores of the whole sample before they become values.
-        ``progress`` is called with the number of rows done so far, by one thread at a time. The
-        rows are the same on any number of threads.
-        """
+        """Draw synthetic rows: columns as :meth:`decode` gives them, and the plan if asked for."""
+        # adjust changes the mixed scores of the whole sample before they become values; the rows
+        # are the same on any number of threads
         draw = self.drawer(n_samples, seeds)
         adjusted = None if adjust is None else adjust(self.scores_of(draw, n_samples))
         columns = {name: ColumnBuffer(kind, n_samples) for name, kind in self._types().items()}
@@ -513,10 +504,7 @@ def _warn_of_rare(names: Sequence[str], min_count: int) -> None:
 
 
 def inherit(values: pa.ChunkedArray) -> InheritedColumn:
-    """Return a column whose values are taken from a parent.
-
-    Strings and the like become dictionary codes: narrow, and quick to gather.
-    """
+    """Return a column whose values are taken from a parent."""
     gaps = values.is_null(nan_is_null=pa.types.is_floating(values.type)).to_numpy()
     of, kind = pa.types, values.type
     if not (of.is_primitive(kind) or of.is_decimal(kind) or of.is_dictionary(kind)):

@@ -34,11 +34,7 @@ def find_formats(
     kinds: Mapping[str, str] | None = None,
     known: Mapping[str, Format] | None = None,
 ) -> tuple[dict[str, Format], dict[str, pa.Array]]:
-    """Find how columns of texts are written that stand for dates and numbers, and read them.
-
-    ``kinds`` may hold formats, such as ``"date:%d.%m.%Y"``; the ValueError of one that is not
-    possible says why. Formats that are ``known`` stay as they are.
-    """
+    """Find how columns of texts are written that stand for dates and numbers, and read them."""
     said, formats = dict(kinds or {}), dict(known or {})
     for name in said:
         check_column("kinds", name, table.column_names)
@@ -276,10 +272,7 @@ def as_identifiers(columns: Sequence[Column], people: Mapping[str, Personal]) ->
 def as_mixed(
     columns: Sequence[Column], people: Mapping[str, Personal], n_rows: int, dropped: bool
 ) -> list[Column]:
-    """Return what columns are mixed as: personal data that repeat are categories until the end.
-
-    Not if identifiers are ``dropped``.
-    """
+    """Return what columns are mixed as: personal data that repeat are categories until the end."""
     return [
         replace(column, kind="category")
         if column.name in people
@@ -293,11 +286,9 @@ def as_mixed(
 def replacers(
     rows: pa.Table, columns: Sequence[Column], people: Mapping[str, Personal], entropy: object
 ) -> dict[str, SurrogateMaker]:
-    """Return what makes surrogates of personal data that repeat.
-
-    Their key comes of the seed and of all real values, so that nobody can tell the surrogate of a
-    value that he guesses without having them all.
-    """
+    """Return what makes surrogates of personal data that repeat."""
+    # their key comes of the seed and of all real values, so that nobody can tell the surrogate of a
+    # value that he guesses without having them all
     makers = {}
     for column in columns:
         name = column.name

@@ -16,10 +16,8 @@ Found = TypeVar("Found")
 def on_cores(
     work: Callable[[Part], Found], parts: Sequence[Part], device: torch.device
 ) -> Iterator[Found]:
-    """Do every part without gradients, best the larger ones first; yield what is found, in order.
-
-    ``work`` must not change what another part looks at.
-    """
+    """Do every part without gradients, larger ones first; yield what is found, in order."""
+    # work must not change what another part looks at
     # Sentences are short: cores that each do parts of their own are quicker than cores that share
     # every product of matrices.
 

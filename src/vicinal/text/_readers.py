@@ -69,10 +69,7 @@ def _embed_rows(
     batch_size: int,
     show: Progress,
 ) -> Tensor:
-    """Return embeddings (N, D) of rows of tokens, which ``read`` embeds by their places.
-
-    The longest are read first, on all cores, which together hold a batch.
-    """
+    """Return embeddings (N, D) of rows of tokens, which ``read`` embeds by their places."""
     order = sorted(range(len(lengths)), key=lambda at: -lengths[at])
     size = max(LEAST, -(-min(batch_size, len(order)) // cores_of(device)))
     batches = [order[span] for span in spans(len(order), min(size, batch_size))]

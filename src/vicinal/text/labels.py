@@ -28,10 +28,8 @@ def listed_labels(
     name: str = "labels",
     place: Callable[[int], str] = "at position {}".format,
 ) -> list[Any]:
-    """Return labels as a list of str, int or bool, all of one kind.
-
-    ``place`` says where a position is, in words: people find rows of a file by other numbers.
-    """
+    """Return labels as a list of str, int or bool, all of one kind."""
+    # place says where a position is, in words: people find rows of a file by other numbers
     if isinstance(labels, (str, set, frozenset)):
         kind = "one string" if isinstance(labels, str) else "a set, which has no order"
         raise TypeError(f"{name} must be one label for each text, got {kind}.")

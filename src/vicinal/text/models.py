@@ -32,10 +32,7 @@ _LIBRARIES = ("huggingface_hub", "transformers", "sentence_transformers")
 
 
 def resolve_model(model: str | PathLike[str]) -> str:
-    """Return the folder or hub name of a model; refuse a missing folder.
-
-    "offline" and "smollm2" are models that packages hold.
-    """
+    """Return the folder or hub name of a model; refuse a missing folder."""
     name = os.fspath(model)
     if Path(name).is_dir():
         return name

@@ -133,11 +133,9 @@ def many_parents(
     totals: Floats,
     sums: Floats,
 ) -> None:
-    """Add up the expected powers of mixes, shape (4, n_columns); keep each row's plain sum.
-
-    The coefficients are mean weights over ordered choices of distinct parents, see
-    ``prediction._of_many``; the sums over such choices follow from power sums.
-    """
+    """Add up the expected powers of mixes, shape (4, n_columns); keep each row's plain sum."""
+    # the coefficients are mean weights over ordered choices of distinct parents, see
+    # prediction._of_many; the sums over such choices follow from power sums
     k = parents.shape[1]
     for at in range(len(parents)):
         for column in range(rows.shape[1]):

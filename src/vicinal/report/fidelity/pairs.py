@@ -96,11 +96,7 @@ Links = dict[tuple[str, str], tuple[float, float]]
 def compare_pairs(
     tables: Tables, ranked: Mapping[str, Ranked], rng: np.random.Generator
 ) -> tuple[tuple[PairFidelity, ...], Links, str]:
-    """Compare the associations of all pairs of columns.
-
-    Returns one or two comparisons and one association for each pair, and what was measured on a
-    sample, in words.
-    """
+    """Compare the associations of all pairs of columns."""
     from vicinal.report.fidelity import _kernels  # noqa: F401 (loaded before the threads start)
 
     compared = {*tables.numeric, *tables.categorical}

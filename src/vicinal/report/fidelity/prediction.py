@@ -37,12 +37,9 @@ class Prediction(NamedTuple):
 
 
 def predict(tables: Tables, plan: MixPlan | None) -> Prediction:
-    """Predict the moments of the synthetic numbers from the parents that a plan names.
-
-    Parents' values are taken as they are, so that near, far or grouped partners are allowed for;
-    weights enter by their averages over the plan, as if drawn without looking at the parents. The
-    weights of three or more parents are taken to be exchangeable.
-    """
+    """Predict the moments of the synthetic numbers from the parents that a plan names."""
+    # parents' values are taken as they are, so that near, far or grouped partners are allowed for;
+    # weights enter by their averages over the plan, three or more as if exchangeable
     n_columns = len(tables.numeric)
     single, covariance = np.full((n_columns, 4), np.nan), np.full((n_columns, n_columns), np.nan)
     if plan is None:

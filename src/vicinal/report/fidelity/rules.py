@@ -60,10 +60,7 @@ def check_rules(
     holdout: pa.Table | None = None,
     rules: Sequence[Rule] | None = None,
 ) -> tuple[RuleCheck, ...]:
-    """Count the rows that break a rule, those broken most first.
-
-    Rules are found in the real rows where none are given.
-    """
+    """Count the rows that break a rule, those broken most first."""
     tables = [_plain(real)]
     for other in (synthetic, holdout):
         tables.append(None if other is None else _alike(other, tables[0].schema))

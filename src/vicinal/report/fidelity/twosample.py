@@ -51,12 +51,9 @@ class TwoSample:
 
 
 def two_sample_test(tables: Tables, rng: np.random.Generator) -> TwoSample:
-    """Train boosted trees to tell the tables apart, and score them on rows they never saw.
-
-    Equal numbers of real and synthetic rows, at most 10,000 each, five-fold cross-validation.
-    Rows that are equal in every column stay in one fold: a copy of a real row would otherwise be
-    learned as real and met again as synthetic, and pull the figure below 0.5.
-    """
+    """Train boosted trees to tell the tables apart, and score them on rows they never saw."""
+    # rows that are equal in every column stay in one fold: a copy of a real row would otherwise be
+    # learned as real and met again as synthetic, and pull the figure below 0.5
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     rows = min(len(tables.real), len(tables.synthetic), MOST_ROWS)

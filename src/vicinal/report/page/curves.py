@@ -32,11 +32,9 @@ COLORS = 8
 
 
 def distance_curves(key: str, curves: DistanceCurves, *, split: bool = False) -> Markup:
-    """Draw distances to the closest record as three cumulative curves.
-
-    ``split`` says that the hold-out was split off rows that the generator had seen, so that real
-    rows are compared with the other real rows.
-    """
+    """Draw distances to the closest record as three cumulative curves."""
+    # where the hold-out was split off rows that the generator had seen, real rows are compared with
+    # the other real rows
     width, height = 420.0, 270.0
     lines = [
         ("real to other real" if split else "hold-out to training", "holdout_train", "real line"),
@@ -106,10 +104,7 @@ def curve_panel(
     low: float | None = None,
     high: float | None = None,
 ) -> Markup:
-    """Draw measured curves whole and those of theory dashed, each named at its end.
-
-    ``low`` and ``high`` are values that the axis must reach.
-    """
+    """Draw measured curves whole and those of theory dashed, each named at its end."""
     width, height, right = 420.0, 240.0, 272.0
     last = max((len(c.values) for c in curves), default=1) - 1
     y = _reaching(curves, low, high, height - 40)

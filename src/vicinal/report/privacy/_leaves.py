@@ -96,10 +96,7 @@ def _cut(
 def build(
     numbers: Any, codes: Any, squared: bool, mismatch: Any, leaf_rows: int
 ) -> Any:  # pragma: no cover
-    """Return rows in the order of leaves, and where each leaf begins (and the last one ends).
-
-    Rows are halved at the median of the column in which they differ most, again and again.
-    """
+    """Return rows in the order of leaves, and where each leaf begins (and the last one ends)."""
     n_rows = len(numbers)
     n_columns = numbers.shape[1] + codes.shape[1]
     order = np.arange(n_rows)
@@ -273,11 +270,9 @@ def _sort_near(bounds: Any, limit: Any, visits: Any, ends: Any) -> int:  # pragm
 def search(
     asked: Any, laid: Any, rule: Any, first: int, last: int, found: Any
 ) -> None:  # pragma: no cover
-    """Find the nearest rows of the queries from ``first`` to ``last``.
-
-    Each query visits a few leaves in the order of their bounds. If any are left, the queries then
-    go through them leaf by leaf together, so that a leaf is fetched from memory once for all.
-    """
+    """Find the nearest rows of the queries from ``first`` to ``last``."""
+    # each query visits a few leaves in the order of their bounds; the rest go leaf by leaf
+    # together, so that a leaf is fetched from memory once for all
     numbers, codes, _ = asked
     _, _, low, high, sets, _, starts = laid
     squared, mismatch, two = rule

@@ -22,11 +22,9 @@ def log_ratio(to_reference: Floats, to_synthetic: Floats) -> Floats:
 
 
 def density_attack(tables: Tables, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return scores of training and of unseen rows, the higher, the likelier a member.
-
-    Half of the hold-out is the attacker's reference; the other half stands for those who were not
-    in the data.
-    """
+    """Return scores of training and of unseen rows, the higher, the likelier a member."""
+    # half of the hold-out is the attacker's reference; the other half stands for those who were not
+    # in the data
     order = rng.permutation(len(tables.unseen))
     half = len(order) // 2
     space = Space(tables)

@@ -26,11 +26,9 @@ class EpsilonBound(NamedTuple):
 def guess_p_value(
     right: int, guesses: int, epsilon: float, delta: float = 0.0, coins: int = 0
 ) -> float:
-    """Return the chance of so many right guesses or more under (epsilon, delta)-privacy, at most.
-
-    Every one of ``coins`` records was in by a fair coin of its own. Of ``guesses`` of them, chosen
-    after the fact, no more are right than of as many biased coins, and delta adds little.
-    """
+    """Return the chance of so many right guesses under (epsilon, delta)-privacy, at most."""
+    # of guesses chosen after the fact no more are right than of as many biased coins, and delta
+    # adds little
     from scipy.stats import binom
 
     bias = 1 / (1 + math.exp(-epsilon))
@@ -44,11 +42,9 @@ def guess_p_value(
 def epsilon_bound(
     right: int, guesses: int, coins: int, *, delta: float = 0.0, level: float = LEVEL
 ) -> EpsilonBound:
-    """Return the largest epsilon that so many right guesses rule out.
-
-    Source: Steinke, Nasr and Jagielski, "Privacy Auditing with One (1) Training Run", NeurIPS 2023,
-    theorem 5.2. Several runs with coins of their own are one mechanism with all the coins.
-    """
+    """Return the largest epsilon that so many right guesses rule out."""
+    # Steinke, Nasr and Jagielski, "Privacy Auditing with One (1) Training Run", NeurIPS 2023,
+    # theorem 5.2. Several runs with coins of their own are one mechanism with all the coins.
 
     def chance(epsilon: float) -> float:
         return guess_p_value(right, guesses, epsilon, delta, coins)

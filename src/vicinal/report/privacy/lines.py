@@ -52,26 +52,11 @@ MATCH = 0.02
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What an attacker who looks for lines and planes found.
+    """What an attacker who looks for lines and planes found."""
 
-    Attributes
-    ----------
-    n_lines, n_planes : int
-        Lines through three or more synthetic rows, planes through four or more.
-    n_points : int
-        Where two of them meet in a point: the rows that the attacker takes for training rows.
-    precision, precision_holdout : Estimate
-        Share of these points that are a training row (a hold-out row, which is chance).
-    recall, recall_holdout : Estimate
-        Share of training rows (of hold-out rows) that are among these points.
-
-    Notes
-    -----
-    A point is a row where all columns of numbers that were looked at agree to within 2 % of the
-    distance between neighboring rows, and the rounding of the numbers. Columns count that have more
-    than 20 values and are rounded to at most 0.01 standard deviations. Shares are NaN with fewer
-    than three of them: lines then meet everywhere.
-    """
+    # a point is a row where all columns agree to within 2 % of the distance between neighboring
+    # rows, and the rounding; shares are NaN with fewer than three columns: lines then meet
+    # everywhere. precision_holdout and recall_holdout are chance.
 
     n_lines: int
     n_planes: int
@@ -99,10 +84,7 @@ class _Flats(NamedTuple):
 
 
 def reconstruction_attack(tables: Tables, rng: np.random.Generator) -> Reconstruction:
-    """Look for training rows where lines and planes through synthetic rows meet.
-
-    Returns precision and recall against the training rows and, as the control, the hold-out rows.
-    """
+    """Look for training rows where lines and planes through synthetic rows meet."""
     if tables.holdout is None:
         raise ValueError("tables have no hold-out, without which no hit is known to be no chance.")
     columns = [at for at, one in enumerate(tables.synthetic.numbers.T) if _is_mixed(one)]
@@ -162,10 +144,7 @@ def _resolution(rows: Floats) -> Floats:
 def reconstruct_rows(
     rows: Floats, slack: float, rng: np.random.Generator
 ) -> tuple[Floats, int, int]:
-    """Return points where lines or planes through rows meet, and how many of both there are.
-
-    ``rows`` are standardized; ``slack`` is how far rounding may have moved one.
-    """
+    """Return points where lines or planes through rows meet, and how many of both there are."""
     rows = _merged(rows, 8 * slack)
     lines = _flats(rows, _lines(rows, slack, rng), slack)
     n_lines = len(lines.origin)

@@ -182,12 +182,9 @@ def measure_privacy(
     holdout_is: Literal["given", "split"],
     random_state: RandomState = None,
 ) -> Privacy:
-    """Measure how near synthetic rows stay to the rows that they were made from.
-
-    Neighbors are exact and sought among all rows. On large tables they are sought for fewer rows
-    (500 to 20,000, drawn at random), so that the work stays within a fixed number of comparisons;
-    intervals say what that costs. Copies and rare combinations are counted over all rows.
-    """
+    """Measure how near synthetic rows stay to the rows that they were made from."""
+    # neighbors are sought for fewer rows of large tables, so that the work stays within a fixed
+    # number of comparisons; copies and rare combinations are counted over all rows
     check_choice("holdout_is", holdout_is, ("given", "split"))
     holdout = tables.holdout
     if holdout is None or not len(holdout):
@@ -359,10 +356,8 @@ def _search(tables: Tables, holdout: Part, known: bool, seeds: Seeds) -> _Neighb
 
 
 def _affordable(searches: list[tuple[Index, Points]]) -> int:
-    """Return for how many rows all these searches stay within the budget.
-
-    It counts comparisons, not seconds, so that a seed gives the same figures on every machine.
-    """
+    """Return for how many rows all these searches stay within the budget."""
+    # comparisons, not seconds, so that a seed gives the same figures on every machine
     cost = sum(float(index.search(points).work.mean()) for index, points in searches)
     return int(np.clip(BUDGET / max(cost, 1.0), LEAST_QUERIES, MOST_QUERIES))
 

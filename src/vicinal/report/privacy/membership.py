@@ -26,36 +26,17 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Membership:
-    """How well an attacker tells records that were in the data from records that were not.
+    """How well an attacker tells records that were in the data from records that were not."""
 
-    Attributes
-    ----------
-    auc : Estimate
-        Area under the ROC curve over all records and shadow tables; 0.5 is a guess.
-    scores : ndarray of shape (n_shadows, n_records)
-        Logarithm of the likelihood ratio of "in" against "out".
-    inside : ndarray of shape (n_shadows, n_records)
-        Which records each shadow table was made from.
-    """
+    # scores and inside have the shape (n_shadows, n_records): log-likelihood ratios of "in" against
+    # "out", and who was in
 
     auc: Estimate
     scores: Floats = field(repr=False)
     inside: Flags = field(repr=False)
 
     def tpr_at(self, fpr: float = 0.01) -> Estimate:
-        """Return the share of members that are found where this share of others is accused.
-
-        Parameters
-        ----------
-        fpr : float, default 0.01
-            Share of records that were not in the data and are taken for members. It is also what
-            a guess would reach.
-
-        Returns
-        -------
-        Estimate
-            The interval is of the bootstrap over records and shadows.
-        """
+        """Return the share of members that are found where this share of others is accused."""
         rng = np.random.default_rng(0)
         n_shadows, n_records = self.scores.shape
         drawn = []
@@ -148,11 +129,9 @@ def _effects(z: Floats, inside: Flags) -> Floats:
 
 
 def bound_from_shadows(signals: Floats, inside: Flags, *, delta: float = 0.0) -> EpsilonBound:
-    """Return a lower bound on epsilon: half of the shadows teach, the other half is guessed.
-
-    How many of the surest are guessed is chosen on the first half, so that the coins of the second
-    take no part in any choice.
-    """
+    """Return a lower bound on epsilon: half of the shadows teach, the other half is guessed."""
+    # how many of the surest are guessed is chosen on the first half, so that the coins of the
+    # second take no part in any choice
     half = len(inside) // 2
     rehearsal = attack_shadows(signals[:half], inside[:half])
     count = max(

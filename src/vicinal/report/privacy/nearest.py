@@ -65,11 +65,10 @@ class Found(NamedTuple):
 
 
 class Space:
-    """A distance between rows, learned from training and hold-out rows together.
+    """A distance between rows, learned from training and hold-out rows together."""
 
-    Scales come from the pooled training and hold-out rows, as one sample in which it does not
-    matter which row is in which part. So neither is favored.
-    """
+    # as one sample in which it does not matter which row is in which part, so that neither is
+    # favored
 
     def __init__(self, tables: Tables, metric: str = "gower") -> None:
         self.metric: str = check_choice("metric", metric, METRICS)

@@ -19,11 +19,8 @@ MOST_COMBINATIONS, LEAST_COMBINATIONS, CELLS = 400, 60, 4 * 10**8
 def rare_combinations(
     real: Codes, synthetic: Codes, n_levels: tuple[int, ...], rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], bool]:
-    """Tell which real rows have a rare combination of categories, and whether it turns up.
-
-    A combination of values of up to three categorical columns is rare where one real row alone
-    has it.
-    """
+    """Tell which real rows have a rare combination of categories, and whether it turns up."""
+    # rare is a combination of up to three columns that one real row alone has
     total = max(len(real) + len(synthetic), 1)
     most = int(np.clip(CELLS // total, LEAST_COMBINATIONS, MOST_COMBINATIONS))
     chosen, all_seen = _combinations(len(n_levels), most, rng)

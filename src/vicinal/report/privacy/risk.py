@@ -23,10 +23,8 @@ class Attack(NamedTuple):
 
 
 def residual_risk(success: Estimate, control: Estimate) -> Estimate:
-    """Return the success beyond the control's, as a share of what there is to gain.
-
-    The interval is made of the distances from both shares to the ends of their own.
-    """
+    """Return the success beyond the control's, as a share of what there is to gain."""
+    # the interval is made of the distances from both shares to the ends of their own
     s, c = success.value, control.value
     if math.isnan(s) or math.isnan(c):
         return Estimate(math.nan)

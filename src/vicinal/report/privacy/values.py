@@ -43,12 +43,9 @@ def exact_values(tables: Tables) -> Attack:
 
 
 def numbers_written_out(train: Part, made: Part, hold: Part) -> tuple[Estimate, Estimate]:
-    """Return the share of numbers that only one training row holds: of synthetic, of hold-out rows.
-
-    Columns of numbers count in which a tenth of the training values or more is one row's alone.
-    Fresh rows meet such numbers as hold-out rows do, also where the generator saw both parts.
-    Intervals take the numbers of one row for one.
-    """
+    """Return the share of numbers of one training row alone: of synthetic, of hold-out rows."""
+    # columns count in which a tenth of the training values or more is one row's alone; fresh rows
+    # meet such numbers as hold-out rows do. Intervals take the numbers of one row for one.
     hits, cells = np.zeros(2), np.zeros(2)
     sides = [part.numbers[:MOST_ROWS] for part in (made, hold)]
     for at in range(train.numbers.shape[1]):

@@ -18,10 +18,7 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 def leaking_columns(problem: Problem, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns of which each alone predicts the target of unseen rows.
-
-    One decision tree a column; ``names`` are numbers, then categories, without the target.
-    """
+    """Return the columns of which each alone predicts the target of unseen rows."""
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     learned, tested = (one.take(slice(MOST_ROWS)) for one in (problem.real, problem.test))

@@ -164,12 +164,10 @@ def _examples(
 
 
 def fit_side_by_side(work: Callable[[int], None], total: int) -> None:
-    """Call ``work(0)``, ``work(1)``, ... in threads that fit models.
-
-    Models are small and many: fits run side by side, and threads of scikit-learn and BLAS stay out
-    of it. Threads inside a fit wait for each other at every node of a tree, which is thirty times
-    slower where others use the machine, and their number would show in the last digits.
-    """
+    """Call ``work(0)``, ``work(1)``, ... in threads that fit models."""
+    # models are small and many: threads inside a fit wait for each other at every node of a tree,
+    # thirty times slower where others use the machine, and their number would show in the last
+    # digits
     from threadpoolctl import threadpool_limits
 
     def alone(at: int, _: int) -> None:
@@ -273,10 +271,7 @@ LEARNERS = tuple(_MODELS)
 
 
 def predict(model: str, problem: Problem, train: Examples, test: Examples, seed: int) -> FloatArray:
-    """Return class shares, shape (n_test, n_classes), or numbers, shape (n_test,).
-
-    Training rows of one class, or one value, predict that.
-    """
+    """Return class shares, shape (n_test, n_classes), or numbers, shape (n_test,)."""
     values = np.unique(train.target)
     if len(values) > 1:
         return _MODELS[model](problem, train, test, seed)

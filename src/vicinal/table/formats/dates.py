@@ -291,13 +291,7 @@ def _expression(parts: list[str]) -> str:
 
 
 def from_pattern(pattern: str) -> DateFormat:
-    """Return the format of a ``strftime`` pattern, names of months in English.
-
-    Raises
-    ------
-    ValueError
-        If a directive is unknown, stands twice, or no date or time comes of them.
-    """
+    """Return the format of a ``strftime`` pattern, names of months in English."""
     held = _held(pattern)
     dated = bool(held & _DATE)
     if not _is_whole(held):

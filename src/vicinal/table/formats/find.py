@@ -112,11 +112,9 @@ def find_format(values: pa.Array | pa.ChunkedArray, name: str) -> Format | None:
 def search_format(
     values: pa.Array | pa.ChunkedArray, name: str, kinds: Collection[str] = ()
 ) -> tuple[Format, pa.Array] | None:
-    """Return the format of a column, if it is of one of some kinds, and its cells as read.
-
-    A long column is searched on rows at equal steps, and all of them are held against what is
-    found there.
-    """
+    """Return the format of a column, if it is of one of some kinds, and its cells as read."""
+    # a long column is searched on rows at equal steps, and all of them are held against what is
+    # found there
     texts = as_texts(values)
     head = texts
     if len(texts) > HEAD_ROWS:

@@ -48,18 +48,7 @@ class Personal:
 
 
 def luhn_check(digits: str) -> str:
-    """Return the check digit that follows some digits of a card number (ISO/IEC 7812).
-
-    Parameters
-    ----------
-    digits : str
-        All digits but the last.
-
-    Returns
-    -------
-    str
-        One digit.
-    """
+    """Return the check digit that follows some digits of a card number (ISO/IEC 7812)."""
     total = 0
     for at, digit in enumerate(reversed(digits)):
         number = int(digit) * (2 - at % 2)
@@ -68,20 +57,7 @@ def luhn_check(digits: str) -> str:
 
 
 def iban_check(country: str, account: str) -> str:
-    """Return the two check digits of an IBAN (ISO 13616: 98 minus the remainder by 97).
-
-    Parameters
-    ----------
-    country : str
-        Two letters.
-    account : str
-        What follows the check digits, without blanks.
-
-    Returns
-    -------
-    str
-        Two digits.
-    """
+    """Return the two check digits of an IBAN (ISO 13616: 98 minus the remainder by 97)."""
     number = "".join(str(int(letter, 36)) for letter in f"{account}{country}00".upper())
     return f"{98 - int(number) % 97:02d}"
 

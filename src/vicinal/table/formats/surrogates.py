@@ -89,10 +89,7 @@ class Shape:
         return text[:at] + luhn_check(re.sub(r"\D", "", text[:at])) + text[at + 1 :]
 
     def numbers(self, points: npt.NDArray[np.uint32]) -> Ints:
-        """Return the numbers of those texts that are of the shape, given as code points.
-
-        ``points`` has the shape (length, n_texts).
-        """
+        """Return the numbers of those texts that are of the shape, given as code points."""
         held = self.checks() if self.check else ()
         rows = np.arange(points.shape[1])
         for at in sorted(
@@ -286,10 +283,7 @@ class SurrogateMaker:
         return self._typed([self._mapping[text] for text in known]).take(encoded.indices)
 
     def _mapped(self) -> dict[str, str]:
-        """Return a surrogate for each real value, by a keyed hash of the value alone.
-
-        Where a surrogate is real or taken, the hash of the next attempt is tried.
-        """
+        """Return a surrogate for each real value, by a keyed hash of the value alone."""
         waiting = sorted(self._real, key=lambda text: self._digest(text, 0))
         if self._counts_on:
             return {text: str(self._counted(at)) for at, text in enumerate(waiting)}

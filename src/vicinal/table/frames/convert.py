@@ -27,22 +27,14 @@ _ACCEPTED = (
 
 
 def to_arrow(data: Any) -> pa.Table:
-    """Return an eager table of any library as Arrow, in one chunk, that remembers what it was.
-
-    The index of a pandas table is not data and is left out. Raises TypeError for what is no table
-    or a lazy one; ValueError where names repeat, or a column is nested, of several types, or of a
-    type that Arrow does not know.
-    """
+    """Return an eager table of any library as Arrow, in one chunk, that remembers what it was."""
+    # the index of a pandas table is not data
     return _finished(*_to_table(data))
 
 
 def to_native(table: pa.Table, schema: pa.Schema | None = None) -> Any:
-    """Return an Arrow table in the library and the types that its metadata tells of.
-
-    The rows may be others, and columns missing. ``schema`` tells the types of columns that are
-    given as dictionary codes of them, which are decoded as late as the library allows. Raises
-    ValueError where a column whose NumPy type has no missing values holds some.
-    """
+    """Return an Arrow table in the library and the types that its metadata tells of."""
+    # codes of a dictionary are decoded as late as the library allows
     metadata = dict(table.schema.metadata or {})
     native = json.loads(metadata.pop(METADATA_KEY, "{}"))
     if schema is not None and native.get("library") != "pandas":

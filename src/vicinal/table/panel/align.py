@@ -16,12 +16,9 @@ Series = npt.NDArray[np.floating[Any]]  # (n_entities, n_steps, n_columns)
 
 
 def complete(series: Series, rng: np.random.Generator) -> None:
-    """Fill what is NaN, in place, so that every entity can be a partner at every step.
-
-    Between two steps values run straight. After its last step an entity goes on as one that was
-    near until then, shifted by what a difference in level until then says of the level after.
-    Filled steps are never written out by themselves: they only mix with those of others.
-    """
+    """Fill what is NaN, in place, so that every entity can be a partner at every step."""
+    # between two steps values run straight; after its last step an entity goes on as one that was
+    # near until then, shifted by what a difference in level until then says of the level after
     there = ~np.isnan(series)
     seen = there.any(axis=2) * np.arange(1, series.shape[1] + 1)  # the number of each step
     lengths = seen.max(axis=1)

@@ -92,22 +92,9 @@ class PanelFinding:
 
 
 def find_panel(table: pa.Table) -> PanelFinding | None:
-    """Find rows that belong to entities or follow each other in time; None where they do not.
-
-    A panel has an identifier with several rows each, and a time that rises, most often by the
-    same step, from row to row of each. A series has a time that does so from row to row, and
-    numbers that are near those before them.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        Rows in their order, texts that stand for dates read.
-
-    Returns
-    -------
-    PanelFinding or None
-        What was found.
-    """
+    """Find rows that belong to entities or follow each other in time; None where they do not."""
+    # a panel has an identifier with several rows each, and a time that rises from row to row of
+    # each; a series has such a time, and numbers that are near those before them
     few = table.slice(0, ROWS)
     if few.num_rows < SERIES_ROWS:
         return None

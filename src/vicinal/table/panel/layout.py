@@ -28,10 +28,9 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Layout:
-    """Rows in the order of entities and of time within each.
+    """Rows in the order of entities and of time within each."""
 
-    ``order`` are row numbers of the table; all else is about rows in this order.
-    """
+    # order are row numbers of the table; all else is about rows in this order
 
     order: Ints  # (n_rows,)
     first: Ints  # (n_entities + 1,), where each entity begins, and the number of rows
@@ -86,10 +85,8 @@ class Clock:
 def clock_of(
     values: pa.ChunkedArray, name: str, rounded: bool = False
 ) -> tuple[Clock, Ints] | None:
-    """Return a column as steps; None where it has gaps or is no grid of whole numbers.
-
-    Floats of many decimal places are no grid, unless they may be ``rounded``.
-    """
+    """Return a column as steps; None where it has gaps or is no grid of whole numbers."""
+    # floats of many decimal places are no grid, unless they may be rounded
     if kind_of_type(values.type) not in MIXED_KINDS:
         return None
     numbers, missing = to_numbers(values, name)
@@ -130,13 +127,7 @@ def _months(numbers: Ints, kind: pa.DataType) -> tuple[Ints, int] | None:
 
 
 def lay_out(table: pa.Table, entity: str | None, time: str | None) -> Layout:
-    """Sort rows by entity and time, or cut one series into periods.
-
-    Raises
-    ------
-    ValueError
-        If a column is not there or has gaps, an entity has a time twice, or every one has one row.
-    """
+    """Sort rows by entity and time, or cut one series into periods."""
     for parameter, name in (("entity", entity), ("time", time)):
         if name is not None:
             check_column(parameter, name, table.column_names)

@@ -68,10 +68,7 @@ class _Rising:
 
 
 class PanelRows:
-    """Entities, with the interface of :class:`TrainingRows`.
-
-    ``table`` holds rows in the order of ``layout``.
-    """
+    """Entities, with the interface of :class:`TrainingRows`."""
 
     def __init__(
         self,
@@ -128,10 +125,7 @@ class PanelRows:
         return int(np.diff(self._layout.first).max())
 
     def numbers(self, order: Ints) -> Ints:
-        """Return the number of each entity among those of a table, whose row numbers are given.
-
-        Entities are numbered by their first rows, and periods by time.
-        """
+        """Return the number of each entity among those of a table, whose row numbers are given."""
         if self._entity is None:
             return np.arange(len(self))
         begins = np.minimum.reduceat(order, self._layout.first[:-1])
@@ -430,10 +424,7 @@ class PanelRows:
         return_plan: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> tuple[dict[str, Any], tuple[npt.NDArray[Any], npt.NDArray[Any]] | None]:
-        """Draw entities: columns of all their rows, and the plan of entities if asked for.
-
-        ``UNIT`` among the columns is the number of each row's entity.
-        """
+        """Draw entities: columns of all their rows, and the plan of entities if asked for."""
         parts, plans = [], []
         for start, mixture in self._mixtures(n_samples, seeds):
             rng = seeds.generator(TableKey.STEPS, start // CHUNK_ROWS)

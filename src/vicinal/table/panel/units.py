@@ -49,10 +49,7 @@ def columns_of_units(
 
 
 def settings_of_units(settings: MixingSettings, table: pa.Table, layout: Layout) -> MixingSettings:
-    """Return settings for entities: groups and targets are columns that are constant within them.
-
-    A target that changes within entities is mixed as any other column.
-    """
+    """Return settings for entities: groups and targets are constant within them."""
     fixed = set(_fixed(table.select(list(dict.fromkeys(_named(settings)))), layout))
     target = settings.target if settings.target in fixed else None
     within = [name for name in settings.within if name in fixed or name != settings.target]
@@ -76,10 +73,8 @@ def rules_of_units(
     avoid: Sequence[str],
     among: Sequence[str],
 ) -> RuleKeeper:
-    """Find rules among rows, and those between what is constant among entities.
-
-    The rows of an entity repeat what is constant: they are no evidence of a rule.
-    """
+    """Find rules among rows, and those between what is constant among entities."""
+    # the rows of an entity repeat what is constant: they are no evidence of a rule
     fixed = _fixed(table, layout)
     keeper = RuleKeeper.fit(table, said, [*avoid, *fixed], among, distances=False)
     if said == "off":
@@ -102,11 +97,9 @@ def kept_fixed(
     names: Set[str],
     unit: npt.NDArray[np.int64],
 ) -> dict[str, Any]:
-    """Return columns that rules changed row by row, changed alike in all rows of an entity.
-
-    Numbers that were lifted are lifted by the largest lift, so that what was constant is so still
-    and steps in time stay; what was emptied in one row is empty in all.
-    """
+    """Return columns that rules changed row by row, changed alike in all rows of an entity."""
+    # numbers that were lifted are lifted by the largest lift, so that what was constant is so still
+    # and steps in time stay; what was emptied in one row is empty in all
     made, unit = dict(after), unit - unit[0]
     begins = np.flatnonzero(np.diff(unit, prepend=-1))
     for name in names & set(made) & set(before):

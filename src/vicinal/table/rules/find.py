@@ -60,22 +60,8 @@ _CODE_NAME = re.compile(
 
 
 def find_rules(table: pa.Table, avoid: Iterable[str] = ()) -> list[Rule]:
-    """Find rules between the columns of a table.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        Training rows; columns of other types than numbers, dates, times, strings and flags are
-        passed over.
-    avoid : iterable of str
-        Columns that no rule may settle, such as a target.
-
-    Returns
-    -------
-    list of Rule
-        Rules that every row keeps, with the rows that show them. No column is settled by two
-        rules, and none by itself in a circle.
-    """
+    """Find rules between the columns of a table."""
+    # no column is settled by two rules, and none by itself in a circle
     found = _Found(table, set(avoid))
     if table.num_rows < LEAST_ROWS:
         return []

@@ -46,17 +46,7 @@ class _Gap:
 
 
 class RuleKeeper:
-    """Turns a table into what is mixed of it, and back, so that rules hold in every row.
-
-    Parameters
-    ----------
-    rules : sequence of Rule
-        As found or said; each holds in every row of ``table``.
-    table : pyarrow.Table
-        Training rows.
-    distances : bool, default True
-        Whether a high end may be mixed as its distance from the low end.
-    """
+    """Turns a table into what is mixed of it, and back, so that rules hold in every row."""
 
     def __init__(self, rules: Sequence[Rule], table: pa.Table, distances: bool = True) -> None:
         self.rules, self.schema, self._distances = list(rules), table.schema, distances
@@ -86,11 +76,8 @@ class RuleKeeper:
         among: Sequence[str] | None = None,
         distances: bool = True,
     ) -> RuleKeeper:
-        """Find rules in training rows, add those that the user says, and hold them against rows.
-
-        No rule settles columns to ``avoid``; rules are looked for ``among`` these columns. Those of
-        a mapping are all that there are.
-        """
+        """Find rules in training rows, add those that the user says, and hold them against rows."""
+        # no rule settles columns to avoid; those of a mapping are all that there are
         rows = table if among is None else table.select(list(among))
         if isinstance(said, str):
             if said not in ("auto", "off"):

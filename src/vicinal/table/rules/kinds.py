@@ -94,24 +94,9 @@ class Frame:
 
 @dataclass(frozen=True)
 class Rule(ABC):
-    """What holds between columns.
+    """What holds between columns: ``sources`` settle ``target``."""
 
-    Attributes
-    ----------
-    text : str
-        The rule as a user would write it.
-    kind : str
-        "sum", "product", "order", "equal", "date part", "lookup", "bins", "missing", "grid" or
-        "one of several".
-    target : str
-        The column that the others settle.
-    sources : tuple of str
-        The others.
-    rows : int
-        Training rows that show it.
-    exceptions : int
-        Training rows that break it: 0 but for rules that are only told of.
-    """
+    # rows are the training rows that show it, exceptions those that break it
 
     text: str
     kind: str
@@ -297,10 +282,9 @@ class MissingTogether(Rule):
 
 @dataclass(frozen=True)
 class Grid(Rule):
-    """Values stand ``step`` apart, in units of the last of ``places``: hundreds, quarters, hours.
+    """Values stand ``step`` apart, in units of the last of ``places``."""
 
-    The step of ``monthly`` dates is a month.
-    """
+    # the step of monthly dates is a month
 
     step: int = 1
     offset: int = 0

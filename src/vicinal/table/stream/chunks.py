@@ -31,10 +31,7 @@ def plan_chunks(
     random_state: RandomState = None,
     chunk_rows: int | None = None,
 ) -> list[Chunk]:
-    """Cut a synthetic table into chunks, larger ones of a larger table in the same way.
-
-    The seed is that of the model where it is left out, the number of rows what was learned.
-    """
+    """Cut a synthetic table into chunks, larger ones of a larger table in the same way."""
     learned = _learned(model)
     total = model.n_rows_ if n_samples is None else check_count("n_samples", n_samples)
     if chunk_rows is None:
@@ -48,10 +45,8 @@ def plan_chunks(
 
 
 def make_chunk(model: TableSynthesizer, chunk: Chunk) -> pa.Table:
-    """Draw the rows of one chunk as an Arrow table, in one thread.
-
-    Integer identifiers count on from the largest real one through all chunks.
-    """
+    """Draw the rows of one chunk as an Arrow table, in one thread."""
+    # integer identifiers count on from the largest real one through all chunks
     learned = _learned(model)
     check_drawable(model)
     seeds = Seeds.from_entropy(chunk.seed)

@@ -38,10 +38,7 @@ NUMBER_ROWS = 1 << 20
 
 
 def row_cost(synthesizer: TableSynthesizer, width: int, row_bytes: float) -> float:
-    """Return bytes for each row of the pool, about, while it is learned.
-
-    ``row_bytes`` are those of a row by itself; only settings of the synthesizer count.
-    """
+    """Return bytes for each row of the pool, about, while it is learned."""
     near = neighbors_of(synthesizer) if method_of(synthesizer) == "neighborhood" else 0
     return ROW_FACTOR * row_bytes + SCORE_BYTES * width + NEAR_BYTES * near
 
@@ -61,11 +58,8 @@ def _standing(source: Source) -> float:
 def pool_size(
     synthesizer: TableSynthesizer, source: Source, max_rows: int | None, limit: int | None
 ) -> int:
-    """Return how many rows to hold: as many as asked for, or halved until they fit into a limit.
-
-    They are the same for every limit that is large enough. Raises ValueError, saying the least
-    that is needed, where it is too small.
-    """
+    """Return how many rows to hold: as many as asked for, or halved until they fit into a limit."""
+    # as many as asked for, or halved until they fit: the same for every limit that is large enough
     rows = POOL_ROWS[method_of(synthesizer)]
     if max_rows is not None:
         rows = check_count("max_rows", max_rows, low=2)
@@ -94,10 +88,7 @@ def pool_size(
 
 
 def workers_within(limit: int | None, held: float, chunk_bytes: float, threads: int) -> int:
-    """Return how many chunks may be in the making at once: one at least, all where unlimited.
-
-    ``held`` are the bytes of the pool.
-    """
+    """Return how many chunks may be in the making at once: one at least, all where unlimited."""
     if limit is None:
         return max(1, threads)
     room = (limit - BASE_BYTES - held) / (CHUNK_FACTOR * chunk_bytes)

@@ -48,11 +48,9 @@ def row_keys(ids: npt.NDArray[np.uint64], salt: int) -> npt.NDArray[np.uint64]:
 
 
 def key_limit(size: int, n_rows: int | None) -> int:
-    """Return the key above which a row need not be kept.
-
-    Eight standard deviations above the expected key of the last row of the sample: fewer rows
-    than asked for come out less than once in 10**15 times.
-    """
+    """Return the key above which a row need not be kept."""
+    # eight standard deviations above the expected key of the last row of the sample: fewer rows
+    # than asked for come out less than once in 10**15 times
     if n_rows is None or n_rows <= size:
         return _ALL
     return min(_ALL, int((size + 8 * size**0.5 + 64) / n_rows * 2.0**64))

@@ -69,11 +69,9 @@ class Source:
 
 
 def find_source(where: PathLike | Sequence[PathLike], dialect: Dialect | None = None) -> Source:
-    """Find files, in the order of their names, and see that they have one schema.
-
-    In a folder, files and folders whose name begins with ``_`` or ``.`` do not count. Of other
-    formats than Parquet only the first file is opened yet.
-    """
+    """Find files, in the order of their names, and see that they have one schema."""
+    # in a folder, names that begin with _ or . do not count; of other formats than Parquet only the
+    # first file is opened yet
     many = [where] if isinstance(where, (str, os.PathLike)) else where
     asked = tuple(os.fspath(one) for one in many)
     files = [path for one in asked for path in expand(one)]
@@ -232,10 +230,7 @@ def _group(path: str, number: int, rows: list[int]) -> Iterator[Part]:
 
 
 def check_schema(path: str, own: pa.Schema, first_path: str, first: pa.Schema) -> None:
-    """Raise ValueError, naming file and column, where columns are not those of the first file.
-
-    The order of columns does not matter.
-    """
+    """Raise ValueError, naming file and column, where columns are not those of the first file."""
     check_unique(own.names, f"Column names of {path}")
     remedy = "All files must have the same columns."
     for name in first.names:
@@ -266,10 +261,7 @@ def first_rows(source: Source) -> pa.Table:
 
 
 def read_part(part: Part, schema: pa.Schema, dialect: Dialect | None = None) -> Iterator[pa.Table]:
-    """Yield the rows of a part in order, in tables of at most BATCH_ROWS.
-
-    Raises ValueError, naming the file, where it cannot be read or is not of the schema.
-    """
+    """Yield the rows of a part in order, in tables of at most BATCH_ROWS."""
     names, types = schema.names, schema.types
     if part.groups is None:
         table = to_arrow(read_table(part.path, dialect))

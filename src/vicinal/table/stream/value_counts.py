@@ -71,10 +71,7 @@ class DistinctSketch:
 
 
 class ValueCounts:
-    """Counts up to ``most`` values one by one; of more, a sketch tells how many there are.
-
-    Without a sketch nothing is counted any more then.
-    """
+    """Counts up to ``most`` values one by one; of more, a sketch tells how many there are."""
 
     def __init__(self, most: int = MAX_COUNTED, sketched: bool = True) -> None:
         self.most, self._sketched = most, sketched

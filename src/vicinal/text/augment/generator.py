@@ -165,10 +165,9 @@ class SentenceGenerator:
         return said if said is found else said / said.sum(axis=1, keepdims=True)
 
     def _doubts(self, prefers: FloatArray, heaviest: IntArray) -> npt.NDArray[np.bool_]:
-        """Tell which sentences the judge prefers less than most of their class so far.
-
-        Class by class: it is surer of some classes, and one limit for all would starve the rest.
-        """
+        """Tell which sentences the judge prefers less than most of their class so far."""
+        # class by class: the judge is surer of some classes, and one limit for all would starve the
+        # rest
         found = np.zeros(len(prefers), bool)
         for at, (value, code) in enumerate(zip(prefers.tolist(), heaviest.tolist(), strict=True)):
             seen = self._preferences[code]  # one after the other, whatever comes later

@@ -101,11 +101,9 @@ def first_rows(keys: Iterable[str]) -> dict[str, int]:
 def distinct_texts(
     texts: Sequence[str], labels: npt.NDArray[Any]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[Any]]:
-    """Return rows of the texts that may be parents, their class numbers, and the classes.
-
-    The first of equal texts stands for all; empty ones, and those under two labels, are left out
-    with a warning.
-    """
+    """Return rows of the texts that may be parents, their class numbers, and the classes."""
+    # the first of equal texts stands for all; empty ones, and those under two labels, are left out
+    # with a warning
     classes, codes = np.unique(labels, return_inverse=True)
     keys = [text_key(text) for text in texts]
     first = first_rows(keys)

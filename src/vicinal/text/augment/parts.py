@@ -360,11 +360,9 @@ class _Augmentation:
         return self.packed.load(self.device)
 
     def make(self, chunk: Chunk) -> pa.Table:
-        """Return the rows of a chunk: fewer where the label check drops too many.
-
-        Networks use ``cores`` threads, or as many as torch does, for sentences side by side; all
-        else has one, for its sums depend on how many there are.
-        """
+        """Return the rows of a chunk: fewer where the label check drops too many."""
+        # networks use cores threads for sentences side by side; all else has one, for its sums
+        # depend on how many there are
         rows = self.plan.rows_of(chunk.number)
         texts, labels = [self.texts[at] for at in rows], self.labels[rows]
         seed = Seeds.from_entropy(chunk.seed).generator(AugmentKey.DRAWS)

@@ -38,10 +38,8 @@ BINS = 20
 
 
 def ruler(key: str, lam: float, lam_measured: float) -> Markup:
-    """Draw one ratio between two parents, the left one on the left.
-
-    A stroke is the weight asked for, a dot the weight measured; NaN leaves the dot out.
-    """
+    """Draw one ratio between two parents, the left one on the left."""
+    # a stroke is the weight asked for, a dot the weight measured
     width, height, middle = 220.0, 20.0, 10.0
     x = Scale(-0.12, 1.12, width - 5.84, 5.84)  # parents 26 pixels within
     parts: list[str] = [
@@ -58,10 +56,7 @@ def ruler(key: str, lam: float, lam_measured: float) -> Markup:
 def ratio_chart(
     key: str, lam: FloatArray, lam_measured: FloatArray, *, joined: bool = False
 ) -> Markup:
-    """Draw measured against asked ratios (n,) as dots, beside the diagonal on which they agree.
-
-    ``joined`` draws a line through the dots in the order of the rows.
-    """
+    """Draw measured against asked ratios (n,) as dots, beside the diagonal on which they agree."""
     width, height = 420.0, 300.0
     known = np.isfinite(lam) & np.isfinite(lam_measured)
     asked, measured = lam[known], lam_measured[known]
@@ -87,10 +82,8 @@ def ratio_chart(
 
 
 def ratio_histogram(key: str, lam: FloatArray, lam_measured: FloatArray) -> Markup:
-    """Draw the histograms of asked and measured ratios (n,): an area and a line.
-
-    What lies beyond the rim is in the last bins.
-    """
+    """Draw the histograms of asked and measured ratios (n,): an area and a line."""
+    # what lies beyond the rim is in the last bins
     width, height = 420.0, 230.0
     low, high = _reach(np.concatenate([lam, lam_measured]))
     low, high = math.floor(low * BINS) / BINS, math.ceil(high * BINS) / BINS

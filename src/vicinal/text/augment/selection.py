@@ -124,11 +124,9 @@ def select_sentences(
     random_state: RandomState,
     preference: Preference | None = None,
 ) -> Sentences:
-    """Write candidates for targets (n, d) and return the best of each row.
-
-    ``preference`` adds to the scores of candidates, in units of their typical standard deviation;
-    its last call is about the candidates that rows are selected from.
-    """
+    """Write candidates for targets (n, d) and return the best of each row."""
+    # preference adds to the scores of candidates, in units of their typical standard deviation; its
+    # last call is about the candidates that rows are selected from
     n, rank, steps = selection.candidates, selection.rank, selection.crossover
     fluency = selection.fluency
     found = inverter.candidates(targets, n, random_state=random_state)

@@ -449,11 +449,9 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def paired_p(differences: npt.ArrayLike) -> float:
-    """Return the p-value of a paired t-test, NaN for a single pair.
-
-    NaN too where all differences are equal and not 0: no spread among a few seeds says that figures
-    are coarse, not that chance has no part.
-    """
+    """Return the p-value of a paired t-test, NaN for a single pair."""
+    # NaN too where all differences are equal and not 0: no spread among a few seeds says that
+    # figures are coarse, not that chance has no part
     from scipy.special import stdtr
 
     x = np.asarray(differences, float)

@@ -34,10 +34,7 @@ _known: dict[str, list[int]] = {}
 
 
 def hash_words(text: str, most: int) -> list[list[int]]:
-    """Return a row of piece numbers for each word, after one that begins the text.
-
-    At most ``most`` rows of :data:`PIECES` numbers, each from 1 to ``BUCKETS - 1``.
-    """
+    """Return a row of piece numbers for each word, after one that begins the text."""
     # what lies beyond is cut anyway, and a text may be a book
     head = unicodedata.normalize("NFKC", text[: most * 64]).casefold()
     rows = [[_START]]

@@ -15,10 +15,7 @@ Curve = Sequence[tuple[float, float, int]]
 def reliability_chart(
     key: str, name: str, plain: Sequence[Curve], scaled: Sequence[Curve]
 ) -> Markup:
-    """Draw accuracy against confidence, as it is (dots) and after temperature scaling (a line).
-
-    Curves of several seeds are joined, bin by bin.
-    """
+    """Draw accuracy against confidence, as it is (dots) and after temperature scaling (a line)."""
     width, height = 260.0, 250.0
     x, y = Scale(0, 1, 44, width - 12), Scale(0, 1, height - 40, 14)
     marks = [(at / 4, share(at / 4, 0)) for at in range(5)]

@@ -54,11 +54,7 @@ def exchange_spans(
     steps: int,
     judged: bool = True,
 ) -> tuple[list[str], Floats, Floats]:
-    """Climb from one candidate of each row, exchanging spans of words with the others.
-
-    Returns sentences, embeddings (n, dim) and mean log-probabilities a token (n,): NaN where
-    neither ``likely``, the weight of the likelihood in a score, nor ``judged`` asks for them.
-    """
+    """Climb from one candidate of each row, exchanging spans of words with the others."""
     parts = []
     for at in range(0, max(1, len(targets)), ROWS):
         span = slice(at, at + ROWS)

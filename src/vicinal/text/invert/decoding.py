@@ -77,10 +77,8 @@ def repeats(ids: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def draw(scores: Tensor, temperature: Tensor, uniforms: Tensor) -> Tensor:
-    """Draw a token (B,) for each row of scores (B, V) by inverting its distribution at a number.
-
-    A row's token depends on nothing but that row: its temperature and its uniform number.
-    """
+    """Draw a token (B,) for each row of scores (B, V) by inverting its distribution at a number."""
+    # a row's token depends on nothing but its temperature and its uniform number
     shares = torch.softmax(scores / temperature[:, None], -1).cumsum(-1)
     aims = (uniforms.clamp(max=1 - 2**-20) * shares[:, -1])[:, None]
     return torch.searchsorted(shares, aims, right=True)[:, 0].clamp(max=scores.shape[1] - 1)
@@ -96,10 +94,7 @@ def write(
     generator: np.random.Generator | None,
     parts: int = 1,
 ) -> tuple[list[list[int]], Tensor]:
-    """Write a row of ids for each embedding and temperature, or the best of some beams.
-
-    Rows and their mean log-probabilities (B, R); ``parts`` are written side by side.
-    """
+    """Write a row of ids for each embedding and temperature, or the best of some beams."""
     heat = torch.tensor([check_number("temperature", one, low=0) for one in temperatures])
     if beams > 1:
         ids, likely = beam_search(network, soft, beams, rules)
@@ -125,11 +120,9 @@ def write(
 def decode(
     network: Network, soft: Tensor, temperatures: Tensor, uniforms: Tensor, rules: Rules
 ) -> tuple[list[list[int]], Tensor]:
-    """Write R rows of ids for each of B embeddings; what stands before them is read once.
-
-    One for each temperature (R,), by uniforms (B, R, T): the rows of one embedding together, and
-    their mean log-probabilities a token, before any rule and at temperature 1.
-    """
+    """Write R rows of ids for each of B embeddings; what stands before them is read once."""
+    # the rows of one embedding together, and their mean log-probabilities a token, before any rule
+    # and at temperature 1
     count, each = soft.shape[0], len(temperatures)
     scores, memory = network.begin(soft)
     rows = torch.arange(count * each, device=soft.device)

@@ -75,12 +75,10 @@ def warm_up(
     folder: Path | None,
     report: ProgressCallback,
 ) -> tuple[TaskEncoder, Head]:
-    """Fine-tune encoder and head, or take them from a folder where that was done.
-
-    The head begins where a logistic regression on the untuned embeddings ends, so that it does not
-    distort them (Kumar et al., ICLR 2022). With 100 texts or more a tenth is held out, and the
-    epoch with the lowest loss there is taken, that before the first among them.
-    """
+    """Fine-tune encoder and head, or take them from a folder where that was done."""
+    # the head begins where a logistic regression on the untuned embeddings ends, so that it does
+    # not distort them (Kumar et al., ICLR 2022); with 100 texts or more a tenth is held out, and
+    # the epoch with the lowest loss there is taken
     from vicinal.io.atomic import replacing_folder
 
     if folder is not None and (folder / "head.npz").is_file():

@@ -131,10 +131,8 @@ class NanoNetwork(nn.Module):  # type: ignore[misc]  # torch is Any here
         return functional.linear(states, self.words.weight, self.bias)
 
     def loss(self, soft: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Return the mean cross entropy of ids (B, T), given soft tokens (B, S, C).
-
-        Soft, style and padding positions are never predicted.
-        """
+        """Return the mean cross entropy of ids (B, T), given soft tokens (B, S, C)."""
+        # soft, style and padding positions are never predicted
         scores, targets, _ = self._predicted(soft, ids, lengths)
         # bfloat16 scores take a third of the time off the head on a CPU
         with torch.autocast(scores.device.type, enabled=False):

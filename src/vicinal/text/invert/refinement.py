@@ -158,13 +158,9 @@ def _choose_tune(inverter: Inverter, n_labelled: int) -> str:
 
 
 def follow(adaptor: Adaptor, moved: Floats, original: Floats) -> float:
-    """Make an adaptor read embeddings that moved, by a ridge regression towards no change.
-
-    Of all affine maps ``h -> h + D h + b`` from moved to original embeddings, the one with the
-    least squared error plus ``penalty * |D|^2`` is taken, at the penalty with the least error on
-    rows left out. It is folded into the first layer. Returns the share of the squared change that
-    the map undoes on rows left out.
-    """
+    """Make an adaptor read embeddings that moved, by a ridge regression towards no change."""
+    # of all maps h -> h + D h + b the one with the least squared error plus penalty * |D|^2, at the
+    # penalty with the least error on rows left out; folded into the first layer
     X, R = np.asarray(moved, np.float64), np.asarray(original, np.float64) - moved
     center, change = X.mean(0), R.mean(0)
     X, R = X - center, R - change
