@@ -64,6 +64,7 @@ def command(run: Run) -> Run:
     """Make a command of a function of one dataclass, whose fields are arguments and options."""
     options = next(iter(get_type_hints(run).values()))
     hints = get_type_hints(options, include_extras=True)
+    own = inspect.get_annotations(options)  # in the help, before those of its bases
 
     def call(**given: Any) -> None:
         run(options(**given))
@@ -76,7 +77,7 @@ def command(run: Run) -> Run:
                 default=inspect.Parameter.empty if one.default is MISSING else one.default,
                 annotation=hints[one.name],
             )
-            for one in fields(options)
+            for one in sorted(fields(options), key=lambda one: one.name not in own)
         ]
     )
     call.__annotations__ = {}
