@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._stats import Estimate
-
-FloatArray = npt.NDArray[np.float64]
+from vicinal._types import Bools, Floats
 
 #: Bins of equal numbers of rows.
 BINS = 15
@@ -35,7 +34,7 @@ class Calibration:
 
     @classmethod
     def of(
-        cls, proba: FloatArray, truth: npt.NDArray[np.integer], rng: np.random.Generator
+        cls, proba: Floats, truth: npt.NDArray[np.integer], rng: np.random.Generator
     ) -> Calibration:
         """Measure probabilities (n_rows, n_classes) against class numbers."""
         at = np.arange(len(truth))
@@ -55,20 +54,18 @@ class Calibration:
         )
 
 
-def _bins(
-    confidence: FloatArray, right: npt.NDArray[np.bool_]
-) -> tuple[tuple[float, float, int], ...]:
+def _bins(confidence: Floats, right: Bools) -> tuple[tuple[float, float, int], ...]:
     order = np.argsort(confidence, kind="stable")
     parts = np.array_split(order, min(BINS, len(order)))
     return tuple((float(confidence[p].mean()), float(right[p].mean()), len(p)) for p in parts)
 
 
-def _error(confidence: FloatArray, right: npt.NDArray[np.bool_]) -> float:
+def _error(confidence: Floats, right: Bools) -> float:
     bins = _bins(confidence, right)
     return sum(rows * abs(sure - share) for sure, share, rows in bins) / len(confidence)
 
 
-def fit_temperature(proba: FloatArray, truth: npt.NDArray[np.integer]) -> float:
+def fit_temperature(proba: Floats, truth: npt.NDArray[np.integer]) -> float:
     """Return the temperature with the least log loss: above 1 it makes probabilities milder."""
     from scipy.optimize import minimize_scalar
 
@@ -84,17 +81,17 @@ def fit_temperature(proba: FloatArray, truth: npt.NDArray[np.integer]) -> float:
     return math.exp(minimize_scalar(loss, bounds=(-edge, edge), method="bounded").x)
 
 
-def scale(proba: FloatArray, temperature: float) -> FloatArray:
+def scale(proba: Floats, temperature: float) -> Floats:
     """Return probabilities at another temperature."""
     logits = np.log(proba.clip(LEAST)) / temperature
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scaled: FloatArray = shares / shares.sum(axis=1, keepdims=True)
+    scaled: Floats = shares / shares.sum(axis=1, keepdims=True)
     return scaled
 
 
 def scale_crossed(
-    proba: FloatArray, truth: npt.NDArray[np.integer], rng: np.random.Generator
-) -> tuple[FloatArray, float]:
+    proba: Floats, truth: npt.NDArray[np.integer], rng: np.random.Generator
+) -> tuple[Floats, float]:
     """Scale each half of the rows by the temperature of the other; return their mean as well."""
     # no row's own label has a say in its probabilities, and none is taken from training
     halves = np.array_split(rng.permutation(len(truth)), 2)

@@ -7,9 +7,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from vicinal._types import Floats
 
 #: Cells of the quantile table, a power of two. Its CDF is exact at every node before the moments
 #: are mended, so that it is nowhere further than 1 / 16384 from the law's own.
@@ -22,16 +21,16 @@ TABLE_DISTANCE = 1e-4
 class QuantileTable(NamedTuple):
     """Start and width of equal-probability cells; a draw is uniform within its cell."""
 
-    start: FloatArray
-    width: FloatArray
+    start: Floats
+    width: Floats
 
-    def draw(self, size: int, rng: np.random.Generator) -> FloatArray:
+    def draw(self, size: int, rng: np.random.Generator) -> Floats:
         """Draw from 32 random bits each: the upper 14 choose the cell, the others the place."""
         words = rng.integers(0, 1 << 64, size + 1 >> 1, dtype=np.uint64)
         bits = words.astype("<u8", copy=False).view("<u4")[:size]
         rest = 32 - TABLE_BITS
         cell = (bits >> rest).astype(np.intp)
-        place: FloatArray = (bits & ((1 << rest) - 1)) + np.float64(0.5)
+        place: Floats = (bits & ((1 << rest) - 1)) + np.float64(0.5)
         place *= 2.0**-rest
         place *= self.width.take(cell)
         place += self.start.take(cell)
@@ -39,7 +38,7 @@ class QuantileTable(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _beta_nodes(a: float, b: float) -> FloatArray | None:
+def _beta_nodes(a: float, b: float) -> Floats | None:
     """Return quantiles of Beta(a, b) at equal steps of probability, first two moments mended."""
     # Drawing uniformly within cells has slightly other moments than the law. The outer cells are
     # first shortened to their true mean, then all nodes but the ends are moved by
@@ -48,7 +47,7 @@ def _beta_nodes(a: float, b: float) -> FloatArray | None:
     # in 0 and 1, or in one point).
     from scipy.special import betainc, betaincinv
 
-    exact: FloatArray = betaincinv(a, b, np.linspace(0.0, 1.0, TABLE_CELLS + 1))
+    exact: Floats = betaincinv(a, b, np.linspace(0.0, 1.0, TABLE_CELLS + 1))
     mean = a / (a + b)
     spread = math.sqrt(mean * (1 - mean) / (a + b + 1))
     low, high = exact[1], exact[-2]
@@ -72,11 +71,11 @@ def _beta_nodes(a: float, b: float) -> FloatArray | None:
     moved = np.abs(nodes - exact)[1:-1]
     if not (np.abs(miss).max() < 1e-13 and (moved <= 0.6 * np.minimum(gaps[1:], gaps[:-1])).all()):
         return None
-    mended: FloatArray = np.clip(nodes, 0.0, 1.0)
+    mended: Floats = np.clip(nodes, 0.0, 1.0)
     return mended
 
 
-def _moments(x: FloatArray, y: FloatArray, spread: float, slope: bool = False) -> FloatArray:
+def _moments(x: Floats, y: Floats, spread: float, slope: bool = False) -> Floats:
     """Return ``E[Y]`` and ``E[X Y] / spread`` where (X, Y) is uniform between neighboring nodes."""
     # with slope the second is doubled: the change of E[X X] when x moves along y
     first = np.mean(y[:-1] + y[1:]) / 2

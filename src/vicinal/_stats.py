@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._types import Floats
+
 #: Standard errors on each side of a normal 95 % interval.
 Z95 = 1.959963984540054
 
@@ -46,7 +48,7 @@ class Estimate:
         return cls(share, max(middle - half, 0.0), min(middle + half, 1.0))
 
     @classmethod
-    def of_repeats(cls, values: Sequence[float] | npt.NDArray[np.float64]) -> Estimate:
+    def of_repeats(cls, values: Sequence[float] | Floats) -> Estimate:
         """Return the mean of repeated measurements with Student's t interval, if there are two."""
         return cls._of_sample(values, len(values) ** 0.5)
 
@@ -65,9 +67,7 @@ class Estimate:
         return cls(found.value, max(found.low, low), min(found.high, high))
 
     @classmethod
-    def _of_sample(
-        cls, values: Sequence[float] | npt.NDArray[np.float64], divisor: float
-    ) -> Estimate:
+    def _of_sample(cls, values: Sequence[float] | Floats, divisor: float) -> Estimate:
         from scipy.stats import t
 
         if not len(values):

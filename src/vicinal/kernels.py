@@ -21,6 +21,7 @@ from numba.extending import intrinsic
 
 from vicinal._compiled import compiled
 from vicinal._threads import for_chunks
+from vicinal._types import Array, Indices
 
 LINE = 64  # bytes in a cache line, and in one streaming store
 TILE_ROWS = 16  # 16 rows of any 4- or 8-byte type are a whole number of lines
@@ -212,7 +213,7 @@ def _mixer(number: np.dtype[Any], index: np.dtype[Any]) -> Callable[..., bool]:
     return compiled(signature)(_mix_range)
 
 
-def empty_aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+def empty_aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     """Return an uninitialized C-ordered array that starts on a cache line."""
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     room = np.empty(size + LINE, np.uint8)
@@ -221,13 +222,13 @@ def empty_aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[A
 
 
 def mix_rows(
-    X: npt.NDArray[Any],
-    parents: npt.NDArray[np.integer[Any]],
+    X: Array,
+    parents: Indices,
     weights: npt.NDArray[np.floating[Any]],
-    out: npt.NDArray[Any] | None = None,
+    out: Array | None = None,
     *,
     check_finite: bool = False,
-) -> npt.NDArray[Any]:
+) -> Array:
     """Return ``sum_p weights[i, p] * X[parents[i, p]]``, shape (n_samples, n_features)."""
     # X and out are C-ordered, of one type, and share no memory; row numbers are not checked. Any
     # number of threads gives the same bytes.

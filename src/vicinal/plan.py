@@ -15,14 +15,13 @@ import numpy.typing as npt
 from vicinal._checks import check_count
 from vicinal._random import CHUNK_ROWS, PlanKey, RandomState, Seeds
 from vicinal._threads import for_chunks
+from vicinal._types import Array, Floats, Indices
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from vicinal.pairing import Pairing
     from vicinal.weights import WeightLaw
-
-IndexArray = npt.NDArray[np.integer[Any]]
 
 
 class MixPlan:
@@ -62,7 +61,7 @@ class MixPlan:
 
     __slots__ = ("parents", "weights")
 
-    parents: IndexArray
+    parents: Indices
     weights: npt.NDArray[np.floating[Any]]
 
     def __init__(self, left: npt.ArrayLike, right: npt.ArrayLike, lam: npt.ArrayLike) -> None:
@@ -119,7 +118,7 @@ class MixPlan:
             return cls(rows[:, 0], rows[:, 1], shares[:, 0])
         return object.__new__(cls)._freeze(np.array(rows, order="F"), np.array(shares, order="F"))
 
-    def _freeze(self, parents: IndexArray, weights: npt.NDArray[np.floating[Any]]) -> MixPlan:
+    def _freeze(self, parents: Indices, weights: npt.NDArray[np.floating[Any]]) -> MixPlan:
         for name, array in (("parents", parents), ("weights", weights)):
             view = array.view()
             view.flags.writeable = False
@@ -135,12 +134,12 @@ class MixPlan:
         return (MixPlan.from_parents, (np.array(self.parents), np.array(self.weights)))
 
     @property
-    def left(self) -> IndexArray:
+    def left(self) -> Indices:
         """Row numbers of the first parent, shape (n_samples,)."""
         return self.parents[:, 0]
 
     @property
-    def right(self) -> IndexArray:
+    def right(self) -> Indices:
         """Row numbers of the second parent, shape (n_samples,)."""
         return self.parents[:, 1]
 
@@ -155,7 +154,7 @@ class MixPlan:
         return int(self.parents.shape[1])
 
     @property
-    def dominant(self) -> IndexArray:
+    def dominant(self) -> Indices:
         """Row number of the parent with the largest weight, shape (n_samples,)."""
         if self.n_parents == 2:
             return np.where(self.lam >= 0.5, self.left, self.right)
@@ -194,9 +193,7 @@ class MixPlan:
     def __repr__(self) -> str:
         return f"MixPlan(n_samples={len(self)}, n_parents={self.n_parents})"
 
-    def apply(
-        self, X: npt.ArrayLike, out: npt.NDArray[Any] | None = None, check_finite: bool = True
-    ) -> npt.NDArray[Any]:
+    def apply(self, X: npt.ArrayLike, out: Array | None = None, check_finite: bool = True) -> Array:
         """Mix the rows of an array as the plan says.
 
         Parameters
@@ -267,7 +264,7 @@ class MixPlan:
 
     def mix_labels(
         self, y: npt.ArrayLike, classes: npt.ArrayLike | None = None, clip: bool = False
-    ) -> npt.NDArray[np.float64]:
+    ) -> Floats:
         """Mix labels as the plan says.
 
         Parameters
@@ -370,7 +367,7 @@ class MixPlan:
         return cls.from_parents(np.stack(columns[:count], 1), np.stack(columns[count:], 1))
 
 
-def _as_index(name: str, values: npt.ArrayLike) -> IndexArray:
+def _as_index(name: str, values: npt.ArrayLike) -> Indices:
     """Return row numbers as 32-bit integers where they fit."""
     array = np.asarray(values)
     if array.size == 0 and array.dtype.kind == "f":
@@ -458,7 +455,7 @@ def make_plan(
     return object.__new__(MixPlan)._freeze(parents, shares)
 
 
-def _with_rest(lam: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _with_rest(lam: Array) -> Array:
     """Return the weights of both parents, shape (n, 2)."""
     both = np.empty((len(lam), 2), lam.dtype, order="F")
     both[:, 0] = lam
@@ -468,7 +465,7 @@ def _with_rest(lam: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def draw_chunk(
     source: Any, law: WeightLaw, seeds: Seeds, start: int, stop: int
-) -> tuple[IndexArray, npt.NDArray[np.float64]]:
+) -> tuple[Indices, Floats]:
     """Draw parents and weights of the output rows ``start`` to ``stop`` of one chunk."""
     chunk = start // CHUNK_ROWS
     drawn = law.sample(stop - start, seeds.generator(PlanKey.WEIGHTS, chunk))

@@ -18,8 +18,7 @@ import numpy.typing as npt
 from vicinal._checks import check_choice, check_count, check_number, did_you_mean
 from vicinal._quantiles import weight_table
 from vicinal._random import RandomState, as_generator
-
-FloatArray = npt.NDArray[np.float64]
+from vicinal._types import Floats
 
 #: EpBeta's eps where none is given.
 DEFAULT_EPS = 0.3
@@ -31,7 +30,7 @@ class WeightLaw(ABC):
     parents: int = 2
 
     @abstractmethod
-    def sample(self, n_samples: int, random_state: RandomState = None) -> FloatArray:
+    def sample(self, n_samples: int, random_state: RandomState = None) -> Floats:
         """Draw weights.
 
         Parameters
@@ -57,7 +56,7 @@ class WeightLaw(ABC):
         """Return the raw moment ``E[W**order]`` of a single weight, in closed form."""
 
     @abstractmethod
-    def pdf(self, w: npt.ArrayLike) -> FloatArray:
+    def pdf(self, w: npt.ArrayLike) -> Floats:
         """Return the density of a single weight at ``w``, an array of any shape."""
 
     @property
@@ -127,7 +126,7 @@ class _StretchedBeta(WeightLaw):
     def _stretch(self) -> float:
         return 1.0 + self.eps0 + self.eps1
 
-    def sample(self, n_samples: int, random_state: RandomState = None) -> FloatArray:
+    def sample(self, n_samples: int, random_state: RandomState = None) -> Floats:
         n_samples = check_count("n_samples", n_samples, low=0)
         rng = as_generator(random_state)
         table = weight_table(self.a, self.b, self.eps0, self.eps1)
@@ -146,7 +145,7 @@ class _StretchedBeta(WeightLaw):
             total += math.comb(order, power) * self._stretch**power * beta * shift
         return total
 
-    def pdf(self, w: npt.ArrayLike) -> FloatArray:
+    def pdf(self, w: npt.ArrayLike) -> Floats:
         from scipy.special import betaln, xlog1py, xlogy
 
         b = (np.asarray(w, dtype=float) + self.eps0) / self._stretch
@@ -317,7 +316,7 @@ class Fixed(WeightLaw):
         """The weight, twice."""
         return (self.lam, self.lam)
 
-    def sample(self, n_samples: int, random_state: RandomState = None) -> FloatArray:
+    def sample(self, n_samples: int, random_state: RandomState = None) -> Floats:
         """Return equal weights."""
         return np.full(check_count("n_samples", n_samples, low=0), self.lam)
 
@@ -325,7 +324,7 @@ class Fixed(WeightLaw):
         """Return ``lam**order``."""
         return float(self.lam**order)
 
-    def pdf(self, w: npt.ArrayLike) -> FloatArray:
+    def pdf(self, w: npt.ArrayLike) -> Floats:
         """Return the density: infinite at ``lam``, 0 elsewhere."""
         return np.where(np.asarray(w, dtype=float) == self.lam, np.inf, 0.0)
 
@@ -366,7 +365,7 @@ class SphereWeights(_StretchedBeta):
     def __repr__(self) -> str:
         return f"SphereWeights(parents={self.parents})"
 
-    def sample(self, n_samples: int, random_state: RandomState = None) -> FloatArray:
+    def sample(self, n_samples: int, random_state: RandomState = None) -> Floats:
         """Draw weights, shape (n_samples, parents)."""
         k = self.parents
         shape = (check_count("n_samples", n_samples, low=0), k)

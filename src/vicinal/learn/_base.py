@@ -12,19 +12,18 @@ from typing import Any, ClassVar, TypeVar
 
 import narwhals as nw
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin
 from sklearn.utils import InputTags, Tags, check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
 from vicinal._random import RandomState
+from vicinal._types import Array
 from vicinal.learn.rows import ArrayRows, FrameRows, Rows, SparseRows, as_frame, copied_columns
 from vicinal.pairing import Pairing
 from vicinal.plan import MixPlan, make_plan
 from vicinal.weights import EpBeta, WeightLaw, check_law
 
-Array = npt.NDArray[Any]
 Self = TypeVar("Self", bound="Mixer")
 
 

@@ -6,16 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal._random import LearnKey, RandomState, Seeds
+from vicinal._types import Array
 from vicinal.learn._base import Mixer, points_of
 from vicinal.learn.rows import Rows, TargetRows
 from vicinal.pairing import LocalPermutation, Pairing, Permutation
 from vicinal.weights import WeightLaw
-
-Array = npt.NDArray[Any]
 
 
 class MixupAugmenter(Mixer):

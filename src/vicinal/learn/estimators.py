@@ -6,20 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vicinal._checks import check_choice, check_number
 from vicinal._random import LearnKey, RandomState, Seeds
+from vicinal._types import Array, Floats
 from vicinal.learn.augmenter import MixupAugmenter
 from vicinal.learn.labels import read_labels
 from vicinal.pairing import AcrossGroup, NearTarget, Pairing, Permutation
 from vicinal.pairing.base import check_pairing
 from vicinal.plan import MixPlan, make_plan
 from vicinal.weights import Beta, Uniform, WeightLaw, check_law
-
-Array = npt.NDArray[Any]
 
 
 class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
@@ -157,13 +155,13 @@ class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             shares.append(np.ones(len(X)))
         return np.concatenate(rows), np.concatenate(numbers), np.concatenate(shares)
 
-    def _shares(self, X: Any) -> npt.NDArray[np.float64]:
+    def _shares(self, X: Any) -> Floats:
         check_is_fitted(self)
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        found: npt.NDArray[np.float64] = self.estimator_.predict_proba(X)
+        found: Floats = self.estimator_.predict_proba(X)
         return found
 
-    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> Floats:
         """Return the probability of each class, given that a row is of one of them.
 
         Parameters
@@ -177,10 +175,10 @@ class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             Rows with sum 1.
         """
         shares = self._shares(X)[:, : len(self.classes_)]
-        found: npt.NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+        found: Floats = shares / shares.sum(axis=1, keepdims=True)
         return found
 
-    def unknown_proba(self, X: Any) -> npt.NDArray[np.float64]:
+    def unknown_proba(self, X: Any) -> Floats:
         """Return the probability that a row is of no class that was learned.
 
         Parameters

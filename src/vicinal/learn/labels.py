@@ -11,14 +11,12 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from vicinal._checks import check_choice, check_count, check_number
+from vicinal._types import Array
 from vicinal.learn.rows import as_frame
-
-Array = npt.NDArray[Any]
 
 
 def read_labels(y: Any) -> Array:

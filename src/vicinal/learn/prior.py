@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from vicinal._types import Array, Floats
 from vicinal.learn.labels import read_labels
 from vicinal.learn.sampler import MixupSampler
-
-Array = npt.NDArray[Any]
 
 
 class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
@@ -113,7 +111,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         found: Array = shares / shares.sum()
         return found
 
-    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> Floats:
         """Return the probability of each class at the real shares.
 
         Parameters
@@ -130,7 +128,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         if getattr(X, "ndim", 2) == 2:  # what is no table the classifier refuses
             validate_data(self, X=X, reset=False, skip_check_array=True)
         shares = self.estimator_.predict_proba(X) * (self.prior_ / self.sampled_prior_)
-        found: npt.NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+        found: Floats = shares / shares.sum(axis=1, keepdims=True)
         return found
 
     def predict(self, X: Any) -> Array:

@@ -11,14 +11,12 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from sklearn.utils import check_array
 
 from vicinal._checks import check_choice, check_column
+from vicinal._types import Array
 from vicinal.plan import MixPlan
-
-Array = npt.NDArray[Any]
 
 #: float64 counts whole numbers without a gap up to here.
 EXACT_WHOLE = 2**53

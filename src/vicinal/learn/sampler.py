@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._random import LearnKey, RandomState, Seeds
+from vicinal._types import Array
 from vicinal.learn._base import Mixer, points_of
 from vicinal.learn.labels import read_labels, resolve_strategy
 from vicinal.learn.rows import Rows, take_rows
@@ -17,8 +17,6 @@ from vicinal.pairing import Pairing, Permutation
 from vicinal.pairing.base import check_pairing
 from vicinal.plan import MixPlan
 from vicinal.weights import SphereWeights, WeightLaw
-
-Array = npt.NDArray[Any]
 
 
 class MixupSampler(Mixer):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._points import plain, which_rows
+from vicinal._types import Floats32
 
 _FILE = "mixup_embeddings.safetensors"
 
@@ -48,7 +49,7 @@ class Embeddings:
         last = self._epoch
         return last is None or (self._every > 0 and epoch - last >= self._every) or epoch < last
 
-    def put(self, rows: npt.NDArray[np.float32], epoch: int) -> None:
+    def put(self, rows: Floats32, epoch: int) -> None:
         """Keep what the model made."""
         self.rows, self._epoch = rows, epoch
 

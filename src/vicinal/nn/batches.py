@@ -13,6 +13,7 @@ import torch
 
 from vicinal._checks import check_count, check_number
 from vicinal._random import RandomState, Seeds, TrainKey
+from vicinal._types import Array, Ints
 from vicinal.nn._discover import ATTEND_MASKS, IGNORE_MASKS
 from vicinal.nn._rows import check_plan, count_rows, mix_rows, swapped_halves, union_mask
 from vicinal.nn.loss import MixedTarget, check_values
@@ -128,7 +129,7 @@ class PairBatchSampler:
             right = partners[left]
         yield from np.hstack([np.resize(side, (count, half)) for side in (left, right)]).tolist()
 
-    def _partners(self, epoch: int) -> npt.NDArray[Any] | None:
+    def _partners(self, epoch: int) -> Array | None:
         if isinstance(self._given, np.ndarray):
             return self._given
         if isinstance(self._given, Pairing):
@@ -138,9 +139,7 @@ class PairBatchSampler:
         return None if drawn is None else check_partners("partners must be", drawn, self.n_rows)
 
 
-def draw_partners(
-    pairing: Pairing, X: Any, symmetric: bool, rng: np.random.Generator
-) -> npt.NDArray[Any]:
+def draw_partners(pairing: Pairing, X: Any, symmetric: bool, rng: np.random.Generator) -> Array:
     """Draw partners of an epoch; in place of a permutation pairs of two, each row in one."""
     # with both directions of a pair in a batch, every row is then read as often as any other
     if not symmetric or type(pairing) is not Permutation:
@@ -196,7 +195,7 @@ class MixupBatch:
 
     def __init__(
         self,
-        pairing: Pairing | Callable[[npt.NDArray[Any]], Pairing] | None = None,
+        pairing: Pairing | Callable[[Array], Pairing] | None = None,
         weights: WeightLaw | None = None,
         *,
         num_classes: int | None = None,
@@ -280,7 +279,7 @@ class MixupBatch:
             check_values(y, self.num_classes)
         return y
 
-    def _partners(self, x: Any, y: torch.Tensor, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    def _partners(self, x: Any, y: torch.Tensor, rng: np.random.Generator) -> Ints:
         if isinstance(self.pairing, Pairing):
             return self._paired(self.pairing, x, rng)
         pairing = self.pairing(y.cpu().numpy())
@@ -295,7 +294,7 @@ class MixupBatch:
             warnings.filterwarnings("ignore", ".*have a single row", UserWarning)
             return self._paired(pairing, x, rng)
 
-    def _paired(self, pairing: Pairing, x: Any, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    def _paired(self, pairing: Pairing, x: Any, rng: np.random.Generator) -> Ints:
         n_rows, _ = count_rows(x)
         X: Any = n_rows
         if pairing.needs_points:
@@ -402,7 +401,7 @@ class MixupCollator(MixupBatch):
 
     def __init__(
         self,
-        pairing: Pairing | Callable[[npt.NDArray[Any]], Pairing] | None = None,
+        pairing: Pairing | Callable[[Array], Pairing] | None = None,
         weights: WeightLaw | None = None,
         *,
         collate: Callable[[Sequence[Any]], Any] | None = None,

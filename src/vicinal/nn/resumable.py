@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from vicinal._progress import ProgressCallback
 from vicinal._random import ResumeKey, Seeds
+from vicinal._types import Ints
 from vicinal.nn._training import ProgressReporter, own_randomness, training_arguments
 
 History = list[dict[str, float]]
-Rows = npt.NDArray[np.int64]
+Rows = Ints
 
 _SAVE_SECONDS = 300.0
 _COMPLETE, _BEST = "complete.json", "best.safetensors"

@@ -18,6 +18,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from vicinal._checks import check_count
 from vicinal._random import Seeds, TrainKey
+from vicinal._types import Array
 from vicinal.nn._embeddings import Embeddings
 from vicinal.nn.batches import PairBatchSampler, draw_partners
 from vicinal.nn.config import MixupConfig
@@ -334,14 +335,14 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         """Return the accuracy on all training rows as they are, unmixed, without dropout."""
         return self._accuracy(np.arange(self._count()))
 
-    def _watched(self) -> npt.NDArray[Any]:
+    def _watched(self) -> Array:
         """Return the rows whose accuracy is logged: the same after each epoch."""
         n_rows, wanted = self._count(), self._accuracy_rows
         if wanted is None:
             wanted = int(np.clip(n_rows // 8, *_WATCHED_ROWS))
         return np.sort(self._seeds.generator(TrainKey.WATCHED).permutation(n_rows)[:wanted])
 
-    def _accuracy(self, chosen: npt.NDArray[Any]) -> float:
+    def _accuracy(self, chosen: Array) -> float:
         def right(batch: dict[str, Any]) -> float:
             labels = batch.pop("labels")
             logits = _logits(self.model(**batch))
@@ -354,7 +355,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
 
     # pairs
 
-    def _partners(self, epoch: int) -> npt.NDArray[Any] | None:
+    def _partners(self, epoch: int) -> Array | None:
         """Return partners of an epoch, or None where it mixes nothing."""
         if epoch < self.mixup.warmup_epochs or self.mixup.where == "none":
             return None
@@ -373,7 +374,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
                 self._distance = None
         return partners
 
-    def _embed(self) -> npt.NDArray[Any]:
+    def _embed(self) -> Array:
         """Return the mean of the last hidden states of each training row, in order."""
         encoder = self._mixer.encoder
         if encoder is None:
@@ -382,11 +383,11 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
                 "embeddings=, or name the encoder with encoder=."
             )
 
-        def pooled(batch: dict[str, Any]) -> npt.NDArray[Any]:
+        def pooled(batch: dict[str, Any]) -> Array:
             batch.pop("labels", None)
             h = encoder(**batch)[0]  # (B, T, H)
             mask = batch.get("attention_mask", torch.ones(h.shape[:2], device=h.device))
-            rows: npt.NDArray[Any] = masked_mean(h, mask).cpu().numpy()
+            rows: Array = masked_mean(h, mask).cpu().numpy()
             return rows
 
         found = np.concatenate(list(self._look(np.arange(self._count()), pooled)))
@@ -399,7 +400,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
 
     def _look(
         self,
-        chosen: npt.NDArray[Any],
+        chosen: Array,
         use: Callable[[dict[str, Any]], Any],
         generator: torch.Generator | None = None,
     ) -> Iterator[Any]:

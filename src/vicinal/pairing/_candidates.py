@@ -6,12 +6,12 @@ import itertools
 from math import ceil
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._random import PlanKey
 from vicinal._threads import for_chunks
+from vicinal._types import Floats, Indices
 from vicinal.pairing._ranks import Scores, draw_beyond, exact_partners, sketch_thresholds
-from vicinal.pairing.base import IndexArray, ParentSource, Rounds
+from vicinal.pairing.base import ParentSource, Rounds
 
 #: Reference rows of a sketch. Where a few rows are far from all others, all thresholds err alike
 #: and the mean error is that of one: a standard error of at most 0.8 % of the rows.
@@ -23,7 +23,7 @@ ASSIGNED_ROWS = 512
 class Outside:
     """Rows in the order of their groups, and for each the range that is not its candidate."""
 
-    def __init__(self, n_rows: int, codes: IndexArray | None) -> None:
+    def __init__(self, n_rows: int, codes: Indices | None) -> None:
         codes = np.arange(n_rows) if codes is None else codes
         sizes = np.bincount(codes)
         self.order = np.argsort(codes, kind="stable")
@@ -35,7 +35,7 @@ class Outside:
 def even_source(rounds: Rounds, outside: Outside) -> ParentSource:
     """Return the source of partners drawn evenly from all candidates."""
 
-    def draw(left: IndexArray, rng: np.random.Generator) -> IndexArray:
+    def draw(left: Indices, rng: np.random.Generator) -> Indices:
         place = outside.place[left]
         first, width = outside.starts[place], (outside.stops - outside.starts)[place]
         at = rng.integers(0, rounds.n_rows - width, (rounds.n_parents - 1, len(left)))
@@ -44,9 +44,7 @@ def even_source(rounds: Rounds, outside: Outside) -> ParentSource:
     return rounds.drawn(draw)
 
 
-def exact_source(
-    scores: Scores, wanted: IndexArray, rounds: Rounds, outside: Outside
-) -> ParentSource:
+def exact_source(scores: Scores, wanted: Indices, rounds: Rounds, outside: Outside) -> ParentSource:
     """Draw the partners of all passes in one go through the scores."""
     shape = rounds.n_rows, rounds.passes, rounds.n_parents - 1
     draws = shape[1] * shape[2]
@@ -56,9 +54,7 @@ def exact_source(
     return rounds.tabled(table)
 
 
-def sketch_source(
-    scores: Scores, share: npt.NDArray[np.float64], rounds: Rounds, outside: Outside
-) -> ParentSource:
+def sketch_source(scores: Scores, share: Floats, rounds: Rounds, outside: Outside) -> ParentSource:
     """Estimate a threshold for every row, then draw until one lies beyond it."""
     n_rows = rounds.n_rows
     rng = rounds.seeds.generator(PlanKey.REFERENCE)
@@ -74,7 +70,7 @@ def sketch_source(
             chosen += (end - begin) * (chosen >= begin)
         limits[begin:end] = sketch_thresholds(scores, slice(begin, end), chosen, part)
 
-    def draw(left: IndexArray, rng: np.random.Generator) -> IndexArray:
+    def draw(left: Indices, rng: np.random.Generator) -> Indices:
         at = outside.place[left]
         bounds = outside.starts[at], outside.stops[at], limits[at], share[at]
         return outside.order[draw_beyond(scores, at, *bounds, rounds.n_parents - 1, rng)]
@@ -82,7 +78,7 @@ def sketch_source(
     return rounds.drawn(draw)
 
 
-def assign(scores: Scores, share: float, rounds: Rounds, rng: np.random.Generator) -> IndexArray:
+def assign(scores: Scores, share: float, rounds: Rounds, rng: np.random.Generator) -> Indices:
     """Return a permutation whose partners are among the wanted, as far as one can be."""
     n_rows = rounds.n_rows
     partners = np.empty(n_rows, rounds.index)
@@ -99,8 +95,8 @@ def assign(scores: Scores, share: float, rounds: Rounds, rng: np.random.Generato
 
 
 def _assign_block(
-    scores: Scores, rows: IndexArray, share: float, noise: np.random.Generator
-) -> IndexArray:
+    scores: Scores, rows: Indices, share: float, noise: np.random.Generator
+) -> Indices:
     from scipy.optimize import linear_sum_assignment
 
     size = len(rows)
@@ -113,5 +109,5 @@ def _assign_block(
     wanted = max(1, ceil(share * (size - 1) - 1e-9))
     cost = (rank + 1 - wanted).clip(min=0) + noise.random((size, size))
     np.fill_diagonal(cost, 1e6 * size)
-    chosen: IndexArray = rows[linear_sum_assignment(cost)[1]]
+    chosen: Indices = rows[linear_sum_assignment(cost)[1]]
     return chosen

@@ -19,9 +19,7 @@ from numba import njit
 from vicinal._compiled import GOLDEN, compiled, mix64
 from vicinal._random import PlanKey, Seeds
 from vicinal._threads import for_chunks
-from vicinal.pairing.base import IndexArray
-
-Matrix = npt.NDArray[np.float32]
+from vicinal._types import Floats, Floats32, Indices
 
 #: Scores in memory at once (64 MB).
 BLOCK_SCORES = 1 << 24
@@ -35,8 +33,8 @@ PATIENCE = 32.0
 class Scores:
     """The larger ``left(i) @ right[j]``, the rather row ``j`` is wanted by row ``i``."""
 
-    right: Matrix  # of the rows as partners, (n_rows, width)
-    left: Callable[[Any], Matrix]  # of the rows with given numbers as anchors, (n, width)
+    right: Floats32  # of the rows as partners, (n_rows, width)
+    left: Callable[[Any], Floats32]  # of the rows with given numbers as anchors, (n, width)
 
     def __len__(self) -> int:
         return len(self.right)
@@ -130,9 +128,9 @@ def _pick(
 
 def exact_partners(
     scores: Scores,
-    starts: IndexArray,
-    stops: IndexArray,
-    wanted: IndexArray,
+    starts: Indices,
+    stops: Indices,
+    wanted: Indices,
     draws: int,
     seeds: Seeds,
 ) -> npt.NDArray[np.int32]:
@@ -199,9 +197,7 @@ def _draw(
             out[i, draw] = best_at
 
 
-def sketch_thresholds(
-    scores: Scores, rows: slice, reference: IndexArray, share: float
-) -> npt.NDArray[np.float32]:
+def sketch_thresholds(scores: Scores, rows: slice, reference: Indices, share: float) -> Floats32:
     """Estimate, for consecutive anchors, the score that a share of the candidates exceeds."""
     n_reference = len(reference)
     wanted = min(max(1, round(share * n_reference)), n_reference)
@@ -228,11 +224,11 @@ def sketch_thresholds(
 
 def draw_beyond(
     scores: Scores,
-    anchors: IndexArray,
-    starts: IndexArray,
-    stops: IndexArray,
-    limits: npt.NDArray[np.float32],
-    share: npt.NDArray[np.float64],
+    anchors: Indices,
+    starts: Indices,
+    stops: Indices,
+    limits: Floats32,
+    share: Floats,
     draws: int,
     rng: np.random.Generator,
 ) -> npt.NDArray[np.int32]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from vicinal._points import safe_unit
 from vicinal._threads import for_chunks
+from vicinal._types import Floats, Floats32
 from vicinal.geometry import EDGE, ball_scale, check_not_zero, scaled_curvature, warn_equal_norms
 from vicinal.pairing._ranks import Scores
 
@@ -71,7 +72,7 @@ def distance_scores(
 
     for_chunks(fill, n_rows, _CHUNK)
 
-    def left(rows: Any) -> npt.NDArray[np.float32]:
+    def left(rows: Any) -> Floats32:
         factors = np.array(right[rows])
         weight = factors[:, width].copy()
         factors[:, :width] /= -2 * weight[:, None]
@@ -83,8 +84,8 @@ def distance_scores(
 
 
 def _place_in_space(
-    norms: npt.NDArray[np.float64], curvature: float, median_radius: float | None
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    norms: Floats, curvature: float, median_radius: float | None
+) -> tuple[Floats, Floats]:
     """Return by what each row is multiplied, and ``1 + k |y|^2`` of the result."""
     root = sqrt(abs(curvature))
     if curvature > 0 or (median_radius is None and float(norms.max()) * root < 1):

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._compiled import compiled
+from vicinal._types import Floats32, Indices
 
 #: Rounds of Sinkhorn's scaling, at most, and the largest error of a row's total to stop at.
 ROUNDS = 1000
@@ -33,16 +34,14 @@ class FairNeighbors:
     def __len__(self) -> int:
         return len(self.near)
 
-    def draw(
-        self, left: npt.NDArray[np.integer[Any]], n: int, rng: np.random.Generator
-    ) -> npt.NDArray[np.int32]:
+    def draw(self, left: Indices, n: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
         """Draw ``n`` partners of each row, shape (n_samples, n); now and then the row itself."""
         drawn: npt.NDArray[np.int32] = _draw(
             self.near, self._cumulative, left, rng.random((len(left), n), np.float32)
         )
         return drawn
 
-    def alias(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int16]]:
+    def alias(self) -> tuple[Floats32, npt.NDArray[np.int16]]:
         """Return two alias tables of shape (n_rows, k + 1)."""
         # Vose, IEEE Trans. Software Eng. 1991; the last place is the row itself
         chance, other = _alias(self._cumulative)

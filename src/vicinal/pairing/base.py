@@ -17,17 +17,17 @@ import numpy.typing as npt
 from vicinal._checks import check_count
 from vicinal._points import plain, which_rows
 from vicinal._random import CHUNK_ROWS, PlanKey, RandomState, Seeds
+from vicinal._types import Array, Indices
 from vicinal.geometry import rowwise_distance
 
-IndexArray = npt.NDArray[np.integer[Any]]
-Rows: TypeAlias = int | npt.NDArray[Any]
+Rows: TypeAlias = int | Array
 
 #: Called with output positions ``start`` and ``stop`` inside one chunk; returns the row numbers
 #: of all parents, shape (stop - start, n_parents), left parent first. Chunks may be asked for in
 #: any order and from several threads.
-ParentSource: TypeAlias = Callable[[int, int], IndexArray]
+ParentSource: TypeAlias = Callable[[int, int], Indices]
 #: Called with a pass, counted from 0, rows and the number of a partner, from 1; returns partners.
-PartnerMap: TypeAlias = Callable[[int, IndexArray, int], IndexArray]
+PartnerMap: TypeAlias = Callable[[int, Indices, int], Indices]
 
 #: From this many rows on a permutation is drawn in two levels, blocks and rows within blocks.
 TWO_LEVEL_ROWS = 1 << 18
@@ -124,7 +124,7 @@ class Pairing:
         rounds = Rounds(X, n_samples, n_parents, seeds)
         return rounds.mapped(lambda rng: self._checked(self.partners(data, rng), rounds).take)
 
-    def pair(self, X: int | npt.ArrayLike, random_state: RandomState = None) -> IndexArray:
+    def pair(self, X: int | npt.ArrayLike, random_state: RandomState = None) -> Indices:
         """Return one partner for every row.
 
         Parameters
@@ -179,11 +179,11 @@ class Pairing:
         points = as_points(type(self).__name__, np.asarray(X))
         return np.asarray(rowwise_distance(points, points[np.asarray(partners)]))
 
-    def take(self, indices: IndexArray) -> Pairing:
+    def take(self, indices: Indices) -> Pairing:
         """Return the pairing for the rows with these numbers: a grouped one keeps their labels."""
         return self
 
-    def _checked(self, drawn: npt.ArrayLike, rounds: Rounds) -> IndexArray:
+    def _checked(self, drawn: npt.ArrayLike, rounds: Rounds) -> Indices:
         name = f"{type(self).__name__}.partners must return"
         return check_partners(name, drawn, rounds.n_rows).astype(rounds.index)
 
@@ -197,7 +197,7 @@ def check_pairing(pairing: Any) -> Pairing:
     return pairing
 
 
-def check_partners(what: str, partners: npt.ArrayLike, n_rows: int) -> IndexArray:
+def check_partners(what: str, partners: npt.ArrayLike, n_rows: int) -> Indices:
     """Return one row number for each of ``n_rows`` rows; ``what`` begins the message."""
     found = np.asarray(partners)
     if found.shape != (n_rows,) or found.dtype.kind not in "iu":
@@ -212,7 +212,7 @@ def check_partners(what: str, partners: npt.ArrayLike, n_rows: int) -> IndexArra
     return found
 
 
-def _as_array(rows: npt.ArrayLike) -> npt.NDArray[Any]:
+def _as_array(rows: npt.ArrayLike) -> Array:
     if type(rows).__module__.startswith("torch"):
         return plain(rows)
     try:
@@ -238,7 +238,7 @@ class Rounds:
         last = rng.choice(self.n_rows, n_samples - self._complete, replace=False, shuffle=False)
         self._last = np.sort(last).astype(self.index)
 
-    def left(self, start: int, stop: int) -> IndexArray:
+    def left(self, start: int, stop: int) -> Indices:
         """Return left rows of output positions."""
         if start >= self._complete:
             return self._last[start - self._complete : stop - self._complete]
@@ -251,16 +251,16 @@ class Rounds:
             rows[self._complete - start :] = self._last[: stop - self._complete]
         return rows
 
-    def _parents(self, start: int, stop: int) -> IndexArray:
+    def _parents(self, start: int, stop: int) -> Indices:
         """Return room for parents, shape (stop - start, n_parents), the left ones filled in."""
         parents = np.empty((stop - start, self.n_parents), self.index, order="F")
         parents[:, 0] = self.left(start, stop)
         return parents
 
-    def drawn(self, draw: Callable[[IndexArray, np.random.Generator], IndexArray]) -> ParentSource:
+    def drawn(self, draw: Callable[[Indices, np.random.Generator], Indices]) -> ParentSource:
         """Draw chunk by chunk: ``draw`` gives (n, n_parents - 1) partners of n left rows."""
 
-        def source(start: int, stop: int) -> IndexArray:
+        def source(start: int, stop: int) -> Indices:
             parents = self._parents(start, stop)
             rng = self.seeds.generator(PlanKey.PARTNERS, start // CHUNK_ROWS)
             parents[:, 1:] = draw(parents[:, 0], rng)
@@ -268,10 +268,10 @@ class Rounds:
 
         return source
 
-    def tabled(self, table: IndexArray) -> ParentSource:
+    def tabled(self, table: Indices) -> ParentSource:
         """Look partners up in a table of shape (passes, n_rows, n_parents - 1)."""
 
-        def source(start: int, stop: int) -> IndexArray:
+        def source(start: int, stop: int) -> Indices:
             parents = self._parents(start, stop)
             parents[:, 1:] = table[np.arange(start, stop) // self.n_rows, parents[:, 0]]
             return parents
@@ -279,7 +279,7 @@ class Rounds:
         return source
 
     def mapped(
-        self, draw: Callable[[np.random.Generator], Callable[[IndexArray], IndexArray]]
+        self, draw: Callable[[np.random.Generator], Callable[[Indices], Indices]]
     ) -> ParentSource:
         """Draw a map from rows to partners for each pass and each further parent."""
 
@@ -300,7 +300,7 @@ class Rounds:
         def drawn(number: int) -> PartnerMap:
             return draw(together, self.seeds.generator(PlanKey.PARTNERS, number))
 
-        def source(start: int, stop: int) -> IndexArray:
+        def source(start: int, stop: int) -> Indices:
             parents = self._parents(start, stop)
             for number in range(start // n_rows, (stop - 1) // n_rows + 1):
                 here = slice(max(number * n_rows - start, 0), (number + 1) * n_rows - start)

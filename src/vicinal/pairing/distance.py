@@ -14,8 +14,9 @@ import numpy.typing as npt
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal._points import row_norms
 from vicinal._random import PlanKey, Seeds
+from vicinal._types import Indices
 from vicinal.geometry import EDGE, check_metric, check_radius, rescale_to_ball, rowwise_distance
-from vicinal.pairing.base import IndexArray, Pairing, ParentSource, Rounds, Rows, as_points
+from vicinal.pairing.base import Pairing, ParentSource, Rounds, Rows, as_points
 from vicinal.pairing.neighbors import EXACT_ROWS, nearest_rows
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class ByDistance(Pairing):
         others = points[np.asarray(partners)]
         return np.asarray(rowwise_distance(points, others, self.metric, self.curvature))
 
-    def outside(self, X: Points, codes: IndexArray | None, rounds: Rounds) -> ParentSource:
+    def outside(self, X: Points, codes: Indices | None, rounds: Rounds) -> ParentSource:
         """Return the source of partners among rows of other groups, or among all other rows."""
         from vicinal.pairing import _candidates
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._random import CHUNK_ROWS, PlanKey, Seeds
+from vicinal._types import Array, Indices
 from vicinal.pairing.base import (
-    IndexArray,
     Pairing,
     ParentSource,
     Rounds,
@@ -45,7 +45,7 @@ class _Grouped(Pairing):
             return super().distances(X, partners)
         return self.pairing.distances(X, partners)
 
-    def take(self, indices: IndexArray) -> Pairing:
+    def take(self, indices: Indices) -> Pairing:
         labels = np.asarray(self.groups)
         if labels.ndim != 1 or len(labels) <= indices.max(initial=-1):
             raise ValueError(
@@ -54,7 +54,7 @@ class _Grouped(Pairing):
             )
         return replace(self, groups=labels[indices])
 
-    def _codes(self, n_rows: int) -> IndexArray:
+    def _codes(self, n_rows: int) -> Indices:
         labels = np.asarray(self.groups)
         if labels.shape != (n_rows,):
             raise ValueError(
@@ -105,7 +105,7 @@ class WithinGroup(_Grouped):
 
 
 def _inner_source(
-    pairing: Pairing, X: Rows, codes: IndexArray, n_samples: int, n_parents: int, seeds: Seeds
+    pairing: Pairing, X: Rows, codes: Indices, n_samples: int, n_parents: int, seeds: Seeds
 ) -> ParentSource:
     """Let a pairing choose within each group, for all passes at once."""
     rounds = Rounds(codes, n_samples, n_parents, seeds)
@@ -181,7 +181,7 @@ class AcrossGroup(_Grouped):
         return even_source(rounds, Outside(n_rows, codes))
 
 
-def compact_codes(labels: npt.NDArray[Any]) -> IndexArray:
+def compact_codes(labels: Array) -> Indices:
     """Return codes of the distinct labels from 0, in the narrowest type: it sorts fastest."""
     try:
         distinct, codes = np.unique(labels, return_inverse=True)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from vicinal._points import safe_unit
 from vicinal._threads import fork_safe
+from vicinal._types import Indices, Ints
 
 Matrix = npt.NDArray[np.floating[Any]]
 
@@ -46,7 +47,7 @@ def nearest_rows(
     X: Matrix,
     k: int,
     *,
-    groups: npt.NDArray[np.integer[Any]] | None = None,
+    groups: Indices | None = None,
     exact_rows: int = EXACT_ROWS,
     rng: np.random.Generator | None = None,
 ) -> npt.NDArray[np.int32]:
@@ -72,7 +73,7 @@ def nearest_rows(
     return found
 
 
-def _exact(points: Matrix, k: int) -> tuple[Matrix, npt.NDArray[np.int64]]:
+def _exact(points: Matrix, k: int) -> tuple[Matrix, Ints]:
     from sklearn.neighbors import NearestNeighbors
 
     with fork_safe():
@@ -80,7 +81,7 @@ def _exact(points: Matrix, k: int) -> tuple[Matrix, npt.NDArray[np.int64]]:
     return distance, near
 
 
-def _by_leaves(points: Matrix, k: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def _by_leaves(points: Matrix, k: int, rng: np.random.Generator) -> Ints:
     """Merge the neighbors found within the leaves of a few random trees."""
     best_distance = np.full((len(points), k), np.inf, np.float32)
     best_row = np.full((len(points), k), -1)  # no row: at distance infinity
@@ -101,7 +102,7 @@ def _by_leaves(points: Matrix, k: int, rng: np.random.Generator) -> npt.NDArray[
     return np.take_along_axis(best_row, order, axis=1)
 
 
-def _forget_repeats(candidate: npt.NDArray[np.int64], spread: Matrix) -> None:
+def _forget_repeats(candidate: Ints, spread: Matrix) -> None:
     """Move the second mention of a candidate infinitely far away, in place."""
     order = np.argsort(candidate, axis=1, kind="stable")
     ordered = np.take_along_axis(candidate, order, axis=1)

@@ -9,9 +9,9 @@ import numpy as np
 
 from vicinal._checks import check_count
 from vicinal._random import PlanKey, Seeds
+from vicinal._types import Indices
 from vicinal.pairing.base import (
     TWO_LEVEL_ROWS,
-    IndexArray,
     Pairing,
     ParentSource,
     Rounds,
@@ -40,7 +40,7 @@ class Random(Pairing):
         """Return the function that gives the parents of output positions."""
         rounds = Rounds(X, n_samples, n_parents, seeds)
 
-        def draw(left: IndexArray, rng: np.random.Generator) -> IndexArray:
+        def draw(left: Indices, rng: np.random.Generator) -> Indices:
             return rng.integers(0, rounds.n_rows, (n_parents - 1, len(left)), rounds.index).T
 
         return rounds.drawn(draw)
@@ -111,7 +111,7 @@ class LocalPermutation(Pairing):
         return grouped_source(codes, n_samples, n_parents, seeds)
 
 
-def grouped_source(codes: IndexArray, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
+def grouped_source(codes: Indices, n_samples: int, n_parents: int, seeds: Seeds) -> ParentSource:
     """Permute rows within groups, given as codes from 0: partner p is p links away in a cycle."""
     rounds = Rounds(codes, n_samples, n_parents, seeds)
     order = np.argsort(codes, kind="stable").astype(rounds.index)
@@ -123,7 +123,7 @@ def grouped_source(codes: IndexArray, n_samples: int, n_parents: int, seeds: See
         following = np.empty((passes, len(order)), order.dtype)
         link_cycles(order, starts, rng.random((passes, len(order))), following)
 
-        def partners(turn: int, rows: IndexArray, number: int) -> IndexArray:
+        def partners(turn: int, rows: Indices, number: int) -> Indices:
             for _ in range(number):
                 rows = following[turn].take(rows)
             return rows
@@ -149,7 +149,7 @@ class _Blocks:
             n_rows,
         )
 
-    def __call__(self, rows: IndexArray) -> IndexArray:
+    def __call__(self, rows: Indices) -> Indices:
         from vicinal.pairing._permute import move_blocks
 
         partners = np.empty_like(rows)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from vicinal._checks import check_number
 from vicinal._points import BLOCK_NUMBERS
-from vicinal.pairing.base import IndexArray, Pairing, Rows, count_rows
+from vicinal._types import Indices
+from vicinal.pairing.base import Pairing, Rows, count_rows
 
 #: A candidate beyond so many bandwidths has a chance of less than one in 10^13.
 REACH = 8.0
@@ -69,7 +70,7 @@ class NearTarget(Pairing):
         if not np.isfinite(y).all():
             raise ValueError("targets hold NaN or infinity. Drop those rows first.")
 
-    def partners(self, X: Rows, rng: np.random.Generator) -> IndexArray:
+    def partners(self, X: Rows, rng: np.random.Generator) -> Indices:
         """Draw one partner for every row."""
         y = np.asarray(self.targets, np.float64)
         n_rows = count_rows(X)
@@ -105,6 +106,6 @@ class NearTarget(Pairing):
             start = stop
         return found
 
-    def take(self, indices: IndexArray) -> Pairing:
+    def take(self, indices: Indices) -> Pairing:
         """Return the pairing for the rows with these numbers."""
         return replace(self, targets=np.asarray(self.targets)[indices])

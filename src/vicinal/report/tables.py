@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from vicinal._checks import check_column
 from vicinal._compiled import GOLDEN, mix64
+from vicinal._types import Array, Bools, Floats
 from vicinal.table.frames import to_arrow
 from vicinal.table.infer import infer
 from vicinal.table.numbers import python_values, to_floats
@@ -33,7 +34,7 @@ class Part:
     """One of the tables, as numbers."""
 
     # (n_rows, n_numeric) numbers, dates and times; NaN where missing. Column by column in memory
-    numbers: npt.NDArray[np.float64]
+    numbers: Floats
     # (n_rows, n_categorical) which of :attr:`Tables.levels` a category is; -1 where missing.
     # Column by column too
     codes: npt.NDArray[np.int32]
@@ -132,9 +133,9 @@ class Tables:
 
 
 def halves(
-    keys: npt.NDArray[Any],
+    keys: Array,
     rng: np.random.Generator,
-    met: npt.NDArray[np.bool_] | None = None,
+    met: Bools | None = None,
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the rows of two random halves, with as many of the rows that are ``met`` in each."""
     # rows with equal keys stay in one half, as long as these are few: a row that was entered twice
@@ -319,7 +320,7 @@ def _check_types(
             )
 
 
-def _floats(values: pa.ChunkedArray, own: pa.DataType, name: str) -> npt.NDArray[np.float64]:
+def _floats(values: pa.ChunkedArray, own: pa.DataType, name: str) -> Floats:
     if pa.types.is_null(values.type):
         return np.full(len(values), np.nan)
     if pa.types.is_temporal(own) and values.type != own:
@@ -353,7 +354,7 @@ def _coded(parts: Sequence[pa.ChunkedArray]) -> tuple[tuple[Any, ...], list[Any]
     return tuple(python_values(seen)), codes
 
 
-def _stacked(columns: Sequence[npt.NDArray[Any]], n_rows: int, kind: Any) -> npt.NDArray[Any]:
+def _stacked(columns: Sequence[Array], n_rows: int, kind: Any) -> Array:
     out = np.empty((n_rows, len(columns)), kind, order="F")
     for at, values in enumerate(columns):
         out[:, at] = values

@@ -16,14 +16,15 @@ uncorrelated.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Codes = npt.NDArray[np.integer[Any]]
+from vicinal._types import Array, Bools, Floats, Indices, Ints
+
+Codes = Indices
 
 #: Inherited columns whose association (Cramer's V) is above this come from one parent ...
 ASSOCIATED = 0.5
@@ -53,20 +54,20 @@ def codes_of(values: pa.ChunkedArray | pa.Array) -> Codes:
     return codes.astype(np.min_scalar_type(max(len(encoded.dictionary) - 1, 0)))
 
 
-def as_flag(values: pa.Array) -> npt.NDArray[np.bool_] | None:
+def as_flag(values: pa.Array) -> Bools | None:
     """Return a column of yes and no, or of 1 and 0, as such; None for any other."""
     kind = values.type
     if not (pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         return None
     numbers = values.to_numpy(zero_copy_only=False)
-    flag: npt.NDArray[np.bool_] = numbers == 1
+    flag: Bools = numbers == 1
     return flag if (flag | (numbers == 0)).all() else None
 
 
-def indicator_sets(flags: Mapping[str, npt.NDArray[np.bool_]]) -> list[list[str]]:
+def indicator_sets(flags: Mapping[str, Bools]) -> list[list[str]]:
     """Find columns that are the indicators of one category: exactly one is set in every row."""
     # columns are tried in order, and each joins the first set whose columns it never meets
-    sets: list[tuple[list[str], npt.NDArray[np.bool_]]] = []
+    sets: list[tuple[list[str], Bools]] = []
     for name, flag in flags.items():
         for names, taken in sets:
             if not (taken & flag).any():
@@ -143,7 +144,7 @@ def joint_codes(columns: Sequence[Codes]) -> npt.NDArray[np.int32]:
     return joint.astype(np.int32)
 
 
-def common_levels(codes: Codes, most: int) -> npt.NDArray[np.int64]:
+def common_levels(codes: Codes, most: int) -> Ints:
     """Give numbers to the ``most`` frequent levels, from 0 for the most frequent; -1 to others."""
     counts = np.bincount(codes)
     place = np.full(len(counts), -1)
@@ -156,11 +157,11 @@ def common_levels(codes: Codes, most: int) -> npt.NDArray[np.int64]:
 
 
 def take_effects(
-    scores: npt.NDArray[Any],
+    scores: Array,
     bundles: Sequence[Sequence[str]],
     codes: npt.NDArray[np.int32],
     columns: Mapping[str, Codes],
-) -> tuple[npt.NDArray[Any], list[npt.NDArray[Any]]]:
+) -> tuple[Array, list[Array]]:
     """Take the effects of categories out of scores."""
     # returned are scores and, for each bundle, what each combination of its levels adds to them
     names = [name for bundle in bundles for name in bundle]
@@ -182,8 +183,8 @@ def take_effects(
 
 
 def _slopes(
-    scores: npt.NDArray[Any], columns: Mapping[str, Codes], places: Mapping[str, npt.NDArray[Any]]
-) -> dict[str, npt.NDArray[np.float64]]:
+    scores: Array, columns: Mapping[str, Codes], places: Mapping[str, Array]
+) -> dict[str, Floats]:
     """Return the effect of each common level, by ridge regression on all of them at once."""
     # products of indicators are counts, and sums go row by row: nothing depends on how a matrix
     # product is cut up among threads

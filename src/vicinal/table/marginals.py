@@ -13,14 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vicinal._compiled import compiled
-from vicinal.table.numbers import (
-    MAX_DECIMALS,
-    Mask,
-    Numbers,
-    from_numbers,
-    number_limits,
-    to_numbers,
-)
+from vicinal._types import Array, Bools, Floats, Indices, Ints
+from vicinal.table.numbers import MAX_DECIMALS, Numbers, from_numbers, number_limits, to_numbers
 from vicinal.table.schema import Column
 
 Scores = npt.NDArray[np.floating[Any]]
@@ -56,7 +50,7 @@ class MixedColumn:
         raw: bool,
         rng: np.random.Generator,
         min_count: int = 1,
-        owners: npt.NDArray[np.integer[Any]] | None = None,
+        owners: Indices | None = None,
     ) -> None:
         numbers, missing = to_numbers(values, column.name)
         rounded = column.kind == "integer" and numbers.dtype.kind == "f"
@@ -75,8 +69,8 @@ class MixedColumn:
     def decode(
         self,
         scores: Scores,
-        main: npt.NDArray[np.integer[Any]],
-        where: Mask | None = None,
+        main: Indices,
+        where: Bools | None = None,
         given: Numbers | None = None,
     ) -> pa.Array:
         """Return mixed scores as values, missing where they are in the rows ``main``."""
@@ -108,7 +102,7 @@ class RawValues(Scale):
     """Values are mixed as they are: mean, variance and covariance are kept."""
 
     def __init__(
-        self, numbers: Numbers, missing: Mask, limits: tuple[Any, Any], whole: bool = False
+        self, numbers: Numbers, missing: Bools, limits: tuple[Any, Any], whole: bool = False
     ) -> None:
         seen = numbers[~missing]
         self._limits, self._whole = limits, whole
@@ -122,7 +116,9 @@ class RawValues(Scale):
         self.scores[missing] = 0.0
         self._factor, self._shift = 1.0, 0.0
 
-    def fit_moments(self, pivot: Any, offset: float, variance: float, missing: Mask | None) -> None:
+    def fit_moments(
+        self, pivot: Any, offset: float, variance: float, missing: Bools | None
+    ) -> None:
         """Give mixed values the variance, and the mean ``pivot + offset``, of more rows."""
         seen = self.scores if missing is None else self.scores[~missing]
         spread = float(seen.std()) if len(seen) else 0.0
@@ -163,10 +159,10 @@ class NormalScores(Scale):
     def __init__(
         self,
         numbers: Numbers,
-        missing: Mask,
+        missing: Bools,
         rng: np.random.Generator,
         min_count: int = 1,
-        owners: npt.NDArray[np.integer[Any]] | None = None,
+        owners: Indices | None = None,
     ) -> None:
         from scipy.special import ndtri
 
@@ -225,7 +221,7 @@ class Marginal:
     Between ``levels[i - 1]`` and ``levels[i]`` values run from ``low[i]`` to ``high[i]``.
     """
 
-    levels: npt.NDArray[np.float64]  # (n_cells - 1,), inner levels, rising
+    levels: Floats  # (n_cells - 1,), inner levels, rising
     low: Numbers  # (n_cells,), in terms of to_numbers
     high: Numbers  # (n_cells,)
     decimals: int | None  # decimal places; None for as many as there are
@@ -242,23 +238,23 @@ class Marginal:
         return cls(**arrays, decimals=facts["decimals"])
 
 
-def _pack(values: npt.NDArray[Any]) -> list[str]:
+def _pack(values: Array) -> list[str]:
     plain = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
     return [plain.dtype.str, base64.b64encode(plain.tobytes()).decode()]
 
 
-def _unpack(packed: list[str]) -> npt.NDArray[Any]:
+def _unpack(packed: list[str]) -> Array:
     values = np.frombuffer(base64.b64decode(packed[1]), np.dtype(packed[0]))
     return values.astype(values.dtype.newbyteorder("="))
 
 
 def marginal_of(
     values: Numbers,
-    counts: npt.NDArray[np.integer[Any]],
+    counts: Indices,
     decimals: int | None,
     min_count: int = 1,
-    extra: npt.NDArray[np.float64] | None = None,
-    held: npt.NDArray[np.integer[Any]] | None = None,
+    extra: Floats | None = None,
+    held: Indices | None = None,
 ) -> Marginal:
     """Return the distribution of distinct rising ``values``, with how many rows hold each."""
     # values that fewer than min_count rows hold are not kept apart, but drawn anew among their
@@ -274,9 +270,7 @@ def marginal_of(
     return Marginal(*_interpolated(values, ends, extra), decimals)
 
 
-def held_by(
-    codes: npt.NDArray[np.integer[Any]], owners: npt.NDArray[np.integer[Any]]
-) -> npt.NDArray[np.int64]:
+def held_by(codes: Indices, owners: Indices) -> Ints:
     """Return how many owners hold each code."""
     many = int(owners.max(initial=0)) + 1
     pairs = np.unique(codes.astype(np.int64) * many + owners)
@@ -285,8 +279,8 @@ def held_by(
 
 def _smoothed(
     values: Numbers,
-    counts: npt.NDArray[np.integer[Any]],
-    held: npt.NDArray[np.integer[Any]],
+    counts: Indices,
+    held: Indices,
     decimals: int | None,
     min_count: int,
 ) -> Marginal:
@@ -313,7 +307,7 @@ def _smoothed(
 Cell = tuple[Any, Any, float]  # from, to, rows
 
 
-def _even_cells(values: Numbers, counts: npt.NDArray[np.integer[Any]], size: int) -> list[Cell]:
+def _even_cells(values: Numbers, counts: Indices, size: int) -> list[Cell]:
     """Return cells of about so many rows, split halfway between values, with smooth tails."""
     whole = values.dtype.kind == "i"
     upto = np.cumsum(counts)
@@ -390,8 +384,8 @@ def _around(cells: list[Cell], spikes: Numbers, whole: bool) -> list[Cell]:
 
 
 def _interpolated(
-    values: Numbers, ends: npt.NDArray[np.float64], extra: npt.NDArray[np.float64] | None
-) -> tuple[npt.NDArray[np.float64], Numbers, Numbers]:
+    values: Numbers, ends: Floats, extra: Floats | None
+) -> tuple[Floats, Numbers, Numbers]:
     # Levels are equally spaced, with frequent values (more than one level wide) given a cell of
     # their own, so that they neither smear nor fade.
     starts = np.concatenate([[0.0], ends[:-1]])
@@ -465,7 +459,7 @@ def _look_up(
 # gaps
 
 
-def fill_missing(scores: Scores, missing: Mask, rng: np.random.Generator) -> None:
+def fill_missing(scores: Scores, missing: Bools, rng: np.random.Generator) -> None:
     """Fill missing scores, in place, so that they can be mixed without harm."""
     # each column is regressed on the others and filled by the prediction plus the residual of a
     # random observed row; filled values never show, unless a partner's value is mixed with one;
@@ -502,9 +496,7 @@ def fill_missing(scores: Scores, missing: Mask, rng: np.random.Generator) -> Non
         scores[gone, column] = filled * size[column]
 
 
-def _design(
-    scores: Scores, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
-) -> npt.NDArray[np.float64]:
+def _design(scores: Scores, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Floats:
     design = np.ones((len(rows), len(columns) + 1))
     design[:, 1:] = scores[np.ix_(rows, columns)]
     return design

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from vicinal._compiled import compiled
 from vicinal._random import CHUNK_ROWS, Seeds, TableKey
+from vicinal._types import Array, Floats, Indices
 from vicinal.kernels import mix_rows
 from vicinal.pairing.balance import FairNeighbors
 from vicinal.pairing.base import Rounds
@@ -35,22 +36,19 @@ MISMATCH = 2.0
 WEIGHTS = 1 << 13
 
 
-Matrix = npt.NDArray[Any]
-
-
 @dataclass
 class Mixture:
     """Synthetic rows before scores become values, and the plan that they were mixed by."""
 
-    scores: Matrix  # (n_samples, n_mixed)
+    scores: Array  # (n_samples, n_mixed)
     # (n_samples,), the heaviest parent, which decides what is missing
-    main: npt.NDArray[np.integer[Any]]
+    main: Indices
     # (n_bundles, n_samples), the parent that each bundle of categories comes from
-    givers: npt.NDArray[np.integer[Any]]
-    parents: npt.NDArray[np.integer[Any]]  # (n_samples, n_parents)
-    weights: npt.NDArray[np.float64]  # (n_samples, n_parents)
+    givers: Indices
+    parents: Indices  # (n_samples, n_parents)
+    weights: Floats  # (n_samples, n_parents)
 
-    def replace(self, rows: npt.NDArray[np.intp], other: Mixture, which: Matrix) -> None:
+    def replace(self, rows: npt.NDArray[np.intp], other: Mixture, which: Array) -> None:
         """Put the rows ``which`` of another mixture in place of ``rows``."""
         self.scores[rows], self.main[rows] = other.scores[which], other.main[which]
         self.givers[:, rows] = other.givers[:, which]
@@ -65,18 +63,18 @@ Drawer = Callable[[int, int], Mixture]
 class RowsToMix:
     """What is mixed and what is taken from a parent."""
 
-    residual: Matrix  # (n_rows, n_mixed), numbers without the effects
+    residual: Array  # (n_rows, n_mixed), numbers without the effects
     # (n_bundles, n_rows), combination of levels of each bundle of categories
     codes: npt.NDArray[np.int32]
     # of each bundle (n_combinations, n_mixed), what to add to the numbers; empty for nothing
-    effects: list[Matrix]
+    effects: list[Array]
     # (n_bundles, n_rows), which columns of a bundle are missing, as a number. A giver with other
     # gaps than the heaviest parent gives nothing; that parent does.
     gaps: npt.NDArray[np.int32]
     columnwise: bool  # whether bundles come from any parent or all from the heaviest
     grouped: frozenset[int] = frozenset()  # bundles that all parents of a row share
 
-    def mix(self, parents: Matrix, weights: Matrix, main: Matrix, givers: Matrix) -> Mixture:
+    def mix(self, parents: Array, weights: Array, main: Array, givers: Array) -> Mixture:
         """Carry a plan out."""
         scores = mix_rows(self.residual, parents, weights)
         for effect, codes, giver in zip(self.effects, self.codes, givers, strict=False):
@@ -84,9 +82,7 @@ class RowsToMix:
         return Mixture(scores, main, givers, parents, weights)
 
 
-def mix_plan(
-    rows: RowsToMix, parents: Matrix, weights: Matrix, rng: np.random.Generator
-) -> Mixture:
+def mix_plan(rows: RowsToMix, parents: Array, weights: Array, rng: np.random.Generator) -> Mixture:
     """Mix rows as a plan says; ``rng`` picks the parents that give categories."""
     n_samples, n_parents = parents.shape
     at = np.arange(n_samples)
@@ -105,7 +101,7 @@ class SpacingCheck:
 
     def __init__(
         self,
-        scores: Matrix,
+        scores: Array,
         codes: npt.NDArray[np.int32],
         column_bundle: npt.NDArray[np.int32],
         near: npt.NDArray[np.int32],
@@ -127,9 +123,9 @@ class SpacingCheck:
             self.least = _spacing(scores, self._scale, codes, near[:, :NEAREST], MISMATCH)
             self.least *= np.float32(share * share)
 
-    def distances(self, mixture: Mixture) -> npt.NDArray[np.float64]:
+    def distances(self, mixture: Mixture) -> Floats:
         """Return squared distances to the nearest parent, or larger ones than the least allowed."""
-        found: npt.NDArray[np.float64] = _nearest_parents(
+        found: Floats = _nearest_parents(
             mixture.scores,
             mixture.parents,
             mixture.givers,
@@ -151,7 +147,7 @@ class NeighborhoodMixer:
         near: FairNeighbors,
         rows: RowsToMix,
         spacing: SpacingCheck,
-        groups: npt.NDArray[np.integer[Any]] | None = None,
+        groups: Indices | None = None,
         support: float = 0.0,
     ) -> None:
         self._rows, self.spacing = rows, spacing
@@ -188,7 +184,7 @@ class NeighborhoodMixer:
 
         return draw
 
-    def _draw_apart(self, state: Matrix, first: Matrix, weights: Matrix, shuffled: bool) -> Mixture:
+    def _draw_apart(self, state: Array, first: Array, weights: Array, shuffled: bool) -> Mixture:
         """Draw and mix rows, and those again that are too near to a parent."""
         mixture = self._draw(state, first, weights, shuffled)
         if not self.spacing.attempts:
@@ -208,7 +204,7 @@ class NeighborhoodMixer:
             near = near[found < least[near]]
         return mixture
 
-    def _draw(self, state: Matrix, first: Matrix, weights: Matrix, shuffled: bool) -> Mixture:
+    def _draw(self, state: Array, first: Array, weights: Array, shuffled: bool) -> Mixture:
         """Draw a plan and mix; ``weights`` are one of each row, or, shuffled, to be picked from."""
         n, p = len(first), weights.shape[1]
         parents, shares = np.empty((n, p), np.int32), np.empty((n, p))
@@ -233,11 +229,11 @@ class NeighborhoodMixer:
 class MomentMatch:
     """Moves and turns a sample so that its mean and covariance are those of given rows."""
 
-    def __init__(self, real: Matrix) -> None:
+    def __init__(self, real: Array) -> None:
         self._mean = real.mean(axis=0)
         self._root, _ = _roots(real)
 
-    def __call__(self, sample: Matrix) -> Matrix:
+    def __call__(self, sample: Array) -> Array:
         """Return the sample moved and turned, shape (n_samples, n_columns)."""
         if len(sample) <= sample.shape[1]:
             raise ValueError(
@@ -245,12 +241,12 @@ class MomentMatch:
                 f"{sample.shape[1]} rows, got {len(sample)}."
             )
         _, inverse = _roots(sample)
-        moved: Matrix = (sample - sample.mean(axis=0)) @ (inverse @ self._root)
+        moved: Array = (sample - sample.mean(axis=0)) @ (inverse @ self._root)
         moved += self._mean - moved.mean(axis=0)
         return moved
 
 
-def _roots(rows: Matrix) -> tuple[Matrix, Matrix]:
+def _roots(rows: Array) -> tuple[Array, Array]:
     """Return a square root of the covariance, and its pseudo-inverse."""
     if not rows.shape[1]:
         return np.empty((0, 0)), np.empty((0, 0))

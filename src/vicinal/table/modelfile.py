@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from vicinal import __version__
 from vicinal._random import Seeds
+from vicinal._types import Ints
 from vicinal.io import check_file, replacing
 from vicinal.io.atomic import Summed
 from vicinal.table.formats.base import Format
@@ -51,7 +51,7 @@ class FittedState:
     """All that a synthesizer knows of a table."""
 
     rows: pa.Table  # the training rows, shuffled, without text
-    order: npt.NDArray[np.int64]  # (n_rows,), row number in the table as it was given
+    order: Ints  # (n_rows,), row number in the table as it was given
     columns: list[Column]  # those left out of rows too
     settings: MixingSettings
     schema: pa.Schema  # of the table as it was given, with how to make it native again

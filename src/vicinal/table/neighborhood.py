@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._types import Array, Floats, Floats32, Indices, Ints
 from vicinal.pairing.neighbors import nearest_rows
 from vicinal.table.categories import Codes, common_levels
 
@@ -32,8 +33,8 @@ LEAF_ROWS = 5
 
 
 def neighbors_in_groups(
-    space: npt.NDArray[np.float32],
-    groups: npt.NDArray[np.integer[Any]] | None,
+    space: Floats32,
+    groups: Indices | None,
     most: int,
     share: float,
     rng: np.random.Generator,
@@ -56,7 +57,7 @@ def row_space(
     categories: Sequence[Codes],
     rng: np.random.Generator,
     stretch: Sequence[float] | None = None,
-) -> npt.NDArray[np.float32]:
+) -> Floats32:
     """Return rows as points: standardized scores, and an axis for each common level."""
     # more than NEAR_AXES axes are projected on their widest directions; memory for the level axes
     # is never taken for all rows at once
@@ -95,12 +96,12 @@ def row_space(
 
 def _widest(
     scores: npt.NDArray[np.floating[Any]],
-    scale: npt.NDArray[np.float64],
+    scale: Floats,
     categories: Sequence[Codes],
-    factors: npt.NDArray[np.float64],
-    places: Sequence[npt.NDArray[np.int64]],
-    starts: npt.NDArray[np.int64],
-) -> npt.NDArray[np.float32]:
+    factors: Floats,
+    places: Sequence[Ints],
+    starts: Ints,
+) -> Floats32:
     """Return the directions of largest variance, shape (n_columns, at most NEAR_AXES)."""
     total = int(starts[-1])
     if total <= NEAR_AXES:
@@ -122,7 +123,7 @@ def _widest(
     else:
         axes = np.linalg.eigh(whole.T @ whole)[1]
     # rounded, so that the last bits of a matrix product decide nothing
-    found: npt.NDArray[np.float32] = np.round(axes[:, : -NEAR_AXES - 1 : -1], 6).astype(np.float32)
+    found: Floats32 = np.round(axes[:, : -NEAR_AXES - 1 : -1], 6).astype(np.float32)
     return found
 
 
@@ -130,10 +131,10 @@ def _widest(
 
 
 def stretches(
-    scores: npt.NDArray[Any],
+    scores: Array,
     names: Sequence[str],
     categories: Mapping[str, Codes],
-    target: npt.NDArray[Any],
+    target: Array,
     target_name: str,
     focus: float,
 ) -> list[float] | None:
@@ -150,9 +151,7 @@ def stretches(
     ]
 
 
-def relevance(
-    scores: npt.NDArray[Any], categories: Sequence[Codes], target: npt.NDArray[Any]
-) -> npt.NDArray[np.float64]:
+def relevance(scores: Array, categories: Sequence[Codes], target: Array) -> Floats:
     """Return the share of each number and category in a forest's prediction of the target."""
     # shares depend neither on threads nor on global state; all alike where nothing is said of the
     # target
@@ -166,6 +165,6 @@ def relevance(
     forest = (ExtraTreesRegressor if numeric else ExtraTreesClassifier)(
         n_estimators=TREES, min_samples_leaf=LEAF_ROWS, max_features=0.7, random_state=0
     )
-    shares: npt.NDArray[np.float64] = forest.fit(design, target[few]).feature_importances_
+    shares: Floats = forest.fit(design, target[few]).feature_importances_
     total = shares.sum()
     return shares / total if total > 0 else np.full(len(shares), 1.0 / max(len(shares), 1))

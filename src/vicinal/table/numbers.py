@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Numbers = npt.NDArray[Any]  # int64 or float64
-Mask = npt.NDArray[np.bool_]
+from vicinal._types import Array, Bools, Floats
+
+Numbers = Array  # int64 or float64
 
 #: Decimal places that are recognized and kept.
 MAX_DECIMALS = 6
@@ -27,7 +27,7 @@ _DAY = 24 * 60 * 60
 _CALENDAR = (-719_162, 2_932_896)
 
 
-def to_numbers(values: pa.ChunkedArray, name: str) -> tuple[Numbers, Mask]:
+def to_numbers(values: pa.ChunkedArray, name: str) -> tuple[Numbers, Bools]:
     """Return the numbers behind a column, and where it has none."""
     check_finite(values, name)
     kind = values.type
@@ -61,7 +61,7 @@ def check_finite(values: pa.ChunkedArray, name: str) -> None:
         )
 
 
-def _from_floats(values: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+def _from_floats(values: pa.ChunkedArray) -> Floats:
     """Return floats as float64, narrow ones as the short decimal number that they stand for."""
     wide = _as_floats(values)
     narrow = values.type.to_pandas_dtype()
@@ -90,13 +90,13 @@ def _from_decimals(values: pa.ChunkedArray) -> Numbers:
     return _as_floats(values)
 
 
-def _as_floats(values: pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    floats: npt.NDArray[np.float64]
+def _as_floats(values: pa.ChunkedArray) -> Floats:
+    floats: Floats
     floats = pc.fill_null(values.cast(pa.float64(), safe=False), 0.0).to_numpy()
     return floats
 
 
-def to_floats(values: pa.ChunkedArray, name: str) -> tuple[npt.NDArray[np.float64], Mask]:
+def to_floats(values: pa.ChunkedArray, name: str) -> tuple[Floats, Bools]:
     """Return what :func:`to_numbers` does, as floats: decimals and uint64 in their own size."""
     numbers, missing = to_numbers(values, name)
     floats = numbers.astype(np.float64)
@@ -108,7 +108,7 @@ def to_floats(values: pa.ChunkedArray, name: str) -> tuple[npt.NDArray[np.float6
 
 
 def from_numbers(
-    numbers: Numbers, missing: Mask | None, kind: pa.DataType, nan: Mask | None = None
+    numbers: Numbers, missing: Bools | None, kind: pa.DataType, nan: Bools | None = None
 ) -> pa.Array:
     """Return numbers as an Arrow array of the column's own type."""
     if pa.types.is_floating(kind):
@@ -128,7 +128,7 @@ def from_numbers(
     return array.cast(kind)
 
 
-def _to_decimals(numbers: Numbers, missing: Mask | None, kind: pa.DataType) -> pa.Array:
+def _to_decimals(numbers: Numbers, missing: Bools | None, kind: pa.DataType) -> pa.Array:
     if numbers.dtype.kind == "f":
         rounded = np.round(numbers, kind.scale)
         return pa.array(rounded, mask=missing).cast(kind, safe=False)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.integer[Any]]
+from vicinal._types import Bools, Floats, Indices
 
 #: Nearest other places among which a new one lies (at most a tenth of all, or ``CORNERS``) ...
 NEAR = 16
@@ -58,7 +55,7 @@ class Places:
     # a place that fewer than min_count rows hold is left for a random mix of its nearest other
     # places, so that it comes out no more than any place that lies there
 
-    def __init__(self, degrees: Floats, there: npt.NDArray[np.bool_], min_count: int) -> None:
+    def __init__(self, degrees: Floats, there: Bools, min_count: int) -> None:
         from scipy.spatial import cKDTree
 
         self.there = there
@@ -73,7 +70,9 @@ class Places:
         near = cKDTree(ball).query(ball, reach)[1].reshape(len(ball), reach)
         self._near = near[:, 1:] if reach > 1 else near
 
-    def draw(self, rows: Ints, decimals: Sequence[int | None], rng: np.random.Generator) -> Floats:
+    def draw(
+        self, rows: Indices, decimals: Sequence[int | None], rng: np.random.Generator
+    ) -> Floats:
         """Return places in the place of those of rows, shape (n, 2)."""
         own = self._own[rows]
         made = self._places[own]

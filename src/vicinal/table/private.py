@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import narwhals as nw
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.base import BaseEstimator
@@ -22,11 +21,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from vicinal._checks import check_column, check_count, check_number
 from vicinal._random import RandomState, as_generator
+from vicinal._types import Array, Floats, Ints
 from vicinal.table.frames import to_arrow
 from vicinal.table.numbers import from_numbers, to_numbers
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 #: Cells of equal width between the bounds of a column of numbers.
 CELLS = 32
@@ -45,24 +42,24 @@ class _Coder(NamedTuple):
     name: str
     type: pa.DataType
     levels: tuple[Any, ...]  # of a category; empty for numbers
-    edges: npt.NDArray[Any]  # of a column of numbers, (CELLS + 1,), as to_numbers has them
+    edges: Array  # of a column of numbers, (CELLS + 1,), as to_numbers has them
 
     @property
     def n_cells(self) -> int:
         """Cells, the last of which is for what is missing or not in the domain."""
         return (len(self.levels) or CELLS) + 1
 
-    def cells(self, values: pa.ChunkedArray) -> Integers:
+    def cells(self, values: pa.ChunkedArray) -> Ints:
         """Return the cell of each row, from that row alone."""
         if self.levels:
             found = pc.index_in(values, pa.array(self.levels, self.type))
-            codes: Integers = pc.fill_null(found, len(self.levels)).to_numpy().astype(np.int64)
+            codes: Ints = pc.fill_null(found, len(self.levels)).to_numpy().astype(np.int64)
             return codes
         numbers, missing = to_numbers(values, self.name)
         at = np.searchsorted(self.edges, numbers, side="right") - 1
         return np.where(missing, CELLS, at.clip(0, CELLS - 1)).astype(np.int64)
 
-    def values(self, cells: Integers, rng: np.random.Generator) -> pa.Array:
+    def values(self, cells: Ints, rng: np.random.Generator) -> pa.Array:
         """Return a value of each cell, a number anywhere in it."""
         missing = cells == self.n_cells - 1
         if self.levels:
@@ -309,7 +306,7 @@ def _ends(counts: Floats) -> Floats:
     return ends
 
 
-def _scores(ends: Floats, classes: Integers, cells: Integers) -> Floats:
+def _scores(ends: Floats, classes: Ints, cells: Ints) -> Floats:
     """Return the normal score of the middle of each row's cell, given its class."""
     from scipy.special import ndtri
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._threads import fork_safe
+from vicinal._types import Bools, Floats32, Indices, Ints
 
-Codes = npt.NDArray[np.integer[Any]]
+Codes = Indices
 
 #: What may become of rare categories.
 RARE = ("replace", "merge", "keep")
@@ -21,16 +19,14 @@ CANDIDATES = 20_000
 OTHER = "other"
 
 
-def rare_rows(
-    codes: Codes, missing: npt.NDArray[np.bool_] | None, min_count: int
-) -> npt.NDArray[np.bool_]:
+def rare_rows(codes: Codes, missing: Bools | None, min_count: int) -> Bools:
     """Return the rows whose category, if any, fewer than ``min_count`` rows hold."""
     _, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    rare: npt.NDArray[np.bool_] = (counts < min_count)[inverse]
+    rare: Bools = (counts < min_count)[inverse]
     return rare if missing is None else rare & ~missing
 
 
-def merged(values: pa.Array, rare: npt.NDArray[np.bool_], min_count: int) -> pa.Array | None:
+def merged(values: pa.Array, rare: Bools, min_count: int) -> pa.Array | None:
     """Return strings with the rare ones called "other", None where that is no way out."""
     plain = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
     of = pa.types
@@ -41,10 +37,10 @@ def merged(values: pa.Array, rare: npt.NDArray[np.bool_], min_count: int) -> pa.
 
 
 def replacements(
-    rare: npt.NDArray[np.bool_],
-    frequent: npt.NDArray[np.bool_],
-    space: npt.NDArray[np.float32],
-) -> npt.NDArray[np.int64]:
+    rare: Bools,
+    frequent: Bools,
+    space: Floats32,
+) -> Ints:
     """Return for each row the row whose categories it takes, shape (n_rows,)."""
     # rows that are not rare keep their own; the others take those of the nearest frequent row in
     # space

@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vicinal._types import Bools
 from vicinal.table.formats.personal import Personal
 from vicinal.table.formats.surrogates import SurrogateMaker
 
@@ -50,7 +50,7 @@ class Surrogates:
         self,
         n: int,
         rng: np.random.Generator,
-        missing: npt.NDArray[np.bool_] | None = None,
+        missing: Bools | None = None,
         *,
         first: int = 0,
         total: int | None = None,

@@ -9,7 +9,6 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.base import BaseEstimator
@@ -17,6 +16,7 @@ from sklearn.base import BaseEstimator
 from vicinal._checks import check_column, check_count
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import RandomState, Seeds, TableKey
+from vicinal._types import Ints
 from vicinal.plan import MixPlan
 from vicinal.table import modelfile
 from vicinal.table.buffers import ColumnBuffer
@@ -294,7 +294,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         columns: list[Column],
         seeds: Seeds,
         population: Population | None = None,
-        places: npt.NDArray[np.int64] | None = None,
+        places: Ints | None = None,
         progress: ProgressCallback | None = None,
         schema: pa.Schema | None = None,
         formats: Mapping[str, Format] | None = None,

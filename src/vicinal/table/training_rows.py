@@ -9,13 +9,13 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._progress import ProgressCallback
 from vicinal._random import CHUNK_ROWS, Seeds, TableKey
 from vicinal._threads import for_chunks
+from vicinal._types import Array, Bools, Floats32, Indices, Ints
 from vicinal.pairing.balance import FairNeighbors
 from vicinal.pairing.groups import compact_codes
 from vicinal.pairing.permutation import Permutation, grouped_source
@@ -46,7 +46,7 @@ from vicinal.table.mixing import (
     mix_plan,
 )
 from vicinal.table.neighborhood import neighbors_in_groups, row_space, stretches
-from vicinal.table.numbers import Mask, to_floats
+from vicinal.table.numbers import to_floats
 from vicinal.table.places import Places, pairs_of
 from vicinal.table.population import Population
 from vicinal.table.presets import FEW_VALUES, MixingSettings
@@ -64,8 +64,8 @@ CALIBRATION_SCORES = 1 << 24
 CALIBRATION_CELLS = 1 << 23
 
 
-Plan = tuple[npt.NDArray[Any], npt.NDArray[Any]]  # parents and weights
-Adjust = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+Plan = tuple[Array, Array]  # parents and weights
+Adjust = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ class InheritedColumn:
     """A column whose values are taken from a parent."""
 
     values: pa.Array
-    missing: Mask | None
+    missing: Bools | None
     codes: Codes
 
-    def take(self, rows: npt.NDArray[np.int64]) -> InheritedColumn:
+    def take(self, rows: Ints) -> InheritedColumn:
         """Return the values of other rows."""
         missing = None if self.missing is None else self.missing[rows]
         return InheritedColumn(self.values.take(pa.array(rows)), missing, self.codes[rows])
@@ -85,9 +85,9 @@ class InheritedColumn:
 class Along(NamedTuple):
     """Scores that are mixed along with those of columns, and are decoded elsewhere."""
 
-    scores: npt.NDArray[Any]  # (n_rows, n_along)
+    scores: Array  # (n_rows, n_along)
     # of such scores without what categories say of them: points of few axes that stand for them
-    near: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+    near: Callable[[Array], Array]
     stretch: float  # by how much each of these counts more than a column
 
 
@@ -216,7 +216,7 @@ class TrainingRows:
 
     def _encode_others(self, table: pa.Table, columns: list[Column]) -> None:
         self._inherited: dict[str, InheritedColumn] = {}
-        self._gaps: dict[str, Mask] = {}
+        self._gaps: dict[str, Bools] = {}
         kinds = {column.name: table[column.name].type for column in columns}
         self._closed = {name for name, kind in kinds.items() if pa.types.is_dictionary(kind)}
         for column in columns:
@@ -228,8 +228,8 @@ class TrainingRows:
 
     # what belongs together
 
-    def _group_codes(self) -> npt.NDArray[np.integer[Any]] | None:
-        joint: npt.NDArray[Any] | None = None
+    def _group_codes(self) -> Indices | None:
+        joint: Array | None = None
         for name in self.settings.within:
             one = self._inherited[name].codes.astype(np.int64)
             if joint is not None:  # in int64: the product would not fit into narrow codes
@@ -292,7 +292,7 @@ class TrainingRows:
             holed = [c.missing.astype(np.uint8) for c in columns if c.missing is not None]
             if holed:
                 gaps[at] = joint_codes(holed)
-        residual, effects = self.scores, list[npt.NDArray[Any]]()
+        residual, effects = self.scores, list[Array]()
         if settings.effects and settings.marginals != "raw" and self.scores.size and self._bundles:
             residual, effects = take_effects(self.scores, self._bundles, codes, self._codes())
         grouped = (at for at, names in enumerate(self._bundles) if names[0] in settings.within)
@@ -324,11 +324,11 @@ class TrainingRows:
 
     def _space(
         self,
-        whole: npt.NDArray[Any],
+        whole: Array,
         codes: Mapping[str, Codes],
         rng: np.random.Generator,
         stretch: Sequence[float] | None = None,
-    ) -> npt.NDArray[np.float32]:
+    ) -> Floats32:
         """Return rows as points in which nearness is measured."""
         scores = self._own
         if self._along is not None:
@@ -347,7 +347,7 @@ class TrainingRows:
         if not focus or target is None or (target not in self._inherited and target not in mixed):
             return None
         if target in self._inherited:
-            of_target: npt.NDArray[Any] = self._inherited[target].codes
+            of_target: Array = self._inherited[target].codes
         else:
             of_target = self._own[:, mixed.index(target)]
         return stretches(self._own, mixed, codes, of_target, target, focus)
@@ -378,7 +378,7 @@ class TrainingRows:
         for at, column in enumerate(self._mixed):
             column.scale.calibrate(sample[:, at])
 
-    def scores_of(self, draw: Drawer, n_samples: int) -> npt.NDArray[Any]:
+    def scores_of(self, draw: Drawer, n_samples: int) -> Array:
         """Return the mixed scores of a whole sample."""
         starts = range(0, n_samples, CHUNK_ROWS)
         parts = [draw(at, min(at + CHUNK_ROWS, n_samples)).scores for at in starts]

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
 from vicinal._progress import ProgressCallback
+from vicinal._types import Floats32
 from vicinal.io.atomic import replacing
 from vicinal.text._readers import Reader, cut_to_pieces, open_reader
 from vicinal.text.models import OFFLINE, check_device, fingerprint, lasting_name
 
-Embeddings = npt.NDArray[np.float32]
+Embeddings = Floats32
 
 #: Tells tokenizers apart: case, accents, words in pieces, other scripts, marks.
 _PROBE = ("Don't", "Résumé", "unbelievably", "3.14", "—", "東京", ":-)")

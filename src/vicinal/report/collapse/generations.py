@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vicinal._checks import check_column
+from vicinal._types import Floats
 from vicinal.report.fidelity.columns import rank_column
 from vicinal.report.fidelity.correlation import rank_correlations
 from vicinal.report.tables import Part, Tables, align
@@ -27,8 +28,7 @@ HELD_OUT = 0.25
 #: Rows of a generation that a model learns from, at most.
 TRAIN_ROWS = 10_000
 
-FloatArray = npt.NDArray[np.float64]
-_Groups: TypeAlias = list[tuple[int, FloatArray, FloatArray]]  # number, gaps of means, shares
+_Groups: TypeAlias = list[tuple[int, Floats, Floats]]  # number, gaps of means, shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Start:
     metric: str  # name of the main measure of utility; empty without one
     sampled: str  # how rows were drawn, in words
     # (n_varied,) share of each varying number's variance between groups that are never mixed
-    between: FloatArray
+    between: Floats
     has_associations: bool  # whether there are both categories and numbers to follow
 
 
@@ -156,16 +156,16 @@ def _between(real: Part, tables: Tables, within: tuple[str, ...], at: int) -> fl
     return float((means[group] ** 2).sum() / (values**2).sum())
 
 
-def _variances(numbers: FloatArray) -> FloatArray:
+def _variances(numbers: Floats) -> Floats:
     """Return the variance of each column's known values."""
     seen = ~np.isnan(numbers)
     count = np.maximum(seen.sum(axis=0), 1)
     middle = np.where(seen, numbers, 0.0).sum(axis=0) / count
-    variance: FloatArray = (np.where(seen, numbers - middle, 0.0) ** 2).sum(axis=0) / count
+    variance: Floats = (np.where(seen, numbers - middle, 0.0) ** 2).sum(axis=0) / count
     return variance
 
 
-def _relative_error(values: FloatArray) -> float:
+def _relative_error(values: Floats) -> float:
     """Return the variance of the sample variance, over its square: (kurtosis - 1) / n."""
     values = values[~np.isnan(values)]
     squares = (values - values.mean()) ** 2 if len(values) else values
@@ -182,8 +182,8 @@ class Measures:
         self.begun = begun
         self.figures: dict[str, list[float]] = defaultdict(list)
         self._posed: dict[int, Problem] = {}
-        self._drawn: FloatArray | float = 0.0  # relative variance of each variance, all draws
-        self._real: tuple[FloatArray, _Groups] | None = None  # correlations, and group means
+        self._drawn: Floats | float = 0.0  # relative variance of each variance, all draws
+        self._real: tuple[Floats, _Groups] | None = None  # correlations, and group means
         self.add(begun.train, closely=True)
 
     def add(self, made: pa.Table, *, closely: bool) -> None:
@@ -242,7 +242,7 @@ def _levels(codes: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     return np.unique(codes[codes >= 0])
 
 
-def _largest_gap(real: FloatArray, made: FloatArray) -> float:
+def _largest_gap(real: Floats, made: Floats) -> float:
     gaps = np.abs(real - made)
     known = gaps[np.triu(np.isfinite(gaps), 1)]
     return float(known.max()) if len(known) else float("nan")
@@ -265,7 +265,7 @@ def _group_means(
     return found
 
 
-def _attenuation(real: _Groups, made: _Groups, std: FloatArray) -> float:
+def _attenuation(real: _Groups, made: _Groups, std: Floats) -> float:
     """Return the slope of group means against the real ones, both as differences from the mean."""
     above = below = 0.0
     for (place, old, weight), (_, new, share) in zip(real, made, strict=True):

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._compiled import compiled
+from vicinal._types import Floats
 
-Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 
 

@@ -6,12 +6,10 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._threads import for_chunks
+from vicinal._types import Bools, Floats
 from vicinal.report.fidelity.columns import RankedColumn, mean_and_std
-
-Floats = npt.NDArray[np.float64]
 
 
 def correlations(numbers: Floats) -> Floats:
@@ -33,7 +31,7 @@ class PairMoments(NamedTuple):
     squares: Floats  # (n_columns, n_columns) variance of one, where the other is there too
     fourth: Floats  # (n_columns, n_columns) mean product of squares
     scale: Floats  # (n_columns,) what the columns were divided by
-    constant: npt.NDArray[np.bool_]  # (n_columns,) columns that do not vary
+    constant: Bools  # (n_columns,) columns that do not vary
 
 
 def pair_moments(numbers: Floats, chunk_rows: int = 1 << 16) -> PairMoments:

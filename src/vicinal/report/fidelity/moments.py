@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._threads import for_chunks
+from vicinal._types import Floats
 from vicinal.report.fidelity.columns import mean_and_std
 from vicinal.report.fidelity.correlation import pair_moments
 from vicinal.report.fidelity.prediction import Prediction, predict
@@ -30,7 +31,6 @@ from vicinal.report.tables import Part, Tables
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
 
-Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 #: A figure is flagged beyond this many standard errors: 1 in 16,000 by chance, if it is normal.

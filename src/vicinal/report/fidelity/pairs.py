@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._threads import for_chunks
+from vicinal._types import Floats
 from vicinal.report.fidelity.columns import Ranked, mean_and_std
 from vicinal.report.fidelity.correlation import correlations, rank_correlations
 from vicinal.report.tables import Tables
 
-Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 
 #: A pair of numbers counts towards the pair score above this real correlation ...

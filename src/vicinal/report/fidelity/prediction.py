@@ -6,10 +6,10 @@ from math import comb, perm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._random import CHUNK_ROWS
 from vicinal._threads import for_chunks
+from vicinal._types import Floats
 from vicinal.report.fidelity.columns import mean_and_std
 from vicinal.report.tables import Tables
 from vicinal.table.numbers import MAX_DECIMALS
@@ -17,7 +17,6 @@ from vicinal.table.numbers import MAX_DECIMALS
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
 
-Floats = npt.NDArray[np.float64]
 
 #: Rows on which it is tried whether synthetic numbers are mixes of the real ones ...
 TRIED_ROWS = 2000

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._stats import Estimate, auc_estimate
+from vicinal._types import Bools, Floats
 from vicinal.report.tables import Part, Tables
 from vicinal.report.utility.learners import fit_side_by_side, tree_bins
-
-Floats = npt.NDArray[np.float64]
 
 #: Rows of each table, at most.
 MOST_ROWS = 10_000
@@ -84,7 +83,7 @@ def two_sample_test(tables: Tables, rng: np.random.Generator) -> TwoSample:
     return TwoSample(auc_estimate(scores[:rows], scores[rows:]), rows)
 
 
-def _features(parts: list[Part]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def _features(parts: list[Part]) -> tuple[Floats, Bools]:
     """Return the rows of both tables as one matrix, and which columns are categories."""
     numbers = np.concatenate([part.numbers for part in parts])
     codes = np.concatenate([part.codes for part in parts])

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._checks import check_count, check_number
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import AuditKey, RandomState, Seeds
 from vicinal._stats import Estimate, auc_estimate
 from vicinal._threads import n_threads
+from vicinal._types import Floats, Ints
 from vicinal.page.frame import Page
 from vicinal.page.plain import to_plain
 from vicinal.page.result import RowsResult
@@ -324,9 +324,7 @@ def _half_model(subject: Subject, tables: Tables, seeds: Seeds) -> Privacy:
     )
 
 
-def _worst(
-    membership: Membership, rows: npt.NDArray[np.int64], distance: npt.NDArray[np.float64]
-) -> tuple[ExposedRecord, ...]:
+def _worst(membership: Membership, rows: Ints, distance: Floats) -> tuple[ExposedRecord, ...]:
     every = [
         ExposedRecord(int(row), auc, float(far))
         for row, auc, far in zip(rows, membership.of_records(), distance, strict=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._stats import Estimate
+from vicinal._types import Ints
 from vicinal.report.privacy.nearest import METRICS, Found, Index, Space
 from vicinal.report.tables import Tables
 
-Rows = npt.NDArray[np.int64]
+Rows = Ints
 
 
 def effective_rows(rows: Rows, ties: Rows | None = None, total: int | None = None) -> float:

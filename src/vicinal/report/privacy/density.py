@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from vicinal._types import Floats
 from vicinal.report.privacy.nearest import Index, Space
 from vicinal.report.tables import Tables
 
@@ -12,8 +12,6 @@ from vicinal.report.tables import Tables
 MOST_ASKED = 5_000
 #: Added to distances, so that a copy has a finite score.
 LEAST = 1e-6
-
-Floats = npt.NDArray[np.float64]
 
 
 def log_ratio(to_reference: Floats, to_synthetic: Floats) -> Floats:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._stats import Estimate
+from vicinal._types import Bools, Ints
 from vicinal.report.privacy.linkability import some_columns
 from vicinal.report.privacy.nearest import Index, Space
 from vicinal.report.privacy.risk import Attack, residual_risk
@@ -51,14 +51,12 @@ def attribute_inference(
     return Attack("Attribute inference", _share(right[0]), _share(right[1]), says)
 
 
-def _guessed(
-    tables: Tables, part: Part, rows: npt.NDArray[np.int64], secret: int
-) -> npt.NDArray[np.bool_]:
+def _guessed(tables: Tables, part: Part, rows: Ints, secret: int) -> Bools:
     """Tell for which rows the secret is that of the nearest synthetic row, or close to it."""
     n_numeric = len(tables.numeric)
     if secret >= n_numeric:
         column = secret - n_numeric
-        same: npt.NDArray[np.bool_] = part.codes[:, column] == tables.synthetic.codes[rows, column]
+        same: Bools = part.codes[:, column] == tables.synthetic.codes[rows, column]
         return same
     truth, guess = part.numbers[:, secret], tables.synthetic.numbers[rows, secret]
     kind = next(one.kind for one in tables.columns if one.name == tables.numeric[secret])
@@ -66,11 +64,11 @@ def _guessed(
     if kind in {"datetime", "date", "time", "duration"}:
         reach = np.full(len(guess), OF_RANGE * np.ptp(np.append(truth[np.isfinite(truth)], guess)))
     both = np.isnan(truth) & np.isnan(guess)
-    near: npt.NDArray[np.bool_] = both | (np.abs(truth - guess) <= reach)
+    near: Bools = both | (np.abs(truth - guess) <= reach)
     return near
 
 
-def _share(right: npt.NDArray[np.bool_]) -> Estimate:
+def _share(right: Bools) -> Estimate:
     """Return the share of right guesses; guesses about one row are not independent."""
     each = right.mean(axis=1)
     value, variance = float(each.mean()), float(each.var())

@@ -14,19 +14,16 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from vicinal._stats import Estimate
+from vicinal._types import Floats, Ints
 from vicinal.report.privacy.risk import Attack
 from vicinal.report.privacy.values import FEW_DISTINCT
 from vicinal.report.tables import Part, Tables
 from vicinal.table.numbers import MAX_DECIMALS
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 #: A column with a larger share of missing values is left out.
 MOST_MISSING = 0.05
@@ -163,7 +160,7 @@ def reconstruct_rows(
     return points, n_lines, len(planes.origin)
 
 
-def _lines(rows: Floats, slack: float, rng: np.random.Generator) -> Integers:
+def _lines(rows: Floats, slack: float, rng: np.random.Generator) -> Ints:
     """Return rows, three at a time, that lie on one line."""
     flat = rows @ rng.standard_normal((rows.shape[1], 4))
     anchors = rng.permutation(len(rows))[: max(1, DIRECTIONS // len(rows))]
@@ -174,7 +171,7 @@ def _lines(rows: Floats, slack: float, rng: np.random.Generator) -> Integers:
     return np.concatenate(found)
 
 
-def _planes(rows: Floats, slack: float, rng: np.random.Generator) -> Integers:
+def _planes(rows: Floats, slack: float, rng: np.random.Generator) -> Ints:
     """Return rows, four at a time, that lie on one plane."""
     tree, around_each = cKDTree(rows), min(AROUND, len(rows))
     functionals = rng.standard_normal((rows.shape[1], 4))
@@ -208,8 +205,8 @@ def _planes(rows: Floats, slack: float, rng: np.random.Generator) -> Integers:
 
 
 def _parallel(
-    flat: Floats, gap: Callable[[Integers, Integers], Floats], slack: float
-) -> tuple[Integers, Integers, Integers]:
+    flat: Floats, gap: Callable[[Ints, Ints], Floats], slack: float
+) -> tuple[Ints, Ints, Ints]:
     """Return which two rows of a block have parallel gaps from its base: block, row, row."""
     # flat (n_blocks, n_rows, 4) are gaps projected to two dimensions twice, whose angles are equal
     # where gaps are parallel; gap gives the whole gap of a row of a block
@@ -236,14 +233,12 @@ def _parallel(
     return at, one, two
 
 
-def _gaps(rows: Floats, bases: Integers, block: Integers, row: Integers) -> Floats:
+def _gaps(rows: Floats, bases: Ints, block: Ints, row: Ints) -> Floats:
     """Return what leads from the base of a block to a row."""
     return rows[row] - rows[bases[block]]
 
 
-def _gaps_across(
-    gaps: Floats, share: Floats, along: Floats, block: Integers, row: Integers
-) -> Floats:
+def _gaps_across(gaps: Floats, share: Floats, along: Floats, block: Ints, row: Ints) -> Floats:
     """Return gaps without their part along the first direction of the block."""
     return gaps[block, row] - share[block, row, None] * along[block]
 
@@ -254,7 +249,7 @@ def _angles(flat: Floats) -> Floats:
     return found
 
 
-def _flats(rows: Floats, sets: Integers, slack: float) -> _Flats:
+def _flats(rows: Floats, sets: Ints, slack: float) -> _Flats:
     """Return the lines or planes through sets of rows, each once."""
     dimension = sets.shape[1] - 2
     known: set[tuple[int, ...]] = set()  # two rows are on one line only, three on one plane

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._stats import Estimate
+from vicinal._types import Bools
 from vicinal.report.privacy.nearest import Index, Points, Space
 from vicinal.report.privacy.risk import Attack
 from vicinal.report.tables import Tables
@@ -41,7 +41,7 @@ def linkability(
         orders = [rng.permutation(width).tolist() for _ in range(SPLITS)]
         splits = [(order[: width // 2], order[width // 2 :]) for order in orders]
     sides = [space.points(part.drawn(n_attacks, rng)) for part in (tables.real, tables.unseen)]
-    linked: list[list[npt.NDArray[np.bool_]]] = [[], []]
+    linked: list[list[Bools]] = [[], []]
     for at, halves in enumerate(splits):
         indices = [Index(space, some_columns(made, half)) for half in halves]
         for side, targets in enumerate(sides):

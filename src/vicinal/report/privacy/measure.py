@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._checks import check_choice
 from vicinal._random import PrivacyKey, RandomState, Seeds
 from vicinal._stats import Estimate, auc_estimate
+from vicinal._types import Bools, Floats, Ints
 from vicinal.page.result import Result
 from vicinal.report.privacy.attacks import run_attacks
 from vicinal.report.privacy.copies import Copies, count_copies
@@ -25,8 +25,7 @@ from vicinal.report.privacy.risk import Attack
 from vicinal.report.privacy.values import numbers_written_out
 from vicinal.report.tables import FEW_ROWS, Part, Tables, row_keys
 
-Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64]
+Rows = Ints
 
 #: Rows whose neighbors are sought: at most, and at least whatever it costs.
 MOST_QUERIES, LEAST_QUERIES = 20_000, 500
@@ -404,7 +403,7 @@ def attack_auc(members: Floats, strangers: Floats) -> Estimate:
     return found
 
 
-def _clustered(hits: npt.NDArray[np.bool_], rows: Rows) -> Estimate:
+def _clustered(hits: Bools, rows: Rows) -> Estimate:
     """Return a share whose interval knows that rows with the same neighbor hit together."""
     worth = int(effective_rows(rows))
     return Estimate.of_share(float(hits.mean()) * worth if len(hits) else 0.0, worth)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._stats import Estimate, auc_estimate
+from vicinal._types import Bools, Floats
 from vicinal.report.privacy.epsilon import EpsilonBound, epsilon_bound
 
 #: Parts of the shadows, each attacked by what the others teach.
@@ -20,9 +20,6 @@ BOOTSTRAPS = 200
 #: Shares of coins that are guessed, the surest first; one is chosen on other shadows.
 GUESSED = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True, eq=False)
 class Membership:
@@ -33,7 +30,7 @@ class Membership:
 
     auc: Estimate
     scores: Floats = field(repr=False)
-    inside: Flags = field(repr=False)
+    inside: Bools = field(repr=False)
 
     def tpr_at(self, fpr: float = 0.01) -> Estimate:
         """Return the share of members that are found where this share of others is accused."""
@@ -57,7 +54,7 @@ class Membership:
         ]
 
 
-def _tpr(scores: Floats, inside: Flags, fpr: float) -> float:
+def _tpr(scores: Floats, inside: Bools, fpr: float) -> float:
     members, strangers = scores[inside], scores[~inside]
     if not len(members) or not len(strangers):
         return float("nan")
@@ -65,7 +62,7 @@ def _tpr(scores: Floats, inside: Flags, fpr: float) -> float:
     return float((members > limit).mean())
 
 
-def attack_shadows(signals: Floats, inside: Flags) -> Membership:
+def attack_shadows(signals: Floats, inside: Bools) -> Membership:
     """Attack each shadow, (n_shadows, n_records, n_signals) of them, by what the others teach."""
     scores = np.empty(inside.shape)
     for fold in range(min(FOLDS, len(inside))):
@@ -74,7 +71,7 @@ def attack_shadows(signals: Floats, inside: Flags) -> Membership:
     return Membership(auc_estimate(scores[~inside], scores[inside]), scores, inside)
 
 
-def _log_ratios(known: Floats, inside: Flags, asked: Floats) -> Floats:
+def _log_ratios(known: Floats, inside: Bools, asked: Floats) -> Floats:
     """Return log likelihood ratios of "in", learned from shadows whose members are known."""
     # signals are standardized record by record; one linear model weighs them for all records; the
     # ratio is of two normal distributions of one variance for each record
@@ -113,7 +110,7 @@ def _scaled(known: Floats, which: Any, middle: Floats, values: Floats) -> Floats
     return np.clip((values - middle) / scale, -20, 20)
 
 
-def _effects(z: Floats, inside: Flags) -> Floats:
+def _effects(z: Floats, inside: Bools) -> Floats:
     """Return how far being in shifts each record's score, drawn toward the mean over records."""
     members, others = inside.sum(axis=0), (~inside).sum(axis=0)
     usable = (members > 0) & (others > 0)
@@ -128,7 +125,7 @@ def _effects(z: Floats, inside: Flags) -> Floats:
     return np.where(usable, keep * shift + (1 - keep) * common, common)
 
 
-def bound_from_shadows(signals: Floats, inside: Flags, *, delta: float = 0.0) -> EpsilonBound:
+def bound_from_shadows(signals: Floats, inside: Bools, *, delta: float = 0.0) -> EpsilonBound:
     """Return a lower bound on epsilon: half of the shadows teach, the other half is guessed."""
     # how many of the surest are guessed is chosen on the first half, so that the coins of the
     # second take no part in any choice
@@ -143,7 +140,7 @@ def bound_from_shadows(signals: Floats, inside: Flags, *, delta: float = 0.0) ->
     return _guess(scores, inside[half:], r, delta)
 
 
-def _guess(scores: Floats, inside: Flags, count: int, delta: float) -> EpsilonBound:
+def _guess(scores: Floats, inside: Bools, count: int, delta: float) -> EpsilonBound:
     order = np.argsort(-np.abs(scores), axis=None, kind="stable")[:count]
     right = int(((scores > 0) == inside).ravel()[order].sum())
     return epsilon_bound(right, count, scores.size, delta=delta)

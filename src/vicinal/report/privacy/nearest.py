@@ -17,14 +17,11 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._checks import check_choice
 from vicinal._threads import for_chunks
+from vicinal._types import Array, Floats, Floats32, Indices, Ints
 from vicinal.report.tables import Part, Tables
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 #: Distances that can be asked for.
 METRICS = ("gower", "euclidean")
@@ -41,10 +38,10 @@ _FAR, _MISSING = 1e30, 3e30
 class Points(NamedTuple):
     """Rows as a search wants them."""
 
-    numbers: npt.NDArray[np.float32]  # (n_rows, n_numeric) scaled, nothing missing
-    codes: npt.NDArray[Any]  # (n_rows, n_categorical) categories; missing is one of them
+    numbers: Floats32  # (n_rows, n_numeric) scaled, nothing missing
+    codes: Array  # (n_rows, n_categorical) categories; missing is one of them
 
-    def take(self, rows: npt.NDArray[np.integer[Any]]) -> Points:
+    def take(self, rows: Indices) -> Points:
         """Return some of the rows."""
         return Points(self.numbers[rows], self.codes[rows])
 
@@ -59,9 +56,9 @@ class Found(NamedTuple):
 
     distance: Floats  # to the nearest reference row; infinite where there is none
     second: Floats  # to the second-nearest, equal in case of ties; NaN where not asked for
-    rows: Integers  # the nearest row, any of those at that distance; -1 where there is none
-    ties: Integers  # how many reference rows are at the least distance
-    work: Integers  # rows and leaves looked at, times columns; the same on every machine
+    rows: Ints  # the nearest row, any of those at that distance; -1 where there is none
+    ties: Ints  # how many reference rows are at the least distance
+    work: Ints  # rows and leaves looked at, times columns; the same on every machine
 
 
 class Space:
@@ -108,7 +105,7 @@ class Space:
         codes = np.concatenate([part.codes + 1, gone], axis=1)  # missing is -1
         return Points(numbers, codes.astype(self._code, order="C"))
 
-    def finished(self, totals: npt.NDArray[np.float32]) -> Floats:
+    def finished(self, totals: Floats32) -> Floats:
         """Return distances from sums over columns."""
         wide = totals.astype(np.float64)
         return np.sqrt(wide) if self.squared else wide / self.n_columns
@@ -143,9 +140,7 @@ class Index:
     def __len__(self) -> int:
         return len(self.points.numbers)
 
-    def search(
-        self, queries: Points, *, skip: Integers | None = None, second: bool = False
-    ) -> Found:
+    def search(self, queries: Points, *, skip: Ints | None = None, second: bool = False) -> Found:
         """Find the nearest reference row of every query, but for rows to skip, (n_queries, m)."""
         n = len(queries.numbers)
         totals, seconds = np.empty((2, n), np.float32)

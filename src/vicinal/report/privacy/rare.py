@@ -8,6 +8,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._types import Bools, Ints
+
 Codes = npt.NDArray[np.int32]
 
 #: Combinations of up to so many columns can single a row out.
@@ -18,7 +20,7 @@ MOST_COMBINATIONS, LEAST_COMBINATIONS, CELLS = 400, 60, 4 * 10**8
 
 def rare_combinations(
     real: Codes, synthetic: Codes, n_levels: tuple[int, ...], rng: np.random.Generator
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], bool]:
+) -> tuple[Bools, Bools, bool]:
     """Tell which real rows have a rare combination of categories, and whether it turns up."""
     # rare is a combination of up to three columns that one real row alone has
     total = max(len(real) + len(synthetic), 1)
@@ -57,9 +59,7 @@ def _combinations(
     return list(drawn), False
 
 
-def _combined(
-    codes: Codes, columns: tuple[int, ...], n_levels: tuple[int, ...]
-) -> npt.NDArray[np.int64]:
+def _combined(codes: Codes, columns: tuple[int, ...], n_levels: tuple[int, ...]) -> Ints:
     """Return one number for the values of several columns."""
     keys = np.zeros(len(codes), np.int64)
     for c in columns:

@@ -9,10 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from vicinal._checks import first_line
+from vicinal._types import Floats, Ints
 from vicinal.report.privacy.signals import Signals
 from vicinal.report.tables import Tables, align
 from vicinal.table.frames import to_arrow, to_native
@@ -21,7 +19,7 @@ from vicinal.table.infer import infer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Rows = npt.NDArray[np.int64]
+Rows = Ints
 
 
 class Subject:
@@ -93,7 +91,7 @@ class _Shadow:
     signals: Signals
     n_samples: int
 
-    def __call__(self, rows: Rows, seed: int, at: int) -> npt.NDArray[np.float64]:
+    def __call__(self, rows: Rows, seed: int, at: int) -> Floats:
         made = self.subject.sampled(rows, self.n_samples, seed, f"shadow table {at + 1}")
         return self.signals(self.subject.aligned(made).synthetic)
 
@@ -104,7 +102,7 @@ def run_shadows(
     tables: Sequence[tuple[Rows, int]],
     n_samples: int,
     n_jobs: int,
-) -> Iterator[npt.NDArray[np.float64]]:
+) -> Iterator[Floats]:
     """Yield the signals of what is made of each choice of rows, with its seed, in order."""
     run = _Shadow(subject, signals, n_samples)
     if n_jobs == 1:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._types import Array, Floats, Floats32, Ints
 from vicinal.report.privacy.nearest import Index, Space
 from vicinal.report.tables import Part, Tables
 
@@ -32,8 +31,7 @@ OWN = 5
 #: Other real rows whose distance says how far "about it" reaches, nearer and farther.
 REACHES = (10, 50)
 
-Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64]
+Rows = Ints
 
 
 def distance_to_others(tables: Tables) -> Floats:
@@ -95,9 +93,7 @@ class Signals:
             found[at, 7:9] = np.count_nonzero(hits), np.log1p(hits).sum()
         return found
 
-    def _gaps(
-        self, at: int, scaled: npt.NDArray[np.float32], codes: npt.NDArray[np.int32]
-    ) -> npt.NDArray[np.float32]:
+    def _gaps(self, at: int, scaled: Floats32, codes: npt.NDArray[np.int32]) -> Floats32:
         """Return differences of rows to a record, 0 to 1, column by column."""
         numbers = np.minimum(np.abs(scaled - self._numbers[at]), np.float32(1))
         return np.concatenate([numbers, codes != self._own.codes[at]], axis=1, dtype=np.float32)
@@ -115,16 +111,16 @@ class Signals:
         return pulled
 
 
-def _raw(part: Part) -> npt.NDArray[Any]:
+def _raw(part: Part) -> Array:
     return np.concatenate([part.numbers, part.codes], axis=1)
 
 
-def _counts(own: npt.NDArray[Any], every: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def _counts(own: Array, every: Array) -> Ints:
     """Return how many of all values equal each; missing equals missing."""
     values, counts = np.unique(every, return_counts=True)
     places = np.minimum(np.searchsorted(values, own), len(values) - 1)
     same = (values[places] == own) | (np.isnan(values[places]) & np.isnan(own))
-    found: npt.NDArray[np.int64] = np.where(same, counts[places], 0)
+    found: Ints = np.where(same, counts[places], 0)
     return found
 
 
@@ -133,17 +129,15 @@ def _mean(values: Floats) -> float:
     return float(there.mean()) if len(there) else 0.0
 
 
-def _nearness(totals: npt.NDArray[np.float32]) -> tuple[float, float]:
+def _nearness(totals: Floats32) -> tuple[float, float]:
     """Return minus the least distance, and minus the mean of the least five."""
     k = min(5, len(totals))
     least = np.partition(totals, k - 1)[:k]
     return -float(least.min()), -float(least.mean())
 
 
-def _matches(
-    gaps: npt.NDArray[np.float32], combinations: npt.NDArray[np.float32]
-) -> npt.NDArray[np.int64]:
+def _matches(gaps: Floats32, combinations: Floats32) -> Ints:
     """Count rows that agree with a record in all columns of each combination."""
     differs = (gaps > EQUAL).astype(np.float32)
-    found: npt.NDArray[np.int64] = np.count_nonzero(differs @ combinations < 0.5, axis=0)
+    found: Ints = np.count_nonzero(differs @ combinations < 0.5, axis=0)
     return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from vicinal._types import Floats
 from vicinal.report.utility.learners import Examples, Problem, r_squared
 
 #: Rows to learn from, and to test on, at most; and to test on at least.
@@ -33,13 +33,13 @@ def leaking_columns(problem: Problem, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _column(rows: Examples, at: int) -> npt.NDArray[np.float64]:
+def _column(rows: Examples, at: int) -> Floats:
     width = rows.numbers.shape[1]
     column = rows.numbers[:, at] if at < width else rows.codes[:, at - width].astype(np.float64)
     return column.clip(-LARGEST, LARGEST)[:, None]
 
 
-def _score(task: str, guess: npt.NDArray[np.float64], truth: npt.NDArray[np.float64]) -> float:
+def _score(task: str, guess: Floats, truth: Floats) -> float:
     if task == "number":
         return r_squared(guess, truth)
     return min(float(np.mean(guess[truth == one] == one)) for one in np.unique(truth))

@@ -10,10 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._threads import for_chunks
+from vicinal._types import Array, Bools, Floats, Ints
 from vicinal.report.tables import Part, Tables
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 #: Levels of one category that boosted trees tell apart; rarer ones count as one.
 TREE_LEVELS = 255
@@ -32,10 +30,10 @@ LINEAR_STEPS = 200
 class Examples(NamedTuple):
     """Rows to learn from, or to predict."""
 
-    numbers: FloatArray  # (n_rows, n_numeric) NaN where missing
+    numbers: Floats  # (n_rows, n_numeric) NaN where missing
     # (n_rows, n_categorical) 0 for the commonest level of the real rows; -1 where missing
     codes: npt.NDArray[np.int32]
-    target: npt.NDArray[Any]  # (n_rows,) number of the class (int64), or a number (float64)
+    target: Array  # (n_rows,) number of the class (int64), or a number (float64)
 
     @property
     def n_rows(self) -> int:
@@ -114,7 +112,7 @@ def _check_target(tables: Tables, name: str) -> None:
         )
 
 
-def _targets(tables: Tables, parts: list[Part]) -> list[npt.NDArray[Any]]:
+def _targets(tables: Tables, parts: list[Part]) -> list[Array]:
     """Return the target of each part: classes from 0 (-1 where missing), or numbers."""
     name = str(tables.target)
     if name in tables.numeric:
@@ -133,7 +131,7 @@ def _targets(tables: Tables, parts: list[Part]) -> list[npt.NDArray[Any]]:
     return [place[one] for one in codes]
 
 
-def _nearest(numbers: FloatArray, values: FloatArray) -> IntArray:
+def _nearest(numbers: Floats, values: Floats) -> Ints:
     """Return which value is nearest to each number; -1 where missing."""
     middle = (values[1:] + values[:-1]) / 2
     return np.where(np.isnan(numbers), -1, np.searchsorted(middle, numbers)).astype(np.int64)
@@ -152,7 +150,7 @@ def _examples(
     numeric: list[int],
     categorical: list[int],
     ranks: list[npt.NDArray[np.int32]],
-    target: npt.NDArray[Any],
+    target: Array,
 ) -> Examples:
     codes = np.empty((len(part), len(categorical)), np.int32, order="F")
     for at, (column, rank) in enumerate(zip(categorical, ranks, strict=True)):
@@ -180,7 +178,7 @@ def fit_side_by_side(work: Callable[[int], None], total: int) -> None:
         for_chunks(alone, total, 1)
 
 
-def _boosted_trees(problem: Problem, train: Examples, test: Examples, seed: int) -> FloatArray:
+def _boosted_trees(problem: Problem, train: Examples, test: Examples, seed: int) -> Floats:
     """Fit histogram gradient boosting, with categories as such, and predict the test rows."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
@@ -205,19 +203,19 @@ def _boosted_trees(problem: Problem, train: Examples, test: Examples, seed: int)
     return _shares(problem, model.classes_, model.predict_proba(X_test))
 
 
-def tree_bins(X: FloatArray, is_category: npt.NDArray[np.bool_]) -> int:
+def tree_bins(X: Floats, is_category: Bools) -> int:
     """Return the bins of boosted trees; scikit-learn wants one for each level of a category."""
     levels = int(np.nanmax(X[:, is_category], initial=0.0)) + 1
     return min(max(len(X) // BIN_ROWS, levels, 32), 255)
 
 
-def _tree_columns(rows: Examples) -> FloatArray:
+def _tree_columns(rows: Examples) -> Floats:
     codes = np.minimum(rows.codes, TREE_LEVELS - 1).astype(float)
     codes[rows.codes < 0] = np.nan
     return np.concatenate([rows.numbers, codes], axis=1)
 
 
-def _linear(problem: Problem, train: Examples, test: Examples, seed: int) -> FloatArray:
+def _linear(problem: Problem, train: Examples, test: Examples, seed: int) -> Floats:
     """Fit a linear model on standardized numbers and indicators, and predict the test rows."""
     from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -248,7 +246,7 @@ class _Design:
         share = LINEAR_LEVELS_IN_ALL // max(len(problem.levels), 1)
         self._levels = [min(n, LINEAR_LEVELS, max(share, 2)) for n in problem.levels]
 
-    def __call__(self, rows: Examples) -> FloatArray:
+    def __call__(self, rows: Examples) -> Floats:
         numbers = (rows.numbers / self._size - self._middle) / self._std
         parts = [np.nan_to_num(numbers), np.isnan(rows.numbers[:, self._gaps]).astype(float)]
         for at, n_levels in enumerate(self._levels):
@@ -257,7 +255,7 @@ class _Design:
         return np.concatenate(parts, axis=1)
 
 
-def _shares(problem: Problem, classes: IntArray, found: FloatArray) -> FloatArray:
+def _shares(problem: Problem, classes: Ints, found: Floats) -> Floats:
     """Return class shares for all classes of the problem; 0 for those that were not learned."""
     kept = classes < problem.n_classes
     shares = np.zeros((len(found), problem.n_classes))
@@ -270,7 +268,7 @@ _MODELS = {"boosted trees": _boosted_trees, "linear": _linear}
 LEARNERS = tuple(_MODELS)
 
 
-def predict(model: str, problem: Problem, train: Examples, test: Examples, seed: int) -> FloatArray:
+def predict(model: str, problem: Problem, train: Examples, test: Examples, seed: int) -> Floats:
     """Return class shares, shape (n_test, n_classes), or numbers, shape (n_test,)."""
     values = np.unique(train.target)
     if len(values) > 1:
@@ -283,7 +281,7 @@ def predict(model: str, problem: Problem, train: Examples, test: Examples, seed:
 # measures
 
 
-def macro_auc(shares: FloatArray, truth: IntArray) -> float:
+def macro_auc(shares: Floats, truth: Ints) -> float:
     """Return the area under the ROC curve, one class against the rest, averaged over classes."""
     from scipy.stats import rankdata
 
@@ -299,7 +297,7 @@ def macro_auc(shares: FloatArray, truth: IntArray) -> float:
     return float(np.mean(areas)) if areas else float("nan")
 
 
-def macro_f1(shares: FloatArray, truth: IntArray) -> float:
+def macro_f1(shares: Floats, truth: Ints) -> float:
     """Return the F1 score of the likeliest class, averaged over classes."""
     guess = shares.argmax(axis=1)
     size = shares.shape[1]
@@ -308,7 +306,7 @@ def macro_f1(shares: FloatArray, truth: IntArray) -> float:
     return float(np.mean(2 * right[both > 0] / both[both > 0]))
 
 
-def r_squared(guess: FloatArray, truth: FloatArray) -> float:
+def r_squared(guess: Floats, truth: Floats) -> float:
     """Return the share of the variance that is predicted."""
     scale = max(float(np.abs(truth).max(initial=0.0)), 1e-300)
     total = (((truth - truth.mean()) / scale) ** 2).sum()

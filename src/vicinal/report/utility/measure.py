@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
 from vicinal._random import RandomState, Seeds, UtilityKey
 from vicinal._stats import Estimate
+from vicinal._types import Floats
 from vicinal.page.result import RowsResult
 from vicinal.report.tables import Tables
 from vicinal.report.utility.leaks import leaking_columns
@@ -277,7 +277,7 @@ def _fitted(
     }
 
 
-def measures(problem: Problem, guess: npt.NDArray[np.float64]) -> dict[str, float]:
+def measures(problem: Problem, guess: Floats) -> dict[str, float]:
     """Return how well the test rows were predicted, by measure; the main one first."""
     truth = problem.test.target
     if problem.task == "number":

@@ -9,14 +9,12 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vicinal._types import Bools, Ints
 from vicinal.table.formats.base import Format
 from vicinal.table.formats.words import HALVES, MONTHS, WEEKDAYS
-
-Ints = npt.NDArray[np.int64]
 
 _DIRECTIVE = re.compile(r"%-?[A-Za-z]")
 #: Expression of each directive.
@@ -92,7 +90,7 @@ class DateFormat(Format):
             seconds -= 60 * known[np.asarray(pc.fill_null(offsets.indices, len(minutes)))]
         return self._typed(days, seconds, numbers.get("f", np.zeros(len(cells), np.int64)), good)
 
-    def _numbers(self, mark: str, text: pa.Array) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    def _numbers(self, mark: str, text: pa.Array) -> tuple[Ints, Bools]:
         """Return the number each text stands for, and where it stands for one."""
         if mark == "p":
             first = pc.equal(pc.utf8_lower(pc.utf8_slice_codeunits(text, 0, 1)), "p")
@@ -105,9 +103,7 @@ class DateFormat(Format):
             text = pc.utf8_rpad(text, 9, "0")
         return _filled(text.cast(pa.int64())), np.ones(len(text), bool)
 
-    def _typed(
-        self, days: Ints, seconds: Ints, nanos: Ints, good: npt.NDArray[np.bool_]
-    ) -> pa.Array:
+    def _typed(self, days: Ints, seconds: Ints, nanos: Ints, good: Bools) -> pa.Array:
         kind = self.type
         if self.kind == "date":
             return pa.array(days.astype(np.int32), pa.int32(), mask=~good).cast(kind)
@@ -219,7 +215,7 @@ def _part(letter: str, days: Ints, clock: Ints, months: Ints, month: Any) -> tup
     }[letter]
 
 
-def _days(numbers: dict[str, Ints], n: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def _days(numbers: dict[str, Ints], n: int) -> tuple[Ints, Bools]:
     """Return days since 1970, and which of them are in the calendar."""
     if "G" in numbers:
         fourth = (numbers["G"] - 1970).astype("datetime64[Y]").astype("datetime64[D]") + 3
@@ -249,7 +245,7 @@ def _first_of(months: Ints) -> Ints:
     return months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
 
 
-def _seconds(numbers: dict[str, Ints], n: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def _seconds(numbers: dict[str, Ints], n: int) -> tuple[Ints, Bools]:
     """Return seconds since midnight, and which of them are on the clock."""
     zero = np.zeros(n, np.int64)
     hour, good = numbers.get("H", zero), np.ones(n, bool)

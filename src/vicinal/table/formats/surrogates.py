@@ -10,7 +10,6 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._compiled import GOLDEN, mix64
+from vicinal._types import Array, Bools, Floats
 from vicinal.table.formats.base import as_texts
 from vicinal.table.formats.personal import Personal, iban_check, luhn_check
 
-Ints = npt.NDArray[np.uint64]
+Hashes = npt.NDArray[np.uint64]
 
 #: Shapes of texts that are imitated; rarer ones are not.
 SHAPES = 50
@@ -63,7 +63,7 @@ class Shape:
             total *= len(self.places[at])
         return total
 
-    def write(self, numbers: Ints, seed: int) -> list[str]:
+    def write(self, numbers: Hashes, seed: int) -> list[str]:
         """Return the texts of numbers below :meth:`size`."""
         n, left = len(numbers), numbers.copy()
         points = np.zeros((n, max(len(self.places), 1)), "<u4")
@@ -88,7 +88,7 @@ class Shape:
         at = self.checks()[0]
         return text[:at] + luhn_check(re.sub(r"\D", "", text[:at])) + text[at + 1 :]
 
-    def numbers(self, points: npt.NDArray[np.uint32]) -> Ints:
+    def numbers(self, points: npt.NDArray[np.uint32]) -> Hashes:
         """Return the numbers of those texts that are of the shape, given as code points."""
         held = self.checks() if self.check else ()
         rows = np.arange(points.shape[1])
@@ -332,7 +332,7 @@ class SurrogateMaker:
                 made[row] = self._whole(body)
         return made
 
-    def _at(self, index: Ints) -> list[str]:
+    def _at(self, index: Hashes) -> list[str]:
         """Return the text of each index."""
         if self._counts_on:
             return [str(self._counted(int(at))) for at in index]
@@ -357,9 +357,7 @@ class SurrogateMaker:
         self._write_longer(index, made, left)
         return list(made)
 
-    def _write_longer(
-        self, index: Ints, made: npt.NDArray[Any], left: npt.NDArray[np.bool_]
-    ) -> None:
+    def _write_longer(self, index: Hashes, made: Array, left: Bools) -> None:
         """Write what no shape has room for, in lengths that no real value has."""
         for longer in range(1, 19):
             shape = _extended(self._shapes[self._largest], longer)
@@ -373,9 +371,7 @@ class SurrogateMaker:
         if left.any():
             raise ValueError(f"No room for so many surrogates of column {self.name!r}.")
 
-    def _write_free(
-        self, at: int, index: Ints, made: npt.NDArray[Any], rows: npt.NDArray[np.intp]
-    ) -> npt.NDArray[np.bool_]:
+    def _write_free(self, at: int, index: Hashes, made: Array, rows: npt.NDArray[np.intp]) -> Bools:
         """Write texts of a shape that are not real; tell which indices it has room for."""
         shape, forbidden = self._shapes[at], self._forbidden[at]
         gaps = forbidden - np.arange(len(forbidden), dtype=np.uint64)
@@ -468,13 +464,13 @@ def _extended(shape: Shape, longer: int) -> Shape:
     return Shape((*shape.places[:at], *[_DIGITS] * longer, *shape.places[at:]), shape.check)
 
 
-def _hashed(numbers: Ints, seed: int) -> Ints:
+def _hashed(numbers: Hashes, seed: int) -> Hashes:
     """Return random words for numbers and a seed."""
-    words: Ints = mix64(numbers + np.uint64((seed + 1) * GOLDEN % (1 << 64)))
+    words: Hashes = mix64(numbers + np.uint64((seed + 1) * GOLDEN % (1 << 64)))
     return words
 
 
-def _permuted(numbers: Ints, size: int, seed: int, *, back: bool = False) -> Ints:
+def _permuted(numbers: Hashes, size: int, seed: int, *, back: bool = False) -> Hashes:
     """Return a permutation of the numbers below ``size``: a Feistel network, walked inside."""
     half = max(1, (max(size - 1, 1).bit_length() + 1) // 2)
     low = np.uint64((1 << half) - 1)
@@ -516,7 +512,7 @@ def _class_of(letter: str) -> str:
 _CLASSES = {ord(letter): _class_of(letter) for letter in _DIGITS + string.ascii_letters}
 
 
-def _learn(bodies: Counter[str], check: str) -> tuple[list[Shape], npt.NDArray[np.float64]]:
+def _learn(bodies: Counter[str], check: str) -> tuple[list[Shape], Floats]:
     """Return the commonest shapes of distinct texts, and their shares."""
     members: dict[str, list[str]] = {}
     for body in bodies:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._types import Bools, Ints
+
 #: Longer series among which the one is found that a short one goes on like.
 DONORS = 500
 #: Periods over which the slow course of one long series is averaged.
@@ -28,7 +30,7 @@ def complete(series: Series, rng: np.random.Generator) -> None:
             _go_on(series, lengths, int(length), rng)
 
 
-def _bridge(series: Series, there: npt.NDArray[np.bool_]) -> None:
+def _bridge(series: Series, there: Bools) -> None:
     """Fill gaps by straight lines, and ends by the value next to them."""
     steps = np.arange(series.shape[1])[None, :]
     usual = np.nan_to_num(np.nanmean(series, axis=(0, 1)) if there.any() else 0.0)
@@ -48,9 +50,7 @@ def _bridge(series: Series, there: npt.NDArray[np.bool_]) -> None:
         series[:, :, column] = np.where(known, values, filled)
 
 
-def _go_on(
-    series: Series, lengths: npt.NDArray[np.int64], length: int, rng: np.random.Generator
-) -> None:
+def _go_on(series: Series, lengths: Ints, length: int, rng: np.random.Generator) -> None:
     from scipy.spatial import cKDTree
 
     takers, donors = np.flatnonzero(lengths == length), np.flatnonzero(lengths > length)

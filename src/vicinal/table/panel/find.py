@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from vicinal._types import Floats, Ints
 from vicinal.table.categories import codes_of
 from vicinal.table.numbers import to_numbers
 from vicinal.table.schema import kind_of_type
@@ -35,8 +35,6 @@ _ENTITY_NAME = re.compile(
     r"|device|sensor|machine|station|store|shop|ticker|symbol|country|firm|company)([_\W]|$)",
     re.I,
 )
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,7 @@ def _follows(table: pa.Table, but: set[str]) -> bool:
     return False
 
 
-def _is_sorted(values: npt.NDArray[np.float64]) -> bool:
+def _is_sorted(values: Floats) -> bool:
     """Tell whether numbers rise or fall all along, as row numbers do."""
     gaps = np.diff(values)
     return bool((gaps >= 0).all() or (gaps <= 0).all())

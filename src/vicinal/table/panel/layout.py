@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from vicinal._checks import check_column
+from vicinal._types import Ints
 from vicinal.table.categories import codes_of
 from vicinal.table.numbers import MAX_DECIMALS, Numbers, from_numbers, number_limits, to_numbers
 from vicinal.table.rules.kinds import decimals_of
@@ -22,8 +22,6 @@ _SECONDS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY = 86_400
 #: Longest usual step, in seconds, of a series that is cut into days, weeks and years.
 _CUTS = ((_DAY // 2, "day"), (4 * _DAY, "week"), (100 * _DAY, "year"))
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from vicinal._progress import ProgressCallback
 from vicinal._random import CHUNK_ROWS, Seeds, TableKey
+from vicinal._types import Array, Bools, Ints
 from vicinal.table.categories import (
     ASSOCIATED,
     as_flag,
@@ -53,8 +53,6 @@ BLOCKS = 8
 #: ... and by how much a series counts there, next to a column of one value.
 SERIES_WEIGHT = 3.0
 
-Ints = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class _Rising:
@@ -87,7 +85,7 @@ class PanelRows:
         self._replaced, (self._entity, self._time) = replaced, names
         self._rows_at = np.full((len(layout), int(layout.steps.max()) + 1), -1, np.int64)
         self._rows_at[layout.entity, layout.steps] = np.arange(table.num_rows)
-        self._gaps: dict[str, npt.NDArray[np.bool_]] = {}
+        self._gaps: dict[str, Bools] = {}
         self._rising: dict[str, _Rising] = {}
         self._copied: dict[str, pa.ChunkedArray] = {}
         units, kinds, series = self._sort_out(table, columns)
@@ -230,7 +228,7 @@ class PanelRows:
             scores[:, at] = column.scale.scores
             del column.scale.scores  # kept once, in the matrix
         self._hide_rare(scores, seeds.generator(TableKey.RARE, 1))
-        self._effects: list[npt.NDArray[Any]] = []
+        self._effects: list[Array] = []
         if self.settings.effects and not raw and mixed and self._bundles:
             scores = self._take_effects(scores)
         if not mixed:
@@ -252,7 +250,7 @@ class PanelRows:
             for bundle in self._bundles
         ]
 
-    def _along(self, scores: npt.NDArray[Any], seeds: Seeds) -> Along:
+    def _along(self, scores: Array, seeds: Seeds) -> Along:
         """Return scores of rows, (n_rows, n_mixed), by entity and step, gaps filled."""
         for at, column in enumerate(self._mixed):
             if column.missing is not None:
@@ -265,13 +263,13 @@ class PanelRows:
             whole -= self._level[:, None]
         shape, blocks = whole.shape, min(BLOCKS, whole.shape[1])
 
-        def near(scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        def near(scores: Array) -> Array:
             parts = np.array_split(scores.reshape(shape), blocks, axis=1)
             return np.concatenate([part.mean(axis=1) for part in parts], axis=1)
 
         return Along(whole.reshape(len(whole), -1), near, float(np.sqrt(SERIES_WEIGHT / blocks)))
 
-    def _take_effects(self, scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def _take_effects(self, scores: Array) -> Array:
         """Take what categories say of numbers out of scores, and keep it."""
         # within entities and steps: what goes with an entity, or with time, is no effect of one
         codes = {name: one.codes for name, one in self._inherited.items()}
@@ -283,7 +281,7 @@ class PanelRows:
         rest, self._effects = take_effects(
             moved, self._bundles, np.array(self._bundle_codes), codes
         )
-        without: npt.NDArray[Any] = scores - (moved - rest).astype(scores.dtype)
+        without: Array = scores - (moved - rest).astype(scores.dtype)
         return without
 
     def _found_leads(self) -> list[int | None]:
@@ -307,13 +305,13 @@ class PanelRows:
     def _is_mixed(self, column: Column, values: pa.ChunkedArray) -> bool:
         return is_mixed(column, values, self.settings)
 
-    def _hide_rare(self, scores: npt.NDArray[Any], rng: np.random.Generator) -> None:
+    def _hide_rare(self, scores: Array, rng: np.random.Generator) -> None:
         """Put categories of near rows, or "other", in the place of those that few entities hold."""
         settings, owners = self.settings, self._layout.entity
         if settings.min_count < 2 or settings.rare == "keep":
             return
 
-        def rare_in(one: InheritedColumn) -> npt.NDArray[np.bool_]:
+        def rare_in(one: InheritedColumn) -> Bools:
             few = (held_by(one.codes, owners) < settings.min_count)[one.codes]
             return few if one.missing is None else few & ~one.missing
 
@@ -423,7 +421,7 @@ class PanelRows:
         adjust: Any = None,
         return_plan: bool = False,
         progress: Callable[[int], None] | None = None,
-    ) -> tuple[dict[str, Any], tuple[npt.NDArray[Any], npt.NDArray[Any]] | None]:
+    ) -> tuple[dict[str, Any], tuple[Array, Array] | None]:
         """Draw entities: columns of all their rows, and the plan of entities if asked for."""
         parts, plans = [], []
         for start, mixture in self._mixtures(n_samples, seeds):
@@ -451,7 +449,7 @@ class _Steps:
     unit: Ints  # (n_steps,), the entity of each
     begins: Ints  # (n_entities,), where each begins
     rows: Ints  # (n_steps,), the training row that gives the step and what is missing
-    scores: npt.NDArray[Any]  # (n_steps, n_mixed)
+    scores: Array  # (n_steps, n_mixed)
     givers: list[Ints]  # of each bundle, (n_steps,), the training rows that give categories
 
 

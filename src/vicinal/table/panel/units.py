@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vicinal._types import Bools, Ints
 from vicinal.table.numbers import from_numbers, to_numbers
 from vicinal.table.panel.layout import Layout, lay_out, varies
 from vicinal.table.presets import MixingSettings
@@ -24,7 +24,7 @@ def _fixed(table: pa.Table, layout: Layout) -> list[str]:
     return [name for name in rows.column_names if not varies(rows[name], layout)]
 
 
-def unit_of_rows(table: pa.Table, entity: str | None, time: str | None) -> npt.NDArray[np.int64]:
+def unit_of_rows(table: pa.Table, entity: str | None, time: str | None) -> Ints:
     """Return the number of the entity, or of the period, of each row of a table."""
     layout = lay_out(table, entity, time)
     unit = np.empty(table.num_rows, np.int64)
@@ -95,7 +95,7 @@ def kept_fixed(
     before: Mapping[str, Any],
     after: Mapping[str, Any],
     names: Set[str],
-    unit: npt.NDArray[np.int64],
+    unit: Ints,
 ) -> dict[str, Any]:
     """Return columns that rules changed row by row, changed alike in all rows of an entity."""
     # numbers that were lifted are lifted by the largest lift, so that what was constant is so still
@@ -117,8 +117,8 @@ def kept_fixed(
 def surrogates_of_units(
     make: Callable[..., pa.Array],
     rng: np.random.Generator,
-    gaps: npt.NDArray[np.bool_] | None,
-    unit: npt.NDArray[np.int64],
+    gaps: Bools | None,
+    unit: Ints,
     first: int,
 ) -> pa.Array:
     """Return one surrogate for all rows of an entity."""

@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from vicinal._types import Floats, Ints
 
 _DAY = 86_400
 _SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vicinal._types import Bools, Floats, Ints
 from vicinal.table.numbers import python_values
 from vicinal.table.rules.calendar import PARTS, SPANS, anniversaries, month_starts, ticks
 from vicinal.table.rules.grammar import lookup, one_of, written
@@ -30,7 +31,6 @@ from vicinal.table.rules.kinds import (
     quoted,
 )
 
-Floats = npt.NDArray[np.float64]
 _Part = tuple[tuple[int, ...], tuple[int, ...], Floats]  # columns, signs, hashes
 
 #: Fewer rows show nothing.
@@ -536,7 +536,7 @@ def _rows_of_constant(
     signs: tuple[int, ...],
     sides: Floats,
     places: Sequence[int | None],
-) -> npt.NDArray[np.bool_] | None:
+) -> Bools | None:
     """Return the rows in which a signed sum is known, if it is one constant up to rounding."""
     slack = sum(
         1e-9 if places[at] is None else 0.51 * 10.0 ** -int(places[at] or 0) for at in columns
@@ -545,7 +545,7 @@ def _rows_of_constant(
     if np.abs(total).max() > 2 * slack + 1e-9 * np.abs(sides[:, columns]).max():
         return None
     values = [found.few.floats(names[at]) for at in columns]
-    held: npt.NDArray[np.bool_] = ~np.logical_or.reduce([gone for _, gone in values])
+    held: Bools = ~np.logical_or.reduce([gone for _, gone in values])
     moved = [np.count_nonzero(v[held] != _mode(v[held])) for v, _ in values]
     if held.sum() < LEAST_ROWS or min(moved) < MOVING_ROWS:
         return None
@@ -660,7 +660,7 @@ def _lookup(found: _Found, source: str, target: str) -> Rule | None:
     return lookup(source, target).learned(found.frame)
 
 
-def _settles(key: npt.NDArray[np.int64], value: npt.NDArray[np.int64]) -> bool:
+def _settles(key: Ints, value: Ints) -> bool:
     """Tell whether each key goes with one value, and not by chance."""
     held = key >= 0
     if held.sum() < max(LEAST_ROWS, 0.5 * len(key)):
@@ -671,7 +671,7 @@ def _settles(key: npt.NDArray[np.int64], value: npt.NDArray[np.int64]) -> bool:
     return bool((first[key] == value).all()) and _log_chance(key, value) < LOG_CHANCE
 
 
-def _log_chance(key: npt.NDArray[np.int64], value: npt.NDArray[np.int64]) -> float:
+def _log_chance(key: Ints, value: Ints) -> float:
     """Return the log of the chance that all pairs of one key agree, were values drawn anew."""
     shares = np.bincount(value + 1) / len(value)
     repeats = len(key) - np.count_nonzero(np.bincount(key))
@@ -751,7 +751,7 @@ def _runs_of_flags(found: _Found) -> list[list[str]]:
     return [run for run in runs if _is_group(found, run)]
 
 
-def _flag(found: _Found, name: str) -> npt.NDArray[np.bool_] | None:
+def _flag(found: _Found, name: str) -> Bools | None:
     """Return a column of zeros and ones as such."""
     kind = found.few.table[name].type
     of = pa.types
@@ -763,7 +763,7 @@ def _flag(found: _Found, name: str) -> npt.NDArray[np.bool_] | None:
     held = values[~gone]
     if len(held) < LEAST_ROWS or not np.isin(held, (0.0, 1.0)).all() or not np.ptp(held):
         return None
-    flag: npt.NDArray[np.bool_] = values == 1
+    flag: Bools = values == 1
     return flag
 
 
@@ -814,7 +814,7 @@ def _alike(found: _Found) -> list[list[str]]:
     return [names for names in kinds.values() if len(names) > 1]
 
 
-def _sizes(found: _Found, name: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def _sizes(found: _Found, name: str) -> tuple[Floats, Bools]:
     """Return numbers of the sample that compare with those of others: times in days."""
     values, gone = found.few.floats(name)
     return (
@@ -822,7 +822,7 @@ def _sizes(found: _Found, name: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
     ), gone
 
 
-def _below(found: _Found, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+def _below(found: _Found, names: Sequence[str]) -> Bools:
     """Return which column is never above which other, in the sample."""
     n = len(names)
     if n < 2:
@@ -922,7 +922,7 @@ def _grid(found: _Found, name: str) -> Grid | None:
     return replace(rule, text=text, step=step, offset=offset)
 
 
-def _of_month(days: npt.NDArray[np.int64]) -> int | None:
+def _of_month(days: Ints) -> int | None:
     """Return 0 where all days are the first of a month, -1 where they are the last."""
     for offset in (0, -1):
         if (month_starts(days - offset) == days - offset).all():

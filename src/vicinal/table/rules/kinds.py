@@ -8,14 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vicinal.table.numbers import Mask, from_numbers, to_floats, to_numbers
+from vicinal._types import Array, Bools, Floats
+from vicinal.table.numbers import from_numbers, to_floats, to_numbers
 from vicinal.table.rules.calendar import PARTS, month_starts, seconds_of, span, ticks
-
-Floats = npt.NDArray[np.float64]
 
 #: Decimal places that are looked for.
 MAX_DECIMALS = 6
@@ -42,26 +40,26 @@ class Frame:
 
     def __init__(self, table: pa.Table) -> None:
         self.table = table
-        self._numbers: dict[str, tuple[Any, Mask]] = {}
-        self._floats: dict[str, tuple[Floats, Mask]] = {}
-        self._codes: dict[str, tuple[npt.NDArray[Any], pa.Array]] = {}
+        self._numbers: dict[str, tuple[Any, Bools]] = {}
+        self._floats: dict[str, tuple[Floats, Bools]] = {}
+        self._codes: dict[str, tuple[Array, pa.Array]] = {}
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
-    def numbers(self, name: str) -> tuple[Any, Mask]:
+    def numbers(self, name: str) -> tuple[Any, Bools]:
         """Return exact numbers and where they are missing."""
         if name not in self._numbers:
             self._numbers[name] = to_numbers(self.table[name], name)
         return self._numbers[name]
 
-    def floats(self, name: str) -> tuple[Floats, Mask]:
+    def floats(self, name: str) -> tuple[Floats, Bools]:
         """Return numbers as float64, in their own size, and where they are missing."""
         if name not in self._floats:
             self._floats[name] = to_floats(self.table[name], name)
         return self._floats[name]
 
-    def numbers_as(self, name: str, unit: pa.DataType) -> tuple[Any, Mask]:
+    def numbers_as(self, name: str, unit: pa.DataType) -> tuple[Any, Bools]:
         """Return exact numbers in the unit of another type, which is no coarser."""
         numbers, gone = self.numbers(name)
         own = self.table[name].type
@@ -69,13 +67,13 @@ class Frame:
             numbers = numbers * (ticks(unit) // ticks(own))
         return numbers, gone
 
-    def missing(self, name: str) -> Mask:
+    def missing(self, name: str) -> Bools:
         """Return where a column is missing."""
         values = self.table[name]
-        mask: Mask = values.is_null(nan_is_null=pa.types.is_floating(values.type)).to_numpy()
+        mask: Bools = values.is_null(nan_is_null=pa.types.is_floating(values.type)).to_numpy()
         return mask
 
-    def codes(self, name: str, part: str = "") -> tuple[npt.NDArray[Any], pa.Array]:
+    def codes(self, name: str, part: str = "") -> tuple[Array, pa.Array]:
         """Return a column, or a part of dates, as codes and what they stand for; -1 if missing."""
         key = f"{part}({name})" if part else name
         if key not in self._codes:
@@ -111,16 +109,16 @@ class Rule(ABC):
         return (*dict.fromkeys((*self.sources, self.target)),)
 
     @abstractmethod
-    def broken(self, frame: Frame) -> Mask:
+    def broken(self, frame: Frame) -> Bools:
         """Return which rows break the rule, shape (n_rows,)."""
 
     def violations(self, table: pa.Table) -> int:
         """Return how many rows of a table break the rule."""
         return int(self.broken(Frame(table)).sum())
 
-    def shown(self, frame: Frame) -> Mask:
+    def shown(self, frame: Frame) -> Bools:
         """Return which rows can show the rule: those where nothing is missing."""
-        shown: Mask = ~np.logical_or.reduce([frame.missing(name) for name in self.columns])
+        shown: Bools = ~np.logical_or.reduce([frame.missing(name) for name in self.columns])
         return shown
 
     def measured(self, frame: Frame) -> Rule:
@@ -138,7 +136,7 @@ class Formula(Rule):
     #: Decimal places of the target; None for as many as a float has.
     decimals: int | None = None
 
-    def value(self, frame: Frame) -> tuple[Floats, Mask]:
+    def value(self, frame: Frame) -> tuple[Floats, Bools]:
         """Return what the other columns say, rounded as the target is, and where they cannot."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             value, missing = evaluate(self.expression, frame)
@@ -148,13 +146,13 @@ class Formula(Rule):
             value = np.round(value, self.decimals)
         return value, gone
 
-    def broken(self, frame: Frame) -> Mask:
+    def broken(self, frame: Frame) -> Bools:
         """Return which rows break the rule."""
         own, own_gone = frame.floats(self.target)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             value, gone = evaluate(self.expression, frame)
         wrong = np.abs(own - value) > self._slack(own)
-        broken: Mask = ~own_gone & ~gone & np.isfinite(value) & wrong
+        broken: Bools = ~own_gone & ~gone & np.isfinite(value) & wrong
         return broken
 
     def _slack(self, own: Floats) -> Floats:
@@ -178,12 +176,12 @@ class Order(Rule):
 
     strict: bool = False
 
-    def broken(self, frame: Frame) -> Mask:
+    def broken(self, frame: Frame) -> Bools:
         """Return which rows break the rule."""
         low, low_gone = frame.numbers_as(self.sources[0], frame.table[self.target].type)
         high, high_gone = frame.numbers(self.target)
         wrong = low >= high if self.strict else low > high
-        broken: Mask = wrong & ~low_gone & ~high_gone
+        broken: Bools = wrong & ~low_gone & ~high_gone
         return broken
 
 
@@ -211,7 +209,7 @@ class Lookup(Rule):
         column = frame.table[self.target].combine_chunks()
         return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
 
-    def broken(self, frame: Frame) -> Mask:
+    def broken(self, frame: Frame) -> Bools:
         """Return which rows break the rule."""
         places = self._places(frame)
         expected = self._values().take(places)
@@ -219,7 +217,7 @@ class Lookup(Rule):
         same = pc.fill_null(pc.equal(_plain(own), _plain(expected)), False)
         both_missing = pc.and_(pc.is_null(own), pc.is_null(expected))
         known = pc.is_valid(places)
-        broken: Mask = pc.and_(known, pc.invert(pc.or_(same, both_missing))).to_numpy(
+        broken: Bools = pc.and_(known, pc.invert(pc.or_(same, both_missing))).to_numpy(
             zero_copy_only=False
         )
         return broken
@@ -247,18 +245,18 @@ class Bins(Rule):
     edges: tuple[float, ...] = ()  # the least number of each bin
     values: pa.Array = field(default_factory=lambda: pa.nulls(0), compare=False)
 
-    def _expected(self, frame: Frame) -> tuple[pa.Array, Mask]:
+    def _expected(self, frame: Frame) -> tuple[pa.Array, Bools]:
         numbers, gone = frame.floats(self.sources[0])
         places = np.maximum(np.searchsorted(np.array(self.edges), numbers, "right") - 1, 0)
         return self.values.take(pa.array(places, mask=gone)), gone
 
-    def broken(self, frame: Frame) -> Mask:
+    def broken(self, frame: Frame) -> Bools:
         """Return which rows break the rule."""
         expected, gone = self._expected(frame)
         own = frame.table[self.target].combine_chunks()
         same = pc.fill_null(pc.equal(_plain(own), _plain(expected)), False)
         held = ~frame.missing(self.target) & ~gone
-        broken: Mask = held & ~np.asarray(same.to_numpy(zero_copy_only=False))
+        broken: Bools = held & ~np.asarray(same.to_numpy(zero_copy_only=False))
         return broken
 
     def compute(self, frame: Frame, kind: pa.DataType) -> pa.Array:
@@ -270,13 +268,13 @@ class Bins(Rule):
 class MissingTogether(Rule):
     """Where one column is missing, so is another."""
 
-    def shown(self, frame: Frame) -> Mask:
+    def shown(self, frame: Frame) -> Bools:
         """Return the rows in which the first column is missing."""
         return frame.missing(self.sources[0])
 
-    def broken(self, frame: Frame) -> Mask:
+    def broken(self, frame: Frame) -> Bools:
         """Return which rows break the rule."""
-        broken: Mask = frame.missing(self.sources[0]) & ~frame.missing(self.target)
+        broken: Bools = frame.missing(self.sources[0]) & ~frame.missing(self.target)
         return broken
 
 
@@ -291,7 +289,7 @@ class Grid(Rule):
     places: int | None = None  # of floats
     monthly: bool = False
 
-    def numbers(self, frame: Frame) -> tuple[Any, Mask]:
+    def numbers(self, frame: Frame) -> tuple[Any, Bools]:
         """Return the values in whole units."""
         if self.places is None:
             return frame.numbers(self.target)
@@ -309,14 +307,14 @@ class Grid(Rule):
         whole = np.ceil(steps) if up else np.rint(steps)
         return whole.astype(np.int64) * self.step + self.offset
 
-    def broken(self, frame: Frame) -> Mask:
+    def broken(self, frame: Frame) -> Bools:
         """Return which rows break the rule."""
         numbers, gone = self.numbers(frame)
         wrong = self.moved(numbers) != numbers
         if self.places is not None:
             scaled = frame.floats(self.target)[0] * 10.0**self.places
             wrong |= np.abs(scaled - numbers) > 1e-6 * np.maximum(1.0, np.abs(scaled) * 1e-6)
-        broken: Mask = ~gone & wrong
+        broken: Bools = ~gone & wrong
         return broken
 
     def compute(self, frame: Frame, kind: pa.DataType) -> pa.Array:
@@ -334,16 +332,16 @@ class OneOf(Rule):
 
     at_most: bool = False
 
-    def shown(self, frame: Frame) -> Mask:
+    def shown(self, frame: Frame) -> Bools:
         """Return which rows hold all flags."""
-        shown: Mask = ~np.logical_or.reduce([frame.missing(name) for name in self.columns])
+        shown: Bools = ~np.logical_or.reduce([frame.missing(name) for name in self.columns])
         return shown
 
-    def broken(self, frame: Frame) -> Mask:
+    def broken(self, frame: Frame) -> Bools:
         """Return which rows break the rule."""
         total = np.sum([frame.floats(name)[0] for name in self.columns], axis=0)
         wrong = total > 1 if self.at_most else total != 1
-        broken: Mask = wrong & self.shown(frame)
+        broken: Bools = wrong & self.shown(frame)
         return broken
 
     def one(self, frame: Frame) -> pa.Array:
@@ -358,7 +356,7 @@ class OneOf(Rule):
         return pc.equal(one, name).cast(pa.int8()).cast(kind)
 
 
-def from_floats(value: Floats, gone: Mask, kind: pa.DataType) -> pa.Array:
+def from_floats(value: Floats, gone: Bools, kind: pa.DataType) -> pa.Array:
     """Return floats as an array of a column's type."""
     of = pa.types
     if of.is_floating(kind):
@@ -372,7 +370,7 @@ def from_floats(value: Floats, gone: Mask, kind: pa.DataType) -> pa.Array:
     return from_numbers(np.rint(value).astype(np.int64), gone, kind)
 
 
-def evaluate(node: ast.AST, frame: Frame) -> tuple[Floats, Mask]:
+def evaluate(node: ast.AST, frame: Frame) -> tuple[Floats, Bools]:
     """Return the value of an expression in every row, and where it has none."""
     if isinstance(node, ast.Name):
         return frame.floats(node.id)
@@ -393,7 +391,7 @@ def evaluate(node: ast.AST, frame: Frame) -> tuple[Floats, Mask]:
     return operate[type(node.op)](left, right), left_gone | right_gone
 
 
-def _called(name: str, args: list[ast.expr], frame: Frame) -> tuple[Floats, Mask]:
+def _called(name: str, args: list[ast.expr], frame: Frame) -> tuple[Floats, Bools]:
     """Return a part of dates, or a span between two."""
     if name in PARTS:
         column = str(getattr(args[0], "id", ""))
@@ -402,7 +400,7 @@ def _called(name: str, args: list[ast.expr], frame: Frame) -> tuple[Floats, Mask
     return span(name, start, end), start_gone | end_gone
 
 
-def _seconds(node: ast.expr, frame: Frame) -> tuple[Floats, Mask]:
+def _seconds(node: ast.expr, frame: Frame) -> tuple[Floats, Bools]:
     if isinstance(node, ast.Name):
         numbers, gone = frame.floats(node.id)
         return seconds_of(numbers, frame.table[node.id].type), gone

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vicinal._types import Array, Floats
 from vicinal.table.marginals import STEP_VALUES
 from vicinal.table.numbers import MAX_DECIMALS, to_numbers
 from vicinal.table.schema import MIXED_KINDS, kind_of_type
@@ -182,7 +182,7 @@ class NumberStats(ColumnStats):
         self._offset += step * n / both
         self._squares += max(squares, 0.0) + step * step * seen * n / both
 
-    def _count(self, numbers: npt.NDArray[Any]) -> None:
+    def _count(self, numbers: Array) -> None:
         if self.counts.stopped:
             return
         # most columns of many values show it at once
@@ -194,7 +194,7 @@ class NumberStats(ColumnStats):
         else:
             self.counts.add(values.tolist(), counts)
 
-    def _tell_apart(self, numbers: npt.NDArray[Any]) -> None:
+    def _tell_apart(self, numbers: Array) -> None:
         if self._distinct is None:
             return
         rising = bool((numbers[1:] > numbers[:-1]).all())
@@ -204,7 +204,7 @@ class NumberStats(ColumnStats):
         else:
             self._distinct.add(hash_numbers(numbers))
 
-    def _look_at_places(self, numbers: npt.NDArray[Any]) -> None:
+    def _look_at_places(self, numbers: Array) -> None:
         for part in (numbers[:FEW], numbers):  # the first few mostly tell
             while self.decimals is not None and not _has_places(part, self.decimals):
                 self.decimals = self.decimals + 1 if self.decimals < MAX_DECIMALS else None
@@ -231,7 +231,7 @@ class NumberStats(ColumnStats):
                 self._distinct.merge(other._distinct)
 
 
-def _steps(numbers: npt.NDArray[Any], pivot: Any) -> npt.NDArray[np.float64]:
+def _steps(numbers: Array, pivot: Any) -> Floats:
     """Return how far numbers lie above a pivot: exact where that fits into a float."""
     steps = numbers.astype(np.float64) - float(pivot)
     if numbers.dtype.kind == "f":
@@ -239,7 +239,7 @@ def _steps(numbers: npt.NDArray[Any], pivot: Any) -> npt.NDArray[np.float64]:
     return np.where(np.abs(steps) < 2.0**52, (numbers - pivot).astype(np.float64), steps)
 
 
-def _has_places(values: npt.NDArray[Any], places: int) -> bool:
+def _has_places(values: Array, places: int) -> bool:
     """Tell whether rounding to decimal places changes nothing (in the values' own type)."""
     with np.errstate(over="ignore"):
         wide = values.astype(np.float64, copy=False)

@@ -25,6 +25,7 @@ from vicinal._checks import check_column
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import Seeds, StreamKey
 from vicinal._threads import n_threads
+from vicinal._types import Floats, Ints
 from vicinal.jobs.job import Engine
 from vicinal.jobs.limits import parse_memory
 from vicinal.jobs.local import LocalEngine
@@ -214,7 +215,7 @@ def _warn_of_rare(summary: Summary, columns: Sequence[Column], pool: pa.Table) -
         )
 
 
-def _places(summary: Summary, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+def _places(summary: Summary, ids: npt.NDArray[np.uint64]) -> Ints:
     """Return row numbers in the whole source."""
     files, places = place_of(ids)
     counts = [summary.files[file] for file in range(max(summary.files))]
@@ -294,7 +295,7 @@ def _marginal(
     return marginal_of(values, held, decimals, min_count, _tails(int(held.sum())))
 
 
-def _tails(n: int) -> npt.NDArray[np.float64]:
+def _tails(n: int) -> Floats:
     """Return levels ever nearer to 0 and 1, down to a few rows of a sample."""
     # beyond the outermost levels values are spread evenly up to the least and the largest of all,
     # which in many rows lie far out

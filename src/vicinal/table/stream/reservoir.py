@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vicinal._compiled import GOLDEN, compiled, mix64
+from vicinal._types import Ints
 
 #: A row's number: its file in the upper bits, its place in the file below.
 _FILE_BITS = 40
@@ -27,7 +28,7 @@ def row_ids(file: int, first: int, count: int) -> npt.NDArray[np.uint64]:
     return np.arange(start, start + count, dtype=np.uint64)
 
 
-def place_of(ids: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def place_of(ids: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
     """Return file and place in it of numbered rows."""
     plain = ids.astype(np.int64)
     return plain >> _FILE_BITS, plain & ((1 << _FILE_BITS) - 1)

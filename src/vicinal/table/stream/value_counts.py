@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vicinal._compiled import GOLDEN, compiled, mix64
+from vicinal._types import Ints
 from vicinal.table.numbers import python_values
 
 #: Values that are counted one by one.
@@ -91,7 +92,7 @@ class ValueCounts:
             return len(self.exact)
         return max(0 if self._distinct is None else self._distinct.estimate(), self.most + 1)
 
-    def add(self, values: pa.Array | Sequence[Any], counts: npt.NDArray[np.int64]) -> None:
+    def add(self, values: pa.Array | Sequence[Any], counts: Ints) -> None:
         """Count values, each given once and none missing."""
         if self.stopped:
             return
@@ -155,7 +156,7 @@ def hash_values(values: pa.Array) -> npt.NDArray[np.uint64]:
     return hashes
 
 
-def hash_numbers(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+def hash_numbers(numbers: Ints) -> npt.NDArray[np.uint64]:
     """Return a 64-bit hash of each integer, shape (n,)."""
     hashes = np.empty(len(numbers), np.uint64)
     _hash_whole(numbers, hashes)

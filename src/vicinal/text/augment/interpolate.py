@@ -8,10 +8,10 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._checks import check_count
 from vicinal._random import AugmentKey, RandomState, Seeds
+from vicinal._types import Floats
 from vicinal.page.frame import Page
 from vicinal.page.result import RowsResult
 from vicinal.text.augment.pairs import check_sentences
@@ -24,8 +24,6 @@ from vicinal.text.augment.selection import (
     select_sentences,
 )
 from vicinal.text.encoder import check_utf8
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +48,11 @@ class Morph(RowsResult):
 
     left: str
     right: str
-    lam: FloatArray
+    lam: Floats
     sentences: list[str]
-    lam_measured: FloatArray
-    closeness: FloatArray
-    log_likelihood: FloatArray
+    lam_measured: Floats
+    closeness: Floats
+    log_likelihood: Floats
 
     def __len__(self) -> int:
         return len(self.sentences)

@@ -10,10 +10,10 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._checks import check_count, check_number
 from vicinal._stats import Z95, Estimate
+from vicinal._types import Array, Bools, Floats, Ints
 from vicinal.page.result import Result
 from vicinal.text.augment import label_check as checks
 from vicinal.text.augment.augmented import Augmented
@@ -21,10 +21,6 @@ from vicinal.text.augment.pairs import first_rows, text_key
 from vicinal.text.augment.selection import InverterLike, as_inverter
 from vicinal.text.encoder import check_texts
 from vicinal.text.labels import as_labels
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 #: Edges of the heavier parent's weight, 0.5 to 1.
 WEIGHT_EDGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -119,8 +115,8 @@ class Intrusion(Result):
     excess: tuple[float, float]
     by_weight: tuple[IntrusionBin, ...]
     by_distance: tuple[IntrusionBin, ...]
-    intruded: BoolArray
-    judged: npt.NDArray[Any]
+    intruded: Bools
+    judged: Array
     n_classes: int
     judge: str
 
@@ -223,7 +219,7 @@ def measure_intrusion(
     used, place = np.unique([augmented.left, augmented.right], return_inverse=True)
     points = np.asarray(inverter.encode([augmented.source[at] for at in used]))
     left, right = points[place.reshape(2, -1)]  # (n, d)
-    own: IntArray | None = None
+    own: Ints | None = None
     takes_embeddings = judge is None or hasattr(judge, "predict_proba_embeddings")
     if judge is not None:
         classes = checks.joined_classes(augmented.classes, judge.classes_)
@@ -277,12 +273,12 @@ def measure_intrusion(
     )
 
 
-def _rate(hits: BoolArray) -> Rate:
+def _rate(hits: Bools) -> Rate:
     return Rate(int(hits.sum()), len(hits))
 
 
 def _bins(
-    hits: tuple[BoolArray, BoolArray | None, BoolArray], values: FloatArray, edges: FloatArray
+    hits: tuple[Bools, Bools | None, Bools], values: Floats, edges: Floats
 ) -> tuple[IntrusionBin, ...]:
     """Return rates of rows (n,) between edges, the last of which is within."""
     which, (sentences, mixed, base) = np.searchsorted(edges[1:-1], values, side="right"), hits
@@ -304,7 +300,7 @@ def _neighbors(
     texts: Sequence[str] | None,
     labels: Iterable[Any] | None,
     neighbors: int | None,
-) -> tuple[checks.NeighborJudge, npt.NDArray[Any], IntArray, int]:
+) -> tuple[checks.NeighborJudge, Array, Ints, int]:
     """Return a judge of distinct real texts, its classes, each row's parents in it, and its k."""
     listed = augmented.source if texts is None else check_texts(texts)
     given = augmented.source_labels if labels is None else as_labels(labels, len(listed))

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import log_softmax
 
+from vicinal._types import Floats, Ints
 from vicinal.text.augment.label_check import NeighborJudge
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 #: Strengths of the ridge that are tried, and how steeply scores become probabilities.
 RIDGES = np.geomspace(1e-3, 1e2, 26)
@@ -36,7 +33,7 @@ class LinearJudge:
 
     said_by = "a classifier of the other texts says"
 
-    def __init__(self, embeddings: Any, codes: IntArray, n_classes: int) -> None:
+    def __init__(self, embeddings: Any, codes: Ints, n_classes: int) -> None:
         real = np.asarray(embeddings, float)
         self._middle = real.mean(axis=0)
         scale = np.sqrt(np.square(real - self._middle).sum(axis=1).mean())
@@ -59,14 +56,12 @@ class LinearJudge:
             key=lambda steep: float(share @ log_softmax(steep * fitted, axis=1)[own]),
         )
 
-    def __call__(
-        self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
-    ) -> FloatArray:
+    def __call__(self, sentences: Sequence[str], embeddings: Any, parents: Ints | None) -> Floats:
         """Return class probabilities, as fitted without ``parents`` (-1: none)."""
         scores = self._steep * self.scores(embeddings, parents)
         return np.asarray(np.exp(log_softmax(scores, axis=1)), float)
 
-    def scores(self, embeddings: Any, parents: IntArray | None = None) -> FloatArray:
+    def scores(self, embeddings: Any, parents: Ints | None = None) -> Floats:
         """Return regression scores (n, n_classes), fitted without ``parents`` (n, k; -1: none)."""
         found = np.asarray(embeddings, float)
         out = np.empty((len(found), self._known.shape[1]))
@@ -78,7 +73,7 @@ class LinearJudge:
                 out[block] -= self._owed(seen, parents[block])
         return out
 
-    def _owed(self, seen: FloatArray, parents: IntArray) -> FloatArray:
+    def _owed(self, seen: Floats, parents: Ints) -> Floats:
         """Return what the scores owe to the parents."""
         there = parents >= 0
         for column in range(1, parents.shape[1]):  # one that is named twice is left out once
@@ -90,18 +85,18 @@ class LinearJudge:
         solved = np.linalg.solve(np.eye(parents.shape[1]) - hat, residuals)
         return np.asarray(np.einsum("bk,bkc->bc", weights, solved))
 
-    def _rows(self, embeddings: FloatArray) -> FloatArray:
+    def _rows(self, embeddings: Floats) -> Floats:
         scaled = (embeddings - self._middle) / self._scale
         return np.column_stack([scaled, np.ones(len(scaled))])
 
-    def _shrink(self, ridge: float) -> tuple[FloatArray, FloatArray]:
+    def _shrink(self, ridge: float) -> tuple[Floats, Floats]:
         """Return what a ridge leaves of fitted values, and of the weights of the rows."""
         squared = self._values**2
         return squared / (squared + ridge), self._values / (squared + ridge)
 
     def _left_out(
-        self, shrunk: tuple[FloatArray, FloatArray], wanted: FloatArray, rows: IntArray
-    ) -> tuple[FloatArray, FloatArray]:
+        self, shrunk: tuple[Floats, Floats], wanted: Floats, rows: Ints
+    ) -> tuple[Floats, Floats]:
         """Return errors and fitted values of rows, each fitted without itself."""
         left = self._left[rows]
         fitted = left @ (shrunk[0][:, None] * self._known)
@@ -115,13 +110,11 @@ class MeanJudge:
 
     said_by = "the other texts say"
 
-    def __init__(self, embeddings: Any, codes: IntArray, n_classes: int, k: int) -> None:
+    def __init__(self, embeddings: Any, codes: Ints, n_classes: int, k: int) -> None:
         self._neighbors = NeighborJudge(embeddings, codes, n_classes, k)
         self._linear = LinearJudge(embeddings, codes, n_classes)
 
-    def __call__(
-        self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
-    ) -> FloatArray:
+    def __call__(self, sentences: Sequence[str], embeddings: Any, parents: Ints | None) -> Floats:
         """Return the mean of both."""
         near = self._neighbors(sentences, embeddings, parents)
         return (near + self._linear(sentences, embeddings, parents)) / 2

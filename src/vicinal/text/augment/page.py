@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from vicinal._types import Floats
 from vicinal.page.format import number
 from vicinal.page.frame import Page
 from vicinal.text.augment.pictures import DRAWN, ratio_chart, ratio_histogram, ruler
@@ -100,6 +100,6 @@ def _weights(made: Augmented, at: int) -> list[tuple[Any, float]]:
     return [(made.classes[one], weights[one]) for one in heavy if weights[one]]
 
 
-def _mean(values: npt.NDArray[np.float64]) -> float:
+def _mean(values: Floats) -> float:
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else float("nan")

@@ -25,13 +25,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._checks import check_count
 from vicinal._progress import ProgressCallback
 from vicinal._random import AugmentKey, RandomState, Seeds
+from vicinal._types import Array, Ints
 from vicinal.jobs.chunks import Chunk, cut_chunks
 from vicinal.jobs.job import Engine
 from vicinal.jobs.places import Place
@@ -291,7 +291,7 @@ class TextPlan:
         """Number of blocks in a pass."""
         return max(1, self.n_texts // self.chunk_rows)
 
-    def rows_of(self, number: int) -> npt.NDArray[np.int64]:
+    def rows_of(self, number: int) -> Ints:
         """Return the numbers of the texts of a chunk, in order."""
         if self.blocks == 1:
             return np.arange(self.n_texts)
@@ -311,8 +311,8 @@ class _Augmentation:
     """Makes labelled sentences, as a job; sent to workers, it makes them there."""
 
     texts: list[str]  # distinct
-    labels: npt.NDArray[Any]
-    origin: npt.NDArray[np.int64]  # where they stand in the texts given
+    labels: Array
+    origin: Ints  # where they stand in the texts given
     plan: TextPlan
     settings: dict[str, Any]
     packed: Packed
@@ -387,9 +387,7 @@ class _Augmentation:
         return _as_table(made, self.origin[rows], np.unique(self.labels), notes)
 
 
-def _as_table(
-    made: Augmented, origin: npt.NDArray[np.int64], classes: npt.NDArray[Any], notes: list[str]
-) -> pa.Table:
+def _as_table(made: Augmented, origin: Ints, classes: Array, notes: list[str]) -> pa.Table:
     """Return rows as a table of the same columns in every chunk, a weight for each class."""
     columns = made.columns()
     names, zeros = classes.tolist(), [0.0] * len(made)

@@ -9,8 +9,8 @@ import math
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from vicinal._types import Floats
 from vicinal.page.format import number, share
 from vicinal.page.svg import (
     Markup,
@@ -26,8 +26,6 @@ from vicinal.page.svg import (
     outline,
     rect,
 )
-
-FloatArray = npt.NDArray[np.float64]
 
 #: Dots of a chart; more rows are thinned out evenly.
 DRAWN = 600
@@ -53,9 +51,7 @@ def ruler(key: str, lam: float, lam_measured: float) -> Markup:
     return drawing(key, width, height, "Weight of the left sentence", said, parts)
 
 
-def ratio_chart(
-    key: str, lam: FloatArray, lam_measured: FloatArray, *, joined: bool = False
-) -> Markup:
+def ratio_chart(key: str, lam: Floats, lam_measured: Floats, *, joined: bool = False) -> Markup:
     """Draw measured against asked ratios (n,) as dots, beside the diagonal on which they agree."""
     width, height = 420.0, 300.0
     known = np.isfinite(lam) & np.isfinite(lam_measured)
@@ -81,7 +77,7 @@ def ratio_chart(
     return drawing(key, width, height, "Measured against asked ratio", said, parts)
 
 
-def ratio_histogram(key: str, lam: FloatArray, lam_measured: FloatArray) -> Markup:
+def ratio_histogram(key: str, lam: Floats, lam_measured: Floats) -> Markup:
     """Draw the histograms of asked and measured ratios (n,): an area and a line."""
     # what lies beyond the rim is in the last bins
     width, height = 420.0, 230.0
@@ -111,7 +107,7 @@ def ratio_histogram(key: str, lam: FloatArray, lam_measured: FloatArray) -> Mark
     return drawing(key, width, height, "Asked and measured ratios", said, parts)
 
 
-def _reach(values: FloatArray) -> tuple[float, float]:
+def _reach(values: Floats) -> tuple[float, float]:
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
     return max(min(low, 0.0), -BEYOND), min(max(high, 1.0), 1 + BEYOND)

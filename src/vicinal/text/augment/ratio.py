@@ -9,16 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._points import matrices
-
-FloatArray = npt.NDArray[np.float64]
+from vicinal._types import Bools, Floats
 
 #: Parents whose embeddings differ by less than this share of their length are one point.
 COINCIDENT = 1e-5
 
 
-def measure_ratio(
-    embeddings: npt.ArrayLike, left: npt.ArrayLike, right: npt.ArrayLike
-) -> FloatArray:
+def measure_ratio(embeddings: npt.ArrayLike, left: npt.ArrayLike, right: npt.ArrayLike) -> Floats:
     """Measure the weight of the left parent in what was made of two parents.
 
     The embedding is projected on the line through its parents. What is beside that line does not
@@ -71,7 +68,7 @@ def measure_ratio(
     return project(e, a, b)
 
 
-def project(embeddings: Any, left: Any, right: Any) -> FloatArray:
+def project(embeddings: Any, left: Any, right: Any) -> Floats:
     """Return the unclipped ratio; leading axes are broadcast, and NaN stands for no ratio."""
     a, b = np.asarray(left, float), np.asarray(right, float)
     along = a - b
@@ -82,7 +79,7 @@ def project(embeddings: Any, left: Any, right: Any) -> FloatArray:
         return np.where(coincide(a, b), np.nan, inner / square)
 
 
-def coincide(left: Any, right: Any) -> npt.NDArray[np.bool_]:
+def coincide(left: Any, right: Any) -> Bools:
     """Tell which parents are one point, to rounding."""
     a, b = np.asarray(left, float), np.asarray(right, float)
     length = np.maximum(np.linalg.norm(a, axis=-1), np.linalg.norm(b, axis=-1))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._checks import check_count, check_number, did_you_mean
+from vicinal._types import Array, Ints
 from vicinal.text.augment.label_check import units
 from vicinal.text.augment.pairs import text_key
 from vicinal.text.augment.protect import Protection
@@ -20,7 +20,6 @@ from vicinal.text.encoder import check_texts
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
 
-IntArray = npt.NDArray[np.int64]
 
 #: Cosine from which on a sentence is a near-duplicate of a text.
 NEAR_DUPLICATE = 0.95
@@ -106,9 +105,7 @@ class RowConfig:
         return self.balance or self.per_class is not None
 
 
-def wanted_rows(
-    config: RowConfig, classes: npt.NDArray[Any], codes: IntArray, n_samples: int
-) -> IntArray | None:
+def wanted_rows(config: RowConfig, classes: Array, codes: Ints, n_samples: int) -> Ints | None:
     """Return how many rows of each class are wanted; None for any, in all ``n_samples``."""
     if config.only is None and not config.counts:
         return None
@@ -172,7 +169,7 @@ class RowFilter:
         texts: Sequence[str],
         lacking: Sequence[str],
         embeddings: Embeddings,
-        closeness: npt.NDArray[Any],
+        closeness: Array,
     ) -> list[str]:
         """Return why each sentence is dropped, "" where it is not."""
         near = np.zeros(len(texts))

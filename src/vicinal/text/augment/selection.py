@@ -12,14 +12,14 @@ import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal._random import RandomState
+from vicinal._types import Floats, Ints
 from vicinal.text.augment.ratio import project
 from vicinal.text.invert.candidates import Candidates, cosine
 from vicinal.text.invert.crossover import Judge, exchange_spans
 
 Embeddings = npt.NDArray[np.floating[Any]]
-FloatArray = npt.NDArray[np.float64]
 #: From candidates, n rows of c, and embeddings (n, c, d), to what adds to their scores (n, c).
-Preference = Callable[[list[list[str]], Embeddings], FloatArray]
+Preference = Callable[[list[list[str]], Embeddings], Floats]
 
 RANKS = ("both", "closeness", "ratio")
 #: Typical standard deviations among the candidates of one embedding, by which the three criteria
@@ -107,10 +107,10 @@ class Sentences(NamedTuple):
 
     texts: list[str]
     embeddings: Embeddings  # (n, d), of the sentences, embedded again
-    closeness: FloatArray  # (n,)
-    lam_measured: FloatArray  # (n,), NaN where parents are one point
-    log_likelihood: FloatArray  # (n,)
-    candidate: npt.NDArray[np.int64]  # (n,), which one it is; after a crossover one past the last
+    closeness: Floats  # (n,)
+    lam_measured: Floats  # (n,), NaN where parents are one point
+    log_likelihood: Floats  # (n,)
+    candidate: Ints  # (n,), which one it is; after a crossover one past the last
 
 
 def select_sentences(
@@ -118,7 +118,7 @@ def select_sentences(
     targets: Embeddings,
     left: Embeddings,
     right: Embeddings,
-    lam: FloatArray,
+    lam: Floats,
     selection: SelectionConfig,
     *,
     random_state: RandomState,
@@ -131,7 +131,7 @@ def select_sentences(
     fluency = selection.fluency
     found = inverter.candidates(targets, n, random_state=random_state)
 
-    def measure(embeddings: Embeddings, of: npt.NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
+    def measure(embeddings: Embeddings, of: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
         """Return closeness and ratio (m, c) of embeddings (m, c, d) for rows (m,)."""
         closeness = cosine(embeddings, targets[of, None]).astype(float)
         return closeness, project(embeddings, left[of, None], right[of, None])
@@ -153,7 +153,7 @@ def select_sentences(
             top,
         )
 
-    def score_embedded(embedded: Embeddings, of: npt.NDArray[np.intp]) -> FloatArray:
+    def score_embedded(embedded: Embeddings, of: npt.NDArray[np.intp]) -> Floats:
         closeness, measured = measure(embedded[:, None], of)
         return score_candidates(closeness, measured, lam[of], np.zeros((len(of), 1)), rank)[:, 0]
 
@@ -177,13 +177,13 @@ def select_sentences(
 
 
 def score_candidates(
-    closeness: FloatArray,
-    lam_measured: FloatArray,
-    lam: FloatArray,
-    log_likelihood: FloatArray,
+    closeness: Floats,
+    lam_measured: Floats,
+    lam: Floats,
+    log_likelihood: Floats,
     rank: str,
     fluency: float = 0.5,
-) -> FloatArray:
+) -> Floats:
     """Return scores of candidates (n, c), the higher the better; a missing ratio does not count."""
     if rank == "closeness":
         return closeness

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from vicinal._calibration import fit_temperature
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import ClassifierKey, RandomState, Seeds
+from vicinal._types import Array, Floats, Floats32
 from vicinal.text.classifier.presets import preset
 from vicinal.text.classifier.splitting import split_texts
 from vicinal.text.encoder import Encoder, check_texts, in_bfloat16
@@ -134,7 +134,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     (1, 2)
     """
 
-    classes_: npt.NDArray[Any]
+    classes_: Array
     mixup_: MixupConfig
     history_: list[dict[str, float]]
     epochs_: int
@@ -303,9 +303,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         return *left, aside
 
-    def _class_weights(
-        self, classes: npt.NDArray[Any], numbers: Sequence[int]
-    ) -> npt.NDArray[np.float64] | None:
+    def _class_weights(self, classes: Array, numbers: Sequence[int]) -> Floats | None:
         if self.class_weight is None:
             return None
         if isinstance(self.class_weight, str):
@@ -371,8 +369,8 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         backbone: Backbone,
         rows: list[dict[str, Any]],
         mixup: MixupConfig,
-        embeddings: npt.NDArray[np.float32] | None,
-        class_weights: npt.NDArray[np.float64] | None,
+        embeddings: Floats32 | None,
+        class_weights: Floats | None,
         seeds: Seeds,
     ) -> Any:
         from transformers import PrinterCallback
@@ -413,12 +411,12 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     # use
 
-    def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    def predict_proba(self, texts: Sequence[str]) -> Floats:
         """Return probabilities (n_texts, n_classes), with columns in the order of ``classes_``."""
         self._check_fitted()
         return self._proba(check_texts(texts, utf8=False))
 
-    def unknown_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    def unknown_proba(self, texts: Sequence[str]) -> Floats:
         """Return the probability that a text is of no class that was learned.
 
         Parameters
@@ -435,10 +433,10 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         texts = check_texts(texts, utf8=False)
         if self._unknown is None or not texts:
             return np.asarray(1 - self._proba(texts).max(axis=1, initial=0.0))
-        found: npt.NDArray[np.float64] = self._unknown.proba(self._states(texts))
+        found: Floats = self._unknown.proba(self._states(texts))
         return found
 
-    def _states(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    def _states(self, texts: Sequence[str]) -> Floats:
         """Return what comes to the head for each text, shape (n_texts, n_features)."""
         from vicinal.text.classifier.unknown import pooled_states
 
@@ -450,9 +448,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ordered[places] = states
         return ordered
 
-    def _proba(
-        self, texts: Sequence[str], read: list[int] | None = None
-    ) -> npt.NDArray[np.float64]:
+    def _proba(self, texts: Sequence[str], read: list[int] | None = None) -> Floats:
         """Return probabilities; ``read`` gets the numbers of texts in the order they are read."""
         import torch
 
@@ -474,10 +470,10 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 found[places] = torch.softmax(logits / self.temperature_, dim=-1).cpu().numpy()
         return found
 
-    def predict(self, texts: Sequence[str]) -> npt.NDArray[Any]:
+    def predict(self, texts: Sequence[str]) -> Array:
         """Return the most probable class (n_texts,) of each text, as labels were given."""
         best = self.predict_proba(texts).argmax(axis=1)
-        chosen: npt.NDArray[Any] = self.classes_[best]
+        chosen: Array = self.classes_[best]
         return chosen
 
     def score(

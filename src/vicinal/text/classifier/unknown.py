@@ -7,24 +7,22 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from vicinal._types import Floats
 from vicinal.nn.hidden import HiddenMixup
 from vicinal.pairing import AcrossGroup
 from vicinal.plan import make_plan
 from vicinal.weights import Uniform
 
-FloatArray = npt.NDArray[np.float64]
-
 
 @contextmanager
-def pooled_states(net: torch.nn.Module) -> Iterator[list[FloatArray]]:
+def pooled_states(net: torch.nn.Module) -> Iterator[list[Floats]]:
     """Give a list that fills with what comes to the head, batch by batch, as the network runs."""
     head = HiddenMixup(net).head
     if head is None:
         raise ValueError("unknown='across' needs a model with a classification head.")
-    found: list[FloatArray] = []
+    found: list[Floats] = []
 
     def keep(module: Any, args: tuple[Any, ...]) -> None:
         state = args[0].detach()  # (B, H); (B, T, H) where the last token counts
@@ -40,15 +38,13 @@ def pooled_states(net: torch.nn.Module) -> Iterator[list[FloatArray]]:
 class UnknownHead:
     """A logistic regression on pooled states that knows one class more."""
 
-    def __init__(self, coefficients: FloatArray, intercept: FloatArray) -> None:
+    def __init__(self, coefficients: Floats, intercept: Floats) -> None:
         # in rows: files of arrays are written as they lie in memory
         self.coefficients = np.ascontiguousarray(coefficients)
         self.intercept = np.ascontiguousarray(intercept)
 
     @classmethod
-    def fit(
-        cls, states: FloatArray, classes: Iterable[int], rng: np.random.Generator
-    ) -> UnknownHead:
+    def fit(cls, states: Floats, classes: Iterable[int], rng: np.random.Generator) -> UnknownHead:
         """Learn from states (n_texts, n_features) and as many mixtures across classes."""
         from sklearn.linear_model import LogisticRegression
 
@@ -59,9 +55,9 @@ class UnknownHead:
         model = LogisticRegression(max_iter=1000).fit(rows, numbers)
         return cls(model.coef_, model.intercept_)
 
-    def proba(self, states: FloatArray) -> FloatArray:
+    def proba(self, states: Floats) -> Floats:
         """Return the probability that a text is of no class, shape (n_texts,)."""
         scores = states @ self.coefficients.T + self.intercept
         shares = np.exp(scores - scores.max(axis=1, keepdims=True))
-        found: FloatArray = shares[:, -1] / shares.sum(axis=1)
+        found: Floats = shares[:, -1] / shares.sum(axis=1)
         return found

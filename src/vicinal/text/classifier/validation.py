@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from transformers import TrainerCallback
+
+from vicinal._types import Floats
 
 #: Epochs of a training that ends by itself, at most, and those without gain that end it.
 MOST_EPOCHS = 20
@@ -18,9 +19,7 @@ WITHOUT_GAIN = 4
 class BestEpoch(TrainerCallback):  # type: ignore[misc]  # typed as Any here
     """Measures log loss after each epoch, ends where it no longer falls, keeps the best weights."""
 
-    def __init__(
-        self, net: torch.nn.Module, proba: Callable[[], npt.NDArray[np.float64]], truth: list[int]
-    ) -> None:
+    def __init__(self, net: torch.nn.Module, proba: Callable[[], Floats], truth: list[int]) -> None:
         self._net, self._proba, self._truth = net, proba, np.array(truth)
         self.losses: list[float] = []
         self._kept: dict[str, torch.Tensor] = {}

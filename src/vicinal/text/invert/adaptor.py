@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+
+from vicinal._types import Floats32
 
 
 class Adaptor(nn.Module):  # type: ignore[misc]  # torch is Any here
@@ -61,7 +62,7 @@ class Adaptor(nn.Module):  # type: ignore[misc]  # torch is Any here
         self.register_buffer("loudness", torch.tensor(float(loudness)))
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
-    def fit_scale(self, embeddings: npt.NDArray[np.float32]) -> Adaptor:
+    def fit_scale(self, embeddings: Floats32) -> Adaptor:
         """Learn the center and the scale of embeddings (n_texts, embedding); return itself.
 
         Raises

@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from vicinal._types import Floats32
 
 
-def cosine(left: Floats, right: Floats) -> Floats:
+def cosine(left: Floats32, right: Floats32) -> Floats32:
     """Return the cosine between vectors along the last axis; 0 where one of them is zero."""
     norms = np.linalg.norm(left, axis=-1) * np.linalg.norm(right, axis=-1)
     dots = np.einsum("...d,...d->...", left, right)
-    found: Floats = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
+    found: Floats32 = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
     return found
 
 
@@ -31,7 +31,7 @@ class Inversion(NamedTuple):
     """
 
     sentences: list[str]
-    closeness: Floats
+    closeness: Floats32
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Candidates:
     """
 
     sentences: list[list[str]]
-    embeddings: Floats
-    log_likelihood: Floats
+    embeddings: Floats32
+    log_likelihood: Floats32
 
     def __len__(self) -> int:
         return len(self.sentences)
 
-    def closeness(self, targets: Floats) -> Floats:
+    def closeness(self, targets: Floats32) -> Floats32:
         """Return cosines (n_embeddings, n_candidates) to what was inverted (n_embeddings, dim)."""
         targets = np.asarray(targets, np.float32)
         _check_shape("targets", targets, self.embeddings[:, 0].shape)

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._types import Floats32
 from vicinal.text.invert.candidates import Candidates
 
-Floats = npt.NDArray[np.float32]
 #: From embeddings of sentences (m, dim), and the targets (m,) that they are for, to scores (m,).
-Score = Callable[[Floats, npt.NDArray[np.intp]], npt.NDArray[np.floating[Any]]]
+Score = Callable[[Floats32, npt.NDArray[np.intp]], npt.NDArray[np.floating[Any]]]
 
 #: Rows that climb together: what they try is in memory at once.
 ROWS = 512
@@ -36,24 +36,24 @@ _FIRST_PERSON = re.compile(r"I\b")
 class Judge(Protocol):
     """What is asked of an inverter: where sentences lie, and how likely they are."""
 
-    def encode(self, texts: Sequence[str]) -> Floats:
+    def encode(self, texts: Sequence[str]) -> Floats32:
         """Return embeddings (n, dim)."""
 
-    def log_likelihood(self, embeddings: npt.ArrayLike, texts: Sequence[str]) -> Floats:
+    def log_likelihood(self, embeddings: npt.ArrayLike, texts: Sequence[str]) -> Floats32:
         """Return mean log-probabilities a token (n,)."""
 
 
 def exchange_spans(
     judge: Judge,
     found: Candidates,
-    targets: Floats,
+    targets: Floats32,
     start: npt.NDArray[np.intp],
     score: Score,
     *,
     likely: float,
     steps: int,
     judged: bool = True,
-) -> tuple[list[str], Floats, Floats]:
+) -> tuple[list[str], Floats32, Floats32]:
     """Climb from one candidate of each row, exchanging spans of words with the others."""
     parts = []
     for at in range(0, max(1, len(targets)), ROWS):
@@ -65,20 +65,20 @@ def exchange_spans(
     return list(chain(*lines)), np.concatenate(there), np.concatenate(likelihood)
 
 
-def _score_from(first: int, score: Score, embedded: Floats, of: npt.NDArray[np.intp]) -> Any:
+def _score_from(first: int, score: Score, embedded: Floats32, of: npt.NDArray[np.intp]) -> Any:
     return score(embedded, first + of)
 
 
 def _climb(
     judge: Judge,
     found: Candidates,
-    targets: Floats,
+    targets: Floats32,
     start: npt.NDArray[np.intp],
     score: Score,
     likely: float,
     steps: int,
     judged: bool,
-) -> tuple[list[str], Floats, Floats]:
+) -> tuple[list[str], Floats32, Floats32]:
     rows = np.arange(len(found.sentences))
     taken = [row[at] for row, at in zip(found.sentences, start, strict=True)]
     best = np.array(taken, dtype=object)
@@ -204,5 +204,5 @@ def _first_of_each(
     return order[rank < n]
 
 
-def _finite(likelihood: Floats) -> Floats:
+def _finite(likelihood: Floats32) -> Floats32:
     return np.nan_to_num(likelihood, nan=-1e3, neginf=-1e3)

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-Floats = npt.NDArray[np.float32]
+from vicinal._types import Floats32
 
 
 class Decoded(NamedTuple):
@@ -26,10 +25,10 @@ class Decoded(NamedTuple):
     """
 
     sentences: list[list[str]]
-    log_likelihood: Floats
+    log_likelihood: Floats32
 
     @classmethod
-    def of(cls, lines: list[str], log_likelihood: Floats) -> Decoded:
+    def of(cls, lines: list[str], log_likelihood: Floats32) -> Decoded:
         """Return lines in rows as long as those of their log-likelihoods (B, n)."""
         n = log_likelihood.shape[1]
         return cls([lines[at : at + n] for at in range(0, len(lines), n)], log_likelihood)
@@ -73,7 +72,7 @@ class Decoder(Protocol):
         :meth:`room`, padding and what stands before the sentences do not count.
         """
 
-    def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> Floats:
+    def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> Floats32:
         """Return the mean log-probability (B,) a token of sentences, their ends included."""
 
     def decode(

@@ -6,14 +6,13 @@ import copy
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from vicinal._progress import ProgressCallback
 from vicinal._random import FinetuneKey, Seeds
+from vicinal._types import Array, Floats, Floats32, Ints
 from vicinal.nn.resumable import ResumableTrainer
 from vicinal.text.classifier.networks import Pooled
 from vicinal.text.encoder import Encoder, in_bfloat16
@@ -21,7 +20,6 @@ from vicinal.text.invert.candidates import cosine
 from vicinal.text.invert.fitting import RefinementOptions
 from vicinal.text.invert.task import Head, TaskEncoder
 
-Floats = npt.NDArray[np.float32]
 _BATCH, _WARMUP = 16, 0.1
 #: From so many labelled texts on, a tenth is held out to choose the epoch by.
 _HOLDS_OUT = 100
@@ -31,7 +29,7 @@ STRENGTHS, _USUAL, _FOLDED = (0.003, 0.03, 0.3, 3.0), 0.03, 2000
 _PROBES = 16
 
 
-def fit_head(embeddings: Floats, numbers: Sequence[int], classes: npt.NDArray[Any]) -> Head:
+def fit_head(embeddings: Floats32, numbers: Sequence[int], classes: Array) -> Head:
     """Fit a logistic regression on centerd embeddings, scaled by one number."""
     from sklearn.linear_model import LogisticRegression
 
@@ -47,7 +45,7 @@ def fit_head(embeddings: Floats, numbers: Sequence[int], classes: npt.NDArray[An
     return Head(classes, coefficients.astype(np.float32), intercepts.astype(np.float32))
 
 
-def _strength(rows: npt.NDArray[np.float64], numbers: npt.NDArray[np.int64]) -> float:
+def _strength(rows: Floats, numbers: Ints) -> float:
     """Choose the inverse penalty by five folds, where every class has that many texts."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -68,7 +66,7 @@ def warm_up(
     encoder: Encoder,
     texts: list[str],
     numbers: list[int],
-    classes: npt.NDArray[Any],
+    classes: Array,
     options: RefinementOptions,
     *,
     seeds: Seeds,
@@ -127,7 +125,7 @@ def _fine_tune(
     held = len(texts) // 10 if len(texts) >= _HOLDS_OUT else 0
     held_out, learned = order[:held], order[held:]
 
-    def batches(epoch: int) -> list[npt.NDArray[np.int64]]:
+    def batches(epoch: int) -> list[Ints]:
         return _cut(seeds.generator(FinetuneKey.ORDER, epoch).permutation(learned), _BATCH)
 
     each = len(batches(0))
@@ -160,7 +158,7 @@ class _TaskModel(Pooled):
         return torch.nn.functional.cross_entropy(logits, labels)
 
 
-def _cut(order: npt.NDArray[np.int64], size: int) -> list[npt.NDArray[np.int64]]:
+def _cut(order: Ints, size: int) -> list[Ints]:
     return [order[at : at + size] for at in range(0, len(order), size)]
 
 

@@ -10,20 +10,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal._progress import ProgressCallback
 from vicinal._random import FitKey, Seeds
+from vicinal._types import Floats32, Ints
 from vicinal.nn.resumable import ResumableTrainer
 from vicinal.text.encoder import Encoder, in_bfloat16
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.decoders import Decoder
 
-Floats = npt.NDArray[np.float32]
-Rows = npt.NDArray[np.int64]
+Rows = Ints
 
 Options = TypeVar("Options", bound="TrainingOptions")
 #: Texts embedded, and kept, at once.
@@ -161,7 +160,7 @@ class Sentences:
     """Training sentences: their embeddings (n, dim) and tokens, and which are held out."""
 
     def __init__(
-        self, embeddings: Floats, tokens: list[list[int]], validation: float, seeds: Seeds
+        self, embeddings: Floats32, tokens: list[list[int]], validation: float, seeds: Seeds
     ) -> None:
         self.embeddings, self.tokens, self.seeds = embeddings, tokens, seeds
         self.lengths = np.array([len(row) for row in tokens], np.int64)
@@ -173,7 +172,7 @@ class Sentences:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def __getitem__(self, at: int) -> tuple[Floats, list[int]]:
+    def __getitem__(self, at: int) -> tuple[Floats32, list[int]]:
         return self.embeddings[at], self.tokens[at]
 
     def epoch(self, number: int, size: int) -> list[Rows]:
@@ -267,7 +266,7 @@ def parameters_of(decoder: Decoder) -> list[nn.Parameter]:
     return [one for part in parts for one in part.parameters()]
 
 
-def collate(rows: list[tuple[Floats, list[int]]]) -> dict[str, Any]:
+def collate(rows: list[tuple[Floats32, list[int]]]) -> dict[str, Any]:
     """Return sentences as a batch; each of their tokens weighs the same in the loss."""
     embeddings, tokens = zip(*rows, strict=True)
     batch = torch.from_numpy(np.stack(embeddings))  # (B, E)
@@ -279,7 +278,7 @@ def embed(
     texts: Sequence[str],
     folder: Path | None,
     report: ProgressCallback,
-) -> Floats:
+) -> Floats32:
     """Return the embeddings of texts; with a folder, what was embedded once stays there."""
     if folder is None:
         return encoder.encode(texts, progress=report)

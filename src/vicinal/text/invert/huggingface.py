@@ -9,12 +9,12 @@ from textwrap import shorten
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from vicinal._checks import check_count
+from vicinal._types import Floats32
 from vicinal.text.invert.causal import (
     check_model,
     load_lora,
@@ -216,11 +216,11 @@ class HuggingFaceDecoder:
         """Return how to ask for the scores of the last positions alone, where a model can."""
         return {"logits_to_keep": last} if "logits_to_keep" in self._takes else {}
 
-    def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> Floats32:
         """Return the mean log-probability a token of given sentences."""
         with torch.inference_mode():
             losses, real = self._losses(soft, self.tokenize(texts))
-        likely: npt.NDArray[np.float32] = -(losses.sum(1) / real.sum(1)).cpu().numpy()
+        likely: Floats32 = -(losses.sum(1) / real.sum(1)).cpu().numpy()
         return likely.astype(np.float32)
 
     def decode(

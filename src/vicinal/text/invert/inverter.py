@@ -13,6 +13,7 @@ import torch
 
 from vicinal._checks import check_count, check_number
 from vicinal._random import RandomState, Seeds, WriteKey
+from vicinal._types import Floats32
 from vicinal.text.encoder import Encoder, check_texts
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.candidates import Candidates, Inversion, cosine
@@ -24,8 +25,6 @@ from vicinal.text.models import check_device
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-Floats = npt.NDArray[np.float32]
 
 
 class Inverter:
@@ -92,7 +91,7 @@ class Inverter:
         parts = f"encoder={self.encoder.name!r}, decoder={self.decoder.kind!r}"
         return f"{type(self).__name__}({parts}, soft_tokens={self.adaptor.soft_tokens})"
 
-    def encode(self, texts: Sequence[str]) -> Floats:
+    def encode(self, texts: Sequence[str]) -> Floats32:
         """Return the embeddings (n_texts, dim) of texts, as the encoder makes them."""
         return self.encoder.encode(texts)
 
@@ -104,7 +103,7 @@ class Inverter:
         beams: int = 1,
         max_tokens: int | None = None,
         random_state: RandomState = None,
-    ) -> tuple[list[str], Floats]:
+    ) -> tuple[list[str], Floats32]:
         """Write one sentence for each embedding.
 
         Parameters
@@ -187,7 +186,7 @@ class Inverter:
             aims = rows + self.STEP * (rows - nearest)
         return Candidates(lines, there, likely)
 
-    def log_likelihood(self, embeddings: npt.ArrayLike, texts: Sequence[str]) -> Floats:
+    def log_likelihood(self, embeddings: npt.ArrayLike, texts: Sequence[str]) -> Floats32:
         """Return the mean log-probability (n_embeddings,) a token of a sentence for each embedding.
 
         Raises
@@ -210,7 +209,7 @@ class Inverter:
 
     def _decode(
         self,
-        rows: Floats,
+        rows: Floats32,
         temperatures: list[float],
         beams: int,
         max_tokens: int | None,
@@ -433,7 +432,7 @@ class Inverter:
         """Return the evaluations of the last training, as ``align`` and ``refine`` made them."""
         return list(self.notes.get("history", []))
 
-    def _check(self, embeddings: npt.ArrayLike) -> Floats:
+    def _check(self, embeddings: npt.ArrayLike) -> Floats32:
         try:
             rows = np.asarray(embeddings, np.float32)
         except (TypeError, ValueError):
@@ -448,7 +447,7 @@ class Inverter:
         return rows
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
-    def _soft(self, rows: Floats) -> torch.Tensor:
+    def _soft(self, rows: Floats32) -> torch.Tensor:
         device = self.adaptor.mean.device
         soft: torch.Tensor = self.adaptor(torch.from_numpy(np.ascontiguousarray(rows)).to(device))
         return soft

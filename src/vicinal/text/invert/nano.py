@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from vicinal._checks import check_count
+from vicinal._types import Floats32
 from vicinal.text._blocks import HalfCopy
 from vicinal.text._cores import cores_of, on_cores, spans
 from vicinal.text.encoder import in_bfloat16
@@ -84,7 +84,7 @@ class NanoDecoder:
         """Return the mean negative log-likelihood of the sentences' tokens, but of the style."""
         return self.network.loss(soft, *self._padded(soft, rows))
 
-    def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> Floats32:
         """Return the mean log-probability a token of sentences."""
         network, soft = self._ready(soft)
         rows = [[FORMAL, *row[1:]] for row in self.tokenize(texts)]  # as it would write them
@@ -94,7 +94,7 @@ class NanoDecoder:
 
         size = self.JUDGED if soft.device.type == "cpu" else max(1, len(rows))
         found = on_cores(judge, spans(len(rows), size), soft.device)
-        likely: npt.NDArray[np.float32] = torch.cat(list(found)).cpu().numpy()
+        likely: Floats32 = torch.cat(list(found)).cpu().numpy()
         return likely
 
     def _padded(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

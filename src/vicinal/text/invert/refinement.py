@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from vicinal._checks import check_choice
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import FitKey, RandomState, Seeds
+from vicinal._types import Floats32
 from vicinal.text.encoder import check_texts
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.alignment import (
@@ -30,7 +30,6 @@ from vicinal.text.invert.inverter import Inverter
 from vicinal.text.invert.task import TaskInverter
 from vicinal.text.labels import check_classes, warn_of_empty
 
-Floats = npt.NDArray[np.float32]
 #: With "auto", the encoder is tuned where there are so many labelled texts, all classes together:
 #: a rule of thumb that nothing was measured for.
 FROM_ROWS = 400
@@ -157,7 +156,7 @@ def _choose_tune(inverter: Inverter, n_labelled: int) -> str:
     return "encoder" if able else "head"
 
 
-def follow(adaptor: Adaptor, moved: Floats, original: Floats) -> float:
+def follow(adaptor: Adaptor, moved: Floats32, original: Floats32) -> float:
     """Make an adaptor read embeddings that moved, by a ridge regression towards no change."""
     # of all maps h -> h + D h + b the one with the least squared error plus penalty * |D|^2, at the
     # penalty with the least error on rows left out; folded into the first layer

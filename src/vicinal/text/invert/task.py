@@ -16,6 +16,7 @@ from scipy.special import softmax
 
 from vicinal import __version__
 from vicinal._checks import first_line
+from vicinal._types import Array, Floats, Floats32
 from vicinal.io.atomic import replacing_folder
 from vicinal.io.folders import check_folder, read_card
 from vicinal.text._readers import NetworkReader
@@ -31,7 +32,6 @@ from vicinal.text.models import quiet
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Floats = npt.NDArray[np.float32]
 _WEIGHTS, _INVERTER, _ENCODER = "head.safetensors", "inverter", "encoder"
 _FORMAT, _VERSION = "vicinal-task-inverter", 1
 
@@ -72,17 +72,17 @@ class TaskEncoder(Encoder):
 class Head:
     """A linear classification head on embeddings: a row and a number for each class, sorted."""
 
-    def __init__(self, classes: npt.NDArray[Any], coefficients: Floats, intercepts: Floats) -> None:
+    def __init__(self, classes: Array, coefficients: Floats32, intercepts: Floats32) -> None:
         self.classes = classes
         # safetensors writes memory as it lies, and scikit-learn's lies in columns
         self.coefficients = np.ascontiguousarray(coefficients)
         self.intercepts = np.ascontiguousarray(intercepts)
 
-    def proba(self, embeddings: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def proba(self, embeddings: npt.ArrayLike) -> Floats:
         """Return probabilities (n, n_classes) of the classes of embeddings (n, dim)."""
         rows = np.asarray(embeddings, np.float64)
         scores = rows @ self.coefficients.T.astype(np.float64) + self.intercepts
-        found: npt.NDArray[np.float64] = softmax(scores, axis=1)
+        found: Floats = softmax(scores, axis=1)
         return found
 
 
@@ -133,21 +133,21 @@ class TaskInverter(Inverter):
         self.head = head
 
     @property
-    def classes_(self) -> npt.NDArray[Any]:
+    def classes_(self) -> Array:
         """Labels, sorted."""
         return self.head.classes
 
-    def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    def predict_proba(self, texts: Sequence[str]) -> Floats:
         """Return probabilities (n_texts, n_classes), with columns in the order of ``classes_``."""
         return self.head.proba(self.encode(texts))
 
-    def predict_proba_embeddings(self, embeddings: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def predict_proba_embeddings(self, embeddings: npt.ArrayLike) -> Floats:
         """Return probabilities (n_embeddings, n_classes) of the classes of embeddings."""
         return self.head.proba(self._check(embeddings))
 
-    def predict(self, texts: Sequence[str]) -> npt.NDArray[Any]:
+    def predict(self, texts: Sequence[str]) -> Array:
         """Return the most probable class (n_texts,) of each text, as labels were given."""
-        chosen: npt.NDArray[Any] = self.classes_[self.predict_proba(texts).argmax(axis=1)]
+        chosen: Array = self.classes_[self.predict_proba(texts).argmax(axis=1)]
         return chosen
 
     def save_pretrained(self, folder: str | PathLike[str], *, half: bool = False) -> None:
