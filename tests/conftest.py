@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -73,41 +72,6 @@ def z_limit():
 def dkw_limit():
     """Return the Dvoretzky-Kiefer-Wolfowitz bound on a CDF from ``size`` draws."""
     return lambda size: float(np.sqrt(np.log(2 / FALSE_ALARM) / (2 * size)))
-
-
-@pytest.fixture(scope="module")
-def two_cores():
-    """A cluster of two cores, one at a time whatever runs beside."""
-    pytest.importorskip("ray", reason="Ray is not installed (the extra 'ray')")
-    from vicinal.jobs.ray import cluster
-
-    with open(Path(tempfile.gettempdir()) / "vicinal-test-ray.lock", "w") as lock:
-        if sys.platform != "win32":
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        with cluster(workers=2) as ray:
-            yield ray
-
-
-@pytest.fixture(scope="session")
-def ray_workers():
-    """Find the processes that make chunks on the cluster that a process started."""
-
-    def below(me: int) -> list[int]:
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (folder / "cmdline").read_bytes().split(b"\0")[0]
-                above = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-                theirs = int(Path(f"/proc/{above}/stat").read_text().rpartition(")")[2].split()[1])
-            except (OSError, IndexError, ValueError):
-                continue
-            if words.startswith(b"ray::Worker") and me in {above, theirs}:
-                found.append(int(folder.name))
-        return found
-
-    return below
 
 
 #: What a name must not be able to do.

@@ -1,8 +1,7 @@
 """One way to turn ``random_state`` into random numbers.
 
-Every public entry makes one :class:`Seeds` from its ``random_state``. Work is cut into chunks of
-a fixed number of rows and chunk ``c`` draws from ``seeds.generator(c)``, so the numbers do not
-depend on how many threads, processes or machines share the work.
+Work is cut into chunks of a fixed number of rows, and chunk ``c`` draws from
+``seeds.generator(c)``: threads, processes and machines change no number.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """The fused gather-and-mix kernel: carry a plan out on a matrix at memory speed.
 
-Mixing is bound by memory traffic. Parents are prefetched a fixed distance ahead, and results go
-out in 64-byte streaming stores that do not read the destination first. Rows that are whole cache
-lines are mixed in registers; others go through a small tile in the first-level cache.
-``benchmarks/kernel.py`` measures the ratio to a copy.
+Bound by memory traffic: parents are prefetched a fixed distance ahead, and results go out in
+64-byte streaming stores. ``benchmarks/kernel.py`` measures the ratio to a copy.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tables from files and to files: CSV, TSV, JSON lines, Parquet and Arrow.
 
-Types of text columns are found by looking at *every* row, and only where the values come back as
-they were written: ``00123`` stays text. Files are written whole or not at all.
+Types of text columns are found by looking at *every* row, and only where values come back as they
+were written: ``00123`` stays text.
 """
 
 from __future__ import annotations

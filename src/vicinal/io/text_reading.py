@@ -1,7 +1,7 @@
 """Text files to Arrow: CSV, TSV and JSON lines.
 
-CSV is parsed in parallel with every column as text; each column then gets the first type that
-holds all of its values as they were written. Lines are counted only once something is wrong.
+Every CSV column is text first; then it gets the first type that holds all of its values as they
+were written.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What a job is, and what an engine does with it.
 
-A job says what it was asked for, learns what its chunks are made from, and makes each of them by
-itself. Where they are made, by how many workers, and how often the run was interrupted changes
-nothing in the output.
+Where chunks are made, by how many workers, and how often the run was interrupted changes nothing in
+the output.
 """
 
 from __future__ import annotations

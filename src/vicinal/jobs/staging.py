@@ -1,8 +1,7 @@
 """An output that appears whole or not at all, and a folder that can be gone on with.
 
-Chunks are written into a staging folder beside the output, one file each, whole under its own
-name. When all are there the folder takes its place by one rename. An object store cannot rename:
-there parts appear one by one, and the manifest that comes last tells that nothing is missing.
+Chunks are written beside the output, which takes its place by one rename. An object store cannot
+rename: there the manifest comes last and tells that nothing is missing.
 """
 
 from __future__ import annotations

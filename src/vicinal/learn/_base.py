@@ -1,7 +1,7 @@
 """What over-sampling and augmentation share: reading rows, drawing plans, tags.
 
-Neither class needs imbalanced-learn: its pipeline asks only for ``fit_resample``, and its base
-class turns every table into an array of one type before a sampler sees it.
+Without imbalanced-learn: its pipeline asks only for ``fit_resample``, and its base class turns
+every table into an array of one type before a sampler sees it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Class labels in any container, and how many rows of each class are asked for.
 
-The spellings of ``sampling_strategy``, and what they mean, are those of imbalanced-learn's
-over-samplers, so that one can stand in for the other.
+The spellings of ``sampling_strategy``, and what they mean, are those of imbalanced-learn.
 """
 
 from __future__ import annotations

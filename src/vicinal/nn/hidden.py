@@ -1,9 +1,7 @@
 """Mix hidden states inside any model, without a fork of it.
 
-Both parents run through the lower layers as rows of one batch. In front of layer ``k`` each row
-is mixed with its partner, and the mixed rows run on, attending to what either parent may attend
-to. Forward pre-hooks do it, so the model's own code stays as it is; they are gone when the
-context is left.
+Both parents run through the lower layers as rows of one batch. Forward pre-hooks mix each row with
+its partner in front of layer ``k``, and are gone when the context is left.
 """
 
 from __future__ import annotations

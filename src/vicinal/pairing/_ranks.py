@@ -1,8 +1,7 @@
 """Partners by rank of a score, without ever holding all scores.
 
-The exact way takes the product of two thin matrices in blocks and draws from each row of a block
-by counting. The sketch takes the product with a few reference rows, and draws rows until one lies
-beyond the threshold.
+The exact way takes the product of two thin matrices in blocks; the sketch takes it with a few
+reference rows, and draws rows until one lies beyond the threshold.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """Neighbors drawn fairly: every row is a partner as often as every other.
 
-Some rows are near to many others and some to none, so partners drawn evenly from the nearest
-neighbors are not distributed as the data. Sinkhorn's scaling finds the chances of drawing each
-neighbor, zero outside the neighborhood, under which those of a row to draw and to be drawn add up
-to 1. Partners are then distributed as the data, as a covariance preserving law needs them.
+Some rows are near to many others and some to none, so the nearest are not distributed as the data.
+Sinkhorn's scaling finds chances under which each row is drawn as often as it draws.
 """
 
 from __future__ import annotations

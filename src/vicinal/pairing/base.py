@@ -1,7 +1,7 @@
 """The base class of pairings, and what its subclasses share: passes over the rows.
 
-A *pass* visits every row once as left parent. Complete passes go in order; the last incomplete
-one takes a random subset.
+A *pass* visits every row once as left parent: in order, but for the last, which takes a random
+subset where it is incomplete.
 """
 
 from __future__ import annotations

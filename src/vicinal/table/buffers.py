@@ -1,7 +1,6 @@
 """Columns that are written piece by piece, in any order, into one block of memory each.
 
-Pieces kept apart and joined at the end would take twice the memory of the column for a while,
-and leave holes behind.
+Pieces joined at the end would take twice the memory of the column for a while.
 """
 
 from __future__ import annotations

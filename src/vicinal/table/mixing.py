@@ -1,11 +1,8 @@
 """Rows mixed as a plan says: drawn, mixed, and drawn again where too near to a parent.
 
-What is drawn is a plan: the parents of each synthetic row, their weights, and the parents that give
-categories. The kernel mixes numbers by it. In neighborhoods (:class:`NeighborhoodMixer`) a row that
-comes out too near to one of its parents is drawn again, a few times, and the farthest of the
-attempts is kept. "Too near" is relative: nearer than a share of the distance from the first parent
-to *its* nearest other row. Where real rows lie close together synthetic ones may; where a real row
-stands alone nothing stays beside it.
+What is drawn is a plan, and the kernel mixes numbers by it. In neighborhoods a row nearer to a
+parent than a share of the distance to *its* nearest other row is drawn again, a few times; the
+farthest of the attempts is kept.
 """
 
 from __future__ import annotations

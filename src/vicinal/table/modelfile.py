@@ -1,7 +1,7 @@
 """A fitted synthesizer in one file: Arrow for the rows, JSON for the rest.
 
-The file begins with a mark and the unpacked size, and ends with a checksum of all before. Nothing
-is unpacked or believed unless the checksum is right, and then only up to a bounded size.
+Nothing is unpacked or believed unless the checksum at the end is right, and then only up to a
+bounded size.
 """
 
 from __future__ import annotations

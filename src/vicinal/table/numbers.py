@@ -1,8 +1,7 @@
 """The numbers behind a column, exact to the last digit, and the column behind numbers.
 
-Whole numbers, dates, times and decimals become int64 and stay exact; only what does not fit into
-int64 becomes float64, as floats of any width do. Times count units since the epoch, dates days,
-decimals units of their last place; uint64 is moved down by 2**63. Missing places hold 0.
+Whole numbers, dates, times and decimals become int64 and stay exact; floats, and what does not fit,
+float64. uint64 is moved down by 2**63; missing places hold 0.
 """
 
 from __future__ import annotations

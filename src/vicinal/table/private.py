@@ -1,9 +1,8 @@
 """Differential privacy: mixes of all rows, drawn from noisy counts and a noisy second moment.
 
-A mix of all n rows with independent normal weights is, given the rows, exactly normal, and its law
-depends on them through their second moment alone. That moment and the counts behind the marginals
-are released once, with Gaussian noise, and nothing else is ever read: neither levels nor ranges nor
-formats come from the data. The proof is in docs/differential_privacy.md.
+A mix of all rows with independent normal weights is normal, by the second moment alone. That and
+the counts behind the marginals are released once, with Gaussian noise, and nothing else is read.
+The proof is in docs/differential_privacy.md.
 """
 
 from __future__ import annotations

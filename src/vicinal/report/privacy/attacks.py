@@ -1,8 +1,7 @@
 """Attacks on a synthetic table by the names that regulators use, each beside a control.
 
-An attacker who holds the synthetic table attacks rows that it was made from, and, as a control,
-rows that the generator never saw. What works as well on both is knowledge about people in general;
-what works better on training rows is a leak.
+The control are rows that the generator never saw: what works as well on them is knowledge about
+people in general, what works better on training rows is a leak.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Training rows found again where lines or planes through synthetic rows meet.
 
-Rows mixed of two parents lie on the line through them, rows mixed of three on the plane. Who finds
-three rows on one line (four on one plane) knows it, for by chance rows of many columns are on none;
-and lines of pairs that share a parent meet in that parent. Nothing but the synthetic rows is used.
+Rows mixed of two parents lie on the line through them, of three on the plane; by chance rows of
+many columns are on none, and lines of pairs that share a parent meet in it.
 """
 
 from __future__ import annotations

@@ -1,14 +1,8 @@
 """Nearest rows of mixed tables, exact: numbers and categories, millions of rows, a few threads.
 
-Reference rows are cut into leaves of about a hundred similar rows. Each leaf knows the range of its
-numbers and the set of its categories, so that the least distance a row could have to any of its
-rows is known without looking at them. A search visits leaves in the order of that bound and stops
-where no leaf can hold a nearer row. Nothing is approximate: the bound is added up in the same
-order and precision as the distance, and rounding keeps order, so it never exceeds it.
-
-Why not a tree of a library: 16,000 rows of Adult against 16,000 others, 15 mixed columns by Gower's
-distance, one thread, take 0.11 s here, 3.7 s where all pairs are compared in compiled code, 18 s
-with SciPy's ``cKDTree`` and 62 s with scikit-learn's over one-hot columns.
+Rows are cut into leaves, each of which bounds the distance of its rows; a search stops where no
+leaf can hold a nearer row. 16,000 rows of Adult against 16,000 others, one thread: 0.11 s here, 18
+s with SciPy's ``cKDTree``, 62 s with scikit-learn's over one-hot columns.
 """
 
 from __future__ import annotations

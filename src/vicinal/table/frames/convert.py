@@ -1,7 +1,7 @@
 """Tables of any library to Arrow, and Arrow tables back to the library and types they came from.
 
-What Arrow cannot say about a column (NumPy or nullable, ``None`` or NaN, integer labels) travels
-as JSON in the schema's metadata, so a schema that was saved is enough to restore a table.
+What Arrow cannot say about a column (NumPy or nullable, ``None`` or NaN, integer labels) travels as
+JSON in the schema's metadata.
 """
 
 from __future__ import annotations

@@ -1,11 +1,8 @@
 """Entities with their series, made ready for mixing: one weight for an entity and all its steps.
 
-The unit is the entity. What is constant within entities is a row of :class:`TrainingRows`, and
-the series are scores that are mixed along with it: the same parents and weights for every step,
-aligned step by step. So what a law of weights keeps of rows, it keeps of series: their course,
-their variance, and their covariance from step to step. Which steps there are is taken from one
-parent. A column that only rises within entities is mixed as where it starts and by how much it
-rises.
+What is constant within entities is a row of :class:`TrainingRows`, and the series are scores mixed
+along with it by the same weights, aligned step by step: so what a law keeps of rows, it keeps of
+series. Which steps there are is taken from one parent.
 """
 
 from __future__ import annotations

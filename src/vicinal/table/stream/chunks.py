@@ -1,7 +1,6 @@
 """Chunks of a synthetic table: each made by itself, anywhere, always the same.
 
-A chunk depends on the learned synthesizer, the seed and its number, and on nothing else: not on
-threads, memory, the engine, or what was made before.
+A chunk depends on the learned synthesizer, the seed and its number, and on nothing else.
 """
 
 from __future__ import annotations

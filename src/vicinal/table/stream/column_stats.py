@@ -1,7 +1,7 @@
 """What is learned of a whole column in one pass, batch by batch; statistics of other rows merge in.
 
-Numbers: how many, the least and the largest, mean and variance, decimal places, and how often
-each value occurs while there are few. Anything else: how often each value occurs.
+Numbers: how many, ends, mean, variance, decimal places, and how often each value occurs while there
+are few. Anything else: how often each value occurs.
 """
 
 from __future__ import annotations

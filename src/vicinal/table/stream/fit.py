@@ -1,9 +1,7 @@
 """Learn a table that does not fit into memory, in one pass.
 
-Every part of a source is looked at by itself: whole columns through small statistics (see
-``column_stats``), and rows through a uniform sample (see ``reservoir``). What was seen of parts is
-merged in the order of the parts, so it does not matter who saw them. Then the ordinary synthesizer
-learns the sampled rows, the *pool*, and takes from the statistics what a sample would only
+Parts are looked at one by one: columns through small statistics, rows through a uniform sample, the
+*pool*. The synthesizer learns the pool, and takes from the statistics what a sample would only
 estimate.
 """
 

@@ -1,9 +1,7 @@
 """A uniform sample of the rows of a stream, the same however the stream is cut.
 
-Every row has a key: a hash of the seed, its file and its place in it. The sample is the rows with
-the smallest keys. So it is uniform without replacement, two samples of different rows merge into
-the sample of both (each side counts by the rows that it has seen, for nothing but keys decides),
-and neither the order of reading nor the number of readers changes it.
+Every row has a key, a hash of the seed, its file and its place; the smallest keys are the sample.
+So it is uniform, merges, and depends on neither order nor number of readers.
 """
 
 from __future__ import annotations

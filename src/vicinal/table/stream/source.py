@@ -1,8 +1,6 @@
 """Where a stream of rows comes from: one file, many, or a folder of them.
 
-A source is cut into parts that do not depend on who reads them: a whole file, or a run of row
-groups of a Parquet file. Each part can be read by itself, in batches, by a thread or by another
-machine.
+It is cut into parts that do not depend on who reads them: a file, or a run of row groups.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """How often each value of a column occurs, in bounded memory.
 
-Few values are counted one by one. Where there are more than that, only how many there are is
-estimated, by the HyperLogLog of Apache DataSketches. Both merge, and give the same whenever they
-are fed the same in the same order.
+Few values are counted one by one; of more, HyperLogLog of Apache DataSketches estimates how many
+there are.
 """
 
 from __future__ import annotations

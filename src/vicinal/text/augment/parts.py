@@ -1,10 +1,8 @@
 """Labelled sentences in any number: in chunks, on this machine or on many.
 
-A chunk depends on the texts, the settings, the seed and its number, and on nothing else. It is made
-from a block of texts: all of them where they are few, and else a random block of as many as the
-chunk has rows, or somewhat more, so that each pass over the blocks has every text once as a left
-parent. Partners are looked for in the block. A block is a uniform sample, so a partner's rank there
-differs from that among all texts by no more than a sample's does.
+A chunk depends on the texts, the settings, the seed and its number alone. It is made from a random
+block of texts, in which partners are looked for; each pass over the blocks has every text once as a
+left parent.
 """
 
 from __future__ import annotations
