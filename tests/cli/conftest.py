@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from vicinal import cli
+from vicinal.io import read_table
+from vicinal.table import TableSynthesizer
 
 HEADER = "age,job,income\n"
 ROWS = "".join(
@@ -20,6 +23,14 @@ def people(tmp_path: Path) -> Path:
     path = tmp_path / "people.csv"
     path.write_text(HEADER + ROWS)
     return path
+
+
+@pytest.fixture(scope="session")
+def synthetic_people(tmp_path_factory) -> pa.Table:
+    """A synthetic table of the same."""
+    path = tmp_path_factory.mktemp("real") / "people.csv"
+    path.write_text(HEADER + ROWS)
+    return TableSynthesizer(random_state=1).fit(read_table(path)).sample()
 
 
 @pytest.fixture

