@@ -88,9 +88,9 @@ def test_as_many_threads_as_there_are_write_and_read_the_same():
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            there = nano.encode(lines * 20)
+            there = nano.encode(lines * 8)
             some = nano.candidates(there[:6], 3, random_state=0)
-            found.append((there, some.sentences, nano.log_likelihood(there, lines * 20)))
+            found.append((there, some.sentences, nano.log_likelihood(there, lines * 8)))
     finally:
         torch.set_num_threads(before)
     for there, sentences, likely in found[1:]:

@@ -55,10 +55,12 @@ def test_one_classifier_is_trained_measured_and_kept(texts, run):
 @pytest.mark.parametrize("suffix", ["html", "md", "json"])
 def test_methods_are_compared_in_a_report(texts, run, suffix):
     report = texts.with_name(f"f1.{suffix}")
-    words = ("--test", texts, "--method", "none,hidden", "--seeds", 2, "--report", report)
+    seeds = 2 if suffix == "json" else 1
+    words = ("--test", texts, "--method", "none,hidden", "--seeds", seeds, "--report", report)
     code, out, _ = run(texts, *QUICK, *words)
     assert code == 0
-    assert "2 seeds, 24 training texts, 24 test texts, 2 classes" in out
+    assert "24 training texts, 24 test texts, 2 classes" in out
+    assert ("2 seeds" in out) == (seeds == 2)
     written = report.read_text(encoding="utf-8")
     if suffix == "json":
         scores = json.loads(written)["scores"]
