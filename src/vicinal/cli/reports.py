@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +24,31 @@ from vicinal.cli.output import Json, Page, check_reports, watched, write_reports
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportOptions(Reading):
+class _Measuring(Reading):
+    """What every command here takes."""
+
+    output: Page = None
+    json: Json = None
+    column: Kinds = None
+    seed: Seed = 0
+
+    @property
+    def kinds(self) -> dict[str, str] | None:
+        """Kinds of columns, as they were given."""
+        return parse_kinds(self.column)
+
+    def check(self, *read: Path | None) -> None:
+        """Refuse what could not be written, or is read."""
+        check_reports(output=self.output, json=self.json)
+        check_apart(*read, output=self.output, json=self.json)
+
+    def write(self, found: Any) -> None:
+        """Write a result where it is wanted, and print it."""
+        write_reports(found, self.output, self.json)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(_Measuring):
     """Of ``vicinal report``."""
 
     real: Source
@@ -39,14 +63,10 @@ class ReportOptions(Reading):
     plan: Annotated[
         Path | None, typer.Option(help="Which rows were mixed, as `vicinal table --plan` wrote it.")
     ] = None
-    output: Page = None
-    json: Json = None
-    column: Kinds = None
-    seed: Seed = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditOptions(Reading):
+class AuditOptions(_Measuring):
     """Of ``vicinal audit``."""
 
     source: Source
@@ -59,14 +79,10 @@ class AuditOptions(Reading):
     ] = 64
     records: Annotated[int, typer.Option(help="Records to attack: those far from others.")] = 200
     max_rows: Annotated[int, typer.Option(help="Rows that take part, at most.")] = 10_000
-    output: Page = None
-    json: Json = None
-    column: Kinds = None
-    seed: Seed = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class CollapseOptions(Reading):
+class CollapseOptions(_Measuring):
     """Of ``vicinal collapse``."""
 
     source: Source
@@ -86,14 +102,10 @@ class CollapseOptions(Reading):
         str, typer.Option(help="raw is what theory is about; normal-score keeps columns.")
     ] = "raw"
     max_rows: Annotated[int, typer.Option(help="Rows of a generation, at most.")] = 20_000
-    output: Page = None
-    json: Json = None
-    column: Kinds = None
-    seed: Seed = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneOptions(Reading):
+class TuneOptions(_Measuring):
     """Of ``vicinal tune``."""
 
     source: Source
@@ -106,10 +118,6 @@ class TuneOptions(Reading):
     ] = 0.2
     max_rows: Annotated[int, typer.Option(help="Training rows, at most.")] = 10_000
     repeats: Annotated[int, typer.Option(help="How often to split and draw anew.")] = 1
-    output: Page = None
-    json: Json = None
-    column: Kinds = None
-    seed: Seed = 0
 
 
 @command
@@ -119,9 +127,7 @@ def report(asked: ReportOptions) -> None:
     from vicinal.plan import MixPlan
     from vicinal.report import evaluate
 
-    check_reports(output=asked.output, json=asked.json)
-    tables = (asked.real, asked.synthetic, asked.holdout, asked.plan)
-    check_apart(*tables, output=asked.output, json=asked.json)
+    asked.check(asked.real, asked.synthetic, asked.holdout, asked.plan)
     with reporting(watched()) as tell:
         tell("Reading", 0, 0)
         real, synthetic = asked.read(asked.real), asked.read(asked.synthetic)
@@ -134,11 +140,11 @@ def report(asked: ReportOptions) -> None:
             holdout,
             asked.target,
             plan,
-            kinds=parse_kinds(asked.column),
+            kinds=asked.kinds,
             groups=asked.groups,
             random_state=asked.seed,
         )
-    write_reports(found, asked.output, asked.json)
+    asked.write(found)
 
 
 @command
@@ -150,14 +156,12 @@ def audit(asked: AuditOptions) -> None:
     from vicinal.table import TableSynthesizer
     from vicinal.table.presets import check_parameters
 
-    check_reports(output=asked.output, json=asked.json)
-    check_apart(asked.source, output=asked.output, json=asked.json)
-    kinds = parse_kinds(asked.column)
+    asked.check(asked.source)
     make = partial(
         TableSynthesizer,
         asked.privacy,
         target=asked.target,
-        kinds=kinds,
+        kinds=asked.kinds,
         identifiers="drop",
         text="drop",
     )
@@ -167,12 +171,12 @@ def audit(asked: AuditOptions) -> None:
         asked.read(asked.source),
         shadows=asked.shadows,
         records=asked.records,
-        kinds=kinds,
+        kinds=asked.kinds,
         max_rows=asked.max_rows,
         random_state=asked.seed,
         progress=watched(),
     )
-    write_reports(found, asked.output, asked.json)
+    asked.write(found)
 
 
 @command
@@ -181,8 +185,7 @@ def collapse(asked: CollapseOptions) -> None:
     from vicinal.report import measure_collapse
     from vicinal.weights import parse_laws
 
-    check_reports(output=asked.output, json=asked.json)
-    check_apart(asked.source, output=asked.output, json=asked.json)
+    asked.check(asked.source)
     laws = parse_laws(asked.weights)
     found = measure_collapse(
         asked.read(asked.source),
@@ -191,12 +194,12 @@ def collapse(asked: CollapseOptions) -> None:
         target=asked.target,
         marginals=asked.marginals,
         within=asked.within,
-        kinds=parse_kinds(asked.column),
+        kinds=asked.kinds,
         max_rows=asked.max_rows,
         random_state=asked.seed,
         progress=watched(),
     )
-    write_reports(found, asked.output, asked.json)
+    asked.write(found)
 
 
 @command
@@ -204,8 +207,7 @@ def tune(asked: TuneOptions) -> None:
     """Try settings of the synthesizer on a table, and recommend one."""
     from vicinal.report import tune as try_settings
 
-    check_reports(output=asked.output, json=asked.json)
-    check_apart(asked.source, output=asked.output, json=asked.json)
+    asked.check(asked.source)
     found = try_settings(
         asked.read(asked.source),
         asked.target,
@@ -213,9 +215,9 @@ def tune(asked: TuneOptions) -> None:
         max_risk=asked.max_risk,
         max_rows=asked.max_rows,
         repeats=asked.repeats,
-        kinds=parse_kinds(asked.column),
+        kinds=asked.kinds,
         source=str(asked.source),
         random_state=asked.seed,
         progress=watched(),
     )
-    write_reports(found, asked.output, asked.json)
+    asked.write(found)

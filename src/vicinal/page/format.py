@@ -80,10 +80,8 @@ def short(text: str, length: int) -> str:
 
 
 def distinct(names: Sequence[str], length: int) -> list[str]:
-    """Return names in one line of about ``length`` characters; names that differ still do.
-
-    Of those that would be cut to the same, what they share at the beginning is left out instead.
-    """
+    """Return names in one line of about ``length`` characters; names that differ still do."""
+    # of those that would be cut to the same, what they share at the beginning is left out
     found = {name: short(name, length) for name in names}
     for text in {one for one in found.values() if list(found.values()).count(one) > 1}:
         same = [name for name, one in found.items() if one == text]

@@ -1,14 +1,8 @@
 """Results as pages: one self-contained HTML file each.
 
-Pictures are inline SVG of our own, put into the page by Jinja2. A plotting library for the browser
-was weighed and left out: plotly's script alone takes 4.8 MB, nearly the whole budget of a page, its
-canvas does not follow the reader's dark or light theme, and it prints what happens to be on the
-screen. These pages open without a network, ask for nothing, follow the theme, print whole, and say
-what they show to a screen reader. Hints are ``<title>`` elements.
-
-All text of a page comes through escaping, since column names and categories are the user's data; a
-content security policy in the page forbids requests besides, and all scripts but the page's own,
-if it has one, by its hash.
+Inline SVG: a plotting library weighs 4.8 MB, follows no theme and does not print whole. All text
+comes through escaping, since names and categories are the user's data; a content security policy
+forbids requests besides, and all scripts but the page's own, if it has one, by its hash.
 """
 
 from __future__ import annotations

@@ -35,11 +35,9 @@ def interval_rows(
     per_cent: bool = False,
     figures: bool = True,
 ) -> Markup:
-    """Draw figures and intervals as bars from ``origin``, or as dots where there is none.
-
-    Figures beyond ``low`` and ``high`` are drawn at the end; ``marks`` are values that a line is
-    drawn at, and what they mean. ``figures`` writes the figures beside.
-    """
+    """Draw figures and intervals as bars from ``origin``, or as dots where there is none."""
+    # figures beyond low and high are drawn at the end; marks are values that a line is drawn at,
+    # and what they mean
     names = distinct([row.name for row in rows], 18 if figures else 32)
     longest = max(map(len, names), default=0)
     right = _RIGHT if figures else _WIDTH - 10

@@ -27,8 +27,6 @@ from vicinal.studio.table import BOUND, Source, Trial, read_source, too_large
 from vicinal.studio.worker import Worker
 from vicinal.table import PRIVACY
 
-__all__ = ["make_app"]
-
 #: Bytes of a request that sends no file.
 FORM_BOUND = 1 << 20
 #: Seconds between looks for tabs that are gone.

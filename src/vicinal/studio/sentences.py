@@ -13,8 +13,6 @@ from vicinal.io import read_table
 from vicinal.io.text_reading import read_text
 from vicinal.studio.table import plain_name, unpacked
 
-__all__ = ["Between", "Candidate", "Pool", "SentencesTab", "Writer", "read_pool"]
-
 #: Sentences written for one ratio, the best first.
 CANDIDATES = 6
 #: Sentences of a pool, at most: they are embedded before the first answer.

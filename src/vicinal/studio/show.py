@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from vicinal.studio.table import Trial
     from vicinal.table import Column
 
-__all__ = ["columns_view", "dial_view", "sentences_view"]
-
 #: Columns that are listed, and that are drawn.
 LISTED, DRAWN = 60, 40
 #: Reasons of a grade that are given; the report has them all.

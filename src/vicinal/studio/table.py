@@ -22,8 +22,6 @@ from vicinal.studio.worker import Worker
 from vicinal.table import PRIVACY, Schema, TableSynthesizer, infer_schema
 from vicinal.table.panel.find import find_panel
 
-__all__ = ["BOUND", "ORDER", "Choices", "Source", "Trial", "read_source", "unpacked"]
-
 #: Bytes of an upload, packed or not, at most.
 BOUND = 256 << 20
 #: Rows, and cells, on which settings are tried, at most; and rows at least.

@@ -7,20 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._checks import did_you_mean
-
-__all__ = [
-    "as_label_sets",
-    "as_labels",
-    "check_classes",
-    "class_numbers",
-    "label_parts",
-    "listed_labels",
-    "split_labels",
-    "warn_of_empty",
-]
+from vicinal._types import Array
 
 
 def listed_labels(
@@ -65,7 +54,7 @@ def _no_label(
     )
 
 
-def as_labels(labels: Iterable[Any], n_texts: int) -> npt.NDArray[Any]:
+def as_labels(labels: Iterable[Any], n_texts: int) -> Array:
     """Return one class label for each text as an array; integers keep their type."""
     listed = listed_labels(labels)
     if len(listed) != n_texts:
@@ -76,7 +65,7 @@ def as_labels(labels: Iterable[Any], n_texts: int) -> npt.NDArray[Any]:
     return np.array(listed, dtype if isinstance(dtype, np.dtype) and dtype.kind in "iub" else None)
 
 
-def as_label_sets(labels: Iterable[Any], n_texts: int, separator: str) -> npt.NDArray[Any]:
+def as_label_sets(labels: Iterable[Any], n_texts: int, separator: str) -> Array:
     """Return the labels of each text, distinct, sorted and joined; what parts them must occur."""
     given = as_labels(labels, n_texts)
     if given.dtype.kind != "U":
@@ -110,7 +99,7 @@ def label_parts(label: Any, separator: str | None) -> list[Any]:
     return [label] if separator is None else split_labels(label, separator)
 
 
-def check_classes(labels: Iterable[Any], n_texts: int) -> tuple[npt.NDArray[Any], list[int]]:
+def check_classes(labels: Iterable[Any], n_texts: int) -> tuple[Array, list[int]]:
     """Return the classes, sorted, and the number of each label's class."""
     given = as_labels(labels, n_texts)
     listed = given.tolist()
@@ -133,7 +122,7 @@ def check_classes(labels: Iterable[Any], n_texts: int) -> tuple[npt.NDArray[Any]
 
 def class_numbers(
     labels: Iterable[Any],
-    classes: npt.NDArray[Any],
+    classes: Array,
     name: str,
     place: Callable[[int], str] = "at position {}".format,
 ) -> list[int]:

@@ -11,20 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._threads import for_chunks
+from vicinal._types import Array, Floats
 from vicinal.report.tables import Tables
 from vicinal.table.schema import Column
-
-__all__ = [
-    "ColumnFidelity",
-    "Marginal",
-    "RankedColumn",
-    "RareLevels",
-    "compare_columns",
-    "mean_and_std",
-    "rank_column",
-]
-
-Floats = npt.NDArray[np.float64]
 
 #: Mean and standard deviation where there is none.
 NOTHING = (math.nan, math.nan)
@@ -306,7 +295,7 @@ def _rare(before: Any, after: Any, shares: list[Floats]) -> RareLevels | None:
     return RareLevels(int(few.sum()), int((few & (after > 0)).sum()), real, made)
 
 
-def _bars(levels: tuple[Any, ...], counts: npt.NDArray[Any], shares: list[Floats]) -> Marginal:
+def _bars(levels: tuple[Any, ...], counts: Array, shares: list[Floats]) -> Marginal:
     order = np.argsort(-counts, kind="stable")
     shown = order if len(order) <= SHOWN_LEVELS + 1 else order[:SHOWN_LEVELS]
     labels = [str(levels[level]) for level in shown]

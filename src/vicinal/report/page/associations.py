@@ -56,10 +56,7 @@ def heat_map(
     reach: float = 1.0,
     links: Mapping[tuple[str, str], str] | None = None,
 ) -> Markup:
-    """Draw a square matrix; NaN and the diagonal stay empty, ``reach`` gets the deepest color.
-
-    ``links`` are the addresses of pairs.
-    """
+    """Draw a square matrix; NaN and the diagonal stay empty, ``reach`` gets the deepest color."""
     named = len(names) <= NAMED
     side = 108.0 if named else 2.0
     size = (520.0 - side) / max(len(names), 4)

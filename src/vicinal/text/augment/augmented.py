@@ -9,15 +9,13 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._stats import spearman
+from vicinal._types import Array, Floats, Ints
 from vicinal.page.frame import Page, write_page
 from vicinal.page.result import RowsResult
 from vicinal.text.augment.embedding_map import EmbeddingMap
 from vicinal.text.augment.pairs import is_negated, text_key
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,23 +68,23 @@ class Augmented(RowsResult):
     """
 
     texts: list[str]
-    labels: npt.NDArray[Any]
-    label_weights: FloatArray
-    classes: npt.NDArray[Any]
-    lam: FloatArray
-    lam_measured: FloatArray
-    closeness: FloatArray
-    log_likelihood: FloatArray
-    left: npt.NDArray[np.int64]
-    right: npt.NDArray[np.int64]
-    distance: FloatArray
+    labels: Array
+    label_weights: Floats
+    classes: Array
+    lam: Floats
+    lam_measured: Floats
+    closeness: Floats
+    log_likelihood: Floats
+    left: Ints
+    right: Ints
+    distance: Floats
     check: list[str]
-    check_score: FloatArray
-    confidence: FloatArray
+    check_score: Floats
+    confidence: Floats
     n_written: int
     label_check: str
     source: list[str]
-    source_labels: npt.NDArray[Any]
+    source_labels: Array
     rejected: list[str] = field(default_factory=list)
     rejections: list[str] = field(default_factory=list)
     map: EmbeddingMap | None = None

@@ -10,11 +10,11 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._checks import check_count, check_number
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import AugmentKey, RandomState, Seeds
+from vicinal._types import Array, Ints
 from vicinal.text.augment.augmented import Augmented
 from vicinal.text.augment.generator import SentenceGenerator
 from vicinal.text.augment.label_check import (
@@ -175,9 +175,9 @@ def augment(
 def _parents(
     inverter: InverterLike,
     texts: list[str],
-    places: npt.NDArray[np.int64],
-    codes: npt.NDArray[np.int64],
-    classes: npt.NDArray[Any],
+    places: Ints,
+    codes: Ints,
+    classes: Array,
     config: RowConfig,
 ) -> tuple[Parents, Protection | None]:
     """Return what may be mixed, embedded, and what of it is protected."""
@@ -201,7 +201,7 @@ def _parents(
 
 def _check_labels(
     labels: Iterable[Any], n_texts: int, separator: str | None, check: LabelCheck
-) -> npt.NDArray[Any]:
+) -> Array:
     if separator is None:
         return as_labels(labels, n_texts)
     if not isinstance(check.judge, str):
@@ -214,7 +214,7 @@ def _check_labels(
 
 def _write(
     generator: SentenceGenerator,
-    pool: npt.NDArray[np.int64],
+    pool: Ints,
     pairing: Pairing,
     law: WeightLaw,
     n: int,
@@ -274,7 +274,7 @@ def _judge(inverter: InverterLike, check: LabelCheck, parents: Parents) -> tuple
     return judge, replace(parents, classes=classes, codes=codes)
 
 
-def _pool(parents: Parents, pairing: Pairing, method: str) -> tuple[npt.NDArray[np.int64], Pairing]:
+def _pool(parents: Parents, pairing: Pairing, method: str) -> tuple[Ints, Pairing]:
     """Return the rows that take part, and the pairing fitted to them."""
     if method != "within-class":
         # some of the texts given were left out

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-__all__ = ["EmbeddingMap", "Plane"]
-
-FloatArray = npt.NDArray[np.float64]
+from vicinal._types import Array, Floats
 
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingMap:
     """Where texts and sentences lie in the plane in which the texts given vary most."""
 
-    source: FloatArray  # (n_texts, 2), NaN for texts that no sentence is made of
-    written: FloatArray  # (n, 2)
+    source: Floats  # (n_texts, 2), NaN for texts that no sentence is made of
+    written: Floats  # (n, 2)
     explained: float  # share of the variance of the texts' embeddings
 
 
 class Plane:
     """The first two principal components of embeddings (n, d)."""
 
-    def __init__(self, embeddings: npt.NDArray[Any]) -> None:
+    def __init__(self, embeddings: Array) -> None:
         from sklearn.decomposition import PCA
 
         self._pca = PCA(min(2, *embeddings.shape), svd_solver="covariance_eigh").fit(embeddings)
         #: Share of the variance.
         self.explained = float(self._pca.explained_variance_ratio_.sum())
 
-    def __call__(self, embeddings: npt.NDArray[Any]) -> FloatArray:
+    def __call__(self, embeddings: Array) -> Floats:
         """Return places (m, 2) of embeddings (m, d)."""
         places = np.zeros((len(embeddings), 2))
         if len(embeddings):

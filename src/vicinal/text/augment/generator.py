@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from vicinal._types import Array, Bools, Floats, Ints
 from vicinal.text.augment import label_check as checks
 from vicinal.text.augment.augmented import Augmented
 from vicinal.text.augment.embedding_map import EmbeddingMap, Plane
@@ -17,8 +17,6 @@ from vicinal.text.augment.selection import InverterLike, SelectionConfig, select
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 #: How much the odds by which the judge prefers a candidate count, in units of the closeness and
 #: the ratio; and what keeps them finite. Chosen on sets that no benchmark reports.
@@ -47,7 +45,7 @@ class SentenceGenerator:
         label_check: checks.LabelCheck,
         selection: SelectionConfig,
         rows: RowFilter,
-        wanted: int | IntArray,
+        wanted: int | Ints,
     ) -> None:
         self.inverter, self.parents, self.judge = inverter, parents, judge
         self.label_check, self.selection, self.rows = label_check, selection, rows
@@ -94,9 +92,9 @@ class SentenceGenerator:
         classes = np.arange(len(self.parents.classes))
         shares = plan.mix_labels(self.parents.codes, classes, clip=True)
         weights = self.parents.by_label(shares)
-        judged: list[FloatArray] = []  # what the judge says of candidates, (n, c, n_classes)
+        judged: list[Floats] = []  # what the judge says of candidates, (n, c, n_classes)
 
-        def prefer(sentences: list[list[str]], embeddings: npt.NDArray[Any]) -> FloatArray:
+        def prefer(sentences: list[list[str]], embeddings: Array) -> Floats:
             n, each, width = embeddings.shape
             lines = [one for row in sentences for one in row]
             flat = embeddings.reshape(n * each, width)
@@ -158,13 +156,13 @@ class SentenceGenerator:
             {name: np.asarray(batch[name], COLUMNS.get(name))[passed] for name in self._kept[0]}
         )
 
-    def _judge(self, lines: list[str], embeddings: npt.NDArray[Any], parents: IntArray) -> Any:
+    def _judge(self, lines: list[str], embeddings: Array, parents: Ints) -> Any:
         """Return what the judge says of labels (n, n_labels), several of a text as one sum."""
         found = self.judge(lines, embeddings, parents)
         said = self.parents.by_label(found)
         return said if said is found else said / said.sum(axis=1, keepdims=True)
 
-    def _doubts(self, prefers: FloatArray, heaviest: IntArray) -> npt.NDArray[np.bool_]:
+    def _doubts(self, prefers: Floats, heaviest: Ints) -> Bools:
         """Tell which sentences the judge prefers less than most of their class so far."""
         # class by class: the judge is surer of some classes, and one limit for all would starve the
         # rest
@@ -178,10 +176,10 @@ class SentenceGenerator:
     def _notes(
         self,
         texts: list[str],
-        findings: IntArray,
-        said: FloatArray,
-        weights: FloatArray,
-        left: IntArray,
+        findings: Ints,
+        said: Floats,
+        weights: Floats,
+        left: Ints,
     ) -> list[str]:
         """Return what the check says of each sentence."""
         notes = []
@@ -202,7 +200,7 @@ class SentenceGenerator:
             notes.append(note)
         return notes
 
-    def result(self, source: list[str], labels: npt.NDArray[Any]) -> Augmented:
+    def result(self, source: list[str], labels: Array) -> Augmented:
         """Return the first rows kept, as many as are wanted."""
         parents = self.parents
         kept: dict[str, Any] = {
@@ -237,7 +235,7 @@ class SentenceGenerator:
             label_separator=parents.separator,
         )
 
-    def _labels(self, weights: FloatArray, left: IntArray) -> npt.NDArray[Any]:
+    def _labels(self, weights: Floats, left: Ints) -> Array:
         """Return the label of each row: the heaviest, or all that weigh enough."""
         heaviest, separator = _heaviest(weights, self._codes[left]), self.parents.separator
         if separator is None:
@@ -247,7 +245,7 @@ class SentenceGenerator:
         return np.array([separator.join(self.parents.labels[one].tolist()) for one in given], str)
 
 
-def _heaviest(shares: FloatArray, left: IntArray) -> IntArray:
+def _heaviest(shares: Floats, left: Ints) -> Ints:
     """Return the class with the largest weight: the left parent's where two weigh the same."""
     tied = shares[np.arange(len(shares)), left] >= shares.max(axis=1, initial=0) - 1e-12
     return np.where(tied, left, shares.argmax(axis=1)).astype(np.int64)

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count, check_number
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from vicinal._types import Array, Floats, Floats32, Ints
 
 #: What can be done about sentences that are not what their label says.
 METHODS = ("filter", "relabel", "within-class", "none")
@@ -42,9 +39,7 @@ class Judge(Protocol):
 
     said_by: str
 
-    def __call__(
-        self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
-    ) -> FloatArray:
+    def __call__(self, sentences: Sequence[str], embeddings: Any, parents: Ints | None) -> Floats:
         """Return class probabilities (n, n_classes); ``parents`` (n, k; -1: none) have no say."""
 
 
@@ -126,7 +121,7 @@ def default_neighbors(n_texts: int, n_classes: int) -> int:
     return max(1, min(10, n_texts // (2 * n_classes)))
 
 
-def joined_classes(classes: npt.NDArray[Any], known: Any) -> npt.NDArray[Any]:
+def joined_classes(classes: Array, known: Any) -> Array:
     """Return the classes of labels and of a model together, of the labels' type."""
     more = np.array(np.asarray(known).tolist())
     joined = np.union1d(classes, more)
@@ -139,14 +134,12 @@ class NeighborJudge:
 
     said_by = "the nearest real texts say"
 
-    def __init__(self, embeddings: Any, codes: IntArray, n_classes: int, k: int) -> None:
+    def __init__(self, embeddings: Any, codes: Ints, n_classes: int, k: int) -> None:
         self._real = units(embeddings)
         self._votes = np.eye(n_classes)[codes]
         self._k = check_count("neighbors", k)
 
-    def __call__(
-        self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
-    ) -> FloatArray:
+    def __call__(self, sentences: Sequence[str], embeddings: Any, parents: Ints | None) -> Floats:
         """Return shares of votes: a parent would vote for its own label."""
         out = np.empty((len(embeddings), self._votes.shape[1]))
         wide = self._k * self._votes.shape[1]
@@ -154,7 +147,7 @@ class NeighborJudge:
             out[rows] = self._vote(similar)
         return out
 
-    def _vote(self, similar: npt.NDArray[Any]) -> FloatArray:
+    def _vote(self, similar: Array) -> Floats:
         k = min(self._k, similar.shape[1])
         near = np.argpartition(-similar, k - 1, axis=1)[:, :k]
         value = np.take_along_axis(similar, near, axis=1)
@@ -166,7 +159,7 @@ class NeighborJudge:
         total = votes.sum(axis=1, keepdims=True)
         # no text is left to vote where the only other texts are the parents
         even = np.full_like(votes, 1 / votes.shape[1])
-        found: FloatArray = np.divide(votes, total, out=even, where=total > 0)
+        found: Floats = np.divide(votes, total, out=even, where=total > 0)
         return found
 
 
@@ -175,9 +168,7 @@ class ModelJudge:
 
     said_by = "the given classifier says"
 
-    def __init__(
-        self, model: ClassifierLike, classes: npt.NDArray[Any], embeds: bool = False
-    ) -> None:
+    def __init__(self, model: ClassifierLike, classes: Array, embeds: bool = False) -> None:
         self._model: Any = model
         known = {one: at for at, one in enumerate(np.asarray(model.classes_).tolist())}
         unknown = [one for one in classes.tolist() if one not in known]
@@ -189,9 +180,7 @@ class ModelJudge:
         self._columns = [known[one] for one in classes.tolist()]
         self._embeds = embeds and hasattr(model, "predict_proba_embeddings")
 
-    def __call__(
-        self, sentences: Sequence[str], embeddings: Any, parents: IntArray | None
-    ) -> FloatArray:
+    def __call__(self, sentences: Sequence[str], embeddings: Any, parents: Ints | None) -> Floats:
         """Return class probabilities of the sentences."""
         if self._embeds:
             found = self._model.predict_proba_embeddings(embeddings)
@@ -200,12 +189,9 @@ class ModelJudge:
         return np.asarray(found, float)[:, self._columns]
 
 
-def preference(probabilities: FloatArray, weights: FloatArray, threshold: float) -> FloatArray:
-    """Return by how much a judge prefers what a sentence may be to what it may not.
-
-    ``p / (p + q)`` of the likeliest class of each kind, by ``probabilities`` (n, ..., n_classes)
-    and label ``weights`` (n, n_classes): above a half :func:`compare` agrees.
-    """
+def preference(probabilities: Floats, weights: Floats, threshold: float) -> Floats:
+    """Return by how much a judge prefers what a sentence may be to what it may not."""
+    # p / (p + q) of the likeliest class of each kind; above a half compare() agrees
     heavy = weights >= threshold - 1e-12
     may = np.where(heavy.any(axis=1, keepdims=True), heavy, weights > 0)
     may = may.reshape(len(may), *([1] * (probabilities.ndim - 2)), -1)
@@ -215,7 +201,7 @@ def preference(probabilities: FloatArray, weights: FloatArray, threshold: float)
     return np.asarray(np.divide(for_it, both, out=np.full_like(both, 0.5), where=both > 0))
 
 
-def compare(probabilities: FloatArray, weights: FloatArray, threshold: float) -> IntArray:
+def compare(probabilities: Floats, weights: Floats, threshold: float) -> Ints:
     """Compare what a judge says (n, n_classes) with label weights (n, n_classes).
 
     ``NEITHER`` where the likeliest class has no weight, ``CONTRADICTS`` where another class has
@@ -229,9 +215,7 @@ def compare(probabilities: FloatArray, weights: FloatArray, threshold: float) ->
     return found
 
 
-def reason(
-    finding: int, said: FloatArray, weights: FloatArray, classes: list[Any], said_by: str
-) -> str:
+def reason(finding: int, said: Floats, weights: Floats, classes: list[Any], said_by: str) -> str:
     """Return why a sentence is not what its label says, in words."""
     top, heavy = int(said.argmax()), int(weights.argmax())
     claim = f"{said_by} {classes[top]!r} ({said[top]:.0%})"
@@ -244,17 +228,15 @@ def reason(
 
 
 def confidence(
-    closeness: FloatArray,
-    lam: FloatArray,
-    lam_measured: FloatArray,
-    weights: FloatArray,
-    probabilities: FloatArray,
-) -> FloatArray:
-    """Return the confidence in rows (n,), from 0 to 1.
-
-    The geometric mean of closeness, agreement of the ratios, and overlap of label and judge, so
-    that a row that fails in one of them is not saved by the others.
-    """
+    closeness: Floats,
+    lam: Floats,
+    lam_measured: Floats,
+    weights: Floats,
+    probabilities: Floats,
+) -> Floats:
+    """Return the confidence in rows (n,), from 0 to 1."""
+    # the geometric mean of closeness, agreement of the ratios, and overlap of label and judge, so
+    # that a row that fails in one of them is not saved by the others
     ratio = 1 - np.nan_to_num(np.abs(lam - lam_measured), nan=0.0)
     share = weights / weights.sum(axis=1, keepdims=True)  # of several labels they sum to more
     shared = np.minimum(share, probabilities).sum(axis=1)
@@ -263,12 +245,9 @@ def confidence(
 
 
 def similarities(
-    embeddings: Any, real: Any, parents: IntArray | None, wide: int = 1
-) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
-    """Yield cosines of embeddings and real texts, block by block; -inf for ``parents`` (n, k).
-
-    ``wide`` is what else is in memory for each embedding.
-    """
+    embeddings: Any, real: Any, parents: Ints | None, wide: int = 1
+) -> Iterator[tuple[slice, Floats32]]:
+    """Yield cosines of embeddings and real texts, block by block; -inf for ``parents`` (n, k)."""
     found, against = units(embeddings), units(real)
     step = max(1, BLOCK_SIMILARITIES // max(len(against), wide, 1))
     for start in range(0, len(found), step):
@@ -280,7 +259,7 @@ def similarities(
         yield rows, similar
 
 
-def units(embeddings: Any) -> npt.NDArray[np.float32]:
+def units(embeddings: Any) -> Floats32:
     """Return embeddings of length 1; those of length 0 stay."""
     rows = np.asarray(embeddings, np.float32)
     length = np.linalg.norm(rows, axis=1, keepdims=True)

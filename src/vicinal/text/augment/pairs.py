@@ -11,12 +11,10 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from vicinal._types import Array, Floats, Ints
 from vicinal.text.augment.selection import Embeddings, InverterLike
 from vicinal.text.labels import split_labels
-
-__all__ = ["Parents", "check_sentences", "distinct_texts", "first_rows", "is_negated", "text_key"]
 
 #: Texts with more words than tokens that the encoder reads are cut, at so many words.
 DEFAULT_WORDS = 128
@@ -47,15 +45,15 @@ SAMPLED = 1000
 class Parents:
     """Distinct texts that may be parents."""
 
-    rows: npt.NDArray[np.int64]  # where they stand in the texts given
+    rows: Ints  # where they stand in the texts given
     texts: list[str]  # cut to what the encoder reads
-    codes: npt.NDArray[np.int64]  # class numbers
-    classes: npt.NDArray[Any]  # with a separator, each is a set of labels
+    codes: Ints  # class numbers
+    classes: Array  # with a separator, each is a set of labels
     embeddings: Embeddings
     separator: str | None = None
 
     @cached_property
-    def labels(self) -> npt.NDArray[Any]:
+    def labels(self) -> Array:
         """What labels there are: the classes, where these are no sets."""
         if self.separator is None:
             return self.classes
@@ -63,16 +61,16 @@ class Parents:
         return np.array(sorted({name for one in names for name in one}))
 
     @cached_property
-    def first_labels(self) -> npt.NDArray[np.int64]:
+    def first_labels(self) -> Ints:
         """Number of the first label of each text."""
         return self.codes if self.separator is None else self._members.argmax(axis=1)[self.codes]
 
-    def by_label(self, shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def by_label(self, shares: Floats) -> Floats:
         """Return weights of labels (n, n_labels) by those of classes (n, n_classes)."""
         return shares if self.separator is None else shares @ self._members
 
     @cached_property
-    def _members(self) -> npt.NDArray[np.float64]:
+    def _members(self) -> Floats:
         sets = [split_labels(one, str(self.separator)) for one in self.classes.tolist()]
         return np.array([[float(one in held) for one in self.labels.tolist()] for held in sets])
 
@@ -98,9 +96,7 @@ def first_rows(keys: Iterable[str]) -> dict[str, int]:
     return first
 
 
-def distinct_texts(
-    texts: Sequence[str], labels: npt.NDArray[Any]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[Any]]:
+def distinct_texts(texts: Sequence[str], labels: Array) -> tuple[Ints, Ints, Array]:
     """Return rows of the texts that may be parents, their class numbers, and the classes."""
     # the first of equal texts stands for all; empty ones, and those under two labels, are left out
     # with a warning

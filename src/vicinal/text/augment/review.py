@@ -21,8 +21,6 @@ from vicinal.text.labels import label_parts
 if TYPE_CHECKING:
     from vicinal.text.augment.augmented import Augmented
 
-__all__ = ["review_page"]
-
 TEMPLATES = Path(__file__).parent / "templates"
 #: Texts given that are drawn; more are thinned out evenly.
 DRAWN = 2000
