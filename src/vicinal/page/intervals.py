@@ -57,18 +57,25 @@ def interval_rows(
         group = row.group
         middle = y + _PITCH / 2
         parts.append(line(x.start, middle, right, middle, "grid"))
-        parts += [line(x(at), y + 2, x(at), y + _PITCH - 2, "grid") for at in plain]
-        parts += [line(x(at), y, x(at), y + _PITCH, "guide") for at in guides]
+        parts += _uprights(x, y, plain, guides)
         parts.append(label(0, middle + 4, name, "name", hint=row.name))
         told.append(_said(row, per_cent))
         parts += _mark(row, x, middle, origin, told[-1])
         parts += _figures(row.figure, middle + 4, per_cent) if figures else []
         y += _PITCH
-    digits = 0 if high - low >= 0.1 else 1
-    parts += bottom_ticks(
-        x, y, [(at, share(at, digits) if per_cent else amount(at)) for at in ends]
-    )
+    parts += bottom_ticks(x, y, _written(ends, per_cent))
     return drawing(key, _WIDTH, y + 20, title, f"{'; '.join(told)}.", parts)
+
+
+def _uprights(x: Scale, y: float, plain: Sequence[float], guides: Sequence[float]) -> list[Markup]:
+    """Return the upright lines behind one row."""
+    found = [line(x(at), y + 2, x(at), y + _PITCH - 2, "grid") for at in plain]
+    return found + [line(x(at), y, x(at), y + _PITCH, "guide") for at in guides]
+
+
+def _written(ends: Sequence[float], per_cent: bool) -> list[tuple[float, str]]:
+    digits = 0 if ends[-1] - ends[0] >= 0.1 else 1
+    return [(at, share(at, digits) if per_cent else amount(at)) for at in ends]
 
 
 def _ticks(inside: Sequence[float], low: float, high: float) -> list[float]:

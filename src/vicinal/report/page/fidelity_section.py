@@ -167,6 +167,20 @@ def association_part(fidelity: Fidelity) -> dict[str, Any] | None:
     # a scale that a small difference can be seen on, and that no difference goes beyond
     reach = max(0.1, math.ceil(10 * max(known) - 1e-9) / 10) if known else 1.0
     named, links = len(names) <= NAMED, pair_links(fidelity)
+    return {
+        "named": named,
+        "both": heat_map("map-both", "Real and synthetic", names, both, links=links),
+        "gap": heat_map("map-gap", "Difference", names, gaps, reach=reach, links=links),
+        "bar": scale_bar("bar-one", 1.0, named=named),
+        "gap_bar": scale_bar("bar-gap", reach, named=named),
+        "left_out": fidelity.association.left_out,
+        "size": len(names),
+        "pairs": _pairs(fidelity),
+        "grid": _pair_grid(fidelity),
+    }
+
+
+def _pair_grid(fidelity: Fidelity) -> Grid:
     rows = [
         {
             "pair": f"{one.first} and {one.second}",
@@ -178,17 +192,7 @@ def association_part(fidelity: Fidelity) -> dict[str, Any] | None:
         }
         for one in _worst_first(fidelity.pairs)
     ]
-    return {
-        "named": named,
-        "both": heat_map("map-both", "Real and synthetic", names, both, links=links),
-        "gap": heat_map("map-gap", "Difference", names, gaps, reach=reach, links=links),
-        "bar": scale_bar("bar-one", 1.0, named=named),
-        "gap_bar": scale_bar("bar-gap", reach, named=named),
-        "left_out": fidelity.association.left_out,
-        "size": len(names),
-        "pairs": _pairs(fidelity),
-        "grid": Grid("Every pair of columns, worst first", rows, (0, 1, 5)),
-    }
+    return Grid("Every pair of columns, worst first", rows, (0, 1, 5))
 
 
 def _sides(table: Association) -> tuple[Any, Any]:
