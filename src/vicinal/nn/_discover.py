@@ -19,7 +19,7 @@ IGNORE_MASKS = ("src_key_padding_mask", "key_padding_mask", "padding_mask")
 #: Models whose layers hand on fewer tokens than they got.
 _SHRINKING = ("funnel",)
 #: Names of what layers take for each row and each head, rows first, in one axis.
-OF_HEADS = ("alibi",)
+OF_HEADS = ("alibi", "position_bias")
 #: Names under which layers take their hidden states, if not by position.
 HIDDEN_NAMES = ("hidden_states", "x", "src", "input", "inputs")
 
@@ -120,7 +120,9 @@ def _refuse_others(model: Any) -> None:
             f"{type(pretrained).__name__} shortens its states between layers, which masks of both "
             "parents do not follow. Use another model, such as BERT."
         )
-    if getattr(getattr(pretrained, "config", None), "is_encoder_decoder", False):
+    stacks = [m for m in model.modules() if type(m).__name__.endswith("Decoder")]
+    # Whisper's classifier of sounds is its encoder alone
+    if stacks and getattr(getattr(pretrained, "config", None), "is_encoder_decoder", False):
         raise ValueError(
             f"{type(pretrained).__name__} has an encoder and a decoder, which mixing at hidden "
             "layers does not cover. Use a model with one stack, such as BERT or Llama."
@@ -238,7 +240,10 @@ def _find_head(path: list[nn.Module], encoder: nn.Module | None) -> nn.Module | 
         others = children[place + 1 :] + children[:place]
         found = next((m for m in others if next(m.parameters(), None) is not None), None)
         if found is not None:
-            return found
+            # models of speech and sound project each frame first, and pool behind
+            late = getattr(path[at - 1], "classifier", None)
+            projects = found is getattr(path[at - 1], "projector", None)
+            return late if projects and isinstance(late, nn.Module) else found
     return None
 
 

@@ -20,7 +20,8 @@ class Step:
 
     ``keep`` is how many rows run on, None for all; ``rows`` those of the batch taken for a plan.
     ``views`` are inputs as the code around the encoder sees them, with what the user passed;
-    ``unions`` are masks joined in this call.
+    ``unions`` are masks joined in this call, ``lines`` how many lines a row has in what is made
+    for each head, by its name.
     """
 
     layer: int
@@ -31,6 +32,7 @@ class Step:
     rows: torch.Tensor | None = None
     views: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     unions: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
     calls: int = 0
     mixed: bool = False
 
@@ -58,6 +60,9 @@ class Step:
             self.mixed = True
         if not only_state:
             place, named = self._companions(slots, place, named)
+            named |= {
+                name: self._of_heads(name, named[name], mix) for name in OF_HEADS if name in named
+            }
         if place:
             place[0] = state
         else:
@@ -70,14 +75,24 @@ class Step:
         masks = {at: key for key, at in slots.items()}
         place = [self._companion(masks.get(at), value) for at, value in enumerate(place)]
         named = {
-            key: self._companion(key if key in slots or key in OF_HEADS else None, value)
+            key: value if key in OF_HEADS else self._companion(key if key in slots else None, value)
             for key, value in named.items()
         }
         return place, named
 
+    def _of_heads(self, name: str, value: Any, mix: bool) -> Any:
+        """Return the lines of kept rows; a layer may hand on what it was given, cut already."""
+        if self.keep is None or not isinstance(value, torch.Tensor):
+            return value
+        if mix:
+            lines, odd = divmod(len(value), self.n_rows)
+            self.lines[name] = 0 if odd else lines
+        lines = self.lines.get(name, 0)
+        return value[: lines * self.keep] if len(value) == lines * self.n_rows else value
+
     def _companion(self, name: str | None, value: Any) -> Any:
         """Return what comes along with the hidden states: masks joined, other rows cut."""
-        if name is not None and name not in OF_HEADS and value is not None:
+        if name is not None and value is not None:
             return self._joined(value, name in IGNORE_MASKS)
         if self.keep is None:
             return value
@@ -85,10 +100,7 @@ class Step:
             return tuple(self._companion(None, item) for item in value)
         if not isinstance(value, torch.Tensor) or not value.dim():
             return value
-        # what is made for each head has several lines for each row
-        lines, odd = divmod(len(value), self.n_rows)
-        whole = not odd if name in OF_HEADS else len(value) == self.n_rows
-        return value[: lines * self.keep] if whole else value
+        return value[: self.keep] if len(value) == self.n_rows else value
 
     def _joined(self, mask: Any, ignore: bool) -> Any:
         if not isinstance(mask, torch.Tensor):

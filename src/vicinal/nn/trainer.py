@@ -387,6 +387,8 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
             batch.pop("labels", None)
             h = encoder(**batch)[0]  # (B, T, H)
             mask = batch.get("attention_mask", torch.ones(h.shape[:2], device=h.device))
+            if mask.shape != h.shape[:2]:  # of samples of sound, a frame holds some hundred
+                mask = encoder._get_feature_vector_attention_mask(h.shape[1], mask)
             rows: Array = masked_mean(h, mask).cpu().numpy()
             return rows
 
