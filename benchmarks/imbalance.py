@@ -5,7 +5,7 @@ look, ``--render`` prints what is kept. Twenty tasks of eleven real tables, numb
 class against the rest, at its own ratio or thinned to another (5 to 100), 5 x 2 cross-validation.
 Sampling: none, class weights, random, SMOTE, Borderline-SMOTE, ADASYN, ours; each as it is,
 prior-corrected, and mended by isotonic regression and Platt's sigmoid on what 3 inner folds
-predict. Trees choose leaves and rounds on those folds too, for each sampling, by corrected log loss.
+predict. For each sampling trees choose leaves and rounds on those folds too, by corrected log loss.
 
 Stated before any run. Primary: log loss of trees, ours corrected against no sampling as it is; and
 against no sampling with isotonic, and with Platt. All else is secondary. A way gains where the 95 %

@@ -43,13 +43,13 @@ PRIMARY = ("hidden", "hyperbolic")
 FIGURES = ("f1", "log_loss", "log_loss_scaled", "ece", "ece_scaled", "temperature", "auroc")
 #: Sets and training texts, in the order of their turn.
 RUNS = (
-    ("TREC-6", 200),
-    ("SST-2", 200),
     ("Gujarati", 200),
-    ("Gujarati", 1000),
-    ("Arabic hate", 1000),
-    ("MR", 200),
+    ("TREC-6", 200),
     ("Arabic hate", 200),
+    ("SST-2", 200),
+    ("Gujarati", 1000),
+    ("MR", 200),
+    ("Arabic hate", 1000),
     ("TTC-3600", 200),
     ("SMS spam", 200),
     ("Subj", 200),

@@ -319,7 +319,7 @@ def test_processes_draw_numbers_of_their_own(monkeypatch):
 
 def test_a_box_of_the_partner_is_pasted():
     x = torch.arange(4.0)[:, None, None, None].expand(4, 2, 8, 10).contiguous()
-    mix = MixupBatch(weights=vicinal.Uniform(), cutmix=1.0, random_state=0)
+    mix = MixupBatch(cutmix=vicinal.Uniform(), switch_prob=1.0, random_state=0)
     for _ in range(5):
         found, target = mix(x, torch.arange(4))
         for row, partner, lam, image in zip(
@@ -334,3 +334,29 @@ def test_a_box_of_the_partner_is_pasted():
             assert foreign.sum() == rows.sum() * columns.sum(), "one box"
     with pytest.raises(ValueError, match="cutmix needs images"):
         mix(torch.randn(4, 3), torch.arange(4))
+
+
+def test_some_batches_paste_and_others_mix():
+    x = torch.arange(4.0)[:, None, None, None].expand(4, 1, 8, 8).contiguous()
+    mix = MixupBatch(
+        weights=vicinal.Fixed(0.75), cutmix=vicinal.Fixed(0.5), switch_prob=0.4, random_state=0
+    )
+    pasted = [bool((mix(x, torch.arange(4))[0] % 1 == 0).all()) for _ in range(200)]
+    assert 0.3 < np.mean(pasted) < 0.5
+
+
+def test_a_batch_may_share_one_weight():
+    x, y = torch.randn(8, 3), torch.arange(8)
+    each = MixupBatch(random_state=0)(x, y)[1].lam
+    one = MixupBatch(batchwise=True, random_state=0)(x, y)[1].lam
+    assert len(each.unique()) > 1
+    assert len(one.unique()) == 1
+
+
+def test_rows_of_a_mixed_batch_count_as_told():
+    x, y, counts = torch.randn(4, 3), torch.arange(4), torch.tensor([1.0, 2.0, 0.0, 4.0])
+    target = MixupBatch(random_state=0)(x, y, counts)[1]
+    assert torch.equal(target.sample_weight[:, 0], counts)
+    assert torch.equal(target.sample_weight[:, 1], counts[target.partners])
+    with pytest.raises(ValueError, match="num_classes asks for soft labels"):
+        MixupBatch(num_classes=4)(x, y, counts)

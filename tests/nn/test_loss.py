@@ -152,3 +152,19 @@ def test_targets_of_other_kinds_have_shapes_and_no_soft_labels():
         MixedTarget(numbers.long(), numbers.long(), torch.ones(3))
     with pytest.raises(TypeError, match="needs class numbers"):
         MixedTarget(numbers, numbers, torch.ones(3)).soft(2)
+
+
+def test_parents_count_as_told():
+    logits, a, b = drawn(2)
+    lam = torch.tensor([0.2, 0.5, 1.0, 0.0, 0.9], dtype=torch.float64)
+    counts = torch.rand(ROWS, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    target = MixedTarget(a, b, lam, counts)
+    shares = torch.stack([lam, 1 - lam], 1) * counts
+    each = torch.stack([F.cross_entropy(logits, y, reduction="none") for y in (a, b)], 1)
+    expected = (shares * each).sum() / shares.sum()
+    torch.testing.assert_close(target.loss(logits), expected)
+    own = target.loss(logits, F.cross_entropy, reduction="none")
+    torch.testing.assert_close(own, expected)
+    assert target.to("cpu").sample_weight is not None
+    with pytest.raises(ValueError, match=r"shape \(5, 2\)"):
+        MixedTarget(a, b, lam, counts[:, 0])

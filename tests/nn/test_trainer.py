@@ -504,6 +504,15 @@ def test_numbers_and_several_labels_are_mixed(tmp_path, targets, outputs):
     torch.testing.assert_close(got, ((out.logits[:, 0] - mixed).square() + apart).mean())
 
 
+def test_partners_have_a_like_number_to_predict(tmp_path):
+    y = np.linspace(0, 1, N)
+    one = told(tmp_path, y.tolist(), 1, mixup=MixupConfig(vicinal.NearTarget(y, 0.02)))
+    partners = one._partners(0)
+    assert np.abs(y - y[partners]).max() < 0.2
+    one.train()
+    assert all(entry["mixup_share"] == 1 for entry in steps(one))
+
+
 @pytest.mark.parametrize(
     ("targets", "outputs", "said"),
     [
@@ -536,3 +545,48 @@ def test_mixing_ends_where_it_is_told_to(tmp_path):
     one = trainer(tmp_path, MixupConfig(until=0.5))
     one.train()
     assert [entry["mixup_share"] for entry in steps(one)] == [1.0] * 6 + [0.0] * 6
+
+
+def weighed(rows):
+    batch = collate(rows)
+    return batch | {"sample_weight": torch.tensor([row["sample_weight"] for row in rows])}
+
+
+def test_rows_count_as_told(tmp_path):
+    rows = [Rows()[i] | {"sample_weight": float(i % 3)} for i in range(N)]
+    args = trainer(tmp_path).args
+    mixup = MixupConfig(where="sentence", weights=vicinal.Fixed(0.7))
+    one = MixupTrainer(
+        model=model(), args=args, train_dataset=rows, data_collator=weighed, mixup=mixup
+    )
+    batch = weighed([rows[i] for i in (0, 1, 5, 10)])
+    read = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    swap, counts = torch.tensor([2, 3, 0, 1]), batch["sample_weight"]
+    one.model.train()
+    with one._mixer:
+        got = one.compute_loss(one.model, batch)
+    pooled = one.model.bert(**read).pooler_output
+    logits = one.model.classifier(0.7 * pooled + 0.3 * pooled[swap])
+    ends = [
+        torch.nn.functional.cross_entropy(logits, y, reduction="none")
+        for y in (batch["labels"], batch["labels"][swap])
+    ]
+    shares = 0.7 * counts, 0.3 * counts[swap]
+    total = sum((share * end).sum() for share, end in zip(shares, ends, strict=True))
+    torch.testing.assert_close(got, total / sum(share.sum() for share in shares))
+    with torch.no_grad():
+        plain = one.compute_loss(one.model.eval(), batch)
+        each = torch.nn.functional.cross_entropy(
+            one.model(**read).logits, batch["labels"], reduction="none"
+        )
+    torch.testing.assert_close(plain, (counts * each).sum() / counts.sum())
+    one.train()
+    assert steps(one)
+    with pytest.raises(ValueError, match="at least 0 for each row"):
+        one.compute_loss(one.model, batch | {"sample_weight": -counts})
+
+
+def test_all_pairs_of_a_step_may_share_one_weight():
+    rng = np.random.default_rng(0)
+    assert len(set(MixupConfig(batchwise=True).draw(0, 3, 8, rng)[1])) == 1
+    assert len(set(MixupConfig().draw(0, 3, 8, rng)[1])) > 1

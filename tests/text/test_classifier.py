@@ -401,6 +401,16 @@ def test_classes_weigh_as_told():
         char(class_weight={"maybe": 1.0}).fit(TEXTS, LABELS)
 
 
+def test_texts_count_as_told():
+    told, wrong = TEXTS * 2, LABELS + ["no" if one == "yes" else "yes" for one in LABELS]
+    counts = np.repeat([1.0, 0.0], len(TEXTS))
+    model = char("none", epochs=12).fit(told, wrong, sample_weight=counts)
+    assert model.score(TEXTS, LABELS) > 0.9
+    for bad in (counts[:3], -counts, 0 * counts):
+        with pytest.raises(ValueError, match="sample_weight must be one finite number"):
+            char().fit(told, wrong, sample_weight=bad)
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

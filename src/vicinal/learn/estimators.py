@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, clone
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from vicinal._checks import check_choice, check_number
 from vicinal._random import LearnKey, RandomState, Seeds
@@ -92,7 +92,7 @@ class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         self.unknown = unknown
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> MixupClassifier:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MixupClassifier:
         """Mix the rows, and train on them and their mixtures.
 
         Parameters
@@ -101,6 +101,8 @@ class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             Finite numbers.
         y : array_like of shape (n_rows,)
             Class of each row.
+        sample_weight : array_like of shape (n_rows,), optional
+            How much each row counts, by itself and in its mixtures; the same where left out.
 
         Returns
         -------
@@ -124,13 +126,16 @@ class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
                 f"y must hold at least 2 classes, got 1 class: {self.classes_.tolist()}. There is "
                 "nothing to tell apart."
             )
-        rows, numbers, shares = self._mixtures(X, codes, Seeds(self.random_state))
+        counts = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        rows, numbers, shares = self._mixtures(X, codes, counts, Seeds(self.random_state))
         model = LogisticRegression(max_iter=1000) if self.estimator is None else self.estimator
         kept = shares > 0
         self.estimator_ = clone(model).fit(rows[kept], numbers[kept], sample_weight=shares[kept])
         return self
 
-    def _mixtures(self, X: Array, codes: Array, seeds: Seeds) -> tuple[Array, Array, Array]:
+    def _mixtures(
+        self, X: Array, codes: Array, counts: Array, seeds: Seeds
+    ) -> tuple[Array, Array, Array]:
         """Return rows and their mixtures, a class for each, and what it counts."""
         weights = check_law(Beta(0.4) if self.weights is None else self.weights, parents=2)
         pairing: Any = Permutation() if self.pairing is None else self.pairing
@@ -146,13 +151,13 @@ class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         mixed, lam = plan.apply(X), np.clip(plan.lam, 0.0, 1.0)
         rows = [X, mixed, mixed]
         numbers = [codes, codes[plan.left], codes[plan.right]]
-        shares = [np.ones(len(X)), lam, 1 - lam]
+        shares = [counts, lam * counts[plan.left], (1 - lam) * counts[plan.right]]
         if self.unknown:
             rng = seeds.generator(LearnKey.PLAN, 1)
             across = make_plan(X, pairing=AcrossGroup(codes), weights=Uniform(), random_state=rng)
             rows.append(across.apply(X))
             numbers.append(np.full(len(X), len(self.classes_)))
-            shares.append(np.ones(len(X)))
+            shares.append(across.apply(counts[:, None])[:, 0])
         return np.concatenate(rows), np.concatenate(numbers), np.concatenate(shares)
 
     def _shares(self, X: Any) -> Floats:

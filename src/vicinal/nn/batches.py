@@ -170,9 +170,13 @@ class MixupBatch:
         Return soft labels of shape (n_rows, num_classes) in place of a :class:`MixedTarget`.
     probability : float, default 1.0
         Share of batches that are mixed.
-    cutmix : float, default 0.0
-        Share of the mixed batches, of images (n_rows, channels, height, width), in which a box of
-        the partner is pasted in place of mixing: ``1 - lam`` of the area, or what lies inside.
+    batchwise : bool, default False
+        Whether all rows of a batch share one weight.
+    cutmix : WeightLaw, optional
+        For images (n_rows, channels, height, width): paste a box of the partner, whose share of
+        the area is 1 minus a weight of this law. Nothing is pasted where left out.
+    switch_prob : float, default 0.5
+        With ``cutmix``: share of the mixed batches that paste in place of mixing.
     embed : callable, optional
         Takes the batch's inputs and returns an array of shape (n_rows, n_features) to pair by.
     random_state : int, numpy.random.Generator or None
@@ -200,7 +204,9 @@ class MixupBatch:
         *,
         num_classes: int | None = None,
         probability: float = 1.0,
-        cutmix: float = 0.0,
+        batchwise: bool = False,
+        cutmix: WeightLaw | None = None,
+        switch_prob: float = 0.5,
         embed: Callable[[Any], Any] | None = None,
         random_state: RandomState = None,
     ) -> None:
@@ -221,11 +227,15 @@ class MixupBatch:
             check_count("num_classes", num_classes, low=2)
         self.num_classes, self.embed = num_classes, embed
         self.probability = check_number("probability", probability, low=0.0, high=1.0)
-        self.cutmix = check_number("cutmix", cutmix, low=0.0, high=1.0)
+        self.batchwise = bool(batchwise)
+        self.cutmix = None if cutmix is None else check_law(cutmix, parents=2)
+        self.switch_prob = check_number("switch_prob", switch_prob, low=0.0, high=1.0)
         self._entropy = Seeds(random_state).entropy
         self._calls = self._most = 0
 
-    def __call__(self, x: Any, y: torch.Tensor) -> tuple[Any, MixedTarget | torch.Tensor]:
+    def __call__(
+        self, x: Any, y: torch.Tensor, sample_weight: torch.Tensor | None = None
+    ) -> tuple[Any, MixedTarget | torch.Tensor]:
         """Mix a batch.
 
         Parameters
@@ -234,6 +244,8 @@ class MixupBatch:
             Inputs, rows first: floats are mixed, masks (``attention_mask`` and the like) joined.
         y : torch.Tensor of shape (n_rows,) or (n_rows, n_outputs)
             Class numbers, or floats as of :class:`MixedTarget`.
+        sample_weight : torch.Tensor of shape (n_rows,), optional
+            How much each row counts in the target's loss.
 
         Returns
         -------
@@ -243,19 +255,33 @@ class MixupBatch:
         Raises
         ------
         ValueError
-            If inputs are neither floats nor masks, or labels not what they should be.
+            If inputs are neither floats nor masks, labels not what they should be, or there are
+            sample weights and soft labels, which cannot hold them.
         """
         y, rng = self._checked(x, y), self._generator()
+        if sample_weight is not None and self.num_classes is not None:
+            raise ValueError(
+                "sample_weight needs a MixedTarget, and num_classes asks for soft labels. Leave "
+                "one of them out."
+            )
         n_rows, device = count_rows(x)
-        if n_rows < 2 or rng.random() >= self.probability:
-            return x, self._target(MixedTarget(y, y, torch.ones(n_rows, device=device)))
-        perm = torch.from_numpy(self._partners(x, y, rng)).to(device)
-        lam = torch.from_numpy(self.weights.sample(n_rows, rng)).float().to(device)
-        if self.cutmix and rng.random() < self.cutmix:
-            mixed, lam = _pasted(x, perm, lam, rng)
-            return mixed, self._target(MixedTarget(y, y[perm.to(y.device)], lam.to(y.device)))
-        mixed = self._mixed(x, lambda name, one: _joined(name, one, perm, lam))
-        return mixed, self._target(MixedTarget(y, y[perm.to(y.device)], lam.to(y.device)))
+        perm = torch.arange(n_rows, device=device)
+        lam = torch.ones(n_rows, device=device)
+        if n_rows > 1 and rng.random() < self.probability:
+            perm = torch.from_numpy(self._partners(x, y, rng)).to(device)
+            pastes = self.cutmix is not None and rng.random() < self.switch_prob
+            law = self.cutmix if self.cutmix is not None and pastes else self.weights
+            drawn = law.sample(1 if self.batchwise else n_rows, rng)
+            lam = torch.from_numpy(np.resize(drawn, n_rows)).float().to(device)
+            if pastes:
+                x, lam = _pasted(x, perm, lam, rng)
+            else:
+                x = self._mixed(x, lambda name, one: _joined(name, one, perm, lam))
+        there = perm.to(y.device)
+        counts = None
+        if sample_weight is not None:
+            counts = torch.stack([sample_weight, sample_weight[there]], 1)
+        return x, self._target(MixedTarget(y, y[there], lam.to(y.device), counts))
 
     def _mixed(self, x: Any, mix: Callable[[str, torch.Tensor], torch.Tensor]) -> Any:
         if isinstance(x, Mapping):
@@ -371,7 +397,7 @@ class MixupCollator(MixupBatch):
 
     Parameters
     ----------
-    pairing, weights, num_classes, probability, cutmix, embed, random_state : object, optional
+    pairing, weights : object, optional
         As of :class:`MixupBatch`.
     collate : callable, optional
         Makes (inputs, labels) of samples; torch's ``default_collate`` where left out.
@@ -380,6 +406,8 @@ class MixupCollator(MixupBatch):
         row numbers of the plan: a loader runs over ``range(len(plan))``.
     dataset : sequence of (input, label), optional
         What the plan's row numbers count.
+    **settings : object
+        More of :class:`MixupBatch`.
 
     Examples
     --------

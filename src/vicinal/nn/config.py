@@ -34,6 +34,8 @@ class MixupConfig:
         Share of steps that mix; the others train on the rows as they are.
     per_sample : bool, default False
         Whether ``probability`` is of pairs and not of steps.
+    batchwise : bool, default False
+        Whether all pairs of a step share one weight.
     clean_weight : float, default 0.0
         Share of the loss that is of the rows as they are, in steps that mix (RegMixup); above 0
         each step reads its rows twice.
@@ -70,6 +72,7 @@ class MixupConfig:
     symmetric: bool = True
     probability: float = 1.0
     per_sample: bool = False
+    batchwise: bool = False
     clean_weight: float = 0.0
     until: float = 1.0
     warmup_epochs: int = 0
@@ -165,7 +168,9 @@ class MixupConfig:
             return None
         if not self.per_sample and rng.random() >= self.probability:
             return None
-        layer, lam = int(rng.choice(choices)), self.weights.sample(n_pairs, rng)
+        layer = int(rng.choice(choices))
+        drawn = self.weights.sample(1 if self.batchwise else n_pairs, rng)
+        lam = np.resize(drawn, n_pairs)
         if self.per_sample:
             lam = np.where(rng.random(n_pairs) < self.probability, lam, 1.0)
         return layer, lam

@@ -24,6 +24,8 @@ class MixedTarget:
         The same of the partner of each row.
     lam : torch.Tensor of float, shape (n_rows,)
         Weight of the row itself.
+    sample_weight : torch.Tensor of float, shape (n_rows, 2), optional
+        How much the row and its partner count in the loss; the same where left out.
 
     Raises
     ------
@@ -46,6 +48,7 @@ class MixedTarget:
     labels: torch.Tensor
     partners: torch.Tensor
     lam: torch.Tensor
+    sample_weight: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         for name in ("labels", "partners"):
@@ -58,6 +61,12 @@ class MixedTarget:
             raise ValueError(
                 "labels and partners must be of one shape, class numbers one-dimensional, and all "
                 f"of one length, got shapes {shapes}."
+            )
+        counts = self.sample_weight
+        if counts is not None and tuple(counts.shape) != (len(self.lam), 2):
+            raise ValueError(
+                f"sample_weight must be of shape ({len(self.lam)}, 2), one number for each parent, "
+                f"got {tuple(counts.shape)}."
             )
 
     def __len__(self) -> int:
@@ -90,7 +99,13 @@ class MixedTarget:
         return self._each(torch.Tensor.pin_memory)
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> MixedTarget:
-        return MixedTarget(change(self.labels), change(self.partners), change(self.lam))
+        counts = self.sample_weight
+        return MixedTarget(
+            change(self.labels),
+            change(self.partners),
+            change(self.lam),
+            None if counts is None else change(counts),
+        )
 
     def soft(self, num_classes: int, clip: bool = True) -> torch.Tensor:
         """Return one column of weight for each class.
@@ -124,6 +139,8 @@ class MixedTarget:
     ) -> torch.Tensor:
         """Return ``lam fn(outputs, labels) + (1 - lam) fn(outputs, partners)``, the mean over rows.
 
+        Where there is a ``sample_weight``, the mean is over what the parents count.
+
         Parameters
         ----------
         outputs : torch.Tensor of shape (n_rows, ...)
@@ -147,21 +164,30 @@ class MixedTarget:
         ValueError
             If ``fn`` gives one figure for all rows, and their weights differ.
         """
-        if fn is None:
+        if fn is None and self.sample_weight is None:
             ends = (self.labels, self.partners, self.lam)
             return soft_cross_entropy(outputs, *ends, clip=clip, **kwargs)
+        if fn is None:
+            fn, kwargs = _cross_entropy, kwargs | {"reduction": "none"}
         lam = self.lam.clamp(0.0, 1.0) if clip else self.lam
         own, other = (fn(outputs, one, **kwargs) for one in (self.labels, self.partners))
         if own.dim():
             own, other = (one.reshape(len(self), -1).mean(1) for one in (own, other))
-        elif bool((lam == lam[0]).all()):
+        elif self.sample_weight is None and bool((lam == lam[0]).all()):
             lam = lam[0]
         else:
             raise ValueError(
                 "The loss gives one figure for all rows, and they are mixed by different weights. "
                 "Let it give one for each row: reduction='none'."
             )
-        return (lam * own + (1 - lam) * other).mean()
+        if self.sample_weight is None:
+            return (lam * own + (1 - lam) * other).mean()
+        counts = torch.stack([lam, 1 - lam], 1) * self.sample_weight.to(lam)
+        return (counts * torch.stack([own, other], 1)).sum() / counts.sum().clamp(min=1e-12)
+
+
+def _cross_entropy(logits: torch.Tensor, y: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+    return soft_cross_entropy(logits, y, y, 1.0, **kwargs)
 
 
 def soft_cross_entropy(

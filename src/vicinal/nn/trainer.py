@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,14 @@ from vicinal.nn._embeddings import Embeddings
 from vicinal.nn.batches import PairBatchSampler, draw_partners
 from vicinal.nn.config import MixupConfig
 from vicinal.nn.hidden import HiddenMixup
-from vicinal.nn.loss import MixedTarget, check_values, soft_cross_entropy
+from vicinal.nn.loss import MixedTarget, check_values
 from vicinal.nn.pooling import masked_mean
 
 #: Rows whose accuracy is taken after each epoch: an eighth of all, within these limits, so that
 #: it costs a twentieth of the time or so.
 _WATCHED_ROWS = 64, 512
+#: Column of training rows that says how much each counts.
+COUNTS = "sample_weight"
 
 
 class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
@@ -37,8 +40,9 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     Batches are packed as [anchors, partners], partners are drawn anew for each epoch, and the
     loss is that of both parents' labels by their weights: cross-entropy of class numbers, squared
     error where the model has one output, binary cross-entropy of several labels, or
-    ``compute_loss_func``, which must give one figure for each row. Evaluation and prediction mix
-    nothing. Several processes, resuming, logging and callbacks work as in the Trainer.
+    ``compute_loss_func``, which must give one figure for each row. A column ``sample_weight`` says
+    how much each row counts. Evaluation and prediction mix nothing. Several processes, resuming,
+    logging and callbacks work as in the Trainer.
 
     Parameters
     ----------
@@ -229,31 +233,37 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         num_items_in_batch: Any = None,
     ) -> Any:
         """Return the loss of a batch: of mixed rows in training, the model's own otherwise."""
-        if not model.training and self._class_weights is None:
-            return super().compute_loss(model, dict(inputs), return_outputs=return_outputs)
         batch = dict(inputs)
+        counts = batch.pop(COUNTS, None)
+        if not model.training and self._class_weights is None and counts is None:
+            return super().compute_loss(model, batch, return_outputs=return_outputs)
         labels = _targets(batch.pop("labels", None))
+        _check_counts(counts, labels)
         step = self._training_loss if model.training else self._plain_loss
-        loss, outputs = step(model, batch, labels)
+        loss, outputs = step(model, batch, labels, counts)
         return (loss, outputs) if return_outputs else loss
 
     def _training_loss(
-        self, model: Any, batch: dict[str, Any], labels: torch.Tensor
+        self,
+        model: Any,
+        batch: dict[str, Any],
+        labels: torch.Tensor,
+        counts: torch.Tensor | None,
     ) -> tuple[Any, Any]:
         """Return the loss of a batch that is mixed, or not, and what the model says of it."""
         half = len(labels) // 2
         done = self.state.global_step / max(self.state.max_steps, 1)
         epoch = int((self.state.epoch or 0.0) + 1e-9)
         drawn = self.mixup.draw(epoch, self._mixer.n_layers, half, self._generator(), done)
-        plain, own = batch, labels
+        plain, own, of_plain = batch, labels, counts
         if not self.mixup.symmetric:  # partners are there to be mixed with
-            own = labels[:half]
+            own, of_plain = labels[:half], None if counts is None else counts[:half]
             plain = {
                 name: value[:half] if isinstance(value, torch.Tensor) else value
                 for name, value in batch.items()
             }
         if drawn is None:
-            loss, outputs = self._plain_loss(model, plain, own)
+            loss, outputs = self._plain_loss(model, plain, own, of_plain)
             self._note(mixup_share=0.0)
             if self.compute_loss_func is None and not own.is_floating_point():
                 logits = _logits(outputs).detach()
@@ -264,20 +274,27 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         lam = torch.from_numpy(weights).float().to(labels.device)
         clean = self.mixup.clean_weight
         # first, since with checkpointing the backward pass of a mixed call must come next
-        beside = self._plain_loss(model, plain, own)[0] if clean else 0.0
+        beside = self._plain_loss(model, plain, own, of_plain)[0] if clean else 0.0
         outputs = self._mixer(batch, lam=lam, layer=layer, through=model)
-        other = labels[half:]
         if self.mixup.symmetric:
-            other, lam = torch.cat([other, labels[:half]]), torch.cat([lam, lam])
-        loss = self._loss(outputs, MixedTarget(own, other, lam))
+            lam = torch.cat([lam, lam])
+        # rows are [anchors, partners]: half a turn gives each row its partner
+        other = labels.roll(half, 0)[: len(own)]
+        both = None
+        if counts is not None:
+            both = torch.stack([counts, counts.roll(half)], 1)[: len(own)]
+        loss = self._loss(outputs, MixedTarget(own, other, lam, both))
         self._note(mixup_share=1.0, mixup_layer=float(layer), mixup_lam=float(weights.mean()))
         return clean * beside + (1 - clean) * loss, outputs
 
-    def _plain_loss(self, model: Any, batch: Any, labels: torch.Tensor) -> tuple[Any, Any]:
+    def _plain_loss(
+        self, model: Any, batch: Any, labels: torch.Tensor, counts: torch.Tensor | None
+    ) -> tuple[Any, Any]:
         """Return the loss of rows as they are, and what the model says of them."""
         outputs = model(**batch)
         ones = torch.ones(len(labels), device=labels.device)
-        return self._loss(outputs, MixedTarget(labels, labels, ones)), outputs
+        both = None if counts is None else torch.stack([counts, counts], 1)
+        return self._loss(outputs, MixedTarget(labels, labels, ones, both)), outputs
 
     def _loss(self, outputs: Any, target: MixedTarget) -> torch.Tensor:
         if self.compute_loss_func is not None:
@@ -307,17 +324,23 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         config = getattr(self.model, "config", None)
         numbers = width == 1 or getattr(config, "problem_type", None) == "regression"
         fn = mse_loss if numbers else with_logits
-        return MixedTarget(*ends, target.lam).loss(told, fn, clip=not numbers, reduction="none")
+        floats = MixedTarget(*ends, target.lam, target.sample_weight)
+        return floats.loss(told, fn, clip=not numbers, reduction="none")
 
     def _class_loss(self, logits: torch.Tensor, target: MixedTarget) -> torch.Tensor:
         smooth = float(self.args.label_smoothing_factor)
         if self._class_weights is None:
             return target.loss(logits, label_smoothing=smooth)
-        weight, lam = self._class_weights.to(logits.device), target.lam.clamp(0.0, 1.0)
-        ends = target.labels, target.partners
-        loss = soft_cross_entropy(logits, *ends, lam, weight, smooth, reduction="sum")
-        # as torch takes the mean where classes weigh differently
-        return loss / (lam * weight[ends[0]] + (1 - lam) * weight[ends[1]]).sum().clamp(min=1e-12)
+        weight = self._class_weights.to(logits.device)
+        of_classes = torch.stack([weight[target.labels], weight[target.partners]], 1)
+        rows = torch.ones_like(of_classes) if target.sample_weight is None else target.sample_weight
+        loss = replace(target, sample_weight=rows).loss(
+            logits, weight=weight, label_smoothing=smooth
+        )
+        # the mean is over weights of classes too, as torch's
+        lam = target.lam.clamp(0.0, 1.0)
+        counts = torch.stack([lam, 1 - lam], 1) * rows
+        return loss * counts.sum() / (counts * of_classes).sum().clamp(min=1e-12)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Log, with what mixing did since the last log."""
@@ -420,11 +443,17 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         try:
             for batch in loader:
                 inputs = self._prepare_inputs(dict(batch))
+                inputs.pop(COUNTS, None)
                 with torch.no_grad(), self.compute_loss_context_manager():
                     found = use(dict(inputs))
                 yield found
         finally:
             self.model.train(was_training)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        if COUNTS not in self._signature_columns:
+            self._signature_columns.append(COUNTS)
 
     def _train_rows(self, what: str) -> tuple[Any, Any]:
         """Return the training set and what makes batches of it, without columns of no use."""
@@ -486,6 +515,16 @@ class _EachEpoch(TrainerCallback):  # type: ignore[misc]  # typed as Any here
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if args.should_save and folder.is_dir():
             self._trainer._embeddings.save(folder)
+
+
+def _check_counts(counts: Any, labels: torch.Tensor) -> None:
+    if counts is None or counts.device.type != "cpu":  # elsewhere a look would wait
+        return
+    if counts.shape != labels.shape[:1] or not bool((counts.isfinite() & (counts >= 0)).all()):
+        raise ValueError(
+            "sample_weight must be one finite number of at least 0 for each row, got "
+            f"{counts.tolist()[:4]} in a batch of {len(labels)}."
+        )
 
 
 def _targets(labels: Any) -> torch.Tensor:

@@ -19,6 +19,8 @@ from vicinal.text.models import quiet, resolve_model, unavailable
 CARD = "classifier.json"
 #: Name of the small encoder that is trained from nothing.
 CHAR = "char"
+#: What a row has beside what the network reads.
+_BESIDE = ("labels", "sample_weight")
 Row = dict[str, Any]
 
 
@@ -123,7 +125,7 @@ class Pretrained:
 
     def collate(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
         """Pad rows to one batch."""
-        bare = [{k: v for k, v in row.items() if k != "labels"} for row in rows]
+        bare = [{k: v for k, v in row.items() if k not in _BESIDE} for row in rows]
         batch = dict(self.tokenizer.pad(bare, return_tensors="pt"))
         return _with_labels(batch, rows)
 
@@ -190,6 +192,7 @@ def _named_errors(name: str) -> Iterator[None]:
 
 
 def _with_labels(batch: dict[str, Any], rows: Sequence[Row]) -> dict[str, torch.Tensor]:
-    if rows and "labels" in rows[0]:
-        batch["labels"] = torch.tensor([row["labels"] for row in rows])
+    for name in _BESIDE:
+        if rows and name in rows[0]:
+            batch[name] = torch.tensor([row[name] for row in rows])
     return batch

@@ -18,7 +18,7 @@ from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import ClassifierKey, RandomState, Seeds
 from vicinal._types import Array, Floats, Floats32
 from vicinal.text.classifier.presets import preset
-from vicinal.text.classifier.splitting import split_texts
+from vicinal.text.classifier.splitting import split_rows
 from vicinal.text.encoder import Encoder, check_texts, in_bfloat16
 from vicinal.text.labels import check_classes, class_numbers, warn_of_empty
 from vicinal.text.models import check_installed
@@ -200,6 +200,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         texts: Sequence[str],
         labels: Iterable[Any],
         *,
+        sample_weight: npt.ArrayLike | None = None,
         progress: bool | ProgressCallback = False,
     ) -> MixupTextClassifier:
         """Train on labelled texts.
@@ -210,6 +211,8 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             At least two. Longer ones than ``max_tokens`` are cut.
         labels : sequence of str, int or bool
             One class for each text.
+        sample_weight : array_like of shape (n_texts,), optional
+            How much each text counts in the loss; the same where left out.
         progress : bool or ProgressCallback, default False
             Whether to show a bar, or what to tell of each step.
 
@@ -236,7 +239,10 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes, numbers = check_classes(labels, len(texts))
         warn_of_empty(texts)
         seeds = Seeds(self.random_state)
-        texts, numbers, aside = self._put_aside(texts, numbers, seeds)
+        counts = _counts(sample_weight, len(texts))
+        left, held = self._put_aside(texts, numbers, seeds)
+        aside = [texts[at] for at in held], [numbers[at] for at in held]
+        texts, numbers = [texts[at] for at in left], [numbers[at] for at in left]
         from vicinal.nn._training import ProgressReporter, own_randomness
         from vicinal.text.classifier.backbones import backbone_for
         from vicinal.text.classifier.unknown import UnknownHead
@@ -252,6 +258,10 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 {**row, "labels": number}
                 for row, number in zip(backbone.rows(texts), numbers, strict=True)
             ]
+            if counts is not None:
+                rows = [
+                    row | {"sample_weight": counts[at]} for row, at in zip(rows, left, strict=True)
+                ]
             weights = self._class_weights(classes, numbers)
             trainer = self._trainer(net, backbone, rows, mixup, embeddings, weights, seeds)
             self.classes_, self.mixup_, self.temperature_ = classes, mixup, 1.0
@@ -286,22 +296,22 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _put_aside(
         self, texts: list[str], numbers: list[int], seeds: Seeds
-    ) -> tuple[list[str], list[int], tuple[list[str], list[int]]]:
-        """Return what to learn from, and what was put aside where a setting asks for it."""
+    ) -> tuple[list[int], list[int]]:
+        """Return the rows to learn from, and those put aside where a setting asks for it."""
         given = (("epochs", self.epochs), ("calibrate", self.calibrate))
         asks = [f"{name}={value!r}" for name, value in given if isinstance(value, str)]
         if not asks:
-            return texts, numbers, ([], [])
+            return list(range(len(texts))), []
         rng = seeds.generator(ClassifierKey.VALIDATION)
         try:
-            left, aside = split_texts(texts, numbers, self.validation, random_state=rng)
+            left, aside = split_rows(texts, numbers, self.validation, random_state=rng)
         except ValueError as error:
             raise ValueError(f"{asks[0]} needs texts to validate on. {error}") from error
         if self.embedder is not None:
             raise ValueError(
                 f"{asks[0]} puts texts aside, and embedder= embeds them all. Leave one of them out."
             )
-        return *left, aside
+        return left, aside
 
     def _class_weights(self, classes: Array, numbers: Sequence[int]) -> Floats | None:
         if self.class_weight is None:
@@ -540,6 +550,21 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if state["mixup"] is not None:
             made.mixup_ = state["mixup"]
         return made
+
+
+def _counts(sample_weight: Any, n_texts: int) -> list[float] | None:
+    """Return how much each text counts, None where all do the same."""
+    if sample_weight is None:
+        return None
+    counts = np.asarray(sample_weight, float)
+    good = counts.shape == (n_texts,) and np.isfinite(counts).all() and (counts >= 0).all()
+    if not good or not counts.any():
+        raise ValueError(
+            "sample_weight must be one finite number of at least 0 for each of the "
+            f"{n_texts} texts, not all 0, got {sample_weight!r:.100}."
+        )
+    found: list[float] = counts.tolist()
+    return found
 
 
 def _by_epoch(log: Iterable[dict[str, float]]) -> list[dict[str, float]]:

@@ -49,6 +49,18 @@ def split_texts(
     >>> len(train[0]), sorted(test[1])
     (8, [0, 1])
     """
+    left, aside = split_rows(texts, labels, share, random_state=random_state)
+
+    def taken(rows: Iterable[int]) -> tuple[list[str], list[Any]]:
+        return [texts[at] for at in rows], [labels[at] for at in rows]
+
+    return taken(left), taken(aside)
+
+
+def split_rows(
+    texts: Sequence[str], labels: Sequence[Any], share: float, *, random_state: RandomState
+) -> tuple[list[int], list[int]]:
+    """Return the numbers of texts that are left, and of those put aside."""
     check_number("share", share, low=0.0, high=1.0, open_low=True, open_high=True)
     if len(texts) != len(labels):
         raise ValueError(
@@ -72,12 +84,7 @@ def split_texts(
             f"{len(set(map(str, labels)))} classes, are too few to put some aside: equal texts "
             "stay together. Give a test set."
         )
-    left = [at for at in range(len(texts)) if at not in aside]
-
-    def taken(rows: Iterable[int]) -> tuple[list[str], list[Any]]:
-        return [texts[at] for at in rows], [labels[at] for at in rows]
-
-    return taken(left), taken(sorted(aside))
+    return [at for at in range(len(texts)) if at not in aside], sorted(aside)
 
 
 def _fitting(members: Sequence[list[int]], share: float) -> list[int]:
