@@ -110,43 +110,54 @@ def work(store: Store, asked: argparse.Namespace) -> None:
                 print(f"{time.process_time():.0f} s: {key}", flush=True)
 
 
+def complete(
+    store: Store, name: str, n_train: int, asked: argparse.Namespace
+) -> dict[str, list[Record]]:
+    """Return the runs of seeds that have all methods asked for."""
+    found: dict[str, list[Record]] = {method: [] for method in asked.methods}
+    for seed in range(asked.seeds):
+        keys = [dict(zip(KEYS, (name, n_train, one, seed), strict=True)) for one in asked.methods]
+        runs = [one for one in map(store.get, keys) if one is not None]
+        if len(runs) == len(keys):
+            for one in runs:
+                found[one["method"]].append(one)
+    return found
+
+
+def differences(found: dict[str, list[Record]]) -> list[tuple[str, dict[str, Any]]]:
+    """Return what each method has more than none, seed by seed; nothing of a single seed."""
+    none = found["none"]
+    return [
+        (
+            method,
+            {f: np.array([a[f] - b[f] for a, b in zip(of, none, strict=True)]) for f in FIGURES},
+        )
+        for method, of in found.items()
+        if method != "none" and len(none) > 1
+    ]
+
+
 def render(store: Store, asked: argparse.Namespace) -> str:
-    """Return the tables of seeds that have all methods asked for."""
+    """Return the tables of the runs there are."""
     rows: list[tuple[str, ...]] = []
     gaps: list[tuple[str, str, dict[str, Any]]] = []
     for name, n_train in RUNS:
-        found: dict[str, list[Record]] = {method: [] for method in asked.methods}
-        for seed in range(asked.seeds):
-            runs = [
-                store.get(dict(zip(KEYS, (name, n_train, method, seed), strict=True)))
-                for method in asked.methods
-            ]
-            for method, one in zip(asked.methods, runs, strict=True):
-                if None not in runs:
-                    found[method].append(one or {})
-        seeds = len(found["none"])
-        if not seeds:
-            continue
-        title = f"{name}, {n_train}"
-        for method, of in found.items():
+        found = complete(store, name, n_train, asked)
+        title, seeds = f"{name}, {n_train}", len(found["none"])
+        for method, of in found.items() if seeds else ():
             means = [f"{np.mean([one[f] for one in of]):.3f}" for f in (*FIGURES, "epochs")]
             rows.append((title, method, str(seeds), *means))
-        for method in asked.methods[1:]:
-            both = zip(found[method], found["none"], strict=True)
-            less = [{f: a[f] - b[f] for f in FIGURES} for a, b in both]
-            gaps.append((title, method, {f: np.array([one[f] for one in less]) for f in FIGURES}))
-    primary = [gap for gap in gaps if gap[1] in PRIMARY and len(gap[2]["f1"]) > 1]
+        gaps += [(title, *gap) for gap in differences(found)]
+    primary = [gap for gap in gaps if gap[1] in PRIMARY]
     p = holm([paired_p(gap["log_loss_scaled"]) for *_, gap in primary])
-    corrected = {gap[:2]: one for gap, one in zip(primary, p, strict=True)}
+    corrected = {gap[:2]: f"{one:.2g}" for gap, one in zip(primary, p, strict=True)}
     shown = ("log_loss_scaled", "log_loss", "ece", "ece_scaled", "f1", "auroc")
     lines = [
         (
             *gap[:2],
             *(interval(gap[2][figure]) for figure in shown),
-            f"{corrected[gap[:2]]:.2g}" if gap[:2] in corrected else "-",
-            f"{2.8 * gap[2]['f1'].size ** -0.5 * np.std(gap[2]['log_loss_scaled'], ddof=1):.3f}"
-            if gap[2]["f1"].size > 1
-            else "-",
+            corrected.get(gap[:2], "-"),
+            f"{2.8 * gap[2]['f1'].size ** -0.5 * np.std(gap[2]['log_loss_scaled'], ddof=1):.3f}",
         )
         for gap in gaps
     ]

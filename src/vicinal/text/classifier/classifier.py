@@ -254,14 +254,7 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             embeddings = Encoder(self.embedder, device=self.device).encode(texts)
         with own_randomness(int(seeds.generator(ClassifierKey.WEIGHTS).integers(2**31))):
             net = backbone.build(len(classes))
-            rows = [
-                {**row, "labels": number}
-                for row, number in zip(backbone.rows(texts), numbers, strict=True)
-            ]
-            if counts is not None:
-                rows = [
-                    row | {"sample_weight": counts[at]} for row, at in zip(rows, left, strict=True)
-                ]
+            rows = _rows(backbone, texts, numbers, counts, left)
             weights = self._class_weights(classes, numbers)
             trainer = self._trainer(net, backbone, rows, mixup, embeddings, weights, seeds)
             self.classes_, self.mixup_, self.temperature_ = classes, mixup, 1.0
@@ -550,6 +543,22 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if state["mixup"] is not None:
             made.mixup_ = state["mixup"]
         return made
+
+
+def _rows(
+    backbone: Backbone,
+    texts: list[str],
+    numbers: list[int],
+    counts: list[float] | None,
+    left: list[int],
+) -> list[dict[str, Any]]:
+    """Return the rows to learn from, with their labels and how much they count."""
+    rows = [
+        {**row, "labels": number} for row, number in zip(backbone.rows(texts), numbers, strict=True)
+    ]
+    if counts is None:
+        return rows
+    return [{**row, "sample_weight": counts[at]} for row, at in zip(rows, left, strict=True)]
 
 
 def _counts(sample_weight: Any, n_texts: int) -> list[float] | None:
