@@ -59,9 +59,10 @@ def test_mixtures_count_for_both_parents(blobs):
 def test_rows_and_their_mixtures_count_as_told(blobs):
     X, y = blobs
     counts = np.where(y == "a", 0.0, 2.0)
-    model = MixupClassifier(DecisionTreeClassifier(), unknown="across", random_state=0)
-    model.fit(X, y, sample_weight=counts)
-    assert (model.predict(X) != "a").all()
+    model = MixupClassifier(unknown="across", random_state=0).fit(X, y, sample_weight=counts)
+    proba = model.predict_proba(X)
+    assert (proba[:, 0] == 0).all()
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
     even = MixupClassifier(n_samples=2, random_state=0).fit(X, y).predict_proba(X)
     twice = MixupClassifier(LogisticRegression(C=0.5, max_iter=1000), n_samples=2, random_state=0)
     twice.fit(X, y, sample_weight=np.full(90, 2.0))
@@ -87,6 +88,15 @@ def test_what_is_of_no_class_is_told_from_what_is(blobs):
         said = np.concatenate([model.unknown_proba(X), model.unknown_proba(middle)])
         scores[unknown] = roc_auc_score(np.repeat([0, 1], [90, 60]), said)
     assert scores["across"] > 0.9
+
+
+def test_a_row_of_no_class_beyond_doubt_has_no_nan(blobs):
+    tree = DecisionTreeClassifier(random_state=0)  # its leaves are of one class each
+    model = MixupClassifier(tree, n_samples=0, unknown="across", random_state=0).fit(*blobs)
+    grid = np.random.default_rng(2).uniform(0, 4, (200, 3))
+    sure = model.unknown_proba(grid) == 1
+    assert sure.any()
+    np.testing.assert_allclose(model.predict_proba(grid)[sure], 1 / 3)
 
 
 def test_partners_by_class_or_target(blobs):

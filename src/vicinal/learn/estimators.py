@@ -163,7 +163,9 @@ class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
     def _shares(self, X: Any) -> Floats:
         check_is_fitted(self)
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        found: Floats = self.estimator_.predict_proba(X)
+        found = np.zeros((len(X), len(self.classes_) + bool(self.unknown)))
+        # a class whose rows all count 0 was not learned
+        found[:, self.estimator_.classes_] = self.estimator_.predict_proba(X)
         return found
 
     def predict_proba(self, X: Any) -> Floats:
@@ -180,8 +182,10 @@ class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
             Rows with sum 1.
         """
         shares = self._shares(X)[:, : len(self.classes_)]
-        found: Floats = shares / shares.sum(axis=1, keepdims=True)
-        return found
+        total = shares.sum(axis=1, keepdims=True)
+        # where a row is of none of them beyond doubt, each is as likely as any other
+        even = np.full_like(shares, 1 / len(self.classes_))
+        return np.divide(shares, total, out=even, where=total > 0)
 
     def unknown_proba(self, X: Any) -> Floats:
         """Return the probability that a row is of no class that was learned.
