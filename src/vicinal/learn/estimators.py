@@ -185,7 +185,8 @@ class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         total = shares.sum(axis=1, keepdims=True)
         # where a row is of none of them beyond doubt, each is as likely as any other
         even = np.full_like(shares, 1 / len(self.classes_))
-        return np.divide(shares, total, out=even, where=total > 0)
+        np.divide(shares, total, out=even, where=total > 0)
+        return even
 
     def unknown_proba(self, X: Any) -> Floats:
         """Return the probability that a row is of no class that was learned.

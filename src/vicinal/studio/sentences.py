@@ -155,7 +155,7 @@ class Writer:
         scores = score_candidates(
             closeness, measured, np.array([ratio]), np.asarray(found.log_likelihood, float), "both"
         )
-        rows = {}
+        rows: dict[str, Candidate] = {}
         for at in np.argsort(-scores[0], kind="stable"):
             one = Candidate(found.sentences[0][at], float(closeness[0, at]), float(measured[0, at]))
             rows.setdefault(text_key(one.text), one)

@@ -128,8 +128,8 @@ class Trial:
         self.panel = ""
         if before is not None:
             self.schema, self.found, self.panel = before.schema, before.found, before.panel
+        self.looked: bool = False
         self._known = before is not None and before.looked and before.choices.kinds == choices.kinds
-        self.looked = False
         self.stopped = False
         self.error = ""
         self.stage = "Waiting for other work"
@@ -152,7 +152,7 @@ class Trial:
         """Look at the columns, then try the settings one after the other."""
         worker.submit(self._look)
         for privacy in ORDER:
-            worker.submit(lambda privacy=privacy: self._try(privacy), ahead=True)
+            worker.submit(partial(self._try, privacy), ahead=True)
 
     def make(self, worker: Worker, privacy: str) -> Made:
         """Have the whole table made, once."""
