@@ -8,6 +8,7 @@ import shlex
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import PureWindowsPath
 from typing import Any
 
