@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from vicinal import Beta
+from vicinal import Beta, Uniform
 from vicinal.nn import MixupBatch
 
 
@@ -26,7 +26,9 @@ def main(epochs: int = 20, n_train: int = 400, seed: int = 0) -> dict[str, float
     )
     x_train, x_test, y_train, y_test = parts
     # timm: Mixup(mixup_alpha=0.4, cutmix_alpha=1.0, switch_prob=0.5, num_classes=10)
-    mixup_fn = MixupBatch(weights=Beta(0.4), cutmix=0.5, num_classes=10, random_state=seed)
+    mixup_fn = MixupBatch(
+        weights=Beta(0.4), cutmix=Uniform(), switch_prob=0.5, num_classes=10, random_state=seed
+    )
     found = {}
     for name, mix in (("no mixing", None), ("mixup and CutMix", mixup_fn)):
         torch.manual_seed(seed)
