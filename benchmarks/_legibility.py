@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
+import io
 import json
 import warnings
 from collections import defaultdict
@@ -18,6 +20,7 @@ from _common import progress
 from _sentences import CACHE, held_out_lines, inverter_key, words
 from _texts import DATA
 from vicinal.io import replacing
+from vicinal.text.invert.candidates import Candidates
 
 Record = dict[str, Any]
 
@@ -71,11 +74,40 @@ def pairs(n: int) -> list[tuple[str, str]]:
     return [(lines[left], lines[right]) for left, right in order]
 
 
+class Kept:
+    """An inverter whose candidates are kept on disk, so that a run that is stopped goes on."""
+
+    def __init__(self, inverter: Any, key: str) -> None:
+        self._inverter, self._folder = inverter, KEPT / f"candidates-{key}"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inverter, name)
+
+    def candidates(self, embeddings: Any, n_samples: int = 4, *, random_state: Any = None) -> Any:
+        """Return candidates, written now or before."""
+        rng = np.random.default_rng(random_state)
+        drawn_by = repr((n_samples, rng.bit_generator.state)).encode()
+        name = hashlib.sha256(np.ascontiguousarray(embeddings).tobytes() + drawn_by).hexdigest()
+        path = self._folder / f"{name[:20]}.npz"
+        if not path.exists():
+            found = self._inverter.candidates(embeddings, n_samples, random_state=rng)
+            sink = io.BytesIO()
+            np.savez(
+                sink, lines=np.array(found.sentences, np.str_), embeddings=found.embeddings,
+                likely=found.log_likelihood,
+            )  # fmt: skip
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as out:
+                out.write(sink.getvalue())
+        with np.load(path) as held:
+            return Candidates(held["lines"].tolist(), held["embeddings"], held["likely"])
+
+
 @cache
 def _writer(name: str) -> Any:
     from vicinal.text.invert import Inverter
 
-    return Inverter.from_pretrained(name)
+    return Kept(Inverter.from_pretrained(name), inverter_key(name))
 
 
 def rows_of(name: str, method: str, n: int) -> list[Record]:
@@ -132,13 +164,20 @@ def _between(method: str, n: int) -> list[Record]:
 
         writer = _writer(method)  # as morph does it, all pairs at once
         left, right = (writer.encode([pair[side] for pair in both]) for side in (0, 1))
-        lam = np.full(n, 0.5)
-        found = select_sentences(
-            writer, (left + right) / 2, left, right, lam, SelectionConfig(8), random_state=0
-        )
-        columns = {"text": found.texts, "lam": lam.tolist()}
-        columns |= {one: getattr(found, one).tolist() for one in FIGURES[1:4]}
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        made: list[Record] = []
+        for start in range(0, n, 15):
+            a, b = left[start : start + 15], right[start : start + 15]
+            lam = np.full(len(a), 0.5)
+            found = select_sentences(
+                writer, (a + b) / 2, a, b, lam, SelectionConfig(8), random_state=0
+            )
+            progress(f"{start + len(a)} of {n}")
+            columns = {"text": found.texts, "lam": lam.tolist()}
+            columns |= {one: getattr(found, one).tolist() for one in FIGURES[1:4]}
+            made += [
+                dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+            ]
+        return made
     if method == "nearest real text":
         taken = {line for pair in both for line in pair}
         pool = [line for line in held_out_lines() if line not in taken][:POOL]
