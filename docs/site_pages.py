@@ -1,16 +1,30 @@
-"""Pages of the site that are made of other files: API reference, results, examples, changelog."""
+"""Pages of the site that are made of other files, links between names, and what pages may load."""
 
 from __future__ import annotations
 
 import re
+from functools import partial
+from os.path import commonpath
 from pathlib import Path
 from typing import Any
 
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+from mkdocs.utils import get_relative_url
 
 ROOT = Path(__file__).parents[1]
 #: Public faces in the order of the reference.
 FACES = ("", "pairing", "table", "learn", "report", "nn", "text", "jobs")
+#: Heading of something in the reference.
+_HEADING = re.compile(r'<h\d id="(vicinal\.[^"]+)"')
+#: What docstrings say of other names, as their Markdown leaves it.
+_ROLE = re.compile(r":(?:class|func|meth|attr|data|mod|exc):<code>~?([^<]+)</code>")
+#: A face before a name.
+_OURS = re.compile(rf"^vicinal\.(?:(?:{'|'.join(filter(None, FACES))}|weights|geometry)\.)?")
+#: What a page loads from elsewhere.
+_FOREIGN = re.compile(
+    r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=[\"']?((?:https?:)?//[^\"'\s>]+)"
+)
 _LINK = re.compile(r"\]\(\.\./([^)#]+)(#[^)]*)?\)")
 
 
@@ -54,6 +68,38 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         return {"CHANGELOG.md": "](changelog.md)"}[path.parts[0]]
 
     return _LINK.sub(led, markdown)
+
+
+def on_env(env: Any, config: Any, files: Files) -> None:
+    """Lead the names in docstrings to where they are explained."""
+    pages = [one.page for one in files.documentation_pages() if one.page and one.page.content]
+    places = {name: page for page in pages for name in _HEADING.findall(page.content)}
+    for page in pages:
+        page.content = _ROLE.sub(partial(_led, page, places), page.content)
+
+
+def _led(page: Any, places: dict[str, Any], found: re.Match[str]) -> str:
+    """Return a name as a link: of several things called so, to the one in the nearest class."""
+    code = f"<code>{found[1]}</code>"
+    own = _OURS.sub("", found[1])
+    called = [name for name in places if f".{name}".endswith(f".{own}")]
+    if not called:
+        return code
+    here = ["vicinal", *_HEADING.findall(found.string, 0, found.start())][-1]
+    paths = {name: [one.replace(".", "/") for one in (name, here)] for name in called}
+    near = {name: len(commonpath(both)) for name, both in paths.items()}
+    best = max(called, key=lambda name: near[name])
+    if sum(near[name] == near[best] for name in called) > 1:
+        return code
+    there = get_relative_url(places[best].url, page.url)
+    return f'<a href="{there}#{best}">{code}</a>'
+
+
+def on_post_page(output: str, page: Any, config: Any) -> None:
+    """Refuse a page that loads anything from another host: the site is read offline."""
+    foreign = _FOREIGN.search(output.replace(str(config.site_url), ""))
+    if foreign:
+        raise PluginError(f"{page.file.src_uri} loads {foreign[1]}; put it into docs/ instead.")
 
 
 def _reference(name: str, shown: set[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -73,3 +74,42 @@ def test_make_targets_exist():
 def test_files_named_are_there(page):
     for path in re.findall(r"\]\((?!http)([^)#]+)\)", PAGES[page]):
         assert ((ROOT / page).parent / path).exists(), path
+
+
+def test_the_shim_of_the_search_is_our_own():
+    """Without it the site would load one from another host."""
+    named = re.search(r"polyfills: \[(.*)\]", (ROOT / "mkdocs.yml").read_text("utf-8"))
+    assert named is not None
+    assert "iframe-worker" in named[1]
+    assert (ROOT / "docs" / named[1]).is_file()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Build the site; pages that load from another host fail the build."""
+    for name in ("mkdocs", "material", "mkdocstrings_handlers.python"):
+        pytest.importorskip(name, reason="needs vicinal[docs]")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "-q", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=280)
+    return folder
+
+
+def test_names_in_docstrings_are_links(site):
+    pages = {path.stem: path.read_text("utf-8") for path in (site / "reference").glob("*.html")}
+    assert not [name for name, text in pages.items() if re.search(r":[a-z]+:(<code>|`)", text)]
+    kinds = (
+        '<a href="vicinal.table.html#vicinal.table.schema.KINDS"><code>vicinal.table.KINDS</code>'
+    )
+    assert kinds in pages["vicinal.report"]
+    # of several methods called so, the one of the class that speaks
+    for owner in ("inverter.Inverter", "classifier.MixupTextClassifier"):
+        assert re.search(rf'#[\w.]+{owner}.save_pretrained"><code>save_', pages["vicinal.text"])
+
+
+def test_the_site_is_searched_offline(site, browser):
+    shown = browser.open(site / "index.html")
+    shown.locator("input.md-search__input").fill("Farthest")
+    shown.locator(".md-search-result__item").first.wait_for(timeout=10_000)
+    assert browser.complaints == []
+    assert all(one.startswith(site.as_uri()) for one in browser.requests)
