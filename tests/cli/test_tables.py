@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import subprocess
 import sys
@@ -86,6 +87,10 @@ def test_formats_and_personal_data(tmp_path, run):
     assert "01.01.2024 = %d.%m.%Y" in said
     assert "0,10 = 1234,57" in said
     assert "e-mail, the same for the same value" in said
+    found = json.loads(run("columns", path, "--json", "-")[1])
+    assert found["columns"]["email"]["personal"]["kind"] == "e-mail"
+    assert found["columns"]["amount"]["format"]["decimal"] == ","
+    assert list(found["rules"]) == ["amount is a multiple of 7.01 plus 0.1"]
     code, said, err = run("table", path, "-o", out, "--where", "when>=01.05.2024", "--seed", 1)
     assert code == 0
     assert "personal data in column(s) email" in err
@@ -275,7 +280,7 @@ def test_a_european_export_comes_back_as_it_was_written(tmp_path, run):
     real = tmp_path / "export.csv"
     real.write_bytes("\r\n".join(["Kunde;PLZ;Datum;Größe", *lines, ""]).encode("cp1252"))
     schema, made = tmp_path / "schema.json", tmp_path / "made.csv"
-    code, out, err = run("columns", real, "--schema-output", schema)
+    code, out, err = run("columns", real, "--json", schema)
     assert code == 0
     assert "read as cp1252" in err
     assert "line 42 ('bald')" in err
@@ -286,6 +291,10 @@ def test_a_european_export_comes_back_as_it_was_written(tmp_path, run):
         "Datum": "date",
         "Größe": "numeric",
     }
+    code, out, _ = run("columns", real, "--json", "-")
+    assert code == 0
+    assert json.loads(out) == json.loads(schema.read_text("utf-8"))
+    assert json.loads(out)["columns"]["Datum"]["format"]["pattern"] == "%d.%m.%Y"
     code, _, err = run("table", real, "-o", made, "--schema", schema, "--encoding", "cp1252")
     assert code == 0, err
     assert "read as cp1252" not in err

@@ -39,9 +39,7 @@ Kinds = Annotated[
 ]
 SchemaFile = Annotated[
     Path | None,
-    typer.Option(
-        "--schema", help="What columns are, as `vicinal columns --schema-output` wrote it."
-    ),
+    typer.Option("--schema", help="What columns are, as `vicinal columns --json` wrote it."),
 ]
 Strict = Annotated[
     bool,

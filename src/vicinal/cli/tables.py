@@ -37,7 +37,7 @@ from vicinal.cli.options import (
     parse_weights,
     parse_whole,
 )
-from vicinal.cli.output import check_report, watched, write_report
+from vicinal.cli.output import OUT, check_report, watched, write_report
 from vicinal.cli.screen import show, show_table
 
 if TYPE_CHECKING:
@@ -118,8 +118,12 @@ class ColumnsOptions(Reading):
     column: Kinds = None
     schema: SchemaFile = None
     strict: Strict = False
-    schema_output: Annotated[
-        Path | None, typer.Option(help="Write all this as JSON, to edit and give back as --schema.")
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON of all this to write, to read by a program, or to edit and give back as "
+            "--schema; - for standard output, instead of text."
+        ),
     ] = None
 
 
@@ -287,9 +291,9 @@ def columns(asked: ColumnsOptions) -> None:
     from vicinal.table import KINDS, infer_schema
     from vicinal.table.panel.find import find_panel
 
-    if asked.schema_output is not None:
-        check_file(asked.schema_output)
-        check_apart(asked.source, asked.schema, schema_output=asked.schema_output)
+    if asked.json is not None and asked.json != OUT:
+        check_file(asked.json)
+        check_apart(asked.source, asked.schema, json=asked.json)
     given = asked.read(asked.source)
     found = infer_schema(
         given,
@@ -297,6 +301,9 @@ def columns(asked: ColumnsOptions) -> None:
         schema=parse_schema(asked.schema),
         strict=asked.strict,
     )
+    if asked.json == OUT:
+        typer.echo(found.to_json(), nl=False)
+        return
     names = [printable(one.name) for one in found.columns]
     width = max(map(len, names))
     heads = ("column", "kind", "distinct", "missing", "what becomes of it")
@@ -322,9 +329,9 @@ def columns(asked: ColumnsOptions) -> None:
     panel = find_panel(found.read(given))
     if panel is not None:
         typer.echo(f"\n{printable(panel.advice)}")
-    if asked.schema_output is not None:
-        found.to_json(asked.schema_output)
-        typer.echo(f"\nSchema: {asked.schema_output}.")
+    if asked.json is not None:
+        found.to_json(asked.json)
+        typer.echo(f"\nJSON: {asked.json}.")
 
 
 def _method(settings: MixingSettings) -> str:

@@ -127,7 +127,7 @@ class Schema:
         known = isinstance(facts, Mapping) and facts.get("vicinal_schema")
         if known != _VERSION or not isinstance(facts.get("columns"), Mapping):
             raise ValueError(
-                f"This is no schema of version {_VERSION}. `vicinal columns FILE --schema-output "
+                f"This is no schema of version {_VERSION}. `vicinal columns FILE --json "
                 "schema.json` writes one."
             )
         columns, formats, people = [], {}, {}
@@ -205,7 +205,7 @@ class Schema:
             hint = did_you_mean(lacking[0], [name for name in names if name not in own])
             raise ValueError(
                 f"The schema is for another table: it has {_named(lacking)}, which the table has "
-                f"not.{hint} `vicinal columns FILE --schema-output schema.json` writes one for it."
+                f"not.{hint} `vicinal columns FILE --json schema.json` writes one for it."
             )
         if stray := [name for name in names if name not in own]:
             raise ValueError(
