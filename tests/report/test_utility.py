@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -100,6 +101,26 @@ def test_fresh_rows_are_worth_as_much_as_real_ones(fresh, model):
         assert gap.low < 0 < gap.high
         assert gap.high - gap.low < 0.2
     assert utility.score("real", model).figure.value > 0.85
+
+
+def test_a_group_that_was_lost_is_seen_in_its_own_figures():
+    real, made = people(800, 1), people(800, 2)
+    west = made["town"].to_numpy(False) == "west"
+    target = made["y"].to_numpy(False).copy()
+    target[west] = np.random.default_rng(0).permutation(target[west])
+    lost = align(real, made.set_column(2, "y", pa.array(target)), people(1500, 3), target="y")
+    settings = {"models": ["boosted trees"], "repeats": 3, "random_state": 0}
+    utility = measure_utility(lost, groups="town", **settings)
+    found = {one.group: one for one in utility.groups}
+    assert sum(one.test_rows for one in found.values()) == utility.test_rows == 1500
+    assert found["west"].gap().high < -0.05
+    assert min(found[one].gap().high for one in ("north", "south")) > -0.02
+    assert found["west"].score("real").figure.value > 0.85
+    # the models are the same, and so are the figures of all rows
+    assert measure_utility(lost, **settings).scores == utility.scores
+    assert measure_utility(lost, groups="y", **settings).groups == ()
+    few = lost.holdout.take(slice(45))  # fewer than 20 of each town
+    assert not measure_utility(replace(lost, holdout=few), groups="town", **settings).groups
 
 
 def test_targets_the_wrong_way_round_teach_the_opposite():

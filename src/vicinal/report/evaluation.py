@@ -173,7 +173,7 @@ def evaluate(
     kinds : mapping of str to str, optional
         Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong.
     groups : str, optional
-        Category whose groups are compared one by one too, the twelve largest.
+        Category whose groups are compared, and predicted, one by one too, the twelve largest.
     random_state : int, numpy.random.Generator or None
         Seed of what is drawn: rows, folds, models.
 
@@ -219,7 +219,7 @@ def evaluate(
         fidelity = measure_fidelity(
             tables, plan=plan, random_state=seeds.generator(EvaluationKey.FIDELITY)
         )
-        privacy, utility, notes = _against_unseen(tables, seeds)
+        privacy, utility, notes = _against_unseen(tables, seeds, groups)
     rules, panel = check_rules(rows, made, unseen), lost_panel(rows, made)
     within = () if groups is None else compare_groups(tables, groups)
     fidelity = replace(fidelity, rules=rules, panel=panel, groups=within)
@@ -237,7 +237,7 @@ def _warned() -> Iterator[list[warnings.WarningMessage]]:
 
 
 def _against_unseen(
-    tables: Tables, seeds: Seeds
+    tables: Tables, seeds: Seeds, groups: str | None = None
 ) -> tuple[Privacy, Utility | None, tuple[str, ...]]:
     """Return privacy, utility, and what to say of the hold-out."""
     given = tables.holdout is not None
@@ -254,7 +254,9 @@ def _against_unseen(
     )
     utility = None
     if tables.target is not None:
-        utility = measure_utility(apart, random_state=seeds.generator(EvaluationKey.UTILITY))
+        utility = measure_utility(
+            apart, groups=groups, random_state=seeds.generator(EvaluationKey.UTILITY)
+        )
     notes: tuple[str, ...] = ()
     if not given:
         notes = (

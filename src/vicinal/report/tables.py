@@ -113,17 +113,17 @@ class Tables:
             holdout=None if self.holdout is None else of(self.holdout),
         )
 
-    def narrowed(self) -> tuple[Tables, str]:
+    def narrowed(self, also: str | None = None) -> tuple[Tables, str]:
         """Return what pairs and models are measured on, and in words which columns of many."""
         names = [*self.numeric, *self.categorical]
         if len(names) <= MOST_COLUMNS:
             return self, ""
-        drawn = {name for name in (self.target,) if name is not None}
+        drawn = {name for name in (self.target, also) if name is not None}
         for at in np.random.default_rng(0).permutation(len(names)):
             if len(drawn) < MOST_COLUMNS:
                 drawn.add(names[at])
-        also = ", the target among them" if self.target is not None else ""
-        said = f"{len(drawn)} columns, drawn at random from {len(names):,}{also}"
+        among = ", the target among them" if self.target is not None else ""
+        said = f"{len(drawn)} columns, drawn at random from {len(names):,}{among}"
         return self.select(drawn), said
 
     def split(self, rng: np.random.Generator) -> Tables:

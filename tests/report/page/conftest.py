@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -300,7 +301,7 @@ def make_utility(task="class"):
         for (model, metric), values in figures.items()
         for source, value in zip(sources, values, strict=True)
     )
-    return Utility(
+    whole = Utility(
         target="income",
         task=task,
         metric="AUC" if task == "class" else "R2",
@@ -310,6 +311,7 @@ def make_utility(task="class"):
         scores=scores,
         sampled="",
     )
+    return replace(whole, groups=(replace(whole, group="Male", test_rows=10_899),))
 
 
 def make_weights(rng):

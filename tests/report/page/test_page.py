@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import vicinal
+from vicinal.page.format import NONE
 from vicinal.page.frame import check_installed
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -194,7 +195,8 @@ def test_a_column_opens_to_its_figures_rules_and_worst_pairs(pages):
 
 def test_groups_are_told(pages):
     words = read(pages["report"]).words
-    assert "Male 10,900 10,871 0.981 fnlwgt, 0.941" in words
+    assert "Male 10,900 10,871 0.981 fnlwgt, 0.941 10,899 0.919 0.904 \N{MINUS SIGN}0.015" in words
+    assert "Female 12 9" + 5 * f" {NONE}" in words
 
 
 def test_text_from_tables_is_escaped(makers, tmp_path):

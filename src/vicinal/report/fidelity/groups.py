@@ -51,6 +51,14 @@ def check_groups(tables: Tables, column: str | None) -> None:
         )
 
 
+def largest_groups(tables: Tables, column: str) -> list[int]:
+    """Return the codes of the categories that most real rows hold."""
+    at = tables.categorical.index(column)
+    codes = tables.real.codes[:, at]
+    sizes = np.bincount(codes[codes >= 0], minlength=len(tables.levels[at]))
+    return [int(code) for code in np.argsort(-sizes, kind="stable")[:MOST]]
+
+
 def compare_groups(tables: Tables, column: str) -> tuple[GroupFidelity, ...]:
     """Compare the other columns within each of the largest groups."""
     at = tables.categorical.index(column)
@@ -58,7 +66,7 @@ def compare_groups(tables: Tables, column: str) -> tuple[GroupFidelity, ...]:
     sizes = [np.bincount(one[one >= 0], minlength=len(levels)) for one in codes]
     others = {one.name for one in tables.columns} - {column}
     found = []
-    for level in np.argsort(-sizes[0], kind="stable")[:MOST]:
+    for level in largest_groups(tables, column):
         rows = int(sizes[0][level]), int(sizes[1][level])
         score, worst = math.nan, ""
         if others and min(rows) >= LEAST:

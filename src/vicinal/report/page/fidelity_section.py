@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from vicinal.page.format import Grid, amount, number, share, short
+from vicinal.page.format import NONE, Grid, amount, estimate, number, share, short
 from vicinal.page.intervals import IntervalRow, interval_rows
 from vicinal.page.times import moment_of, seconds_per_unit
 from vicinal.report.page.associations import (
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vicinal.report.fidelity.moments import Moments
     from vicinal.report.fidelity.pairs import Association
     from vicinal.report.fidelity.twosample import TwoSample
+    from vicinal.report.utility.measure import Utility
 
 #: Columns that get a picture of their own; tables have more.
 SHOWN = 40
@@ -223,8 +224,9 @@ def _pairs(fidelity: Fidelity) -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: -abs(one["gap"]) if math.isfinite(one["gap"]) else 1.0)
 
 
-def groups_grid(fidelity: Fidelity) -> Grid | None:
+def groups_grid(fidelity: Fidelity, utility: Utility | None) -> Grid | None:
     """Return the figures of groups as a table; None where none were asked for."""
+    tested = {one.group: one for one in utility.groups} if utility is not None else {}
     rows = [
         {
             one.column: short(one.level, 40),
@@ -233,9 +235,21 @@ def groups_grid(fidelity: Fidelity) -> Grid | None:
             "similarity": number(one.score),
             "least similar column": one.worst,
         }
+        | (_group_utility(tested.get(one.level), utility) if utility and tested else {})
         for one in fidelity.groups
     ]
     return Grid("Within groups", rows, (0, 4)) if rows else None
+
+
+def _group_utility(found: Utility | None, whole: Utility) -> dict[str, str]:
+    """Return what boosted trees reach within a group; dashes where it was not tested."""
+    figures = [NONE] * 4
+    if found is not None:
+        sides = [number(found.score(name).figure.value) for name in ("real", "synthetic")]
+        figures = [f"{found.test_rows:,}", *sides, estimate(found.gap())]
+    trained = [f"{whole.metric}, {name}" for name in ("real", "synthetic")]
+    names = ("hold-out rows", *trained, "difference")
+    return dict(zip(names, figures, strict=True))
 
 
 def moments_part(moments: Moments) -> dict[str, Any] | None:

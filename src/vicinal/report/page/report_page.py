@@ -48,7 +48,7 @@ def report_page(report: Report) -> Page:
         "facts": facts,
         "rules": rules_part(fidelity),
         "columns": columns_part(fidelity),
-        "groups": groups_grid(fidelity),
+        "groups": groups_grid(fidelity, utility),
         "association": association_part(fidelity),
         "moments": moments_part(fidelity.moments),
         "two_sample": two_sample_chart(fidelity.two_sample),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count
 from vicinal._random import RandomState, Seeds, UtilityKey
 from vicinal._stats import Estimate
 from vicinal._types import Floats
 from vicinal.page.result import RowsResult
+from vicinal.report.fidelity.groups import LEAST, largest_groups
 from vicinal.report.tables import Tables
 from vicinal.report.utility.leaks import leaking_columns
 from vicinal.report.utility.learners import (
@@ -35,6 +37,11 @@ SOURCES = ("real", "synthetic", "real + synthetic")
 LIMITS = {"AUC": (0.0, 1.0), "F1": (0.0, 1.0), "R2": (-math.inf, 1.0)}
 #: Hold-out rows that predictions are tested on, at most.
 TEST_ROWS = 20_000
+
+#: Group (None for all rows), model, source and measure.
+_Key = tuple[str | None, str, str, str]
+#: Tells which rows are of each group.
+_Within = Callable[[Examples], dict[str, npt.NDArray[np.intp]]]
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,10 @@ class Utility(RowsResult):
         How rows were drawn, in words.
     leaked : tuple of str
         Columns of the real rows of which each alone predicts the target without a fault.
+    group : str
+        The category whose hold-out rows were tested; empty for all.
+    groups : tuple of Utility
+        The same models, tested within the groups that were named and have 20 hold-out rows.
     """
 
     target: str
@@ -97,6 +108,8 @@ class Utility(RowsResult):
     scores: tuple[UtilityScore, ...]
     sampled: str
     leaked: tuple[str, ...] = ()
+    group: str = ""
+    groups: tuple[Utility, ...] = ()
 
     def score(
         self, trained_on: str, model: str = "boosted trees", metric: str | None = None
@@ -183,15 +196,16 @@ def measure_utility(
     train_rows: int = 20_000,
     models: Sequence[str] = LEARNERS,
     sources: Sequence[str] = SOURCES,
+    groups: str | None = None,
 ) -> Utility:
-    """Train on synthetic rows, test on real ones."""
+    """Train on synthetic rows, test on real ones: all of them, and those of each group."""
     repeats = check_count("repeats", repeats)
     train_rows = check_count("train_rows", train_rows, low=2)
     for name in models:
         check_choice("models", name, LEARNERS)
     for name in sources:
         check_choice("sources", name, SOURCES)
-    tables, said = tables.narrowed()
+    tables, said = tables.narrowed(groups)
     problem = pose(tables)
     _warn_of_classes(problem, str(tables.target))
     seeds = Seeds(random_state)
@@ -199,30 +213,57 @@ def measure_utility(
     n_train = min(*whole[:2], train_rows)
     cut = seeds.generator(UtilityKey.CUT).permutation(whole[2])[:TEST_ROWS]
     problem = problem._replace(test=problem.test.take(np.sort(cut)))
-    done: list[dict[tuple[str, str, str], float]] = [{} for _ in range(repeats)]
+    within = _within(tables, problem.test, groups)
+    done: list[dict[_Key, float]] = [{} for _ in range(repeats)]
 
     def work(repeat: int) -> None:
         rng = seeds.generator(UtilityKey.REPEAT, repeat)
-        done[repeat] = _fitted(_resampled(problem, n_train, rng), models, sources, rng)
+        done[repeat] = _fitted(_resampled(problem, n_train, rng), models, sources, rng, within)
 
     fit_side_by_side(work, repeats)
-    found = {key: tuple(one[key] for one in done) for key in done[0]}
-    return Utility(
+    found = Utility(
         target=str(tables.target),
         task=problem.task,
         metric="AUC" if problem.task == "class" else "R2",
         rows=whole,
         train_rows=n_train,
         test_rows=problem.test.n_rows,
-        scores=tuple(
-            UtilityScore(*key, Estimate.of_bootstraps(values, *LIMITS[key[2]]), values)
-            for key, values in found.items()
-        ),
+        scores=_scores(done, None),
         sampled=_sampling(whole, n_train, problem.test.n_rows, repeats)
         + (f" Models see {said}." if said else ""),
         leaked=leaking_columns(
             problem, [one for one in (*tables.numeric, *tables.categorical) if one != tables.target]
         ),
+    )
+    return replace(
+        found,
+        groups=tuple(
+            replace(found, group=name, test_rows=len(rows), scores=_scores(done, name), leaked=())
+            for name, rows in within(problem.test).items()
+        ),
+    )
+
+
+def _within(tables: Tables, test: Examples, column: str | None) -> _Within:
+    """Return what tells the rows of each group with enough of them; of the target's are none."""
+    if column is None or column == tables.target:
+        return lambda _: {}
+    at = [one for one in tables.categorical if one != tables.target].index(column)
+    levels = tables.levels[tables.categorical.index(column)]
+    # examples count categories as groups are counted, the largest first
+    names = {str(levels[code]): rank for rank, code in enumerate(largest_groups(tables, column))}
+    sizes = np.bincount(test.codes[test.codes[:, at] >= 0, at], minlength=len(levels))
+    kept = {name: rank for name, rank in names.items() if sizes[rank] >= LEAST}
+    return lambda rows: {
+        name: np.flatnonzero(rows.codes[:, at] == rank) for name, rank in kept.items()
+    }
+
+
+def _scores(done: Sequence[Mapping[_Key, float]], group: str | None) -> tuple[UtilityScore, ...]:
+    found = {key[1:]: tuple(one[key] for one in done) for key in done[0] if key[0] == group}
+    return tuple(
+        UtilityScore(*key, Estimate.of_bootstraps(values, *LIMITS[key[2]]), values)
+        for key, values in found.items()
     )
 
 
@@ -258,23 +299,29 @@ def _resampled(problem: Problem, n_train: int, rng: np.random.Generator) -> Prob
 
 
 def _fitted(
-    drawn: Problem, models: Sequence[str], sources: Sequence[str], rng: np.random.Generator
-) -> dict[tuple[str, str, str], float]:
-    """Return the figures of one repeat, by model, source and measure."""
+    drawn: Problem,
+    models: Sequence[str],
+    sources: Sequence[str],
+    rng: np.random.Generator,
+    within: _Within,
+) -> dict[_Key, float]:
+    """Return the figures of one repeat, of all rows and of each group."""
     learned = {
         "real": drawn.real,
         "synthetic": drawn.synthetic,
         "real + synthetic": drawn.real.joined(drawn.synthetic),
     }
     seed = int(rng.integers(2**31))
-    return {
-        (model, source, metric): figure
-        for model in models
-        for source in sources
-        for metric, figure in measures(
-            drawn, predict(model, drawn, learned[source], drawn.test, seed)
-        ).items()
-    }
+    rows: list[tuple[str | None, Any]] = [(None, slice(None)), *within(drawn.test).items()]
+    found = {}
+    for model in models:
+        for source in sources:
+            guess = predict(model, drawn, learned[source], drawn.test, seed)
+            for group, part in rows:
+                tested = drawn._replace(test=drawn.test.take(part))
+                for metric, figure in measures(tested, guess[part]).items():
+                    found[group, model, source, metric] = figure
+    return found
 
 
 def measures(problem: Problem, guess: Floats) -> dict[str, float]:
