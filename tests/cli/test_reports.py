@@ -55,11 +55,28 @@ def test_json_to_standard_output_is_all_there_is(people, synthetic, run):
     assert not (people.parent / "-").exists()
 
 
+def test_rows_are_shown_where_a_report_is_written(people, synthetic, run):
+    code, _, err = run("report", people, synthetic, "--show-rows")
+    assert code == 2
+    assert "--show-rows is about a report, and none is written" in err
+    output = people.with_name("shown.csv")
+    assert run("table", people, "-o", output, "--show-rows")[0] == 2
+    assert not output.exists()
+    code, out, err = run("report", people, synthetic, "--json", "-", "--show-rows")
+    assert code == 0
+    shown = json.loads(out)["shown_rows"]
+    assert shown["columns"] == ["age", "job", "income"]
+    cells = {tuple(map(str, row.values())) for row in read_table(people).to_pylist()}
+    assert {tuple(row) for row in shown["real"]} <= cells
+    assert "do not hand them on" in json.loads(out)["notes"][0]
+
+
 def test_table_report_has_unseen_rows(people, run):
     report = people.with_name("report.json")
     words = ["-o", people.with_name("out.csv"), "--target", "income", "--report", report]
-    assert run("table", people, *words)[0] == 0
+    assert run("table", people, *words, "--show-rows")[0] == 0
     content = json.loads(report.read_text(encoding="utf-8"))
+    assert len(content["shown_rows"]["nearest"]) == 5
     assert content["privacy"]["rows"] == [200, 200, 200]
     assert content["utility"]["metric"] == "AUC"
 

@@ -66,6 +66,14 @@ Time = Annotated[
         "years are mixed."
     ),
 ]
+ShowRows = Annotated[
+    bool,
+    typer.Option(
+        "--show-rows",
+        help="Show real rows in the report, those nearest to synthetic ones and some others: "
+        "not to be handed on.",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="The same seed, the same result.")]
 Text = Annotated[str, typer.Option(help="Column of the texts.")]
 Label = Annotated[str, typer.Option(help="Column of the classes.")]
@@ -124,6 +132,15 @@ def check_apart(*read: str | Path | None, **written: str | Path | None) -> None:
             if same_file(there, target):
                 raise ValueError(f"{other} and {name} are one file, {target}. Name two.")
         names[name] = target
+
+
+def check_shown(show_rows: bool, *reports: Path | None) -> None:
+    """Refuse to show rows where no report is written."""
+    if show_rows and not any(reports):
+        raise ValueError(
+            "--show-rows is about a report, and none is written. Name a page: --report report.html "
+            "with `vicinal table`, -o report.html with `vicinal report`."
+        )
 
 
 def parse_kinds(pairs: list[str] | None) -> dict[str, str] | None:

@@ -14,10 +14,12 @@ from vicinal.cli.options import (
     Kinds,
     Reading,
     Seed,
+    ShowRows,
     Source,
     Target,
     Within,
     check_apart,
+    check_shown,
     parse_kinds,
 )
 from vicinal.cli.output import Json, Page, check_reports, watched, write_reports
@@ -34,7 +36,7 @@ class _Measuring(Reading):
 
     @property
     def kinds(self) -> dict[str, str] | None:
-        """Kinds of columns, as they were given."""
+        """What was said of columns."""
         return parse_kinds(self.column)
 
     def check(self, *read: Path | None) -> None:
@@ -60,6 +62,7 @@ class ReportOptions(_Measuring):
     groups: Annotated[
         str | None, typer.Option(help="Category whose groups are compared one by one as well.")
     ] = None
+    show_rows: ShowRows = False
     plan: Annotated[
         Path | None, typer.Option(help="Which rows were mixed, as `vicinal table --plan` wrote it.")
     ] = None
@@ -128,6 +131,7 @@ def report(asked: ReportOptions) -> None:
     from vicinal.report import evaluate
 
     asked.check(asked.real, asked.synthetic, asked.holdout, asked.plan)
+    check_shown(asked.show_rows, asked.output, asked.json)
     with reporting(watched()) as tell:
         tell("Reading", 0, 0)
         real, synthetic = asked.read(asked.real), asked.read(asked.synthetic)
@@ -142,6 +146,7 @@ def report(asked: ReportOptions) -> None:
             plan,
             kinds=asked.kinds,
             groups=asked.groups,
+            show_rows=asked.show_rows,
             random_state=asked.seed,
         )
     asked.write(found)

@@ -24,6 +24,7 @@ from vicinal.cli.options import (
     Resume,
     Rules,
     SchemaFile,
+    ShowRows,
     Source,
     Strict,
     Target,
@@ -31,6 +32,7 @@ from vicinal.cli.options import (
     Within,
     advanced,
     check_apart,
+    check_shown,
     parse_kinds,
     parse_rules,
     parse_schema,
@@ -85,6 +87,7 @@ class TableOptions(Reading):
     report: Annotated[
         Path | None, typer.Option(help="Write a full report: .html, .json, .txt or .md.")
     ] = None
+    show_rows: ShowRows = False
     save_model: Annotated[
         Path | None, typer.Option(help="Keep the fitted synthesizer (it holds the training rows).")
     ] = None
@@ -184,6 +187,7 @@ def _check_outputs(asked: TableOptions, output: str, in_chunks: bool) -> None:
     """Refuse what could not be written, before anything is read."""
     from vicinal.io import check_file, check_output
 
+    check_shown(asked.show_rows, asked.report)
     read = [asked.source, asked.schema]
     if in_chunks:
         why = "many files, --memory, --max-rows, --resume or a folder to write to"
@@ -238,6 +242,7 @@ def _whole(
                     synthetic,
                     plan,
                     where=asked.where,
+                    show_rows=asked.show_rows,
                     random_state=asked.seed or 0,
                 )
             write_report(found, asked.report)

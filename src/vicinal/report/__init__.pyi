@@ -26,6 +26,7 @@ from .privacy.audit import audit_synthesizer as audit_synthesizer
 from .privacy.figures import PrivacyFigure as PrivacyFigure
 from .privacy.measure import DistanceCurves as DistanceCurves
 from .privacy.measure import Privacy as Privacy
+from .rows import ShownRows as ShownRows
 from .tune.measure import Setting as Setting
 from .tune.measure import TuningResult as TuningResult
 from .tune.measure import tune as tune

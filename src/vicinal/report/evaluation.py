@@ -21,6 +21,7 @@ from vicinal.report.fidelity.order import lost_panel
 from vicinal.report.fidelity.rules import check_rules
 from vicinal.report.findings import Finding, as_text, findings
 from vicinal.report.privacy.measure import Privacy, measure_privacy
+from vicinal.report.rows import REAL_ROWS, ShownRows, rows_to_show
 from vicinal.report.tables import Tables, align, halves, row_keys
 from vicinal.report.utility.measure import Utility, measure_utility
 from vicinal.report.verdict import Verdict, judge
@@ -99,6 +100,8 @@ class Report(Result):
         Warnings, in plain words.
     random_state : int or None
         Seed of the figures; None where it was no number.
+    shown_rows : ShownRows or None
+        Real and synthetic rows, where they were asked for.
     """
 
     fidelity: Fidelity
@@ -108,6 +111,7 @@ class Report(Result):
     target: str | None
     notes: tuple[str, ...] = ()
     random_state: int | None = None
+    shown_rows: ShownRows | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -153,6 +157,7 @@ def evaluate(
     *,
     kinds: Mapping[str, str] | None = None,
     groups: str | None = None,
+    show_rows: bool = False,
     random_state: RandomState = None,
 ) -> Report:
     """Measure what a synthetic table kept, what it gives away and what it is good for.
@@ -174,6 +179,8 @@ def evaluate(
         Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong.
     groups : str, optional
         Category whose groups are compared, and predicted, one by one too, the twelve largest.
+    show_rows : bool, default False
+        Show real rows, those nearest to synthetic ones and some others, on the page and in JSON.
     random_state : int, numpy.random.Generator or None
         Seed of what is drawn: rows, folds, models.
 
@@ -206,7 +213,7 @@ def evaluate(
     True
     """
     seeds = Seeds(random_state)
-    rows, made = to_arrow(real), to_arrow(synthetic)
+    given = rows, made = to_arrow(real), to_arrow(synthetic)
     unseen = None if holdout is None else to_arrow(holdout)
     columns = None
     with _warned() as caught:
@@ -225,6 +232,8 @@ def evaluate(
     fidelity = replace(fidelity, rules=rules, panel=panel, groups=within)
     picture = None if plan is None else WeightPicture.of_plan(plan)
     report = Report(fidelity, privacy, utility, picture, tables.target, notes)
+    if show_rows:
+        report = _with_rows(report, tables, given, seeds)
     return _with_warnings(report, caught, random_state)
 
 
@@ -280,6 +289,13 @@ def _with_warnings(
     return replace(report, notes=(*said, *report.notes), random_state=seed)
 
 
+def _with_rows(
+    report: Report, tables: Tables, given: tuple[pa.Table, pa.Table], seeds: Seeds
+) -> Report:
+    shown = rows_to_show(tables, *given, seeds.generator(EvaluationKey.ROWS))
+    return replace(report, shown_rows=shown, notes=(REAL_ROWS, *report.notes))
+
+
 def _split(
     synthesizer: TableSynthesizer, rows: pa.Table, met: Any, rng: np.random.Generator
 ) -> tuple[pa.Table, pa.Table]:
@@ -308,6 +324,7 @@ def audit(
     plan: MixPlan | None = None,
     *,
     where: Where | None = None,
+    show_rows: bool = False,
     random_state: RandomState = None,
 ) -> Report:
     """Report on a synthesizer with unseen rows of its own.
@@ -327,6 +344,8 @@ def audit(
         The plan of ``synthetic``.
     where : str, sequence of str or mapping, optional
         Conditions that ``synthetic`` was drawn under.
+    show_rows : bool, default False
+        As in :func:`evaluate`.
     random_state : int, numpy.random.Generator or None
         Seed of the halves and of what is drawn.
 
@@ -401,4 +420,6 @@ def audit(
         f"{train.num_rows:,} of the rows, and the other {unseen.num_rows:,} stayed unseen."
     )
     report = Report(fidelity, privacy, utility, picture, tables.target, (note,))
+    if show_rows:
+        report = _with_rows(report, aligned, (kept, to_arrow(synthetic)), seeds)
     return _with_warnings(report, [*caught, *later], random_state)

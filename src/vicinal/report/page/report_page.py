@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from vicinal import __version__
+from vicinal.page.format import NONE, Grid, number, short
 from vicinal.page.frame import Page
 from vicinal.page.intervals import IntervalRow, interval_rows
 from vicinal.report.fidelity.twosample import FOLLOWS
@@ -21,12 +22,14 @@ from vicinal.report.page.fidelity_section import (
     two_sample_chart,
 )
 from vicinal.report.privacy.figures import NO_GUARANTEE
+from vicinal.report.rows import REAL_ROWS
 from vicinal.report.verdict import graded_privacy_figures
 
 if TYPE_CHECKING:
     from vicinal.page.svg import Markup
     from vicinal.report.evaluation import Report, WeightPicture
     from vicinal.report.privacy.measure import Privacy
+    from vicinal.report.rows import ShownRows
     from vicinal.report.utility.measure import Utility
 
 
@@ -58,6 +61,7 @@ def report_page(report: Report) -> Page:
         ),
         "excess": _excess_chart(report.privacy),
         "guarantee": NO_GUARANTEE,
+        "rows": None if report.shown_rows is None else _rows(report.shown_rows),
         "utility": None if utility is None else _utility(utility),
         "weights": None if report.weights is None else _weights(report.weights),
         "method": _method(report),
@@ -115,6 +119,29 @@ def _utility_chart(key: str, metric: str, found: Utility) -> Markup:
     lows = [max(math.floor(10 * one) / 10, -1.0) for one in ends if math.isfinite(one)]
     title, low = f"{metric} on unseen rows", min([origin, *lows])
     return interval_rows(key, title, rows, low=low, high=1.0, origin=origin, marks=marks)
+
+
+def _rows(shown: ShownRows) -> dict[str, Any]:
+    def cell(text: str | None) -> str:
+        return NONE if text is None else short(text, 60)
+
+    pairs = []
+    for at, (distance, (made, real)) in enumerate(zip(shown.distance, shown.nearest, strict=True)):
+        rows = [
+            {"column": name, "synthetic": cell(a), "real": cell(b), "": "differs" * (a != b)}
+            for name, a, b in zip(shown.columns, made, real, strict=True)
+        ]
+        same = sum(a == b for a, b in zip(made, real, strict=True))
+        said = f"Pair {at + 1}: distance {number(distance)}, {same} of {len(rows)} values equal"
+        pairs.append(Grid(said, rows, (0, 1, 2, 3)))
+    samples = []
+    for kind, drawn in (("real", shown.real), ("synthetic", shown.synthetic)):
+        rows = [
+            {"column": name} | {f"row {at + 1}": cell(row[i]) for at, row in enumerate(drawn)}
+            for i, name in enumerate(shown.columns)
+        ]
+        samples.append(Grid(f"{len(drawn)} {kind} rows, drawn at random", rows, tuple(range(6))))
+    return {"pairs": pairs, "samples": samples, "sought": shown.sought, "warning": REAL_ROWS}
 
 
 _METRICS = {
