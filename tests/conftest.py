@@ -18,12 +18,40 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
+#: Files of the longest tests. Workers side by side begin with them: one that came last would be
+#: waited for by the others.
+LONGEST = (
+    "jobs/test_ray.py",
+    "report/test_fooling.py",
+    "test_docs.py",
+    "text/test_classifier.py",
+    "text/stages",
+    "statistics/test_synthesizer.py",
+    "report",
+    "table/test_synthesizer.py",
+    "laws",
+    "text",
+    "nn",
+    "cli",
+)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     from hypothesis import settings
 
     settings.register_profile("vicinal", deadline=None, derandomize=True, max_examples=60)
     settings.load_profile("vicinal")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+
+    def turn(item: pytest.Item) -> int:
+        above = {item.path, *item.path.parents}
+        found = (at for at, name in enumerate(LONGEST) if here / name in above)
+        return next(found, len(LONGEST))
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(autouse=True)

@@ -188,7 +188,8 @@ def _mix_range(
             for element in range(0, size, per_line):
                 _stream_line(flat, np.int64(first * d + element), tile, np.int64(element))
         else:
-            flat[first * d : first * d + size] = tile[:size]
+            for element in range(size):  # slices would take seconds to compile
+                flat[np.uint64(first * d + element)] = tile[np.uint64(element)]
     if streaming:
         _fence()
     return strange == 0

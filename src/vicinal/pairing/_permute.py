@@ -12,7 +12,10 @@ from vicinal._compiled import compiled
 @compiled()
 def link_cycles(order: Any, starts: Any, draws: Any, following: Any) -> None:
     """Link the rows of each group, ``order[starts[g]:starts[g + 1]]``, in one random cycle."""
-    place = np.empty(np.diff(starts).max(), order.dtype)
+    largest = 0  # np.diff would take seconds to compile
+    for group in range(len(starts) - 1):
+        largest = max(largest, starts[group + 1] - starts[group])
+    place = np.empty(largest, order.dtype)
     for turn in range(len(draws)):
         for group in range(len(starts) - 1):
             first = starts[group]
