@@ -195,6 +195,37 @@ def test_classes_that_are_numbers_and_no_rows_at_all(browser, made_texts, tmp_pa
     assert browser.complaints == []
 
 
+def test_a_row_is_given_several_labels(browser, made_texts, tmp_path):
+    made = made_texts.augmented(4, classes=("food", "sky", "sport"))
+    sets = np.array(["food", "sky;sport", "sport", "food"])
+    replace(made, labels=sets, label_separator=";").to_review(tmp_path / "sets.html")
+    page = browser.open(tmp_path / "sets.html")
+    press(page, "3", "1")  # sport is added to food, and food taken away
+    assert "sport" in page.inner_text("[aria-current] .label")
+    press(page, "3")
+    assert "at least" in page.inner_text("#said")  # a row keeps one
+    press(page, "j", "l", "Space", "Escape", "j", "a", "j", "r")
+    page.select_option("[name=label]", label="sky")
+    page.locator("#said", has_text="1 of 4 rows").wait_for()
+    found = {}
+    for kind in ("jsonl", "argilla", "labelstudio"):
+        with page.expect_download() as download:
+            page.click(f"[data-as={kind}]")
+        found[kind] = download.value.path().read_text("utf-8")
+    rows = [json.loads(line) for line in found["jsonl"].splitlines()]
+    assert [row["label"] for row in rows] == ["sport", "food;sky;sport", "sport"]
+    weights = [[row[f"weight_{name}"] for name in made.classes] for row in rows]
+    assert weights == [[0, 0, 1], [1, 1, 1], made.label_weights[2].tolist()]
+    given = [["sport"], ["food", "sky", "sport"], ["sport"]]
+    records, tasks = json.loads(found["argilla"]), json.loads(found["labelstudio"])
+    assert [one["suggestions"]["label"]["value"] for one in records] == given
+    assert [one["annotations"][0]["result"][0]["value"]["choices"] for one in tasks] == given
+    page.reload()
+    page.click("text=Reset")
+    assert page.locator(".labels input:checked").count() == 1
+    assert browser.complaints == []
+
+
 def test_without_a_script_every_row_is_there(browser, review):
     shown = browser.open(review[1], script=False)
     assert shown.locator("tbody tr").count() == 500

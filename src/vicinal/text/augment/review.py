@@ -39,8 +39,8 @@ def review_page(made: Augmented, columns: Mapping[str, Sequence[Any]]) -> Page:
                 f"{len(column)} of {name!r}."
             )
     cells |= {name: list(column) for name, column in columns.items()}
-    classes = list(dict.fromkeys([*made.classes.tolist(), *cells["label"]]))
-    held = [label_parts(one, made.label_separator) for one in classes]
+    held = [label_parts(one, made.label_separator) for one in cells["label"]]
+    classes = list(dict.fromkeys([*made.classes.tolist(), *(one for each in held for one in each)]))
     parents = sorted({*made.left.tolist(), *made.right.tolist()})
     for name in ("left_text", "right_text"):
         del cells[name]  # they stand under parents, each once
@@ -48,10 +48,9 @@ def review_page(made: Augmented, columns: Mapping[str, Sequence[Any]]) -> Page:
         "columns": {name: [_exact(one) for one in to_plain(cells[name])] for name in cells},
         "order": list(made.columns()) + list(columns),
         "classes": [_exact(one) for one in classes],
-        "weights": {
-            f"weight_{name}": [at for at, parts in enumerate(held) if name in parts]
-            for name in made.classes.tolist()
-        },
+        "labels": [sorted(map(classes.index, parts)) for parts in held],
+        "separator": made.label_separator,
+        "weights": [f"weight_{name}" for name in made.classes.tolist()],
         "parents": {at: made.source[at] for at in parents},
         "flips": made.negation_flips,
     }

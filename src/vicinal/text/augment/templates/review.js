@@ -1,7 +1,8 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const { columns, classes, places } = data;
+  // with a separator a row may have several classes
+  const { columns, classes, places, separator } = data;
   const total = columns.text.length;
   const kept = `vicinal-review-${data.key}`;
   const PAGE = 20;
@@ -13,16 +14,17 @@
   const filters = $("filters");
   const field = (name) => filters.elements[name];
 
-  // what was decided, by row: {verdict, text?, label?}, the label as a number of its class
+  // what was decided, by row: {verdict, text?, label?}, the label as the numbers of its classes
   let decisions = {};
   let shown = [];
   let cursor = 0;
   let editing = false;
 
   const flips = new Set(data.flips);
-  const given = columns.label.map((one) => classes.indexOf(one));
+  const given = data.labels;
   const text = (at) => decisions[at]?.text ?? columns.text[at];
   const label = (at) => decisions[at]?.label ?? given[at];
+  const named = (codes) => (separator === null ? classes[codes[0]] : codes.map((one) => classes[one]).join(separator));
   const state = (at) => decisions[at]?.verdict ?? "undecided";
   const visible = (words) => String(words).replace(CONTROL, "\ufffd") || "(empty)";
   const figure = (value) => (value === null ? "\u2013" : value.toFixed(2).replace("-", "\u2212"));
@@ -54,11 +56,14 @@
   }
 
   function checked(found) {
+    const isLabel = (codes) =>
+      Array.isArray(codes) && codes.length > 0 && (separator !== null || codes.length === 1) &&
+      codes.every((one, at) => Number.isInteger(one) && one in classes && !(one <= codes[at - 1]));
     const sound = ([at, one]) =>
       /^(0|[1-9]\d*)$/.test(at) && Number(at) < total &&
       ["accepted", "rejected"].includes(one?.verdict) &&
       (one.text === undefined || typeof one.text === "string") &&
-      (one.label === undefined || (Number.isInteger(one.label) && one.label in classes));
+      (one.label === undefined || isLabel(one.label));
     if (!Object.entries(found ?? { 0: {} }).every(sound)) throw new Error("these are no decisions of this page.");
     return found;
   }
@@ -66,7 +71,7 @@
   function decide(at, change) {
     const now = { verdict: "accepted", ...decisions[at], ...change };
     if (now.text === columns.text[at]) delete now.text;
-    if (now.label === given[at]) delete now.label;
+    if (String(now.label) === String(given[at])) delete now.label;
     decisions[at] = now;
     store();
     say(`Row ${at + 1}: ${review(at)}.`);
@@ -91,8 +96,19 @@
 
   function relabel(code) {
     if (!shown.length || !(code in classes)) return;
-    decide(shown[cursor], { label: code, verdict: "accepted" });
+    assign(shown[cursor], code);
     render(true);
+  }
+
+  // gives a class to a row; of several, gives or takes it
+  function assign(at, code) {
+    let codes = [code];
+    if (separator !== null) {
+      const others = label(at).filter((one) => one !== code);
+      codes = others.length < label(at).length ? others : [...others, code].sort((a, b) => a - b);
+    }
+    if (!codes.length) return say("A row has one label at least: give it another one first.");
+    decide(at, { label: codes, verdict: "accepted" });
   }
 
   function say(words) {
@@ -132,7 +148,7 @@
     };
     shown = [...columns.text.keys()].filter(
       (at) =>
-        (code === "" || label(at) === Number(code)) &&
+        (code === "" || label(at).includes(Number(code))) &&
         (wanted === "" || state(at) === wanted) &&
         within("confidence", at) && within("closeness", at) &&
         (words === "" || searched(at).includes(words)),
@@ -184,7 +200,7 @@
       node(
         "p", { class: "figures" },
         node("span", {}, String(at + 1)),
-        node("span", { class: "label" }, visible(classes[label(at)])),
+        node("span", { class: "label" }, visible(choices(at).join(", "))),
         node("span", { class: "state" }, review(at)),
         ...says.map((one) => node("span", {}, one)),
       ),
@@ -205,12 +221,7 @@
 
   function acts(at) {
     const press = (words, action) => node("button", { type: "button", onclick: action }, words);
-    const choice = node(
-      "select", { "aria-label": "class of this row" },
-      ...classes.map((one, code) => node("option", { value: code }, visible(one))),
-    );
-    choice.value = label(at);
-    choice.addEventListener("change", () => decide(at, { label: Number(choice.value), verdict: "accepted" }));
+    const choice = separator === null ? oneOf(at) : someOf(at);
     choice.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== "Escape") return;
       event.preventDefault();
@@ -221,9 +232,33 @@
       press("Accept", () => judge("accepted")),
       press("Reject", () => judge("rejected")),
       press("Edit", edit),
-      choice,
-      press("Undo", undo),
+      ...(separator === null ? [choice, press("Undo", undo)] : [press("Undo", undo), choice]),
     );
+  }
+
+  function oneOf(at) {
+    const choice = node(
+      "select", { "aria-label": "class of this row" },
+      ...classes.map((one, code) => node("option", { value: code }, visible(one))),
+    );
+    choice.value = label(at)[0];
+    choice.addEventListener("change", () => assign(at, Number(choice.value)));
+    return choice;
+  }
+
+  function someOf(at) {
+    const box = (one, code) => {
+      const input = node("input", {
+        type: "checkbox", value: code, checked: label(at).includes(code) ? "" : null,
+        onchange: () => {
+          assign(at, code);
+          render(true);
+          $("rows").querySelector(`.labels [value="${code}"]`).focus();
+        },
+      });
+      return node("label", {}, input, visible(one));
+    };
+    return node("span", { class: "labels", role: "group", "aria-label": "classes of this row" }, ...classes.map(box));
   }
 
   function edit() {
@@ -306,11 +341,11 @@
     const there = places.written[at];
     const path = (a, b, kind) => drawn("line", { x1: a[0], y1: a[1], x2: b[0], y2: b[1], class: kind });
     const disk = (a, r, kind) => drawn("circle", { cx: a[0], cy: a[1], r, class: kind });
-    const named = (a, words) => drawn("text", { x: a[0] + 8, y: a[1] - 6 }, words);
+    const letter = (a, words) => drawn("text", { x: a[0] + 8, y: a[1] - 6 }, words);
     $("chosen").replaceChildren(
       path(left, right, "way-line"), path(aim, there, "miss"),
       disk(left, 5.5, "parent"), disk(right, 5.5, "parent"), disk(aim, 7, "aim"), disk(there, 5, "landed"),
-      named(left, "L"), named(right, "R"),
+      letter(left, "L"), letter(right, "R"),
     );
   }
 
@@ -331,11 +366,9 @@
       row[name] = name in PARENT ? data.parents[columns[PARENT[name]][at]] : columns[name][at];
     }
     row.text = text(at);
-    row.label = classes[label(at)];
     if (decisions[at]?.label !== undefined) {
-      for (const [name, codes] of Object.entries(data.weights)) {
-        row[name] = codes.includes(label(at)) ? 1 : 0;
-      }
+      row.label = named(label(at));
+      data.weights.forEach((name, code) => (row[name] = label(at).includes(code) ? 1 : 0));
     }
     row.review = review(at);
     return row;
@@ -355,16 +388,19 @@
 
   const jsonl = (rows) => rows.map((at) => `${JSON.stringify(record(at))}\n`).join("");
 
+  const choices = (at) => label(at).map((code) => String(classes[code]));
+
   // what Argilla's records.from_json reads
   function argilla(rows) {
     return JSON.stringify(rows.map((at) => {
-      const { text: words, label: name, ...rest } = record(at);
+      const { text: words, label: _, ...rest } = record(at);
+      const value = separator === null ? choices(at)[0] : choices(at);
       const known = Object.entries(rest).filter(([, value]) => value !== null);
       return {
         id: String(at),
         fields: { text: words },
         metadata: Object.fromEntries(known),
-        suggestions: { label: { value: String(name), score: null, agent: "vicinal" } },
+        suggestions: { label: { value, score: null, agent: "vicinal" } },
         responses: {},
         vectors: {},
       };
@@ -375,8 +411,8 @@
   function labelstudio(rows) {
     return JSON.stringify(rows.map((at) => {
       const row = record(at);
-      const choice = { choices: [String(row.label)] };
-      const result = [{ from_name: "label", to_name: "text", type: "choices", value: choice }];
+      const value = { choices: choices(at) };
+      const result = [{ from_name: "label", to_name: "text", type: "choices", value }];
       return { data: row, [state(at) === "undecided" ? "predictions" : "annotations"]: [{ result }] };
     }), null, 1);
   }
@@ -423,7 +459,7 @@
   const KEYS = {
     a: () => judge("accepted"), r: () => judge("rejected"), u: undo, n: undecided,
     e: edit, j: () => move(1), k: () => move(-1), arrowdown: () => move(1), arrowup: () => move(-1),
-    l: () => $("rows").querySelector("select")?.focus(),
+    l: () => $("rows").querySelector("select, .labels input")?.focus(),
     "/": () => field("words").focus(),
   };
 
