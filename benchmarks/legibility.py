@@ -6,7 +6,8 @@
 The sheet is shuffled and names no method; each row is a set, the label it would get, a text, and
 the text given that has most words in common with it (for a morph: the two it lies between). The
 key says which row is whose and is not opened before all rows are graded, in ``grades.csv.gz``: row
-number, and y or n in the order of the rubric.
+number, and y or n in the order of the rubric; ``second.csv.gz`` holds a second reader's grades of
+some rows. The readers of the sheet here were language models, each blind, not people.
 
 Rubric, strict; in doubt n:
 
@@ -91,9 +92,24 @@ def score() -> None:
                 table.append([name, method, str(len(some)), *shares])
     text = markdown(["set", "method", "rows", *RUBRIC], table)
     text += "\n\n" + "\n\n".join(_predictors(rows, writer) for writer in WRITERS)
+    text += "\n\n" + _agreement(graded)
     with replacing(RESULTS / "table.md") as sink:
         sink.write((text + "\n").encode())
     print(text)
+
+
+def _agreement(graded: dict[str, dict[str, str]]) -> str:
+    """Return how often a second reader, as blind, grades the same rows alike."""
+    from sklearn.metrics import cohen_kappa_score
+
+    again = _read("second.csv.gz")
+    lines = []
+    for what in RUBRIC:
+        first, second = [graded[row["row"]][what] for row in again], [row[what] for row in again]
+        alike = np.mean([a == b for a, b in zip(first, second, strict=True)])
+        kappa = cohen_kappa_score(first, second)
+        lines.append([what, f"{alike:.0%}".replace("%", " %"), f"{kappa:.2f}"])
+    return markdown([f"{len(again)} rows read twice", "graded alike", "Cohen's kappa"], lines)
 
 
 def _share(rows: list[dict[str, str]], what: str, interval: bool) -> str:

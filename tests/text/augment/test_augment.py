@@ -18,7 +18,6 @@ from vicinal.text.augment.label_check import (
     NeighborJudge,
     Shortlist,
     compare,
-    confidence,
     preference,
 )
 
@@ -108,6 +107,7 @@ def test_columns_fit_together(made):
     assert list(columns)[:6] == ["text", "label", *(f"weight_{one}" for one in TOPICS), "lam"]
     assert columns["left_text"] == [made.source[at] for at in columns["left"]]
     assert all(type(one) is float for one in columns["confidence"])
+    assert columns["confidence"] == np.exp(made.log_likelihood).tolist()
 
 
 def test_summary_says_what_was_made(made):
@@ -402,29 +402,6 @@ def test_findings_by_hand():
     )
     found = compare(sure, weights, 0.7)
     assert found.tolist() == [AGREES, AGREES, CONTRADICTS, NEITHER, NEITHER, NEITHER]
-
-
-unit = st.floats(0, 1)
-
-
-@given(st.floats(-1, 1), st.floats(-1, 2), st.floats(-3, 3), unit, unit)
-def test_confidence_lies_between_0_and_1(closeness, lam, measured, weight, probability):
-    found = confidence(
-        np.array([closeness]),
-        np.array([lam]),
-        np.array([measured]),
-        np.array([[weight, 1 - weight]]),
-        np.array([[probability, 1 - probability]]),
-    )
-    assert 0 <= found[0] <= 1
-
-
-def test_confidence_by_hand():
-    pair = np.array([[0.75, 0.25]])
-    found = confidence(*(np.array([x]) for x in (0.8, 0.75, 0.65)), pair, np.array([[0.5, 0.5]]))
-    assert found[0] == pytest.approx((0.8 * 0.9 * 0.75) ** (1 / 3))
-    perfect = confidence(*(np.array([x]) for x in (1.0, 0.75, 0.75)), pair, pair)
-    assert perfect[0] == pytest.approx(1.0)
 
 
 # laws, pairings, sizes

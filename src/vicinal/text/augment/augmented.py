@@ -50,8 +50,8 @@ class Augmented(RowsResult):
         Probability that the judge gives to the likeliest class that the label allows, divided by
         its sum with that of the likeliest other class; above 0.5 the judge agrees.
     confidence : ndarray of shape (n,)
-        Geometric mean of closeness, agreement of the ratios and agreement of label and judge,
-        from 0 to 1. It ranks rows and is no probability.
+        ``exp(log_likelihood)``: the geometric mean of the probabilities that the writer gives to
+        its tokens. It ranks rows, and no other figure told better which ones readers keep.
     n_written : int
         How many sentences were written for these; the last ones may be more than were asked for.
     label_check : str

@@ -123,7 +123,6 @@ class SentenceGenerator:
             said = judged[0][np.arange(len(plan)), written.candidate]  # (n, n_classes)
         else:
             said = self._judge(written.texts, written.embeddings, both)
-        confidence = checks.confidence(written.closeness, lam, written.lam_measured, weights, said)
         prefers = checks.preference(said, weights, threshold)
         findings = checks.compare(said, weights, threshold)
         if filters:
@@ -149,7 +148,7 @@ class SentenceGenerator:
             "distance": np.linalg.norm(left.astype(float) - right, axis=1),
             "check": notes,
             "check_score": prefers,
-            "confidence": confidence,
+            "confidence": np.exp(written.log_likelihood),
             "places": self._plane(written.embeddings),
         }
         self._kept.append(

@@ -227,23 +227,6 @@ def reason(finding: int, said: Floats, weights: Floats, classes: list[Any], said
     return f"{claim}, but {classes[heavy]!r} has weight {weights[heavy]:.2f}"
 
 
-def confidence(
-    closeness: Floats,
-    lam: Floats,
-    lam_measured: Floats,
-    weights: Floats,
-    probabilities: Floats,
-) -> Floats:
-    """Return the confidence in rows (n,), from 0 to 1."""
-    # the geometric mean of closeness, agreement of the ratios, and overlap of label and judge, so
-    # that a row that fails in one of them is not saved by the others
-    ratio = 1 - np.nan_to_num(np.abs(lam - lam_measured), nan=0.0)
-    share = weights / weights.sum(axis=1, keepdims=True)  # of several labels they sum to more
-    shared = np.minimum(share, probabilities).sum(axis=1)
-    product = closeness.clip(0, 1) * ratio.clip(0, 1) * shared.clip(0, 1)
-    return np.asarray(np.cbrt(product), float)
-
-
 def similarities(
     embeddings: Any, real: Any, parents: Ints | None, wide: int = 1
 ) -> Iterator[tuple[slice, Floats32]]:
