@@ -134,8 +134,8 @@ def _conditions(grid: Grid, weights: str) -> str:
         )
     if weights:
         said += (
-            " inversedMixup writes each as the best of four candidates, with crossover as by "
-            "default, with Beta(1) weights. "
+            " inversedMixup writes each as the best of four candidates, with crossover, "
+            "with Beta(1) weights. "
             "Label checks look at the same candidates; what a label check takes out is not "
             "replaced. Weights "
             f"of the inverter: {weights}."

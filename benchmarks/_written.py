@@ -80,7 +80,7 @@ def pool(
                     np.random.default_rng(key_of(name, size, seed, kind)).integers(2**31)
                 ),
                 label_check=guard,
-                selection=SelectionConfig(candidates=candidates, crossover=CROSSOVER),
+                selection=SelectionConfig(candidates=candidates, crossover=CROSSOVER, fluency=0.5),
             )
         labels = np.zeros((len(made), len(data(name).classes)))
         labels[:, made.classes.astype(int)] = made.label_weights

@@ -7,7 +7,7 @@ of the open corpus, 5 to 20 words, are encoded once; then, in turns and several 
 * greedy: one sentence an embedding;
 * four candidates: a greedy and three drawn sentences an embedding, all encoded again, the nearest
   kept;
-* four, crossover: the nearest then takes over words from the others, as often as by default.
+* four, crossover: the nearest then takes over words from the others, up to three times.
 
 Rates are given by the wall's clock, and by the processor's time (embeddings for each second that a
 core worked), which other load disturbs less. The cold start is a new process that imports, loads
@@ -75,7 +75,6 @@ def main() -> None:
 
     import torch
 
-    from vicinal.text import SelectionConfig
     from vicinal.text.invert import Inverter
 
     torch.set_num_threads(args.threads)
@@ -86,9 +85,7 @@ def main() -> None:
         "encoder alone": lambda: inverter.encode(lines),
         "greedy": lambda: inverter.generate(embeddings),
         "four candidates": lambda: inverter.invert(embeddings, 4, random_state=0),
-        "four, crossover": lambda: inverter.invert(
-            embeddings, 4, crossover=SelectionConfig().crossover, random_state=0
-        ),
+        "four, crossover": lambda: inverter.invert(embeddings, 4, crossover=3, random_state=0),
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     for turn in range(args.rounds):

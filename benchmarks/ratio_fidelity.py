@@ -74,7 +74,7 @@ def write(
         left,
         right,
         asked,
-        SelectionConfig(count, "closeness" if ends else "both"),
+        SelectionConfig(count, "closeness" if ends else "both", crossover=3, fluency=0.5),
         random_state=np.random.default_rng(seed),
     )
     measured = project(found.embeddings, left[:, None], right[:, None])
@@ -165,7 +165,7 @@ class Chosen:
         among = slice(1) if rank == "greedy" else slice(None)
         first = {name: values[:, among] for name, values in arrays.items()}
         score = score_candidates(
-            first["closeness"], first["measured"], asked, first["likelihood"], rank
+            first["closeness"], first["measured"], asked, first["likelihood"], rank, 0.5
         )
         best = score.argmax(axis=1)
         rows = np.arange(len(best))

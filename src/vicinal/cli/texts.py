@@ -53,10 +53,10 @@ class _Selection:
     rank: Annotated[str, advanced("Best candidate by both, closeness or ratio.")] = "both"
     fluency: Annotated[
         float, advanced("What likely English counts beside closeness and ratio.")
-    ] = 0.5
+    ] = 2.0
     crossover: Annotated[
-        int, advanced("How often the best takes over words from another; 0 is quicker.")
-    ] = 3
+        int, advanced("How often the best takes over words from another: closer, worse English.")
+    ] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
