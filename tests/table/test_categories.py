@@ -12,8 +12,10 @@ from vicinal.table import PRIVACY, TableSynthesizer
 from vicinal.table.categories import (
     EFFECT_LEVELS,
     RIDGE,
+    association_tree,
     bundles,
     common_levels,
+    cramers_v,
     indicator_sets,
     joint_codes,
     take_effects,
@@ -105,6 +107,35 @@ def test_indicators_of_one_category_are_found_by_hand():
     columns = {name: flag.astype(np.uint8) for name, flag in flags.items()}
     joined = bundles(columns, together=[["is0", "is1", "is2"]])
     assert {"is0", "is1", "is2"} <= set(next(names for names in joined if "is0" in names))
+
+
+def test_bundles_hang_on_those_that_they_go_with_most():
+    rng = np.random.default_rng(0)
+    sex = rng.integers(0, 2, 4000)
+    job = np.where(rng.random(4000) < 0.5, sex, rng.integers(0, 6, 4000))
+    pay = np.where(rng.random(4000) < 0.5, job, rng.integers(0, 9, 4000))
+    other = rng.integers(0, 5, 4000)
+    order, above = association_tree(np.array([pay, other, sex, job], np.int32))
+    assert above == [3, -1, -1, 2]  # pay on job, job on sex, which has the fewest levels
+    assert sorted(order) == [0, 1, 2, 3]
+    assert order.index(2) < order.index(3) < order.index(0)
+    assert association_tree(np.array([sex], np.int32)) == ([0], [-1])
+
+
+@pytest.mark.parametrize("privacy", ["balanced", "high", "max"])
+def test_categories_that_go_together_still_do(privacy):
+    rng = np.random.default_rng(0)
+    n = 4000
+    race = rng.choice(4, n, p=[0.7, 0.15, 0.1, 0.05])
+    home = np.where(rng.random(n) < 0.6, race, rng.integers(4, 12, n))
+    x = rng.normal(size=(n, 2))
+    table = pa.table(
+        {"race": race.astype(str), "home": home.astype(str), "x": x[:, 0], "y": x[:, 1]}
+    )
+    made = TableSynthesizer(privacy, rules="off", random_state=0).fit(table).sample(8000)
+    codes = [made[name].to_numpy().astype(int) for name in ("race", "home")]
+    before, after = cramers_v(race, home), cramers_v(*codes)
+    assert after > 0.8 * before
 
 
 @pytest.mark.parametrize("privacy", PRIVACY)

@@ -14,6 +14,7 @@ from vicinal.pairing.balance import FairNeighbors
 from vicinal.pairing.neighbors import nearest_rows
 from vicinal.table import TableSynthesizer
 from vicinal.table.mixing import (
+    FITTING,
     MISMATCH,
     NeighborhoodMixer,
     RowsToMix,
@@ -22,12 +23,13 @@ from vicinal.table.mixing import (
     _held_alone,
     _spacing,
     _swap,
+    mix_plan,
 )
 
 N, K = 400, 12
 
 
-def rows(spacing=0.0, columnwise=True, gaps=None, effects=True):
+def rows(spacing=0.0, columnwise=True, gaps=None, effects=True, above=(-1, -1)):
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(N, 3)).astype(np.float32)
     codes = rng.integers(0, 4, (2, N)).astype(np.int32)
@@ -37,7 +39,9 @@ def rows(spacing=0.0, columnwise=True, gaps=None, effects=True):
     gaps = np.zeros((2, N), np.int32) if gaps is None else gaps
     by_row, of_column = np.ascontiguousarray(codes.T), np.arange(2, dtype=np.int32)
     check = SpacingCheck(scores, by_row, of_column, near.near, spacing)
-    made = NeighborhoodMixer(near, RowsToMix(residual, codes, tables, gaps, columnwise), check)
+    links = np.array(above, np.int32)
+    mixed = RowsToMix(residual, codes, tables, gaps, columnwise, links)
+    made = NeighborhoodMixer(near, mixed, check)
     return made, scores, residual, codes, tables, near
 
 
@@ -178,10 +182,63 @@ def test_swapped_givers_stay_in_their_column_and_group():
     kinds = rng.integers(0, 3, (2, 50))
     givers = rng.integers(0, 50, (2, 400)).astype(np.int32)
     swapped = givers.copy()
-    _swap(rng.integers(0, 2**64, 4, np.uint64), alone, kinds, swapped)
+    levels = rng.integers(0, 3, (2, 50)).astype(np.int32)
+    above = np.array([-1, 0], np.int32)
+    _swap(rng.integers(0, 2**64, 4, np.uint64), alone, kinds, levels, above, swapped)
+    # a combination goes to a row with the same level above, which may have been swapped before
+    pairs = [np.sort(levels[1][swapped[0]] * 50 + one[1]) for one in (givers, swapped)]
+    np.testing.assert_array_equal(*pairs)
     for before, after, own, kind in zip(givers, swapped, alone, kinds, strict=True):
         np.testing.assert_array_equal(np.sort(before), np.sort(after))
         np.testing.assert_array_equal(before[~own[before]], after[~own[before]])
         np.testing.assert_array_equal(kind[before], kind[after])
         moved = (before != after)[own[before]].mean()
-        assert 0.7 < moved < 1.0
+        assert 0.6 < moved < 1.0
+
+
+def chosen(parents, codes, above, n):
+    """Return givers of many rows with the same parents."""
+    zeros = np.zeros((len(codes), len(codes[0])))
+    linked = RowsToMix(zeros[0][:, None], codes, [], zeros.astype(np.int32), True, above)
+    weights = np.tile([1.0, *[0.0] * (len(parents) - 1)], (n, 1))
+    return mix_plan(linked, np.tile(parents, (n, 1)), weights, np.random.default_rng(0)).givers
+
+
+def test_pairs_of_linked_categories_are_those_of_the_parents():
+    # three parents have the first level, four the second: each pair as often as among the parents
+    codes = np.array([[0, 0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 2, 2]], np.int32)
+    n = 70_000
+    pairs = {}
+    for name, above in {"linked": [-1, 0], "apart": [-1, -1]}.items():
+        givers = chosen(np.arange(7), codes, np.array(above, np.int32), n)
+        drawn = codes[0][givers[0]] * 3 + codes[1][givers[1]]
+        pairs[name] = np.bincount(drawn, minlength=6) / n
+    of_parents = np.bincount(codes[0] * 3 + codes[1], minlength=6) / 7
+    np.testing.assert_allclose(pairs["linked"], of_parents, atol=0.01)
+    of_chance = np.outer([3 / 7, 4 / 7], [2 / 7, 3 / 7, 2 / 7]).ravel()
+    np.testing.assert_allclose(pairs["apart"], of_chance, atol=0.01)
+
+
+def test_what_few_parents_have_is_told_by_none_of_them_alone():
+    # levels 0 and 1 have two parents each: what hangs on them is exchanged among the four
+    codes = np.array([[0, 0, 1, 1, 2, 2, 2], [0, 1, 2, 3, 4, 4, 4]], np.int32)
+    givers = chosen(np.arange(7), codes, np.array([-1, 0], np.int32), 70_000)
+    first = givers[1][givers[0] < 2]
+    np.testing.assert_allclose(np.bincount(first, minlength=7)[:4] / len(first), 0.25, atol=0.01)
+    counts = np.bincount(givers[1], minlength=7) / 70_000
+    np.testing.assert_allclose(counts, 1 / 7, atol=0.01)  # each column by itself is kept
+
+
+def test_neighborhoods_draw_linked_categories_as_a_plan_does():
+    made, *_, codes, _, _ = rows(effects=False, above=(-1, 0))
+    drawn = made.drawer(SphereWeights(8), 20 * N, Seeds(1))(0, 20 * N)
+    above = codes[0][drawn.parents]
+    level = codes[0][drawn.givers[0]]
+    share = (above == level[:, None]).sum(axis=1)
+    same = codes[0][drawn.givers[1]] == level
+    assert same[share >= FITTING].all()
+    assert not same[share < FITTING].all()
+    shares = [
+        np.bincount(codes[1][one].ravel()) / one.size for one in (drawn.parents, drawn.givers[1])
+    ]
+    np.testing.assert_allclose(*shares, atol=0.02)  # each column by itself is kept

@@ -28,6 +28,11 @@ ATTEMPTS = 3
 NEAREST = 8
 #: Squared distance of two rows in a category that differs: that of two indicators.
 MISMATCH = 2.0
+#: So many parents of a row with one combination above share what hangs on it; those of rarer
+#: combinations exchange it, so that no pair of levels is told by one parent alone.
+FITTING = 3
+#: Combinations above that fewer rows hold count as one where givers are exchanged.
+EXCHANGED = 50
 #: Sphere weights are drawn this many at a time and used in random order, again and again. The
 #: sums that matter (1, and 1 for squares) hold in every draw.
 WEIGHTS = 1 << 13
@@ -69,6 +74,9 @@ class RowsToMix:
     # gaps than the heaviest parent gives nothing; that parent does.
     gaps: npt.NDArray[np.int32]
     columnwise: bool  # whether bundles come from any parent or all from the heaviest
+    # (n_bundles,), the earlier bundle that each hangs on, -1 for none: its giver is one of the
+    # parents that have the combination drawn there, which keeps how the two go together
+    above: npt.NDArray[np.int32]
     grouped: frozenset[int] = frozenset()  # bundles that all parents of a row share
 
     def mix(self, parents: Array, weights: Array, main: Array, givers: Array) -> Mixture:
@@ -81,14 +89,25 @@ class RowsToMix:
 
 def mix_plan(rows: RowsToMix, parents: Array, weights: Array, rng: np.random.Generator) -> Mixture:
     """Mix rows as a plan says; ``rng`` picks the parents that give categories."""
-    n_samples, n_parents = parents.shape
+    n_samples = len(parents)
     at = np.arange(n_samples)
     main = parents[at, weights.argmax(axis=1)]
     givers = np.empty((len(rows.codes), n_samples), main.dtype)
     for bundle, gaps in enumerate(rows.gaps):
         givers[bundle] = main
         if rows.columnwise and bundle not in rows.grouped:
-            giver = parents[at, rng.integers(0, n_parents, n_samples)]
+            fits = np.ones(parents.shape, bool)
+            if (above := rows.above[bundle]) >= 0:
+                codes = rows.codes[above]
+                level = codes[parents]
+                counts = (level[:, :, None] == level[:, None, :]).sum(axis=2)
+                same = level == codes[givers[above]][:, None]
+                many = (same & (counts >= FITTING)).any(axis=1)
+                fits = np.where(many[:, None], same, counts < FITTING)
+                fits[~fits.any(axis=1)] = True
+            count = np.cumsum(fits, axis=1)
+            place = (count > rng.integers(0, count[:, -1])[:, None]).argmax(axis=1)
+            giver = parents[at, place]
             givers[bundle] = np.where(gaps[giver] == gaps[main], giver, main)
     return rows.mix(parents, weights, main, givers)
 
@@ -153,12 +172,21 @@ class NeighborhoodMixer:
             self._alone = _held_alone(near.near, rows.codes, support * near.near.shape[1])
             self._alone[list(rows.grouped)] = False
             # only within a group, and between rows with the same gaps
+            self._above = np.zeros_like(rows.codes)
+            for bundle in np.flatnonzero(rows.above >= 0):
+                codes = rows.codes[rows.above[bundle]]
+                few = np.bincount(codes)[codes] < EXCHANGED
+                self._above[bundle] = np.where(few, 0, codes + 1)
             self._kinds = rows.gaps.astype(np.int64)
             if groups is not None:
                 self._kinds += groups.astype(np.int64) * (int(rows.gaps.max(initial=0)) + 1)
         self._neighbors = _Neighbors(near.near, *near.alias())
         self._givers = _Givers(
-            np.ascontiguousarray(rows.gaps.T), bool(rows.gaps.any()), rows.columnwise
+            np.ascontiguousarray(rows.gaps.T),
+            bool(rows.gaps.any()),
+            rows.columnwise,
+            np.ascontiguousarray(rows.codes.T),
+            rows.above,
         )
 
     def drawer(self, law: WeightLaw, n_samples: int, seeds: Seeds) -> Drawer:
@@ -219,7 +247,7 @@ class NeighborhoodMixer:
             givers,
         )
         if self._swaps:
-            _swap(state, self._alone, self._kinds, givers)
+            _swap(state, self._alone, self._kinds, self._above, self._rows.above, givers)
         return self._rows.mix(parents, shares, main, givers)
 
 
@@ -271,6 +299,8 @@ class _Givers(NamedTuple):
     gaps: Any  # int32 (n_rows, n_bundles): what belongs to one row lies together
     holed: bool  # whether any of the gaps is one
     columnwise: bool
+    codes: Any  # int32 (n_rows, n_bundles)
+    above: Any  # int32 (n_bundles,)
 
 
 @compiled()
@@ -365,10 +395,44 @@ def _draw_plan(
             if giving.columnwise:
                 if b % 4 == 0:  # 16 bits for each pick
                     bits = _next(state)
-                pick = parents[i, np.int64(((bits & few) * np.uint64(p)) >> short)]
+                pick = _pick_giver(bits & few, parents[i], b, givers[:, i], giving)
                 bits >>= short
                 if not giving.holed or giving.gaps[pick, b] == giving.gaps[main[i], b]:
                     givers[b, i] = pick
+
+
+@compiled()
+def _pick_giver(bits: Any, parents: Any, b: int, givers: Any, giving: Any) -> Any:
+    """Return one of the parents by 16 random bits, of those that fit the bundle above."""
+    above, n = giving.above[b], len(parents)
+    if above >= 0:
+        level = giving.codes[givers[above], above]
+        fits = np.empty(n, np.int64)
+        n = _holders(parents, giving.codes, above, level, fits)
+        if n < FITTING:
+            n = 0
+            own = np.empty(len(parents), np.int64)
+            for parent in parents:
+                if (
+                    _holders(parents, giving.codes, above, giving.codes[parent, above], own)
+                    < FITTING
+                ):
+                    fits[n] = parent
+                    n += 1
+        if n > 0:
+            return fits[np.int64((bits * np.uint64(n)) >> np.uint64(16))]
+    return parents[np.int64((bits * np.uint64(len(parents))) >> np.uint64(16))]
+
+
+@compiled()
+def _holders(parents: Any, codes: Any, bundle: int, level: Any, found: Any) -> int:
+    """Write down the parents that have a combination; return how many there are."""
+    n = 0
+    for parent in parents:
+        if codes[parent, bundle] == level:
+            found[n] = parent
+            n += 1
+    return n
 
 
 @compiled()
@@ -386,17 +450,23 @@ def _held_alone(near: Any, codes: Any, least: float) -> Any:
 
 
 @compiled()
-def _swap(state: Any, alone: Any, kinds: Any, givers: Any) -> None:
-    """Exchange givers that hold their combination alone among the rows that drew one, in place."""
+def _swap(state: Any, alone: Any, kinds: Any, levels: Any, above: Any, givers: Any) -> None:
+    """Exchange givers that hold their combination alone among the rows that drew one, in place.
+
+    Only rows with the same combination in the bundle above exchange theirs.
+    """
     high = np.uint64(32)
     for b in range(len(givers)):
         rows = np.flatnonzero(alone[b][givers[b]])
-        kind = kinds[b][givers[b][rows]]
-        rows = rows[np.argsort(kind, kind="mergesort")]
+        kind = kinds[b][givers[b][rows]].copy()
+        if above[b] >= 0:
+            kind *= np.int64(levels[b].max()) + 1
+            kind += levels[b][givers[above[b]][rows]]
+        order = np.argsort(kind, kind="mergesort")
+        rows, kind = rows[order], kind[order]
         start = 0
         for stop in range(1, len(rows) + 1):
-            one = kinds[b, givers[b, rows[start]]]
-            if stop < len(rows) and kinds[b, givers[b, rows[stop]]] == one:
+            if stop < len(rows) and kind[stop] == kind[start]:
                 continue
             for last in range(stop - 1, start, -1):
                 bits = _next(state) >> high

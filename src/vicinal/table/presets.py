@@ -24,7 +24,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
     "balanced": {
         "method": "neighborhood",
         "weights": SphereWeights(8),
-        "neighbors": 60,
+        "neighbors": 100,
         "share": 0.4,
         "focus": 1.0,
         "spacing": 0.7,

@@ -24,6 +24,7 @@ from vicinal.table.buffers import ColumnBuffer
 from vicinal.table.categories import (
     Codes,
     as_flag,
+    association_tree,
     bundles,
     codes_of,
     indicator_sets,
@@ -284,11 +285,18 @@ class TrainingRows:
         return {name: column.codes for name, column in self._inherited.items() if name not in but}
 
     def _rows_to_mix(self) -> RowsToMix:
-        settings = self.settings
+        settings, columnwise = self.settings, self.settings.categories == "columnwise"
         codes, gaps = np.zeros((2, len(self._bundles), len(self)), np.int32)
+        above = [-1] * len(self._bundles)
+        for at, bundle in enumerate(self._bundles):
+            codes[at] = joint_codes([self._inherited[name].codes for name in bundle])
+        if columnwise:
+            order, found = association_tree(codes)
+            self._bundles = [self._bundles[at] for at in order]
+            codes = codes[order]
+            above = [order.index(found[at]) if found[at] >= 0 else -1 for at in order]
         for at, bundle in enumerate(self._bundles):
             columns = [self._inherited[name] for name in bundle]
-            codes[at] = joint_codes([column.codes for column in columns])
             holed = [c.missing.astype(np.uint8) for c in columns if c.missing is not None]
             if holed:
                 gaps[at] = joint_codes(holed)
@@ -296,8 +304,8 @@ class TrainingRows:
         if settings.effects and settings.marginals != "raw" and self.scores.size and self._bundles:
             residual, effects = take_effects(self.scores, self._bundles, codes, self._codes())
         grouped = (at for at, names in enumerate(self._bundles) if names[0] in settings.within)
-        columnwise = settings.categories == "columnwise"
-        return RowsToMix(residual, codes, effects, gaps, columnwise, frozenset(grouped))
+        links = np.array(above, np.int32)
+        return RowsToMix(residual, codes, effects, gaps, columnwise, links, frozenset(grouped))
 
     def _find_neighborhoods(self, rng: np.random.Generator) -> NeighborhoodMixer:
         settings = self.settings
