@@ -443,14 +443,14 @@ def test_parameters_are_set_and_cloned(people):
 @pytest.mark.parametrize(
     ("told", "method", "neighbors", "categories"),
     [
-        ({}, "neighborhood", 60, "columnwise"),
+        ({}, "neighborhood", 100, "columnwise"),
         ({"privacy": "off"}, "rows", 20, "parent"),
-        ({"privacy": "high"}, "neighborhood", 150, "columnwise"),
-        ({"weights": EpBeta(0.1)}, "rows", 60, "parent"),
-        ({"weights": SphereWeights(3)}, "neighborhood", 60, "columnwise"),
-        ({"weights": EpBeta(0.1), "method": "neighborhood"}, "neighborhood", 60, "columnwise"),
+        ({"privacy": "high"}, "neighborhood", 250, "columnwise"),
+        ({"weights": EpBeta(0.1)}, "rows", 100, "parent"),
+        ({"weights": SphereWeights(3)}, "neighborhood", 100, "columnwise"),
+        ({"weights": EpBeta(0.1), "method": "neighborhood"}, "neighborhood", 100, "columnwise"),
         ({"privacy": "off", "neighbors": 9}, "neighborhood", 9, "columnwise"),
-        ({"method": "rows", "categories": "columnwise"}, "rows", 60, "columnwise"),
+        ({"method": "rows", "categories": "columnwise"}, "rows", 100, "columnwise"),
     ],
 )
 def test_the_dial_and_its_parts(people, told, method, neighbors, categories):

@@ -378,6 +378,7 @@ def _draw_plan(
 ) -> None:
     few, short, high = np.uint64(0xFFFF), np.uint64(16), np.uint64(32)
     p = weights.shape[1]
+    level = np.empty(2 * p, np.int32)
     for i in range(len(first)):
         _draw_parents(state, neighbors, first[i], parents[i])
         at: Any = i
@@ -395,44 +396,47 @@ def _draw_plan(
             if giving.columnwise:
                 if b % 4 == 0:  # 16 bits for each pick
                     bits = _next(state)
-                pick = _pick_giver(bits & few, parents[i], b, givers[:, i], giving)
+                above = giving.above[b]
+                if above < 0:
+                    place = np.int64(((bits & few) * np.uint64(p)) >> short)
+                else:
+                    wanted = giving.codes[givers[above, i], above]
+                    place = _pick_giver(bits & few, parents, i, wanted, giving.codes, above, level)
+                pick = parents[i, place]
                 bits >>= short
                 if not giving.holed or giving.gaps[pick, b] == giving.gaps[main[i], b]:
                     givers[b, i] = pick
 
 
 @compiled()
-def _pick_giver(bits: Any, parents: Any, b: int, givers: Any, giving: Any) -> Any:
-    """Return one of the parents by 16 random bits, of those that fit the bundle above."""
-    above, n = giving.above[b], len(parents)
-    if above >= 0:
-        level = giving.codes[givers[above], above]
-        fits = np.empty(n, np.int64)
-        n = _holders(parents, giving.codes, above, level, fits)
-        if n < FITTING:
-            n = 0
-            own = np.empty(len(parents), np.int64)
-            for parent in parents:
-                if (
-                    _holders(parents, giving.codes, above, giving.codes[parent, above], own)
-                    < FITTING
-                ):
-                    fits[n] = parent
-                    n += 1
-        if n > 0:
-            return fits[np.int64((bits * np.uint64(n)) >> np.uint64(16))]
-    return parents[np.int64((bits * np.uint64(len(parents))) >> np.uint64(16))]
-
-
-@compiled()
-def _holders(parents: Any, codes: Any, bundle: int, level: Any, found: Any) -> int:
-    """Write down the parents that have a combination; return how many there are."""
-    n = 0
-    for parent in parents:
-        if codes[parent, bundle] == level:
-            found[n] = parent
-            n += 1
-    return n
+def _pick_giver(
+    bits: Any, parents: Any, i: int, wanted: Any, codes: Any, above: int, level: Any
+) -> Any:
+    """Return which of a row's parents gives, by 16 random bits, of those that fit above."""
+    n = parents.shape[1]
+    many = 0
+    for q in range(n):
+        level[q] = codes[parents[i, q], above]
+        many += level[q] == wanted
+    if many < FITTING:  # those whose combination above few hold fit one another
+        wanted, many = 1, 0
+        for q in range(n):
+            held = 0
+            for r in range(n):
+                held += level[q] == level[r]
+            level[n + q] = held < FITTING
+            many += level[n + q]
+        for q in range(n):
+            level[q] = level[n + q]
+    place = np.int64((bits * np.uint64(many if many else n)) >> np.uint64(16))
+    if many == 0 or many == n:
+        return place
+    at = 0
+    while True:
+        place -= level[at] == wanted
+        if place < 0:
+            return at
+        at += 1
 
 
 @compiled()

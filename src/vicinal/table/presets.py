@@ -34,7 +34,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
     "high": {
         "method": "neighborhood",
         "weights": SphereWeights(8),
-        "neighbors": 150,
+        "neighbors": 250,
         "share": 0.4,
         "focus": 1.0,
         "spacing": 0.7,

@@ -71,8 +71,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
     privacy : {"balanced", "off", "high", "max"}, default "balanced"
         One setting for method, weights, categories and neighbors together. "off" mixes two rows
         and keeps most structure. The others mix 8 near rows and take each category from any of
-        them, so that few synthetic rows stay close to one real row: out of a neighborhood of 60
-        ("balanced"), 150 ("high") or 300 ("max"). A row that comes out nearer to one of its
+        them, so that few synthetic rows stay close to one real row: out of a neighborhood of 100
+        ("balanced"), 250 ("high") or 300 ("max"). A row that comes out nearer to one of its
         parents than real rows lie to each other is drawn again. None of them is differential
         privacy.
     method : {"rows", "neighborhood"}, optional
