@@ -183,8 +183,8 @@ def test_the_download_is_what_the_command_writes(client, opened, people, tmp_pat
         )
     )
     ours = client.get(opened + made[1])
-    assert 'filename="people-high.csv"' in ours.headers["content-disposition"]
-    written = tmp_path / "people-high.csv"
+    assert 'filename="people-max.csv"' in ours.headers["content-disposition"]
+    written = tmp_path / "people-max.csv"
     words = ["table", str(people), "-o", str(written), "--privacy", "high", "--seed", "0"]
     monkeypatch.setattr("sys.argv", ["vicinal", *words])
     cli.main()
@@ -390,12 +390,14 @@ def test_upload_dial_and_download_in_a_browser(served, chromium, people):
     line = "document.querySelector('#panel path.made').getAttribute('d')"
     before, command = page.evaluate(line), page.inner_text("#panel pre")
     page.focus("#set-balanced")
+    page.keyboard.press("ArrowRight")  # of so few rows high is balanced
+    assert page.inner_text("#panel pre") == command.replace("balanced", "high")
     page.keyboard.press("ArrowRight")
     assert page.evaluate(line) != before
-    assert page.inner_text("#panel pre") == command.replace("balanced", "high")
+    assert page.inner_text("#panel pre") == command.replace("balanced", "max")
     with page.expect_download() as caught:
         page.click(".take button")
-    assert caught.value.suggested_filename == "people-high.csv"
+    assert caught.value.suggested_filename == "people-max.csv"
     page.reload()
     page.wait_for_selector("#panel .figure-card")  # the tab kept its table
     assert shown.complaints == shown.others == []
