@@ -31,27 +31,16 @@ WIDTH, HEIGHT, RIM = 440.0, 380.0, 12.0
 
 def review_page(made: Augmented, columns: Mapping[str, Sequence[Any]]) -> Page:
     """Return the page on which made sentences, with more columns, are decided on."""
-    cells = made.columns()
-    for name, column in columns.items():
-        if name in cells or len(column) != len(made):
-            raise ValueError(
-                f"columns must bring {len(made)} values each under names of their own, got "
-                f"{len(column)} of {name!r}."
-            )
-    cells |= {name: list(column) for name, column in columns.items()}
-    held = [label_parts(one, made.label_separator) for one in cells["label"]]
+    held = [label_parts(one, made.label_separator) for one in made.labels.tolist()]
     classes = list(dict.fromkeys([*made.classes.tolist(), *(one for each in held for one in each)]))
-    parents = sorted({*made.left.tolist(), *made.right.tolist()})
-    for name in ("left_text", "right_text"):
-        del cells[name]  # they stand under parents, each once
-    data: dict[str, Any] = {
-        "columns": {name: [_exact(one) for one in to_plain(cells[name])] for name in cells},
-        "order": list(made.columns()) + list(columns),
+    data: dict[str, Any] = _cells(made, columns) | {
         "classes": [_exact(one) for one in classes],
         "labels": [sorted(map(classes.index, parts)) for parts in held],
         "separator": made.label_separator,
         "weights": [f"weight_{name}" for name in made.classes.tolist()],
-        "parents": {at: made.source[at] for at in parents},
+        "parents": {
+            at: made.source[at] for at in sorted({*made.left.tolist(), *made.right.tolist()})
+        },
         "flips": made.negation_flips,
     }
     data["key"] = hashlib.sha256(as_data(data).encode()).hexdigest()[:32]
@@ -66,6 +55,23 @@ def review_page(made: Augmented, columns: Mapping[str, Sequence[Any]]) -> Page:
         "thinned": len(made.source) > DRAWN,
     }
     return Page("review.html.j2", values, TEMPLATES, "review.js")
+
+
+def _cells(made: Augmented, columns: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Return the columns of the sentences, with more, and their order."""
+    cells = made.columns()
+    for name, column in columns.items():
+        if name in cells or len(column) != len(made):
+            raise ValueError(
+                f"columns must bring {len(made)} values each under names of their own, got "
+                f"{len(column)} of {name!r}."
+            )
+    order = [*cells, *columns]
+    cells |= {name: list(column) for name, column in columns.items()}
+    for name in ("left_text", "right_text"):
+        del cells[name]  # they stand under parents, each once
+    plain = {name: [_exact(one) for one in to_plain(cells[name])] for name in cells}
+    return {"columns": plain, "order": order}
 
 
 def _exact(value: Any) -> Any:
