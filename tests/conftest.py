@@ -65,6 +65,15 @@ def threads_of_torch() -> None:
         torch.set_num_threads(wanted)
 
 
+@pytest.fixture(scope="module")
+def few_trees():
+    """Let reports fit a fifth of the boosted trees, where figures of models are not the matter."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vicinal.report.fidelity.twosample.ROUNDS", 20)
+        patch.setattr("vicinal.report.utility.learners.ROUNDS", 20)
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """Folder of the shared tables; tests that need it are skipped where it is absent."""

@@ -13,6 +13,8 @@ import pytest
 from vicinal import cli
 from vicinal.data import adult_sample, banking_sample
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 ROOT = Path(__file__).parents[1]
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")

@@ -9,6 +9,8 @@ import pytest
 
 from vicinal.io import read_table, write_table
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 
 @pytest.fixture
 def synthetic(people, synthetic_people):

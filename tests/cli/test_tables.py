@@ -17,6 +17,8 @@ from vicinal.data import adult_sample
 from vicinal.io import read_table
 from vicinal.table import TableSynthesizer
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 
 def test_table_in_table_out(people, run):
     output = people.with_name("synthetic.parquet")

@@ -16,6 +16,7 @@ from vicinal.report import audit, evaluate
 from vicinal.report.evaluation import WeightPicture
 from vicinal.table import TableSynthesizer
 
+pytestmark = pytest.mark.usefixtures("few_trees")
 N = 240
 
 

@@ -11,6 +11,8 @@ import pytest
 from vicinal._stats import Estimate
 from vicinal.report import Association, RuleCheck, TimeOrder, evaluate
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 NONE = Estimate(float("nan"))
 
 

@@ -26,6 +26,8 @@ from vicinal.studio.gate import Gate
 from vicinal.studio.server import free_socket
 from vicinal.studio.sessions import CLOSED, MOST, SILENT, Sessions
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 HOST = "http://127.0.0.1:8765"
 
 

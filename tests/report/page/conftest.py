@@ -392,7 +392,7 @@ def make_front(*, recommended=5, utility=True):
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def makers(made_texts):
     """Return the functions that make results up."""
     return SimpleNamespace(

@@ -76,7 +76,7 @@ def test_shows_without_a_complaint_or_a_request(browser, page_of, view):
         ".map(e => e.getBoundingClientRect().width)"
     )
     assert min(widths) > 100
-    shot = shown.screenshot(path=SCREENS / f"{named(view)}.png", full_page=True)
+    shot = shown.screenshot(path=SCREENS / f"{named(view)}.png")
     assert len(shot) > 10_000
 
 

@@ -75,9 +75,10 @@ def without_figures(value):
     return math.nan if isinstance(value, float) else value
 
 
-@pytest.fixture
-def pages(makers, tmp_path):
+@pytest.fixture(scope="module")
+def pages(makers, tmp_path_factory):
     """One of each page."""
+    folder = tmp_path_factory.mktemp("pages")
     found = {
         "report": makers.report(),
         "bare": makers.report(utility=False, plan=False),
@@ -89,8 +90,8 @@ def pages(makers, tmp_path):
         "augmented": makers.augmented(),
     }
     for name, result in found.items():
-        result.to_html(tmp_path / f"{name}.html")
-    return {name: tmp_path / f"{name}.html" for name in found}
+        result.to_html(folder / f"{name}.html")
+    return {name: folder / f"{name}.html" for name in found}
 
 
 def test_asks_for_nothing_and_runs_nothing_but_its_own_script(pages):

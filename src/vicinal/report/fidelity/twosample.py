@@ -18,6 +18,8 @@ MOST_ROWS = 10_000
 #: Rows of each table, at least.
 FEWEST_ROWS = 20
 FOLDS = 5
+#: Trees of a model.
+ROUNDS = 100
 #: What a figure surely below 0.5 means: rows drawn anew from the same law would stay near 0.5.
 FOLLOWS = (
     "Below 0.5, synthetic rows follow these very real rows more closely than fresh rows would, "
@@ -70,7 +72,7 @@ def two_sample_test(tables: Tables, rng: np.random.Generator) -> TwoSample:
         if not test.any() or len(set(is_synthetic[~test].tolist())) < 2:
             return  # a table of very few distinct rows
         model = HistGradientBoostingClassifier(
-            max_iter=100,
+            max_iter=ROUNDS,
             early_stopping=False,
             categorical_features=categories,
             max_bins=tree_bins(features, categories),
