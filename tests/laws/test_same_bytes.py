@@ -40,6 +40,11 @@ PAIRINGS = [
 N_SAMPLES = 3 * CHUNK_ROWS + 17
 
 
+def rows_for(pairing):
+    """Return fewer rows where neighbors are sought among them."""
+    return X[:4001] if isinstance(pairing, Nearest) else X
+
+
 @pytest.fixture
 def threads():
     before = numba.get_num_threads()
@@ -50,10 +55,10 @@ def threads():
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=lambda p: type(p).__name__)
 @pytest.mark.parametrize("law", [EpBeta(), SphereWeights()], ids=lambda law: type(law).__name__)
 def test_one_thread_and_two(pairing, law, threads):
-    seen = set()
+    rows, seen = rows_for(pairing), set()
     for number in {1, min(2, numba.config.NUMBA_NUM_THREADS)}:
         threads(number)
-        plan = make_plan(X, N_SAMPLES, pairing=pairing, weights=law, random_state=11)
+        plan = make_plan(rows, N_SAMPLES, pairing=pairing, weights=law, random_state=11)
         seen.add(hashlib.sha256(plan.parents.tobytes() + plan.weights.tobytes()).hexdigest())
     assert len(seen) == 1
 
@@ -76,10 +81,10 @@ def test_kernel_on_one_thread_and_two(dtype, width, threads):
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=lambda p: type(p).__name__)
 def test_chunks_can_be_drawn_in_any_order(pairing):
-    law = Beta(0.3)
-    whole = make_plan(X, N_SAMPLES, pairing=pairing, weights=law, random_state=2)
+    law, rows = Beta(0.3), rows_for(pairing)
+    whole = make_plan(rows, N_SAMPLES, pairing=pairing, weights=law, random_state=2)
     seeds = Seeds(2)
-    source = pairing.source(X, N_SAMPLES, 2, seeds)
+    source = pairing.source(rows, N_SAMPLES, 2, seeds)
     for start in reversed(range(0, N_SAMPLES, CHUNK_ROWS)):
         stop = min(start + CHUNK_ROWS, N_SAMPLES)
         parents, weights = draw_chunk(source, law, seeds, start, stop)
@@ -119,7 +124,7 @@ total = hashlib.sha256()
 for pairing in (Permutation(), Permutation(blocks=True), Random(), LocalPermutation(),
                 WithinGroup(np.arange(3001) % 3), Nearest(5, balanced=True)):
     for law in (EpBeta(), Uniform(), SphereWeights(3)):
-        plan = make_plan(X, 150_000, pairing=pairing, weights=law, random_state=5)
+        plan = make_plan(X, 70_000, pairing=pairing, weights=law, random_state=5)
         total.update(plan.parents.tobytes() + plan.weights.tobytes() + plan.apply(X).tobytes())
 print(total.hexdigest())
 """

@@ -7,6 +7,8 @@ is compared with its own moments.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -48,9 +50,15 @@ def numbers():
     )
 
 
+@pytest.fixture(scope="module")
+def fitted(numbers):
+    """Fit the numbers at a setting, once."""
+    return cache(lambda privacy: fit(numbers, privacy=privacy))
+
+
 @pytest.mark.parametrize("privacy", PRIVACY)
-def test_marginals(numbers, privacy, dkw_limit):
-    out = fit(numbers, privacy=privacy).sample(N)
+def test_marginals(numbers, fitted, privacy, dkw_limit):
+    out = fitted(privacy).sample(N)
     # one bound for the sample, one for the calibration, and a level of the interpolation
     limit = dkw_limit(N) + dkw_limit(CALIBRATION_ROWS // 2) + 1 / LEVELS
     for name in numbers.column_names:
@@ -85,8 +93,8 @@ def test_raw_values_keep_mean_and_covariance(numbers, told, z_limit):
 
 
 @pytest.mark.parametrize("privacy", PRIVACY)
-def test_normal_scores_keep_their_covariance(numbers, privacy, z_limit):
-    training = fit(numbers, privacy=privacy)._training
+def test_normal_scores_keep_their_covariance(fitted, privacy, z_limit):
+    training = fitted(privacy)._training
     from vicinal._random import Seeds
 
     mixed = training.scores_of(training.drawer(60_000, Seeds(1)), 60_000).astype(float)
@@ -176,7 +184,7 @@ REAL = {
     "diamonds.csv.gz": ("price", []),
     "credit_g.csv": ("default", []),
 }
-ROWS = 5000
+ROWS = 2500
 
 
 @pytest.fixture(scope="module", params=REAL)

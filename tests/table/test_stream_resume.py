@@ -215,12 +215,12 @@ stream_table(model, sys.argv[1], sys.argv[2], 40_000, max_rows=1000, chunk_rows=
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_killed_at_random_moments_and_resumed(source, tmp_path, settings, contents):
-    """Kill -9 a moment after a random number of lines of progress, three times in one run."""
+    """Kill -9 a moment after a random number of lines of progress, twice in one run."""
     words = [sys.executable, "-c", SCRIPT, str(source)]
     stream_table(settings(), source, tmp_path / "whole", 40_000, max_rows=1000, chunk_rows=1000)
     broken, killed = tmp_path / "broken", 0
     rng = np.random.default_rng(7)
-    for _ in range(3):
+    for _ in range(2):
         run = subprocess.Popen(
             [*words, str(broken), "resume"],
             stdin=subprocess.PIPE,
@@ -235,7 +235,7 @@ def test_killed_at_random_moments_and_resumed(source, tmp_path, settings, conten
         killed += run.wait() == -signal.SIGKILL
         run.stdin.close()
         run.stdout.close()
-    assert killed == 3
+    assert killed == 2
     assert not broken.exists()
     assert 0 < len(list((tmp_path / ".broken.partial").glob("part-*.parquet"))) < 40
     asked = {"max_rows": 1000, "chunk_rows": 1000, "resume": True}
