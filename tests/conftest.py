@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -41,6 +42,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
     settings.register_profile("vicinal", deadline=None, derandomize=True, max_examples=60)
     settings.load_profile("vicinal")
+
+
+def pytest_collection_finish() -> None:
+    # trainings collect garbage, and would go through all that was imported and collected each time
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
