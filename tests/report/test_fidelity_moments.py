@@ -83,7 +83,7 @@ def test_errors_of_a_normal_law_are_the_known_ones():
 
 def test_errors_are_what_repeated_samples_show():
     rng = np.random.default_rng(2)
-    repeats, n = 400, 4000
+    repeats, n = 400, 1500
     drawn = [moments(x, x) for x in (skewed(n, rng) for _ in range(repeats))]
     for at, one in enumerate(drawn[0].figures):
         heavy = one.kind in {"skewness", "kurtosis"} and one.columns != ("c",)

@@ -17,6 +17,8 @@ from vicinal.report.tune.measure import Setting, TuningResult, _is_undominated, 
 from vicinal.report.tune.settings import command_of, default_settings, synthesizer_of
 from vicinal.table import PRIVACY, detect_columns
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 
 def people(n_rows=600):
     rng = np.random.default_rng(0)

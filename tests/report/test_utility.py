@@ -18,6 +18,8 @@ from vicinal.report.tables import align
 from vicinal.report.utility.learners import LEARNERS, macro_auc, macro_f1, pose, r_squared
 from vicinal.report.utility.measure import measure_utility
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 predictions = st.tuples(
     st.integers(2, 5), st.integers(2, 40), st.integers(0, 2**32 - 1), st.integers(1, 20)
 )

@@ -13,6 +13,8 @@ from vicinal.table.panel.align import complete
 from vicinal.table.panel.find import find_panel
 from vicinal.table.panel.layout import clock_of, lay_out
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 PATIENTS = 200
 
 
