@@ -51,6 +51,8 @@ FEW_DATES = 8
 LABELED = ("weekday", "month", "quarter", "hour")
 #: So many flags are a one-hot group, not terms of sums.
 MANY_FLAGS = 12
+#: No rule is sought in columns with a number of this size, or as near to 0.
+LARGEST = 1e75
 #: Levels of a column that others may depend on, as a share of the rows.
 KEY_SHARE = 0.5
 
@@ -99,7 +101,13 @@ class _Found:
             return False
         values, gone = self.few.floats(name)
         held = values[~gone]
-        return len(held) >= LEAST_ROWS and bool(np.ptp(held) > 0)
+        return len(held) >= LEAST_ROWS and bool(np.ptp(held) > 0) and self._is_sane(name)
+
+    def _is_sane(self, name: str) -> bool:
+        """Tell whether products and quotients of a column's values stay within floats."""
+        values, gone = self.frame.floats(name)
+        sizes = np.abs(values[~gone & (values != 0)])
+        return bool(sizes.max(initial=1.0) < LARGEST and sizes.min(initial=1.0) > 1 / LARGEST)
 
     def _is_coded(self, name: str) -> bool:
         kind = self.frame.table[name].type
@@ -904,6 +912,9 @@ def _grid(found: _Found, name: str) -> Grid | None:
         values, gone = found.few.floats(name)
         rule = replace(rule, places=decimals_of(values[~gone]))
         if rule.places is None:
+            return None
+        values, gone = found.frame.floats(name)
+        if np.abs(values[~gone]).max(initial=0.0) >= 2.0**53 / 10.0**rule.places:
             return None
     few, gone = rule.numbers(found.few)
     few = few[~gone]

@@ -294,7 +294,10 @@ class Grid(Rule):
         if self.places is None:
             return frame.numbers(self.target)
         floats, gone = frame.floats(self.target)
-        return np.rint(floats * 10.0**self.places).astype(np.int64), gone
+        scale = 10.0**self.places
+        bound = 2.0**62 / scale  # larger ones would be no integers
+        near = np.clip(np.nan_to_num(floats), -bound, bound)
+        return np.rint(near * scale).astype(np.int64), gone
 
     def moved(self, numbers: Any, up: bool = False) -> Any:
         """Return whole units on the grid: the nearest ones, or the nearest above."""
