@@ -21,6 +21,8 @@ from vicinal.nn import HiddenMixup, MixupConfig  # noqa: E402
 from vicinal.text import MixupTextClassifier  # noqa: E402
 from vicinal.text.classifier.backbones import Hashed  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("few_buckets")
+
 GOOD = ["a good film", "good and fine", "what a fine cast", "fine work", "so good", "good!"]
 BAD = ["a bad film", "bad and dull", "what a dull cast", "dull work", "so bad", "bad!"]
 TEXTS = GOOD + BAD

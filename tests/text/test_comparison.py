@@ -15,6 +15,8 @@ from vicinal._stats import Estimate
 from vicinal.text import Comparison, compare_methods, split_texts
 from vicinal.text.classifier.comparison import MethodScore, holm, paired_p
 
+pytestmark = pytest.mark.usefixtures("few_buckets")
+
 
 def test_holm_by_hand():
     # ranks 1, 3, 2: 0.01 * 3, then 0.03 * 2, and 0.04 * 1 may not fall below what came before

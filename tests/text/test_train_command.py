@@ -13,6 +13,8 @@ pytest.importorskip("transformers", reason="needs transformers")
 from vicinal import cli
 from vicinal.text import MixupTextClassifier
 
+pytestmark = pytest.mark.usefixtures("few_buckets")
+
 QUICK = ("--model", "char", "--epochs", 2, "--batch-size", 4, "--max-tokens", 8)
 
 
