@@ -19,6 +19,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     Over-sampling changes the shares of classes from ``pi`` to ``pi'``. Where it leaves the rows of
     each class distributed as they were, ``p(c | x) ~ p'(c | x) pi_c / pi'_c`` puts that right.
     :class:`MixupSampler` keeps mean and covariance of each class; SMOTE shrinks the covariance.
+    On twenty real tasks a classifier without over-sampling had the better probabilities: compare.
 
     Parameters
     ----------
