@@ -333,16 +333,18 @@ def show(ways: list[str], values: Any, tables: list[str]) -> list[str]:
             "Wilcoxon's test of log loss by Holm."
         )
         said.append(markdown(("way", *FIGURES[:4], "p"), rows))
-    spread = [
-        drawn_means(losses[ways.index(PRIMARY[0])] - losses[ways.index(way)], tables)[1].std()
-        for way in PRIMARY[1]
-    ]
-    said.append(
+    return [*said, seen(ways, losses, tables)]
+
+
+def seen(ways: list[str], losses: Any, tables: list[str]) -> str:
+    """Return the differences of the primary comparison that would have been seen."""
+    ours = losses[ways.index(PRIMARY[0])]
+    spread = [drawn_means(ours - losses[ways.index(way)], tables)[1].std() for way in PRIMARY[1]]
+    return (
         "Differences in log loss that so many tables see with power .8: "
         + ", ".join(f"{way} {2.8 * s:.3f}" for way, s in zip(PRIMARY[1], spread, strict=True))
         + "."
     )
-    return said
 
 
 def drawn_means(gaps: Any, tables: list[str]) -> tuple[float, Any]:
