@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -286,15 +287,8 @@ class TrainingRows:
 
     def _rows_to_mix(self) -> RowsToMix:
         settings, columnwise = self.settings, self.settings.categories == "columnwise"
-        codes, gaps = np.zeros((2, len(self._bundles), len(self)), np.int32)
-        above = [-1] * len(self._bundles)
-        for at, bundle in enumerate(self._bundles):
-            codes[at] = joint_codes([self._inherited[name].codes for name in bundle])
-        if columnwise:
-            order, found = association_tree(codes)
-            self._bundles = [self._bundles[at] for at in order]
-            codes = codes[order]
-            above = [order.index(found[at]) if found[at] >= 0 else -1 for at in order]
+        codes, above = self._hung_bundles(columnwise)
+        gaps = np.zeros_like(codes)
         for at, bundle in enumerate(self._bundles):
             columns = [self._inherited[name] for name in bundle]
             holed = [c.missing.astype(np.uint8) for c in columns if c.missing is not None]
@@ -304,8 +298,21 @@ class TrainingRows:
         if settings.effects and settings.marginals != "raw" and self.scores.size and self._bundles:
             residual, effects = take_effects(self.scores, self._bundles, codes, self._codes())
         grouped = (at for at, names in enumerate(self._bundles) if names[0] in settings.within)
-        links = np.array(above, np.int32)
-        return RowsToMix(residual, codes, effects, gaps, columnwise, links, frozenset(grouped))
+        return RowsToMix(residual, codes, effects, gaps, columnwise, above, frozenset(grouped))
+
+    def _hung_bundles(
+        self, columnwise: bool
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Order the bundles along their tree; return codes and which each hangs on."""
+        codes = np.zeros((len(self._bundles), len(self)), np.int32)
+        for at, bundle in enumerate(self._bundles):
+            codes[at] = joint_codes([self._inherited[name].codes for name in bundle])
+        if not columnwise:
+            return codes, np.full(len(codes), -1, np.int32)
+        order, found = association_tree(codes)
+        self._bundles = [self._bundles[at] for at in order]
+        above = [order.index(found[at]) if found[at] >= 0 else -1 for at in order]
+        return codes[order], np.array(above, np.int32)
 
     def _find_neighborhoods(self, rng: np.random.Generator) -> NeighborhoodMixer:
         settings = self.settings

@@ -46,7 +46,7 @@ class BooleanFormat(Format):
 
     @property
     def type(self) -> pa.DataType:
-        """Arrow's type of what is read."""
+        """The Arrow type of what is read."""
         return pa.bool_()
 
     def _read(self, cells: pa.Array) -> pa.Array:
@@ -69,7 +69,7 @@ class CodeFormat(Format):
 
     @property
     def type(self) -> pa.DataType:
-        """Arrow's type of what is read."""
+        """The Arrow type of what is read."""
         return pa.string()
 
     def _read(self, cells: pa.Array) -> pa.Array:
