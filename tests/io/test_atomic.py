@@ -131,6 +131,9 @@ def test_a_limit_on_the_size_of_files(tmp_path: Path) -> None:
 
 SLOW = """
 import os, signal, sys, time
+# where the tests run in the background these two are ignored, and a child would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 import vicinal.table.synthesizer
 from vicinal import cli
 from vicinal.io import atomic

@@ -185,8 +185,8 @@ def test_the_download_is_what_the_command_writes(client, opened, people, tmp_pat
         )
     )
     ours = client.get(opened + made[1])
-    assert 'filename="people-max.csv"' in ours.headers["content-disposition"]
-    written = tmp_path / "people-max.csv"
+    assert 'filename="people-high.csv"' in ours.headers["content-disposition"]
+    written = tmp_path / "people-high.csv"
     words = ["table", str(people), "-o", str(written), "--privacy", "high", "--seed", "0"]
     monkeypatch.setattr("sys.argv", ["vicinal", *words])
     cli.main()
