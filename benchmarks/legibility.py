@@ -84,9 +84,10 @@ def score() -> None:
     graded = {row["row"]: row for row in _read("grades.csv.gz")}
     rows = [row | graded[row["row"]] for row in _read("key.csv.gz")]
     table = []
-    for name in (MORPHS, *SETS):
+    for name in (MORPHS, *SETS, "all four"):
         for method in METHODS:
-            some = [row for row in rows if (row["set"], row["method"]) == (name, method)]
+            sets = SETS if name == "all four" else [name]
+            some = [row for row in rows if row["set"] in sets and row["method"] == method]
             if some:
                 shares = [_share(some, one, interval=one == "keep") for one in RUBRIC]
                 table.append([name, method, str(len(some)), *shares])

@@ -455,10 +455,7 @@ def _held_alone(near: Any, codes: Any, least: float) -> Any:
 
 @compiled()
 def _swap(state: Any, alone: Any, kinds: Any, levels: Any, above: Any, givers: Any) -> None:
-    """Exchange givers that hold their combination alone among the rows that drew one, in place.
-
-    Only rows with the same combination in the bundle above exchange theirs.
-    """
+    """Exchange in place givers alone with their combination, where those above are alike."""
     high = np.uint64(32)
     for b in range(len(givers)):
         rows = np.flatnonzero(alone[b][givers[b]])
