@@ -307,6 +307,12 @@ def test_sentences_are_written_with_closeness_ratio_and_the_nearest_real_one(cli
     assert "asked 0.75" in page
     ratios = [float(one) for one in re.findall(r"<span>ratio ([0-9.]+)</span>", page)]
     assert min(abs(one - 2 / 3) for one in ratios) < 0.01  # "so so it is" lies a third of the way
+    drawn = page[page.index('id="map"') :]
+    assert [drawn.count(f'class="{kind}"') for kind in ("parent", "aim", "landed")] == [2, 1, 6]
+    assert [drawn.count(f'class="{kind}"') for kind in ("nearest", "real dot")] == [1, 1]
+    left, right = (float(one) for one in re.findall(r'cx="([0-9.]+)"[^>]* class="parent"', drawn))
+    aim = float(re.search(r'cx="([0-9.]+)"[^>]* class="aim"', drawn)[1])
+    assert (aim - left) / (right - left) == pytest.approx(0.25, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -322,6 +328,7 @@ def test_bad_sentences_are_said(client, tab, writing, asked, says):
     answer = client.post(f"{tab}write", data=asked)
     assert answer.status_code == 200
     assert says in answer.text
+    assert 'id="map"' not in answer.text or asked["left"].casefold() != asked["right"].casefold()
 
 
 def test_a_missing_writer_is_said(client, tab, app, monkeypatch):

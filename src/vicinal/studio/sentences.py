@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from vicinal._checks import check_number
+from vicinal._types import Array, Floats
 from vicinal.io import read_table
 from vicinal.io.text_reading import read_text
 from vicinal.studio.table import plain_name, unpacked
@@ -17,6 +18,8 @@ from vicinal.studio.table import plain_name, unpacked
 CANDIDATES = 6
 #: Sentences of a pool, at most: they are embedded before the first answer.
 MOST_POOL = 2_000
+#: Real sentences that a map shows: those nearest to the mixture.
+SHOWN = 40
 #: Answers that are kept: the slider comes back to them.
 KEPT = 200
 
@@ -31,12 +34,25 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where sentences lie: along the line from the left one to the right one, and off it."""
+
+    ends: Floats  # (2, 2)
+    mixed: Floats  # (1, 2)
+    written: Floats  # (n_candidates, 2)
+    real: Floats  # (n_shown, 2), the nearest first
+    real_texts: tuple[str, ...]
+    explained: float  # share of their squared distances from the line
+
+
+@dataclass(frozen=True)
 class Between:
     """What lies between two sentences at a ratio."""
 
     ratio: float
     candidates: tuple[Candidate, ...]
     nearest: Candidate | None  # a real sentence
+    places: Places | None  # None where the two sentences are one point
     notes: tuple[str, ...]
 
 
@@ -155,24 +171,39 @@ class Writer:
         scores = score_candidates(
             closeness, measured, np.array([ratio]), np.asarray(found.log_likelihood, float), "both"
         )
-        rows: dict[str, Candidate] = {}
+        rows: dict[str, tuple[int, Candidate]] = {}
         for at in np.argsort(-scores[0], kind="stable"):
             one = Candidate(found.sentences[0][at], float(closeness[0, at]), float(measured[0, at]))
-            rows.setdefault(text_key(one.text), one)
-        nearest = None
+            rows.setdefault(text_key(one.text), (at, one))
+        nearest, real, points = None, (), ends[:0]
         if pool is not None:
             if pool.points is None:
                 pool.points = np.asarray(inverter.encode(pool.texts))
             similar = cosine(pool.points, mixed).astype(float)
             known = {text_key(left), text_key(right)}
-            own = [at for at, text in enumerate(pool.texts) if text_key(text) in known]
-            similar[own] = -np.inf
-            at = int(similar.argmax())
-            if np.isfinite(similar[at]):
-                there = float(project(pool.points[at], *ends))
-                nearest = Candidate(pool.texts[at], float(similar[at]), there)
+            similar[[at for at, text in enumerate(pool.texts) if text_key(text) in known]] = -np.inf
+            order = np.argsort(-similar, kind="stable")[:SHOWN]
+            order = order[np.isfinite(similar[order])]
+            real, points = tuple(pool.texts[at] for at in order), pool.points[order]
+            if real:
+                there = float(project(points[0], *ends))
+                nearest = Candidate(real[0], float(similar[order[0]]), there)
+        written = found.embeddings[0][[at for at, _ in rows.values()]]
+        places = _places(ends, mixed, written, points, real)
         notes = (*self._notes, *_said(caught))
-        return Between(ratio, tuple(rows.values()), nearest, notes)
+        return Between(ratio, tuple(one for _, one in rows.values()), nearest, places, notes)
+
+
+def _places(
+    ends: Array, mixed: Array, written: Array, points: Array, real: tuple[str, ...]
+) -> Places | None:
+    from vicinal.text.augment.embedding_map import PlaneBetween
+
+    try:
+        plane = PlaneBetween(*ends, np.concatenate([written, points]))
+    except ValueError:  # they are one point
+        return None
+    return Places(plane(ends), plane(mixed), plane(written), plane(points), real, plane.explained)
 
 
 def _said(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:

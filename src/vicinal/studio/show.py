@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
+from vicinal.page.format import number, share
 from vicinal.page.intervals import IntervalRow, interval_rows
+from vicinal.page.svg import dot, label, line, tag
 from vicinal.report.page.distributions import marginal_chart
 from vicinal.report.privacy.figures import NO_GUARANTEE
 from vicinal.table import KINDS, PRIVACY
@@ -180,7 +183,7 @@ def _utility(report: Report) -> tuple[str, Markup] | None:
 
 
 def sentences_view(found: Between) -> dict[str, Any]:
-    """Return what was written, each with a picture of its ratio."""
+    """Return what was written, each with a picture of its ratio, and where it all lies."""
     from vicinal.text.augment.pictures import ruler
 
     return {
@@ -191,5 +194,38 @@ def sentences_view(found: Between) -> dict[str, Any]:
         ],
         "nearest": found.nearest,
         "ruler": None if found.nearest is None else ruler("near", found.ratio, found.nearest.ratio),
+        "map": _map(found),
+        "explained": "" if found.places is None else share(found.places.explained, 0),
         "notes": found.notes,
     }
+
+
+def _map(found: Between) -> Markup | None:
+    """Draw where the two sentences, their mixture, the candidates and real sentences lie."""
+    from vicinal.text.augment.pictures import map_drawing, map_pixels
+
+    at = found.places
+    if at is None:
+        return None
+    pixels = map_pixels(np.concatenate([at.ends, at.mixed, at.written, at.real]))
+    (left, right), (mixed,) = pixels(at.ends), pixels(at.mixed)
+    real = list(zip(pixels(at.real), at.real_texts, strict=True))
+    written = list(zip(pixels(at.written), found.candidates, strict=True))
+    parts = [
+        line(*left, *right, "way-line"),
+        *(dot(*one, 3.5, "real dot", text) for one, text in real[1:]),
+        *(dot(*one, 5, "nearest", text) for one, text in real[:1]),
+        dot(*mixed, 7, "aim", f"the mixture, ratio {number(found.ratio, 2)}"),
+        *(dot(*one, 5.5, "parent") for one in (left, right)),
+        label(left[0], left[1] + 22, "L", anchor="middle"),
+        label(right[0], right[1] + 22, "R", anchor="middle"),
+    ]
+    for place in reversed(range(len(written))):  # the best on top
+        (x, y), candidate = written[place]
+        parts.append(dot(x, y, 8, "landed", candidate.text))
+        parts.append(label(x, y + 4, str(place + 1), "inside still", anchor="middle"))
+    said = (
+        f"The two sentences, their mixture, {len(written)} sentences written and {len(real)} real "
+        "ones, as dots."
+    )
+    return map_drawing(said, [tag("g", *parts, id="chosen")])

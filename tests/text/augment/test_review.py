@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vicinal._stats import Estimate
-from vicinal.text.augment.embedding_map import Plane
+from vicinal.text.augment.embedding_map import Plane, PlaneBetween
 
 #: What a text must not be able to do, neither on the page nor in a spreadsheet.
 ODD = [
@@ -254,3 +254,16 @@ def test_a_plane_keeps_distances_that_lie_in_it():
     line = Plane(points[:, :1])  # embeddings of one number
     assert line(points[:3, :1])[:, 1].tolist() == [0, 0, 0]
     assert line(points[:0, :1]).shape == (0, 2)
+
+
+def test_a_plane_between_two_tells_the_ratio_and_how_far_off():
+    left, right = np.array([1.0, 0, 0, 0]), np.array([0.0, 1, 0, 0])
+    off = np.array([0, 0, 3.0, 4.0])
+    others = np.stack([left + off, 0.25 * left + 0.75 * right + 2 * off])
+    plane = PlaneBetween(left, right, others)
+    length = np.sqrt(2)
+    np.testing.assert_allclose(plane(np.stack([left, right])), [[0, 0], [length, 0]], atol=1e-12)
+    np.testing.assert_allclose(plane(others), [[0, 5], [0.75 * length, 10]], atol=1e-12)
+    assert plane.explained == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="must differ"):
+        PlaneBetween(left, left, others)

@@ -1,11 +1,12 @@
-"""Pictures of ratios: what was asked for, and what is in the sentence.
+"""Pictures of ratios, and maps of embeddings.
 
-All run the same way: the left parent, weight 1, is on the left.
+Ratios run the same way everywhere: the left parent, weight 1, is on the left.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +26,7 @@ from vicinal.page.svg import (
     line,
     outline,
     rect,
+    tag,
 )
 
 #: Dots of a chart; more rows are thinned out evenly.
@@ -33,6 +35,10 @@ DRAWN = 600
 BEYOND = 0.5
 #: Bins of a histogram between one parent and the other.
 BINS = 20
+#: Size of a map, and what stays free at its rim.
+MAP_WIDTH, MAP_HEIGHT, RIM = 440.0, 380.0, 12.0
+
+Pixels = list[tuple[float, float]]
 
 
 def ruler(key: str, lam: float, lam_measured: float) -> Markup:
@@ -105,6 +111,28 @@ def ratio_histogram(key: str, lam: Floats, lam_measured: Floats) -> Markup:
         parts.append(rect(x(end), 24, x(start) - x(end), base - 24, "hit", said))
     said = "Histograms of the ratios: asked as an area, measured as a line."
     return drawing(key, width, height, "Asked and measured ratios", said, parts)
+
+
+def map_pixels(places: Floats) -> Callable[[Floats], Pixels]:
+    """Return what turns places of a plane into pixels of a map that holds those given (n, 2)."""
+    low, high = places.min(axis=0), places.max(axis=0)
+    # one unit is as long across as up
+    step = max((high - low) / [MAP_WIDTH - 2 * RIM, MAP_HEIGHT - 2 * RIM])
+    half = np.array([MAP_WIDTH, MAP_HEIGHT]) / 2 * (step or 1.0)
+    middle = (low + high) / 2
+    x = Scale(middle[0] - half[0], middle[0] + half[0], 0, MAP_WIDTH)
+    y = Scale(middle[1] - half[1], middle[1] + half[1], MAP_HEIGHT, 0)
+    return lambda found: [(round(x(a), 1), round(y(b), 1)) for a, b in found.tolist()]
+
+
+def map_dots(points: Pixels, kind: str, key: str | None = None) -> Markup:
+    """Draw the dots of a map, as a group of a name."""
+    return tag("g", *(dot(a, b, 3, f"{kind} dot") for a, b in points), id=key)
+
+
+def map_drawing(says: str, parts: Iterable[str]) -> Markup:
+    """Draw a map of texts and sentences."""
+    return drawing("map", MAP_WIDTH, MAP_HEIGHT, "Map of texts and sentences", says, parts)
 
 
 def _reach(values: Floats) -> tuple[float, float]:

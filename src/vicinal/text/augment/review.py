@@ -15,7 +15,8 @@ import numpy as np
 from vicinal.page.format import share
 from vicinal.page.frame import Page, as_data
 from vicinal.page.plain import to_plain
-from vicinal.page.svg import Markup, Scale, dot, drawing, tag
+from vicinal.page.svg import Markup
+from vicinal.text.augment.pictures import map_dots, map_drawing, map_pixels
 from vicinal.text.labels import label_parts
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 DRAWN = 2000
 #: Integers from here on lose digits in a browser, and go there as text.
 WIDEST = 2**53
-WIDTH, HEIGHT, RIM = 440.0, 380.0, 12.0
 
 
 def review_page(made: Augmented, columns: Mapping[str, Sequence[Any]]) -> Page:
@@ -89,27 +89,17 @@ def _picture(made: Augmented) -> tuple[Markup | None, dict[str, Any] | None]:
     every = every[np.isfinite(every).all(axis=1)]
     if not len(every):
         return None, None
-    low, high = every.min(axis=0), every.max(axis=0)
-    # one unit is as long across as up
-    step = max((high - low) / [WIDTH - 2 * RIM, HEIGHT - 2 * RIM])
-    half = np.array([WIDTH, HEIGHT]) / 2 * (step or 1.0)
-    middle = (low + high) / 2
-    x = Scale(middle[0] - half[0], middle[0] + half[0], 0, WIDTH)
-    y = Scale(middle[1] - half[1], middle[1] + half[1], HEIGHT, 0)
-
-    def pixels(places: Any) -> list[list[float]]:
-        return [[round(x(a), 1), round(y(b), 1)] for a, b in places.tolist()]
-
+    pixels = map_pixels(every)
     shown = made.map.source[:: -(-len(made.source) // DRAWN)]
     texts = pixels(shown[np.isfinite(shown).all(axis=1)])
     written = pixels(made.map.written)
     parts = [
-        tag("g", *(dot(a, b, 3, "real dot") for a, b in texts)),
-        tag("g", *(dot(a, b, 3, "made dot") for a, b in written), id="written"),
+        map_dots(texts, "real"),
+        map_dots(written, "made", "written"),
         Markup('<g id="chosen"></g>'),
     ]
     said = f"{len(texts):,} texts given and {len(written):,} sentences written, as dots."
-    picture = drawing("map", WIDTH, HEIGHT, "Map of texts and sentences", said, parts)
+    picture = map_drawing(said, parts)
     ends = sorted({*made.left.tolist(), *made.right.tolist()})
     parents = dict(zip(ends, pixels(made.map.source[ends]), strict=True))
     return picture, {"written": written, "parents": parents}
