@@ -61,6 +61,20 @@ def test_the_temperature_comes_back_and_mends_the_rest(temperature):
     np.testing.assert_allclose(scaled.sum(axis=1), 1)
 
 
+def test_a_few_rows_that_are_all_right_do_not_make_all_others_sure():
+    proba, truth = drawn(temperature=1.0)
+    sure = np.flatnonzero(proba.max(axis=1) > 0.8)
+    right = sure[proba[sure].argmax(axis=1) == truth[sure]][:16]
+    assert 0.2 < fit_temperature(proba[right], truth[right]) < 1
+    rng, dearer = np.random.default_rng(1), []
+    for _ in range(20):
+        few = rng.permutation(sure)[:32]
+        scaled = scale_crossed(proba[few], truth[few], rng)[0]
+        both = [measured(one, truth[few]).log_loss for one in (scaled, proba[few])]
+        dearer.append(both[0] - both[1])
+    assert np.mean(dearer) < 0.05
+
+
 def test_what_was_sure_and_wrong_stays_finite():
     found = measured(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([1, 1]))
     assert np.isfinite([found.log_loss, found.brier, found.ece.value]).all()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
+from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -116,6 +117,27 @@ def test_a_regressor_predicts_better_than_the_mean():
     y = np.sin(X[:, 0]) + X[:, 1]
     model = MixupRegressor(n_samples=1.0, random_state=0).fit(X, y)
     assert model.score(X, y) > 0.5
+
+
+def test_rows_of_a_regression_count_as_told():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    wrong = np.arange(60) % 2 == 1
+    y = np.where(wrong, -1.0, 1.0) * X.sum(axis=1)
+    pairing = vicinal.WithinGroup(wrong)
+    model = MixupRegressor(Ridge(1e-6), pairing=pairing, random_state=0)
+    model.fit(X, y, sample_weight=np.where(wrong, 0.0, 3.0))
+    np.testing.assert_allclose(model.estimator_.coef_, [1, 1], atol=1e-4)
+    own = MixupRegressor(n_samples=1.0, random_state=0).fit(X, X[:, 0], sample_weight=1 - wrong)
+    assert own.score(X, X[:, 0]) > 0.5
+    with pytest.raises(ValueError, match="egative"):
+        model.fit(X, y, sample_weight=-np.ones(60))
+
+
+@pytest.mark.parametrize("made", [MixupClassifier, PriorCorrectedClassifier])
+def test_a_classifier_without_probabilities_is_refused_at_once(blobs, made):
+    with pytest.raises(TypeError, match=r"LinearSVC\(\) has none.*CalibratedClassifierCV"):
+        made(LinearSVC()).fit(*blobs)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,18 @@ def test_another_sampler_and_other_shares(rare):
     assert clone(wanted).get_params()["prior"] == [3, 1]
 
 
-@pytest.mark.parametrize("prior", [[1], [1, 0], [1, -1]])
+def test_shares_by_the_names_of_classes(rare):
+    sampler = MixupSampler(random_state=0)
+    found = [
+        PriorCorrectedClassifier(LogisticRegression(), sampler, prior=prior).fit(*rare)
+        for prior in ([3, 1], {"rare": 1, "common": 3})
+    ]
+    assert found[0].prior_.tolist() == found[1].prior_.tolist() == [0.75, 0.25]
+
+
+@pytest.mark.parametrize(
+    "prior", [[1], [1, 0], [1, -1], {"rare": 1}, {"rare": 1, "common": 1, "other": 1}]
+)
 def test_shares_that_are_none(rare, prior):
     with pytest.raises(ValueError, match="one share above 0 for each of the classes"):
         PriorCorrectedClassifier(LogisticRegression(), prior=prior).fit(*rare)

@@ -94,6 +94,20 @@ def test_pairs_stay_together_when_batches_are_shared_out():
         assert partners[batch[:2]].tolist() == batch[2:]
 
 
+def test_pairs_of_like_lengths_share_a_batch():
+    lengths = np.random.default_rng(0).integers(1, 100, 1200)
+    for pairing in (vicinal.Permutation(), lambda epoch: None):
+        batches, plain = (
+            list(PairBatchSampler(pairing, 8, X=1200, lengths=told, random_state=0))
+            for told in (lengths, None)
+        )
+        assert (np.sort(np.ravel(batches)) == np.sort(np.ravel(plain))).all()
+        padded = [sum(8 * lengths[one].max() for one in of) for of in (batches, plain)]
+        assert padded[0] < 0.85 * padded[1]
+    with pytest.raises(ValueError, match="one for each of the 1200 rows"):
+        PairBatchSampler(vicinal.Permutation(), 8, X=1200, lengths=[1, 2])
+
+
 def test_bad_batches():
     with pytest.raises(ValueError, match="must be even"):
         PairBatchSampler(np.arange(4), 3)
@@ -200,6 +214,29 @@ def test_workers_and_epochs_draw_numbers_of_their_own():
         epochs = weights(n_workers)
         assert len({lam for epoch in epochs for lam in epoch}) == 8, "no batch repeats another"
         assert epochs == weights(n_workers), "the same seeds, the same numbers"
+
+
+def test_yes_and_no_are_classes():
+    samples = [(torch.tensor([float(i)]), i % 2 == 1) for i in range(4)]
+    numbers = [(x, int(label)) for x, label in samples]
+    for classes in (None, 2):
+        (x, said), (same, expected) = (
+            MixupCollator(num_classes=classes, random_state=0)(rows) for rows in (samples, numbers)
+        )
+        assert torch.equal(x, same)
+        if classes is None:
+            said, expected = said.soft(2), expected.soft(2)
+        assert torch.equal(said, expected)
+
+
+def test_images_of_like_norms_are_told_of_once_and_not_in_each_batch():
+    mix = MixupBatch(vicinal.Farthest(0.2), random_state=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for seed in range(4):
+            images = torch.rand(16, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+            mix(images, torch.zeros(16, dtype=torch.long))
+    assert [str(one.message)[:32] for one in caught] == ["All rows have nearly the same no"]
 
 
 def test_bad_samples():

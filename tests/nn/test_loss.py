@@ -154,6 +154,15 @@ def test_targets_of_other_kinds_have_shapes_and_no_soft_labels():
         MixedTarget(numbers, numbers, torch.ones(3)).soft(2)
 
 
+def test_a_target_that_is_none_is_refused_and_gives_no_nan():
+    good, bad = torch.ones(2), torch.tensor([1.0, float("nan")])
+    for ends in ((good, bad), (bad, good)):
+        with pytest.raises(ValueError, match="labels hold NaN or infinity"):
+            MixedTarget(*ends, torch.ones(2))
+    with pytest.raises(ValueError, match="label -100 is no class number"):
+        MixedTarget(torch.tensor([0]), torch.tensor([-100]), torch.ones(1))
+
+
 def test_parents_count_as_told():
     logits, a, b = drawn(2)
     lam = torch.tensor([0.2, 0.5, 1.0, 0.0, 0.9], dtype=torch.float64)

@@ -436,6 +436,14 @@ def test_a_new_model_of_each_training_is_the_one_that_mixes(tmp_path):
     assert not any(module._forward_pre_hooks for each in made for module in each.modules())
 
 
+def test_processes_draw_weights_of_their_own(tmp_path, monkeypatch):
+    drawn = []
+    for rank in (0, 1, 0):
+        monkeypatch.setattr(TrainingArguments, "process_index", property(lambda self, n=rank: n))
+        drawn.append(trainer(tmp_path)._generator().random(4).tolist())
+    assert drawn[0] == drawn[2] != drawn[1]
+
+
 def test_a_batch_size_that_was_found_is_made_even(tmp_path):
     one = trainer(tmp_path, settings={"auto_find_batch_size": True})
     one._train_batch_size = 3
@@ -447,6 +455,42 @@ def test_options_that_would_be_ignored_are_refused(tmp_path):
         trainer(tmp_path, class_weights=[1, 1, 1], compute_loss_func=lambda *_, **__: 0)
     with pytest.raises(ValueError, match="train_sampling_strategy='sequential' does not go with"):
         trainer(tmp_path, settings={"train_sampling_strategy": "sequential"})
+
+
+def test_rows_of_like_lengths_come_together_where_asked(tmp_path):
+    given = {"train_sampling_strategy": "group_by_length"}
+    one = trainer(tmp_path, settings=given)
+    for epoch in (0.0, 1.0):
+        one.state.epoch = epoch
+        batches = [batch["attention_mask"] for batch in one.get_train_dataloader()]
+        widths = [mask.shape[1] for mask in batches[:-1]]  # the last one is filled up
+        assert widths == sorted(widths, reverse=True)
+        assert sum(map(len, batches)) >= N
+    one.train()
+    assert all(entry["mixup_unseen"] == 0 for entry in steps(one))
+    rows = [{"x": 1.0, "labels": 0}] * 8
+    with pytest.raises(ValueError, match="group_by_length needs rows with 'input_ids'"):
+        MixupTrainer(model=model(), args=one.args, train_dataset=rows).get_train_dataloader()
+
+
+def test_the_order_of_rows_has_a_seed_of_its_own(tmp_path):
+    def told(seed):
+        one = trainer(tmp_path, settings={"data_seed": seed})
+        rows = torch.cat([batch["input_ids"][:, 1] for batch in one.get_train_dataloader()])
+        return rows.tolist(), one._generator().random(3).tolist()
+
+    assert told(1) == told(1)
+    (order, weights), (other, same) = told(1), told(2)
+    assert order != other
+    assert weights == same
+    assert told(3) == told(None), "the seed itself where left out"
+
+
+def test_weights_of_classes_by_their_numbers(tmp_path):
+    assert trainer(tmp_path, class_weights={1: 3})._class_weights.tolist() == [1, 3, 1]
+    for bad in ({3: 1.0}, {"spam": 2.0}):
+        with pytest.raises(ValueError, match="classes are the numbers from 0 to 2"):
+            trainer(tmp_path, class_weights=bad)
 
 
 class Told(Rows):

@@ -127,8 +127,12 @@ def test_probabilities_are_measured_before_and_after_a_temperature(tmp_path):
     ]
     labels = [side for _ in range(20) for side in (0, 1) for _ in words[side].split()]
     found = compare_methods(
-        texts, labels, ["none", "hidden"], seeds=2, random_state=0, model="char", epochs=1
-    )
+        texts, labels, ["none", "hidden"], outside=["much rain", "some snow"], seeds=2,
+        random_state=0, model="char", epochs=1,
+    )  # fmt: skip
+    columns = found._columns()
+    assert columns["auroc"] == [pytest.approx(np.mean(one.auroc)) for one in found.scores]
+    assert np.isnan(columns["auroc_unknown"]).all(), "nothing was learned of no class"
     for one in found.scores:
         assert len(one.probabilities) == len(one.scaled) == len(one.temperature) == 2
         assert all(0 <= each.ece.value <= 1 and each.log_loss > 0 for each in one.probabilities)

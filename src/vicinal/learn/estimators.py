@@ -20,6 +20,15 @@ from vicinal.plan import MixPlan, make_plan
 from vicinal.weights import Beta, Uniform, WeightLaw, check_law
 
 
+def check_proba(estimator: Any) -> None:
+    """Refuse a classifier that gives no probabilities before anything is learned."""
+    if not hasattr(estimator, "predict_proba"):
+        raise TypeError(
+            f"estimator must have predict_proba, and {estimator!r} has none. Wrap it in scikit-"
+            "learn's CalibratedClassifierCV, or take another."
+        )
+
+
 class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     """Train a classifier on vectors and on mixtures of them, with the labels of both parents.
 
@@ -129,6 +138,7 @@ class MixupClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         counts = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         rows, numbers, shares = self._mixtures(X, codes, counts, Seeds(self.random_state))
         model = LogisticRegression(max_iter=1000) if self.estimator is None else self.estimator
+        check_proba(model)
         kept = shares > 0
         self.estimator_ = clone(model).fit(rows[kept], numbers[kept], sample_weight=shares[kept])
         return self
@@ -272,7 +282,7 @@ class MixupRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):  # type
         self.pairing = pairing
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> MixupRegressor:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MixupRegressor:
         """Mix the rows, and train on them and their mixtures.
 
         Parameters
@@ -281,6 +291,9 @@ class MixupRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):  # type
             Finite numbers.
         y : array_like of shape (n_rows,)
             Target of each row.
+        sample_weight : array_like of shape (n_rows,), optional
+            How much each row counts; a mixed row counts by the weights of its parents. The
+            regressor has to take a ``sample_weight`` where there is one.
 
         Returns
         -------
@@ -305,8 +318,16 @@ class MixupRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):  # type
         )
         X_new, y_new = augmenter.fit_resample(X, y.astype(np.float64))
         self.plan_ = augmenter.plan_
-        model = self._network(seeds) if self.estimator is None else clone(self.estimator)
-        self.estimator_ = model.fit(X_new, y_new)
+        own = self.estimator is None
+        model = self._network(seeds) if own else clone(self.estimator)
+        told = {}
+        if sample_weight is not None:
+            counts = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+            name = "mlpregressor__sample_weight" if own else "sample_weight"
+            told[name] = np.concatenate([counts, self.plan_.apply(counts[:, None])[:, 0].clip(0)])
+        self.estimator_ = model.fit(X_new, y_new, **told)
         return self
 
     def _network(self, seeds: Seeds) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vicinal._types import Array, Floats
+from vicinal.learn.estimators import check_proba
 from vicinal.learn.labels import read_labels
 from vicinal.learn.sampler import MixupSampler
 
@@ -27,7 +29,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         A classifier with ``predict_proba``; it is cloned.
     sampler : object with fit_resample, optional
         ``MixupSampler()`` where left out; any of imbalanced-learn's will do.
-    prior : array_like of shape (n_classes,), optional
+    prior : array_like of shape (n_classes,) or mapping of class to float, optional
         Shares of the classes, in sorted order, where the classifier will be used; those of the
         training rows where left out.
 
@@ -87,9 +89,11 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
         Raises
         ------
-        ValueError
-            If ``prior`` is not one share above 0 for each class.
+        ValueError, TypeError
+            If ``prior`` is not one share above 0 for each class, or the estimator has no
+            ``predict_proba``.
         """
+        check_proba(self.estimator)
         validate_data(self, X=X, y=y, skip_check_array=True)  # the sampler checks rows
         self.classes_, counts = np.unique(read_labels(y), return_counts=True)
         self.prior_ = counts / counts.sum() if self.prior is None else self._given_prior()
@@ -103,7 +107,11 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         return self
 
     def _given_prior(self) -> Array:
-        shares = np.asarray(self.prior, float)
+        given = self.prior
+        if isinstance(given, Mapping):
+            strange = set(given) - set(self.classes_.tolist())
+            given = [] if strange else [given.get(one, 0.0) for one in self.classes_.tolist()]
+        shares = np.asarray(given, float)
         if shares.shape != self.classes_.shape or not (shares > 0).all():
             raise ValueError(
                 "prior must be one share above 0 for each of the classes "

@@ -22,6 +22,9 @@ from vicinal.pairing.base import check_partners
 from vicinal.plan import MixPlan
 from vicinal.weights import Beta, WeightLaw, check_law
 
+#: Batches that are sorted by length together.
+_SORTED = 50
+
 
 class PairBatchSampler:
     """Batches of row numbers, packed as [anchors, partners].
@@ -46,13 +49,15 @@ class PairBatchSampler:
         rows for each.
     drop_last : bool, default False
         Whether to drop a last incomplete batch; otherwise other rows fill it up.
+    lengths : array_like of shape (n_rows,), optional
+        Length of each row: pairs of a batch are then of like lengths, so that little is padded.
     random_state : int, numpy.random.Generator or None
         Seed. Epochs differ (see :meth:`set_epoch`).
 
     Raises
     ------
     ValueError
-        If the batch size is odd, or there are too few rows.
+        If the batch size is odd, there are too few rows, or not one length for each.
 
     Examples
     --------
@@ -69,6 +74,7 @@ class PairBatchSampler:
         X: int | npt.ArrayLike | None = None,
         symmetric: bool = True,
         drop_last: bool = False,
+        lengths: npt.ArrayLike | None = None,
         random_state: RandomState = None,
     ) -> None:
         self.batch_size = check_count("batch_size", batch_size, low=2)
@@ -88,6 +94,12 @@ class PairBatchSampler:
         check_count("n_rows", self.n_rows, low=2, hint="Mixing needs two rows.")
         self.symmetric, self.drop_last, self.epoch = bool(symmetric), bool(drop_last), 0
         self._seeds = Seeds(random_state)
+        self._lengths = None if lengths is None else np.asarray(lengths)
+        if self._lengths is not None and self._lengths.shape != (self.n_rows,):
+            raise ValueError(
+                f"lengths must be one for each of the {self.n_rows} rows, got shape "
+                f"{self._lengths.shape}."
+            )
         if not drawn:
             check_partners("partners must be", given, self.n_rows)
         if not len(self):
@@ -116,6 +128,7 @@ class PairBatchSampler:
         if partners is None:
             order = self._seeds.generator(TrainKey.ANCHORS, self.epoch, 1).permutation(self.n_rows)
             if self.symmetric:
+                order = order[self._alike(order)]
                 yield from np.resize(order, (count, self.batch_size)).tolist()
                 return
             left, right = order, np.roll(order, self.n_rows // 2)  # the first half is what counts
@@ -127,7 +140,19 @@ class PairBatchSampler:
             elif late:  # rows that were not anchors in the epoch before
                 left = np.roll(left, -(self.n_rows // 2))
             right = partners[left]
+        alike = self._alike(left, right)
+        left, right = left[alike], right[alike]
         yield from np.hstack([np.resize(side, (count, half)) for side in (left, right)]).tolist()
+
+    def _alike(self, *sides: Array) -> Array:
+        """Return an order in which neighbors are of like lengths, but far ones are not."""
+        n_rows = len(sides[0])
+        if self._lengths is None:
+            return np.arange(n_rows)
+        longest = np.max([self._lengths[side] for side in sides], axis=0)
+        # sorted within some batches only, or each epoch would have the same ones
+        within = np.arange(n_rows) // (_SORTED * self.batch_size // len(sides))
+        return np.lexsort([-longest, within])
 
     def _partners(self, epoch: int) -> Array | None:
         if isinstance(self._given, np.ndarray):
@@ -163,7 +188,7 @@ class MixupBatch:
         the batch's labels: ``vicinal.WithinGroup`` itself, or ``lambda labels:
         vicinal.AcrossGroup(labels, vicinal.Farthest(0.2))``. Rows without a partner of that kind
         stay as they are. ``vicinal.NearTarget`` goes with numbers to predict. For images say
-        ``metric="euclidean"``: their norms hardly differ, and it takes a sixth of the time.
+        ``metric="euclidean"``: their norms hardly differ.
     weights : WeightLaw, optional
         By how much; ``Beta(0.4)`` where left out.
     num_classes : int, optional

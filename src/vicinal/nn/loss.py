@@ -30,7 +30,8 @@ class MixedTarget:
     Raises
     ------
     ValueError, TypeError
-        If shapes differ, class numbers have more than one dimension, or labels are booleans.
+        If shapes differ, class numbers have more than one dimension or are negative, labels are
+        booleans, or floats are not finite.
 
     Examples
     --------
@@ -68,6 +69,9 @@ class MixedTarget:
                 f"sample_weight must be of shape ({len(self.lam)}, 2), one number for each parent, "
                 f"got {tuple(counts.shape)}."
             )
+        if self.labels.device.type == "cpu":  # elsewhere a look would wait for the device
+            check_values(self.labels)
+            check_values(self.partners)
 
     def __len__(self) -> int:
         return len(self.labels)

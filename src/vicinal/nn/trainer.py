@@ -53,8 +53,9 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
     embeddings : array_like of shape (n_rows, n_features), optional
         What a pairing looks at. Left out, the model itself embeds the training rows (mean of the
         last hidden states) every ``mixup.refresh`` epochs; checkpoints keep what it made.
-    class_weights : array_like of shape (n_classes,), optional
-        Weight of each class in the loss, also of evaluation; the mean is over weights.
+    class_weights : array_like of shape (n_classes,) or mapping of int to float, optional
+        Weight of each class in the loss, also of evaluation, by its number; 1 where not named. The
+        mean is over weights.
     accuracy_rows : int, optional
         Training rows whose accuracy is taken after each epoch; 0 for none. Left out, an eighth of
         them, from 64 to 512.
@@ -62,7 +63,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         Where the model keeps its parts, as of :class:`HiddenMixup`.
     **kwargs : object
         As of the Trainer. ``per_device_train_batch_size`` must be even. Rows are paired, so
-        ``train_sampling_strategy`` must stay "random".
+        ``train_sampling_strategy`` must be "random" or "group_by_length".
 
     Attributes
     ----------
@@ -94,7 +95,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         *args: Any,
         mixup: MixupConfig | None = None,
         embeddings: npt.ArrayLike | None = None,
-        class_weights: npt.ArrayLike | None = None,
+        class_weights: npt.ArrayLike | Mapping[int, float] | None = None,
         accuracy_rows: int | None = None,
         layers: str | None = None,
         encoder: str | None = None,
@@ -111,11 +112,15 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
                 "torch_compile=True compiles the whole model, which leaves hooks out. Compile each "
                 "layer's forward instead: layer.forward = torch.compile(layer.forward)."
             )
-        if self.args.train_sampling_strategy != "random":
+        grouped = "group_by_length"  # a switch of its own in older versions
+        old = grouped if getattr(self.args, grouped, False) else "random"
+        order = getattr(self.args, "train_sampling_strategy", old)
+        if order not in ("random", grouped):
             raise ValueError(
-                f"train_sampling_strategy={self.args.train_sampling_strategy!r} does not go with "
-                "pairs of rows, which the pairing chooses. Leave it out ('random')."
+                f"train_sampling_strategy={order!r} does not go with pairs of rows, which the "
+                "pairing chooses. Leave it out ('random'), or take 'group_by_length'."
             )
+        self._by_length = order == grouped
         if self.accelerator.split_batches:
             raise ValueError(
                 "split_batches=True cuts a batch between processes, which takes pairs apart. "
@@ -130,7 +135,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         self._hooks = ExitStack()  # holds the mixer's while the model trains
         self._mixer = self._make_mixer()
         self.mixup.choices(self._mixer.n_layers)  # says now if a layer does not exist
-        self._seeds = Seeds(self.args.seed)
+        self._seed()
         self._given = embeddings
         self._embeddings = Embeddings(embeddings, self.mixup.embeds_every())
         n_rows = self._count() if self.train_dataset is not None else None
@@ -150,12 +155,26 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         self._turn = (-1, 0)
         self.add_callback(_EachEpoch(self))
 
-    def _weights_of(self, class_weights: npt.ArrayLike) -> torch.Tensor:
+    def _seed(self) -> None:
+        self._seeds = Seeds(self.args.seed)
+        given = self.args.data_seed  # of the order of rows alone
+        self._order = self._seeds if given is None else Seeds(given)
+
+    def _weights_of(self, class_weights: npt.ArrayLike | Mapping[int, float]) -> torch.Tensor:
         """Return the weights of classes, one for each that the model knows."""
-        weights = torch.as_tensor(class_weights, dtype=torch.float32).detach().clone()
         # of another module, what its encoder's configuration says is not what its head has
         pretrained = isinstance(self.model, PreTrainedModel)
         known = getattr(self.model.config, "num_labels", None) if pretrained else None
+        if isinstance(class_weights, Mapping):
+            numbers = range(max(class_weights, default=-1) + 1 if known is None else known)
+            strange = [one for one in class_weights if one not in numbers]
+            if strange:
+                raise ValueError(
+                    f"class_weights names {strange[0]!r}, and the model's classes are the numbers "
+                    f"from 0 to {len(numbers) - 1}."
+                )
+            class_weights = [class_weights.get(one, 1.0) for one in numbers]
+        weights = torch.as_tensor(class_weights, dtype=torch.float32).detach().clone()
         if weights.dim() != 1 or known not in (None, len(weights)):
             what = "class" if known is None else f"of the {known} classes of the model"
             raise ValueError(
@@ -178,7 +197,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         if last is True:
             last = get_last_checkpoint(self.args.output_dir)
         # a search for settings trains again and again, each time from a new model and seed
-        self._seeds = Seeds(self.args.seed)
+        self._seed()
         self._embeddings = Embeddings(self._given, self.mixup.embeds_every())
         if last and self.train_dataset is not None:
             self._embeddings.load(Path(last), self._count())
@@ -215,7 +234,8 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
                 X=self._count(),
                 symmetric=self.mixup.symmetric,
                 drop_last=self.args.dataloader_drop_last,
-                random_state=self._seeds.generator(TrainKey.PARTNERS),
+                lengths=self._lengths() if self._by_length else None,
+                random_state=self._order.generator(TrainKey.PARTNERS),
             ),
             collate_fn=collate,
             num_workers=self.args.dataloader_num_workers,
@@ -388,7 +408,7 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
             if self._embeddings.due(epoch):
                 self._embeddings.put(self._embed(), epoch)
             X = self._embeddings.rows
-        rng = self._seeds.generator(TrainKey.PARTNERS, epoch)
+        rng = self._order.generator(TrainKey.PARTNERS, epoch)
         partners = draw_partners(pairing, X, self.mixup.symmetric, rng)
         if self._embeddings.rows is not None:
             try:
@@ -460,6 +480,20 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         if hasattr(self.train_dataset, "column_names"):
             return self._remove_unused_columns(self.train_dataset, what), self.data_collator
         return self.train_dataset, self._get_collator_with_removed_columns(self.data_collator, what)
+
+    def _lengths(self) -> Array:
+        """Return the length of each training row, as told or of its tokens."""
+        rows, told = self.train_dataset, self.args.length_column_name
+        if told in getattr(rows, "column_names", ()):
+            return np.asarray(rows[told])
+        names = getattr(self.processing_class, "model_input_names", None) or ["input_ids"]
+        try:
+            return np.array([len(rows[at][names[0]]) for at in range(self._count())])
+        except (TypeError, KeyError, IndexError):
+            raise ValueError(
+                f"group_by_length needs rows with {names[0]!r}, whose length is taken, or a column "
+                f"{told!r} (length_column_name)."
+            ) from None
 
     def _count(self) -> int:
         try:

@@ -35,6 +35,10 @@ _SURE_READ = (
     "by one temperature, fitted on the other half of the test texts; a gain that is left there is "
     "more than temperature scaling brings."
 )
+_CURVE_READ = (
+    "Below, a dot is a bin of texts: how sure the classifier was, and how often right; the line is "
+    "the same after scaling. On the diagonal both are equal."
+)
 #: Differences between figures that are nearer than this are equal.
 _ROUNDING = 1e-12
 _HEADER = ("method", "macro-F1", "accuracy", "training accuracy", "against none", "p (Holm)")
@@ -121,11 +125,11 @@ class Comparison(RowsResult):
         cells = []
         for one in self.scores:
             plain = ("log_loss", "brier", "ece")
-            row = [one.method, *(_three(_figures(one.probabilities, name)) for name in plain)]
-            row += [_three(_figures(one.scaled, name)) for name in ("log_loss", "ece")]
+            row = [one.method, *(_cell(one.probabilities, name) for name in plain)]
+            row += [_cell(one.scaled, name) for name in ("log_loss", "ece")]
             row.append(f"{float(np.mean(one.temperature)):.2f}")
             told = not math.isnan(one.loss_gain.value)
-            row.append(f"{one.loss_gain.value:+.3f}" if told else "")
+            row.append(_plus_minus(one.loss_gain, "+") if told else "")
             row.append("" if math.isnan(one.loss_p) else f"{one.loss_p:.2g}")
             cells.append(tuple(row))
         return tuple(cells)
@@ -189,33 +193,45 @@ class Comparison(RowsResult):
             "log_loss_scaled": [_mean(one.scaled, "log_loss") for one in found],
             "ece_scaled": [_mean(one.scaled, "ece") for one in found],
             "temperature": [float(np.mean(one.temperature)) for one in found],
+            "auroc": [float(np.mean(one.auroc or math.nan)) for one in found],
+            "auroc_unknown": [float(np.mean(one.auroc_unknown or math.nan)) for one in found],
         }
 
     def _page(self) -> Page:
         from vicinal.page.intervals import IntervalRow, interval_rows
         from vicinal.text.classifier.reliability import reliability_chart
 
-        ends = [f for one in self.scores for f in (min(one.f1), max(one.f1))]
+        # no F1 lies beyond 0 and 1, whatever the interval of a few seeds says
+        f1 = [one.mean for one in self.scores]
+        means = [Estimate(a.value, *np.clip([a.low, a.high], 0.0, 1.0).tolist()) for a in f1]
+        low = math.floor(10 * float(np.nanmin([(a.value, a.low) for a in means]))) / 10
         best = max(self.scores, key=lambda one: one.mean.value)
         shared = ", ".join(f"{key} {value}" for key, value in self.settings.items())
         chart = interval_rows(
             "f1",
             "Macro-F1 of each method",
-            [IntervalRow("", one.method, one.mean) for one in self.scores],
-            low=max(0.0, min(ends) - 0.05),
-            high=min(1.0, max(ends) + 0.05),
+            [
+                IntervalRow("", one.method, mean)
+                for one, mean in zip(self.scores, means, strict=True)
+            ],
+            low=min(low, 0.9),
+            high=1.0,
         )
+        named = "; ".join(f"{one.method} ({METHODS[one.method]})" for one in self.scores)
         values = {
             "title": "Ways to train a text classifier",
             "headline": f"Highest macro-F1: {best.method}, {100 * best.mean.value:.1f}",
             "facts": self._facts(),
             "header": _HEADER,
-            "rows": self._cells(),
+            "rows": [
+                (one.method, *cells[1:])
+                for one, cells in zip(self.scores, self._cells(), strict=True)
+            ],
             "chart": chart,
-            "reading": self._reading(),
+            "reading": f"{self._reading()} Methods: {named}.",
             "sure_header": _SURE,
             "sure_rows": self._sure_cells(),
-            "sure_reading": f"{_SURE_READ} {self._outside()}",
+            "sure_reading": f"{_SURE_READ} {_CURVE_READ} {self._outside()}",
             "curves": [
                 (
                     one.method,
@@ -437,9 +453,20 @@ def _mean(found: Sequence[Calibration], name: str) -> float:
     return float(np.mean(_figures(found, name)))
 
 
+def _cell(found: Sequence[Calibration], name: str) -> str:
+    """Return a figure with its interval over seeds, or its own where there is one seed."""
+    own = getattr(found[0], name)
+    if len(found) == 1 and isinstance(own, Estimate):
+        return f"{own.value:.3f} ({own.low:.3f} to {own.high:.3f})"
+    return _three(_figures(found, name))
+
+
 def _three(values: Sequence[float]) -> str:
-    figure = Estimate.of_repeats(values)
-    text = f"{figure.value:.3f}"
+    return _plus_minus(Estimate.of_repeats(values))
+
+
+def _plus_minus(figure: Estimate, sign: str = "") -> str:
+    text = f"{figure.value:{sign}.3f}"
     return text if math.isnan(figure.low) else f"{text} ± {(figure.high - figure.low) / 2:.3f}"
 
 
