@@ -9,6 +9,7 @@ import pytest
 
 from vicinal.table import TableSynthesizer
 from vicinal.table.marginals import marginal_of
+from vicinal.table.rare import rare_rows
 
 PRIVATE = ("balanced", "high", "max")
 
@@ -69,6 +70,37 @@ def test_rare_categories(rare):
     assert (hamlets > 0.01) == (rare == "keep")
     assert ((made["town"] == "other").mean() > 0.01) == (rare == "merge")
     assert abs((made["town"] == "city").mean() - (table["town"] == "city").mean()) < 0.03
+
+
+def test_how_many_rows_a_category_needs_is_drawn():
+    counts = np.array([4, 5, 9, 13, 14, 4000])  # of six categories
+    codes = np.repeat(np.arange(6), counts)
+    rng = np.random.default_rng(0)
+    kept = np.zeros(6)
+    for _ in range(500):
+        rare = rare_rows(codes, None, 5, 4, rng)
+        kept += [not rare[codes == level].any() for level in range(6)]
+    assert kept[0] == 0
+    assert (kept[3:] == 500).all()
+    # the sum of two numbers from 0 to 4 is 0 in 1 of 25 draws, at most 4 in 15
+    assert kept[1] / 500 == pytest.approx(1 / 25, abs=0.03)
+    assert kept[2] / 500 == pytest.approx(15 / 25, abs=0.07)
+
+
+def test_most_rows_keep_a_category_that_enough_hold():
+    codes = np.repeat(np.arange(200), 6)  # no blur may take most levels of such a column
+    rng = np.random.default_rng(0)
+    lost = [rare_rows(codes, None, 5, 12, rng).mean() for _ in range(20)]
+    assert np.mean(lost) == pytest.approx(1 / 4, abs=0.05)  # between 5 and 7 rows are needed
+
+
+def test_numbers_of_few_values_need_no_more_than_min_count():
+    rng = np.random.default_rng(0)
+    step = np.where(np.arange(2000) < 7, 1, rng.integers(2, 9, 2000))
+    table = pd.DataFrame({"step": step, "x": rng.normal(size=2000)})
+    for seed in range(4):
+        made = TableSynthesizer("max", random_state=seed).fit(table).sample(4000)
+        assert (made["step"] == 1).any()
 
 
 def test_spikes_and_decimal_places_stay():

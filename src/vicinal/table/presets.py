@@ -30,6 +30,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "spacing": 0.7,
         "support": 0.1,
         "min_count": 5,
+        "blur": 5,
     },
     "high": {
         "method": "neighborhood",
@@ -40,6 +41,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "spacing": 0.7,
         "support": 0.1,
         "min_count": 5,
+        "blur": 8,
     },
     "max": {
         "method": "neighborhood",
@@ -50,6 +52,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "spacing": 0.7,
         "support": 0.1,
         "min_count": 5,
+        "blur": 12,
     },
 }
 
@@ -72,6 +75,7 @@ class MixingSettings:
     spike: float = 0.3
     effects: bool = True
     min_count: int = 1
+    blur: int = 0
     rare: str = "replace"
 
     def as_dict(self) -> dict[str, Any]:
@@ -153,7 +157,14 @@ def mixing_settings(synthesizer: TableSynthesizer, columns: Sequence[Column]) ->
     """Return what parameters and preset come to for a table."""
     preset = PRIVACY[synthesizer.privacy]
     method, least = method_of(synthesizer), synthesizer.min_count
-    own = ("focus", "spacing", "support", "spike", "effects")  # have no parameter of their own
+    own = (
+        "focus",
+        "spacing",
+        "support",
+        "spike",
+        "effects",
+        "blur",
+    )  # have no parameter of their own
     return MixingSettings(
         method=method,
         weights=preset["weights"] if synthesizer.weights is None else synthesizer.weights,

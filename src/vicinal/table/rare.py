@@ -15,14 +15,24 @@ Codes = Indices
 RARE = ("replace", "merge", "keep")
 #: Rows among which the nearest one with a frequent category is looked for.
 CANDIDATES = 20_000
+#: Share of rows, at most, whose categories as few rows hold as a blurred number may ask for.
+BLURRED = 0.1
 #: What rare categories are merged into.
 OTHER = "other"
 
 
-def rare_rows(codes: Codes, missing: Bools | None, min_count: int) -> Bools:
-    """Return the rows whose category, if any, fewer than ``min_count`` rows hold."""
+def rare_rows(
+    codes: Codes, missing: Bools | None, min_count: int, blur: int, rng: np.random.Generator
+) -> Bools:
+    """Return the rows whose category, if any, too few rows hold."""
+    # how many are enough is drawn for each category, min_count at least: a fixed number would tell
+    # of a row that alone decides whether its category stays. Most rows keep theirs.
     _, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    rare: Bools = (counts < min_count)[inverse]
+    held = np.sort(counts[counts >= min_count])
+    most = held[np.cumsum(held) > BLURRED * len(codes)]
+    blur = min(blur, int(most[0]) - min_count if len(most) else 0)
+    enough = min_count + rng.integers(0, blur + 1, (2, len(counts))).sum(axis=0)
+    rare: Bools = (counts < enough)[inverse]
     return rare if missing is None else rare & ~missing
 
 

@@ -59,6 +59,8 @@ from vicinal.table.schema import Column
 #: parent, if the others have this many rows each on average: mixed, they would lose their rows.
 #: Values that are nearly unique are mixed all the same, for they would give a row away.
 SPIKE_ROWS = 2
+#: Rows to each step that the rows a category needs are blurred by, so that small tables keep some.
+BLUR_ROWS = 100
 #: Rows mixed to learn how mixed scores are distributed.
 CALIBRATION_ROWS = 2 * CHUNK_ROWS
 #: Scores that are mixed for that where rows are few, and scores along with others, at most.
@@ -256,11 +258,16 @@ class TrainingRows:
             bundle = [name for name in whole if name not in self._replaced]
             if not bundle:
                 continue
+            # numbers of few values keep their ends, which say where a column begins
+            named = not any(pa.types.is_primitive(self._inherited[n].values.type) for n in bundle)
+            blur = min(self.settings.blur, len(self) // BLUR_ROWS) if named else 0
             if self.settings.rare == "merge":
                 for name in bundle:
-                    self._merge_rare(name)
+                    self._merge_rare(name, blur, rng)
             columns = [self._inherited[name] for name in bundle]
-            rare = np.logical_or.reduce([rare_rows(c.codes, c.missing, least) for c in columns])
+            rare = np.logical_or.reduce(
+                [rare_rows(c.codes, c.missing, least, blur, rng) for c in columns]
+            )
             if not rare.any():
                 continue
             missing = [column.missing for column in columns if column.missing is not None]
@@ -274,11 +281,12 @@ class TrainingRows:
             for name, column in zip(bundle, columns, strict=True):
                 self._inherited[name] = column.take(rows)
 
-    def _merge_rare(self, name: str) -> None:
+    def _merge_rare(self, name: str, blur: int, rng: np.random.Generator) -> None:
         column, least = self._inherited[name], self.settings.min_count
         if name in self._closed:  # a list of levels has no room for another
             return
-        made = merged(column.values, rare_rows(column.codes, column.missing, least), least)
+        rare = rare_rows(column.codes, column.missing, least, blur, rng)
+        made = merged(column.values, rare, least)
         if made is not None:
             self._inherited[name] = InheritedColumn(made, column.missing, codes_of(made))
 
