@@ -202,6 +202,21 @@ def render(store_path: Path) -> str:
         ]
         for method in others
     ]
+    right = [
+        [METHODS[method]]
+        + [
+            _texts.signed(
+                *mean_interval(
+                    [
+                        runs[name][method][seed]["accuracy"] - runs[name]["none"][seed]["accuracy"]
+                        for seed in seeds[name]
+                    ]
+                )
+            )
+            for name in sets
+        ]
+        for method in others
+    ]
     counts = sorted({len(seeds[name]) for name in sets})
     spread = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     seconds = [r["seconds"] for name in sets for m in METHODS for r in runs[name][m].values()]
@@ -215,6 +230,8 @@ def render(store_path: Path) -> str:
             f"methods. (Wilcoxon's signed-rank test cannot fall below {2 / 2 ** counts[0]:.2g} "
             f"with {counts[0]} seeds, too much for that correction.)",
             markdown(header, gains),
+            "The same of accuracy, in points.",
+            markdown(header[:-1], right),
             *_described(sets),
             f"{machine('torch', 'transformers', 'vicinal')}; one thread a run, median "
             f"{np.median(seconds):.0f} s of training.",

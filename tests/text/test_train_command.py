@@ -162,3 +162,18 @@ def test_texts_of_no_class_are_told_apart(texts, run):
     code, _, err = run(*asked)
     assert code == 2
     assert "weather" in err
+
+
+def test_texts_of_another_file_are_of_no_class(texts, run):
+    other, report = texts.with_name("other.csv"), texts.with_name("cal.json")
+    other.write_text("text,topic\nwhat rain,weather\nmuch snow,weather\n", encoding="utf-8")
+    asked = (texts, *QUICK, "--method", "none,hidden", "--outside", other)
+    code, out, _ = run(*asked, "--report", report)
+    assert code == 0
+    assert "AUROC of texts of no class, by the highest probability: none" in out
+    scores = json.loads(report.read_text(encoding="utf-8"))["scores"]
+    assert all(0 <= one["auroc"][0] <= 1 for one in scores)
+    other.write_text("words\nwhat rain\n", encoding="utf-8")
+    code, _, err = run(*asked)
+    assert code == 2
+    assert "text" in err

@@ -10,7 +10,7 @@ import typer
 
 from vicinal._checks import check_choice, check_count
 from vicinal.cli.app import command
-from vicinal.cli.labelled import read_labelled, read_measured
+from vicinal.cli.labelled import read_labelled, read_measured, read_texts
 from vicinal.cli.options import (
     Label,
     Law,
@@ -53,6 +53,9 @@ class TrainOptions(Reading):
         typer.Option(
             help="across: learn what is of no class too; test rows of other labels are such."
         ),
+    ] = None
+    outside: Annotated[
+        Path | None, typer.Option(help="Texts of no class, to measure whether they are told apart.")
     ] = None
     balanced: Annotated[bool, typer.Option(help="Weigh classes by their rarity.")] = False
     seeds: Annotated[int, typer.Option(help="Runs of each method.")] = 1
@@ -110,6 +113,8 @@ def train(asked: TrainOptions) -> None:
         rows, measured, outside = read_measured(
             asked, asked.test, asked.text, asked.label, rows, some
         )
+    if asked.outside is not None:
+        outside += read_texts(asked, asked.outside, asked.text)
     from vicinal.text import compare_methods
 
     kept: list[Any] = []
@@ -152,7 +157,7 @@ def _check(asked: TrainOptions, methods: list[str], several: bool) -> None:
         check_target(asked.output)
     if asked.report is not None:
         check_report("report", asked.report)
-    check_apart(asked.source, asked.test, output=asked.output, report=asked.report)
+    check_apart(asked.source, asked.test, asked.outside, output=asked.output, report=asked.report)
 
 
 def _refuse(needed: str, method: str, **options: object) -> None:

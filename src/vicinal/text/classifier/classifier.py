@@ -298,7 +298,13 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return list(range(len(texts))), []
         rng = seeds.generator(ClassifierKey.VALIDATION)
         try:
-            left, aside = split_rows(texts, numbers, self.validation, random_state=rng)
+            left, aside = split_rows(
+                texts,
+                numbers,
+                self.validation,
+                random_state=rng,
+                remedy="Add texts, or say a number of epochs without calibrate.",
+            )
         except ValueError as error:
             raise ValueError(f"{asks[0]} needs texts to validate on. {error}") from error
         if self.embedder is not None:

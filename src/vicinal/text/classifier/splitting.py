@@ -58,7 +58,12 @@ def split_texts(
 
 
 def split_rows(
-    texts: Sequence[str], labels: Sequence[Any], share: float, *, random_state: RandomState
+    texts: Sequence[str],
+    labels: Sequence[Any],
+    share: float,
+    *,
+    random_state: RandomState,
+    remedy: str = "Give a test set.",
 ) -> tuple[list[int], list[int]]:
     """Return the numbers of texts that are left, and of those put aside."""
     check_number("share", share, low=0.0, high=1.0, open_low=True, open_high=True)
@@ -82,7 +87,7 @@ def split_rows(
         raise ValueError(
             f"{len(texts)} texts, of which {len(groups)} distinct, in "
             f"{len(set(map(str, labels)))} classes, are too few to put some aside: equal texts "
-            "stay together. Give a test set."
+            f"stay together. {remedy}"
         )
     return [at for at in range(len(texts)) if at not in aside], sorted(aside)
 
