@@ -58,7 +58,9 @@ def test_commands_run(line, tmp_path, monkeypatch):
     if re.match(r"vicinal (morph|text)", line):
         pytest.importorskip("vicinal_nano")
     rows = adult_sample().splitlines(keepends=True)
-    (tmp_path / "people.csv").write_bytes(b"".join(rows[:600]))
+    (tmp_path / "demo").mkdir()  # where `make demo` writes it
+    for path in (tmp_path / "people.csv", tmp_path / "demo" / "people.csv"):
+        path.write_bytes(b"".join(rows[:600]))
     reviews = banking_sample().splitlines(keepends=True)
     (tmp_path / "reviews.csv").write_bytes(b"".join(reviews[:150]))
     monkeypatch.chdir(tmp_path)

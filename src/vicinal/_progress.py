@@ -24,6 +24,10 @@ def compiling(begins: bool) -> None:
         listener(begins)
 
 
+#: What the bar that is open shows, if one is: jobs within a job show themselves there.
+_open: list[ProgressCallback] = []
+
+
 def _nothing(stage: str, done: int, total: int, /) -> None:
     """Say nothing."""
 
@@ -35,27 +39,38 @@ def reporting(progress: bool | ProgressCallback) -> Iterator[ProgressCallback]:
         yield progress
     elif not progress:
         yield _nothing
+    elif _open:
+        yield _open[-1]
     else:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeRemainingColumn as Remaining
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("", total=None)
-
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[units]}"),
+            TimeElapsedColumn(),
+        )
+        with Progress(
+            *columns, console=Console(stderr=True), transient=True, redirect_stdout=False
+        ) as bar:
+            task = bar.add_task("", total=None, units="", visible=False)
             stages = [""]
 
             def show(stage: str, done: int, total: int, /) -> None:
                 stages[0] = stage
-                bar.update(task, description=stage, completed=done, total=total or None)
+                units = f"{done:,} of {total:,}" if total else ""
+                now = {"completed": done, "total": total or None, "units": units}
+                bar.update(task, description=stage, visible=True, **now)
 
             def compiles(begins: bool) -> None:
                 said = "Compiling (first run only)" if begins else stages[0]
                 bar.update(task, description=said)
 
             _listeners.append(compiles)
+            _open.append(show)
             try:
                 yield show
             finally:
+                _open.remove(show)
                 _listeners.remove(compiles)

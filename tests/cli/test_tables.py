@@ -32,6 +32,27 @@ def test_table_in_table_out(people, run):
     assert "within income" in out
 
 
+def test_one_bar_goes_from_reading_to_the_report(people, run, monkeypatch):
+    from contextlib import contextmanager
+
+    from vicinal.cli import options, tables
+
+    stages, opened = [], []
+
+    @contextmanager
+    def recording(progress):
+        opened.append(progress)
+        yield lambda stage, done, total: stages.append(stage)
+
+    monkeypatch.setattr(tables, "reporting", recording)
+    monkeypatch.setattr(options, "reporting", recording)
+    report = people.with_name("r.html")
+    assert run("table", people, "-o", people.with_name("s.csv"), "--report", report)[0] == 0
+    wanted = ["Reading", "Fitting", "Drawing rows", "Writing", "Reporting: fidelity"]
+    wanted += ["Reporting: an audit model", "Reporting: privacy"]
+    assert [one for one in dict.fromkeys(stages) if one in wanted] == wanted
+
+
 def test_same_seed_same_file(people, run):
     files = [people.with_name(f"{name}.csv") for name in "abc"]
     for path, seed in zip(files, (7, 7, 8), strict=True):

@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -290,11 +291,19 @@ class Inverter:
         return Candidates(lines, points, np.zeros((len(lines), n_samples), np.float32))
 
 
+class Parrot(Inverter):
+    """Writes one thing."""
+
+    def candidates(self, embeddings, n_samples=4, *, random_state=None):
+        found = super().candidates(embeddings, n_samples)
+        return replace(found, sentences=[["polly"] * n_samples for _ in embeddings])
+
+
 @pytest.fixture
 def writing(app, monkeypatch):
     pytest.importorskip("torch", reason="PyTorch is not installed (the extra 'text')")
     studio = app.app.state.studio
-    monkeypatch.setattr(studio.writer, "inverter", Inverter())
+    monkeypatch.setattr(studio.writer, "inverters", {"": Inverter()})
     return studio
 
 
@@ -303,6 +312,11 @@ def test_sentences_are_written_with_closeness_ratio_and_the_nearest_real_one(cli
     asked = {"left": "so it is", "right": "so so so so it is", "toward": "0.25"}
     page = client.post(f"{tab}write", data=asked).text
     assert len(re.findall("<li[ >]", page)) == 7
+    writing.writer.inverters["nano"] = Parrot()
+    quick = client.post(f"{tab}write", data=asked | {"writer": "nano"}).text
+    assert "polly" in quick
+    assert "polly" not in page
+    assert client.post(f"{tab}write", data=asked | {"writer": "/etc/passwd"}).text == page
     assert "nearest real sentence" in page
     assert "asked 0.75" in page
     ratios = [float(one) for one in re.findall(r"<span>ratio ([0-9.]+)</span>", page)]
@@ -334,7 +348,7 @@ def test_bad_sentences_are_said(client, tab, writing, asked, says):
 def test_a_missing_writer_is_said(client, tab, app, monkeypatch):
     import sys
 
-    monkeypatch.setattr(app.app.state.studio.writer, "inverter", None)
+    monkeypatch.setattr(app.app.state.studio.writer, "inverters", {})
     monkeypatch.setitem(sys.modules, "vicinal.text.invert.task", None)
     asked = {"left": "It is.", "right": "It was.", "toward": "0.5"}
     page = client.post(f"{tab}write", data=asked).text

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vicinal._progress import reporting
 from vicinal.cli.app import ADVANCED
+from vicinal.cli.output import watched
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,7 +113,9 @@ class Reading:
         """Read a table."""
         from vicinal.io import read_table
 
-        return read_table(source, self.dialect)
+        with reporting(watched()) as tell:
+            tell("Reading", 0, 0)
+            return read_table(source, self.dialect)
 
 
 def check_apart(*read: str | Path | None, **written: str | Path | None) -> None:

@@ -133,11 +133,9 @@ def report(asked: ReportOptions) -> None:
     asked.check(asked.real, asked.synthetic, asked.holdout, asked.plan)
     check_shown(asked.show_rows, asked.output, asked.json)
     with reporting(watched()) as tell:
-        tell("Reading", 0, 0)
         real, synthetic = asked.read(asked.real), asked.read(asked.synthetic)
         holdout = None if asked.holdout is None else asked.read(asked.holdout)
         plan = None if asked.plan is None else MixPlan.from_arrow(read_table(asked.plan))
-        tell("Measuring", 0, 0)
         found = evaluate(
             real,
             synthetic,
@@ -148,6 +146,7 @@ def report(asked: ReportOptions) -> None:
             groups=asked.groups,
             show_rows=asked.show_rows,
             random_state=asked.seed,
+            progress=tell,
         )
     asked.write(found)
 
@@ -171,16 +170,17 @@ def audit(asked: AuditOptions) -> None:
         text="drop",
     )
     check_parameters(make())
-    found = audit_synthesizer(
-        make,
-        asked.read(asked.source),
-        shadows=asked.shadows,
-        records=asked.records,
-        kinds=asked.kinds,
-        max_rows=asked.max_rows,
-        random_state=asked.seed,
-        progress=watched(),
-    )
+    with reporting(watched()) as tell:
+        found = audit_synthesizer(
+            make,
+            asked.read(asked.source),
+            shadows=asked.shadows,
+            records=asked.records,
+            kinds=asked.kinds,
+            max_rows=asked.max_rows,
+            random_state=asked.seed,
+            progress=tell,
+        )
     asked.write(found)
 
 
@@ -192,18 +192,19 @@ def collapse(asked: CollapseOptions) -> None:
 
     asked.check(asked.source)
     laws = parse_laws(asked.weights)
-    found = measure_collapse(
-        asked.read(asked.source),
-        weights=laws,
-        generations=asked.generations,
-        target=asked.target,
-        marginals=asked.marginals,
-        within=asked.within,
-        kinds=asked.kinds,
-        max_rows=asked.max_rows,
-        random_state=asked.seed,
-        progress=watched(),
-    )
+    with reporting(watched()) as tell:
+        found = measure_collapse(
+            asked.read(asked.source),
+            weights=laws,
+            generations=asked.generations,
+            target=asked.target,
+            marginals=asked.marginals,
+            within=asked.within,
+            kinds=asked.kinds,
+            max_rows=asked.max_rows,
+            random_state=asked.seed,
+            progress=tell,
+        )
     asked.write(found)
 
 
@@ -213,16 +214,17 @@ def tune(asked: TuneOptions) -> None:
     from vicinal.report import tune as try_settings
 
     asked.check(asked.source)
-    found = try_settings(
-        asked.read(asked.source),
-        asked.target,
-        limit=asked.limit,
-        max_risk=asked.max_risk,
-        max_rows=asked.max_rows,
-        repeats=asked.repeats,
-        kinds=asked.kinds,
-        source=str(asked.source),
-        random_state=asked.seed,
-        progress=watched(),
-    )
+    with reporting(watched()) as tell:
+        found = try_settings(
+            asked.read(asked.source),
+            asked.target,
+            limit=asked.limit,
+            max_risk=asked.max_risk,
+            max_rows=asked.max_rows,
+            repeats=asked.repeats,
+            kinds=asked.kinds,
+            source=str(asked.source),
+            random_state=asked.seed,
+            progress=tell,
+        )
     asked.write(found)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from vicinal.report import Fidelity, Report
     from vicinal.report.fidelity.columns import ColumnFidelity
+    from vicinal.report.findings import Finding
 
 #: Columns of a lesser similarity are marked.
 MARKED = 0.95
@@ -51,6 +52,16 @@ def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Seq
     return True
 
 
+def show_findings(found: tuple[Finding, ...]) -> None:
+    """Print what was found."""
+    from vicinal.report.findings import as_text
+
+    if sys.stdout.isatty():
+        _draw(_findings_table(found))
+    else:
+        typer.echo(as_text(found))
+
+
 def _draw(*parts: RenderableType) -> None:
     from rich.console import Console
 
@@ -81,18 +92,22 @@ def _report_parts(found: Report) -> Iterable[RenderableType]:
         table.add_row(_plain(one.name, "bold"), grade, _plain(str(one.figure)), _plain(one.answer))
     yield table
     yield _plain("\nFindings", "bold")
-    findings = _table()
-    findings.show_header = False
-    for finding in found.findings:
-        grade = _plain(finding.grade, COLORS.get(finding.grade, ""))
-        findings.add_row(grade, _plain(finding.says, "" if finding.grade else "bold"))
-    yield findings
+    yield _findings_table(found.findings)
     yield ""
     yield _column_table(found.fidelity)
     yield from ("", *found.fidelity.notes(), "", found.privacy.summary())
     if found.utility is not None:
         yield from ("", found.utility.summary())
     yield from (f"\nWarning: {note}" for note in found.notes)
+
+
+def _findings_table(found: Iterable[Finding]) -> Table:
+    table = _table()
+    table.show_header = False
+    for one in found:
+        grade = _plain(one.grade, COLORS.get(one.grade, ""))
+        table.add_row(grade, _plain(one.says, "" if one.grade else "bold"))
+    return table
 
 
 def _column_table(found: Fidelity) -> Table:

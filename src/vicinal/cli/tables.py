@@ -40,12 +40,13 @@ from vicinal.cli.options import (
     parse_whole,
 )
 from vicinal.cli.output import OUT, check_report, watched, write_report
-from vicinal.cli.screen import show, show_table
+from vicinal.cli.screen import show, show_findings, show_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from vicinal.report import Fidelity
+    from vicinal.report.findings import Finding
     from vicinal.table import TableSynthesizer
     from vicinal.table.presets import MixingSettings
     from vicinal.table.stream import Streamed
@@ -213,29 +214,27 @@ def _whole(
     from vicinal.io import dialect_of, together, write_table
 
     with reporting(watched()) as tell:
-        tell("Reading", 0, 0)
         real = asked.read(asked.source)
         tell("Fitting", 0, 0)
-        synthesizer.fit(real)
+        synthesizer.fit(real, progress=tell)
         tell("Drawing rows", 0, 0)
         synthetic, plan = synthesizer.sample(
             n_samples, where=asked.where, return_plan=True, progress=tell
         )
-    said = [f"{real.num_rows:,} rows read, {synthetic.num_rows:,} written to {output}."]
-    with together():
-        write_table(synthetic, output, dialect_of(real))
-        if asked.plan is not None:
-            write_table(plan.to_arrow(), asked.plan)
-        if asked.save_model is not None:
-            synthesizer.save(asked.save_model)
-        if asked.report is None:
-            fidelity = _compared(synthesizer, real, synthetic, asked.where)
-        else:
-            from vicinal.report import audit
-            from vicinal.report.findings import as_text
+        findings: tuple[Finding, ...] = ()
+        with together():
+            tell("Writing", 0, 0)
+            write_table(synthetic, output, dialect_of(real))
+            if asked.plan is not None:
+                write_table(plan.to_arrow(), asked.plan)
+            if asked.save_model is not None:
+                synthesizer.save(asked.save_model)
+            if asked.report is None:
+                tell("Comparing", 0, 0)
+                fidelity = _compared(synthesizer, real, synthetic, asked.where)
+            else:
+                from vicinal.report import audit
 
-            with reporting(watched()) as tell:
-                tell("Auditing", 0, 0)
                 found = audit(
                     synthesizer,
                     real,
@@ -244,13 +243,17 @@ def _whole(
                     where=asked.where,
                     show_rows=asked.show_rows,
                     random_state=asked.seed or 0,
+                    progress=tell,
                 )
-            write_report(found, asked.report)
-            fidelity = found.fidelity
-            said.append(f"{as_text(found.findings)}\nReport: {asked.report}.")
+                write_report(found, asked.report)
+                fidelity, findings = found.fidelity, found.findings
     typer.echo(f"{_method(synthesizer.settings_)}\n")
     show(fidelity)
-    typer.echo("\n" + "\n\n".join(said))
+    typer.echo(f"\n{real.num_rows:,} rows read, {synthetic.num_rows:,} written to {output}.")
+    if asked.report is not None:
+        typer.echo()
+        show_findings(findings)
+        typer.echo(f"Report: {asked.report}.")
 
 
 def _stream(

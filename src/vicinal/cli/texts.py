@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vicinal._checks import check_choice, check_count, check_number
+from vicinal._progress import reporting
 from vicinal.cli.app import command
 from vicinal.cli.folders import check_folder_run, is_folder, resumable
 from vicinal.cli.inverters import InverterOptions, keep_inverter, make_inverter, refine_inverter
@@ -176,16 +177,19 @@ def morph(asked: MorphOptions) -> None:
         )
     from vicinal.text import morph as between
 
-    writer = make_inverter(asked, [], asked.seed)
-    keep_inverter(writer, asked.save_inverter)
-    found = between(
-        asked.left,
-        asked.right,
-        asked.steps,
-        inverter=writer,
-        selection=selection,
-        random_state=asked.seed,
-    )
+    with reporting(watched()) as tell:
+        tell("Loading the writer", 0, 0)
+        writer = make_inverter(asked, [], asked.seed)
+        keep_inverter(writer, asked.save_inverter)
+        tell("Writing", 0, 0)
+        found = between(
+            asked.left,
+            asked.right,
+            asked.steps,
+            inverter=writer,
+            selection=selection,
+            random_state=asked.seed,
+        )
     if asked.html is not None:
         found.to_html(asked.html)
     if asked.as_json:
@@ -217,18 +221,20 @@ def text(asked: TextOptions) -> None:
             "them out."
         )
     asked.check(asked.refine)
-    texts, labels = read_labelled(asked, asked.source, asked.text, asked.label)
-    settings["row_config"] = _of_kind(settings["row_config"], labels)
-    writer: Any = make_inverter(asked, texts, asked.seed)
-    if asked.refine:
-        writer = refine_inverter(writer, texts, labels, asked, asked.seed)
-    keep_inverter(writer, asked.save_inverter)
-    n_samples = len(texts) if count is None else count
-    if in_chunks:
-        settings |= {"engine": _engine(asked), "workers": asked.workers, "resume": asked.resume}
-        _write_chunks(writer, texts, labels, n_samples, asked.output, settings)
-    else:
-        _write_whole(asked, writer, texts, labels, n_samples, settings)
+    with reporting(watched()) as tell:
+        texts, labels = read_labelled(asked, asked.source, asked.text, asked.label)
+        settings["row_config"] = _of_kind(settings["row_config"], labels)
+        tell("Loading the writer", 0, 0)
+        writer: Any = make_inverter(asked, texts, asked.seed)
+        if asked.refine:
+            writer = refine_inverter(writer, texts, labels, asked, asked.seed)
+        keep_inverter(writer, asked.save_inverter)
+        n_samples = len(texts) if count is None else count
+        if in_chunks:
+            settings |= {"engine": _engine(asked), "workers": asked.workers, "resume": asked.resume}
+            _write_chunks(writer, texts, labels, n_samples, asked.output, settings)
+        else:
+            _write_whole(asked, writer, texts, labels, n_samples, settings)
 
 
 def _check_outputs(asked: TextOptions, in_chunks: bool) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import EvaluationKey, RandomState, Seeds
 from vicinal.page.frame import Page
 from vicinal.page.plain import to_plain
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from vicinal.table.synthesizer import TableSynthesizer
 
 _WEIGHT_BINS = 80
+#: The first stage of a report.
+FIDELITY = "Reporting: fidelity"
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,7 @@ def evaluate(
     groups: str | None = None,
     show_rows: bool = False,
     random_state: RandomState = None,
+    progress: bool | ProgressCallback = False,
 ) -> Report:
     """Measure what a synthetic table kept, what it gives away and what it is good for.
 
@@ -183,6 +187,8 @@ def evaluate(
         Show real rows, those nearest to synthetic ones and some others, on the page and in JSON.
     random_state : int, numpy.random.Generator or None
         Seed of what is drawn: rows, folds, models.
+    progress : bool or ProgressCallback, default False
+        Whether to show a bar on standard error, or what to call with a stage and two zeros.
 
     Returns
     -------
@@ -216,17 +222,18 @@ def evaluate(
     given = rows, made = to_arrow(real), to_arrow(synthetic)
     unseen = None if holdout is None else to_arrow(holdout)
     columns = None
-    with _warned() as caught:
+    with _warned() as caught, reporting(progress) as tell:
         if rows.num_rows:
             _, schema = infer(rows, kinds)
             columns, rows, made = schema.columns, schema.read(rows), schema.read(made)
             unseen = None if unseen is None else schema.read(unseen)
         tables = align(rows, made, unseen, target=target, columns=columns)
         check_groups(tables, groups)
+        tell(FIDELITY, 0, 0)
         fidelity = measure_fidelity(
             tables, plan=plan, random_state=seeds.generator(EvaluationKey.FIDELITY)
         )
-        privacy, utility, notes = _against_unseen(tables, seeds, groups)
+        privacy, utility, notes = _against_unseen(tables, seeds, tell, groups)
     rules, panel = check_rules(rows, made, unseen), lost_panel(rows, made)
     within = () if groups is None else compare_groups(tables, groups)
     fidelity = replace(fidelity, rules=rules, panel=panel, groups=within)
@@ -246,7 +253,7 @@ def _warned() -> Iterator[list[warnings.WarningMessage]]:
 
 
 def _against_unseen(
-    tables: Tables, seeds: Seeds, groups: str | None = None
+    tables: Tables, seeds: Seeds, tell: ProgressCallback, groups: str | None = None
 ) -> tuple[Privacy, Utility | None, tuple[str, ...]]:
     """Return privacy, utility, and what to say of the hold-out."""
     given = tables.holdout is not None
@@ -256,6 +263,7 @@ def _against_unseen(
             "for one. Give a hold-out, or more rows."
         )
     apart = tables if given else tables.split(seeds.generator(EvaluationKey.SPLIT))
+    tell("Reporting: privacy", 0, 0)
     privacy = measure_privacy(
         apart,
         holdout_is="given" if given else "split",
@@ -263,6 +271,7 @@ def _against_unseen(
     )
     utility = None
     if tables.target is not None:
+        tell("Reporting: utility", 0, 0)
         utility = measure_utility(
             apart, groups=groups, random_state=seeds.generator(EvaluationKey.UTILITY)
         )
@@ -326,6 +335,7 @@ def audit(
     where: Where | None = None,
     show_rows: bool = False,
     random_state: RandomState = None,
+    progress: bool | ProgressCallback = False,
 ) -> Report:
     """Report on a synthesizer with unseen rows of its own.
 
@@ -348,6 +358,8 @@ def audit(
         As in :func:`evaluate`.
     random_state : int, numpy.random.Generator or None
         Seed of the halves and of what is drawn.
+    progress : bool or ProgressCallback, default False
+        Whether to show a bar on standard error, or what to call with a stage and two zeros.
 
     Returns
     -------
@@ -388,7 +400,8 @@ def audit(
     if has_units(synthesizer):
         plan = None  # of entities, not of rows
     train, unseen = _split(synthesizer, rows, met, seeds.generator(EvaluationKey.SPLIT))
-    with _warned() as caught:
+    with _warned() as caught, reporting(progress) as tell:
+        tell(FIDELITY, 0, 0)
         aligned = align(read(kept), read(synthetic), columns=synthesizer.columns_)
         # parents are rows of the whole table
         fidelity = measure_fidelity(
@@ -401,18 +414,19 @@ def audit(
     alone = where is None and not has_units(synthesizer)
     panel = lost_panel(read(rows), read(synthetic)) if alone else ""
     fidelity = replace(fidelity, rules=rules, panel=panel)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), reporting(progress) as tell:
         warnings.simplefilter("ignore", UserWarning)  # said of the whole table before
+        tell("Reporting: an audit model", 0, 0)
         model = type(synthesizer)(**synthesizer.get_params()).fit(train)
         drawn = model.sample(where=where, random_state=seeds.generator(EvaluationKey.AUDIT))
     train, unseen, drawn = read(train), read(unseen), read(drawn)
     if where is not None:
         train, unseen = (part.filter(rows_matching(part, conditions)) for part in (train, unseen))
-    with _warned() as later:
+    with _warned() as later, reporting(progress) as tell:
         tables = align(
             train, drawn, unseen, target=synthesizer.target, columns=synthesizer.columns_
         )
-        privacy, utility, _ = _against_unseen(tables, seeds)
+        privacy, utility, _ = _against_unseen(tables, seeds, tell)
     law = str(synthesizer.settings_.weights)
     picture = None if plan is None else WeightPicture.of_plan(plan, law)
     note = (

@@ -20,7 +20,7 @@ from vicinal._checks import first_line
 from vicinal.page.format import clean
 from vicinal.page.frame import environment, render_page
 from vicinal.studio.gate import Gate
-from vicinal.studio.sentences import Writer, read_pool
+from vicinal.studio.sentences import Writer, read_pool, writers
 from vicinal.studio.sessions import Session, Sessions
 from vicinal.studio.show import columns_view, dial_view, sentences_view
 from vicinal.studio.table import BOUND, Source, Trial, read_source, too_large
@@ -134,7 +134,8 @@ async def _table(studio: Studio, request: Request, session: Session) -> Response
 
 
 async def _sentences(studio: Studio, request: Request, session: Session) -> Response:
-    return _page("sentences.html.j2", tab="sentences", pool=session.sentences.pool)
+    pool = session.sentences.pool
+    return _page("sentences.html.j2", tab="sentences", pool=pool, writers=writers())
 
 
 def _work(trial: Trial | None, privacy: str, find: str = "") -> dict[str, Any]:
@@ -255,12 +256,14 @@ async def _pool(studio: Studio, request: Request, session: Session) -> Response:
 
 async def _write(studio: Studio, request: Request, session: Session) -> Response:
     form, tab = await _form(request), session.sentences
-    said = {name: form.get(name, [""])[0] for name in ("left", "right", "toward")}
+    said = {name: form.get(name, [""])[0] for name in ("left", "right", "toward", "writer")}
     number = tab.ask()
     try:
         ratio = 1.0 - float(said["toward"])
         found = await studio.work(
-            lambda: studio.writer.write(tab, number, said["left"], said["right"], ratio)
+            lambda: studio.writer.write(
+                tab, number, said["left"], said["right"], ratio, said["writer"]
+            )
         )
     except _TOLD as error:
         return _page("between.html.j2", error=str(error), found=None)

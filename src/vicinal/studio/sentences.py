@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from vicinal.studio.table import plain_name, unpacked
 
 #: Sentences written for one ratio, the best first.
 CANDIDATES = 6
+#: The inverter that follows the slider at once.
+QUICK = "nano"
 #: Sentences of a pool, at most: they are embedded before the first answer.
 MOST_POOL = 2_000
 #: Real sentences that a map shows: those nearest to the mixture.
@@ -63,7 +66,7 @@ class Pool:
     name: str
     texts: list[str]
     n_given: int
-    points: Any = None  # their embeddings, once they were needed
+    points: dict[str, Any] = field(default_factory=dict)  # embeddings by writer, once needed
 
 
 @dataclass
@@ -71,7 +74,7 @@ class SentencesTab:
     """What a tab of the browser has on its sentences."""
 
     pool: Pool | None = None
-    kept: dict[tuple[str, str, float], Between] = field(default_factory=dict)
+    kept: dict[tuple[str, str, float, str], Between] = field(default_factory=dict)
     latest: int = 0
 
     def ask(self) -> int:
@@ -109,22 +112,29 @@ def read_pool(name: str, data: bytes) -> Pool:
     return Pool(name, distinct[:MOST_POOL], len(distinct))
 
 
+def writers() -> dict[str, str]:
+    """Return the inverters to choose from, and what is said of them."""
+    if find_spec("vicinal_smol") and find_spec("vicinal_nano"):
+        return {"": "better English", QUICK: "quick"}
+    return {}
+
+
 class Writer:
-    """The inverter of this machine, loaded when it is first needed."""
+    """The inverters of this machine by name, each loaded when it is first needed."""
 
     def __init__(self) -> None:
-        self.inverter: Any = None
-        self._notes: tuple[str, ...] = ()
+        self.inverters: dict[str, Any] = {}
+        self._notes: dict[str, tuple[str, ...]] = {}
 
     def write(
-        self, tab: SentencesTab, number: int, left: str, right: str, ratio: float
+        self, tab: SentencesTab, number: int, left: str, right: str, ratio: float, name: str = ""
     ) -> Between | None:
         """Write between two sentences; None where a later question was asked meanwhile."""
         check_number("ratio", ratio, low=0.0, high=1.0)
-        for name, text in (("left", left), ("right", right)):
+        for side, text in (("left", left), ("right", right)):
             if not text.strip():
-                raise ValueError(f"The {name} box is empty. Write a sentence into it.")
-        key = (left, right, round(ratio, 2))
+                raise ValueError(f"The {side} box is empty. Write a sentence into it.")
+        key = (left, right, round(ratio, 2), QUICK if name == QUICK else "")
         found = tab.kept.get(key)
         if found is None:
             if number != tab.latest:
@@ -135,24 +145,26 @@ class Writer:
                 tab.kept.pop(next(iter(tab.kept)), None)
         return found
 
-    def _load(self) -> Any:
-        if self.inverter is None:
+    def _load(self, name: str) -> Any:
+        if name not in self.inverters:
             try:
                 from vicinal.text.invert.task import load_inverter
 
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always", UserWarning)
-                    self.inverter = load_inverter(None)
+                    self.inverters[name] = load_inverter(name or None)
             except ImportError as error:
                 raise ImportError(
                     f"No writer of sentences is installed ({error}). Install one with: "
                     "pip install 'vicinal[offline]'"
                 ) from None
-            self._notes = _said(caught)
-        return self.inverter
+            self._notes[name] = _said(caught)
+        return self.inverters[name]
 
-    def _between(self, pool: Pool | None, left: str, right: str, ratio: float) -> Between:
-        inverter = self._load()
+    def _between(
+        self, pool: Pool | None, left: str, right: str, ratio: float, name: str
+    ) -> Between:
+        inverter = self._load(name)
         from vicinal.text.augment.pairs import check_sentences, text_key
         from vicinal.text.augment.ratio import project
         from vicinal.text.augment.selection import score_candidates
@@ -177,20 +189,21 @@ class Writer:
             rows.setdefault(text_key(one.text), (at, one))
         nearest, real, points = None, (), ends[:0]
         if pool is not None:
-            if pool.points is None:
-                pool.points = np.asarray(inverter.encode(pool.texts))
-            similar = cosine(pool.points, mixed).astype(float)
+            if name not in pool.points:
+                pool.points[name] = np.asarray(inverter.encode(pool.texts))
+            every = pool.points[name]
+            similar = cosine(every, mixed).astype(float)
             known = {text_key(left), text_key(right)}
             similar[[at for at, text in enumerate(pool.texts) if text_key(text) in known]] = -np.inf
             order = np.argsort(-similar, kind="stable")[:SHOWN]
             order = order[np.isfinite(similar[order])]
-            real, points = tuple(pool.texts[at] for at in order), pool.points[order]
+            real, points = tuple(pool.texts[at] for at in order), every[order]
             if real:
                 there = float(project(points[0], *ends))
                 nearest = Candidate(real[0], float(similar[order[0]]), there)
         written = found.embeddings[0][[at for at, _ in rows.values()]]
         places = _places(ends, mixed, written, points, real)
-        notes = (*self._notes, *_said(caught))
+        notes = (*self._notes.get(name, ()), *_said(caught))
         return Between(ratio, tuple(one for _, one in rows.values()), nearest, places, notes)
 
 

@@ -318,6 +318,45 @@ def test_the_recommended_command_can_be_copied(makers, pages):
     assert "user-select: all" in text
 
 
+def test_the_collapse_tells_how_the_best_and_the_worst_law_end(makers, tmp_path):
+    collapse = makers.collapse(10)
+    ends = {one.law: (one.variance[-1], one.utility[-1]) for one in collapse.curves}
+    collapse.to_html(tmp_path / "c.html")
+    head = read(tmp_path / "c.html").words
+    best, worst = (f"{law} {ends[law][0]:.0%}" for law in ("epbeta:0.1", "uniform"))
+    assert f"{best}, {worst}." in re.sub(r"(?<=\d)\s(?=%)", "", head)
+    assert f"AUC: beta:0.1 {ends['beta:0.1'][1]:.2f}, uniform {ends['uniform'][1]:.2f}" in head
+    makers.collapse(10, ("uniform",), utility=False).to_html(tmp_path / "one.html")
+    assert "left: uniform" in read(tmp_path / "one.html").words
+
+
+def test_names_of_settings_cover_nothing(makers, tmp_path):
+    found = makers.front()
+    crowd = [replace(found.settings[at % 3], name=f"balanced, {at} neighbors") for at in range(14)]
+    for at, one in enumerate(crowd):
+        share, fidelity = makers.near(0.6 + 0.002 * at, 0.03), makers.near(0.97 - 0.003 * at, 0.001)
+        crowd[at] = replace(one, dcr_share=share, fidelity=fidelity)
+    replace(found, settings=tuple(crowd), recommended=3).to_html(tmp_path / "f.html")
+    text = (tmp_path / "f.html").read_text("utf-8")
+    drawn = re.search(r'<svg[^>]*id="front".*?</svg>', text, re.S)[0]
+    spots = [
+        tuple(map(float, one))
+        for one in re.findall(r'cx="([\d.]+)" cy="([\d.]+)" r="9" class="[a-z]+ spot"', drawn)
+    ]
+    names = re.findall(
+        r'x="([\d.]+)" y="([\d.]+)" class="note named">(?:<title>.*?</title>)?(.*?)<', drawn
+    )
+    assert len(spots) == 14
+    assert len(names) >= 12
+    boxes = [(float(x), float(y) - 9, float(x) + 6 * len(n), float(y) + 1) for x, y, n in names]
+    for at, (left, top, right, bottom) in enumerate(boxes):
+        assert 0 <= left < right <= 430
+        others = [*boxes[:at], *((x - 8, y - 8, x + 8, y + 8) for x, y in spots)]
+        assert not [
+            o for o in others if left < o[2] and o[0] < right and top < o[3] and o[1] < bottom
+        ]
+
+
 def test_laws_without_theory_or_utility(makers, tmp_path):
     collapse = makers.collapse(utility=False)
     curves = tuple(

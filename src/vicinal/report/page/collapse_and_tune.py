@@ -136,15 +136,26 @@ def _row(curve: CollapseCurve, at: int, *, theory: bool = False) -> dict[str, st
 
 
 def _collapse_headline(collapse: Collapse, after: str) -> str:
-    ends = [(one.variance[-1], one.law) for one in collapse.curves if one.variance]
+    """Say how the best and the worst law end, in variance and in what models learn."""
+    ends = [(one.variance[-1], short(one.law, 40)) for one in collapse.curves if one.variance]
     ends = [one for one in ends if math.isfinite(one[0])]
     if not ends:
         return "What is left when every generation is made from the one before."
-    best, worst = max(ends), min(ends)
-    said = f"{after} {short(best[1], 40)} keeps {share(max(best[0], 0), 0)} of the variance"
-    if worst[1] != best[1]:
-        said += f", {short(worst[1], 40)} {share(max(worst[0], 0), 0)}"
-    return f"{said}."
+    ends.sort(key=lambda one: abs(one[0] - 1))
+    said = [f"{law} {share(max(left, 0), 0)}" for left, law in _outer(ends)]
+    text = f"{after}, variance that is left: {', '.join(said)}."
+    scores = [(one.utility[-1], short(one.law, 40)) for one in collapse.curves if one.utility]
+    scores = sorted((one for one in scores if math.isfinite(one[0])), reverse=True)
+    if scores:
+        said = [f"{law} {number(score, 2)}" for score, law in _outer(scores)]
+        real = collapse.curves[0].utility[0]
+        text += f" {collapse.metric}: {', '.join(said)}, real rows {number(real, 2)}."
+    return text
+
+
+def _outer(ranked: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Return the best and the worst, which may be one."""
+    return [ranked[0], *ranked[1:][-1:]]
 
 
 def tuning_page(found: TuningResult) -> Page:

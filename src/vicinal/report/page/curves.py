@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from vicinal.page.format import amount, estimate, number, short
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 
 #: Colors that curves of different laws take turns with.
 COLORS = 8
+#: Of a numbered spot.
+RADIUS = 9.0
+
+#: Left, top, right and bottom, in pixels.
+Box = tuple[float, float, float, float]
 
 
 def distance_curves(key: str, curves: DistanceCurves, *, split: bool = False) -> Markup:
@@ -149,14 +155,15 @@ def _reaching(
 
 def pareto_scatter(key: str, found: TuningResult) -> Markup:
     """Draw fidelity against DCR share, numbered in order; a line joins the Pareto front."""
-    width, height, limit = 420.0, 330.0, found.limit
+    width, height, limit = 420.0, 360.0, found.limit
     seen = [
         (at, one)
-        for at, one in enumerate(found.settings)
+        for at, one in enumerate(found.settings, 1)
         if math.isfinite(one.dcr_share.value + one.fidelity.value)
     ]
     x = _roomy([*(one.dcr_share.value for _, one in seen), limit], 44, width - 14)
     y = _roomy([one.fidelity.value for _, one in seen], height - 40, 20)
+    joined = [(x(a), y(b)) for a, b in _best_of_both([one for _, one in seen])]
     parts: list[str] = [
         *left_axis(y, 44, width - 14, amounts(y, 5), "fidelity"),
         *bottom_axis(x, y.start, amounts(x, 5), "DCR share"),
@@ -164,46 +171,74 @@ def pareto_scatter(key: str, found: TuningResult) -> Markup:
         line(x(limit), 20, x(limit), y.start, "guide"),
         label(x(limit) + 4, y.start - 6, f"limit {amount(limit)}", "note"),
     ]
-    joined: list[tuple[float, float]] = []
-    for across, down in sorted((one.dcr_share.value, -one.fidelity.value) for _, one in seen):
-        if not joined or -down > joined[-1][1]:
-            joined.append((across, -down))
     if len(joined) > 1:
-        parts.append(curve([(x(a), y(b)) for a, b in joined], "front"))
-    order = sorted(seen, key=lambda one: (one[0] == found.recommended, one[1].on_pareto_front))
-    for at, one in order:
-        parts += _spot(at + 1, one, at == found.recommended, x, y)
-    spots = [(x(one.dcr_share.value), y(one.fidelity.value)) for _, one in order[::-1]]
-    names = [one.name for _, one in order[::-1]]
-    parts += _beside(spots, names, (44, 20, width - 4, y.start))
+        parts.append(curve(joined, "front"))
+    # the recommended one last, so that it lies on top, and named first
+    chosen = found.best
+    order = sorted(seen, key=lambda one: (one[1] is chosen, one[1].on_pareto_front))
+    spots = [(x(one.dcr_share.value), y(one.fidelity.value)) for _, one in order]
+    names = []
+    for place, (at, one) in enumerate(order):
+        hidden = any(math.dist(spots[place], other) < RADIUS for other in spots[place + 1 :])
+        parts += _spot(at, one, one is chosen, x, y, numbered=not hidden)
+        names.append(f"{at} {one.name}" if hidden else one.name)
+    lines = [reach for _, one in order for reach in _reach(one, x, y)]
+    lines += [(x(limit), 20, x(limit), y.start), (x(limit), y.start - 18, x(limit) + 66, y.start)]
+    lines += _along(joined)
+    parts += _names(spots[::-1], names[::-1], lines, (48.0, 14.0, width - 4, y.start - 4))
     said = f"{len(seen)} settings; no other is better in both than {len(joined)} of them."
     return drawing(key, width, height, "Fidelity against DCR share", said, parts)
 
 
-def _beside(
-    spots: Sequence[tuple[float, float]],
-    names: Sequence[str],
-    frame: tuple[float, float, float, float],
+def _best_of_both(settings: Sequence[Setting]) -> list[tuple[float, float]]:
+    """Return DCR share and fidelity where no other setting is better in both, rising."""
+    joined: list[tuple[float, float]] = []
+    for share, less in sorted((one.dcr_share.value, -one.fidelity.value) for one in settings):
+        if not joined or -less > joined[-1][1]:
+            joined.append((share, -less))
+    return joined
+
+
+def _along(points: Sequence[tuple[float, float]]) -> list[Box]:
+    """Return the line through points as many small boxes."""
+    found = []
+    for (a, b), (c, d) in pairwise(points):
+        found += [(a + s / 40 * (c - a), b + s / 40 * (d - b)) * 2 for s in range(41)]
+    return found
+
+
+def _names(
+    spots: Sequence[tuple[float, float]], names: Sequence[str], lines: Sequence[Box], frame: Box
 ) -> list[Markup]:
-    """Name spots on a side where there is room, the first ones first; the others have hints."""
-    taken = [(x - 11, y - 11, x + 11, y + 11) for x, y in spots]
+    """Name spots where there is room, the first ones first, with a line to those farther off."""
+    taken = [(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y in spots]
+    turns = [at * math.pi / 8 for at in (0, 8, 4, 12, 1, 15, 7, 9, 2, 14, 6, 10, 3, 13, 5, 11)]
+    places = [(far, turn) for far in (14, 26, 38, 52, 68, 86, 106, 130, 160) for turn in turns]
     parts = []
     for (x, y), name in zip(spots, names, strict=True):
-        text = short(name, 24)
-        wide = 1.2 * LETTER * len(text)
-        for left, down in ((x + 15, y), (x - 15 - wide, y), (x - wide / 2, y - 19),
-                           (x - wide / 2, y + 19)):  # fmt: skip
-            box = (left, down - 7, left + wide, down + 7)
-            inside = frame[0] <= box[0] and frame[1] <= box[1] and box[2] <= frame[2]
-            clear = all(
-                box[2] < one[0] or one[2] < box[0] or box[3] < one[1] or one[3] < box[1]
-                for one in taken
-            )
-            if inside and box[3] <= frame[3] - 14 and clear:
+        text = short(name, 36)
+        wide = 1.08 * LETTER * len(text)
+        for far, turn in places:
+            along = math.cos(turn)
+            end = (x + far * along, y + far * math.sin(turn))
+            left = end[0] - wide * (0.0 if along > 0.1 else 1.0 if along < -0.1 else 0.5)
+            box = (left, end[1] - 7, left + wide, end[1] + 7)
+            if _inside(box, frame) and not any(_meet(box, one) for one in (*taken, *lines)):
                 taken.append(box)
-                parts.append(label(left, down + 4, text, "note", hint=name))
+                if far > 14:
+                    start = (x + RADIUS * along, y + RADIUS * math.sin(turn))
+                    parts.append(line(*start, *end, "reach"))
+                parts.append(label(left, end[1] + 4, text, "note named", hint=name))
                 break
     return parts
+
+
+def _inside(box: Box, frame: Box) -> bool:
+    return frame[0] <= box[0] and frame[1] <= box[1] and box[2] <= frame[2] and box[3] <= frame[3]
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _roomy(values: Sequence[float], start: float, end: float) -> Scale:
@@ -212,19 +247,29 @@ def _roomy(values: Sequence[float], start: float, end: float) -> Scale:
     return Scale(low - margin, high + margin, start, end)
 
 
-def _spot(at: int, one: Setting, chosen: bool, x: Scale, y: Scale) -> list[Markup]:
+def _reach(one: Setting, x: Scale, y: Scale) -> list[Box]:
+    """Return the intervals of a setting as lines, across first."""
+    share, fidelity = one.dcr_share, one.fidelity
+    across, up = x(share.value), y(fidelity.value)
+    found = []
+    if math.isfinite(share.low + share.high):
+        found.append((x.clip(share.low), up, x.clip(share.high), up))
+    if math.isfinite(fidelity.low + fidelity.high):
+        found.append((across, y.clip(fidelity.high), across, y.clip(fidelity.low)))
+    return found
+
+
+def _spot(
+    at: int, one: Setting, chosen: bool, x: Scale, y: Scale, *, numbered: bool
+) -> list[Markup]:
     share, fidelity = one.dcr_share, one.fidelity
     across, up = x(share.value), y(fidelity.value)
     kind = "chosen" if chosen else "on" if one.on_pareto_front else "off"
     said = f"{at} {one.name}: fidelity {estimate(fidelity)}, DCR share {estimate(share)}"
-    parts = []
-    if math.isfinite(share.low + share.high):
-        parts.append(line(x.clip(share.low), up, x.clip(share.high), up, f"{kind} reach"))
-    if math.isfinite(fidelity.low + fidelity.high):
-        ends = y.clip(fidelity.low), y.clip(fidelity.high)
-        parts.append(line(across, ends[0], across, ends[1], f"{kind} reach"))
+    parts = [line(*ends, f"{kind} reach") for ends in _reach(one, x, y)]
     if chosen:
         parts.append(dot(across, up, 13, "ring"))
-    parts.append(dot(across, up, 9, f"{kind} spot", said))
-    parts.append(label(across, up + 3.8, str(at), f"{kind} inside", anchor="middle", hint=said))
+    parts.append(dot(across, up, RADIUS, f"{kind} spot", said))
+    if numbered:
+        parts.append(label(across, up + 3.8, str(at), f"{kind} inside", anchor="middle", hint=said))
     return parts
