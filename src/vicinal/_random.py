@@ -39,6 +39,8 @@ TableKey = IntEnum(
         "REDRAW": 21,
         "STEPS": 22,
         "PLACES": 23,
+        "RATIO": 24,
+        "CHOICE": 25,
     },
 )
 StreamKey = IntEnum("StreamKey", "SALT CHUNK", start=20)

@@ -26,6 +26,17 @@ def fork_safe() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep the libraries of this thread to one thread, and their last digits the same."""
+    # models are small and many: threads inside a fit wait for each other at every node of a tree,
+    # thirty times slower where others use the machine
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
+
+
 @cache
 def _pools() -> Any:
     from threadpoolctl import ThreadpoolController

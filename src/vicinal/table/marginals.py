@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vicinal._compiled import compiled
-from vicinal._types import Array, Bools, Floats, Indices, Ints
+from vicinal._types import Array, Bools, Floats, Floats32, Indices, Ints
 from vicinal.table.numbers import MAX_DECIMALS, Numbers, from_numbers, number_limits, to_numbers
 from vicinal.table.schema import Column
 
@@ -82,6 +82,21 @@ class MixedColumn:
         if where is not None and given is not None:
             numbers = np.where(where, given, numbers)
         return from_numbers(numbers, gone, self.type, nan)
+
+
+    def floats_of(self, values: pa.ChunkedArray) -> Floats32:
+        """Return values as plain numbers, NaN where they are missing."""
+        numbers, missing = to_numbers(values, self.name)
+        made = numbers.astype(np.float32)
+        made[missing] = np.nan
+        return made
+
+    def floats(self, scores: Scores, main: Indices) -> Floats32:
+        """Return mixed scores as plain numbers, NaN where they are missing in the rows ``main``."""
+        made = self.scale.decode(np.ascontiguousarray(scores)).astype(np.float32)
+        if self.missing is not None:
+            made[self.missing[main]] = np.nan
+        return made
 
 
 class Scale(ABC):

@@ -189,8 +189,18 @@ class NeighborhoodMixer:
             rows.above,
         )
 
-    def drawer(self, law: WeightLaw, n_samples: int, seeds: Seeds) -> Drawer:
-        """Return what draws the chunks of one sample, in any order."""
+    def drawer(
+        self,
+        law: WeightLaw,
+        n_samples: int,
+        seeds: Seeds,
+        log_ratios: Callable[[Mixture], Floats] | None = None,
+        candidates: int = 1,
+    ) -> Drawer:
+        """Return what draws the chunks of one sample, in any order.
+
+        Of each row's ``candidates`` one is kept, in proportion to its density ratio.
+        """
         rounds = Rounds(len(self._rows.residual), n_samples, law.parents, seeds)
         bank = None
         if isinstance(law, SphereWeights):
@@ -198,14 +208,30 @@ class NeighborhoodMixer:
 
         def draw(start: int, stop: int) -> Mixture:
             chunk = start // CHUNK_ROWS
-            weights = bank
-            if weights is None:
-                weights = law.sample(stop - start, seeds.generator(TableKey.WEIGHTS, chunk))
-                if weights.ndim == 1:
-                    weights = np.column_stack([weights, 1.0 - weights])
+            weigh = seeds.generator(TableKey.WEIGHTS, chunk)
             state = seeds.generator(TableKey.DRAW, chunk).integers(0, 2**64, 4, np.uint64)
             first = rounds.left(start, stop)
-            return self._draw_apart(state, first, weights, shuffled=bank is not None)
+
+            def candidate() -> Mixture:
+                weights = bank
+                if weights is None:
+                    weights = law.sample(stop - start, weigh)
+                    if weights.ndim == 1:
+                        weights = np.column_stack([weights, 1.0 - weights])
+                return self._draw_apart(state, first, weights, shuffled=bank is not None)
+
+            kept = candidate()
+            if log_ratios is not None:
+                # the largest of logarithms plus Gumbel noise: each in proportion to its ratio
+                noise = seeds.generator(TableKey.CHOICE, chunk)
+                best = log_ratios(kept) + noise.gumbel(size=len(first))
+                for _ in range(candidates - 1):
+                    other = candidate()
+                    found = log_ratios(other) + noise.gumbel(size=len(first))
+                    better = found > best
+                    kept.replace(np.flatnonzero(better), other, better)
+                    best[better] = found[better]
+            return kept
 
         return draw
 

@@ -31,6 +31,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "support": 0.1,
         "min_count": 5,
         "blur": 5,
+        "candidates": 4,
     },
     "high": {
         "method": "neighborhood",
@@ -42,6 +43,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "support": 0.1,
         "min_count": 5,
         "blur": 8,
+        "candidates": 4,
     },
     "max": {
         "method": "neighborhood",
@@ -53,6 +55,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "support": 0.1,
         "min_count": 5,
         "blur": 12,
+        "candidates": 4,
     },
 }
 
@@ -77,6 +80,7 @@ class MixingSettings:
     min_count: int = 1
     blur: int = 0
     rare: str = "replace"
+    candidates: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
@@ -108,6 +112,8 @@ def check_parameters(synthesizer: TableSynthesizer) -> None:
         raise TypeError(f"weights must be a law such as EpBeta(0.1), got {weights!r}.")
     if synthesizer.min_count is not None:
         check_count("min_count", synthesizer.min_count)
+    if synthesizer.candidates is not None:
+        check_count("candidates", synthesizer.candidates)
     if neighbors is not None:
         check_count("neighbors", neighbors, low=2)
         if synthesizer.method == "rows":
@@ -176,6 +182,7 @@ def mixing_settings(synthesizer: TableSynthesizer, columns: Sequence[Column]) ->
         target=synthesizer.target,
         rare=synthesizer.rare,
         min_count=preset.get("min_count", 1) if least is None else least,
+        candidates=synthesizer.candidates or preset.get("candidates", 1),
         **{name: preset[name] for name in own if name in preset},
     )
 

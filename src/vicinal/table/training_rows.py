@@ -53,6 +53,7 @@ from vicinal.table.places import Places, pairs_of
 from vicinal.table.population import Population
 from vicinal.table.presets import FEW_VALUES, MixingSettings
 from vicinal.table.rare import merged, rare_rows, replacements
+from vicinal.table.resampling import LEAST_ROWS, DensityRatio
 from vicinal.table.schema import Column
 
 #: Numbers one value of which makes up a large share (``MixingSettings.spike``) are taken from a
@@ -145,8 +146,16 @@ class TrainingRows:
         if settings.method == "neighborhood":
             tell("Finding neighbors", 0, 0)
             self._neighborhoods = self._find_neighborhoods(seeds.generator(TableKey.NEAR))
+        self._ratio: DensityRatio | None = None
         tell("Mixing a first sample", 0, 0)
         self._calibrate(Seeds(seeds.generator(TableKey.CALIBRATE)))
+        if self._can_choose():
+            tell("Learning to tell mixed rows", 0, 0)
+            rng = seeds.generator(TableKey.RATIO)
+            self._ratio = DensityRatio(self._mixed, self._bundles, self._codes()).fit(
+                table, self.drawer(len(self), Seeds(rng)), rng
+            )
+            self._calibrate(Seeds(seeds.generator(TableKey.CALIBRATE)))  # of what is kept
 
     def __len__(self) -> int:
         return self._n_rows
@@ -375,13 +384,23 @@ class TrainingRows:
             of_target = self._own[:, mixed.index(target)]
         return stretches(self._own, mixed, codes, of_target, target, focus)
 
+    def _can_choose(self) -> bool:
+        """Tell whether one of several candidates is kept; raw values promise their moments."""
+        settings = self.settings
+        many = settings.candidates > 1 and len(self) >= LEAST_ROWS
+        plain = self._along is None and settings.marginals != "raw"
+        return many and plain and self._neighborhoods is not None
+
     # drawing
 
     def drawer(self, n_samples: int, seeds: Seeds) -> Drawer:
         """Return what draws the chunks of a sample, in any order: ``draw(start, stop)``."""
         law = self.settings.weights
         if self._neighborhoods is not None:
-            return self._neighborhoods.drawer(law, n_samples, seeds)
+            told = None if self._ratio is None else self._ratio.log_ratios
+            return self._neighborhoods.drawer(
+                law, n_samples, seeds, told, self.settings.candidates
+            )
         if self._groups is not None:
             source = grouped_source(self._groups, n_samples, law.parents, seeds)
         else:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._threads import for_chunks
+from vicinal._threads import for_chunks, one_thread
 from vicinal._types import Array, Bools, Floats, Ints
 from vicinal.report.tables import Part, Tables
 
@@ -163,17 +163,13 @@ def _examples(
 
 def fit_side_by_side(work: Callable[[int], None], total: int) -> None:
     """Call ``work(0)``, ``work(1)``, ... in threads that fit models."""
-    # models are small and many: threads inside a fit wait for each other at every node of a tree,
-    # thirty times slower where others use the machine, and their number would show in the last
-    # digits
-    from threadpoolctl import threadpool_limits
 
     def alone(at: int, _: int) -> None:
-        with threadpool_limits(1):
+        with one_thread():
             work(at)
 
     # warnings are silenced here, not in the threads: the filter belongs to the whole process
-    with threadpool_limits(1), warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="sklearn")
         for_chunks(alone, total, 1)
 
