@@ -103,6 +103,9 @@ class TableOptions(Reading):
         str, advanced("normal-score keeps columns, raw keeps mean and covariance.")
     ] = "normal-score"
     neighbors: Annotated[int | None, advanced("Size of a neighborhood.")] = None
+    candidates: Annotated[
+        int | None, advanced("Rows drawn for each that is kept (4; 1 is fastest).")
+    ] = None
     categories: Annotated[
         str | None, advanced("parent or columnwise: where categories come from.")
     ] = None
@@ -159,6 +162,7 @@ def table(asked: TableOptions) -> None:
         within=asked.within,
         target=asked.target,
         neighbors=asked.neighbors,
+        candidates=asked.candidates,
         categories=asked.categories,
         kinds=parse_kinds(asked.column),
         schema=parse_schema(asked.schema),

@@ -19,7 +19,7 @@ from vicinal.table.marginals import MixedColumn
 from vicinal.table.mixing import Drawer, Mixture
 
 #: Fewer training rows tell too little of a density.
-LEAST_ROWS = 500
+LEAST_ROWS = 1_000
 #: Training rows that the trees learn from, and as many mixed ones.
 MOST_ROWS = 50_000
 #: Trees at most: fewer where rows that they do not learn from are told apart no better.
@@ -54,22 +54,24 @@ class DensityRatio:
         given = table.select([column.name for column in self._columns]).take(rows)
         own = [column.floats_of(given[column.name]) for column in self._columns]
         real = self._features(own, [rows] * len(self._levels))
-        drawn = self._of(draw(0, len(rows)))
+        both = np.concatenate([self._of(draw(0, len(rows))), real])
+        self._told = ~np.isnan(both).all(axis=0)  # binning fails on a column without values
+        is_category = np.arange(real.shape[1]) >= len(own)
         self._trees = HistGradientBoostingClassifier(
             max_iter=TREES,
             min_samples_leaf=LEAF_ROWS,
-            categorical_features=np.arange(real.shape[1]) >= len(own),
+            categorical_features=is_category[self._told],
             early_stopping=True,
             random_state=int(rng.integers(2**31)),
         )
         with one_thread():
-            self._trees.fit(np.concatenate([drawn, real]), np.repeat([0, 1], len(rows)))
+            self._trees.fit(both[:, self._told], np.repeat([0, 1], len(rows)))
         return self
 
     def log_ratios(self, mixture: Mixture) -> Floats:
         """Return the logarithm of the ratio of each mixed row, shape (n_samples,)."""
         with one_thread():
-            told: Floats = self._trees.decision_function(self._of(mixture))
+            told: Floats = self._trees.decision_function(self._of(mixture)[:, self._told])
         return told
 
     def _of(self, mixture: Mixture) -> Floats32:

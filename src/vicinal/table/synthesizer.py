@@ -104,7 +104,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         mixed rows from training rows, and one is kept in proportion to how much more it is like
         the training rows, which strengthens what mixing blurs. 4 where left out; 1 keeps every
         row, several times as fast. Nothing is chosen with ``marginals="raw"``, from entities,
-        or among fewer than 500 training rows.
+        or among fewer than 1,000 training rows.
     kinds : mapping of str to str, optional
         Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong. Texts may be
         dates, times or numbers in a format: ``"date"`` finds it, ``"date:%d.%m.%Y"`` or

@@ -416,6 +416,8 @@ class TrainingRows:
         if all(isinstance(column.scale, RawValues) for column in self._mixed):
             return
         wanted = calibration_rows(len(self), self._along, len(self._mixed))
+        if self._ratio is not None:  # as many are drawn, but not kept
+            wanted = -(-wanted // self.settings.candidates)
         sample = self.scores_of(self.drawer(wanted, seeds), wanted)
         for at, column in enumerate(self._mixed):
             column.scale.calibrate(sample[:, at])
