@@ -200,6 +200,7 @@ def real_table(request, data_folder):
 @pytest.mark.parametrize("privacy", PRIVACY)
 def test_real_tables(real_table, privacy, dkw_limit):
     frame, target = real_table
+    preset = PRIVACY[privacy]
     synthesizer = fit(frame, privacy=privacy, target=target)
     made = synthesizer.sample(20_000)
     kept = [c.name for c in synthesizer.columns_ if c.kind != "text"]
@@ -220,7 +221,11 @@ def test_real_tables(real_table, privacy, dkw_limit):
         else:
             assert set(drawn) <= set(real)
             shares = [one.value_counts(normalize=True) for one in (real, drawn)]
-            assert shares[0].sub(shares[1], fill_value=0).abs().sum() / 2 < limit, column.name
+            # levels that few rows hold are replaced by others, which then have more
+            few = real.value_counts() < preset.get("min_count", 1) + 2 * preset.get("blur", 0)
+            moved = float(shares[0][few].sum())
+            distance = shares[0].sub(shares[1], fill_value=0).abs().sum() / 2
+            assert distance < limit + moved, column.name
     # fewer values are taken from a parent, and associations with them fade
     mixed = [c.name for c in synthesizer.columns_ if c.mixed and c.n_distinct > FEW_VALUES]
     ranks = [one[mixed].corr("spearman").to_numpy() for one in (frame, made)]

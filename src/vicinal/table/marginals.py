@@ -83,7 +83,6 @@ class MixedColumn:
             numbers = np.where(where, given, numbers)
         return from_numbers(numbers, gone, self.type, nan)
 
-
     def floats_of(self, values: pa.ChunkedArray) -> Floats32:
         """Return values as plain numbers, NaN where they are missing."""
         numbers, missing = to_numbers(values, self.name)

@@ -398,9 +398,7 @@ class TrainingRows:
         law = self.settings.weights
         if self._neighborhoods is not None:
             told = None if self._ratio is None else self._ratio.log_ratios
-            return self._neighborhoods.drawer(
-                law, n_samples, seeds, told, self.settings.candidates
-            )
+            return self._neighborhoods.drawer(law, n_samples, seeds, told, self.settings.candidates)
         if self._groups is not None:
             source = grouped_source(self._groups, n_samples, law.parents, seeds)
         else:
