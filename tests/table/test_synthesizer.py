@@ -391,6 +391,7 @@ def test_fit_tells_what_it_does(people):
     assert [news for news in told if news[0] != "Ranking columns"] == [
         ("Finding neighbors", 0, 0),
         ("Mixing a first sample", 0, 0),
+        ("Learning to tell mixed rows", 0, 0),
     ]
 
 
