@@ -161,6 +161,10 @@ def test_a_target_that_is_none_is_refused_and_gives_no_nan():
             MixedTarget(*ends, torch.ones(2))
     with pytest.raises(ValueError, match="label -100 is no class number"):
         MixedTarget(torch.tensor([0]), torch.tensor([-100]), torch.ones(1))
+    beyond = MixedTarget(torch.tensor([0]), torch.tensor([3]), torch.ones(1))
+    for use in (lambda: beyond.soft(3), lambda: beyond.loss(torch.zeros(1, 3))):
+        with pytest.raises(ValueError, match="label 3 is beyond num_classes=3"):
+            use()
 
 
 def test_parents_count_as_told():

@@ -69,9 +69,8 @@ class MixedTarget:
                 f"sample_weight must be of shape ({len(self.lam)}, 2), one number for each parent, "
                 f"got {tuple(counts.shape)}."
             )
-        if self.labels.device.type == "cpu":  # elsewhere a look would wait for the device
-            check_values(self.labels)
-            check_values(self.partners)
+        for one in (self.labels, self.partners):
+            _check_on_host(one)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -128,6 +127,8 @@ class MixedTarget:
         """
         if not self.is_classes:
             raise TypeError(f"soft() needs class numbers, and labels are {self.labels.dtype}.")
+        for one in (self.labels, self.partners):
+            _check_on_host(one, num_classes)
         lam = self.lam.clamp(0.0, 1.0) if clip else self.lam
         mixed = lam.new_zeros(len(self), num_classes)
         mixed.scatter_add_(1, self.labels[:, None], lam[:, None])
@@ -236,7 +237,7 @@ def soft_cross_entropy(
     Raises
     ------
     ValueError
-        If shapes do not fit.
+        If shapes do not fit, or a class is none of the logits'.
 
     Examples
     --------
@@ -252,6 +253,8 @@ def soft_cross_entropy(
             "logits must have shape (n_rows, n_classes) and targets one class for each row, got "
             f"{tuple(logits.shape)}, {tuple(targets_a.shape)} and {tuple(targets_b.shape)}."
         )
+    for one in (targets_a, targets_b):
+        _check_on_host(one, logits.shape[1])
     if weight is not None and tuple(weight.shape) != (logits.shape[1],):
         raise ValueError(
             f"weight must have one entry for each of the {logits.shape[1]} classes, got shape "
@@ -275,6 +278,11 @@ def soft_cross_entropy(
     if smooth:
         loss = (1 - smooth) * loss - smooth * log_p.mean(dim=1)
     return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
+
+
+def _check_on_host(labels: torch.Tensor, num_classes: int | None = None) -> None:
+    if labels.device.type == "cpu":  # elsewhere a look would wait for the device
+        check_values(labels, num_classes)
 
 
 def check_values(labels: torch.Tensor, num_classes: int | None = None) -> None:

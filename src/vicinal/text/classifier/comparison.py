@@ -177,25 +177,8 @@ class Comparison(RowsResult):
         return f"{said}Against no mixing: {', '.join(words)}; the others are within chance."
 
     def _columns(self) -> dict[str, Any]:
-        found = self.scores
-        return {
-            "method": [one.method for one in found],
-            "f1": [one.mean.value for one in found],
-            "f1_low": [one.mean.low for one in found],
-            "f1_high": [one.mean.high for one in found],
-            "accuracy": [float(np.mean(one.accuracy)) for one in found],
-            "train_accuracy": [float(np.mean(one.train_accuracy)) for one in found],
-            "gain": [one.gain.value for one in found],
-            "p": [one.p for one in found],
-            "log_loss": [_mean(one.probabilities, "log_loss") for one in found],
-            "brier": [_mean(one.probabilities, "brier") for one in found],
-            "ece": [_mean(one.probabilities, "ece") for one in found],
-            "log_loss_scaled": [_mean(one.scaled, "log_loss") for one in found],
-            "ece_scaled": [_mean(one.scaled, "ece") for one in found],
-            "temperature": [float(np.mean(one.temperature)) for one in found],
-            "auroc": [float(np.mean(one.auroc or math.nan)) for one in found],
-            "auroc_unknown": [float(np.mean(one.auroc_unknown or math.nan)) for one in found],
-        }
+        rows = [_figures_of(one) for one in self.scores]
+        return {name: [row[name] for row in rows] for name in rows[0]}
 
     def _page(self) -> Page:
         from vicinal.page.intervals import IntervalRow, interval_rows
@@ -442,6 +425,27 @@ def _against(figures: Mapping[str, Sequence[float]]) -> dict[str, tuple[Estimate
     corrected = holm([paired_p(one) for one in gains.values()])
     pairs = zip(gains.items(), corrected, strict=True)
     return {name: (Estimate.of_repeats(one), p) for (name, one), p in pairs}
+
+
+def _figures_of(one: MethodScore) -> dict[str, Any]:
+    """Return the figures of a method, means over seeds, by their columns."""
+    plain, scaled = one.probabilities, one.scaled
+    return {
+        "method": one.method,
+        "f1": one.mean.value,
+        "f1_low": one.mean.low,
+        "f1_high": one.mean.high,
+        "accuracy": float(np.mean(one.accuracy)),
+        "train_accuracy": float(np.mean(one.train_accuracy)),
+        "gain": one.gain.value,
+        "p": one.p,
+        **{name: _mean(plain, name) for name in ("log_loss", "brier", "ece")},
+        "log_loss_scaled": _mean(scaled, "log_loss"),
+        "ece_scaled": _mean(scaled, "ece"),
+        "temperature": float(np.mean(one.temperature)),
+        "auroc": float(np.mean(one.auroc or math.nan)),
+        "auroc_unknown": float(np.mean(one.auroc_unknown or math.nan)),
+    }
 
 
 def _figures(found: Sequence[Calibration], name: str) -> list[float]:
