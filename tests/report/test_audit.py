@@ -230,6 +230,12 @@ class More(Again):
         return super().sample(n).assign(extra=1)
 
 
+@pytest.mark.parametrize("what", ["balanced", object()])
+def test_what_is_no_synthesizer(what):
+    with pytest.raises(TypeError, match="synthesizer must have fit"):
+        audit_synthesizer(what, pa.table({"x": np.arange(60)}), n_jobs=1)
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

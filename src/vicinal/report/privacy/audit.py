@@ -224,6 +224,8 @@ def audit_synthesizer(
 
     Raises
     ------
+    TypeError
+        If the synthesizer is none.
     ValueError
         If the table has fewer than 50 rows, a number is too small or too large for memory, or the
         synthesizer fails or returns other columns or another number of rows.

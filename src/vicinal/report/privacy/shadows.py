@@ -26,6 +26,11 @@ class Subject:
     """A synthesizer and the table that it learns from, read as a report reads it."""
 
     def __init__(self, make: Any, table: pa.Table, kinds: Mapping[str, str] | None) -> None:
+        if not callable(make) and not (hasattr(make, "fit") and hasattr(make, "sample")):
+            raise TypeError(
+                "synthesizer must have fit(table) and sample(n), or be a function that returns "
+                f"such an object, got {make!r}."
+            )
         self._make, self._table = make, table
         self._read, self._schema = infer(table, kinds)
         self.columns = self._schema.columns
