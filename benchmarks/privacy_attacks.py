@@ -3,14 +3,15 @@
 ``risks``: half of the drawn rows train, half stay unseen; Adult and bank, 10,000 rows each, a seed
 for each split. ``membership``: the 200 most exposed records of 2,000 Adult rows and of insurance,
 with and without each record by the toss of a coin. Beside the settings: a bootstrap of the rows,
-independent columns, and SMOTE-NC of imbalanced-learn. Every finished piece is kept in a file, and a
-run goes on where the last one ended.
+independent columns, SMOTE-NC of imbalanced-learn, and SDV's copula and TVAE where it is installed.
+Every finished piece is kept in a file, and a run goes on where the last one ended.
 
     python benchmarks/privacy_attacks.py --seeds 3
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import time
 import warnings
@@ -22,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from _common import RESULTS, Dataset, load, machine, markdown, parser, progress, publish
+from _peers import GaussianCopula, Generator, Tvae
 from vicinal import Estimate
 from vicinal.report import audit_synthesizer
 from vicinal.report.privacy.attacks import run_attacks
@@ -84,10 +86,42 @@ class Smote(Bootstrap):
         return new.sample(n, replace=n > len(new), random_state=self.random_state)
 
 
+class ShortTvae(Tvae):
+    """TVAE of a fifth of its epochs: each shadow trains one."""
+
+    @classmethod
+    def epochs(cls, cells: int) -> int:
+        """Return how many."""
+        return 60
+
+
+class Peer(Bootstrap):
+    """A generator of the benchmarks, seeded as an audit seeds."""
+
+    def __init__(
+        self, kind: type[Generator], data: Dataset, random_state: int | None = None
+    ) -> None:
+        super().__init__(random_state)
+        self._kind, self._data = kind, data
+
+    def fit(self, table: pd.DataFrame) -> None:
+        """Learn rows."""
+        np.random.seed(self.random_state)  # noqa: NPY002  (peers draw from the global state)
+        self._model = self._kind(self._data, self.random_state or 0)
+        self._model.fit(table)
+
+    def sample(self, n: int) -> pd.DataFrame:
+        """Draw rows."""
+        return self._model.sample(n)
+
+
 def generators(data: Dataset) -> dict[str, Any]:
     """Return what is attacked, by name."""
     kept = {"target": data.target, "identifiers": "drop", "text": "drop"}
     made: dict[str, Any] = {p: partial(TableSynthesizer, p, **kept) for p in PRIVACY}
+    if importlib.util.find_spec("sdv"):
+        made["SDV copula"] = partial(Peer, GaussianCopula, data)
+        made["SDV TVAE, 60 epochs"] = partial(Peer, ShortTvae, data)
     return made | {
         "SMOTE-NC": partial(Smote, data.target),
         "bootstrap": Bootstrap,
@@ -178,6 +212,7 @@ def main() -> None:
     options.add_argument("--parts", nargs="+", default=["risks", "membership"])
     options.add_argument("--only", nargs="+", help="generators")
     options.add_argument("--minutes", type=float, default=600, help="no piece begins later")
+    options.add_argument("--note", default="", help="what to say of the figures")
     asked = options.parse_args()
     warnings.simplefilter("ignore")
     name = asked.name or "privacy_attacks"
@@ -212,6 +247,7 @@ def page(found: dict[tuple[str, str, str], list[Any]], asked: Any) -> str:
         "# Attacks on the privacy settings",
         f"{machine('numpy', 'pandas', 'scikit-learn', 'imbalanced-learn')}; other work ran beside "
         "it. Seeds: the number in each row. 95 % intervals.",
+        *([asked.note] if asked.note else []),
     ]
     first = {key: one for key, one in found.items() if key[0] == "risks"}
     if first:

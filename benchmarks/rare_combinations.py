@@ -1,9 +1,10 @@
-"""Rare combinations of categories, before and after locally rare ones are exchanged.
+"""Rare combinations of categories, before and after what hides them.
 
 A row of the training or the unseen rows is rare where it alone has some combination of up to three
 categories. How many such combinations turn up among the synthetic rows should not depend on whose
 they are. Beside it DCR share, quality (SDMetrics' score, without sampling) and what boosted trees
-learn from the synthetic rows, tested on the unseen. "Before" is ``support=0``.
+learn from the synthetic rows, tested on the unseen. "Before" neither are locally rare combinations
+exchanged (``support=0``) nor do names need more rows than ``min_count`` (``blur=0``).
 
     python benchmarks/rare_combinations.py --seeds 3
 """
@@ -71,8 +72,8 @@ def main() -> None:
         data = load(name, asked.data)
         for privacy in asked.privacy if data is not None else ():
             preset = dict(PRIVACY[privacy])
-            for label, support in (("before", 0.0), ("after", preset["support"])):
-                PRIVACY[privacy] = {**preset, "support": support}
+            for label, less in (("before", {"support": 0.0, "blur": 0}), ("after", {})):
+                PRIVACY[privacy] = {**preset, **less}
                 told = [
                     measured(data.frame, data.target, privacy, seed, asked.rows)
                     for seed in range(asked.seeds)
