@@ -20,6 +20,8 @@ from vicinal.table.mixing import Drawer, Mixture
 
 #: Fewer training rows tell too little of a density.
 LEAST_ROWS = 1_000
+#: Columns, at most: more would take memory by the gigabyte.
+MOST_COLUMNS = 200
 #: Training rows that the trees learn from, and as many mixed ones.
 MOST_ROWS = 50_000
 #: Trees at most: fewer where rows that they do not learn from are told apart no better.

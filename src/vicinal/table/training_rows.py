@@ -53,7 +53,7 @@ from vicinal.table.places import Places, pairs_of
 from vicinal.table.population import Population
 from vicinal.table.presets import FEW_VALUES, MixingSettings
 from vicinal.table.rare import merged, rare_rows, replacements
-from vicinal.table.resampling import LEAST_ROWS, DensityRatio
+from vicinal.table.resampling import LEAST_ROWS, MOST_COLUMNS, DensityRatio
 from vicinal.table.schema import Column
 
 #: Numbers one value of which makes up a large share (``MixingSettings.spike``) are taken from a
@@ -388,6 +388,7 @@ class TrainingRows:
         """Tell whether one of several candidates is kept; raw values promise their moments."""
         settings = self.settings
         many = settings.candidates > 1 and len(self) >= LEAST_ROWS
+        many = many and len(self._mixed) + len(self._inherited) <= MOST_COLUMNS
         plain = self._along is None and settings.marginals != "raw"
         return many and plain and self._neighborhoods is not None
 
