@@ -24,8 +24,10 @@ LEAST_ROWS = 1_000
 MOST_COLUMNS = 200
 #: Training rows that the trees learn from, and as many mixed ones.
 MOST_ROWS = 50_000
-#: Trees at most: fewer where rows that they do not learn from are told apart no better.
-TREES = 100
+#: Trees, at most. Few that learn fast: every candidate is told by all of them.
+TREES = 20
+#: How much each tree corrects those before it.
+RATE = 0.4
 #: Rows in a leaf of a tree, at least: no single row decides which candidates are kept.
 LEAF_ROWS = 20
 #: Levels of a category that the trees see; rarer ones count as one.
@@ -61,6 +63,7 @@ class DensityRatio:
         is_category = np.arange(real.shape[1]) >= len(own)
         self._trees = HistGradientBoostingClassifier(
             max_iter=TREES,
+            learning_rate=RATE,
             min_samples_leaf=LEAF_ROWS,
             categorical_features=is_category[self._told],
             early_stopping=True,
