@@ -9,9 +9,8 @@ in-scope validation texts, the same rule for all; no text of no class has a say 
 
 Stated before any run. Primary: AUROC, across minus highest probability, mean over seeds with its
 t-interval, Holm over sets and shots. Left out for time: 50 shots on CLINC150, fine-tuning.
-``--head network``, added after the first runs, is secondary and not run yet: a hidden layer of 100
-units in place of logistic regression, since no plane cuts out what lies between classes; without
-energy.
+``--head network``, added after the first runs, is secondary: a hidden layer of 100 units in place
+of logistic regression, since no plane cuts out what lies between classes; without energy.
 """
 
 from __future__ import annotations
