@@ -60,8 +60,8 @@ def reporting(progress: bool | ProgressCallback) -> Iterator[ProgressCallback]:
             def show(stage: str, done: int, total: int, /) -> None:
                 stages[0] = stage
                 units = f"{done:,} of {total:,}" if total else ""
-                now = {"completed": done, "total": total or None, "units": units}
-                bar.update(task, description=stage, visible=True, **now)
+                bar.update(task, description=stage, visible=True, units=units)
+                bar.update(task, completed=done, total=total or None)
 
             def compiles(begins: bool) -> None:
                 said = "Compiling (first run only)" if begins else stages[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import signal
@@ -165,6 +166,12 @@ def test_quiet_says_nothing_but_errors(people, run):
     code, said, err = run("--quiet", "table", people)
     assert (code, said) == (2, "")
     assert err.startswith("Error: ")
+
+
+def test_quiet_leaves_the_json_that_was_asked_for(people, run):
+    code, out, err = run("columns", people, "--json", "-", "--quiet")
+    assert (code, err) == (0, "")
+    assert list(json.loads(out)["columns"]) == ["age", "job", "income"]
 
 
 class Terminal(io.StringIO):

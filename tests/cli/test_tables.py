@@ -53,6 +53,13 @@ def test_one_bar_goes_from_reading_to_the_report(people, run, monkeypatch):
     assert [one for one in dict.fromkeys(stages) if one in wanted] == wanted
 
 
+def test_names_shorter_than_their_head_stand_below_it(tmp_path, run):
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n3,4\n")
+    _, out, _ = run("columns", tmp_path / "x.csv")
+    head, first, *_ = out.splitlines()
+    assert head.index("kind") == first.index("integer" if "integer" in first else "category")
+
+
 def test_same_seed_same_file(people, run):
     files = [people.with_name(f"{name}.csv") for name in "abc"]
     for path, seed in zip(files, (7, 7, 8), strict=True):

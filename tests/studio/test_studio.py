@@ -213,6 +213,21 @@ def test_two_tabs_have_tables_of_their_own(client, opened, tab):
     assert "people" in client.get(opened).text
 
 
+def test_a_file_is_read_while_other_work_goes_on(client, app, tab):
+    import threading
+
+    free = threading.Event()
+    app.app.state.studio.worker.submit(lambda: free.wait(30))
+    try:
+        assert sent(client, tab, "next.csv", b"x,y\n" + b"1,2\n" * 3).text == "read"
+        page = client.get(tab).text
+        assert "<h1>next</h1>" in page
+        assert "Waiting for other work" in page
+        assert sent(client, tab, "r.txt", b"Who is it?\n", "pool").text == "read"
+    finally:
+        free.set()
+
+
 def test_a_table_of_one_row_says_why_nothing_is_made(client, tab):
     sent(client, tab, "one.csv", b"x,y\n1,2\n")
     page = until(lambda: (p := client.get(tab).text) and 'id="poll"' not in p and p)

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
+from itertools import pairwise
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
@@ -150,9 +151,11 @@ def is_quiet() -> bool:
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Keep standard output empty where nothing is to be said."""
+    """Keep standard output empty where nothing is to be said; JSON asked for there comes."""
+    words = sys.argv
+    json = "--json=-" in words or ("--json", "-") in pairwise(words)
     with contextlib.ExitStack() as stack:
-        if is_quiet():
+        if is_quiet() and not json:
             void = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
             stack.enter_context(contextlib.redirect_stdout(void))
         yield

@@ -317,7 +317,7 @@ def columns(asked: ColumnsOptions) -> None:
         typer.echo(found.to_json(), nl=False)
         return
     names = [printable(one.name) for one in found.columns]
-    width = max(map(len, names))
+    width = max(map(len, ["column", *names]))
     heads = ("column", "kind", "distinct", "missing", "what becomes of it")
     rows = [
         (

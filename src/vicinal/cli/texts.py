@@ -176,7 +176,9 @@ def morph(asked: MorphOptions) -> None:
             "inverter that is aligned, with --writer."
         )
     from vicinal.text import morph as between
+    from vicinal.text.augment.interpolate import check_ends
 
+    check_ends(asked.left, asked.right)
     with reporting(watched()) as tell:
         tell("Loading the writer", 0, 0)
         writer = make_inverter(asked, [], asked.seed)

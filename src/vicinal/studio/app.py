@@ -157,7 +157,8 @@ async def _upload(studio: Studio, request: Request, session: Session) -> Respons
     name = request.query_params.get("name", "table.csv")
     data = await read_body(request, BOUND, name)
     try:
-        source = await studio.work(lambda: read_source(name, data))
+        # not by the worker, who may be long at the table before
+        source = await asyncio.to_thread(read_source, name, data)
     except _TOLD as error:
         return PlainTextResponse(str(error))  # an answer, which is no fault of the page
     session.table.open(studio.worker, source)
@@ -247,7 +248,7 @@ async def _pool(studio: Studio, request: Request, session: Session) -> Response:
     name = request.query_params.get("name", "sentences.txt")
     data = await read_body(request, BOUND, name)
     try:
-        session.sentences.pool = await studio.work(lambda: read_pool(name, data))
+        session.sentences.pool = await asyncio.to_thread(read_pool, name, data)
     except _TOLD as error:
         return PlainTextResponse(str(error))
     session.sentences.kept.clear()

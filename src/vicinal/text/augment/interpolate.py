@@ -76,6 +76,16 @@ class Morph(RowsResult):
         return morph_page(self)
 
 
+def check_ends(left: str, right: str) -> None:
+    """Refuse what is no sentence, before a writer is loaded for it."""
+    for name, text in (("left", left), ("right", right)):
+        if not isinstance(text, str):
+            raise TypeError(f"{name} must be a sentence (str), got {type(text).__name__}.")
+        if not text.strip():
+            raise ValueError(f"{name} is empty. Give a sentence.")
+        check_utf8(name, text)
+
+
 def morph(
     left: str,
     right: str,
@@ -124,12 +134,7 @@ def morph(
     """
     n_samples = check_count("n_samples", n_samples, low=2, hint="Both ends count.")
     config = as_selection(selection)
-    for name, text in (("left", left), ("right", right)):
-        if not isinstance(text, str):
-            raise TypeError(f"{name} must be a sentence (str), got {type(text).__name__}.")
-        if not text.strip():
-            raise ValueError(f"{name} is empty. Give a sentence.")
-        check_utf8(name, text)
+    check_ends(left, right)
     seeds = Seeds(random_state)
     inverter = as_inverter(inverter)
     ends = np.asarray(inverter.encode(check_sentences(inverter, [left, right])))
