@@ -221,7 +221,7 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
         "--pairing", "nearest", "--tau", 0.3, "--metric", "cosine", "--weights", "beta:0.4",
         "--label-check", "filter", "--candidates", 6, "--rank", "ratio",
         "--label-threshold", 0.9, "--seed", 3, "--keep", 0.4, "--crossover", 2, "--fluency", 1.5,
-        "--only", "yes", "--per-class", 3, "--min-closeness", 0.7,
+        "--only", "yes", "--per-class", 3, "--min-closeness", 0.7, "--tries", 2,
     )  # fmt: skip
     assert run("text", reviews, "-o", reviews.with_name("made.csv"), *words)[0] == 2
     assert {"inverter", "n_samples", "progress"} <= asked.keys()
@@ -232,7 +232,7 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
         "weights": Beta(0.4),
         "label_check": LabelCheck("filter", threshold=0.9, keep=0.4),
         "selection": SelectionConfig(6, "ratio", 2, 1.5),
-        "row_config": RowConfig(only=["yes"], per_class=3, min_closeness=0.7),
+        "row_config": RowConfig(2, ["yes"], per_class=3, min_closeness=0.7),
         "random_state": 3,
     }
 
@@ -262,7 +262,7 @@ def test_demo_says_what_to_install_before_it_writes(run, tmp_path, monkeypatch):
 
 def test_what_is_left_out_is_what_the_library_takes():
     pytest.importorskip("torch")
-    from vicinal.text import LabelCheck, SelectionConfig, augment, morph
+    from vicinal.text import LabelCheck, RowConfig, SelectionConfig, augment, morph
 
     check = LabelCheck(signature(augment).parameters["label_check"].default)
     for options, function in ((commands.MorphOptions, morph), (commands.TextOptions, augment)):
@@ -271,6 +271,7 @@ def test_what_is_left_out_is_what_the_library_takes():
         assert SelectionConfig(ours["candidates"], ours["rank"], ours["crossover"]) == selection
     assert commands.MorphOptions.candidates == commands.TextOptions.candidates
     assert LabelCheck(ours["label_check"], ours["label_threshold"], ours["keep"]) == check
+    assert RowConfig(tries=ours["tries"]) == RowConfig()
     assert (
         commands.MorphOptions(left="a", right="b").steps
         == signature(morph).parameters["n_samples"].default

@@ -104,6 +104,9 @@ class TextOptions(InverterOptions, _Selection, Reading):
         ),
     ] = False
     per_class: Annotated[int | None, typer.Option(help="Sentences of each class.")] = None
+    tries: Annotated[
+        int, typer.Option(help="Pairs tried for each row: that of the likeliest English stays.")
+    ] = 6
     only: Annotated[
         list[str] | None, typer.Option(help="Class to make sentences of; may be said again.")
     ] = None
@@ -309,6 +312,7 @@ def _rows(asked: TextOptions) -> Any:
         )
     held = None if asked.against is None else read_texts(asked, asked.against, asked.text)
     return RowConfig(
+        tries=asked.tries,
         only=asked.only,
         per_class=asked.per_class,
         balance=asked.balance,

@@ -21,6 +21,42 @@ def test_fewer_rows_are_the_first_of_more(fake, topics):
     np.testing.assert_array_equal(few.lam, many.lam[:12])
 
 
+def fluent(fake):
+    """Return an inverter that likes some sentences better than others."""
+    plain = fake.candidates
+
+    def candidates(embeddings, n_samples=4, *, random_state=None):
+        found = plain(embeddings, n_samples, random_state=random_state)
+        liked = [[sum(map(ord, one)) / 1000 for one in row] for row in found.sentences]
+        found.log_likelihood = np.array(liked).reshape(found.log_likelihood.shape) - 9
+        return found
+
+    fake.candidates = candidates
+    return fake
+
+
+def test_of_pairs_tried_the_likeliest_is_written(fake, topics):
+    fake = fluent(fake)
+    one, six = (make(fake, topics, 60, row_config=RowConfig(tries=tries)) for tries in (1, 6))
+    assert six.confidence.mean() > 1.1 * one.confidence.mean()
+    assert np.unique(six.labels, return_counts=True)[1].min() >= 15  # the mix of classes stays
+    few = make(fake, topics, 9, row_config=RowConfig(tries=6), label_check="filter")
+    many = make(fake, topics, 30, row_config=RowConfig(tries=6), label_check="filter")
+    assert few.texts == many.texts[:9]
+    with pytest.raises(ValueError, match="tries"):
+        RowConfig(tries=0)
+
+
+def test_more_tries_than_pairs_take_those_there_are(fake, topics):
+    texts, labels = topics(2)
+    made = augment(
+        texts, labels, inverter=fake, n_samples=20, random_state=0, label_check="none",
+        row_config=RowConfig(tries=50),
+    )  # fmt: skip
+    assert len(made) == 20
+    assert set(made.labels) == set(labels)
+
+
 def test_so_many_of_each_class(fake, topics):
     made = make(fake, topics, row_config=RowConfig(per_class=7))
     names, counts = np.unique(made.labels, return_counts=True)

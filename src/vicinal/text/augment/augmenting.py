@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 FIRST, BATCH = 16, 256
 #: Mean closeness below which sentences say something else than their parents.
 DRIFTED = 0.75
-#: Pairs of a plan at most.
+#: Rows of a plan at most.
 PAIRS = 4096
 #: Fresh plans without a single usable pair, after which there is none to be had.
 EMPTY_PLANS = 3
@@ -166,7 +166,8 @@ def augment(
     rows = RowFilter(row_config, inverter, texts, protection)
     generator = SentenceGenerator(inverter, parents, judge, check, config, rows, counts)
     with reporting(progress) as tell:
-        _write(generator, pool, pairing, law, n, ceil(max_attempts * n), seeds, tell)
+        most = ceil(max_attempts * n)
+        _write(generator, pool, pairing, law, n, most, row_config.tries, seeds, tell)
     made = generator.result(texts, labels)
     _warn_of(generator, made, n, law)
     return made
@@ -219,6 +220,7 @@ def _write(
     law: WeightLaw,
     n: int,
     most: int,
+    tries: int,
     seeds: Seeds,
     tell: ProgressCallback,
 ) -> None:
@@ -227,24 +229,27 @@ def _write(
 
     tell("Writing", 0, n)
     points = generator.parents.embeddings[pool]
-    n_plans = n_batches = n_empty = n_pairs = 0
+    n_plans = n_batches = n_empty = n_slots = 0
     while generator.n_kept < n and generator.n_written < most and n_empty < EMPTY_PLANS:
         seed = seeds.generator(AugmentKey.PLANS, n_plans)
-        size = min(len(points), PAIRS)
+        size = tries * min(len(points), PAIRS)
         plan = make_plan(points, size, pairing=pairing, weights=law, random_state=seed)
         plan = plan[seed.permutation(size)]  # lefts come in the order of the texts
         same = [coincide(points[part.left], points[part.right]) for part in plan.chunks(4096)]
         plan = plan[~np.concatenate(same)]  # no point with itself
         plan = MixPlan(pool[plan.left], pool[plan.right], plan.lam)
+        slots = generator.slots(plan, tries)
         n_plans, written = n_plans + 1, generator.n_written
-        while len(plan) and generator.n_kept < n and generator.n_written < most:
+        while len(slots) and generator.n_kept < n and generator.n_written < most:
             size = FIRST
-            while size < BATCH and 8 * size <= n_pairs:
+            while size < BATCH and 8 * size <= n_slots:
                 size *= 2
-            chunk, plan = generator.still_wanted(plan[:size]), plan[size:]
-            n_pairs += size
-            if len(chunk):
-                generator.write(chunk, seeds.generator(AugmentKey.CANDIDATES, n_batches))
+            some, slots = slots[:size], slots[size:]
+            some = some[generator.still_wanted(plan[some[:, 0]])]
+            n_slots += size
+            if len(some):
+                rng = seeds.generator(AugmentKey.CANDIDATES, n_batches)
+                generator.write(generator.likeliest(plan, some, rng), rng)
             n_batches += 1
             tell("Writing", generator.n_kept, n)
         n_empty = 0 if generator.n_written > written else n_empty + 1

@@ -70,18 +70,39 @@ class SentenceGenerator:
             return min(int(self._n_kept.sum()), self.wanted)
         return int(np.minimum(self._n_kept, self.wanted).sum())
 
-    def still_wanted(self, plan: MixPlan) -> MixPlan:
-        """Return the rows of a plan whose class lacks rows yet: no more, where all will be kept."""
+    def slots(self, plan: MixPlan, tries: int) -> Ints:
+        """Return which pairs of a plan are tried for each row (n_rows, tries): of one class."""
+        heavy = self._codes[np.where(plan.lam >= 0.5, plan.left, plan.right)]
+        found = [np.empty((0, tries), np.int64)]
+        for code in np.unique(heavy):
+            at = np.flatnonzero(heavy == code)
+            found.append(np.resize(at, (max(1, len(at) // tries), tries)))  # few come again
+        slots = np.concatenate(found)
+        return slots[np.argsort(slots[:, 0], kind="stable")]
+
+    def still_wanted(self, plan: MixPlan) -> Bools:
+        """Tell for which rows of a plan the class lacks some yet; no more, if all will be kept."""
         drops = self.label_check.method == "filter" or self.rows.drops
         codes = self.parents.codes
         if isinstance(self.wanted, int):
-            return plan if drops else plan[: self.wanted - self.n_kept]
+            return np.full(len(plan), drops) | (np.arange(len(plan)) < self.wanted - self.n_kept)
         weights = plan.mix_labels(codes, np.arange(len(self._names)), clip=True)
         heavy, lacks = _heaviest(weights, codes[plan.left]), self.wanted - self._n_kept
         before = np.cumsum(np.eye(len(lacks), dtype=int)[heavy], axis=0)[
             np.arange(len(heavy)), heavy
         ]
-        return plan[lacks[heavy] > 0 if drops else before <= lacks[heavy]]
+        return np.asarray(lacks[heavy] > 0 if drops else before <= lacks[heavy])
+
+    def likeliest(self, plan: MixPlan, slots: Ints, random_state: np.random.Generator) -> MixPlan:
+        """Return of each row's pairs that for which the writer's sentence is the likeliest."""
+        if slots.shape[1] == 1:
+            return plan[slots[:, 0]]
+        pairs, at = np.unique(slots, return_inverse=True)
+        targets = plan[pairs].apply(self.parents.embeddings)
+        found = self.inverter.candidates(targets, 1, random_state=random_state)
+        likely = np.asarray(found.log_likelihood, float)
+        best = np.nan_to_num(likely, nan=-np.inf)[at.reshape(slots.shape), 0].argmax(axis=1)
+        return plan[slots[np.arange(len(slots)), best]]
 
     def write(self, plan: MixPlan, random_state: np.random.Generator) -> None:
         """Write the rows of a plan."""

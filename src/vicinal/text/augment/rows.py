@@ -31,6 +31,9 @@ class RowConfig:
 
     Parameters
     ----------
+    tries : int, default 6
+        Pairs of texts, alike in the class that weighs more, that one sentence each is written for;
+        the pair with the likeliest becomes the row. More is better English that takes longer.
     only : sequence, optional
         Classes to make sentences of.
     per_class : int, optional
@@ -62,6 +65,7 @@ class RowConfig:
     20
     """
 
+    tries: int = 6
     only: Sequence[Any] | None = None
     per_class: int | None = None
     balance: bool = False
@@ -72,6 +76,7 @@ class RowConfig:
     label_separator: str | None = None
 
     def __post_init__(self) -> None:
+        check_count("tries", self.tries)
         if isinstance(self.only, str) or (self.only is not None and not len(self.only)):
             raise ValueError(f"only must be a list of at least one class, got {self.only!r}.")
         if self.per_class is not None:
