@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 FIRST, BATCH = 16, 256
 #: Mean closeness below which sentences say something else than their parents.
 DRIFTED = 0.75
-#: Rows of a plan at most.
+#: Texts that take part in a plan at most.
 PAIRS = 4096
 #: Fresh plans without a single usable pair, after which there is none to be had.
 EMPTY_PLANS = 3
@@ -232,7 +232,7 @@ def _write(
     n_plans = n_batches = n_empty = n_slots = 0
     while generator.n_kept < n and generator.n_written < most and n_empty < EMPTY_PLANS:
         seed = seeds.generator(AugmentKey.PLANS, n_plans)
-        size = tries * min(len(points), PAIRS)
+        size = -(-tries // 2) * min(len(points), PAIRS)  # so that about two texts share a row
         plan = make_plan(points, size, pairing=pairing, weights=law, random_state=seed)
         plan = plan[seed.permutation(size)]  # lefts come in the order of the texts
         same = [coincide(points[part.left], points[part.right]) for part in plan.chunks(4096)]

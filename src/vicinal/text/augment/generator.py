@@ -72,10 +72,14 @@ class SentenceGenerator:
 
     def slots(self, plan: MixPlan, tries: int) -> Ints:
         """Return which pairs of a plan are tried for each row (n_rows, tries): of one class."""
-        heavy = self._codes[np.where(plan.lam >= 0.5, plan.left, plan.right)]
+        # those of a heavier parent stand together, so that no easy one wins row after row
+        heavy = np.where(plan.lam >= 0.5, plan.left, plan.right)
+        _, first, of = np.unique(heavy, return_index=True, return_inverse=True)
+        codes = self._codes[heavy]
         found = [np.empty((0, tries), np.int64)]
-        for code in np.unique(heavy):
-            at = np.flatnonzero(heavy == code)
+        for code in np.unique(codes):
+            at = np.flatnonzero(codes == code)
+            at = at[np.argsort(first[of[at]], kind="stable")]
             found.append(np.resize(at, (max(1, len(at) // tries), tries)))  # few come again
         slots = np.concatenate(found)
         return slots[np.argsort(slots[:, 0], kind="stable")]

@@ -32,8 +32,8 @@ class RowConfig:
     Parameters
     ----------
     tries : int, default 6
-        Pairs of texts, alike in the class that weighs more, that one sentence each is written for;
-        the pair with the likeliest becomes the row. More is better English that takes longer.
+        Pairs that one sentence each is written for, of about two texts of one class with several
+        partners: that of the likeliest becomes the row. More is better English and takes longer.
     only : sequence, optional
         Classes to make sentences of.
     per_class : int, optional
