@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numba
 import numpy as np
 import pandas as pd
@@ -108,3 +110,12 @@ def test_columns_without_values():
 def test_refused(bent, bad, error):
     with pytest.raises(error, match="candidates must be"):
         TableSynthesizer(candidates=bad).fit(bent)
+
+
+def test_huge_numbers():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": 1e300 * rng.normal(size=N), "b": rng.normal(size=N)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = TableSynthesizer(random_state=0).fit(table).sample(50)
+    assert np.isfinite(made["a"]).all()

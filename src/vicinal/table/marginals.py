@@ -86,16 +86,21 @@ class MixedColumn:
     def floats_of(self, values: pa.ChunkedArray) -> Floats32:
         """Return values as plain numbers, NaN where they are missing."""
         numbers, missing = to_numbers(values, self.name)
-        made = numbers.astype(np.float32)
-        made[missing] = np.nan
-        return made
+        return _narrow(numbers, missing)
 
     def floats(self, scores: Scores, main: Indices) -> Floats32:
         """Return mixed scores as plain numbers, NaN where they are missing in the rows ``main``."""
-        made = self.scale.decode(np.ascontiguousarray(scores)).astype(np.float32)
-        if self.missing is not None:
-            made[self.missing[main]] = np.nan
-        return made
+        made = self.scale.decode(np.ascontiguousarray(scores))
+        return _narrow(made, None if self.missing is None else self.missing[main])
+
+
+def _narrow(numbers: Numbers, missing: Bools | None) -> Floats32:
+    """Return numbers as floats of 32 bits, within their range, NaN where missing."""
+    most = float(np.finfo(np.float32).max)
+    made = np.clip(numbers, -most, most).astype(np.float32)
+    if missing is not None:
+        made[missing] = np.nan
+    return made
 
 
 class Scale(ABC):
