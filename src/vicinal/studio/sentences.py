@@ -213,7 +213,7 @@ def _places(
     from vicinal.text.augment.embedding_map import PlaneBetween
 
     try:
-        plane = PlaneBetween(*ends, np.concatenate([written, points]))
+        plane = PlaneBetween(ends[0], ends[1], np.concatenate([written, points]))
     except ValueError:  # they are one point
         return None
     return Places(plane(ends), plane(mixed), plane(written), plane(points), real, plane.explained)

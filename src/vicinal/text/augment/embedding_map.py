@@ -58,4 +58,5 @@ class PlaneBetween:
 
     def __call__(self, embeddings: Array) -> Floats:
         """Return places (m, 2) of embeddings (m, d): along the line, and off it."""
-        return (np.asarray(embeddings, float) - self._left) @ self._axes
+        places: Floats = (np.asarray(embeddings, float) - self._left) @ self._axes
+        return places
