@@ -34,8 +34,10 @@ SETS: dict[str, tuple[str, int, int | None]] = {
 }
 MORPHS = "morph middles"
 WRITERS = ("smol", "nano")
+#: With so many pairs tried for each row; the others with one.
+SIX = "smol, six tries"
 #: Those that need what smol made come after it.
-METHODS = ("smol", "nano", "nearest real text", "EDA", "SmolLM2 prompted")
+METHODS = ("smol", SIX, "nano", "nearest real text", "EDA", "SmolLM2 prompted")
 POOL = 1000
 #: What is kept of a made row beside its text.
 FIGURES = ("lam", "lam_measured", "closeness", "log_likelihood", "check_score", "confidence")
@@ -128,10 +130,14 @@ def rows_of(name: str, method: str, n: int) -> list[Record]:
 def _labeled(name: str, method: str, n: int) -> list[Record]:
     texts, labels, pool = drawn(name)
     rng = np.random.default_rng(19)
-    if method in WRITERS:
-        from vicinal.text import augment, nearest_texts
+    if method in (*WRITERS, SIX):
+        from vicinal.text import RowConfig, augment, nearest_texts
 
-        made = augment(texts, labels, inverter=_writer(method), n_samples=n, random_state=0)
+        writer = _writer("smol" if method == SIX else method)
+        tries = RowConfig(tries=6 if method == SIX else 1)
+        made = augment(
+            texts, labels, inverter=writer, n_samples=n, row_config=tries, random_state=0
+        )
         columns: dict[str, list[Any]] = {one: getattr(made, one).tolist() for one in FIGURES}
         if method == "smol":  # beside its rows stands what the pool holds
             columns |= nearest_texts(made, pool, inverter=_writer(method))

@@ -31,7 +31,7 @@ from _fewshot import (
 from _sentences import Remembers
 from vicinal import Beta, Farthest, Random
 from vicinal.io import replacing
-from vicinal.text.augment import RowConfig, SelectionConfig, augment
+from vicinal.text.augment import SelectionConfig, augment
 
 #: What is kept of a pool, by what is kept in it.
 VERSION = 4
@@ -81,7 +81,6 @@ def pool(
                 ),
                 label_check=guard,
                 selection=SelectionConfig(candidates=candidates, crossover=CROSSOVER, fluency=0.5),
-                row_config=RowConfig(tries=1),
             )
         labels = np.zeros((len(made), len(data(name).classes)))
         labels[:, made.classes.astype(int)] = made.label_weights

@@ -39,14 +39,7 @@ from _jobs import Record, Store
 from _sentences import CACHE, Remembers, inverter_key
 from _texts import DATA, Rows, stratified
 from vicinal import Farthest, Random
-from vicinal.text.augment import (
-    Augmented,
-    Intrusion,
-    LabelCheck,
-    RowConfig,
-    augment,
-    measure_intrusion,
-)
+from vicinal.text.augment import Augmented, Intrusion, LabelCheck, augment, measure_intrusion
 from vicinal.text.augment.intrusion import Rate
 from vicinal.text.augment.pairs import text_key
 
@@ -215,7 +208,6 @@ def run_seed(
                     **({} if keep is None else {"keep": keep}),
                 ),
                 selection=CANDIDATES,
-                row_config=RowConfig(tries=1),
             )
         record = one | {
             "few": len(few),

@@ -37,6 +37,7 @@ from _legibility import (
     METHODS,
     MORPHS,
     SETS,
+    SIX,
     WRITERS,
     Record,
     drawn,
@@ -57,8 +58,8 @@ def make(args: argparse.Namespace) -> None:
     rows: list[Record] = []
     for method in METHODS:
         for name in (*SETS, MORPHS):
-            if name == MORPHS and method == "EDA":
-                continue  # word edits of one line lie between nothing
+            if name == MORPHS and method in ("EDA", SIX):
+                continue  # word edits of one line lie between nothing, and a morph has one pair
             n = args.morphs if name == MORPHS else args.rows
             found = rows_of(name, method, n)
             some = n if method in WRITERS or name == MORPHS else args.peers
@@ -88,7 +89,7 @@ def score() -> None:
         for method in METHODS:
             sets = SETS if name == "all four" else [name]
             some = [row for row in rows if row["set"] in sets and row["method"] == method]
-            if some:
+            if {row["set"] for row in some} == set(sets):
                 shares = [_share(some, one, interval=one == "keep") for one in RUBRIC]
                 table.append([name, method, str(len(some)), *shares])
     text = markdown(["set", "method", "rows", *RUBRIC], table)

@@ -106,7 +106,7 @@ class TextOptions(InverterOptions, _Selection, Reading):
     per_class: Annotated[int | None, typer.Option(help="Sentences of each class.")] = None
     tries: Annotated[
         int, typer.Option(help="Pairs tried for each row: that of the likeliest English stays.")
-    ] = 6
+    ] = 1
     only: Annotated[
         list[str] | None, typer.Option(help="Class to make sentences of; may be said again.")
     ] = None

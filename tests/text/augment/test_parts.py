@@ -19,7 +19,7 @@ from vicinal import Random, WithinGroup
 from vicinal.io.remote import Store
 from vicinal.jobs import staging
 from vicinal.jobs.places import MANIFEST, Place
-from vicinal.text.augment import LabelCheck, RowConfig
+from vicinal.text.augment import LabelCheck
 from vicinal.text.augment.packed import Packed
 from vicinal.text.augment.parts import TextPlan, _Augmentation, _facts_of, augment_parts
 
@@ -122,7 +122,6 @@ def test_rows_say_where_they_come_from(tmp_path):
             pairing=Random(),
             label_check="none",
             selection=1,
-            row_config=RowConfig(tries=1),  # more leave some texts out
             chunk_rows=20,
             random_state=0,
         )

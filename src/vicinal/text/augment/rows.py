@@ -31,9 +31,9 @@ class RowConfig:
 
     Parameters
     ----------
-    tries : int, default 6
+    tries : int, default 1
         Pairs that one sentence each is written for, of about two texts of one class with several
-        partners: that of the likeliest becomes the row. More is better English and takes longer.
+        partners: that of the likeliest becomes the row. More is likelier English in more time.
     only : sequence, optional
         Classes to make sentences of.
     per_class : int, optional
@@ -65,7 +65,7 @@ class RowConfig:
     20
     """
 
-    tries: int = 6
+    tries: int = 1
     only: Sequence[Any] | None = None
     per_class: int | None = None
     balance: bool = False
