@@ -7,6 +7,7 @@ import pytest
 
 from vicinal.text.augment import RowConfig, augment, nearest_texts
 from vicinal.text.augment.pairs import text_key
+from vicinal.text.augment.protect import never_written, personal_data
 from vicinal.text.augment.rows import wanted_rows
 
 
@@ -141,6 +142,34 @@ def test_refused(settings, words):
 def test_a_class_that_is_none_is_told(fake, topics):
     with pytest.raises(ValueError, match="only names 'skies', which is no class"):
         make(fake, topics, row_config=RowConfig(only=["skies"]))
+
+
+def test_personal_data_of_texts_is_not_written_again(fake, topics):
+    texts, labels = topics(8)
+    own = ["mary@example.org", "555-123-4567"]
+    texts = [f"{text} {own[at % 2]}" if at % 4 < 2 else text for at, text in enumerate(texts)]
+    fake.vocabulary += own
+    fake._points = np.stack([fake.encode([word])[0] for word in fake.vocabulary])
+    settings = {"label_check": "none", "selection": 1, "random_state": 0, "max_attempts": 20}
+    made = augment(texts, labels, inverter=fake, n_samples=10, **settings)
+    assert len(made) == 10
+    assert not any(one in text for text in made.texts for one in own)
+    config = RowConfig(protect=r"\S+@\S+|[\d-]{9,}")
+    made = augment(texts, labels, inverter=fake, n_samples=10, row_config=config, **settings)
+    assert any(one in text for text in made.texts for one in own)
+
+
+def test_what_is_personal():
+    assert never_written(["Write to Ann.Lee@mail.example.org, or call +1 (555) 123-4567."]) == {
+        "ann.lee@mail.example.org",
+        "15551234567",
+    }
+    assert never_written(["We met John O'Hara and Mary Ann Smith in 2024."]) == {
+        "john o'hara",
+        "mary ann smith",
+    }
+    assert not never_written(["I flew to New York.", "She left New York in 12345 days."])
+    assert personal_data("I rang 555 123 4567.") == {"5551234567"}
 
 
 def test_what_is_protected_stays_as_it_is(fake, topics):

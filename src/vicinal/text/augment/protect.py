@@ -1,12 +1,40 @@
-"""Placeholders, names and numbers of texts that stay as they are."""
+"""Placeholders, names and numbers of texts that stay as they are, and those that must not."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 #: Words that writers know well, which stand for what is protected while it is embedded and written.
 STAND_INS = ("Anna", "Paris", "Peter", "London", "Maria", "Berlin", "Robert", "Rome")
+
+_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+#: Telephone numbers, accounts and the like: seven digits or more.
+_NUMBER = re.compile(r"\d(?:[ ./()-]{0,2}\d){6,}")
+#: Two capitalized words or more in a row, but for the first word of a sentence.
+_NAME = re.compile(r"(?<=[\w,;:] )[A-Z][A-Za-z'-]+(?: [A-Z][A-Za-z'-]+)+")
+
+
+def _contacts(text: str) -> set[str]:
+    found = {match.group().lower() for match in _ADDRESS.finditer(text)}
+    return found | {re.sub(r"\D", "", match.group()) for match in _NUMBER.finditer(text)}
+
+
+def _names(text: str) -> set[str]:
+    return {match.group().lower() for match in _NAME.finditer(text)}
+
+
+def personal_data(text: str) -> set[str]:
+    """Return the addresses, long numbers and full names of a text, in one spelling."""
+    return _contacts(text) | _names(text)
+
+
+def never_written(texts: Sequence[str]) -> frozenset[str]:
+    """Return personal data of texts, of names only those that one text alone holds."""
+    counts = Counter(name for text in texts for name in _names(text))
+    names = (name for name, count in counts.items() if count == 1)
+    return frozenset(names).union(*map(_contacts, texts))
 
 
 class Protection:

@@ -13,7 +13,7 @@ from vicinal._checks import check_count, check_number, did_you_mean
 from vicinal._types import Array, Ints
 from vicinal.text.augment.label_check import units
 from vicinal.text.augment.pairs import text_key
-from vicinal.text.augment.protect import Protection
+from vicinal.text.augment.protect import Protection, never_written, personal_data
 from vicinal.text.augment.selection import Embeddings, InverterLike
 from vicinal.text.encoder import check_texts
 
@@ -47,6 +47,8 @@ class RowConfig:
     protect : str, optional
         Regular expression of what stays as it is, such as placeholders: ordinary words stand in
         for it while a sentence is written. Drops sentences that lack what the heavier parent has.
+        An e-mail address, a number of seven digits or more, or a full name that one text alone
+        holds is not written out again unless it is protected.
     against : sequence of str, optional
         Texts, such as a test set, that no sentence may equal or come near (cosine 0.95).
     label_separator : str, optional
@@ -143,7 +145,8 @@ class RowFilter:
         self._protection = protection
         self._least = -1.0 if config.min_closeness is None else config.min_closeness
         self._drops_repeats = config.drop_repeats
-        may = (protection, config.min_closeness, config.against or None)
+        self._personal = never_written(list(set(texts if protection is None else protection.texts)))
+        may = (protection, config.min_closeness, config.against or None, self._personal or None)
         #: Whether anything may be dropped.
         self.drops = config.drop_repeats or any(one is not None for one in may)
         self._seen = set(map(text_key, texts))
@@ -183,7 +186,10 @@ class RowFilter:
         found = []
         for text, lacks, close, cosine in zip(texts, lacking, closeness, near, strict=True):
             key, why = text_key(text), ""
-            if lacks:
+            own = sorted(personal_data(text) & self._personal) if self._personal else []
+            if own:
+                why = f"it holds {own[0]!r}, which is somebody's own"
+            elif lacks:
                 why = f"it lacks {lacks!r}, which is protected"
             elif close < self._least:
                 why = f"closeness {close:.2f} is below {self._least:g}"
