@@ -145,6 +145,19 @@ def test_shuffled_columns_are_poor(real, unseen):
     assert "fell from" in why
 
 
+def test_one_weakened_association_is_not_good():
+    def table(strength: float, seed: int) -> pa.Table:
+        rows = np.random.default_rng(seed).normal(size=(2_000, 5))
+        rows[:, 1] = strength * rows[:, 0] + np.sqrt(1 - strength**2) * rows[:, 1]
+        return pa.table(dict(zip("abcde", rows.T, strict=True)))
+
+    _, kept, _ = judged(table(0.5, 0), table(0.5, 1))
+    _, weakened, why = judged(table(0.5, 0), table(0.32, 1))
+    assert kept["fidelity"].grade == "good"
+    assert weakened["fidelity"].grade == "fair"
+    assert "fell from" in why
+
+
 def test_a_leaked_target_is_said(real, fresh, unseen):
     tables = [
         one.append_column(

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vicinal._stats import Estimate
 from vicinal.report.grades import GRADES, graded
-from vicinal.report.verdict import ASSOCIATED, graded_privacy_figures
+from vicinal.report.verdict import ASSOCIATED, CHANGED, graded_privacy_figures
 
 if TYPE_CHECKING:
     from vicinal.report.evaluation import Report
 
 #: Sentences, the one on what to do included.
 MOST = 6
-#: By how much one association may change and still be good; no single one makes a table poor.
-CHANGE_LIMITS = (0.1, math.inf)
 #: How far a column may fall short of identity and still be good, and fair.
 COLUMN_LIMITS = (0.05, 0.15)
 
@@ -133,7 +131,7 @@ def _worst_association(report: Report) -> Iterator[Finding]:
         f"The association that changed most is that of {pair}: {table.real[i][j]:.2f} in the real "
         f"rows, {0.0 if math.isnan(made) else made:.2f} in the synthetic ones."
     )
-    grade = graded(Estimate(change), CHANGE_LIMITS)
+    grade = graded(Estimate(change), (CHANGED, math.inf))
     advice = f"What to do: rely on other data for questions about {pair} together."
     yield Finding(grade, said, "associations", "" if grade == "good" else advice)
 

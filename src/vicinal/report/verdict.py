@@ -23,6 +23,8 @@ LOST_LIMITS = (0.25, 0.5)
 #: An association counts from this strength on, and one alone from that; and from so many
 #: standard errors on.
 ASSOCIATED, ONE_ASSOCIATED, SURE = 0.1, 0.3, 6.0
+#: By how much one association may change and still be good; no single one makes a table poor.
+CHANGED = 0.1
 
 #: What models reach that learned nothing.
 GUESS = {"AUC": 0.5, "R2": 0.0}
@@ -177,8 +179,10 @@ def _lost_associations(found: Fidelity) -> Iterator[_Reason]:
         f"Associations between columns lost {100 * lost:.0f} % of their strength.",
     )
     alone = [one for one in strong if one[1] >= max(ONE_ASSOCIATED, sure)]
-    share, real, first, second, kept = min(alone, default=(1.0, *strong[0][1:]))
-    if share < 0.5:
+    _, real, first, second, kept = max(
+        alone, key=lambda one: one[1] - one[4], default=(1.0, 0.0, "", "", 0.0)
+    )
+    if real - kept > CHANGED:
         yield (
             "fair",
             f"The association of {first} and {second} fell from {real:.2f} to {kept:.2f}.",
