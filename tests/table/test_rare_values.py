@@ -87,6 +87,45 @@ def test_how_many_rows_a_category_needs_is_drawn():
     assert kept[2] / 500 == pytest.approx(15 / 25, abs=0.07)
 
 
+def test_owners_of_rows_are_counted_and_how_many_are_needed_is_drawn():
+    # of 400 owners with three rows each, three levels: all rows of four owners, one row each of
+    # seven, the rest
+    owners = np.repeat(np.arange(400), 3)
+    codes = np.full(1200, 2)
+    codes[:12] = 0
+    codes[12:33:3] = 1
+    rng = np.random.default_rng(0)
+    kept = np.zeros(3)
+    for _ in range(500):
+        rare = rare_rows(codes, None, 5, 4, rng, owners)
+        kept += [not rare[codes == level].any() for level in range(3)]
+    # the sum of two numbers from 0 to 4 is at most 2 in 6 of 25 draws
+    assert kept[0] == 0
+    assert kept[1] / 500 == pytest.approx(6 / 25, abs=0.06)
+    assert kept[2] == 500
+
+
+def test_categories_of_entities_need_a_drawn_number_of_them():
+    rng = np.random.default_rng(0)
+    n_entities = 600
+    entity = np.repeat(np.arange(n_entities), 4)
+    ward = rng.choice(["north", "south"], len(entity))
+    ward[: 4 * 7 : 4] = "attic"  # seven entities, one row each
+    table = pd.DataFrame(
+        {
+            "patient": [f"P{one:04d}" for one in entity],
+            "visit": np.tile(np.arange(4), n_entities),
+            "value": rng.normal(size=len(entity)),
+            "ward": ward,
+        }
+    )
+    kept = 0
+    for seed in range(8):
+        model = TableSynthesizer("max", entity="patient", time="visit", random_state=seed)
+        kept += (model.fit(table).sample(2000)["ward"] == "attic").any()
+    assert kept < 4  # 6 of 49 draws ask for seven or fewer; a fixed number would keep all
+
+
 def test_most_rows_keep_a_category_that_enough_hold():
     codes = np.repeat(np.arange(200), 6)  # no blur may take most levels of such a column
     rng = np.random.default_rng(0)

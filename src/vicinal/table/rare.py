@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._threads import fork_safe
 from vicinal._types import Bools, Floats32, Indices, Ints
+from vicinal.table.marginals import held_by
 
 Codes = Indices
 
@@ -17,22 +20,39 @@ RARE = ("replace", "merge", "keep")
 CANDIDATES = 20_000
 #: Share of rows, at most, whose categories as few rows hold as a blurred number may ask for.
 BLURRED = 0.1
+#: Rows to each step that the rows a category needs are blurred by, so that small tables keep some.
+BLUR_ROWS = 100
 #: What rare categories are merged into.
 OTHER = "other"
 
 
+def blur_of(most: int, n_owners: int, values: Sequence[pa.Array]) -> int:
+    """Return by how much, ``most`` at most, to blur how many owners a category needs."""
+    # numbers of few values keep their ends, which say where a column begins
+    if any(pa.types.is_primitive(one.type) for one in values):
+        return 0
+    return min(most, n_owners // BLUR_ROWS)
+
+
 def rare_rows(
-    codes: Codes, missing: Bools | None, min_count: int, blur: int, rng: np.random.Generator
+    codes: Codes,
+    missing: Bools | None,
+    min_count: int,
+    blur: int,
+    rng: np.random.Generator,
+    owners: Indices | None = None,
 ) -> Bools:
-    """Return the rows whose category, if any, too few rows hold."""
+    """Return the rows whose category, if any, too few rows hold, or too few owners of rows."""
     # how many are enough is drawn for each category, min_count at least: a fixed number would tell
     # of a row that alone decides whether its category stays. Most rows keep theirs.
     _, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    held = np.sort(counts[counts >= min_count])
-    most = held[np.cumsum(held) > BLURRED * len(codes)]
+    held = counts if owners is None else held_by(inverse, owners)
+    order = np.argsort(held)
+    order = order[held[order] >= min_count]
+    most = held[order][np.cumsum(counts[order]) > BLURRED * len(codes)]
     blur = min(blur, int(most[0]) - min_count if len(most) else 0)
     enough = min_count + rng.integers(0, blur + 1, (2, len(counts))).sum(axis=0)
-    rare: Bools = (counts < enough)[inverse]
+    rare: Bools = (held < enough)[inverse]
     return rare if missing is None else rare & ~missing
 
 

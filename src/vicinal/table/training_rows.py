@@ -52,7 +52,7 @@ from vicinal.table.numbers import to_floats
 from vicinal.table.places import Places, pairs_of
 from vicinal.table.population import Population
 from vicinal.table.presets import FEW_VALUES, MixingSettings
-from vicinal.table.rare import merged, rare_rows, replacements
+from vicinal.table.rare import blur_of, merged, rare_rows, replacements
 from vicinal.table.resampling import LEAST_ROWS, MOST_COLUMNS, DensityRatio
 from vicinal.table.schema import Column
 
@@ -60,8 +60,6 @@ from vicinal.table.schema import Column
 #: parent, if the others have this many rows each on average: mixed, they would lose their rows.
 #: Values that are nearly unique are mixed all the same, for they would give a row away.
 SPIKE_ROWS = 2
-#: Rows to each step that the rows a category needs are blurred by, so that small tables keep some.
-BLUR_ROWS = 100
 #: Rows mixed to learn how mixed scores are distributed.
 CALIBRATION_ROWS = 2 * CHUNK_ROWS
 #: Scores that are mixed for that where rows are few, and scores along with others, at most.
@@ -267,9 +265,8 @@ class TrainingRows:
             bundle = [name for name in whole if name not in self._replaced]
             if not bundle:
                 continue
-            # numbers of few values keep their ends, which say where a column begins
-            named = not any(pa.types.is_primitive(self._inherited[n].values.type) for n in bundle)
-            blur = min(self.settings.blur, len(self) // BLUR_ROWS) if named else 0
+            given = [self._inherited[name].values for name in bundle]
+            blur = blur_of(self.settings.blur, len(self), given)
             if self.settings.rare == "merge":
                 for name in bundle:
                     self._merge_rare(name, blur, rng)

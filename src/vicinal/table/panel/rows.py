@@ -26,13 +26,13 @@ from vicinal.table.categories import (
     joint_codes,
     take_effects,
 )
-from vicinal.table.marginals import MixedColumn, RawValues, held_by
+from vicinal.table.marginals import MixedColumn, RawValues
 from vicinal.table.mixing import Mixture
 from vicinal.table.neighborhood import row_space
 from vicinal.table.panel.align import complete, slow_course
 from vicinal.table.panel.layout import Clock, Layout, clock_of, rising, varies
 from vicinal.table.presets import MixingSettings
-from vicinal.table.rare import merged, replacements
+from vicinal.table.rare import blur_of, merged, rare_rows, replacements
 from vicinal.table.schema import Column, detect_columns
 from vicinal.table.training_rows import (
     Along,
@@ -308,20 +308,21 @@ class PanelRows:
         if settings.min_count < 2 or settings.rare == "keep":
             return
 
-        def rare_in(one: InheritedColumn) -> Bools:
-            few = (held_by(one.codes, owners) < settings.min_count)[one.codes]
-            return few if one.missing is None else few & ~one.missing
+        def rare_in(one: InheritedColumn, blur: int) -> Bools:
+            return rare_rows(one.codes, one.missing, settings.min_count, blur, rng, owners)
 
         for bundle in self._bundles:
+            given = [self._inherited[name].values for name in bundle]
+            blur = blur_of(settings.blur, len(self._layout), given)
             for name in bundle if settings.rare == "merge" else ():
                 one = self._inherited[name]
-                made = merged(one.values, rare_in(one), settings.min_count)
+                made = merged(one.values, rare_in(one, blur), settings.min_count)
                 if made is not None:
                     self._inherited[name] = inherit(pa.chunked_array([made]))
             names = [name for name in bundle if name not in self._replaced]
             rare = np.zeros(len(owners), bool)
             for name in names:
-                rare |= rare_in(self._inherited[name])
+                rare |= rare_in(self._inherited[name], blur)
             if rare.any() and not rare.all():
                 space = row_space(scores, [self._inherited[name].codes for name in bundle], rng)
                 rows = replacements(rare, ~rare, space)
