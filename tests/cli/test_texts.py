@@ -184,6 +184,16 @@ def test_wanted_rows_with_what_was_read_and_real_texts_beside_them(parrot, run, 
     assert "all say how many rows" in err
 
 
+def test_a_pool_is_read_before_anything_is_written_for_it(parrot, run, reviews, monkeypatch):
+    monkeypatch.setattr(vicinal.text, "augment", lambda *_, **__: pytest.fail("too early"))
+    pool = reviews.with_name("pool.csv")
+    for content, said in (("text\n \n", "holds no text"), ("line\na b\n", "no column 'text'")):
+        pool.write_text(content)
+        code, _, err = run("text", reviews, "-o", reviews.with_name("made.csv"), "--pool", pool)
+        assert (code, err.count("\n")) == (2, 1)
+        assert said in err
+
+
 def test_texts_of_several_labels(parrot, run, reviews):
     reviews.write_text(reviews.read_text().replace(",yes", ",yes;film").replace(",no", ",no;work"))
     output = reviews.with_name("made.csv")
@@ -399,6 +409,7 @@ def test_odd_texts_are_noted(parrot, run, tmp_path, rows, said):
         (None, ("--seed", -1), "seed must be at least 0"),
         (None, ("--report", "page.pdf"), "report is written as"),
         (None, ("--report", "page.json"), "name the output .jsonl"),
+        (None, ("--pool", "no.csv"), "no.csv"),
         (None, ("--align-on", "lines.txt"), "align-on goes with a new inverter"),
         (None, ("--save-inverter", "kept"), "save-inverter goes with a new inverter"),
         (None, ("--checkpoint", "begun"), "checkpoint goes with a new inverter"),

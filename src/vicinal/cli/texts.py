@@ -220,6 +220,7 @@ def text(asked: TextOptions) -> None:
     count = parse_whole("n-samples", asked.n_samples)
     check_count("seed", asked.seed, low=0)
     settings = _settings(asked)
+    pool = _pool(asked)
     if asked.refine and asked.label_separator is not None:
         raise ValueError(
             "refine teaches single classes, and label-separator gives a text several. Leave one of "
@@ -239,7 +240,7 @@ def text(asked: TextOptions) -> None:
             settings |= {"engine": _engine(asked), "workers": asked.workers, "resume": asked.resume}
             _write_chunks(writer, texts, labels, n_samples, asked.output, settings)
         else:
-            _write_whole(asked, writer, texts, labels, n_samples, settings)
+            _write_whole(asked, writer, texts, labels, n_samples, pool, settings)
 
 
 def _check_outputs(asked: TextOptions, in_chunks: bool) -> None:
@@ -302,6 +303,16 @@ def _settings(asked: TextOptions) -> dict[str, Any]:
     }
 
 
+def _pool(asked: TextOptions) -> list[str] | None:
+    """Return real texts to look among, before anything is written for them."""
+    if asked.pool is None:
+        return None
+    found = read_texts(asked, asked.pool, asked.text)
+    if not any(map(str.strip, found)):
+        raise ValueError(f"{asked.pool} holds no text in column {asked.text!r}. Name real texts.")
+    return found
+
+
 def _rows(asked: TextOptions) -> Any:
     """Return which rows are wanted; classes that look like numbers are told apart later."""
     from vicinal.text import RowConfig
@@ -342,12 +353,13 @@ def _write_whole(
     texts: list[str],
     labels: list[Any],
     n_samples: int,
+    pool: list[str] | None,
     settings: dict[str, Any],
 ) -> None:
     import pyarrow as pa
 
     from vicinal.io import together, write_table
-    from vicinal.text import augment
+    from vicinal.text import augment, nearest_texts
 
     made = augment(
         texts, labels, inverter=writer, n_samples=n_samples, progress=watched(), **settings
@@ -356,7 +368,11 @@ def _write_whole(
         raise ValueError(
             f"No sentence was left to write. {made.summary()} {asked.output} is as it was."
         )
-    table = _beside(asked, made, pa.table(made.columns()), writer)
+    table = pa.table(made.columns())
+    if pool is not None:
+        for name, column in nearest_texts(made, pool, inverter=writer).items():
+            table = table.append_column(name, pa.array(column))
+    table = _beside(asked, made, table)
     said = f"{len(texts):,} texts read, {len(made):,} sentences written to {asked.output}."
     with together():
         write_table(table, asked.output)
@@ -379,17 +395,11 @@ def _of_kind(rows: Any, labels: list[Any]) -> Any:
     return replace(rows, only=[known.get(one, one) for one in rows.only])
 
 
-def _beside(asked: TextOptions, made: Augmented, table: pa.Table, writer: Any) -> pa.Table:
-    """Return made rows with what is wanted beside them: real texts, other columns, rows read."""
+def _beside(asked: TextOptions, made: Augmented, table: pa.Table) -> pa.Table:
+    """Return made rows with what is wanted beside them: other columns, and rows read."""
     import numpy as np
     import pyarrow as pa
 
-    from vicinal.text import nearest_texts
-
-    if asked.pool is not None:
-        pool = read_texts(asked, asked.pool, asked.text)
-        for name, column in nearest_texts(made, pool, inverter=writer).items():
-            table = table.append_column(name, pa.array(column))
     if not (asked.keep_columns or asked.append_original):
         return table
     source = asked.read(asked.source)

@@ -123,6 +123,27 @@ def test_the_nearest_real_text_stands_beside_each_row(fake, topics):
         nearest_texts(made, [" "], inverter=fake)
 
 
+def test_more_of_a_class_than_can_be_written_ends_with_those_there_are(fake, topics):
+    config = RowConfig(per_class=200, drop_repeats=True)
+    texts, labels = topics(2)
+    with pytest.warns(UserWarning, match="fewer than the 600 .* were no rows as asked for"):
+        made = augment(
+            texts, labels, inverter=fake, row_config=config, label_check="none", selection=1,
+            max_attempts=2, random_state=0,
+        )  # fmt: skip
+    assert 0 < len(made) < 600
+    assert made.repeats == 0
+    assert made.unwanted == len(made.rejected) == made.n_written - len(made)
+    assert made.kept == 1.0  # nothing by the label check
+    assert f"{made.unwanted} were no rows as asked for" in made.summary()
+
+
+def test_a_pool_of_one_line(fake, topics):
+    found = nearest_texts(make(fake, topics, 6), ["moon moon moon"], inverter=fake)
+    assert found["pool_text"] == ["moon moon moon"] * 6
+    assert np.isfinite(found["pool_lam"]).all()
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

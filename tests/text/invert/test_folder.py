@@ -12,6 +12,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import load_file, save_file  # noqa: E402
+
 from vicinal.text.invert import Adaptor, Decoded, Inverter  # noqa: E402
 
 
@@ -131,6 +133,12 @@ def damages():
         path = folder / "model.safetensors"
         path.write_bytes(path.read_bytes()[:-100])
 
+    def not_finite(folder):
+        path = folder / "model.safetensors"
+        weights = load_file(path)
+        weights["adaptor.mean"][0] = torch.nan
+        save_file(weights, path)
+
     def other_shape(folder):
         said = json.loads((folder / "config.json").read_text("utf-8"))
         change(folder, adaptor={**said["adaptor"], "hidden": 99})
@@ -144,6 +152,7 @@ def damages():
 
     return [
         (truncated, ValueError, "cannot be read"),
+        (not_finite, ValueError, "hold NaN or infinity"),
         (lambda folder: (folder / "model.safetensors").unlink(), ValueError, "cannot be read"),
         (lambda folder: (folder / "config.json").unlink(), FileNotFoundError, "no inverter in"),
         (lambda folder: (folder / "config.json").write_text("{"), ValueError, "does not describe"),
@@ -334,6 +343,45 @@ def test_language_models_are_kept_as_far_as_they_were_trained(
             other.model.get_input_embeddings().weight[5] += 1
         with pytest.raises(ValueError, match=f"fingerprint {again.decoder.fingerprint}"):
             Inverter.from_pretrained(kept, encoder=bag(), llm=(other.model, other.tokenizer))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+def lacks_one(path):
+    weights = load_file(path)
+    weights.pop(min(weights))
+    save_file(weights, path)
+
+
+def holds_nan(path):
+    weights = load_file(path)
+    weights[min(weights)][0] = torch.nan
+    save_file(weights, path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (cut, "cannot be read"),
+        (lacks_one, "1 are missing, such as base_model"),
+        (holds_nan, "holds NaN or infinity"),
+        (lambda path: path.write_bytes(b"lora"), "cannot be read"),
+        (lambda path: path.unlink(), "cannot be read"),
+    ],
+    ids=["cut", "lacks one", "NaN", "other", "gone"],
+)
+def test_damaged_low_rank_matrices_are_refused_in_one_line(
+    language_model, tmp_path, damage, said, bag
+):
+    built = Inverter.build(bag(), language_model, soft_tokens=2, hidden=4, lora={"r": 2})
+    built.save_pretrained(tmp_path / "kept")
+    damage(tmp_path / "kept" / "lora" / "adapter_model.safetensors")
+    with pytest.raises(ValueError, match=said) as caught:
+        Inverter.from_pretrained(tmp_path / "kept", encoder=bag())
+    assert "\n" not in str(caught.value)
+    assert "Save the inverter again" in str(caught.value)
 
 
 def test_models_named_from_one_folder_are_found_from_another(

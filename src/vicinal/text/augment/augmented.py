@@ -59,7 +59,9 @@ class Augmented(RowsResult):
     source, source_labels : list of str, ndarray
         The texts that were given, and their labels.
     rejected, rejections : list of str
-        Sentences that the label check dropped, and why.
+        Sentences that were dropped, and why.
+    unwanted : int
+        How many of them were no rows as :class:`RowConfig` wants them, whatever their label.
     map : EmbeddingMap or None
         Where ``source`` and ``written`` sentences lie, of shape (n, 2): the first two principal
         components of the embeddings of the texts given; ``explained`` is their share of variance.
@@ -87,6 +89,7 @@ class Augmented(RowsResult):
     source_labels: Array
     rejected: list[str] = field(default_factory=list)
     rejections: list[str] = field(default_factory=list)
+    unwanted: int = 0
     map: EmbeddingMap | None = None
     label_separator: str | None = None
 
@@ -96,7 +99,8 @@ class Augmented(RowsResult):
     @property
     def kept(self) -> float:
         """Share of the sentences written that passed the label check; 1 where none were."""
-        return 1 - len(self.rejected) / self.n_written if self.n_written else 1.0
+        dropped = len(self.rejected) - self.unwanted
+        return 1 - dropped / self.n_written if self.n_written else 1.0
 
     @property
     def ratio_fidelity(self) -> float:
@@ -105,7 +109,7 @@ class Augmented(RowsResult):
 
     @property
     def spare(self) -> int:
-        """How many sentences passed the label check and are more than were asked for."""
+        """How many sentences were not dropped and are more than were asked for."""
         return self.n_written - len(self) - len(self.rejected)
 
     @property
@@ -115,7 +119,8 @@ class Augmented(RowsResult):
             "kept, though the judge differs" if one.startswith("kept,") else one.partition(":")[0]
             for one in self.check
         )
-        return dict(heads) | ({"rejected": len(self.rejected)} if self.rejected else {})
+        dropped = len(self.rejected) - self.unwanted
+        return dict(heads) | ({"rejected": dropped} if dropped else {})
 
     @property
     def copies(self) -> int:
@@ -171,11 +176,14 @@ class Augmented(RowsResult):
         if not len(self):
             return f"0 sentences ({written} written, {check})."
         counts = ", ".join(f"{name} {count}" for name, count in self.check_counts.items())
-        dropped = len(self.rejected)
-        spare = self.spare
+        more = {
+            "did not pass the label check": len(self.rejected) - self.unwanted,
+            "were no rows as asked for": self.unwanted,
+            "more than asked for": self.spare,
+        }
         said = f"{len(self)} sentences of {written} written"
-        said += f"; {dropped} did not pass the label check" if dropped else ""
-        said += f"{',' if dropped else ';'} {spare} more than asked for" if spare else ""
+        listed = ", ".join(f"{count} {words}" for words, count in more.items() if count)
+        said += f"; {listed}" if listed else ""
         names, tally = np.unique(self.labels, return_counts=True)
         shares = ", ".join(f"{name} {n}" for name, n in zip(names.tolist(), tally, strict=True))
         return (

@@ -321,11 +321,18 @@ def _warn_of(generator: SentenceGenerator, made: Augmented, n: int, law: WeightL
     if n_kept < n:
         said = "no two different texts were ever paired. Use another pairing"
         if n_written:
+            unwanted = generator.n_unwanted
+            checked = len(generator.rejected) - unwanted
             said = (
-                f"the label check {generator.label_check.method!r} dropped "
-                f"{len(generator.rejected)} of {n_written} sentences written. Use the label check "
-                "'relabel', a law that stays nearer to the parents or more candidates"
+                f"the label check {generator.label_check.method!r} dropped {checked} of "
+                f"{n_written} sentences written. Use the label check 'relabel', a law that stays "
+                "nearer to the parents or more candidates"
             )
+            if unwanted > checked:
+                said = (
+                    f"{unwanted} of {n_written} sentences written were no rows as asked for, such "
+                    "as repeats. Give more texts, or ask less of rows"
+                )
         warnings.warn(
             f"There are {n_kept} rows, fewer than the {n} asked for: {said}.",
             stacklevel=3,

@@ -50,7 +50,7 @@ class SentenceGenerator:
         self.inverter, self.parents, self.judge = inverter, parents, judge
         self.label_check, self.selection, self.rows = label_check, selection, rows
         self.wanted = wanted  # in all, or of each class
-        self.n_written = self.n_clipped = 0
+        self.n_written = self.n_clipped = self.n_unwanted = 0
         self._names = parents.labels.tolist()
         self._codes = parents.first_labels
         self._n_kept = np.zeros(len(self._names), np.int64)
@@ -154,6 +154,7 @@ class SentenceGenerator:
             doubts = self._doubts(prefers, weights.argmax(axis=1))
             findings[doubts & (findings == checks.AGREES)] = checks.DOUBTS
         dropped = self.rows.reasons(lines, lacking, written.embeddings, written.closeness)
+        self.n_unwanted += sum(map(bool, dropped))
         notes = self._notes(written.texts, findings, said, weights, codes[plan.left])
         notes = [f"rejected: {why}" if why else n for why, n in zip(dropped, notes, strict=True)]
         if self.label_check.method == "relabel":
@@ -256,6 +257,7 @@ class SentenceGenerator:
             source_labels=labels,
             rejected=self.rejected,
             rejections=self.rejections,
+            unwanted=self.n_unwanted,
             label_separator=parents.separator,
         )
 

@@ -87,8 +87,8 @@ class AugmentedParts(Result):
         spare = self.made - self.rows - self.rejected
         more = f", {spare:,} more than asked for" if spare else ""
         return (
-            f"{self.rows:,} sentences of {self.made:,} written; {self.rejected:,} did not pass the "
-            f"label check{more}.\n"
+            f"{self.rows:,} sentences of {self.made:,} written; {self.rejected:,} were "
+            f"dropped{more}.\n"
             f"Closeness to the mixed embedding: mean {self.closeness:.3f}."
         )
 
@@ -267,8 +267,8 @@ def _add_up(found: Sequence[Mapping[str, Any]], asked: int) -> dict[str, int]:
         warnings.warn(same[0] + more, stacklevel=3)
     if total["rows"] < asked:
         warnings.warn(
-            f"There are {total['rows']:,} rows, fewer than the {asked:,} asked for: the label "
-            f"check dropped {total['rejected']:,} of {total['made']:,} sentences written, or no "
+            f"There are {total['rows']:,} rows, fewer than the {asked:,} asked for: "
+            f"{total['rejected']:,} of {total['made']:,} sentences written were dropped, or no "
             "two different texts were paired. The label check 'relabel' drops none; with more "
             "candidates fewer are dropped.",
             stacklevel=3,

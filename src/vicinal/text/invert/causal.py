@@ -127,6 +127,7 @@ def load_lora(model: Any, folder: Path) -> Any:
     try:
         with _without_notices():
             made = peft.PeftModel.from_pretrained(model, str(folder), is_trainable=True)
+        _check_lora(folder, peft.get_peft_model_state_dict(made, save_embedding_layers=False))
     except Exception as error:  # of whichever library finds a file damaged
         raise ValueError(
             f"The low-rank matrices in {str(folder)!r} cannot be read ({first_line(error)}). Save "
@@ -134,6 +135,18 @@ def load_lora(model: Any, folder: Path) -> Any:
         ) from error
     made.eval()
     return made
+
+
+def _check_lora(folder: Path, wanted: Mapping[str, torch.Tensor]) -> None:
+    """Refuse matrices that a file lacks, which would be random, and such as hold NaN."""
+    from safetensors.torch import load_file
+
+    found = load_file(folder / "adapter_model.safetensors")
+    if lacking := sorted(wanted.keys() - found.keys()):
+        raise ValueError(f"{len(lacking)} are missing, such as {lacking[0]}")
+    for name in wanted:
+        if not bool(found[name].isfinite().all()):
+            raise ValueError(f"{name} holds NaN or infinity")
 
 
 @contextmanager

@@ -211,6 +211,11 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
         raise ValueError(
             f"The weights in {str(folder)!r} cannot be read ({error}). Save the inverter again."
         ) from error
+    if broken := [name for name, one in found.items() if not bool(one.isfinite().all())]:
+        raise ValueError(
+            f"The weights in {str(folder)!r} hold NaN or infinity ({broken[0]}). Save the inverter "
+            "again."
+        )
     return found
 
 
