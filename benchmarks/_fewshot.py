@@ -13,7 +13,7 @@ import os
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import numpy as np
 import _texts
 from _texts import RESULTS, Record, Rows, stratified
 from vicinal import Beta, Farthest, Random, make_plan
+from vicinal._calibration import Calibration
 from vicinal.io import replacing
 
 Matrix = np.ndarray
@@ -43,6 +44,7 @@ ARMS = {
     "inversed-relabel": "inversedMixup, relabel",
     "inversed-within": "inversedMixup, within class",
     "inversed-dmix": "inversedMixup, DMIX pairs, filter",
+    "prompted": "paraphrases by prompted SmolLM2",
     "twin": "the mixes of inversedMixup, not put into words",
 }
 #: Arms that write sentences: the pool they take them from, and the label check.
@@ -65,6 +67,7 @@ SETTINGS: Record = {
 OWN: dict[str, Record] = {
     "none": {},
     "eda": {"alpha": 0.1, "weight": 0.3, "most": 100},
+    "prompted": {"weight": 0.3, "most": 100},
     "mixup": {"law": 0.4, "share": 0.5},
     "dmix": {"law": 0.4, "share": 0.5, "tau": 0.1},
     **{arm: {"law": 1.0, "candidates": 4, "weight": 0.3, "most": 100} for arm in WRITTEN},
@@ -76,6 +79,17 @@ SETTINGS_FILE = RESULTS / "fewshot_settings.json"
 # settings
 
 
+@cache
+def writer() -> str:
+    """Return who writes: smol, which is slow, fewer sentences and each of them at once."""
+    name = os.environ.get("FEWSHOT_WRITER", "nano")
+    if name == "smol":
+        for own in OWN.values():
+            own |= {"most": 32} if "most" in own else {}
+            own |= {"candidates": 1} if "candidates" in own else {}
+    return name
+
+
 def chosen() -> Record:
     """Return what was chosen on validation rows."""
     return json.loads(SETTINGS_FILE.read_text("utf-8")) if SETTINGS_FILE.exists() else {}
@@ -85,8 +99,8 @@ def settings_of(arm: str, changes: Record | None = None, weights: str = "") -> R
     """Return what an arm is run with."""
     found = chosen()
     own = found.get("arms", {}).get(arm, {})
-    if arm in WRITTEN and own.get("weights") != weights:
-        own = {}  # chosen with other weights of the inverter
+    if arm in WRITTEN and writer() == "nano" and own.get("weights") != weights:
+        own = {}  # chosen with other weights of the inverter; smol takes what nano's chose
     own = {key: value for key, value in own.items() if key != "weights"}
     return SETTINGS | found.get("head", {}) | OWN[arm] | own | (changes or {})
 
@@ -105,7 +119,7 @@ class Part:
 
     texts: list[str]
     y: Matrix
-    E: Matrix  # (n, d), not normalized
+    E: Matrix  # (n, d), not normalized; (n, 0) where nobody asked yet
 
     def take(self, rows: Sequence[int]) -> Part:
         """Return some of the rows."""
@@ -114,7 +128,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Data:
-    """A set: rows to draw from, rows to choose settings by, rows to measure on."""
+    """A set: rows to draw from, rows to choose settings by, rows to measure on; not embedded."""
 
     classes: list[str]
     pool: Part
@@ -158,7 +172,7 @@ def data(name: str) -> Data:
     def part(rows: Rows) -> Part:
         texts = [text for text, _ in rows]
         y = np.array([classes.index(label) for _, label in rows])
-        return Part(texts, y, encode(texts))
+        return Part(texts, y, np.empty((len(texts), 0)))
 
     return Data(classes, part(pool), part(valid), part(test))
 
@@ -172,6 +186,8 @@ def key_of(*words: str | int) -> list[int]:
 def drawn(name: str, size: str, seed: int) -> Part:
     """Return the rows that a seed learns from."""
     pool = data(name).pool
+    if size == "full":
+        pool = replace(pool, E=encode(pool.texts))
     rng = np.random.default_rng(key_of(name, size, seed))
     order = rng.permutation(len(pool.y))
     if size == "full":
@@ -181,7 +197,8 @@ def drawn(name: str, size: str, seed: int) -> Part:
     by_class = defaultdict(list)
     for at in order:
         by_class[int(pool.y[at])].append(int(at))
-    return pool.take([at for group in by_class.values() for at in group[: int(size)]])
+    few = pool.take([at for group in by_class.values() for at in group[: int(size)]])
+    return replace(few, E=encode(few.texts))
 
 
 # what arms add
@@ -227,7 +244,7 @@ def weighed(n: int, n_real: int, weight: float) -> float:
 
 
 def fit_head(part: Part, Y: Matrix, extra: Extra | None, s: Record, seed: int) -> Callable:
-    """Return a function from embeddings to class numbers: a linear softmax layer, trained by Adam.
+    """Return a function from embeddings to probabilities: a linear softmax layer, trained by Adam.
 
     It begins with zeros; the rate falls to 0 linearly. Embeddings are centerd and scaled by the
     real rows.
@@ -261,13 +278,18 @@ def fit_head(part: Part, Y: Matrix, extra: Extra | None, s: Record, seed: int) -
         W -= rate * (first / (1 - 0.9 ** (step + 1)) / size + s["weight_decay"] * W)
 
     def predict(E: Matrix) -> Matrix:
-        return ((E - center) / scale @ W[:-1] + W[-1]).argmax(1)
+        return _softmax((E - center) / scale @ W[:-1] + W[-1])
 
     return predict
 
 
-def figures(y: Matrix, found: Matrix) -> Record:
-    """Return macro-F1, over classes that are there or were said, accuracy, and mean recall."""
+def figures(y: Matrix, proba: Matrix) -> Record:
+    """Return macro-F1, over classes that are there or were said, accuracy, mean recall, and more.
+
+    Of the probabilities themselves: log loss, and expected calibration error.
+    """
+    found = proba.argmax(1)
+    sure = Calibration.of(proba.astype(float), y, np.random.default_rng(0))
     n = int(max(y.max(), found.max())) + 1
     right = np.bincount(y[y == found], minlength=n)
     both = np.bincount(y, minlength=n) + np.bincount(found, minlength=n)
@@ -275,6 +297,7 @@ def figures(y: Matrix, found: Matrix) -> Record:
     there = np.bincount(y, minlength=n)
     recall = right[there > 0] / there[there > 0]
     measures = {"f1": f1.mean(), "accuracy": (y == found).mean(), "balanced": recall.mean()}
+    measures |= {"log_loss": sure.log_loss, "ece": sure.ece.value}
     return {name: round(float(value), 5) for name, value in measures.items()}
 
 
@@ -302,11 +325,16 @@ def run_one(
         extra = edited(rows, Y, s, rng)
     elif arm in ("mixup", "dmix"):
         extra = mixed(rows, Y, s, s["steps"] * s["batch"], rng)
+    elif arm == "prompted":
+        from _written import paraphrased
+
+        texts, of = paraphrased(name, size, seed, s)
+        extra = Extra(encode(texts), Y[of], weighed(len(texts), len(rows.y), s["weight"]))
     elif arm in WRITTEN:
         from _written import written
 
         extra = written(name, size, seed, arm, s, weights)
-    found = fit_head(rows, Y, extra, s, seed)(measured.E)
+    found = fit_head(rows, Y, extra, s, seed)(encode(measured.texts))
     record = {
         "grid": "frozen",
         "set": name,

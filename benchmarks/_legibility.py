@@ -152,7 +152,7 @@ def _labeled(name: str, method: str, n: int) -> list[Record]:
         lines, at = Edits().edit(texts, n, 0.1, rng)
     else:
         at = rng.permutation(len(texts))[:n]
-        lines = _prompted([PARAPHRASE.format(texts[one]) for one in at])
+        lines = prompted([PARAPHRASE.format(texts[one]) for one in at])
     return [{"text": line, "label": labels[one]} for line, one in zip(lines, at, strict=True)]
 
 
@@ -192,10 +192,10 @@ def _between(method: str, n: int) -> list[Record]:
         real = encode(pool)
         real /= np.linalg.norm(real, axis=1, keepdims=True)
         return [{"text": pool[at]} for at in (middle @ real.T).argmax(axis=1)]
-    return [{"text": one} for one in _prompted([BETWEEN.format(*pair) for pair in both])]
+    return [{"text": one} for one in prompted([BETWEEN.format(*pair) for pair in both])]
 
 
-def _prompted(prompts: list[str]) -> list[str]:
+def prompted(prompts: list[str]) -> list[str]:
     """Return what SmolLM2 answers, greedily: the first line of it."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -79,6 +79,12 @@ def run_tuned(
 
         added, labels, extra = written_texts(name, size, seed, arm, s, weights)
         share, texts, T = extra.share, texts + added, np.concatenate([T, labels])
+    elif arm == "prompted":
+        from _written import paraphrased
+
+        added, of = paraphrased(name, size, seed, s)
+        share = _fewshot.weighed(len(added), len(texts), s["weight"])
+        texts, T = texts + added, np.concatenate([T, T[of]])
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     torch.manual_seed(seed)
     backbone = backbone_for("offline", s["max_tokens"], "mean")
@@ -163,10 +169,11 @@ def _predict(net: Any, backbone: Any, texts: list[str]) -> np.ndarray:
     import torch
 
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
-    tokens, found = backbone.rows(texts), np.empty(len(texts), int)
+    tokens, found = backbone.rows(texts), [np.empty(0)] * len(texts)
     with torch.inference_mode(), _arithmetic():
         for start in range(0, len(order), 64):
             batch = order[start : start + 64]
             logits = net(**backbone.collate([tokens[one] for one in batch])).logits
-            found[batch] = logits.float().argmax(-1).numpy()
-    return found
+            for at, one in zip(batch, logits.float().softmax(-1).numpy(), strict=True):
+                found[at] = one
+    return np.array(found)

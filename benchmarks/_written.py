@@ -27,6 +27,7 @@ from _fewshot import (
     key_of,
     n_extra,
     weighed,
+    writer,
 )
 from _sentences import Remembers
 from vicinal import Beta, Farthest, Random
@@ -44,7 +45,10 @@ def inverter() -> Any:
     """Return the shipped inverter, with the encoder that everybody reads with."""
     from vicinal.text.invert import Inverter
 
-    return Inverter.from_pretrained("nano", encoder=encoder())
+    found = Inverter.from_pretrained(writer(), encoder=encoder())
+    if writer() == "smol":
+        found.decoder.model.merge_adapter()  # a little quicker, and the same sentences
+    return found
 
 
 @lru_cache(maxsize=4)
@@ -120,3 +124,22 @@ def written_texts(
     X = np.asarray(X, np.float32).reshape(len(Y), part.E.shape[1])
     extra = Extra(X, Y, weighed(len(X), len(part.y), s["weight"]))
     return held["texts"], Y, replace(extra, kept=held["kept"])
+
+
+def paraphrased(name: str, size: str, seed: int, s: Record) -> tuple[list[str], list[int]]:
+    """Return what prompted SmolLM2 makes of texts, as many as may be added, and which they are."""
+    from _legibility import PARAPHRASE, prompted
+
+    part = drawn(name, size, seed)
+    rng = np.random.default_rng(key_of(name, size, seed, "prompted"))
+    # greedy: a text has one paraphrase
+    of = rng.permutation(len(part.y))[: n_extra(len(part.y), s)].tolist()
+    path = KEPT / "prompted" / f"{name}-{size}-{seed}-{len(of)}.json"
+    if not path.exists():
+        lines = prompted([PARAPHRASE.format(part.texts[at]) for at in of])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as sink:
+            sink.write(json.dumps(lines).encode())
+    made = zip(json.loads(path.read_text("utf-8")), of, strict=True)
+    there = [(line, at) for line, at in made if line]
+    return [line for line, _ in there], [at for _, at in there]

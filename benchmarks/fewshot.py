@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -29,20 +30,22 @@ import numpy as np
 
 import _fewshot
 import _fewshot_page
-from _fewshot import ARMS, SETS, SIZES, WRITTEN, Record, settings_of
+from _fewshot import ARMS, SETS, SIZES, WRITTEN, Record, settings_of, writer
 from _jobs import Store
 from _texts import RESULTS, hash_of
 
 KEYS = ("grid", "set", "size", "arm", "seed", "part", "settings", "weights")
-PATH = RESULTS / "fewshot.jsonl.gz"
+PATHS = {"nano": RESULTS / "fewshot.jsonl.gz", "smol": RESULTS / "fewshot_smol.jsonl.gz"}
 #: Settings of the head, chosen by "none" one after the other; the first value wins a tie.
 HEAD_SEARCH = (
     ("learning_rate", [0.01, 0.003, 0.03, 0.1]),
     ("weight_decay", [0.01, 0.0, 0.1]),
     ("steps", [300, 150, 600]),
 )
+#: Arms that are run with smol where nothing else is asked for.
+SMOL = ["none", "eda", "dmix", "inversed", "inversed-filter", "inversed-within"]
 #: Arms that add sentences.
-ADDS = {"eda", *WRITTEN}
+ADDS = {"eda", "prompted", *WRITTEN}
 #: Settings of arms, each chosen by the arm itself.
 _WEIGHT = ("weight", [0.3, 0.1, 1.0])
 ARM_SEARCH = {
@@ -183,6 +186,7 @@ def _keep(found: Record) -> None:
 def main() -> None:
     """Run what is missing, and write the table and the picture."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--writer", choices=list(PATHS), default="nano", help="who writes")
     parser.add_argument("--grid", choices=["frozen", "tuned"], default="frozen")
     parser.add_argument("--seeds", type=int, help="10; with --grid tuned 3")
     parser.add_argument("--sets", nargs="+", choices=SETS)
@@ -192,19 +196,25 @@ def main() -> None:
     parser.add_argument("--select", action="store_true", help="choose settings, no table")
     parser.add_argument("--render", action="store_true", help="write the table, run nothing")
     args = parser.parse_args()
+    os.environ["FEWSHOT_WRITER"] = args.writer
+    writer.cache_clear()
     if not args.render:
         run(args)
     if args.select:
         return
-    text = _fewshot_page.render(PATH)
+    path = PATHS[writer()]
+    text = _fewshot_page.render(path)
     print(text)
-    PATH.with_suffix("").with_suffix(".md").write_text(text + "\n", encoding="utf-8")
+    path.with_suffix("").with_suffix(".md").write_text(text + "\n", encoding="utf-8")
 
 
 def run(args: argparse.Namespace) -> None:
     """Do what is missing, seed by seed, so that what there is of a table is balanced."""
     frozen = args.grid == "frozen"
-    defaults = (list(ARMS), SETS, ("10", "5", "20", "50", "full"), 10)
+    arms = [arm for arm in ARMS if arm != "prompted"]
+    defaults = (arms, SETS, ("10", "5", "20", "50", "full"), 10)
+    if writer() == "smol":
+        defaults = (SMOL, SETS, ("10", "5", "20"), 5)
     if not frozen:
         from _tuned import TUNED
 
@@ -218,9 +228,9 @@ def run(args: argparse.Namespace) -> None:
     if set(arms) & set(WRITTEN):
         from _sentences import inverter_key
 
-        weights = inverter_key("nano")
-    clock, store = Clock(args.budget_minutes), Store(PATH, KEYS)
-    if frozen:
+        weights = inverter_key(writer())
+    clock, store = Clock(args.budget_minutes), Store(PATHS[writer()], KEYS)
+    if frozen and writer() == "nano":
         select(store, ["none", *arms], clock, weights)
     if args.select:
         return
