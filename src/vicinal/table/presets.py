@@ -55,6 +55,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "support": 0.1,
         "min_count": 5,
         "blur": 12,
+        "learned": 0.7,
         "candidates": 4,
     },
 }
@@ -81,6 +82,7 @@ class MixingSettings:
     blur: int = 0
     rare: str = "replace"
     candidates: int = 1
+    learned: float = 1.0  # share of the rows that take part, drawn at random
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
@@ -170,6 +172,7 @@ def mixing_settings(synthesizer: TableSynthesizer, columns: Sequence[Column]) ->
         "spike",
         "effects",
         "blur",
+        "learned",
     )  # have no parameter of their own
     return MixingSettings(
         method=method,
