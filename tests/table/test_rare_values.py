@@ -138,8 +138,22 @@ def test_numbers_of_few_values_need_no_more_than_min_count():
     step = np.where(np.arange(2000) < 7, 1, rng.integers(2, 9, 2000))
     table = pd.DataFrame({"step": step, "x": rng.normal(size=2000)})
     for seed in range(4):
-        made = TableSynthesizer("max", random_state=seed).fit(table).sample(4000)
+        made = TableSynthesizer("high", random_state=seed).fit(table).sample(4000)
         assert (made["step"] == 1).any()
+
+
+def test_numbers_that_stand_for_names_need_a_drawn_number_of_rows():
+    rng = np.random.default_rng(0)
+    degree = np.where(np.arange(2000) < 7, 1, rng.integers(2, 9, 2000))
+    names = np.array([f"degree {one}" for one in range(9)])
+    table = pd.DataFrame({"degree": degree, "name": names[degree], "x": rng.normal(size=2000)})
+    kept = 0
+    for seed in range(8):
+        model = TableSynthesizer("max", random_state=seed).fit(table)
+        made = model.sample(2000)
+        assert made["name"].eq(names[made["degree"]]).all()
+        kept += (made["degree"] == 1).any()
+    assert kept < 4  # 21 of 169 draws ask for no more than ten rows
 
 
 def test_spikes_and_decimal_places_stay():

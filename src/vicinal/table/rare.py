@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from vicinal._threads import fork_safe
 from vicinal._types import Bools, Floats32, Indices, Ints
 from vicinal.table.marginals import held_by
+from vicinal.table.schema import Column
 
 Codes = Indices
 
@@ -26,12 +27,11 @@ BLUR_ROWS = 100
 OTHER = "other"
 
 
-def blur_of(most: int, n_owners: int, values: Sequence[pa.Array]) -> int:
+def blur_of(most: int, n_owners: int, columns: Iterable[Column]) -> int:
     """Return by how much, ``most`` at most, to blur how many owners a category needs."""
     # numbers of few values keep their ends, which say where a column begins
-    if any(pa.types.is_primitive(one.type) for one in values):
-        return 0
-    return min(most, n_owners // BLUR_ROWS)
+    numbers = any(column.mixed for column in columns)
+    return 0 if numbers else min(most, n_owners // BLUR_ROWS)
 
 
 def rare_rows(

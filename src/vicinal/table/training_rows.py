@@ -137,7 +137,7 @@ class TrainingRows:
         self._encode_others(table, [column for column in used if column.name not in names])
         self._bundles = self._find_bundles()
         if settings.min_count > 1 and settings.rare != "keep":
-            self._hide_rare(seeds.generator(TableKey.RARE))
+            self._hide_rare({one.name: one for one in used}, seeds.generator(TableKey.RARE))
         self._groups = self._group_codes()
         self._rows = self._rows_to_mix()
         self._neighborhoods = None
@@ -258,25 +258,24 @@ class TrainingRows:
         }
         return bundles(self._codes(), within, indicator_sets(flags))
 
-    def _hide_rare(self, rng: np.random.Generator) -> None:
+    def _hide_rare(self, columns: Mapping[str, Column], rng: np.random.Generator) -> None:
         """Put the categories of near rows, or "other", in the place of rare ones."""
         least, space = self.settings.min_count, None
         for whole in self._bundles:
             bundle = [name for name in whole if name not in self._replaced]
             if not bundle:
                 continue
-            given = [self._inherited[name].values for name in bundle]
-            blur = blur_of(self.settings.blur, len(self), given)
+            blur = blur_of(self.settings.blur, len(self), [columns[name] for name in bundle])
             if self.settings.rare == "merge":
                 for name in bundle:
                     self._merge_rare(name, blur, rng)
-            columns = [self._inherited[name] for name in bundle]
+            given = [self._inherited[name] for name in bundle]
             rare = np.logical_or.reduce(
-                [rare_rows(c.codes, c.missing, least, blur, rng) for c in columns]
+                [rare_rows(c.codes, c.missing, least, blur, rng) for c in given]
             )
             if not rare.any():
                 continue
-            missing = [column.missing for column in columns if column.missing is not None]
+            missing = [column.missing for column in given if column.missing is not None]
             frequent = ~np.logical_or.reduce([rare, *missing])
             if not frequent.any():
                 _warn_of_rare(bundle, least)
@@ -284,7 +283,7 @@ class TrainingRows:
             if space is None:
                 space = self._space(self.scores, self._codes(), rng)
             rows = replacements(rare, frequent, space)
-            for name, column in zip(bundle, columns, strict=True):
+            for name, column in zip(bundle, given, strict=True):
                 self._inherited[name] = column.take(rows)
 
     def _merge_rare(self, name: str, blur: int, rng: np.random.Generator) -> None:

@@ -50,6 +50,9 @@ BLOCKS = 8
 #: ... and by how much a series counts there, next to a column of one value.
 SERIES_WEIGHT = 3.0
 
+#: Columns of a series, by name.
+Series = Mapping[str, tuple[Column, pa.ChunkedArray]]
+
 
 @dataclass(frozen=True)
 class _Rising:
@@ -203,9 +206,7 @@ class PanelRows:
 
     # series as scores
 
-    def _encode(
-        self, series: Mapping[str, tuple[Column, pa.ChunkedArray]], seeds: Seeds
-    ) -> Along | None:
+    def _encode(self, series: Series, seeds: Seeds) -> Along | None:
         """Return the scores of all series, shape (n_entities, n_steps * n_mixed)."""
         owners, raw = self._layout.entity, self.settings.marginals == "raw"
         mixed = [n for n, (column, values) in series.items() if self._is_mixed(column, values)]
@@ -224,7 +225,7 @@ class PanelRows:
         for at, column in enumerate(self._mixed):
             scores[:, at] = column.scale.scores
             del column.scale.scores  # kept once, in the matrix
-        self._hide_rare(scores, seeds.generator(TableKey.RARE, 1))
+        self._hide_rare(series, scores, seeds.generator(TableKey.RARE, 1))
         self._effects: list[Array] = []
         if self.settings.effects and not raw and mixed and self._bundles:
             scores = self._take_effects(scores)
@@ -232,7 +233,7 @@ class PanelRows:
             return None
         return self._along(scores, seeds)
 
-    def _inherit(self, series: Mapping[str, tuple[Column, pa.ChunkedArray]]) -> None:
+    def _inherit(self, series: Series) -> None:
         """Keep what rows take from a parent, and which columns they take together."""
         self._inherited = {name: inherit(one) for name, (_, one) in series.items()}
         flags = {
@@ -302,7 +303,7 @@ class PanelRows:
     def _is_mixed(self, column: Column, values: pa.ChunkedArray) -> bool:
         return is_mixed(column, values, self.settings)
 
-    def _hide_rare(self, scores: Array, rng: np.random.Generator) -> None:
+    def _hide_rare(self, columns: Series, scores: Array, rng: np.random.Generator) -> None:
         """Put categories of near rows, or "other", in the place of those that few entities hold."""
         settings, owners = self.settings, self._layout.entity
         if settings.min_count < 2 or settings.rare == "keep":
@@ -312,7 +313,7 @@ class PanelRows:
             return rare_rows(one.codes, one.missing, settings.min_count, blur, rng, owners)
 
         for bundle in self._bundles:
-            given = [self._inherited[name].values for name in bundle]
+            given = [columns[name][0] for name in bundle]
             blur = blur_of(settings.blur, len(self._layout), given)
             for name in bundle if settings.rare == "merge" else ():
                 one = self._inherited[name]
