@@ -19,6 +19,7 @@ from vicinal import EpBeta, SphereWeights
 from vicinal.table import PRIVACY, TableSynthesizer
 from vicinal.table.marginals import LEVELS
 from vicinal.table.presets import FEW_VALUES
+from vicinal.table.synthesizer import LEAST_LEARNED
 from vicinal.table.training_rows import CALIBRATION_ROWS
 
 pytestmark = [
@@ -208,6 +209,10 @@ def test_real_tables(real_table, privacy, dkw_limit):
     assert (made.dtypes == frame[kept].dtypes).all()
     # as much again for what neighbors share, and for few and repeated parents
     limit = dkw_limit(20_000) + dkw_limit(CALIBRATION_ROWS // 2) + 1 / LEVELS + 0.02
+    learned = preset.get("learned", 1.0) * len(frame)
+    learned = learned if learned >= LEAST_LEARNED else len(frame)
+    # that of rows drawn without replacement, where some are not learned
+    limit += dkw_limit(learned) * np.sqrt(1 - learned / len(frame))
     for column in synthesizer.columns_:
         if column.kind in {"text", "identifier"}:
             continue
@@ -222,7 +227,8 @@ def test_real_tables(real_table, privacy, dkw_limit):
             assert set(drawn) <= set(real)
             shares = [one.value_counts(normalize=True) for one in (real, drawn)]
             # levels that few rows hold are replaced by others, which then have more
-            few = real.value_counts() < preset.get("min_count", 1) + 2 * preset.get("blur", 0)
+            needed = preset.get("min_count", 1) + 2 * preset.get("blur", 0)
+            few = real.value_counts() * learned / len(frame) < needed
             moved = float(shares[0][few].sum())
             distance = shares[0].sub(shares[1], fill_value=0).abs().sum() / 2
             assert distance < limit + moved, column.name

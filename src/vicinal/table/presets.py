@@ -55,7 +55,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "support": 0.1,
         "min_count": 5,
         "blur": 12,
-        "learned": 0.7,
+        "learned": 0.6,
         "candidates": 4,
     },
 }

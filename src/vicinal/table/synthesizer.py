@@ -75,7 +75,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         and keeps most structure. The others mix 8 near rows and take each category from any of
         them, so that few synthetic rows stay close to one real row: out of a neighborhood of 100
         ("balanced"), 250 ("high") or 300 ("max"). A row that comes out nearer to one of its
-        parents than real rows lie to each other is drawn again. "max" learns seven of ten rows,
+        parents than real rows lie to each other is drawn again. "max" learns six of ten rows,
         drawn at random, where they are 1,000 or more. None of them is differential privacy.
     method : {"rows", "neighborhood"}, optional
         Whether partners come from all rows (of a group) or from near ones.
