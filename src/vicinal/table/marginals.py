@@ -66,32 +66,29 @@ class MixedColumn:
         #: Where a value is missing by being NaN, not null.
         self._nan = missing & ~values.is_null().to_numpy() if nan else None
 
-    def decode(
-        self,
-        scores: Scores,
-        main: Indices,
-        where: Bools | None = None,
-        given: Numbers | None = None,
-    ) -> pa.Array:
+    def decode(self, scores: Scores, main: Indices) -> pa.Array:
         """Return mixed scores as values, missing where they are in the rows ``main``."""
+        return self.array(self.numbers(scores), main)
+
+    def numbers(self, scores: Scores) -> Numbers:
+        """Return the numbers behind the values of mixed scores."""
+        return self.scale.decode(np.ascontiguousarray(scores))
+
+    def array(self, numbers: Numbers, main: Indices) -> pa.Array:
+        """Return numbers as values, missing where they are in the rows ``main``."""
         gone = None if self.missing is None else self.missing[main]
         nan = None if self._nan is None else self._nan[main]
         if gone is not None and nan is not None:
             gone &= ~nan
-        numbers = self.scale.decode(np.ascontiguousarray(scores))
-        if where is not None and given is not None:
-            numbers = np.where(where, given, numbers)
         return from_numbers(numbers, gone, self.type, nan)
 
     def floats_of(self, values: pa.ChunkedArray) -> Floats32:
         """Return values as plain numbers, NaN where they are missing."""
-        numbers, missing = to_numbers(values, self.name)
-        return _narrow(numbers, missing)
+        return _narrow(*to_numbers(values, self.name))
 
-    def floats(self, scores: Scores, main: Indices) -> Floats32:
-        """Return mixed scores as plain numbers, NaN where they are missing in the rows ``main``."""
-        made = self.scale.decode(np.ascontiguousarray(scores))
-        return _narrow(made, None if self.missing is None else self.missing[main])
+    def floats(self, numbers: Numbers, main: Indices) -> Floats32:
+        """Return numbers as plain ones, NaN where they are missing in the rows ``main``."""
+        return _narrow(numbers, None if self.missing is None else self.missing[main])
 
 
 def _narrow(numbers: Numbers, missing: Bools | None) -> Floats32:

@@ -7,7 +7,7 @@ discriminator (Azadi et al., "Discriminator Rejection Sampling", ICLR 2019).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ from vicinal._types import Array, Floats, Floats32
 from vicinal.table.categories import Codes, common_levels
 from vicinal.table.marginals import MixedColumn
 from vicinal.table.mixing import Drawer, Mixture
+from vicinal.table.numbers import Numbers
 
 #: Fewer training rows tell too little of a density.
 LEAST_ROWS = 1_000
@@ -42,8 +43,9 @@ class DensityRatio:
         columns: Sequence[MixedColumn],
         bundles: Sequence[Sequence[str]],
         codes: Mapping[str, Codes],
+        numbers_of: Callable[[Mixture], Sequence[Numbers]],
     ) -> None:
-        self._columns = columns
+        self._columns, self._numbers_of = columns, numbers_of
         self._levels = []
         for names in bundles:
             places = [common_levels(codes[name], LEVELS)[codes[name]] for name in names]
@@ -81,8 +83,8 @@ class DensityRatio:
 
     def _of(self, mixture: Mixture) -> Floats32:
         numbers = [
-            column.floats(mixture.scores[:, at], mixture.main)
-            for at, column in enumerate(self._columns)
+            column.floats(made, mixture.main)
+            for column, made in zip(self._columns, self._numbers_of(mixture), strict=True)
         ]
         return self._features(numbers, mixture.givers)
 

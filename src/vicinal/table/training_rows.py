@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from vicinal._progress import ProgressCallback
 from vicinal._random import CHUNK_ROWS, Seeds, TableKey
 from vicinal._threads import for_chunks
-from vicinal._types import Array, Bools, Floats32, Indices, Ints
+from vicinal._types import Array, Bools, Floats, Floats32, Indices, Ints
 from vicinal.pairing.balance import FairNeighbors
 from vicinal.pairing.groups import compact_codes
 from vicinal.pairing.permutation import Permutation, grouped_source
@@ -48,11 +48,12 @@ from vicinal.table.mixing import (
     mix_plan,
 )
 from vicinal.table.neighborhood import neighbors_in_groups, row_space, stretches
-from vicinal.table.numbers import to_floats
+from vicinal.table.numbers import Numbers, to_floats
 from vicinal.table.places import Places, pairs_of
 from vicinal.table.population import Population
 from vicinal.table.presets import FEW_VALUES, MixingSettings
 from vicinal.table.rare import blur_of, merged, rare_rows, replacements
+from vicinal.table.repeats import Repeats
 from vicinal.table.resampling import LEAST_ROWS, MOST_COLUMNS, DensityRatio
 from vicinal.table.schema import Column
 
@@ -133,6 +134,7 @@ class TrainingRows:
         mixed = [one for one in used if is_mixed(one, table[one.name], settings, self._held)]
         self._encode_mixed(table, mixed, seeds, population, tell)
         self._places = [] if settings.marginals == "raw" else self._find_places(table, mixed)
+        self._repeats = None if along is not None else Repeats(self._mixed, table, self._own)
         names = {column.name for column in mixed}
         self._encode_others(table, [column for column in used if column.name not in names])
         self._bundles = self._find_bundles()
@@ -150,9 +152,8 @@ class TrainingRows:
         if self._can_choose():
             tell("Learning to tell mixed rows", 0, 0)
             rng = seeds.generator(TableKey.RATIO)
-            self._ratio = DensityRatio(self._mixed, self._bundles, self._codes()).fit(
-                table, self.drawer(len(self), Seeds(rng)), rng
-            )
+            ratio = DensityRatio(self._mixed, self._bundles, self._codes(), self.numbers_of)
+            self._ratio = ratio.fit(table, self.drawer(len(self), Seeds(rng)), rng)
             self._calibrate(Seeds(seeds.generator(TableKey.CALIBRATE)))  # of what is kept
 
     def __len__(self) -> int:
@@ -428,21 +429,30 @@ class TrainingRows:
         # what is missing is decided for the whole row at once, by its heaviest parent
         main = mixture.main
         columns: dict[str, Any] = {name: pa.array(gap[main]) for name, gap in self._gaps.items()}
-        given: dict[int, Any] = {}
+        numbers = self.numbers_of(mixture)
         for pair in self._places:
-            given |= self._drawn_places(pair, mixture, rng)
-        for at, column in enumerate(self._mixed):
-            columns[column.name] = column.decode(mixture.scores[:, at], main, *given.get(at, ()))
+            there, drawn = self._drawn_places(pair, mixture, rng)
+            for side, at in enumerate(pair.at):
+                numbers[at][there] = drawn[there, side]
+        for made, column in zip(numbers, self._mixed, strict=True):
+            columns[column.name] = column.array(made, main)
         for bundle, giver in zip(self._bundles, mixture.givers, strict=True):
             places = pa.array(giver)
             for name in bundle:
                 columns[name] = self._inherited[name].values.take(places)
         return columns
 
+    def numbers_of(self, mixture: Mixture) -> list[Numbers]:
+        """Return the numbers of each mixed column."""
+        numbers = [c.numbers(mixture.scores[:, at]) for at, c in enumerate(self._mixed)]
+        if self._repeats is not None:
+            self._repeats.write(numbers, mixture.main)
+        return numbers
+
     def _drawn_places(
         self, pair: _Pair, mixture: Mixture, rng: np.random.Generator
-    ) -> dict[int, Any]:
-        """Return for each column of a pair where it has a place, and the place."""
+    ) -> tuple[Bools, Floats]:
+        """Return which rows have a place, and the places, shape (n_samples, 2)."""
         # beside that of the parent that is nearest to where the mix of all would be
         at, parents = list(pair.at), mixture.parents
         away = self.scores[parents][:, :, at] - mixture.scores[:, None, at]
@@ -450,8 +460,7 @@ class TrainingRows:
         nearest = distance.argmin(axis=1)
         giver = parents[np.arange(len(parents)), nearest]
         there = np.isfinite(distance[np.arange(len(parents)), nearest])
-        drawn = pair.places.draw(giver, pair.decimals, rng)
-        return {column: (there, drawn[:, side]) for side, column in enumerate(at)}
+        return there, pair.places.draw(giver, pair.decimals, rng)
 
     def sample(
         self,
