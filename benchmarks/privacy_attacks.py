@@ -251,7 +251,8 @@ def page(found: dict[tuple[str, str, str], list[Any]], asked: Any) -> str:
     ]
     first = {key: one for key, one in found.items() if key[0] == "risks"}
     if first:
-        names = list(next(iter(first.values()))[0])
+        every = [one for many in first.values() for one in many]
+        names = [name for name in every[0] if all(name in one for one in every)]
         rows = [
             [label, who, len(many), *(of_seeds([one[name] for one in many]) for name in names)]
             for (_, label, who), many in first.items()

@@ -55,6 +55,7 @@ PRIVACY: dict[str, dict[str, Any]] = {
         "support": 0.1,
         "min_count": 5,
         "blur": 12,
+        "names_alone": False,
         "learned": 0.6,
         "candidates": 4,
     },
@@ -80,6 +81,7 @@ class MixingSettings:
     effects: bool = True
     min_count: int = 1
     blur: int = 0
+    names_alone: bool = True  # blurred, not numbers that stand for names
     rare: str = "replace"
     candidates: int = 1
     learned: float = 1.0  # share of the rows that take part, drawn at random
@@ -172,6 +174,7 @@ def mixing_settings(synthesizer: TableSynthesizer, columns: Sequence[Column]) ->
         "spike",
         "effects",
         "blur",
+        "names_alone",
         "learned",
     )  # have no parameter of their own
     return MixingSettings(

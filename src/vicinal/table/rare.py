@@ -27,11 +27,16 @@ BLUR_ROWS = 100
 OTHER = "other"
 
 
-def blur_of(most: int, n_owners: int, columns: Iterable[Column]) -> int:
+def blur_of(
+    most: int, n_owners: int, columns: Iterable[tuple[Column, pa.Array]], names_alone: bool
+) -> int:
     """Return by how much, ``most`` at most, to blur how many owners a category needs."""
-    # numbers of few values keep their ends, which say where a column begins
-    numbers = any(column.mixed for column in columns)
-    return 0 if numbers else min(most, n_owners // BLUR_ROWS)
+    # numbers of few values keep their ends, which say where a column begins; so do those that
+    # stand for names, unless these are blurred too
+    for column, values in columns:
+        if column.mixed or (names_alone and pa.types.is_primitive(values.type)):
+            return 0
+    return min(most, n_owners // BLUR_ROWS)
 
 
 def rare_rows(

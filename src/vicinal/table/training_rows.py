@@ -266,7 +266,8 @@ class TrainingRows:
             bundle = [name for name in whole if name not in self._replaced]
             if not bundle:
                 continue
-            blur = blur_of(self.settings.blur, len(self), [columns[name] for name in bundle])
+            own = [(columns[name], self._inherited[name].values) for name in bundle]
+            blur = blur_of(self.settings.blur, len(self), own, self.settings.names_alone)
             if self.settings.rare == "merge":
                 for name in bundle:
                     self._merge_rare(name, blur, rng)

@@ -313,8 +313,8 @@ class PanelRows:
             return rare_rows(one.codes, one.missing, settings.min_count, blur, rng, owners)
 
         for bundle in self._bundles:
-            given = [columns[name][0] for name in bundle]
-            blur = blur_of(settings.blur, len(self._layout), given)
+            own = [(columns[name][0], self._inherited[name].values) for name in bundle]
+            blur = blur_of(settings.blur, len(self._layout), own, settings.names_alone)
             for name in bundle if settings.rare == "merge" else ():
                 one = self._inherited[name]
                 made = merged(one.values, rare_in(one, blur), settings.min_count)
