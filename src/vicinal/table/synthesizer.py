@@ -53,8 +53,13 @@ from vicinal.table.written import (
 )
 from vicinal.weights import WeightLaw
 
-#: Draws until rows meet conditions on columns that rules settle.
+#: Draws until rows meet conditions that are met by drawing again: those on columns that rules
+#: settle, and ...
 REDRAWS = 40
+#: ... all of them, where at least this share of the training rows meets them, unless so many rows
+#: would have to be drawn. Neighborhoods of all rows are denser than those of the rows asked for.
+SHARE_MET = 0.02
+MOST_DRAWN = 2_000_000
 #: Where a share of the rows would be fewer, all are learned.
 LEAST_LEARNED = 1_000
 
@@ -461,9 +466,10 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             from there, whatever ``random_state``, so that samples share none; 0 for the first.
         where : str, sequence of str or mapping, optional
             Conditions that every row must meet, such as ``"income=>50K"`` or ``{"age": 40}``
-            (None for a missing value). Nothing is rejected: only rows that meet them are mixed.
-            Numbers that a condition is about keep their distribution among those rows, also with
-            ``marginals="raw"``; where the condition is ``!=`` they are taken from a parent.
+            (None for a missing value). Where 2 % of the training rows meet them, rows are drawn in
+            neighborhoods of all rows until enough do; otherwise, and for two-parent or raw
+            mixing, only rows that meet them are mixed: numbers that a condition is about then keep
+            their distribution among those rows; where it is ``!=`` they are taken from a parent.
             Conditions on entities are about columns that are constant within them.
         return_plan : bool, default False
             Whether to return, too, which rows were mixed and by how much.
@@ -503,14 +509,20 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         if random_state is not None or not isinstance(self.random_state, (int, np.integer)):
             seeds = Seeds(random_state if random_state is not None else self.random_state)
         training, order = self._training, self._state.order
-        asked: list[Condition] = []
+        asked, share = list[Condition](), 1.0
         if where is not None:
-            training, order = self._subset(where)
-            asked = [one for one in self._conditions(where) if one.column in self._rules.changed]
-            if len(training) > 1:
-                _warn_of_single_groups(training, 3)
+            asked = self._conditions(where)
+            rows = self._rows_that_meet(asked)
+            share = len(rows) / len(training)
+            numbered = first is not None and bool(self._surrogates)
+            if numbered or not self._can_draw_again(asked, share, total):
+                training, order = self._subset(rows, asked)
+                asked = [one for one in asked if one.column in self._rules.changed]
+                share = 1.0
+                if len(training) > 1:
+                    _warn_of_single_groups(training, 3)
         with reporting(progress) as tell:
-            made, plan = self._draw(training, total, seeds, asked, return_plan, tell, first)
+            made, plan = self._draw(training, total, seeds, asked, share, return_plan, tell, first)
         out = to_native(self._written(made), self._state.schema)
         if plan is None:
             return out
@@ -524,25 +536,27 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         total: int,
         seeds: Seeds,
         asked: Sequence[Condition],
+        share: float,
         return_plan: bool,
         tell: ProgressCallback,
         start: int | None = None,
     ) -> tuple[pa.Table, Any]:
-        """Draw rows, again where conditions on columns that rules settle are not met."""
-        parts, plans, met = [], [], 0
+        """Draw rows, again where they do not meet what is asked, as a share of rows should."""
+        parts, plans, met, before = list[Any](), list[Any](), 0, start or 0
         for attempt in range(REDRAWS):
+            size = total if share == 1.0 else round((total - met) / share * 1.1) + 100
             own = seeds if not attempt else Seeds(seeds.generator(TableKey.REDRAW, attempt))
             drawn, plan = training.sample(
-                total,
+                size,
                 own,
                 adjust=self._adjust(training),
                 return_plan=return_plan,
-                progress=lambda done: tell("Drawing rows", done, total),
+                progress=lambda done, size=size: tell("Drawing rows", done, size),
             )
             # handed on, not kept: a column is freed as soon as it is converted
-            before = (start or 0) + attempt * total
             named = seeds if start is None else self._state.seeds
-            made = self._assemble(drawn, total, named, self._surrogates, before, before + total)
+            made = self._assemble(drawn, size, named, self._surrogates, before, before + size)
+            before += size
             if not asked:
                 return made, plan
             rows = np.flatnonzero(rows_matching(made, asked).to_numpy(zero_copy_only=False))
@@ -554,7 +568,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
                 break
         else:
             raise ValueError(
-                f"where: only {met:,} of {REDRAWS * total:,} rows drawn meet "
+                f"where: only {met:,} of {before - (start or 0):,} rows drawn meet "
                 f"{' and '.join(map(str, asked))}, which rules settle. Ask for more, or set "
                 "rules='off'."
             )
@@ -567,10 +581,9 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         exact = self.exact_moments and isinstance(training, TrainingRows)
         return MomentMatch(training.scores) if exact else None
 
-    def _subset(self, where: Where) -> tuple[Any, np.ndarray[Any, Any]]:
-        """Return the training rows that meet conditions, and their places in the table."""
-        conditions = self._conditions(where)
-        state, learned = self._state, self._learned(self._state)
+    def _rows_that_meet(self, conditions: Sequence[Condition]) -> Ints:
+        """Return the training rows that meet conditions; refuse what cannot be asked for."""
+        learned = self._learned(self._state)
         for condition in conditions:
             kind = next((c.kind for c in self.columns_ if c.name == condition.column), None)
             if kind == "text":
@@ -600,6 +613,21 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
                 UserWarning,
                 stacklevel=3,
             )
+        return rows
+
+    def _can_draw_again(self, asked: Sequence[Condition], share: float, total: int) -> bool:
+        """Tell whether conditions are met by drawing from all rows until enough meet them."""
+        settings = self.settings_
+        if settings.method != "neighborhood" or settings.marginals == "raw" or has_units(self):
+            return False
+        replaced = {*self._surrogates, *self._people}
+        if any(one.column in replaced for one in asked):
+            return False
+        return share >= SHARE_MET and total / share <= MOST_DRAWN
+
+    def _subset(self, rows: Ints, conditions: Sequence[Condition]) -> tuple[Any, Ints]:
+        """Return training rows made ready by themselves, and their places in the table."""
+        state, learned = self._state, self._learned(self._state)
         held: dict[str, bool] = {}
         for condition in conditions:
             if condition.column in self._rules.changed:
