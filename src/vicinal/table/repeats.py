@@ -21,8 +21,8 @@ from vicinal.table.numbers import Numbers, to_numbers
 SHARE = 0.02
 #: Such rows, at least, among ...
 LEAST_ROWS = 50
-#: ... about so many that are looked at.
-MOST_ROWS = 20_000
+#: ... those that are looked at: about so many numbers of all columns of a type.
+MOST_CELLS = 400_000
 #: Columns of one type that are compared, at most.
 MOST_COLUMNS = 200
 #: A number in a larger share of the rows is frequent: two columns hold it without repeating.
@@ -50,11 +50,11 @@ class Repeats:
         for at, column in enumerate(columns):
             if isinstance(column.scale, NormalScores):
                 alike.setdefault((column.type, column.scale.marginal.decimals), []).append(at)
-        step = max(1, table.num_rows // MOST_ROWS)
-        few = table.take(pa.array(np.arange(0, table.num_rows, step)))
         for group in alike.values():
             if 1 < len(group) <= MOST_COLUMNS:
                 names = [columns[at].name for at in group]
+                step = max(1, table.num_rows * len(group) // MOST_CELLS)
+                few = table.select(names).take(pa.array(np.arange(0, table.num_rows, step)))
                 found = _found(few, names, scores[::step, group])
                 for at, sources in found:
                     self._add(table, columns, group[at], [group[one] for one in sources])
