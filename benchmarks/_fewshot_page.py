@@ -24,6 +24,7 @@ from _fewshot import (
     chosen,
     data,
     settings_of,
+    writer,
 )
 from _jobs import read_lines
 from _texts import hash_of, load, mean_interval, points, signed
@@ -63,8 +64,14 @@ class Grid:
     """Runs of a grid; an arm has a seed of a size where all of its sets were run with it."""
 
     def __init__(self, found: Found, measure: str = "f1") -> None:
-        self.found, self.measure = found, measure
-        self.sets = [name for name in SETS if any(key[0] == name for key in found)]
+        # runs of before log loss and calibration were measured lack them
+        self.measure = measure
+        found = {
+            key: {at: one for at, one in runs.items() if measure in one}
+            for key, runs in found.items()
+        }
+        self.found = found
+        self.sets = [name for name in SETS if any(found[key] for key in found if key[0] == name)]
         self.seeds: dict[tuple[str, str], list[int]] = {}
         for size, arm in product(SIZES, ARMS):
             cells = [found.get((name, size, arm), {}) for name in self.sets]
@@ -110,10 +117,12 @@ def render(path: Path) -> str:
         said += [f"## {title}", *_table_of(grid, size)]
     said += ["## Accuracy", _gains(Grid(found, "accuracy"), "accuracy, mean of sets")]
     said += ["## Balanced accuracy", *_balanced(Grid(found, "balanced"))]
+    said += _beliefs(found)
     tuned, tuned_weights = gather(path, "tuned")
     said += _tuned_part(Grid(tuned), tuned_weights)
     said += _chosen(grid.arms, weights)
-    draw(grid)
+    if writer() == "nano":
+        draw(grid)
     return "\n\n".join(said)
 
 
@@ -127,15 +136,22 @@ def _conditions(grid: Grid, weights: str) -> str:
         "soft labels; real rows of a step are the same for all arms of a seed. "
         f'"full" is {FULL_ROWS:,} rows, drawn from {POOL_ROWS:,} at most.'
     )
+    smol = writer() == "smol"
     if any(arm not in ("none", "mixup", "dmix") for arm in grid.arms):
-        said += (
-            " Arms that add sentences add as many as there are real ones, 50 at least and 100 at "
-            "most, read by the same encoder."
+        number = (
+            f"{settings_of('eda')['most']}, however many real ones there are"
+            if smol
+            else ("as many as there are real ones, 50 at least and 100 at most")
         )
+        said += f" Arms that add sentences add {number}, read by the same encoder."
     if weights:
+        how = (
+            "smol writes each at once, greedily"
+            if smol
+            else ("inversedMixup writes each as the best of four candidates, with crossover")
+        )
         said += (
-            " inversedMixup writes each as the best of four candidates, with crossover, "
-            "with Beta(1) weights. "
+            f" {how}, with Beta(1) weights. "
             "Label checks look at the same candidates; what a label check takes out is not "
             "replaced. Weights "
             f"of the inverter: {weights}."
@@ -174,6 +190,20 @@ def _gains(
         rows.append([*row, _span(grid, arm), _kept(grid, arm)])
     heads = [f"{size} a class" if size != "full" else size for size in grid.sizes]
     return markdown([title, *heads, "seeds", "rows kept"], rows)
+
+
+def _beliefs(found: Found) -> list[str]:
+    """Return how far probabilities can be believed, where that was measured."""
+    parts = []
+    for measure, title in (("log_loss", "Log loss"), ("ece", "Expected calibration error")):
+        grid = Grid(found, measure)
+        if grid.sizes and grid.others:
+            parts += [
+                f"## {title}",
+                "Times 100; less is better.",
+                _gains(grid, f"{title}, mean of sets"),
+            ]
+    return parts
 
 
 def _balanced(grid: Grid) -> list[str]:
@@ -294,8 +324,11 @@ def _chosen(arms: Sequence[str], weights: str) -> list[str]:
             )
             said[-1] += "."
     tried = [t for t in found.get("tried", []) if t["arm"] in arms]
-    tried = [t for t in tried if t.get("weights", weights) == weights]
+    if writer() == "nano":
+        tried = [t for t in tried if t.get("weights", weights) == weights]
     rows = [[t["arm"], t["setting"], t["value"], f"{100 * t['f1']:.2f}"] for t in tried]
+    if writer() == "smol":
+        said.append("Those of arms that write were chosen with nano's sentences.")
     said.append(
         "Chosen on validation rows, with seeds that no table uses (100 to 102 with 10 and 50 per "
         "class; for arms that add sentences, 100 and 101 with 10 per class), by mean macro-F1 over "

@@ -7,10 +7,13 @@ is not replaced.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,13 +29,16 @@ from _fewshot import (
     encoder,
     key_of,
     n_extra,
+    settings_of,
     weighed,
     writer,
 )
+from _jobs import read_lines
 from _sentences import Remembers
 from vicinal import Beta, Farthest, Random
 from vicinal.io import replacing
 from vicinal.text.augment import SelectionConfig, augment
+from vicinal.text.invert.candidates import Candidates
 
 #: What is kept of a pool, by what is kept in it.
 VERSION = 4
@@ -51,23 +57,107 @@ def inverter() -> Any:
     return found
 
 
+class Ahead:
+    """An inverter that takes down what it is asked, and writes all of it at once, greedily.
+
+    A large language model takes about as long for a hundred sentences as for ten.
+    """
+
+    def __init__(self, asked: Any, path: Path) -> None:
+        self._inverter, self.encoder, self.encode = asked, asked.encoder, asked.encode
+        self._path, self._wanted, self.collects = path, {}, True
+        self._kept = {one["key"]: one for one in read_lines(path)}
+
+    def log_likelihood(self, embeddings: Any, texts: Any) -> Any:
+        """Return mean log-probabilities a token."""
+        return self._inverter.log_likelihood(embeddings, texts)
+
+    def candidates(self, embeddings: Any, n: int = 1, *, random_state: Any = None) -> Candidates:
+        """Return a sentence for each, or what stands for it as long as it is only taken down."""
+        rows = np.ascontiguousarray(embeddings, np.float32)
+        keys = [hashlib.sha256(row.tobytes()).hexdigest()[:24] for row in rows]
+        new = {key: at for at, key in enumerate(keys) if key not in self._kept}
+        self._wanted |= {key: rows[at] for key, at in new.items()}
+        if not self.collects:
+            self.write()
+        there = [self._kept.get(key, {"text": ".", "likely": 0.0}) for key in keys]
+        lines = [one["text"] for one in there]
+        likely = np.array([[one["likely"]] for one in there], np.float32)
+        return Candidates([[line] for line in lines], self.encode(lines)[:, None], likely)
+
+    def write(self) -> None:
+        """Write what was asked for, and keep it."""
+        wanted, self._wanted = list(self._wanted.items()), {}
+        for at in range(0, len(wanted), 128):
+            keys, rows = zip(*wanted[at : at + 128], strict=True)
+            written, likely = self._inverter.generate(np.array(rows))
+            found = zip(keys, written, likely.tolist(), strict=True)
+            new = [{"key": key, "text": one, "likely": value} for key, one, value in found]
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="utf-8") as sink:
+                sink.writelines(json.dumps(one) + "\n" for one in new)
+            self._kept |= {one["key"]: one for one in new}
+
+
+@cache
+def ahead(weights: str) -> Ahead:
+    """Return what writes for many runs at once."""
+    return Ahead(inverter(), KEPT / f"greedy-{weights}.jsonl")
+
+
+def write_ahead(runs: Sequence[tuple[str, str, int, str]], weights: str) -> None:
+    """Write for runs, of arms that write, what their pools lack, all at once."""
+    lacking = []
+    for name, size, seed, arm in runs:
+        s = settings_of(arm, None, weights)
+        n = n_extra(len(drawn(name, size, seed).y), s)
+        one = (name, size, seed, WRITTEN[arm][0], n, s["candidates"], weights)
+        lacking += [] if path_of(*one).exists() or one in lacking else [one]
+    writes = ahead(weights)
+    writes.collects = True
+    for one in lacking:
+        make_pool(*one)
+    writes.collects = False
+    writes.write()
+
+
+def path_of(
+    name: str, size: str, seed: int, kind: str, n: int, candidates: int, weights: str
+) -> Path:
+    """Return where a pool is kept."""
+    folder = KEPT / f"written-{VERSION}-{weights}"
+    return folder / f"{name}-{size}-{seed}-{kind}-{n}x{candidates}.json"
+
+
 @lru_cache(maxsize=4)
 def pool(
     name: str, size: str, seed: int, kind: str, n: int, candidates: int, weights: str
 ) -> Record:
     """Return, for each guard, sentences with parents, ratios and labels, made now or before."""
-    folder = KEPT / f"written-{VERSION}-{weights}"
-    path = folder / f"{name}-{size}-{seed}-{kind}-{n}x{candidates}.json"
+    path = path_of(name, size, seed, kind, n, candidates, weights)
     if path.exists():
         return json.loads(path.read_text("utf-8"))
+    found = make_pool(name, size, seed, kind, n, candidates, weights)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as sink:
+        sink.write(json.dumps(found).encode())
+    return found
+
+
+def make_pool(
+    name: str, size: str, seed: int, kind: str, n: int, candidates: int, weights: str
+) -> Record:
+    """Write a pool."""
     part = drawn(name, size, seed)
-    remembers = Remembers(inverter())
+    remembers = ahead(weights) if candidates == 1 else Remembers(inverter())
     # the order of data(name).classes is that of their codes, which augment sorts by
     codes = part.y.tolist()
     wanted = dict.fromkeys(guard for one, guard in WRITTEN.values() if one == kind)
     guards = [guard for guard in wanted if guard != "twin"]
     if kind == "within":
         guards = ["within-class"]
+    if isinstance(remembers, Ahead) and remembers.collects:
+        guards = guards[:1]  # all of them ask for the same
     found: Record = {}
     for guard in guards:
         with warnings.catch_warnings():
@@ -96,9 +186,6 @@ def pool(
             "labels": labels.round(6).tolist(),
             "kept": made.kept,
         }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as sink:
-        sink.write(json.dumps(found).encode())
     return found
 
 

@@ -238,7 +238,20 @@ def run(args: argparse.Namespace) -> None:
         (args.grid, name, size, arm, seed, "test", None)
         for seed, size, name, arm in product(seeds, sizes, sets, arms)
     ]
+    if weights and writer() == "smol":
+        write_first(jobs, clock, weights)
     work(store, jobs, clock, weights)
+
+
+def write_first(jobs: Sequence[tuple], clock: Clock, weights: str) -> None:
+    """Write for many runs at once, which is quicker, as long as there is time."""
+    from _written import write_ahead
+
+    runs = [job[1:5] for job in jobs if job[3] in WRITTEN]
+    runs = [(name, size, seed, arm) for name, size, arm, seed in runs]
+    for seed, size in dict.fromkeys((run[2], run[1]) for run in runs):
+        if not clock.over:
+            write_ahead([run for run in runs if (run[2], run[1]) == (seed, size)], weights)
 
 
 if __name__ == "__main__":

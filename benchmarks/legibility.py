@@ -51,6 +51,8 @@ from vicinal.io import replacing
 
 RESULTS = Path(__file__).parent / "results" / "legibility"
 RUBRIC = ("grammatical", "sense", "label", "keep", "copy")
+#: A limit of confidence, chosen on the rows of six tries: what is kept below it, and from it on.
+LIMIT = 0.27
 
 
 def make(args: argparse.Namespace) -> None:
@@ -94,10 +96,26 @@ def score() -> None:
                 table.append([name, method, str(len(some)), *shares])
     text = markdown(["set", "method", "rows", *RUBRIC], table)
     text += "\n\n" + "\n\n".join(_predictors(rows, writer) for writer in WRITERS)
-    text += "\n\n" + _agreement(graded)
+    text += "\n\n" + _by_confidence(rows) + "\n\n" + _agreement(graded)
     with replacing(RESULTS / "table.md") as sink:
         sink.write((text + "\n").encode())
     print(text)
+
+
+def _by_confidence(rows: list[dict[str, str]]) -> str:
+    """Return what is kept of smol's rows below a limit of confidence, and from it on."""
+    lines = []
+    for name, method in ((name, method) for method in ("smol", SIX) for name in SETS):
+        some = [row for row in rows if (row["set"], row["method"]) == (name, method)]
+        sure = [row for row in some if float(row["confidence"]) >= LIMIT]
+        rest = [row for row in some if row not in sure]
+        if some:
+            shares = [
+                f"{_share(part, 'keep', interval=True)} of {len(part)}" for part in (rest, sure)
+            ]
+            lines.append([f"{name}, {method}", *shares])
+    head = ["keep, by confidence", f"below {LIMIT}", f"from {LIMIT} on"]
+    return markdown(head, lines)
 
 
 def _agreement(graded: dict[str, dict[str, str]]) -> str:
@@ -138,17 +156,20 @@ def _predictors(rows: list[dict[str, str]], writer: str) -> str:
 
 def _auc(values: np.ndarray, keep: np.ndarray) -> str:
     """Return the area under the ROC curve, with a bootstrap interval over rows."""
-    from sklearn.metrics import roc_auc_score
-
     if keep.all() or not keep.any():
         return "-"
+    good, bad = values[keep, None], values[~keep]
+    wins = (good > bad) + 0.5 * (good == bad)  # of each pair
     rng, found = np.random.default_rng(0), []
     for _ in range(1000):
         at = rng.integers(len(keep), size=len(keep))
-        if 0 < keep[at].sum() < len(at):
-            found.append(roc_auc_score(keep[at], values[at]))
+        again, other = np.split(
+            np.bincount(at, minlength=len(keep))[np.argsort(~keep, kind="stable")], [len(good)]
+        )
+        if again.any() and other.any():
+            found.append(again @ wins @ other / (again.sum() * other.sum()))
     low, high = np.quantile(found, [0.025, 0.975])
-    return f"{roc_auc_score(keep, values):.2f} [{low:.2f}, {high:.2f}]"
+    return f"{wins.mean():.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _write(name: str, columns: list[str], rows: list[Record]) -> None:

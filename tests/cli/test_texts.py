@@ -232,6 +232,7 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
         "--label-check", "filter", "--candidates", 6, "--rank", "ratio",
         "--label-threshold", 0.9, "--seed", 3, "--keep", 0.4, "--crossover", 2, "--fluency", 1.5,
         "--only", "yes", "--per-class", 3, "--min-closeness", 0.7, "--tries", 2,
+        "--min-confidence", 0.2,
     )  # fmt: skip
     assert run("text", reviews, "-o", reviews.with_name("made.csv"), *words)[0] == 2
     assert {"inverter", "n_samples", "progress"} <= asked.keys()
@@ -242,7 +243,7 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
         "weights": Beta(0.4),
         "label_check": LabelCheck("filter", threshold=0.9, keep=0.4),
         "selection": SelectionConfig(6, "ratio", 2, 1.5),
-        "row_config": RowConfig(2, ["yes"], per_class=3, min_closeness=0.7),
+        "row_config": RowConfig(2, ["yes"], per_class=3, min_closeness=0.7, min_confidence=0.2),
         "random_state": 3,
     }
 

@@ -139,6 +139,9 @@ class TextOptions(InverterOptions, _Selection, Reading):
     min_closeness: Annotated[
         float | None, advanced("Drop sentences less close to the mixed embedding, e.g. 0.75.")
     ] = None
+    min_confidence: Annotated[
+        float | None, advanced("Drop sentences that the writer finds less likely, e.g. 0.27.")
+    ] = None
     protect: Annotated[
         str | None, advanced("Regular expression of what stays as it is, e.g. '\\{\\{.*?\\}\\}'.")
     ] = None
@@ -329,6 +332,7 @@ def _rows(asked: TextOptions) -> Any:
         balance=asked.balance,
         drop_repeats=asked.drop_repeats,
         min_closeness=asked.min_closeness,
+        min_confidence=asked.min_confidence,
         against=held,
         protect=asked.protect,
         label_separator=asked.label_separator,

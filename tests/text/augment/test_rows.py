@@ -95,6 +95,19 @@ def test_what_is_less_close_is_dropped(fake, topics):
     assert any("closeness" in why for why in made.rejections)
 
 
+def test_what_the_writer_finds_less_likely_is_dropped(fake, topics):
+    fake = fluent(fake)
+    free = make(fake, topics, 30)
+    least = float(np.median(free.confidence))
+    made = make(fake, topics, 30, row_config=RowConfig(min_confidence=least), max_attempts=20)
+    assert free.confidence.min() < least <= made.confidence.min()
+    assert any("confidence" in why for why in made.rejections)
+    assert (
+        made.texts[:3]
+        == [one for one, sure in zip(free.texts, free.confidence, strict=True) if sure >= least][:3]
+    )
+
+
 def test_no_sentence_equals_or_comes_near_a_text_held_against(fake, topics):
     free = make(fake, topics, 30)
     held = [text.upper() for text in free.texts[::2]]
@@ -152,8 +165,9 @@ def test_a_pool_of_one_line(fake, topics):
         ({"per_class": 0}, "per_class must be at least 1"),
         ({"per_class": 3, "balance": True}, "Give one of them"),
         ({"min_closeness": 2}, "min_closeness must be"),
+        ({"min_confidence": -0.1}, "min_confidence must be"),
     ],
-    ids=["text", "none", "zero", "both", "beyond"],
+    ids=["text", "none", "zero", "both", "beyond", "below"],
 )
 def test_refused(settings, words):
     with pytest.raises(ValueError, match=words):

@@ -53,9 +53,9 @@ DRIFTED = 0.75
 PAIRS = 4096
 #: Fresh plans without a single usable pair, after which there is none to be had.
 EMPTY_PLANS = 3
-#: How many times the rows asked for are written at most: a number, and a multiple of what "filter"
-#: needs even if the judge contradicts nothing.
-ATTEMPTS, SPARE = 4.0, 1.5
+#: How many times the rows asked for are written at most: a number, another where the unlikely are
+#: dropped, and a multiple of what "filter" needs even if the judge contradicts nothing.
+ATTEMPTS, PICKY, SPARE = 4.0, 12.0, 1.5
 
 
 def augment(
@@ -105,8 +105,8 @@ def augment(
     row_config : RowConfig, optional
         How many sentences of which classes are made, and which are dropped whatever their label.
     max_attempts : float, optional
-        At most so many times ``n_samples`` sentences are written; 4 where left out, and with
-        "filter" ``1.5 / keep`` if that is more.
+        At most so many times ``n_samples`` sentences are written; 4 where left out (12 with
+        ``min_confidence``), and with "filter" ``1.5 / keep`` if that is more.
     progress : bool or callable, default False
         True shows a bar on standard error; a callable is told the stage, sentences done, and all.
     random_state : int, numpy.random.Generator or None
@@ -142,13 +142,14 @@ def augment(
     if n_samples is not None:
         n_samples = check_count("n_samples", n_samples, low=0)
     check, config = as_label_check(label_check), as_selection(selection)
-    if max_attempts is None:
-        max_attempts = max(ATTEMPTS, SPARE / check.keep)
-    check_number("max_attempts", max_attempts, low=1, hint="It is a multiple of n_samples.")
     pairing, law = _check_mixing(pairing, weights)
     seeds = Seeds(random_state)
     texts = check_texts(texts)
     row_config = RowConfig() if row_config is None else row_config
+    if max_attempts is None:
+        usual = ATTEMPTS if row_config.min_confidence is None else PICKY
+        max_attempts = max(usual, SPARE / check.keep)
+    check_number("max_attempts", max_attempts, low=1, hint="It is a multiple of n_samples.")
     labels = _check_labels(labels, len(texts), row_config.label_separator, check)
     n = len(texts) if n_samples is None else n_samples
     inverter = as_inverter(inverter)

@@ -153,7 +153,10 @@ class SentenceGenerator:
         if filters:
             doubts = self._doubts(prefers, weights.argmax(axis=1))
             findings[doubts & (findings == checks.AGREES)] = checks.DOUBTS
-        dropped = self.rows.reasons(lines, lacking, written.embeddings, written.closeness)
+        confidence = np.exp(written.log_likelihood)
+        dropped = self.rows.reasons(
+            lines, lacking, written.embeddings, written.closeness, confidence
+        )
         self.n_unwanted += sum(map(bool, dropped))
         notes = self._notes(written.texts, findings, said, weights, codes[plan.left])
         notes = [f"rejected: {why}" if why else n for why, n in zip(dropped, notes, strict=True)]
@@ -174,7 +177,7 @@ class SentenceGenerator:
             "distance": np.linalg.norm(left.astype(float) - right, axis=1),
             "check": notes,
             "check_score": prefers,
-            "confidence": np.exp(written.log_likelihood),
+            "confidence": confidence,
             "places": self._plane(written.embeddings),
         }
         self._kept.append(

@@ -44,6 +44,8 @@ class RowConfig:
         Drop sentences that equal a text given or another one, case and white space apart.
     min_closeness : float, optional
         Drop sentences whose closeness to the mixed embedding is lower.
+    min_confidence : float, optional
+        Drop sentences that the writer finds less likely: probability of a token, from 0 to 1.
     protect : str, optional
         Regular expression of what stays as it is, such as placeholders: ordinary words stand in
         for it while a sentence is written. Drops sentences that lack what the heavier parent has.
@@ -73,6 +75,7 @@ class RowConfig:
     balance: bool = False
     drop_repeats: bool = False
     min_closeness: float | None = None
+    min_confidence: float | None = None
     against: Sequence[str] | None = None
     protect: str | None = None
     label_separator: str | None = None
@@ -105,6 +108,8 @@ class RowConfig:
                 )
         if self.min_closeness is not None:
             check_number("min_closeness", self.min_closeness, low=-1, high=1)
+        if self.min_confidence is not None:
+            check_number("min_confidence", self.min_confidence, low=0, high=1)
 
     @property
     def counts(self) -> bool:
@@ -144,11 +149,14 @@ class RowFilter:
     ) -> None:
         self._protection = protection
         self._least = -1.0 if config.min_closeness is None else config.min_closeness
+        self._surest = config.min_confidence or 0.0
         self._drops_repeats = config.drop_repeats
         self._personal = never_written(list(set(texts if protection is None else protection.texts)))
-        may = (protection, config.min_closeness, config.against or None, self._personal or None)
+        may = (protection, config.min_closeness, config.min_confidence, config.against or None)
         #: Whether anything may be dropped.
-        self.drops = config.drop_repeats or any(one is not None for one in may)
+        self.drops = bool(
+            config.drop_repeats or self._personal or any(one is not None for one in may)
+        )
         self._seen = set(map(text_key, texts))
         self._against: Embeddings | None = None
         self._equal: set[str] = set()
@@ -178,13 +186,16 @@ class RowFilter:
         lacking: Sequence[str],
         embeddings: Embeddings,
         closeness: Array,
+        confidence: Array,
     ) -> list[str]:
         """Return why each sentence is dropped, "" where it is not."""
         near = np.zeros(len(texts))
         if self._against is not None:
             near = (units(embeddings) @ self._against.T).max(axis=1, initial=-1)
         found = []
-        for text, lacks, close, cosine in zip(texts, lacking, closeness, near, strict=True):
+        for text, lacks, close, sure, cosine in zip(
+            texts, lacking, closeness, confidence, near, strict=True
+        ):
             key, why = text_key(text), ""
             own = sorted(personal_data(text) & self._personal) if self._personal else []
             if own:
@@ -193,6 +204,8 @@ class RowFilter:
                 why = f"it lacks {lacks!r}, which is protected"
             elif close < self._least:
                 why = f"closeness {close:.2f} is below {self._least:g}"
+            elif sure < self._surest:
+                why = f"confidence {sure:.2f} is below {self._surest:g}"
             elif key in self._equal or cosine >= NEAR_DUPLICATE:
                 why = "it equals or nearly equals a text that it is held against"
             elif self._drops_repeats and key in self._seen:
