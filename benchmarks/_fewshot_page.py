@@ -108,6 +108,8 @@ class Grid:
 def render(path: Path) -> str:
     """Return the tables of the runs there are, and draw them."""
     found, weights = gather(path, "frozen")
+    if writer() == "smol":
+        return by_cells(found, weights)
     grid = Grid(found)
     if not grid.sizes or not grid.others:
         return "There are no complete rows of runs yet."
@@ -126,12 +128,49 @@ def render(path: Path) -> str:
     return "\n\n".join(said)
 
 
+def by_cells(found: Found, weights: str) -> str:
+    """Return mean gains over sets, sizes and seeds at once: of few seeds no more can be said."""
+    arms = [arm for arm in ARMS if any(key[2] == arm for key in found)]
+    cells = [
+        (name, size, seed)
+        for name, size in dict.fromkeys(key[:2] for key in found)
+        for seed in set.intersection(*(set(found.get((name, size, arm), {})) for arm in arms))
+    ]
+    measures = {"f1": "macro-F1", "log_loss": "log loss", "ece": "calibration error"}
+
+    def of(arm: str, measure: str) -> np.ndarray:
+        return np.array([found[name, size, arm][seed][measure] for name, size, seed in cells])
+
+    levels = [f"*{points(*mean_interval(of('none', one)))}*" for one in measures]
+    rows = [["*no augmentation*", *levels]]
+    for arm in arms[1:]:
+        gains = [mean_interval(of(arm, one) - of("none", one)) for one in measures]
+        rows.append([ARMS[arm], *(signed(*one) for one in gains)])
+    sizes = sorted({size for _, size, _ in cells}, key=SIZES.index)
+    grid = Grid(found)
+    return "\n\n".join(
+        [
+            "# Few labelled texts, with sentences of smol",
+            _conditions(grid, weights),
+            f"Means over {len(cells)} cells, of {', '.join(grid.sets)}, {' and '.join(sizes)} "
+            f"texts a class and {len({seed for *_, seed in cells})} seed(s), times 100, with 95 % "
+            "t-intervals over cells; below the first row paired differences to it.",
+            markdown(["", *measures.values()], rows),
+            *_chosen(arms, weights),
+        ]
+    )
+
+
 def _conditions(grid: Grid, weights: str) -> str:
     s = settings_of("none")
     said = (
         "Macro-F1 in points on test rows; mean and 95 % t-interval over seeds, which draw the "
         "training rows. Test rows are the same for all, so the interval does not tell what other "
-        "test rows would give. All arms: all-MiniLM-L6-v2, frozen, its embeddings not "
+        "test rows would give. "
+    )
+    said = "" if writer() == "smol" else said
+    said += (
+        "All arms: all-MiniLM-L6-v2, frozen, its embeddings not "
         f"normalized, and a linear softmax layer, {s['steps']} steps of {s['batch']} rows with "
         "soft labels; real rows of a step are the same for all arms of a seed. "
         f'"full" is {FULL_ROWS:,} rows, drawn from {POOL_ROWS:,} at most.'
@@ -141,14 +180,14 @@ def _conditions(grid: Grid, weights: str) -> str:
         number = (
             f"{settings_of('eda')['most']}, however many real ones there are"
             if smol
-            else ("as many as there are real ones, 50 at least and 100 at most")
+            else "as many as there are real ones, 50 at least and 100 at most"
         )
         said += f" Arms that add sentences add {number}, read by the same encoder."
     if weights:
         how = (
             "smol writes each at once, greedily"
             if smol
-            else ("inversedMixup writes each as the best of four candidates, with crossover")
+            else "inversedMixup writes each as the best of four candidates, with crossover"
         )
         said += (
             f" {how}, with Beta(1) weights. "

@@ -103,7 +103,7 @@ def main() -> None:
     for name, each in found.items():
         wall = len(lines) / min(one for one, _ in each)
         busy = len(lines) / min(one for _, one in each)
-        rows.append([name, f"{wall:,.0f}", f"{busy:,.0f}"])
+        rows.append([name, *(f"{one:,.{int(one < 10)}f}" for one in (wall, busy))])
     wall, busy = (statistics.median(column) for column in zip(*starts, strict=True))
     table = markdown(["what", "sentences/s, best round", "sentences per core-second"], rows)
     text = (
