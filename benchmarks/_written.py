@@ -65,7 +65,7 @@ class Ahead:
 
     def __init__(self, asked: Any, path: Path) -> None:
         self._inverter, self.encoder, self.encode = asked, asked.encoder, asked.encode
-        self._path, self._wanted, self.collects = path, {}, True
+        self._path, self._wanted, self.collects = path, {}, False
         self._kept = {one["key"]: one for one in read_lines(path)}
 
     def log_likelihood(self, embeddings: Any, texts: Any) -> Any:
