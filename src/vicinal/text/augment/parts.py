@@ -242,7 +242,13 @@ def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
             "are made in chunks here. Give n_samples, and only for some classes; several labels "
             "are mixed where one file is written."
         )
-    return settings | {"label_check": check, "selection": as_selection(settings["selection"])}
+    selection = as_selection(settings["selection"])
+    if selection.judge is not None:
+        raise ValueError(
+            "selection: a judge is not taken along where sentences are made in chunks. Leave "
+            "judge out, or write one file."
+        )
+    return settings | {"label_check": check, "selection": selection}
 
 
 def _facts_of(place: Place, number: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any, NamedTuple, Protocol
 
@@ -73,6 +73,9 @@ class SelectionConfig:
     crossover : int, default 0
         How often the best candidate then takes over a span of words from another, as long as its
         score rises: closer, in twice the time, and in worse English.
+    judge : str, path, model or (model, tokenizer), optional
+        Causal language model of Transformers whose likelihood counts in place of the writer's own:
+        a folder, a hub name, a model with a name, or a pair. It reads texts by its own tokenizer.
 
     Raises
     ------
@@ -89,6 +92,7 @@ class SelectionConfig:
     rank: str = "both"
     crossover: int = 0
     fluency: float = 2.0
+    judge: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_number("fluency", self.fluency, low=0)
@@ -98,8 +102,13 @@ class SelectionConfig:
 
 
 def as_selection(selection: SelectionConfig | int) -> SelectionConfig:
-    """Return a configuration; a number is that of the candidates."""
-    return selection if isinstance(selection, SelectionConfig) else SelectionConfig(selection)
+    """Return a configuration, its judge loaded; a number is that of the candidates."""
+    found = selection if isinstance(selection, SelectionConfig) else SelectionConfig(selection)
+    if found.judge is None or hasattr(found.judge, "log_likelihood"):
+        return found
+    from vicinal.text.augment.fluency import CausalJudge
+
+    return replace(found, judge=CausalJudge(found.judge))
 
 
 class Sentences(NamedTuple):
@@ -140,6 +149,9 @@ def select_sentences(
         rows = np.arange(len(targets))
         closeness, measured = measure(found.embeddings, rows)
         likelihood = np.asarray(found.log_likelihood, float)  # (n, c)
+        if selection.judge is not None:
+            flat = [one for row in found.sentences for one in row]
+            likelihood = selection.judge.log_likelihood(flat).reshape(likelihood.shape)
         score = score_candidates(closeness, measured, lam, likelihood, rank, fluency)
         if preference is not None:
             score = score / RANK_UNITS[rank] + preference(found.sentences, found.embeddings)
