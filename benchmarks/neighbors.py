@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,8 @@ def hnsw(x: Any) -> Any:
     return index.knn_query(x, K + 1, num_threads=1)[0][:, 1:]
 
 
-def faiss_cells(x: Any) -> Any:
-    """Return neighbors within the eight nearest of faiss's cells."""
+def faiss_cells(x: Any, n_probed: int = 8) -> Any:
+    """Return neighbors within the nearest of faiss's cells."""
     import faiss
 
     faiss.omp_set_num_threads(1)
@@ -68,7 +69,7 @@ def faiss_cells(x: Any) -> Any:
     index = faiss.IndexIVFFlat(faiss.IndexFlatL2(x.shape[1]), x.shape[1], cells)
     index.train(x[:: max(1, len(x) // (50 * cells))])
     index.add(x)
-    index.nprobe = 8
+    index.nprobe = n_probed
     return index.search(x, K + 1)[1][:, 1:]
 
 
@@ -92,7 +93,8 @@ def descent(x: Any) -> Any:
 WAYS: dict[str, Callable[[Any], Any]] = {
     "leaves of three trees (ours)": by_leaves,
     "brute force (scikit-learn)": exact,
-    "faiss-cpu, cells": faiss_cells,
+    "faiss-cpu, 8 cells": faiss_cells,
+    "faiss-cpu, 24 cells": partial(faiss_cells, n_probed=24),
     "hnswlib": hnsw,
     "usearch": usearch_graph,
     "pynndescent": descent,

@@ -145,12 +145,12 @@ class TuningResult(RowsResult):
             return ""
         said = []
         near, safe = min(self.settings, key=_upper), min(self.settings, key=_upper_risk)
-        if _upper(near) >= self.limit:
+        if not _is_below(_upper(near), self.limit):
             said.append(
                 f"No setting surely keeps the DCR share below {self.limit:g}: {near.name} comes "
                 f"nearest with {near.dcr_share}."
             )
-        if _upper_risk(safe) >= self.max_risk:
+        if not _is_below(_upper_risk(safe), self.max_risk):
             said.append(
                 f"No setting surely keeps the risk of every attack below {self.max_risk:g}: "
                 f"{safe.name} comes nearest with {safe.risk} ({safe.attack})."
@@ -233,10 +233,10 @@ def tune(
         Column that a model will predict.
     limit : float, default 0.55
         What the DCR share is to stay below: the share of synthetic rows that lie closer to a
-        training row than to one held out. Fresh rows would have 0.5.
+        training row than to one held out. Fresh rows would have 0.5; 1 allows any.
     max_risk : float, default 0.2
         What the risk of every attack is to stay below: its success on training rows beyond that on
-        rows held out (see :func:`evaluate`), 0 for fresh rows and 1 for copies.
+        rows held out (see :func:`evaluate`), 0 for fresh rows and 1 for copies; 1 allows any.
     settings : sequence of mapping, optional
         Settings to try, as parameters of :class:`vicinal.table.TableSynthesizer`, weights as texts
         such as ``"sphere:8"``. Left out: the privacy settings, and around them EpBeta's delta and
@@ -497,12 +497,19 @@ def _is_undominated(one: Setting, others: Sequence[Setting]) -> bool:
     )
 
 
+def _is_below(figure: float, limit: float) -> bool:
+    """Tell whether a share stays below a limit; 1 allows any."""
+    return figure < limit or limit >= 1.0
+
+
 def _recommended(
     settings: Sequence[Setting], limit: float, slack: float, max_risk: float = math.inf
 ) -> int | None:
     """Return the place of the setting to choose: faithful, then useful, then private."""
     left = [
-        at for at, one in enumerate(settings) if _upper(one) < limit and _upper_risk(one) < max_risk
+        at
+        for at, one in enumerate(settings)
+        if _is_below(_upper(one), limit) and _is_below(_upper_risk(one), max_risk)
     ]
     if not left:
         return None
