@@ -306,6 +306,21 @@ def test_only_where_few_rows_meet_are_those_mixed_alone(people, where, alone):
     assert out.num_rows == len(plan.parents) == 300
 
 
+def test_where_says_so_if_drawing_again_does_not_help(people, monkeypatch):
+    from vicinal.table import synthesizer
+
+    fitted, real = fit(people), synthesizer.rows_matching
+
+    def met(table, conditions):
+        given = table.num_rows == people.num_rows
+        return real(table, conditions) if given else pa.array([False] * table.num_rows)
+
+    monkeypatch.setattr(synthesizer, "rows_matching", met)
+    monkeypatch.setattr(synthesizer, "REDRAWS", 2)
+    with pytest.raises(ValueError, match=r"only 0 of [\d,]+ rows drawn meet age>=40\. Widen"):
+        fitted.sample(50, where="age>=40")
+
+
 def test_where_over_several_draws_identifiers_differ(people):
     fitted = fit(people)
     out = fitted.sample(3_000, where=["age>=40", "city=Bonn"])

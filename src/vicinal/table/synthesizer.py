@@ -567,10 +567,10 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             if met == total:
                 break
         else:
+            remedy = ", or set rules='off': rules settle them." if share == 1.0 else "."
             raise ValueError(
                 f"where: only {met:,} of {before - (start or 0):,} rows drawn meet "
-                f"{' and '.join(map(str, asked))}, which rules settle. Ask for more, or set "
-                "rules='off'."
+                f"{' and '.join(map(str, asked))}. Widen the conditions{remedy}"
             )
         whole = pa.concat_tables(parts).combine_chunks()
         if not return_plan:
