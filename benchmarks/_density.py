@@ -33,14 +33,12 @@ def following(density: str | None) -> Iterator[None]:
     plain = training_rows.neighbors_in_groups, training_rows.FairNeighbors
     counted: dict[int, Sizes] = {}
 
-    def find(
-        space: Sizes, groups: Sizes | None, most: int, share: float, rng: np.random.Generator
-    ) -> npt.NDArray[np.int32]:
-        near, counts = _neighbors(space, groups, (most, share), density == "dense", rng)
+    def find(space: Sizes, groups: Sizes | None, most: int, share: float) -> npt.NDArray[np.int32]:
+        near, counts = _neighbors(space, groups, (most, share), density == "dense")
         counted[id(near)] = counts
         return near
 
-    def fair(near: npt.NDArray[np.int32]) -> balance.FairNeighbors:
+    def fair(near: npt.NDArray[np.int32], order: Sizes) -> balance.FairNeighbors:
         return _Uneven(near, counted[id(near)])
 
     if density is not None:
@@ -56,7 +54,6 @@ def _neighbors(
     groups: Sizes | None,
     size: tuple[int, float],
     dense: bool,
-    rng: np.random.Generator,
 ) -> tuple[npt.NDArray[np.int32], Sizes]:
     """Return neighbors, nearest first, and how many of them count."""
     groups = np.zeros(len(space), np.uint8) if groups is None else groups
@@ -68,7 +65,7 @@ def _neighbors(
     counts = np.ones(len(space), np.int64)
     for group in np.unique(groups):
         rows, k, top = np.flatnonzero(groups == group), int(even[group]), int(most[group])
-        found = nearest_rows(space[rows], top, rng=rng)
+        found = nearest_rows(space[rows], top)
         near[rows, :top] = rows[found]
         near[rows, top:] = rows[:, None]
         counts[rows] = top

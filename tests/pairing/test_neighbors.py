@@ -7,7 +7,7 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from vicinal import LocalPermutation, Nearest, make_plan
-from vicinal.pairing.neighbors import _by_leaves, kd_leaves, nearest_rows
+from vicinal.pairing.neighbors import EXACT_ROWS, kd_leaves, nearest_rows
 
 
 def clusters(n_rows, n_features, seed):
@@ -44,17 +44,21 @@ def test_small_groups_repeat_and_single_rows_keep_themselves():
     assert near.tolist() == [[1, 2, 1, 2], [0, 2, 0, 2], [1, 0, 1, 0], [3, 3, 3, 3]]
 
 
-@pytest.mark.parametrize(("n_features", "least"), [(8, 0.93), (20, 0.88)])
-def test_leaf_search_finds_most_of_the_true_neighbors(n_features, least):
-    # Above 50,000 rows. Recall of 10 neighbors measured on such clusters with three seeds each:
-    # 0.99 (4 features), 0.960 to 0.967 (8), 0.920 to 0.928 (20), 0.882 to 0.896 (50).
-    X = clusters(51_000, n_features, 2).astype(np.float32)
-    near = nearest_rows(X, 10, rng=np.random.default_rng(0))
+def recall(found, wanted):
+    pairs = zip(found, wanted, strict=True)
+    return np.mean([len(np.intersect1d(*pair)) / len(pair[1]) for pair in pairs])
+
+
+@pytest.mark.parametrize(("n_features", "least"), [(4, 0.97), (8, 0.97), (20, 0.96), (50, 0.95)])
+def test_search_among_the_nearest_leaves_finds_most_of_the_true_neighbors(n_features, least):
+    # Recall of 10 neighbors measured on such clusters with three seeds each:
+    # 0.989 or more (4 features), 0.982 (8), 0.982 (20), 0.972 (50).
+    X = clusters(EXACT_ROWS + 10_000, n_features, 2).astype(np.float32)
+    near = nearest_rows(X, 10)
     asked = np.random.default_rng(3).choice(len(X), 500, replace=False)
     true = NearestNeighbors(n_neighbors=11, algorithm="brute").fit(X)
     wanted = true.kneighbors(X[asked], return_distance=False)[:, 1:]
-    pairs = zip(near[asked], wanted, strict=True)
-    assert np.mean([len(np.intersect1d(*pair)) / 10 for pair in pairs]) > least
+    assert recall(near[asked], wanted) > least
     assert (near != np.arange(len(X))[:, None]).all()
     ordered = np.sort(near, axis=1)
     assert (np.diff(ordered, axis=1) > 0).all(), "a neighbor was counted twice"
@@ -63,19 +67,38 @@ def test_leaf_search_finds_most_of_the_true_neighbors(n_features, least):
 def test_leaf_search_treats_row_zero_like_any_other():
     X = clusters(6000, 3, 4).astype(np.float32)
     exact = nearest_rows(X, 5)
-    found = _by_leaves(X, 5, np.random.default_rng(0))
+    found = nearest_rows(X, 5, exact_rows=500)
     of_zero = (exact == 0).any(axis=1)
     assert of_zero.any()
     assert np.mean((found == 0).any(axis=1) == of_zero) > 0.999
 
 
-def test_leaf_search_far_from_the_origin():
-    X = clusters(5000, 3, 5).astype(np.float32)
-    far = X + np.float32(1000)
-    found = _by_leaves(far, 5, np.random.default_rng(0))
-    same = nearest_rows(far, 5)
-    recall = np.mean([len(np.intersect1d(*pair)) / 5 for pair in zip(found, same, strict=True)])
-    assert recall > 0.85
+@pytest.mark.parametrize("away", [1e3, 1e5])
+def test_leaf_search_far_from_the_origin(away):
+    far = clusters(5000, 3, 5).astype(np.float32) + np.float32(away)
+    found = nearest_rows(far, 5, exact_rows=200)
+    assert recall(found, nearest_rows(far, 5)) > 0.95
+
+
+def test_leaf_search_of_more_neighbors_than_a_leaf_has_rows():
+    X = clusters(900, 2, 9)
+    found = nearest_rows(X, 300, exact_rows=100)
+    assert recall(found, nearest_rows(X, 300)) > 0.99
+
+
+def test_leaf_search_does_not_depend_on_threads(monkeypatch):
+    X = clusters(4000, 10, 10).astype(np.float32)
+    found = []
+    for threads in (1, 3):
+        monkeypatch.setattr("vicinal._threads.n_threads", lambda n=threads: n)
+        found.append(nearest_rows(X, 20, exact_rows=200))
+    np.testing.assert_array_equal(*found)
+
+
+def test_leaf_search_of_equal_rows():
+    found = nearest_rows(np.zeros((700, 2)), 3, exact_rows=50)
+    assert (found != np.arange(700)[:, None]).all()
+    assert (np.diff(np.sort(found, axis=1), axis=1) > 0).all()
 
 
 @pytest.mark.parametrize("leaf_rows", [3, 8, 64, 5000])

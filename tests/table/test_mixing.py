@@ -35,7 +35,7 @@ def rows(spacing=0.0, columnwise=True, gaps=None, effects=True, above=(-1, -1)):
     codes = rng.integers(0, 4, (2, N)).astype(np.int32)
     tables = [rng.normal(size=(4, 3)).astype(np.float32) for _ in range(2)] if effects else []
     residual = scores - sum(table[code] for table, code in zip(tables, codes, strict=False))
-    near = FairNeighbors(nearest_rows(scores, K, rng=rng))
+    near = FairNeighbors(nearest_rows(scores, K))
     gaps = np.zeros((2, N), np.int32) if gaps is None else gaps
     by_row, of_column = np.ascontiguousarray(codes.T), np.arange(2, dtype=np.int32)
     check = SpacingCheck(scores, by_row, of_column, near.near, spacing)

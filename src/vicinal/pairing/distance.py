@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal._points import row_norms
-from vicinal._random import PlanKey, Seeds
+from vicinal._random import Seeds
 from vicinal._types import Indices
 from vicinal.geometry import EDGE, check_metric, check_radius, rescale_to_ball, rowwise_distance
 from vicinal.pairing.base import Pairing, ParentSource, Rounds, Rows, as_points
-from vicinal.pairing.neighbors import EXACT_ROWS, nearest_rows
+from vicinal.pairing.neighbors import nearest_rows
 
 if TYPE_CHECKING:
     from vicinal.pairing._ranks import Scores
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Points: TypeAlias = npt.NDArray[np.floating[Any]]
 
 METHODS = ("auto", "exact", "sketch")
+#: Up to this many rows "auto" is exact.
+EXACT_ROWS = 50_000
 
 
 class ByDistance(Pairing):
@@ -324,6 +326,6 @@ class Nearest(ByDistance):
         from vicinal.pairing.balance import FairNeighbors
 
         exact_rows = {"auto": EXACT_ROWS, "exact": len(X), "sketch": 0}[self.method]
-        k, rng = self.n_partners(len(X) - 1), rounds.seeds.generator(PlanKey.TREES)
-        near = FairNeighbors(nearest_rows(X, k, exact_rows=exact_rows, rng=rng))
+        k = self.n_partners(len(X) - 1)
+        near = FairNeighbors(nearest_rows(X, k, exact_rows=exact_rows))
         return rounds.drawn(lambda left, rng: near.draw(left, rounds.n_parents - 1, rng))

@@ -1,4 +1,4 @@
-"""Near rows: k-d tree leaves and k nearest neighbors, exact or by leaves."""
+"""Near rows: k-d tree leaves and k nearest neighbors, exact or among the nearest leaves."""
 
 from __future__ import annotations
 
@@ -8,20 +8,27 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._points import safe_unit
-from vicinal._threads import fork_safe
+from vicinal._threads import fork_safe, map_threads, one_thread
 from vicinal._types import Indices, Ints
 
 Matrix = npt.NDArray[np.floating[Any]]
 
+#: Axes of which a random tree cuts along the widest.
+AXES = 8
 #: Up to this many rows (of a group) neighbors are exact.
-EXACT_ROWS = 50_000
-#: Above it: rows in a leaf within which neighbors are sought, and trees that are merged.
-LEAF_ROWS = 1024
-TREES = 3
+EXACT_ROWS = 20_000
+#: Above it: rows in a leaf, and rows of the nearest leaves among which its neighbors are sought,
+#: at least, and for each neighbor wanted.
+LEAF_ROWS = 32
+SOUGHT_ROWS, SOUGHT_FOR_EACH = 2048, 20
 
 
-def kd_leaves(X: Matrix, leaf_rows: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
+def kd_leaves(
+    X: Matrix, leaf_rows: int, rng: np.random.Generator | None = None
+) -> npt.NDArray[np.int32]:
     """Cut rows into near-equal leaves by median splits; return the leaf of each row, shape (n,)."""
+    # along the widest axis; with rng the widest of a few that are picked at random, so that
+    # trees differ
     leaf = np.zeros(len(X), np.int32)
     n_leaves = 0
     stack = [np.arange(len(X), dtype=np.int64)]
@@ -31,8 +38,7 @@ def kd_leaves(X: Matrix, leaf_rows: int, rng: np.random.Generator) -> npt.NDArra
             leaf[rows] = n_leaves
             n_leaves += 1
             continue
-        # the widest of a few axes that are picked at random, so that trees differ
-        axes = rng.permutation(X.shape[1])[: max(1, min(X.shape[1], 8))]
+        axes = np.arange(X.shape[1]) if rng is None else rng.permutation(X.shape[1])[:AXES]
         sample = X[rows[:: max(1, len(rows) // 512)]][:, axes]
         values = X[rows, axes[sample.var(axis=0).argmax()]]
         half = len(rows) // 2
@@ -49,11 +55,9 @@ def nearest_rows(
     *,
     groups: Indices | None = None,
     exact_rows: int = EXACT_ROWS,
-    rng: np.random.Generator | None = None,
 ) -> npt.NDArray[np.int32]:
     """Find the k nearest other rows (of the same group) of every row, shape (n_rows, k)."""
     # a group with fewer than k other rows repeats them in turn; a row alone is its own neighbor
-    rng = rng or np.random.default_rng(0)
     unit = safe_unit(X)
     points = np.ascontiguousarray(X if unit == 1 else X / unit, np.float32)
     found = np.empty((len(points), k), np.int32)
@@ -66,46 +70,49 @@ def nearest_rows(
             found[rows] = rows[:, None]
             continue
         if len(rows) <= exact_rows:
-            near = _exact(points[rows], reach)[1]
+            near = _exact(points[rows], reach)
         else:
-            near = _by_leaves(points[rows], reach, rng)
+            near = _by_leaves(points[rows], reach)
         found[rows] = rows[near[:, np.arange(k) % reach]]
     return found
 
 
-def _exact(points: Matrix, k: int) -> tuple[Matrix, Ints]:
+def _exact(points: Matrix, k: int) -> Ints:
     from sklearn.neighbors import NearestNeighbors
 
     with fork_safe():
-        distance, near = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points).kneighbors()
-    return distance, near
+        index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points)
+        near: Ints = index.kneighbors(return_distance=False)
+    return near
 
 
-def _by_leaves(points: Matrix, k: int, rng: np.random.Generator) -> Ints:
-    """Merge the neighbors found within the leaves of a few random trees."""
-    best_distance = np.full((len(points), k), np.inf, np.float32)
-    best_row = np.full((len(points), k), -1)  # no row: at distance infinity
-    for _ in range(TREES):
-        # turned at random, or trees over few features would all be the same
-        turn, _ = np.linalg.qr(rng.normal(size=(points.shape[1], points.shape[1])))
-        leaf = kd_leaves(points @ turn.astype(np.float32), max(LEAF_ROWS, 4 * k), rng)
-        order = np.argsort(leaf, kind="stable")
-        for rows in np.split(order, np.flatnonzero(np.diff(leaf[order])) + 1):
-            distance, near = _exact(points[rows], k)
-            candidate = np.concatenate([best_row[rows], rows[near]], axis=1)
-            spread = np.concatenate([best_distance[rows], distance], axis=1)
-            _forget_repeats(candidate, spread)
-            keep = np.argpartition(spread, k - 1, axis=1)[:, :k]
-            best_row[rows] = np.take_along_axis(candidate, keep, axis=1)
-            best_distance[rows] = np.take_along_axis(spread, keep, axis=1)
-    order = np.argsort(best_distance, axis=1)
-    return np.take_along_axis(best_row, order, axis=1)
+def _by_leaves(points: Matrix, k: int) -> Ints:
+    """Find neighbors, in no order, among rows of the leaves whose middles are nearest to one's."""
+    leaf = kd_leaves(points, LEAF_ROWS)
+    order = np.argsort(leaf, kind="stable")
+    edges = np.flatnonzero(np.diff(leaf[order], prepend=-1, append=-1))
+    ordered = points[order]
+    sizes = np.diff(edges)
+    middles = np.add.reduceat(ordered, edges[:-1], axis=0) / sizes[:, None].astype(np.float32)
+    sought = max(SOUGHT_ROWS, SOUGHT_FOR_EACH * k)
+    n_sought = min(len(sizes), -(-sought // int(sizes.min())))
+    near_leaves = nearest_rows(middles, n_sought - 1)
+    found = np.empty((len(points), k), np.int64)
 
+    def search(at: int) -> None:
+        leaves = np.append(at, near_leaves[at])
+        before = np.cumsum(sizes[leaves]) - sizes[leaves]
+        rows = np.repeat(edges[leaves] - before, sizes[leaves])
+        rows += np.arange(len(rows))
+        # seen from the leaf's middle, or squares of far points would take the digits away
+        local = ordered.take(rows, axis=0)
+        local -= middles[at]
+        own = local[: sizes[at]]
+        away = np.einsum("ij,ij->i", local, local) - (2 * own) @ local.T
+        np.fill_diagonal(away, np.inf)  # the row itself
+        near = np.argpartition(away, k - 1, axis=1)[:, :k]
+        found[order[rows[: len(own)]]] = order[rows[near]]
 
-def _forget_repeats(candidate: Ints, spread: Matrix) -> None:
-    """Move the second mention of a candidate infinitely far away, in place."""
-    order = np.argsort(candidate, axis=1, kind="stable")
-    ordered = np.take_along_axis(candidate, order, axis=1)
-    repeated = np.zeros(candidate.shape, bool)
-    np.put_along_axis(repeated, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
-    spread[repeated] = np.inf
+    with one_thread():
+        map_threads(search, range(len(sizes)))
+    return found

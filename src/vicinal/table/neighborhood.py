@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._types import Array, Floats, Floats32, Indices, Ints
-from vicinal.pairing.neighbors import nearest_rows
+from vicinal.pairing.neighbors import kd_leaves, nearest_rows
 from vicinal.table.categories import Codes, common_levels
 
 #: Neighbors are not fewer than this where they are a share of the rows that may mix.
@@ -22,6 +22,8 @@ NEAR_LEVELS_IN_ALL = 256
 NEAR_AXES = 32
 #: ... found from about this many rows.
 AXES_ROWS = 20_000
+#: Rows that stand together in memory where near rows are visited one after the other.
+TOGETHER = 256
 #: Noise on every axis. It decides between rows that are equally near at random, and not by the
 #: order of rows or the last bit of a sum, which another number of threads may change.
 JITTER = 1e-3
@@ -37,7 +39,6 @@ def neighbors_in_groups(
     groups: Indices | None,
     most: int,
     share: float,
-    rng: np.random.Generator,
 ) -> npt.NDArray[np.int32]:
     """Return neighbors of each row in its own group: a share of it, ``NEAR_LEAST`` to ``most``."""
     groups = np.zeros(len(space), np.uint8) if groups is None else groups
@@ -47,9 +48,14 @@ def neighbors_in_groups(
     # groups of one count are searched at once; fewer neighbors are repeated to fill the row
     for count in np.unique(counts):
         rows = np.flatnonzero(counts[groups] == count)
-        found = nearest_rows(space[rows], int(count), groups=groups[rows], rng=rng)
+        found = nearest_rows(space[rows], int(count), groups=groups[rows])
         near[rows] = rows[found[:, np.arange(near.shape[1]) % count]]
     return near
+
+
+def side_by_side(space: Floats32) -> Ints:
+    """Return all rows in an order in which near ones stand together."""
+    return np.argsort(kd_leaves(space, TOGETHER), kind="stable")
 
 
 def row_space(

@@ -47,7 +47,7 @@ from vicinal.table.mixing import (
     SpacingCheck,
     mix_plan,
 )
-from vicinal.table.neighborhood import neighbors_in_groups, row_space, stretches
+from vicinal.table.neighborhood import neighbors_in_groups, row_space, side_by_side, stretches
 from vicinal.table.numbers import Numbers, to_floats
 from vicinal.table.places import Places, pairs_of
 from vicinal.table.population import Population
@@ -334,7 +334,7 @@ class TrainingRows:
         # a target of the group is the same in every parent
         codes = self._codes(but=settings.within)
         space = self._space(self._rows.residual, codes, rng, self._stretches(codes))
-        near = neighbors_in_groups(space, self._groups, settings.neighbors, settings.share, rng)
+        near = neighbors_in_groups(space, self._groups, settings.neighbors, settings.share)
         bundle_of = [
             (at, name)
             for at, names in enumerate(self._bundles)
@@ -349,7 +349,11 @@ class TrainingRows:
         share = 0.0 if settings.marginals == "raw" else settings.spacing
         spacing = SpacingCheck(self.scores, levels, column_bundle, near, share)
         return NeighborhoodMixer(
-            FairNeighbors(near), self._rows, spacing, self._groups, settings.support
+            FairNeighbors(near, side_by_side(space)),
+            self._rows,
+            spacing,
+            self._groups,
+            settings.support,
         )
 
     def _space(
