@@ -12,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._compiled import compiled
-from vicinal._types import Floats32, Indices
+from vicinal._threads import for_chunks
+from vicinal._types import Floats, Floats32, Indices
 
 #: Rounds of Sinkhorn's scaling, at most, and the largest error of a row's total to stop at.
 ROUNDS = 1000
 TOLERANCE = 0.01
+#: Rows are counted in parts, at least so large and at most so many, each by one thread.
+PART_ROWS, PARTS = 1 << 16, 4
 #: How far beyond Sinkhorn's step to go: about half the rounds (Thibault et al., Algorithms 2021).
 RELAXATION = 1.7
 #: Weight of a row as its own neighbor, next to 1 for the others. It must not be 0, or the
@@ -33,7 +36,7 @@ class FairNeighbors:
         order = np.arange(len(near)) if order is None else order
         place = np.empty(len(near), np.int32)
         place[order] = np.arange(len(near))
-        popularity, self.error = _balance(place[near[order]], SELF_WEIGHT, ROUNDS, TOLERANCE)
+        popularity, self.error = _balance(place[near[order]])
         self._cumulative = _cumulative(near, popularity[place], SELF_WEIGHT)
 
     def __len__(self) -> int:
@@ -86,31 +89,40 @@ def _alias(cumulative: Any) -> Any:
     return chance, other
 
 
-@compiled()
-def _balance(near: Any, self_weight: float, rounds: int, tolerance: float) -> Any:
+def _balance(near: npt.NDArray[np.int32]) -> tuple[Floats, float]:
     """Return what to scale columns by, and the largest error of a row's total."""
-    n, k = near.shape
+    n = len(near)
     popularity = np.ones(n)  # column scaling, divided by how often a row is drawn
-    drawn = np.empty(n)
-    error = np.inf
-    for _ in range(rounds):
-        drawn[:] = 0.0
-        for i in range(n):
-            total = self_weight * popularity[i]
-            for j in range(k):
-                total += popularity[near[i, j]]
-            share = 1.0 / total
-            for j in range(k):
-                drawn[near[i, j]] += share
-            drawn[i] += self_weight * share
-        error = 0.0
-        for i in range(n):
-            error = max(error, abs(drawn[i] * popularity[i] - 1.0))
-        if error < tolerance:
+    size = max(PART_ROWS, -(-n // PARTS))
+    parts = np.empty((-(-n // size), n))
+
+    def tally(first: int, last: int) -> None:
+        _tally(near, popularity, SELF_WEIGHT, first, last, parts[first // size])
+
+    for _ in range(ROUNDS):
+        for_chunks(tally, n, size)
+        drawn = parts.sum(axis=0) * popularity
+        error = float(np.abs(drawn - 1.0).max())
+        if error < TOLERANCE:
             break
-        for i in range(n):
-            popularity[i] *= (1.0 / (drawn[i] * popularity[i])) ** RELAXATION
+        popularity *= drawn**-RELAXATION  # in place: tally() reads it
     return popularity, error
+
+
+@compiled()
+def _tally(
+    near: Any, popularity: Any, self_weight: float, first: int, last: int, drawn: Any
+) -> None:
+    """Add up how often some rows draw each row."""
+    drawn[:] = 0.0
+    for i in range(first, last):
+        total = self_weight * popularity[i]
+        for j in range(near.shape[1]):
+            total += popularity[near[i, j]]
+        share = 1.0 / total
+        for j in range(near.shape[1]):
+            drawn[near[i, j]] += share
+        drawn[i] += self_weight * share
 
 
 @compiled()

@@ -73,7 +73,7 @@ def nearest_rows(
             near = _exact(points[rows], reach)
         else:
             near = _by_leaves(points[rows], reach)
-        found[rows] = rows[near[:, np.arange(k) % reach]]
+        found[rows] = rows[near if reach == k else near[:, np.arange(k) % reach]]
     return found
 
 

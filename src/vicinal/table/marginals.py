@@ -14,7 +14,14 @@ import pyarrow as pa
 
 from vicinal._compiled import compiled
 from vicinal._types import Array, Bools, Floats, Floats32, Indices, Ints
-from vicinal.table.numbers import MAX_DECIMALS, Numbers, from_numbers, number_limits, to_numbers
+from vicinal.table.numbers import (
+    FIRST,
+    MAX_DECIMALS,
+    Numbers,
+    from_numbers,
+    number_limits,
+    to_numbers,
+)
 from vicinal.table.schema import Column
 
 Scores = npt.NDArray[np.floating[Any]]
@@ -188,7 +195,7 @@ class NormalScores(Scale):
         middle = ndtri(np.clip(ends - counts / (2 * max(len(seen), 1)), 1e-12, 1 - 1e-12))
         scores = middle[inverse]
         if len(values) < len(seen):
-            order = np.lexsort([rng.random(len(seen)), inverse])
+            order = (inverse + rng.random(len(seen))).argsort()  # ties in a random order
             rank = np.empty(len(seen))
             rank[order] = np.arange(len(seen)) + 0.5
             scores += TIE_SPREAD * (ndtri(rank / len(seen)) - scores)
@@ -421,7 +428,7 @@ def _decimals(values: Numbers) -> int | None:
         return None
     with np.errstate(over="ignore"):  # huge numbers have no decimal places to keep
         for places in range(MAX_DECIMALS + 1):
-            if np.array_equal(np.round(values, places), values):
+            if all(np.array_equal(np.round(v, places), v) for v in (values[:FIRST], values)):
                 return places
     return None
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._threads import for_chunks
 from vicinal._types import Array, Floats, Floats32, Indices, Ints
 from vicinal.pairing.neighbors import kd_leaves, nearest_rows
 from vicinal.table.categories import Codes, common_levels
@@ -22,6 +23,8 @@ NEAR_LEVELS_IN_ALL = 256
 NEAR_AXES = 32
 #: ... found from about this many rows.
 AXES_ROWS = 20_000
+#: Rows whose points are found at once.
+SPACE_ROWS = 4096
 #: Rows that stand together in memory where near rows are visited one after the other.
 TOGETHER = 256
 #: Noise on every axis. It decides between rows that are equally near at random, and not by the
@@ -49,7 +52,9 @@ def neighbors_in_groups(
     for count in np.unique(counts):
         rows = np.flatnonzero(counts[groups] == count)
         found = nearest_rows(space[rows], int(count), groups=groups[rows])
-        near[rows] = rows[found[:, np.arange(near.shape[1]) % count]]
+        near[rows, :count] = rows[found]
+        for at in range(count, near.shape[1]):
+            near[rows, at] = near[rows, at - count]
     return near
 
 
@@ -87,15 +92,23 @@ def row_space(
     if not axes.shape[1]:  # all rows are alike
         return JITTER * rng.standard_normal((n_rows, 1), np.float32)
     space = np.zeros((n_rows, axes.shape[1]), np.float32)
-    # summed column by column: no sum depends on how a matrix product is cut up
-    for at in range(scores.shape[1]):
-        weighted = np.flatnonzero(axes[at])
-        column = (scale[at] * scores[:, at]).astype(np.float32)
-        space[:, weighted] += column[:, None] * axes[at, weighted]
-    for codes, factor, place, start in zip(kept, factors, places, starts[1:], strict=False):
-        rows = np.zeros((len(place), axes.shape[1]), np.float32)
-        rows[place >= 0] = np.float32(factor) * axes[start + place[place >= 0]]
-        space += rows[codes]
+    of_levels = []  # the point that each level adds
+    for factor, place, start in zip(factors, places, starts[1:], strict=False):
+        points = np.zeros((len(place), axes.shape[1]), np.float32)
+        points[place >= 0] = np.float32(factor) * axes[start + place[place >= 0]]
+        of_levels.append(points)
+
+    def fill(first: int, last: int) -> None:
+        # summed column by column: no sum depends on how a matrix product is cut up
+        some = space[first:last]
+        for at in range(scores.shape[1]):
+            weighted = np.flatnonzero(axes[at])
+            column = (scale[at] * scores[first:last, at]).astype(np.float32)
+            some[:, weighted] += column[:, None] * axes[at, weighted]
+        for codes, points in zip(kept, of_levels, strict=True):
+            some += points[codes[first:last]]
+
+    for_chunks(fill, n_rows, SPACE_ROWS)
     space += JITTER * rng.standard_normal(space.shape, np.float32)
     return space
 

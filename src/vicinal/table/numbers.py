@@ -18,6 +18,8 @@ Numbers = Array  # int64 or float64
 
 #: Decimal places that are recognized and kept.
 MAX_DECIMALS = 6
+#: Values that are looked at first: most often they tell.
+FIRST = 1_000
 
 _INT64 = np.iinfo(np.int64)
 _SECONDS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -67,8 +69,11 @@ def _from_floats(values: pa.ChunkedArray) -> Floats:
     if narrow == np.float64:
         return wide
     for places in range(MAX_DECIMALS + 1):
-        rounded = np.round(wide, places)
-        if np.array_equal(rounded.astype(narrow), wide.astype(narrow), equal_nan=True):
+        for some in (wide[:FIRST], wide):
+            rounded = np.round(some, places)
+            if not np.array_equal(rounded.astype(narrow), some.astype(narrow), equal_nan=True):
+                break
+        else:
             return rounded
     return wide
 
