@@ -14,7 +14,13 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from vicinal.text.invert import Adaptor, Decoded, Inverter  # noqa: E402
+from vicinal.text.invert import (  # noqa: E402
+    Adaptor,
+    Decoded,
+    Inverter,
+    TrainingOptions,
+    align,
+)
 
 
 @pytest.fixture
@@ -343,6 +349,28 @@ def test_language_models_are_kept_as_far_as_they_were_trained(
             other.model.get_input_embeddings().weight[5] += 1
         with pytest.raises(ValueError, match=f"fingerprint {again.decoder.fingerprint}"):
             Inverter.from_pretrained(kept, encoder=bag(), llm=(other.model, other.tokenizer))
+
+
+def test_low_rank_matrices_are_merged_to_write_and_stand_alone_to_learn(
+    language_model, tmp_path, bag, texts
+):
+    built = Inverter.build(bag(), language_model, soft_tokens=2, hidden=4, lora={"r": 2})
+    with torch.no_grad():
+        for one in built.decoder.trainable:
+            one.add_(0.05)
+    built.save_pretrained(tmp_path / "kept")
+    again = Inverter.from_pretrained(tmp_path / "kept", encoder=bag())
+    targets = again.encode(texts)
+    before = again.generate(targets)
+    assert any(getattr(one, "merged", False) for one in again.decoder.model.modules())
+    learned = align(again, list(texts), options=TrainingOptions(steps=2), random_state=0)
+    for inverter in (again, learned):  # they share the frozen weights
+        assert not any(getattr(one, "merged", False) for one in inverter.decoder.model.modules())
+    moved = zip(learned.decoder.trainable, again.decoder.trainable, strict=True)
+    assert any(not torch.equal(one, other) for one, other in moved)
+    after = again.generate(targets)
+    assert after[0] == before[0]
+    assert after[1] == pytest.approx(before[1], abs=1e-5)
 
 
 def cut(path):

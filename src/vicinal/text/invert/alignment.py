@@ -138,8 +138,10 @@ def copied(inverter: Inverter, *, learns: bool) -> tuple[Adaptor, Decoder]:
     decoder = inverter.decoder
     learning = {id(one) for one in decoder.trainable}
     if learns and learning:
+        inverter.decoder.train()  # what it learned stands beside the weights that are shared
         frozen = {id(one): one for one in parameters_of(decoder) if id(one) not in learning}
-        decoder = deepcopy(decoder, dict(frozen))
+        decoder = deepcopy(decoder, dict(frozen)).train(False)
+        inverter.decoder.train(False)
     return deepcopy(inverter.adaptor), decoder
 
 
