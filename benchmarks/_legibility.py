@@ -36,8 +36,10 @@ MORPHS = "morph middles"
 WRITERS = ("smol", "nano")
 #: With so many pairs tried for each row; the others with one.
 SIX = "smol, six tries"
+#: The same on news alone, anew, and only rows that are as sure as LIMIT.
+SURE, LIMIT = "smol, six tries, sure", 0.27
 #: Those that need what smol made come after it.
-METHODS = ("smol", SIX, "nano", "nearest real text", "EDA", "SmolLM2 prompted")
+METHODS = ("smol", SIX, SURE, "nano", "nearest real text", "EDA", "SmolLM2 prompted")
 POOL = 1000
 #: What is kept of a made row beside its text.
 FIGURES = ("lam", "lam_measured", "closeness", "log_likelihood", "check_score", "confidence")
@@ -130,13 +132,16 @@ def rows_of(name: str, method: str, n: int) -> list[Record]:
 def _labeled(name: str, method: str, n: int) -> list[Record]:
     texts, labels, pool = drawn(name)
     rng = np.random.default_rng(19)
-    if method in (*WRITERS, SIX):
+    if method in (*WRITERS, SIX, SURE):
         from vicinal.text import RowConfig, augment, nearest_texts
 
-        writer = _writer("smol" if method == SIX else method)
-        tries = RowConfig(tries=6 if method == SIX else 1)
+        writer = _writer(method if method in WRITERS else "smol")
+        tries = RowConfig(
+            tries=1 if method in WRITERS else 6, min_confidence=LIMIT if method == SURE else None
+        )
+        seed = int(method == SURE)  # the limit was chosen on the rows of 0
         made = augment(
-            texts, labels, inverter=writer, n_samples=n, row_config=tries, random_state=0
+            texts, labels, inverter=writer, n_samples=n, row_config=tries, random_state=seed
         )
         columns: dict[str, list[Any]] = {one: getattr(made, one).tolist() for one in FIGURES}
         if method == "smol":  # beside its rows stands what the pool holds

@@ -1,6 +1,7 @@
 """Are written sentences worth keeping? A blind sheet to grade, and what the grades say.
 
     python benchmarks/legibility.py               # makes the rows and writes sheet and key
+    python benchmarks/legibility.py --more        # adds rows of methods that the sheet lacks
     python benchmarks/legibility.py --score       # table of the grades
 
 The sheet is shuffled and names no method; each row is a set, the label it would get, a text, and
@@ -34,10 +35,12 @@ import numpy as np
 from _common import markdown
 from _legibility import (
     FIGURES,
+    LIMIT,
     METHODS,
     MORPHS,
     SETS,
     SIX,
+    SURE,
     WRITERS,
     Record,
     drawn,
@@ -51,17 +54,19 @@ from vicinal.io import replacing
 
 RESULTS = Path(__file__).parent / "results" / "legibility"
 RUBRIC = ("grammatical", "sense", "label", "keep", "copy")
-#: A limit of confidence, chosen on the rows of six tries: what is kept below it, and from it on.
-LIMIT = 0.27
 
 
 def make(args: argparse.Namespace) -> None:
-    """Write sheet and key."""
+    """Write sheet and key; with ``more`` add rows of methods that they lack."""
+    held = [_read(name) if args.more else [] for name in ("sheet.csv.gz", "key.csv.gz")]
+    there = {row["method"] for row in held[1]}
     rows: list[Record] = []
-    for method in METHODS:
+    for method in (one for one in METHODS if one not in there):
         for name in (*SETS, MORPHS):
             if name == MORPHS and method in ("EDA", SIX):
                 continue  # word edits of one line lie between nothing, and a morph has one pair
+            if method == SURE and name != "AG News":
+                continue
             n = args.morphs if name == MORPHS else args.rows
             found = rows_of(name, method, n)
             some = n if method in WRITERS or name == MORPHS else args.peers
@@ -75,10 +80,10 @@ def make(args: argparse.Namespace) -> None:
     rng = np.random.default_rng()  # nobody can work the order out
     rows = [rows[at] for at in rng.permutation(len(rows))]
     scored = likelihood([row["text"] for row in rows])
-    for number, (row, value) in enumerate(zip(rows, scored, strict=True), 1):
+    for number, (row, value) in enumerate(zip(rows, scored, strict=True), len(held[0]) + 1):
         row |= {"row": number, "english": value}
-    _write("sheet.csv.gz", ["row", "set", "label", "text", "given"], rows)
-    _write("key.csv.gz", ["row", "set", "method", *FIGURES, "english"], rows)
+    _write("sheet.csv.gz", ["row", "set", "label", "text", "given"], held[0] + rows)
+    _write("key.csv.gz", ["row", "set", "method", *FIGURES, "english"], held[1] + rows)
     print(f"{len(rows)} rows in {RESULTS}")
 
 
@@ -193,6 +198,7 @@ def main() -> None:
     parser.add_argument("--morphs", type=int, default=45)
     parser.add_argument("--rows", type=int, default=60, help="of each writer on each set")
     parser.add_argument("--peers", type=int, default=30, help="of each other method on each set")
+    parser.add_argument("--more", action="store_true", help="add methods that the sheet lacks")
     parser.add_argument("--score", action="store_true")
     args = parser.parse_args()
     if args.score:
