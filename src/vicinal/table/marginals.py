@@ -190,18 +190,23 @@ class NormalScores(Scale):
         from scipy.special import ndtri
 
         seen = numbers[~missing]
-        values, inverse, counts = np.unique(seen, return_inverse=True, return_counts=True)
-        ends = np.cumsum(counts) / max(len(seen), 1)  # share of values up to each one
-        middle = ndtri(np.clip(ends - counts / (2 * max(len(seen), 1)), 1e-12, 1 - 1e-12))
-        scores = middle[inverse]
-        if len(values) < len(seen):
-            order = (inverse + rng.random(len(seen))).argsort()  # ties in a random order
-            rank = np.empty(len(seen))
-            rank[order] = np.arange(len(seen)) + 0.5
-            scores += TIE_SPREAD * (ndtri(rank / len(seen)) - scores)
+        n = len(seen)
+        order = seen.argsort()
+        ordered = seen[order]
+        starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))[:n]
+        values, counts = ordered[starts], np.diff(starts, append=n)
+        codes = np.arange(len(values)).repeat(counts)
+        ends = np.cumsum(counts) / max(n, 1)  # share of values up to each one
+        middle = ndtri(np.clip(ends - counts / (2 * max(n, 1)), 1e-12, 1 - 1e-12))
+        scores = middle.repeat(counts)
+        if len(values) < n:
+            tied = np.flatnonzero(counts.repeat(counts) > 1)  # get a random order
+            key = codes[tied] + rng.random(n)[order[tied]]
+            order[tied] = order[tied][key.argsort()]
+            scores += TIE_SPREAD * (ndtri((np.arange(n) + 0.5) / n) - scores)
         self.scores = np.zeros(len(numbers), np.float32)
-        self.scores[~missing] = scores
-        held = None if owners is None else held_by(inverse, owners[~missing])
+        self.scores[np.flatnonzero(~missing)[order]] = scores
+        held = None if owners is None else held_by(codes, owners[~missing][order])
         self.marginal = marginal_of(values, counts, _decimals(values), min_count, held=held)
 
     def calibrate(self, mixed: Scores) -> None:
