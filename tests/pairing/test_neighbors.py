@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
@@ -93,6 +97,41 @@ def test_leaf_search_does_not_depend_on_threads(monkeypatch):
         monkeypatch.setattr("vicinal._threads.n_threads", lambda n=threads: n)
         found.append(nearest_rows(X, 20, exact_rows=200))
     np.testing.assert_array_equal(*found)
+
+
+def test_leaf_search_tells_the_nearest_first():
+    X = clusters(3000, 6, 11).astype(np.float32)
+    near = nearest_rows(X, 50, exact_rows=500)
+    away = np.linalg.norm(X[near].astype(float) - X[:, None].astype(float), axis=2)
+    assert (np.diff(away, axis=1) >= -1e-5 * away[:, 1:]).all()
+
+
+def test_leaf_search_beside_outliers():
+    X = np.random.default_rng(12).normal(size=(4000, 10)).astype(np.float32)
+    plain = recall(nearest_rows(X, 10, exact_rows=500), nearest_rows(X, 10))
+    far = X.copy()
+    far[::500] *= 1e5
+    rows = np.arange(4000) % 500 != 0
+    found, exact = nearest_rows(far, 10, exact_rows=500), nearest_rows(far, 10)
+    assert recall(found[rows], exact[rows]) > plain - 0.05
+
+
+SIMD = """
+import hashlib, numpy as np
+from vicinal.pairing.neighbors import nearest_rows
+X = np.random.default_rng(13).normal(size=(3000, 6)).astype(np.float32)
+print(hashlib.sha256(nearest_rows(X, 20, exact_rows=100).tobytes()).hexdigest())
+"""
+
+
+def test_leaf_search_does_not_depend_on_the_processor():
+    found = set()
+    for less in ("", "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR"):
+        env = os.environ | {"NPY_DISABLE_CPU_FEATURES": less}
+        run = [sys.executable, "-W", "ignore", "-c", SIMD]
+        told = subprocess.run(run, env=env, capture_output=True, text=True, check=True)
+        found.add(told.stdout)
+    assert len(found) == 1
 
 
 def test_leaf_search_of_equal_rows():

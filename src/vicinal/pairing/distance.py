@@ -249,7 +249,7 @@ class Nearest(ByDistance):
         As for :class:`Farthest`.
     method : {"auto", "exact", "sketch"}, default "auto"
         As for :class:`Farthest`. With ``k`` and without ``balanced`` it has no effect: all pairs
-        are compared. With ``balanced`` "sketch" searches a few random trees.
+        are compared. With ``balanced`` "sketch" looks among near leaves of a tree.
     median_radius : float, optional
         As for :class:`Farthest`.
     balanced : bool, default False

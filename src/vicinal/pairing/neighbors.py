@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._compiled import compiled
 from vicinal._points import safe_unit
 from vicinal._threads import fork_safe, map_threads, one_thread
-from vicinal._types import Indices, Ints
+from vicinal._types import Indices
 
 Matrix = npt.NDArray[np.floating[Any]]
+Neighbors = npt.NDArray[np.integer[Any]]
 
 #: Axes of which a random tree cuts along the widest.
 AXES = 8
@@ -21,6 +23,8 @@ EXACT_ROWS = 20_000
 #: at least, and for each neighbor wanted.
 LEAF_ROWS = 32
 SOUGHT_ROWS, SOUGHT_FOR_EACH = 2048, 20
+#: Rows found beyond those wanted, so that no last digit of a matrix product decides.
+SPARE = 8
 
 
 def kd_leaves(
@@ -56,7 +60,7 @@ def nearest_rows(
     groups: Indices | None = None,
     exact_rows: int = EXACT_ROWS,
 ) -> npt.NDArray[np.int32]:
-    """Find the k nearest other rows (of the same group) of every row, shape (n_rows, k)."""
+    """Find the k nearest other rows (of the same group) of every row, nearest first (n_rows, k)."""
     # a group with fewer than k other rows repeats them in turn; a row alone is its own neighbor
     unit = safe_unit(X)
     points = np.ascontiguousarray(X if unit == 1 else X / unit, np.float32)
@@ -69,25 +73,23 @@ def nearest_rows(
         if reach < 1:
             found[rows] = rows[:, None]
             continue
-        if len(rows) <= exact_rows:
-            near = _exact(points[rows], reach)
-        else:
-            near = _by_leaves(points[rows], reach)
+        search = _exact if len(rows) <= exact_rows else _by_leaves
+        near = search(points[rows], reach)
         found[rows] = rows[near if reach == k else near[:, np.arange(k) % reach]]
     return found
 
 
-def _exact(points: Matrix, k: int) -> Ints:
+def _exact(points: Matrix, k: int) -> Neighbors:
     from sklearn.neighbors import NearestNeighbors
 
     with fork_safe():
         index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points)
-        near: Ints = index.kneighbors(return_distance=False)
+        near: Neighbors = index.kneighbors(return_distance=False)
     return near
 
 
-def _by_leaves(points: Matrix, k: int) -> Ints:
-    """Find neighbors, in no order, among rows of the leaves whose middles are nearest to one's."""
+def _by_leaves(points: Matrix, k: int) -> Neighbors:
+    """Find neighbors among the rows of the leaves whose middles are nearest to a leaf's own."""
     leaf = kd_leaves(points, LEAF_ROWS)
     order = np.argsort(leaf, kind="stable")
     edges = np.flatnonzero(np.diff(leaf[order], prepend=-1, append=-1))
@@ -97,22 +99,39 @@ def _by_leaves(points: Matrix, k: int) -> Ints:
     sought = max(SOUGHT_ROWS, SOUGHT_FOR_EACH * k)
     n_sought = min(len(sizes), -(-sought // int(sizes.min())))
     near_leaves = nearest_rows(middles, n_sought - 1)
-    found = np.empty((len(points), k), np.int64)
+    found = np.empty((len(points), k), np.int32)
 
     def search(at: int) -> None:
         leaves = np.append(at, near_leaves[at])
         before = np.cumsum(sizes[leaves]) - sizes[leaves]
         rows = np.repeat(edges[leaves] - before, sizes[leaves])
         rows += np.arange(len(rows))
-        # seen from the leaf's middle, or squares of far points would take the digits away
+        # seen from among the leaf, or squares of far points would take the digits away
         local = ordered.take(rows, axis=0)
-        local -= middles[at]
+        local -= np.partition(local[: sizes[at]], sizes[at] // 2, axis=0)[sizes[at] // 2]
         own = local[: sizes[at]]
         away = np.einsum("ij,ij->i", local, local) - (2 * own) @ local.T
         np.fill_diagonal(away, np.inf)  # the row itself
-        near = np.argpartition(away, k - 1, axis=1)[:, :k]
-        found[order[rows[: len(own)]]] = order[rows[near]]
+        most = min(k + SPARE, len(rows) - 1)
+        near = np.argpartition(away, most - 1, axis=1)[:, :most]
+        near = np.sort(near, axis=1)
+        first = np.argsort(_squares(local, near), axis=1, kind="stable")[:, :k]
+        found[order[rows[: len(own)]]] = order[rows[np.take_along_axis(near, first, axis=1)]]
 
     with one_thread():
         map_threads(search, range(len(sizes)))
     return found
+
+
+@compiled()
+def _squares(points: Any, near: Any) -> Any:
+    """Return the squared distances of the first points to those near, summed in a fixed order."""
+    away = np.empty(near.shape, np.float32)
+    for i in range(len(near)):
+        for j in range(near.shape[1]):
+            total = np.float32(0.0)
+            for at in range(points.shape[1]):
+                apart = points[near[i, j], at] - points[i, at]
+                total += apart * apart
+            away[i, j] = total
+    return away

@@ -373,6 +373,29 @@ def test_low_rank_matrices_are_merged_to_write_and_stand_alone_to_learn(
     assert after[1] == pytest.approx(before[1], abs=1e-5)
 
 
+@pytest.mark.parametrize("mine", [False, True])
+def test_low_rank_matrices_stay_beside_tied_weights_and_those_of_a_callers_model(
+    causal, tokenizer, tmp_path, bag, texts, mine
+):
+    pytest.importorskip("peft")
+    model = causal("gpt2", len(tokenizer))  # its output layer holds the word vectors
+    for one in (model, tokenizer):
+        one.save_pretrained(tmp_path / "gpt2")
+    lora = {"r": 2, "target_modules": ["c_attn"] if mine else ["lm_head", "c_attn"]}
+    built = Inverter.build(bag(), str(tmp_path / "gpt2"), soft_tokens=2, hidden=4, lora=lora)
+    with torch.no_grad():
+        for one in built.decoder.trainable:
+            one.add_(0.05)
+    built.save_pretrained(tmp_path / "kept")
+    targets = built.encode(texts)
+    wanted = built.generate(targets)[1]
+    for _ in range(2):
+        given = {"llm": (model, tokenizer)} if mine else {}
+        again = Inverter.from_pretrained(tmp_path / "kept", encoder=bag(), **given)
+        assert again.generate(targets)[1] == pytest.approx(wanted, abs=1e-5)
+        assert not any(getattr(one, "merged", False) for one in again.decoder.model.modules())
+
+
 def cut(path):
     path.write_bytes(path.read_bytes()[:-50])
 

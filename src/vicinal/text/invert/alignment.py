@@ -22,6 +22,7 @@ from vicinal.text.invert.fitting import (
     embed,
     fit,
     parameters_of,
+    ready_to_learn,
 )
 from vicinal.text.invert.inverter import Inverter
 
@@ -138,10 +139,9 @@ def copied(inverter: Inverter, *, learns: bool) -> tuple[Adaptor, Decoder]:
     decoder = inverter.decoder
     learning = {id(one) for one in decoder.trainable}
     if learns and learning:
-        inverter.decoder.train()  # what it learned stands beside the weights that are shared
+        ready_to_learn(decoder)  # the weights will be shared
         frozen = {id(one): one for one in parameters_of(decoder) if id(one) not in learning}
-        decoder = deepcopy(decoder, dict(frozen)).train(False)
-        inverter.decoder.train(False)
+        decoder = deepcopy(decoder, dict(frozen))
     return deepcopy(inverter.adaptor), decoder
 
 

@@ -214,6 +214,12 @@ class _SoftPrompts(nn.Module):  # type: ignore[misc]  # torch is Any here
         return loss
 
 
+def ready_to_learn(decoder: Decoder) -> None:
+    """Take what a decoder learned out of its other weights, where it was merged into them."""
+    decoder.train()
+    decoder.train(False)
+
+
 def fit(
     adaptor: Adaptor,
     decoder: Decoder,
@@ -226,6 +232,8 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train the adaptor, and a decoder that ``learns``, in place; return the evaluations."""
     assert options.steps is not None and options.warmup is not None  # noqa: PT018, S101
+    if learns:
+        ready_to_learn(decoder)  # before a checkpoint is read
     model = _SoftPrompts(adaptor, decoder, options.noise, learns)
     groups: list[Any] = [{"params": list(adaptor.parameters()), "lr": options.learning_rate}]
     if model.learns:

@@ -154,6 +154,11 @@ class HuggingFaceDecoder:
             self._fingerprint = fingerprint(named.items(), said)
         return self._fingerprint
 
+    def _adapts_words(self) -> bool:
+        """Tell whether low-rank matrices stand beside the word vectors, or weights tied to them."""
+        layers = (getattr(one, "base_layer", None) for one in self.model.modules())
+        return any(getattr(one, "weight", None) is self._words.weight for one in layers)
+
     def to(self, device: str) -> HuggingFaceDecoder:
         """Move to a device."""
         self.model.to(device)
@@ -326,8 +331,10 @@ class HuggingFaceDecoder:
         if said["tuning"] == "lora":
             made.model = load_lora(made.model, folder / _LORA)
             made.tuning = "lora"
-            if made.model.dtype == torch.float32:  # coarser weights would round them away
-                made.model.merge_adapter()  # writes the same sentences, a third quicker
+            # not into a model of the caller's, nor into weights that have a second use or are
+            # coarse: otherwise it writes the same sentences, a third quicker
+            if llm is None and made.model.dtype == torch.float32 and not made._adapts_words():
+                made.model.merge_adapter()
                 made._merged = True
         return made
 
