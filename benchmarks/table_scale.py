@@ -1,10 +1,10 @@
 """What a synthetic table costs against its rows and its columns.
 
-Run with ``python benchmarks/table_scale.py``. Tables are made up of float32 columns that depend on
-a few hidden factors. Each case is fitted and sampled, as many rows as it learned, in a process of
-its own, warmed up first. Printed are seconds, the peak of memory above what the process held
-before (the table that it learns from is not counted), and the slope of a straight line through
-log seconds against log size: 1 is linear.
+Run with ``python benchmarks/table_scale.py``. Tables are made up of float32 columns, and where
+neighborhoods are used of categories too, that depend on a few hidden factors. Each case is fitted
+and sampled, as many rows as it learned, in a process of its own, warmed up first. Printed are
+seconds, the peak of memory above what the process held before (the table that it learns from is
+not counted), and the slope of a straight line through log seconds against log size: 1 is linear.
 
 Memory is watched from another process in the same run; the table is Arrow in and Arrow out.
 """
@@ -27,11 +27,13 @@ from _common import (
 )
 
 FACTORS = 4
+#: Columns of the runs with neighborhoods, and how many of them are categories.
+MIXED, CATEGORIES = 15, 5
 WARM_UP_ROWS = 5000
 
 
-def made_up(n_rows: int, n_columns: int) -> Any:
-    """Return an Arrow table of float32 columns with a few common factors."""
+def made_up(n_rows: int, n_columns: int, categories: int = 0) -> Any:
+    """Return an Arrow table of float32 columns and categories with a few common factors."""
     import pyarrow as pa
 
     rng = np.random.default_rng(0)
@@ -40,7 +42,13 @@ def made_up(n_rows: int, n_columns: int) -> Any:
     columns = {}
     for at in range(n_columns):
         noise = rng.standard_normal(n_rows, dtype=np.float32)
-        columns[f"x{at}"] = factors @ loads[:, at] + noise
+        values = factors @ loads[:, at] + noise
+        if at < categories:  # three to so many levels more
+            edges = np.quantile(values, np.sort(rng.random(2 + at)))
+            values = np.array([f"level {one}" for one in range(3 + at)])[
+                np.searchsorted(edges, values)
+            ]
+        columns[f"x{at}"] = values
     return pa.table(columns)
 
 
@@ -48,8 +56,10 @@ def run_one(privacy: str, n_rows: int, n_columns: int) -> dict[str, float]:
     """Return seconds and peak memory of fit and sample."""
     from vicinal.table import TableSynthesizer
 
-    TableSynthesizer(privacy, random_state=0).fit(made_up(WARM_UP_ROWS, n_columns)).sample()
-    table = made_up(n_rows, n_columns)
+    categories = CATEGORIES if n_columns == MIXED else 0
+    first = made_up(WARM_UP_ROWS, n_columns, categories)
+    TableSynthesizer(privacy, random_state=0).fit(first).sample()
+    table = made_up(n_rows, n_columns, categories)
     model = TableSynthesizer(privacy, random_state=0)
     found: dict[str, float] = {"rows": n_rows, "columns": n_columns}
     found["table_mb"] = table.nbytes / 1e6
@@ -107,11 +117,17 @@ def main() -> None:
     asked = options.parse_args()
     runs = [
         ("off, 16 columns; rows", "rows", "off", [(n, 16) for n in asked.rows]),
-        (f"{asked.near}, 16 columns; rows", "rows", asked.near, [(n, 16) for n in asked.near_rows]),
+        (
+            f"{asked.near}, {MIXED} mixed columns; rows",
+            "rows",
+            asked.near,
+            [(n, MIXED) for n in asked.near_rows],
+        ),
         ("off, 100,000 rows; columns", "columns", "off", [(100_000, d) for d in asked.columns]),
     ]
     about = machine("vicinal", "numpy", "numba", "pyarrow")
-    about += ". float32 columns, Arrow in and out, seed 0, one run each after a warm-up."
+    about += f". float32 columns ({CATEGORIES} of {MIXED} are categories), Arrow in and out, "
+    about += "seed 0, one run each after a warm-up."
     text, kept = about, {}
     for title, _size, privacy, sizes in runs:
         cases = []
