@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._compiled import compiled
 from vicinal._points import safe_unit
 from vicinal._threads import fork_safe, map_threads, one_thread
 from vicinal._types import Indices
@@ -90,6 +89,8 @@ def _exact(points: Matrix, k: int) -> Neighbors:
 
 def _by_leaves(points: Matrix, k: int) -> Neighbors:
     """Find neighbors among the rows of the leaves whose middles are nearest to a leaf's own."""
+    from vicinal.pairing._squares import squares
+
     leaf = kd_leaves(points, LEAF_ROWS)
     order = np.argsort(leaf, kind="stable")
     edges = np.flatnonzero(np.diff(leaf[order], prepend=-1, append=-1))
@@ -115,23 +116,9 @@ def _by_leaves(points: Matrix, k: int) -> Neighbors:
         most = min(k + SPARE, len(rows) - 1)
         near = np.argpartition(away, most - 1, axis=1)[:, :most]
         near = np.sort(near, axis=1)
-        first = np.argsort(_squares(local, near), axis=1, kind="stable")[:, :k]
+        first = np.argsort(squares(local, near), axis=1, kind="stable")[:, :k]
         found[order[rows[: len(own)]]] = order[rows[np.take_along_axis(near, first, axis=1)]]
 
     with one_thread():
         map_threads(search, range(len(sizes)))
     return found
-
-
-@compiled()
-def _squares(points: Any, near: Any) -> Any:
-    """Return the squared distances of the first points to those near, summed in a fixed order."""
-    away = np.empty(near.shape, np.float32)
-    for i in range(len(near)):
-        for j in range(near.shape[1]):
-            total = np.float32(0.0)
-            for at in range(points.shape[1]):
-                apart = points[near[i, j], at] - points[i, at]
-                total += apart * apart
-            away[i, j] = total
-    return away
