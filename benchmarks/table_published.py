@@ -133,6 +133,17 @@ def read(name: str, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 Generator = Callable[[pd.DataFrame, Protocol, int], tuple[pd.DataFrame, float, float]]
 
 
+def clocked(
+    fit: Callable[[], Any], draw: Callable[[], pd.DataFrame]
+) -> tuple[pd.DataFrame, float, float]:
+    """Fit, then draw; return the rows, and the seconds of both."""
+    start = time.perf_counter()
+    fit()
+    fitted = time.perf_counter()
+    drawn = draw()
+    return drawn, fitted - start, time.perf_counter() - fitted
+
+
 def ours(privacy: str) -> Generator:
     """Return our synthesizer at a setting, told the target and the categories."""
 
@@ -142,11 +153,7 @@ def ours(privacy: str) -> Generator:
         kinds = {name: "category" for name in train if train[name].dtype == object}
         model = TableSynthesizer(privacy, target=asked.target, kinds=kinds, random_state=seed)
         model.fit(train.head(500)).sample(100)  # compiled before the clock runs
-        start = time.perf_counter()
-        model.fit(train)
-        fitted = time.perf_counter()
-        drawn = model.sample(len(train))
-        return drawn, fitted - start, time.perf_counter() - fitted
+        return clocked(lambda: model.fit(train), lambda: model.sample(len(train)))
 
     return draw
 
@@ -176,11 +183,7 @@ def peer(name: str) -> Generator:
     def draw(train: pd.DataFrame, asked: Protocol, seed: int) -> tuple[pd.DataFrame, float, float]:
         task = "number" if asked.number else "class"
         made = peers()[name](Dataset(asked.file, train, asked.target, task), seed)
-        start = time.perf_counter()
-        made.fit(train)
-        fitted = time.perf_counter()
-        drawn = made.sample(len(train))
-        return drawn, fitted - start, time.perf_counter() - fitted
+        return clocked(lambda: made.fit(train), lambda: made.sample(len(train)))
 
     return draw
 
@@ -193,12 +196,11 @@ def argn(train: pd.DataFrame, asked: Protocol, seed: int) -> tuple[pd.DataFrame,
         model = TabularARGN(
             max_training_time=ARGN_MINUTES, device="cpu", workspace_dir=folder, random_state=seed
         )
-        start = time.perf_counter()
-        model.fit(train)
-        fitted = time.perf_counter()
-        drawn = model.sample(n_samples=len(train), device="cpu")[train.columns]
-        drawn = drawn.astype(train.dtypes.to_dict()).reset_index(drop=True)
-        return drawn, fitted - start, time.perf_counter() - fitted
+        drawn, *seconds = clocked(
+            lambda: model.fit(train), lambda: model.sample(n_samples=len(train), device="cpu")
+        )
+        drawn = drawn[train.columns].astype(train.dtypes.to_dict()).reset_index(drop=True)
+        return drawn, *seconds
 
 
 GENERATORS: dict[str, Generator] = {
