@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vicinal._types import Floats32
+from vicinal.text.invert.guidance import Hints
 
 
 class Decoded(NamedTuple):
@@ -83,12 +84,14 @@ class Decoder(Protocol):
         beams: int = 1,
         max_tokens: int | None = None,
         generator: np.random.Generator | None = None,
+        hints: Hints | None = None,
     ) -> Decoded:
         """Write sentences for each row of soft tokens (B, S, C), one at each temperature.
 
         At 0 the likeliest token is taken each time, above tokens are drawn by the ``generator``; of
         several ``beams`` the likeliest sentence is taken, and nothing is drawn. A sentence has
-        ``max_tokens`` at most, markers included.
+        ``max_tokens`` at most, markers included. Words of ``hints`` are favored; they are given
+        to the decoder of an inverter that has a guide.
         """
 
     def to(self, device: str) -> Any:

@@ -92,12 +92,16 @@ def write(
     *,
     beams: int,
     generator: np.random.Generator | None,
+    gains: Tensor | None = None,
     parts: int = 1,
 ) -> tuple[list[list[int]], Tensor]:
-    """Write a row of ids for each embedding and temperature, or the best of some beams."""
+    """Write a row of ids for each embedding and temperature, or the best of some beams.
+
+    ``gains`` (B, V) are added to the scores of tokens until they are written.
+    """
     heat = torch.tensor([check_number("temperature", one, low=0) for one in temperatures])
     if beams > 1:
-        ids, likely = beam_search(network, soft, beams, rules)
+        ids, likely = beam_search(network, soft, beams, rules, gains)
         return ids, likely[:, None]
     uniforms = torch.zeros(len(soft), len(heat), rules.max_tokens)
     if bool(heat.any()):
@@ -106,8 +110,9 @@ def write(
 
     def part(span: slice) -> tuple[list[list[int]], Tensor]:
         found: tuple[list[list[int]], Tensor] = decode(
-            network, soft[span], heat, uniforms[span], rules
-        )
+            network, soft[span], heat, uniforms[span], rules,
+            None if gains is None else gains[span],
+        )  # fmt: skip
         return found
 
     cut = spans(len(soft), -(-len(soft) // parts) or 1)
@@ -116,9 +121,32 @@ def write(
     return [row for some, _ in found for row in some], likely
 
 
+class _Gains:
+    """What tokens gain in each row, for as long as the row has not written them."""
+
+    def __init__(self, gains: Tensor | None, each: int) -> None:
+        self._left = None if gains is None else gains.repeat_interleave(each, 0)
+
+    def added(self, scores: Tensor, rows: Tensor) -> Tensor:
+        return scores if self._left is None else scores + self._left[rows]
+
+    def drop(self, rows: Tensor, tokens: Tensor) -> None:
+        if self._left is not None:
+            self._left[rows, tokens] = 0.0
+
+    def take(self, rows: Tensor) -> None:
+        if self._left is not None:
+            self._left = self._left[rows]
+
+
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def decode(
-    network: Network, soft: Tensor, temperatures: Tensor, uniforms: Tensor, rules: Rules
+    network: Network,
+    soft: Tensor,
+    temperatures: Tensor,
+    uniforms: Tensor,
+    rules: Rules,
+    gains: Tensor | None = None,
 ) -> tuple[list[list[int]], Tensor]:
     """Write R rows of ids for each of B embeddings; what stands before them is read once."""
     # the rows of one embedding together, and their mean log-probabilities a token, before any rule
@@ -131,6 +159,7 @@ def decode(
         memory.take(rows // each, spare=True)
     heat = temperatures.to(soft.device).repeat(count)
     numbers = uniforms.to(soft.device).flatten(0, 1)
+    favored = _Gains(gains, each)
     ids = torch.full((len(rows), rules.max_tokens), rules.style, device=soft.device)
     written, live = torch.ones_like(rows), rows  # of all rows; rows that still stand in the scores
     total = torch.zeros(len(rows), device=soft.device)
@@ -138,11 +167,13 @@ def decode(
     for length in range(1, rules.max_tokens):
         scores = scores.float()
         normalizer = scores.logsumexp(-1)
-        rules.ban(scores, ids[live], length)
-        tokens = scores.argmax(-1)
+        leaning = favored.added(scores, live)
+        rules.ban(leaning, ids[live], length)
+        tokens = leaning.argmax(-1)
         warm = (heat[live] > 0) & going
         if bool(warm.any()):
-            tokens[warm] = draw(scores[warm], heat[live][warm], numbers[live, length][warm])
+            tokens[warm] = draw(leaning[warm], heat[live][warm], numbers[live, length][warm])
+        favored.drop(live, tokens)
         at = live[going]
         ids[at, length] = tokens[going]
         total[at] += (scores.gather(1, tokens[:, None])[:, 0] - normalizer)[going]
@@ -162,28 +193,39 @@ def decode(
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def beam_search(
-    network: Network, soft: Tensor, beams: int, rules: Rules
+    network: Network, soft: Tensor, beams: int, rules: Rules, gains: Tensor | None = None
 ) -> tuple[list[list[int]], Tensor]:
-    """Write the row of ids with the highest mean log-probability that some beams find, and that."""
+    """Write the row of ids with the highest mean score that some beams find, and how likely it is.
+
+    A score is a log-probability, and what the token gains.
+    """
     count, limit = soft.shape[0], rules.max_tokens
     scores, memory = network.begin(soft)
     scores = scores.repeat_interleave(beams, 0)
-    memory.take(torch.arange(count * beams, device=soft.device) // beams)
+    rows = torch.arange(count * beams, device=soft.device)
+    memory.take(rows // beams)
+    favored = _Gains(gains, beams)
     ids = torch.full((count * beams, limit), rules.style, device=soft.device)
     total = torch.full((count, beams), -torch.inf, device=soft.device)
     total[:, 0] = 0.0  # all beams begin alike: one may spread
+    likely = torch.zeros(count * beams, device=soft.device)
     ended = torch.zeros(count * beams, dtype=torch.bool, device=soft.device)
     lengths = torch.ones(count * beams, dtype=torch.long, device=soft.device)
     first = torch.arange(count, device=soft.device)[:, None] * beams
     for length in range(1, limit):
         scores = scores.float().log_softmax(-1)
-        rules.ban(scores, ids, length)
-        scores[ended] = -torch.inf
-        scores[ended, rules.end] = 0.0  # a finished beam stays as it is
+        leaning = favored.added(scores, rows)
+        rules.ban(leaning, ids, length)
+        for some in (scores, leaning):  # a finished beam stays as it is
+            some[ended] = -torch.inf
+            some[ended, rules.end] = 0.0
         vocab = scores.shape[1]
-        total, best = (total[..., None] + scores.view(count, beams, -1)).flatten(1).topk(beams)
+        total, best = (total[..., None] + leaning.view(count, beams, -1)).flatten(1).topk(beams)
         source, tokens = (best // vocab + first).flatten(), (best % vocab).flatten()
+        likely = likely[source] + scores[source, tokens]
         ids, ended, lengths = ids[source], ended[source], lengths[source]
+        favored.take(source)
+        favored.drop(rows, tokens)
         ids[:, length] = tokens
         lengths += (~ended).long()
         ended |= tokens == rules.end
@@ -191,8 +233,8 @@ def beam_search(
             break
         memory.take(source)
         scores = network.next_scores(tokens, length, memory)
-    means = total / (lengths.view(count, beams) - 1).clamp(min=1)
-    value, place = means.max(-1)
+    written = (lengths - 1).clamp(min=1)
+    place = (total / written.view(count, beams)).argmax(-1)
     chosen = first[:, 0] + place
     lines = [row[:n] for row, n in zip(ids[chosen].tolist(), lengths[chosen].tolist(), strict=True)]
-    return lines, value
+    return lines, (likely / written)[chosen]

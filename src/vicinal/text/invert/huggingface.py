@@ -25,6 +25,7 @@ from vicinal.text.invert.causal import (
 )
 from vicinal.text.invert.decoders import Decoded, pad_rows
 from vicinal.text.invert.decoding import Rules, write
+from vicinal.text.invert.guidance import Hints, gains
 from vicinal.text.models import fingerprint, lasting_name, needed_by
 
 #: What stands around the soft tokens, whose place is ``{}``.
@@ -240,9 +241,10 @@ class HuggingFaceDecoder:
         beams: int = 1,
         max_tokens: int | None = None,
         generator: np.random.Generator | None = None,
+        hints: Hints | None = None,
     ) -> Decoded:
         """Write sentences for each row of soft tokens, one at each temperature."""
-        ids, likely = self._write(soft, temperatures, beams, max_tokens, generator)
+        ids, likely = self._write(soft, temperatures, beams, max_tokens, generator, hints)
         lines = [self.tokenizer.decode(row, skip_special_tokens=True) for row in ids]
         return Decoded.of([" ".join(line.split()) for line in lines], likely.cpu().numpy())
 
@@ -253,6 +255,7 @@ class HuggingFaceDecoder:
         beams: int = 1,
         max_tokens: int | None = None,
         generator: np.random.Generator | None = None,
+        hints: Hints | None = None,
     ) -> tuple[list[list[int]], Tensor]:
         """Write ids, with what they end in, and return their mean log-probabilities (B, R)."""
         self.check_room(soft.shape[1])
@@ -260,9 +263,14 @@ class HuggingFaceDecoder:
         limit = min(limit, self.room(soft.shape[1]))
         rules = Rules(-1, self.end, (), limit + 1, self.no_repeat)  # rows begin with no token
         ids, likely = write(
-            _Steps(self), soft, temperatures, rules, beams=beams, generator=generator
-        )
+            _Steps(self), soft, temperatures, rules, beams=beams, generator=generator,
+            gains=None if hints is None else self._gains(hints).to(soft.device),
+        )  # fmt: skip
         return [row[1:] for row in ids], likely
+
+    def _gains(self, hints: Hints) -> Tensor:
+        size = int(self._words.weight.shape[0])
+        return gains(hints, self.tokenize, lambda one: self.tokenizer.decode([one]), size)
 
     def prefix(self, soft: Tensor) -> Tensor:
         """Return the prompt's vectors with the soft tokens in their place (B, P, C)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -19,7 +20,16 @@ from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.candidates import Candidates, Inversion, cosine
 from vicinal.text.invert.crossover import exchange_spans
 from vicinal.text.invert.decoders import Decoded, Decoder
-from vicinal.text.invert.folder import default_inverter, find_folder, load, push, save
+from vicinal.text.invert.folder import (
+    GUIDE,
+    PACKAGED,
+    default_inverter,
+    find_folder,
+    load,
+    push,
+    save,
+)
+from vicinal.text.invert.guidance import DRAFTS, Hints
 from vicinal.text.invert.huggingface import PROMPT, HuggingFaceDecoder
 from vicinal.text.models import check_device
 
@@ -42,6 +52,9 @@ class Inverter:
         The language model.
     notes : dict, optional
         Anything that JSON can hold, kept in a saved folder: where it was trained, its figures.
+    guide : Inverter, optional
+        A quick inverter of the same encoder. The words of its sentences are favored in writing,
+        which brings sentences closer; None or ``inverter.guide = None`` writes without.
 
     See Also
     --------
@@ -72,6 +85,7 @@ class Inverter:
         decoder: Decoder,
         *,
         notes: dict[str, Any] | None = None,
+        guide: Inverter | None = None,
     ) -> None:
         if encoder.dim != adaptor.embedding:
             raise ValueError(
@@ -83,9 +97,15 @@ class Inverter:
                 f"adaptor must make soft tokens of length {decoder.width}, as the language model "
                 f"reads them, got {adaptor.width}."
             )
-        self.encoder, self.adaptor, self.decoder = encoder, adaptor.eval(), decoder
+        if guide is not None:
+            _check_guide(guide.encoder, encoder)
+        self.encoder: Encoder = encoder
+        self.adaptor, self.decoder = adaptor.eval(), decoder
+        self.guide: Inverter | None = guide
         self.notes: dict[str, Any] = dict(notes or {})
         self.preface = ""
+        #: Its name, where it came from a package.
+        self.packaged: str | None = None
 
     def __repr__(self) -> str:
         parts = f"encoder={self.encoder.name!r}, decoder={self.decoder.kind!r}"
@@ -133,7 +153,8 @@ class Inverter:
                 f"{beams}. Set temperature=0."
             )
         rng = Seeds(random_state).generator(WriteKey.TOKENS)
-        lines, likely = self._decode(rows, [temperature], beams, max_tokens, rng)
+        hints = self._hints(rows)
+        lines, likely = self._decode(rows, [temperature], beams, max_tokens, rng, hints)
         return [row[0] for row in lines], likely[:, 0]
 
     def candidates(
@@ -170,12 +191,12 @@ class Inverter:
         lines: list[list[str]] = [[] for _ in rows]
         likely = np.empty((len(rows), n), np.float32)
         there = np.empty((len(rows), n, self.encoder.dim), np.float32)
-        aims = rows
+        aims, hints = rows, self._hints(rows)
         for number, part in enumerate(parts):
             # of a round alone: what fewer rows draw is what the first of more do
             rng = seeds.generator(WriteKey.TOKENS, number)
             temperatures = [0.0] + [self.TEMPERATURE] * (len(part) - 1)
-            written, likely[:, part] = self._decode(aims, temperatures, 1, max_tokens, rng)
+            written, likely[:, part] = self._decode(aims, temperatures, 1, max_tokens, rng, hints)
             for line, more in zip(lines, written, strict=True):
                 line.extend(more)
             embedded = self.encode([line for row in written for line in row])
@@ -214,6 +235,7 @@ class Inverter:
         beams: int,
         max_tokens: int | None,
         rng: np.random.Generator,
+        hints: Hints | None,
     ) -> Decoded:
         """Return a sentence at each temperature for each embedding."""
         found = Decoded([], np.empty((len(rows), len(temperatures)), np.float32))
@@ -226,9 +248,17 @@ class Inverter:
                 beams=beams,
                 max_tokens=max_tokens,
                 generator=rng,
+                **({} if hints is None else {"hints": hints.part(span)}),
             )
             found.sentences.extend(lines)
         return found
+
+    def _hints(self, rows: Floats32) -> Hints | None:
+        """Return what the guide says of embeddings; the same each time."""
+        if self.guide is None:
+            return None
+        found = self.guide.candidates(rows, DRAFTS, random_state=0)
+        return Hints.of(found.sentences, found.closeness(rows))
 
     def invert(
         self,
@@ -312,15 +342,18 @@ class Inverter:
         """
         if device is not None:
             check_device(device)  # before a large model is read
-        folder = find_folder(default_inverter() if source is None else source)
-        made = cls._load(folder, encoder, llm, device)
+        source = default_inverter() if source is None else source
+        made = cls._load(find_folder(source), encoder, llm, device)
+        made.packaged = str(source) if source in PACKAGED else None
         return made if device is None else made.to(device)
 
     @classmethod
     def _load(cls, folder: Path, encoder: Any, llm: Any, device: str | None) -> Self:
-        reader, adaptor, decoder, notes, preface = load(folder, encoder, llm, device)
-        made = cls(reader, adaptor, decoder, notes=notes)
+        reader, adaptor, decoder, said, preface = load(folder, encoder, llm, device)
+        made = cls(reader, adaptor, decoder, notes=said.get("notes"))
         made.preface = preface
+        if said.get("guide"):
+            made.guide = _load_guide(folder, said["guide"], reader)
         return made
 
     @classmethod
@@ -423,8 +456,9 @@ class Inverter:
     def to(self, device: str) -> Self:
         """Move encoder, adaptor and language model to a device, such as "cuda"; return itself."""
         check_device(device)
-        for part in (self.encoder, self.adaptor, self.decoder):
-            part.to(device)
+        for part in (self.encoder, self.adaptor, self.decoder, self.guide):
+            if part is not None:
+                part.to(device)
         return self
 
     @property
@@ -451,3 +485,24 @@ class Inverter:
         device = self.adaptor.mean.device
         soft: torch.Tensor = self.adaptor(torch.from_numpy(np.ascontiguousarray(rows)).to(device))
         return soft
+
+
+def _check_guide(found: Encoder, wanted: Encoder) -> None:
+    if found.fingerprint != wanted.fingerprint:
+        raise ValueError(
+            f"guide must be an inverter of the same encoder, {wanted.name!r} (fingerprint "
+            f"{wanted.fingerprint}), got one of {found.name!r} (fingerprint {found.fingerprint})."
+        )
+
+
+def _load_guide(folder: Path, said: str, encoder: Encoder) -> Inverter | None:
+    """Return the guide of a saved inverter, or None, with a warning, where it is not installed."""
+    try:
+        return Inverter.from_pretrained(folder / said if said == GUIDE else said, encoder=encoder)
+    except ImportError as error:
+        warnings.warn(
+            f"The inverter in {str(folder)!r} writes without its guide, and less close: {error}",
+            UserWarning,
+            stacklevel=2,
+        )
+        return None

@@ -19,6 +19,7 @@ from vicinal.text.encoder import in_bfloat16
 from vicinal.text.invert.codec import EOS, FORMAL, INFORMAL, PAD, SPECIALS, Codec
 from vicinal.text.invert.decoders import Decoded, pad_rows
 from vicinal.text.invert.decoding import Rules, write
+from vicinal.text.invert.guidance import Hints, gains
 from vicinal.text.invert.network import NanoNetwork, NanoShape
 
 _VOCAB = "vocab.txt"
@@ -108,14 +109,20 @@ class NanoDecoder:
         beams: int = 1,
         max_tokens: int | None = None,
         generator: np.random.Generator | None = None,
+        hints: Hints | None = None,
     ) -> Decoded:
         """Write sentences for each row of soft tokens, one at each temperature."""
         network, soft = self._ready(soft)
         ids, likely = write(
             network, soft, temperatures, self._rules(max_tokens), beams=beams, generator=generator,
+            gains=None if hints is None else self._gains(hints).to(soft.device),
             parts=cores_of(soft.device),
         )  # fmt: skip
         return Decoded.of([self.codec.decode(row) for row in ids], likely.cpu().numpy())
+
+    def _gains(self, hints: Hints) -> Tensor:
+        size = self.network.config.vocab
+        return gains(hints, self.tokenize, lambda one: self.codec.decode([one]), size)
 
     def _rules(self, max_tokens: int | None) -> Rules:
         longest = self.max_tokens if max_tokens is None else check_count("max_tokens", max_tokens)

@@ -148,7 +148,8 @@ def refine(
                 adaptor, decoder, sentences, chosen, kept.folder, learns=False, report=report
             )
     notes = {**inherited_notes(inverter), "task": about, "history": history}
-    return TaskInverter(encoder, adaptor, decoder, head, notes=notes)
+    guide = inverter.guide if tune == "head" else None  # it reads the encoder as it was
+    return TaskInverter(encoder, adaptor, decoder, head, notes=notes, guide=guide)
 
 
 def _choose_tune(inverter: Inverter, n_labelled: int) -> str:

@@ -1,0 +1,155 @@
+"""What a guide's drafts change in writing, and what they leave as it is."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from vicinal.text.invert import Candidates, HuggingFaceDecoder, Inverter  # noqa: E402
+from vicinal.text.invert.decoding import Rules, write  # noqa: E402
+from vicinal.text.invert.guidance import STRENGTH, Hints, gains  # noqa: E402
+
+DIM = 8
+
+
+class Says:
+    """A guide whose drafts are always the same."""
+
+    packaged = None
+
+    def __init__(self, encoder, *drafts):
+        self.encoder, self.drafts = encoder, list(drafts)
+
+    def candidates(self, rows, n_samples, *, random_state):
+        embedded = np.repeat(self.encoder.encode(self.drafts)[None], len(rows), 0)
+        likely = np.zeros((len(rows), len(self.drafts)), np.float32)
+        return Candidates([self.drafts] * len(rows), embedded, likely)
+
+
+@pytest.fixture
+def targets():
+    return np.random.default_rng(0).normal(size=(40, DIM)).astype(np.float32)
+
+
+def test_a_draft_counts_the_more_the_closer_it_is():
+    hints = Hints.of([["one", "two"]], np.array([[0.9, 0.8]], np.float32))
+    assert hints.weights.sum() == pytest.approx(1)
+    assert hints.weights[0, 0] / hints.weights[0, 1] == pytest.approx(np.exp(0.1 / 0.05), rel=1e-5)
+
+
+def test_tokens_gain_by_the_weight_of_the_drafts_that_hold_them_unless_they_say_nothing():
+    words = ["cat", "the", ".", "dog", "</s>", "unsaid"]
+    hints = Hints([["the cat .", "dog cat cat"]], np.array([[0.75, 0.25]], np.float32))
+    found = gains(
+        hints,
+        lambda texts: [[*map(words.index, text.split()), 4] for text in texts],
+        lambda token: {"</s>": ""}.get(words[token], words[token]),
+        len(words),
+    )
+    assert found.tolist() == [[STRENGTH, 0, 0, 0.25 * STRENGTH, 0, 0]]
+
+
+def counts(inverter, targets, word, **settings):
+    lines, _ = inverter.generate(targets, **settings)
+    return sum(word in line.lower().split() for line in lines), lines
+
+
+@pytest.mark.parametrize("settings", [{}, {"temperature": 0.8, "random_state": 1}, {"beams": 3}])
+def test_what_the_guide_says_is_said_more_often(small, targets, settings):
+    before, without = counts(small, targets, "mat", **settings)
+    small.guide = Says(small.encoder, "a mat on the mat")
+    after, _ = counts(small, targets, "mat", **settings)
+    assert after > before
+    small.guide = Says(small.encoder, "the on a")  # nothing
+    assert counts(small, targets, "mat", **settings)[1] == without
+
+
+class Even:
+    """A network that likes token 1 best, then 2, then 3, whatever came before."""
+
+    def begin(self, soft):
+        return self.next_scores(torch.zeros(len(soft)), 0, self), self
+
+    def next_scores(self, tokens, at, memory):
+        return torch.tensor([-9.0, 0.3, 0.2, 0.1]).repeat(len(tokens), 1)
+
+    def take(self, rows, *, spare=False):
+        pass
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_a_token_is_favored_until_it_is_written(beams):
+    rules = Rules(-1, 0, max_tokens=5, no_repeat=0)
+    favored = torch.tensor([[0.0, 0.0, 0.0, 2.0], [0.0, 0.0, 4.0, 2.0]])
+    rows, _ = write(
+        Even(), torch.zeros(2, 1, 1), [0.0], rules, beams=beams, generator=None, gains=favored
+    )
+    assert [sorted(row[1:]) for row in rows] == [[1, 1, 1, 3], [1, 1, 2, 3]]
+    if beams == 1:
+        assert [row[1:] for row in rows] == [[3, 1, 1, 1], [2, 3, 1, 1]]
+
+
+@pytest.mark.parametrize("settings", [{}, {"beams": 2}])
+def test_a_likelihood_is_the_writers_own(tokenizer, causal, bag, targets, settings):
+    inverter = Inverter.build(
+        bag(), (causal("llama", len(tokenizer)), tokenizer), soft_tokens=2, hidden=4, prompt="{} :"
+    )
+    inverter.guide = Says(inverter.encoder, "cat mat", "cat dog day")
+    lines, likely = inverter.generate(targets[:12], max_tokens=6, **settings)
+    ended = inverter.decoder.tokenize(lines)
+    for line, ids, value, at in zip(lines, ended, likely, range(12), strict=True):
+        if len(ids) < 6:  # it ended by itself
+            said = inverter.log_likelihood(targets[at : at + 1], [line])[0]
+            assert value == pytest.approx(said, rel=1e-3)
+    assert any(len(ids) < 6 for ids in ended)
+
+
+def test_any_language_model_can_be_guided(tokenizer, causal):
+    decoder = HuggingFaceDecoder(causal("gpt2", len(tokenizer)), tokenizer, prompt="{}")
+    soft = torch.randn(6, 2, 16, generator=torch.Generator().manual_seed(0))
+    hints = Hints([["dog"], ["cat"]] * 3, np.ones((6, 1), np.float32))
+    lines, _ = decoder.decode(soft, max_tokens=12, hints=hints)
+    plain, _ = decoder.decode(soft, max_tokens=12)
+
+    def right(rows):
+        return sum(w in row[0].split() for w, row in zip(["dog", "cat"] * 3, rows, strict=True))
+
+    assert right(lines) > right(plain)
+    alone, _ = decoder.decode(soft[3:4], max_tokens=12, hints=hints.part(slice(3, 4)))
+    assert alone == [lines[3]]
+
+
+def test_a_guide_of_another_encoder_is_refused(small, bag):
+    other = Says(bag("another"), "cat")
+    with pytest.raises(ValueError, match=r"guide must be an inverter of the same encoder, 'bag'"):
+        Inverter(small.encoder, small.adaptor, small.decoder, guide=other)
+
+
+def test_a_guide_is_saved_beside_what_it_guides(small, bag, targets, tmp_path):
+    guided = Inverter(small.encoder, small.adaptor, small.decoder, guide=small)
+    guided.save_pretrained(tmp_path / "kept")
+    again = Inverter.from_pretrained(tmp_path / "kept", encoder=bag())
+    assert again.guide.generate(targets)[0] == small.generate(targets)[0]
+    assert again.generate(targets)[0] == guided.generate(targets)[0]
+
+
+def test_without_the_guides_package_it_writes_and_says_so(
+    small, bag, targets, tmp_path, monkeypatch
+):
+    guided = Inverter(small.encoder, small.adaptor, small.decoder, guide=small)
+    small.packaged = "nano"  # such an inverter is named, and not written out
+    guided.save_pretrained(tmp_path / "kept")
+    assert json.loads((tmp_path / "kept" / "config.json").read_text())["guide"] == "nano"
+    assert not (tmp_path / "kept" / "guide").exists()
+    from vicinal.text.invert import folder
+
+    monkeypatch.setattr(folder, "find_spec", lambda name: None)
+    with pytest.warns(UserWarning, match=r"writes without its guide.*nano.*not installed"):
+        again = Inverter.from_pretrained(tmp_path / "kept", encoder=bag())
+    assert again.guide is None
+    small.guide = None
+    assert again.generate(targets)[0] == small.generate(targets)[0]
