@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +16,8 @@ from vicinal.text._cores import on_cores, spans
 
 #: Rows that have ended are dropped once fewer than this share of a batch still goes on.
 _WORTH = 0.9
+#: A token gains nothing where it is less likely than this share of the likeliest, as a logarithm.
+_FITS = math.log(0.02)
 
 
 class Memory(Protocol):
@@ -128,7 +131,10 @@ class _Gains:
         self._left = None if gains is None else gains.repeat_interleave(each, 0)
 
     def added(self, scores: Tensor, rows: Tensor) -> Tensor:
-        return scores if self._left is None else scores + self._left[rows]
+        if self._left is None:
+            return scores
+        fits = scores >= scores.max(-1, keepdim=True).values + _FITS
+        return scores + self._left[rows] * fits
 
     def drop(self, rows: Tensor, tokens: Tensor) -> None:
         if self._left is not None:
