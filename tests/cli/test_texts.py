@@ -158,6 +158,23 @@ def test_rows_are_made_and_written(parrot, run, reviews, suffix):
         assert said in err
 
 
+@pytest.mark.parametrize(
+    ("name", "words"), [("lam", ()), ("weight_yes", ()), ("pool_text", ("--pool",))]
+)
+def test_a_column_that_would_be_there_twice_is_refused_before_anything_is_written(
+    run, reviews, monkeypatch, name, words
+):
+    lines = reviews.read_text().splitlines()
+    reviews.write_text("\n".join([f"text,label,{name}", *(f"{line},1" for line in lines[1:])]))
+    monkeypatch.setattr(commands, "make_inverter", None)  # nobody is asked to write
+    words = [*words, reviews] if words else []
+    output = reviews.with_name("made.csv")
+    code, _, err = run("text", reviews, "-o", output, "--keep-columns", *words)
+    assert code == 2
+    assert f"keep-columns would write {name!r} twice" in err
+    assert not output.exists()
+
+
 def test_wanted_rows_with_what_was_read_and_real_texts_beside_them(parrot, run, reviews):
     lines = reviews.read_text().splitlines()
     reviews.write_text("\n".join(f"{line},{at}" for at, line in enumerate(["number", *lines[1:]])))

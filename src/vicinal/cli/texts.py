@@ -233,6 +233,8 @@ def text(asked: TextOptions) -> None:
     with reporting(watched()) as tell:
         texts, labels = read_labelled(asked, asked.source, asked.text, asked.label)
         settings["row_config"] = _of_kind(settings["row_config"], labels)
+        if asked.keep_columns:
+            _check_columns(asked, labels)
         tell("Loading the writer", 0, 0)
         writer: Any = make_inverter(asked, texts, asked.seed)
         if asked.refine:
@@ -399,6 +401,28 @@ def _of_kind(rows: Any, labels: list[Any]) -> Any:
     return replace(rows, only=[known.get(one, one) for one in rows.only])
 
 
+def _other_columns(asked: TextOptions, source: pa.Table) -> list[str]:
+    """Return the columns that are kept beside made ones."""
+    told = (asked.text, asked.label)
+    return [one for one in source.column_names if asked.keep_columns and one not in told]
+
+
+def _check_columns(asked: TextOptions, labels: list[Any]) -> None:
+    """Refuse columns that would be written twice, before anything is."""
+    from vicinal.text.augment.augmented import column_names
+    from vicinal.text.augment.nearest import COLUMNS
+    from vicinal.text.labels import label_parts
+
+    classes = {part for one in set(labels) for part in label_parts(one, asked.label_separator)}
+    made = {*column_names([*classes]), *(COLUMNS if asked.pool else ())}
+    twice = [one for one in _other_columns(asked, asked.read(asked.source)) if one in made]
+    if twice:
+        raise ValueError(
+            f"keep-columns would write {twice[0]!r} twice, which is also a column of the made "
+            "rows. Rename it in the file."
+        )
+
+
 def _beside(asked: TextOptions, made: Augmented, table: pa.Table) -> pa.Table:
     """Return made rows with what is wanted beside them: other columns, and rows read."""
     import numpy as np
@@ -407,15 +431,9 @@ def _beside(asked: TextOptions, made: Augmented, table: pa.Table) -> pa.Table:
     if not (asked.keep_columns or asked.append_original):
         return table
     source = asked.read(asked.source)
-    other = [name for name in source.column_names if name not in (asked.text, asked.label)]
-    other = other if asked.keep_columns else []
+    other = _other_columns(asked, source)
     taken = source.take(pa.array(np.where(made.lam >= 0.5, made.left, made.right)))
     for name in other:
-        if name in table.column_names:
-            raise ValueError(
-                f"keep-columns would write {name!r} twice, which is also a column of the made "
-                "rows. Rename it in the file."
-            )
         table = table.append_column(name, taken[name])
     if asked.append_original:
         texts, labels = read_labelled(asked, asked.source, asked.text, asked.label)

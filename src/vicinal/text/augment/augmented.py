@@ -17,6 +17,15 @@ from vicinal.page.result import RowsResult
 from vicinal.text.augment.embedding_map import EmbeddingMap
 from vicinal.text.augment.pairs import is_negated, text_key
 
+_FIGURES = ("lam", "lam_measured", "closeness", "log_likelihood", "distance", "left", "right")
+_CHECKED = ("check", "check_score", "confidence")
+
+
+def column_names(classes: Sequence[Any]) -> list[str]:
+    """Return what the columns of made rows are called, for some classes."""
+    weights = [f"weight_{name}" for name in classes]
+    return ["text", "label", *weights, *_FIGURES, "left_text", "right_text", *_CHECKED]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Augmented(RowsResult):
@@ -154,19 +163,18 @@ class Augmented(RowsResult):
             ``text``, ``label``, ``weight_<class>`` for each class, the figures of a row by their
             names here, ``left``, ``right`` (row numbers), ``left_text`` and ``right_text``.
         """
-        figures = ("lam", "lam_measured", "closeness", "log_likelihood", "distance")
-        weights = zip(self.classes.tolist(), self.label_weights.T.tolist(), strict=True)
-        return {
-            "text": list(self.texts),
-            "label": self.labels.tolist(),
-            **{f"weight_{name}": column for name, column in weights},
-            **{name: getattr(self, name).tolist() for name in (*figures, "left", "right")},
-            "left_text": [self.source[at] for at in self.left.tolist()],
-            "right_text": [self.source[at] for at in self.right.tolist()],
-            "check": list(self.check),
-            "check_score": self.check_score.tolist(),
-            "confidence": self.confidence.tolist(),
-        }
+        columns = [
+            list(self.texts),
+            self.labels.tolist(),
+            *self.label_weights.T.tolist(),
+            *(getattr(self, name).tolist() for name in _FIGURES),
+            [self.source[at] for at in self.left.tolist()],
+            [self.source[at] for at in self.right.tolist()],
+            list(self.check),
+            self.check_score.tolist(),
+            self.confidence.tolist(),
+        ]
+        return dict(zip(column_names(self.classes.tolist()), columns, strict=True))
 
     _columns = columns
 

@@ -15,6 +15,9 @@ from vicinal.text.augment.ratio import project
 from vicinal.text.augment.selection import InverterLike, as_inverter
 from vicinal.text.encoder import check_texts
 
+#: What stands beside a row.
+COLUMNS = ("pool_text", "pool_closeness", "pool_lam")
+
 
 def nearest_texts(
     augmented: Augmented,
@@ -73,8 +76,6 @@ def nearest_texts(
         close[rows] = similar.max(axis=1)
     alone = ~np.isfinite(close)
     measured = project(points[best], left, right)
-    return {
-        "pool_text": ["" if gone else real[at] for at, gone in zip(best, alone, strict=True)],
-        "pool_closeness": np.where(alone, np.nan, close).tolist(),
-        "pool_lam": np.where(alone, np.nan, measured).tolist(),
-    }
+    texts = ["" if gone else real[at] for at, gone in zip(best, alone, strict=True)]
+    figures = (np.where(alone, np.nan, one).tolist() for one in (close, measured))
+    return dict(zip(COLUMNS, (texts, *figures), strict=True))
