@@ -31,7 +31,10 @@ KEPT = Path(__file__).parents[1] / ".cache" / "fewshot"
 SETS = ("SST-2", "TREC-6", "Subj", "MR", "AG News", "SMS spam")
 _texts.SETS.setdefault("AG News", ("ag_news.csv.gz", "offline"))
 #: Rows of each class; "full" is all there is, up to FULL_ROWS in the proportions of the classes.
-SIZES = ("5", "10", "20", "50", "full")
+#: "rare" is few of one class, drawn by the seed, for which alone sentences are added, and many of
+#: each other.
+SIZES = ("5", "10", "20", "50", "full", "rare")
+FEW_OF_RARE, REST_OF_RARE = 5, 100
 FULL_ROWS, TEST_ROWS, POOL_ROWS = 1500, 1500, 3000
 #: Arms in the order of the table: what their extra rows are, and their names.
 ARMS = {
@@ -197,8 +200,23 @@ def drawn(name: str, size: str, seed: int) -> Part:
     by_class = defaultdict(list)
     for at in order:
         by_class[int(pool.y[at])].append(int(at))
-    few = pool.take([at for group in by_class.values() for at in group[: int(size)]])
+    if size == "rare":
+        counts = dict.fromkeys(by_class, REST_OF_RARE) | {rare_class(name, seed): FEW_OF_RARE}
+    else:
+        counts = dict.fromkeys(by_class, int(size))
+    few = pool.take([at for one, group in by_class.items() for at in group[: counts[one]]])
     return replace(few, E=encode(few.texts))
+
+
+def rare_class(name: str, seed: int) -> int:
+    """Return the number of the class of which there are few."""
+    return int(np.random.default_rng(key_of(name, "rare", seed)).integers(len(data(name).classes)))
+
+
+def added_to(name: str, size: str, seed: int) -> Matrix:
+    """Return the numbers of the rows from which sentences are made."""
+    y = drawn(name, size, seed).y
+    return np.flatnonzero(y == rare_class(name, seed)) if size == "rare" else np.arange(len(y))
 
 
 # what arms add
@@ -229,10 +247,14 @@ def edits() -> Any:
     return Edits()
 
 
-def edited(part: Part, Y: Matrix, s: Record, rng: np.random.Generator) -> Extra:
-    """Return edited sentences, read again by the encoder."""
-    texts, rows = edits().edit(part.texts, n_extra(len(part.y), s), s["alpha"], rng)
-    return Extra(encode(texts), Y[rows], weighed(len(texts), len(part.y), s["weight"]))
+def edited_texts(
+    name: str, size: str, seed: int, s: Record, rng: np.random.Generator
+) -> tuple[list[str], Matrix]:
+    """Return edited sentences, and the rows that they are of."""
+    part, of = drawn(name, size, seed), added_to(name, size, seed)
+    given = [part.texts[at] for at in of]
+    texts, rows = edits().edit(given, n_extra(len(part.y), s), s["alpha"], rng)
+    return texts, of[rows]
 
 
 def weighed(n: int, n_real: int, weight: float) -> float:
@@ -301,6 +323,16 @@ def figures(y: Matrix, proba: Matrix) -> Record:
     return {name: round(float(value), 5) for name, value in measures.items()}
 
 
+def figures_of_rare(name: str, size: str, seed: int, y: Matrix, proba: Matrix) -> Record:
+    """Return F1 of the class of which there are few, where there is one."""
+    if size != "rare":
+        return {}
+    one, said = rare_class(name, seed), proba.argmax(1)
+    right = int(((y == one) & (said == one)).sum())
+    both = int((y == one).sum() + (said == one).sum())
+    return {"f1_rare": round(2 * right / both, 5) if both else 0.0}
+
+
 def _softmax(z: Matrix) -> Matrix:
     e = np.exp(z - z.max(1, keepdims=True))
     return e / e.sum(1, keepdims=True)
@@ -322,7 +354,8 @@ def run_one(
     rng = np.random.default_rng(key_of(name, size, seed, arm))
     extra: Extra | None = None
     if arm == "eda":
-        extra = edited(rows, Y, s, rng)
+        texts, of = edited_texts(name, size, seed, s, rng)
+        extra = Extra(encode(texts), Y[of], weighed(len(texts), len(rows.y), s["weight"]))
     elif arm in ("mixup", "dmix"):
         extra = mixed(rows, Y, s, s["steps"] * s["batch"], rng)
     elif arm == "prompted":
@@ -343,6 +376,7 @@ def run_one(
         "seed": seed,
         "part": part,
         **figures(measured.y, found),
+        **figures_of_rare(name, size, seed, measured.y, found),
         "real": len(rows.y),
         "settings": _texts.hash_of(s),
         "weights": weights if arm in WRITTEN else "",

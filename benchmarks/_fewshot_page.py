@@ -14,8 +14,10 @@ import numpy as np
 from _common import machine, markdown, skip
 from _fewshot import (
     ARMS,
+    FEW_OF_RARE,
     FULL_ROWS,
     POOL_ROWS,
+    REST_OF_RARE,
     SETS,
     SIZES,
     TEST_ROWS,
@@ -31,6 +33,11 @@ from _texts import hash_of, load, mean_interval, points, signed
 from vicinal.text.classifier.comparison import holm, paired_p
 
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "fewshot.png"
+MEASURES = {"f1": "macro-F1", "log_loss": "log loss", "ece": "calibration error"}
+ABOUT_CELLS = (
+    "Means over cells of sets, texts a class and seeds, times 100, with 95 % t-intervals over "
+    "cells; below the first row paired differences to it."
+)
 #: Of set, size and arm: runs by seed.
 Found = dict[tuple[str, str, str], dict[int, Record]]
 
@@ -107,9 +114,9 @@ class Grid:
 
 def render(path: Path) -> str:
     """Return the tables of the runs there are, and draw them."""
-    found, weights = gather(path, "frozen")
     if writer() == "smol":
-        return by_cells(found, weights)
+        return by_cells(path)
+    found, weights = gather(path, "frozen")
     grid = Grid(found)
     if not grid.sizes or not grid.others:
         return "There are no complete rows of runs yet."
@@ -128,15 +135,36 @@ def render(path: Path) -> str:
     return "\n\n".join(said)
 
 
-def by_cells(found: Found, weights: str) -> str:
+def by_cells(path: Path) -> str:
     """Return mean gains over sets, sizes and seeds at once: of few seeds no more can be said."""
+    found, weights = gather(path, "frozen")
+    tuned, _ = gather(path, "tuned")
+    few = {key: runs for key, runs in found.items() if key[1] != "rare"}
+    rare = {key: runs for key, runs in found.items() if key[1] == "rare"}
+    arms = [arm for arm in ARMS if any(key[2] == arm for key in found)]
+    parts = ["# Few labelled texts, with sentences of smol", _conditions(Grid(found), weights)]
+    parts += [ABOUT_CELLS, *_cells(few)]
+    if rare:
+        parts += [
+            f"## {FEW_OF_RARE} texts in one class, {REST_OF_RARE} in the others",
+            "Sentences are added for that class alone.",
+            *_cells(rare, {"f1_rare": "F1 of that class"} | MEASURES),
+        ]
+    if tuned:
+        from _tuned import described
+
+        parts += ["## The encoder fine-tuned", described(weights), *_cells(tuned)]
+    return "\n\n".join([*parts, *_chosen(arms, weights)])
+
+
+def _cells(found: Found, measures: Mapping[str, str] = MEASURES) -> list[str]:
+    """Return what cells there are, that all arms were run on, and a table of their means."""
     arms = [arm for arm in ARMS if any(key[2] == arm for key in found)]
     cells = [
         (name, size, seed)
         for name, size in dict.fromkeys(key[:2] for key in found)
         for seed in set.intersection(*(set(found.get((name, size, arm), {})) for arm in arms))
     ]
-    measures = {"f1": "macro-F1", "log_loss": "log loss", "ece": "calibration error"}
 
     def of(arm: str, measure: str) -> np.ndarray:
         return np.array([found[name, size, arm][seed][measure] for name, size, seed in cells])
@@ -146,19 +174,11 @@ def by_cells(found: Found, weights: str) -> str:
     for arm in arms[1:]:
         gains = [mean_interval(of(arm, one) - of("none", one)) for one in measures]
         rows.append([ARMS[arm], *(signed(*one) for one in gains)])
+    sets = [name for name in SETS if name in {cell[0] for cell in cells}]
     sizes = sorted({size for _, size, _ in cells}, key=SIZES.index)
-    grid = Grid(found)
-    return "\n\n".join(
-        [
-            "# Few labelled texts, with sentences of smol",
-            _conditions(grid, weights),
-            f"Means over {len(cells)} cells, of {', '.join(grid.sets)}, {' and '.join(sizes)} "
-            f"texts a class and {len({seed for *_, seed in cells})} seed(s), times 100, with 95 % "
-            "t-intervals over cells; below the first row paired differences to it.",
-            markdown(["", *measures.values()], rows),
-            *_chosen(arms, weights),
-        ]
-    )
+    seeds = len({seed for *_, seed in cells})
+    said = f"{len(cells)} cells: {', '.join(sets)}; {' and '.join(sizes)}; {seeds} seed(s)."
+    return [said, markdown(["", *measures.values()], rows)]
 
 
 def _conditions(grid: Grid, weights: str) -> str:

@@ -71,7 +71,7 @@ def run_tuned(
     rng = np.random.default_rng(_fewshot.key_of("tuned", name, size, seed, arm))
     share = s.get("share", 0.0)
     if arm == "eda":
-        added, of = _fewshot.edits().edit(texts, _fewshot.n_extra(len(texts), s), s["alpha"], rng)
+        added, of = _fewshot.edited_texts(name, size, seed, s, rng)
         share = _fewshot.weighed(len(added), len(texts), s["weight"])
         texts, T = texts + added, np.concatenate([T, T[of]])
     elif arm in WRITTEN:
@@ -123,6 +123,7 @@ def run_tuned(
     found = _predict(net.eval(), backbone, measured.texts)
     record = {
         **_fewshot.figures(measured.y, found),
+        **_fewshot.figures_of_rare(name, size, seed, measured.y, found),
         "real": len(rows.y),
         "seconds": round(fitted - begin, 1),  # of the processor
     }

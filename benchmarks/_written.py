@@ -23,12 +23,14 @@ from _fewshot import (
     WRITTEN,
     Extra,
     Record,
+    added_to,
     data,
     drawn,
     encode,
     encoder,
     key_of,
     n_extra,
+    rare_class,
     settings_of,
     weighed,
     writer,
@@ -37,7 +39,7 @@ from _jobs import read_lines
 from _sentences import Remembers
 from vicinal import Beta, Farthest, Random
 from vicinal.io import replacing
-from vicinal.text.augment import SelectionConfig, augment
+from vicinal.text.augment import RowConfig, SelectionConfig, augment
 from vicinal.text.invert.candidates import Candidates
 
 #: What is kept of a pool, by what is kept in it.
@@ -155,6 +157,11 @@ def make_pool(
         guards = ["within-class"]
     if isinstance(remembers, Ahead) and remembers.collects:
         guards = guards[:1]  # all of them ask for the same
+    rare = size == "rare"
+    wanted_rows: Record = {"n_samples": n, "max_attempts": 1}
+    if rare:
+        only = RowConfig(only=[rare_class(name, seed)], per_class=n)
+        wanted_rows = {"row_config": only, "max_attempts": 3}
     found: Record = {}
     for guard in guards:
         with warnings.catch_warnings():
@@ -163,10 +170,9 @@ def make_pool(
                 part.texts,
                 codes,
                 inverter=remembers,
-                n_samples=n,
                 pairing=Farthest(0.2) if kind == "farthest" else Random(),
                 weights=Beta(1.0),
-                max_attempts=1,
+                **wanted_rows,
                 random_state=int(
                     np.random.default_rng(key_of(name, size, seed, kind)).integers(2**31)
                 ),
@@ -217,7 +223,7 @@ def paraphrased(name: str, size: str, seed: int, s: Record) -> tuple[list[str], 
     part = drawn(name, size, seed)
     rng = np.random.default_rng(key_of(name, size, seed, "prompted"))
     # greedy: a text has one paraphrase
-    of = rng.permutation(len(part.y))[: n_extra(len(part.y), s)].tolist()
+    of = rng.permutation(added_to(name, size, seed))[: n_extra(len(part.y), s)].tolist()
     path = KEPT / "prompted" / f"{name}-{size}-{seed}-{len(of)}.json"
     if not path.exists():
         lines = prompted([PARAPHRASE.format(part.texts[at]) for at in of])

@@ -43,7 +43,7 @@ HEAD_SEARCH = (
     ("steps", [300, 150, 600]),
 )
 #: Arms that are run with smol where nothing else is asked for.
-SMOL = ["none", "eda", "dmix", "inversed", "inversed-filter", "inversed-within"]
+SMOL = ["none", "eda", "dmix", "prompted", "inversed", "inversed-filter", "inversed-within"]
 #: Arms that add sentences.
 ADDS = {"eda", "prompted", *WRITTEN}
 #: Settings of arms, each chosen by the arm itself.
@@ -214,7 +214,7 @@ def run(args: argparse.Namespace) -> None:
     arms = [arm for arm in ARMS if arm != "prompted"]
     defaults = (arms, SETS, ("10", "5", "20", "50", "full"), 10)
     if writer() == "smol":
-        defaults = (SMOL, SETS, ("10", "5", "20"), 5)
+        defaults = (SMOL, SETS, ("10", "5", "20", "rare"), 5)
     if not frozen:
         from _tuned import TUNED
 
