@@ -126,7 +126,9 @@ def load_lora(model: Any, folder: Path) -> Any:
     peft = _peft()
     try:
         with _without_notices():
-            made = peft.PeftModel.from_pretrained(model, str(folder), is_trainable=True)
+            made = peft.PeftModel.from_pretrained(
+                model, str(folder), is_trainable=True, low_cpu_mem_usage=True
+            )
         _check_lora(folder, peft.get_peft_model_state_dict(made, save_embedding_layers=False))
     except Exception as error:  # of whichever library finds a file damaged
         raise ValueError(
