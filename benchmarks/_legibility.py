@@ -33,18 +33,15 @@ SETS: dict[str, tuple[str, int, int | None]] = {
     "AG News": ("ag_news.csv.gz", 20, None),
 }
 MORPHS = "morph middles"
-#: Without nano's words to guide it.
-ALONE = "smol, no guide"
-WRITERS = ("smol", ALONE, "nano")
-#: With so many pairs tried for each row, without a guide; the others with one.
-SIX = "smol, no guide, six tries"
-#: On news alone, of six tries, and only rows that are as sure as LIMIT.
+#: Nano's words are favored.
+GUIDED = "smol, guided by nano"
+WRITERS = ("smol", GUIDED, "nano")
+#: With so many pairs tried for each row; the others with one.
+SIX = "smol, six tries"
+#: The same on news alone, anew, and only rows that are as sure as LIMIT.
 SURE, LIMIT = "smol, six tries, sure", 0.27
-SURE_ALONE = "smol, no guide, six tries, sure"
-#: Methods with more than one try, and those that ask rows to be sure.
-TRIES, LIMITED = (SIX, SURE, SURE_ALONE), (SURE, SURE_ALONE)
 #: Those that need what smol made come after it.
-METHODS = (*WRITERS[:2], *TRIES, "nano", "nearest real text", "EDA", "SmolLM2 prompted")
+METHODS = ("smol", GUIDED, SIX, SURE, "nano", "nearest real text", "EDA", "SmolLM2 prompted")
 POOL = 1000
 #: What is kept of a made row beside its text.
 FIGURES = ("lam", "lam_measured", "closeness", "log_likelihood", "check_score", "confidence")
@@ -116,11 +113,10 @@ class Kept:
 def _writer(name: str) -> Any:
     from vicinal.text.invert import Inverter
 
-    package = name.partition(",")[0]
-    inverter, key = Inverter.from_pretrained(package), inverter_key(package)
-    if ALONE in name:
-        inverter.guide, key = None, f"{key}-alone"
-    return Kept(inverter, key)
+    if name == GUIDED:
+        guided = Inverter.from_pretrained("smol", guide="nano")
+        return Kept(guided, f"{inverter_key('smol')}-{inverter_key('nano')}")
+    return Kept(Inverter.from_pretrained(name), inverter_key(name))
 
 
 def rows_of(name: str, method: str, n: int) -> list[Record]:
@@ -141,21 +137,20 @@ def rows_of(name: str, method: str, n: int) -> list[Record]:
 def _labeled(name: str, method: str, n: int) -> list[Record]:
     texts, labels, pool = drawn(name)
     rng = np.random.default_rng(19)
-    if method in (*WRITERS, *TRIES):
+    if method in (*WRITERS, SIX, SURE):
         from vicinal.text import RowConfig, augment, nearest_texts
 
-        writer = _writer(ALONE if ALONE in method else method.partition(",")[0])
-        sure = method in LIMITED
+        writer = _writer(method if method in WRITERS else "smol")
         tries = RowConfig(
-            tries=1 if method in WRITERS else 6, min_confidence=LIMIT if sure else None
+            tries=1 if method in WRITERS else 6, min_confidence=LIMIT if method == SURE else None
         )
-        seed = int(sure)  # the limit was chosen on the rows of 0
+        seed = int(method == SURE)  # the limit was chosen on the rows of 0
         made = augment(
             texts, labels, inverter=writer, n_samples=n, row_config=tries, random_state=seed
         )
         columns: dict[str, list[Any]] = {one: getattr(made, one).tolist() for one in FIGURES}
         if method == "smol":  # beside its rows stands what the pool holds
-            columns |= nearest_texts(made, pool, inverter=writer)
+            columns |= nearest_texts(made, pool, inverter=_writer(method))
         columns |= {"text": made.texts, "label": [_label(made, at) for at in range(len(made))]}
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     if method == "nearest real text":

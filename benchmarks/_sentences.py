@@ -14,7 +14,7 @@ CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 CACHE = Path(__file__).parents[1] / ".cache"
 DOCS = Path(__file__).parents[1] / "docs"
 #: Goes up where the same weights begin to write other sentences.
-WRITER = 5
+WRITER = 4
 
 
 def held_out_lines(low: int = 5, high: int = 20, file: str = "english-open-valid") -> list[str]:

@@ -34,14 +34,13 @@ import numpy as np
 
 from _common import markdown
 from _legibility import (
-    ALONE,
     FIGURES,
     LIMIT,
-    LIMITED,
     METHODS,
     MORPHS,
     SETS,
     SIX,
+    SURE,
     WRITERS,
     Record,
     drawn,
@@ -66,7 +65,7 @@ def make(args: argparse.Namespace) -> None:
         for name in (*SETS, MORPHS):
             if name == MORPHS and method in ("EDA", SIX):
                 continue  # word edits of one line lie between nothing, and a morph has one pair
-            if method in LIMITED and name != "AG News":
+            if method == SURE and name != "AG News":
                 continue
             n = args.morphs if name == MORPHS else args.rows
             found = rows_of(name, method, n)
@@ -111,7 +110,7 @@ def score() -> None:
 def _by_confidence(rows: list[dict[str, str]]) -> str:
     """Return what is kept of smol's rows below a limit of confidence, and from it on."""
     lines = []
-    for name, method in ((name, method) for method in ("smol", ALONE, SIX) for name in SETS):
+    for name, method in ((name, method) for method in ("smol", SIX) for name in SETS):
         some = [row for row in rows if (row["set"], row["method"]) == (name, method)]
         sure = [row for row in some if float(row["confidence"]) >= LIMIT]
         rest = [row for row in some if row not in sure]

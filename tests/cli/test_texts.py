@@ -158,6 +158,25 @@ def test_rows_are_made_and_written(parrot, run, reviews, suffix):
         assert said in err
 
 
+def test_a_guide_is_loaded_for_the_writers_encoder(parrot, run, reviews, monkeypatch):
+    from vicinal.text.invert import Inverter
+
+    asked = []
+    monkeypatch.setattr(
+        Inverter, "from_pretrained", lambda name, *, encoder: asked.append((name, encoder))
+    )
+    words = ("text", reviews, "-n", 3, "--label-check", "none", "--guide", "nano")
+    code, _, err = run(*words, "-o", reviews.with_name("made.csv"))
+    assert code == 0, err
+    assert asked == [("nano", Parrot.encoder)]
+    folder = reviews.with_name("parts")
+    folder.mkdir()
+    code, _, err = run(*words, "-o", folder)
+    assert code == 2
+    assert "guide are for one file" in err
+    assert not list(folder.iterdir())
+
+
 @pytest.mark.parametrize(
     ("name", "words"), [("lam", ()), ("weight_yes", ()), ("pool_text", ("--pool",))]
 )

@@ -35,6 +35,10 @@ class InverterOptions:
             "folder or a hub name."
         ),
     ] = None
+    guide: Annotated[
+        str | None,
+        advanced("Quick writer whose words are favored, nano for smol: closer, in worse English."),
+    ] = None
     llm: Annotated[
         str | None,
         advanced("Language model to build an inverter with: a folder or a hub name."),
@@ -166,11 +170,15 @@ def refine_inverter(
     return found
 
 
-def keep_inverter(inverter: Inverter | TaskInverter, folder: Path | None) -> None:
-    """Save an inverter where it is wanted: making it takes longer than using it."""
-    if folder is not None:
-        inverter.save_pretrained(folder)
-        typer.echo(f"Inverter: {folder}.", err=True)
+def keep_inverter(inverter: Inverter | TaskInverter, asked: InverterOptions) -> None:
+    """Save an inverter, which takes longer to make than to use, and guide it, where asked to."""
+    if asked.save_inverter is not None:
+        inverter.save_pretrained(asked.save_inverter)
+        typer.echo(f"Inverter: {asked.save_inverter}.", err=True)
+    if asked.guide is not None:
+        from vicinal.text.invert.inverter import Inverter
+
+        inverter.guide = Inverter.from_pretrained(asked.guide, encoder=inverter.encoder)
 
 
 def _sentences(texts: Sequence[str]) -> list[str]:

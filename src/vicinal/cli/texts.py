@@ -188,7 +188,7 @@ def morph(asked: MorphOptions) -> None:
     with reporting(watched()) as tell:
         tell("Loading the writer", 0, 0)
         writer = make_inverter(asked, [], asked.seed)
-        keep_inverter(writer, asked.save_inverter)
+        keep_inverter(writer, asked)
         tell("Writing", 0, 0)
         found = between(
             asked.left,
@@ -239,7 +239,7 @@ def text(asked: TextOptions) -> None:
         writer: Any = make_inverter(asked, texts, asked.seed)
         if asked.refine:
             writer = refine_inverter(writer, texts, labels, asked, asked.seed)
-        keep_inverter(writer, asked.save_inverter)
+        keep_inverter(writer, asked)
         n_samples = len(texts) if count is None else count
         if in_chunks:
             settings |= {"engine": _engine(asked), "workers": asked.workers, "resume": asked.resume}
@@ -277,10 +277,10 @@ def _check_outputs(asked: TextOptions, in_chunks: bool) -> None:
     }
     others = (asked.align_on, asked.against, asked.pool)
     check_apart(asked.source, *others, output=asked.output, **written)
-    if in_chunks and (asked.pool or asked.keep_columns or asked.append_original):
+    if in_chunks and (asked.pool or asked.keep_columns or asked.append_original or asked.guide):
         raise ValueError(
-            "pool, keep-columns and append-original are for one file, not for a folder of many, "
-            "--engine ray or --resume. Name a file to write."
+            "pool, keep-columns, append-original and guide are for one file, not for a folder of "
+            "many, --engine ray or --resume. Name a file to write."
         )
     if asked.report is not None:
         if asked.report.suffix.lower() == ".json":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -18,8 +16,6 @@ DIM = 8
 
 class Says:
     """A guide whose drafts are always the same."""
-
-    packaged = None
 
     def __init__(self, encoder, *drafts):
         self.encoder, self.drafts = encoder, list(drafts)
@@ -126,32 +122,21 @@ def test_any_language_model_can_be_guided(tokenizer, causal):
 
 
 def test_a_guide_of_another_encoder_is_refused(small, bag):
-    other = Says(bag("another"), "cat")
-    with pytest.raises(ValueError, match=r"guide must be an inverter of the same encoder, 'bag'"):
-        Inverter(small.encoder, small.adaptor, small.decoder, guide=other)
+    with pytest.raises(ValueError, match=r"guide must be an inverter of the encoder 'bag'"):
+        small.guide = Says(bag("another"), "cat")
 
 
-def test_a_guide_is_saved_beside_what_it_guides(small, bag, targets, tmp_path):
-    guided = Inverter(small.encoder, small.adaptor, small.decoder, guide=small)
+def test_a_guide_is_loaded_by_name_and_is_not_kept_in_a_folder(small, bag, targets, tmp_path):
+    small.save_pretrained(tmp_path / "quick")
+    guided = Inverter.from_pretrained(tmp_path / "quick", encoder=bag(), guide=tmp_path / "quick")
+    assert guided.guide.generate(targets)[0] == small.generate(targets)[0]
     guided.save_pretrained(tmp_path / "kept")
-    again = Inverter.from_pretrained(tmp_path / "kept", encoder=bag())
-    assert again.guide.generate(targets)[0] == small.generate(targets)[0]
-    assert again.generate(targets)[0] == guided.generate(targets)[0]
+    assert Inverter.from_pretrained(tmp_path / "kept", encoder=bag()).guide is None
 
 
-def test_without_the_guides_package_it_writes_and_says_so(
-    small, bag, targets, tmp_path, monkeypatch
-):
-    guided = Inverter(small.encoder, small.adaptor, small.decoder, guide=small)
-    small.packaged = "nano"  # such an inverter is named, and not written out
-    guided.save_pretrained(tmp_path / "kept")
-    assert json.loads((tmp_path / "kept" / "config.json").read_text())["guide"] == "nano"
-    assert not (tmp_path / "kept" / "guide").exists()
-    from vicinal.text.invert import folder
+def test_rows_in_parts_are_not_guided(small):
+    from vicinal.text.augment.packed import Packed
 
-    monkeypatch.setattr(folder, "find_spec", lambda name: None)
-    with pytest.warns(UserWarning, match=r"writes without its guide.*nano.*not installed"):
-        again = Inverter.from_pretrained(tmp_path / "kept", encoder=bag())
-    assert again.guide is None
-    small.guide = None
-    assert again.generate(targets)[0] == small.generate(targets)[0]
+    small.guide = Says(small.encoder, "cat")
+    with pytest.raises(ValueError, match=r"without a guide .* Set inverter.guide = None"):
+        Packed.of(small)

@@ -110,7 +110,7 @@ def align(
         "seed": seed,
         "options": {name: getattr(options, name) for name in _TOLD},
     }
-    return Inverter(inverter.encoder, adaptor, decoder, notes=notes, guide=inverter.guide)
+    return Inverter(inverter.encoder, adaptor, decoder, notes=notes)
 
 
 def check_seeded(random_state: RandomState, checkpoint: object) -> int | None:

@@ -76,8 +76,6 @@ def _identity(said: Mapping[str, Any], classes: Sequence[Any]) -> str:
         ("soft tokens", f"{adaptor['soft_tokens']}, through a layer of {adaptor['hidden']}"),
         ("format", f"{said['format']} {said['version']}, written by vicinal {said['vicinal']}"),
     ]
-    if said.get("guide"):
-        rows.insert(4, ("guide, whose words are favored", said["guide"]))
     if classes:
         rows.append(("classes", ", ".join(map(str, classes))))
     return _table(("part", "here"), rows)

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 #: Inverters that are distributions of their own, and the package that each lies in.
 PACKAGED = {"nano": "vicinal_nano", "smol": "vicinal_smol"}
 CARD, README = "config.json", "README.md"
-#: What a folder calls the guide that lies in it.
-GUIDE = "guide"
 #: The file by which an inverter with a task is known.
 TASK = "task.json"
 _FORMAT, _VERSION = "vicinal-inverter", 1
@@ -64,7 +62,6 @@ def save(inverter: Inverter, folder: Source, *, half: bool = False) -> None:
         "encoder": {name: getattr(encoder, name) for name in _READER},
         "adaptor": {name: getattr(adaptor, name) for name in _SHAPE},
         "decoder": decoder.describe(),
-        "guide": None if inverter.guide is None else inverter.guide.packaged or GUIDE,
         "notes": inverter.notes,
     }
     tensors = {f"adaptor.{name}": one for name, one in adaptor.state_dict().items()}
@@ -78,8 +75,6 @@ def save(inverter: Inverter, folder: Source, *, half: bool = False) -> None:
         (beside / _WEIGHTS).write_bytes(to_bytes(kept, {"format": _FORMAT}))
         (beside / CARD).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", "utf-8")
         decoder.save(beside, half=half)
-        if said["guide"] == GUIDE and inverter.guide is not None:
-            inverter.guide.save_pretrained(beside / GUIDE, half=half)
         (beside / README).write_text(write_card(said, inverter.preface), "utf-8")
 
 
@@ -105,7 +100,7 @@ def push(inverter: Inverter, name: str, token: str | None) -> None:
 def load(
     folder: Path, encoder: Encoder | Source | None, llm: Any, device: str | None = None
 ) -> tuple[Encoder, Adaptor, Decoder, dict[str, Any], str]:
-    """Return encoder, adaptor, decoder, what else was said, and a card's opening, of a folder."""
+    """Return encoder, adaptor, decoder, notes and the card's opening of a saved inverter."""
     if not (folder / CARD).is_file() and (folder / TASK).is_file():
         raise ValueError(
             f"{str(folder)!r} is an inverter with a task. Load it with load_inverter, or "
@@ -123,7 +118,7 @@ def load(
             f"{CARD} and {_WEIGHTS} in {str(folder)!r} do not fit together ({first_line(error)}). "
             "Files of two inverters were mixed up, or one was changed; save it again."
         ) from error
-    return reader, adaptor, decoder, said, read_preface(folder / README)
+    return reader, adaptor, decoder, said.get("notes", {}), read_preface(folder / README)
 
 
 def default_inverter() -> str:

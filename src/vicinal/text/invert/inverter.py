@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -20,15 +19,7 @@ from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.candidates import Candidates, Inversion, cosine
 from vicinal.text.invert.crossover import exchange_spans
 from vicinal.text.invert.decoders import Decoded, Decoder
-from vicinal.text.invert.folder import (
-    GUIDE,
-    PACKAGED,
-    default_inverter,
-    find_folder,
-    load,
-    push,
-    save,
-)
+from vicinal.text.invert.folder import default_inverter, find_folder, load, push, save
 from vicinal.text.invert.guidance import DRAFTS, Hints
 from vicinal.text.invert.huggingface import PROMPT, HuggingFaceDecoder
 from vicinal.text.models import check_device
@@ -52,9 +43,6 @@ class Inverter:
         The language model.
     notes : dict, optional
         Anything that JSON can hold, kept in a saved folder: where it was trained, its figures.
-    guide : Inverter, optional
-        A quick inverter of the same encoder. The words of its sentences are favored in writing,
-        which brings sentences closer; None or ``inverter.guide = None`` writes without.
 
     See Also
     --------
@@ -85,7 +73,6 @@ class Inverter:
         decoder: Decoder,
         *,
         notes: dict[str, Any] | None = None,
-        guide: Inverter | None = None,
     ) -> None:
         if encoder.dim != adaptor.embedding:
             raise ValueError(
@@ -97,19 +84,33 @@ class Inverter:
                 f"adaptor must make soft tokens of length {decoder.width}, as the language model "
                 f"reads them, got {adaptor.width}."
             )
-        if guide is not None:
-            _check_guide(guide.encoder, encoder)
         self.encoder: Encoder = encoder
         self.adaptor, self.decoder = adaptor.eval(), decoder
-        self.guide: Inverter | None = guide
+        self._guide: Inverter | None = None
         self.notes: dict[str, Any] = dict(notes or {})
         self.preface = ""
-        #: Its name, where it came from a package.
-        self.packaged: str | None = None
 
     def __repr__(self) -> str:
         parts = f"encoder={self.encoder.name!r}, decoder={self.decoder.kind!r}"
         return f"{type(self).__name__}({parts}, soft_tokens={self.adaptor.soft_tokens})"
+
+    @property
+    def guide(self) -> Inverter | None:
+        """A quick inverter of the same encoder, the words of whose sentences are favored, or None.
+
+        It brings sentences closer to embeddings, in worse English. No saved folder keeps it.
+        """
+        return self._guide
+
+    @guide.setter
+    def guide(self, guide: Inverter | None) -> None:
+        if guide is not None and guide.encoder.fingerprint != self.encoder.fingerprint:
+            raise ValueError(
+                f"guide must be an inverter of the encoder {self.encoder.name!r} (fingerprint "
+                f"{self.encoder.fingerprint}), got one of {guide.encoder.name!r} (fingerprint "
+                f"{guide.encoder.fingerprint}). Leave out the guide."
+            )
+        self._guide = guide
 
     def encode(self, texts: Sequence[str]) -> Floats32:
         """Return the embeddings (n_texts, dim) of texts, as the encoder makes them."""
@@ -314,6 +315,7 @@ class Inverter:
         encoder: Encoder | str | PathLike[str] | None = None,
         llm: Any = None,
         device: str | None = None,
+        guide: str | PathLike[str] | None = None,
     ) -> Self:
         """Return a saved inverter.
 
@@ -329,6 +331,8 @@ class Inverter:
         device : str, optional
             Such as "cpu" or "cuda", for all its parts. Where left out, an encoder that learned no
             task is on the fastest there is, the rest on the CPU.
+        guide : str or path, optional
+            Another, of which :attr:`guide` is made: "nano" for "smol".
 
         Returns
         -------
@@ -342,18 +346,17 @@ class Inverter:
         """
         if device is not None:
             check_device(device)  # before a large model is read
-        source = default_inverter() if source is None else source
-        made = cls._load(find_folder(source), encoder, llm, device)
-        made.packaged = str(source) if source in PACKAGED else None
+        folder = find_folder(default_inverter() if source is None else source)
+        made = cls._load(folder, encoder, llm, device)
+        if guide is not None:
+            made.guide = Inverter.from_pretrained(guide, encoder=made.encoder)
         return made if device is None else made.to(device)
 
     @classmethod
     def _load(cls, folder: Path, encoder: Any, llm: Any, device: str | None) -> Self:
-        reader, adaptor, decoder, said, preface = load(folder, encoder, llm, device)
-        made = cls(reader, adaptor, decoder, notes=said.get("notes"))
+        reader, adaptor, decoder, notes, preface = load(folder, encoder, llm, device)
+        made = cls(reader, adaptor, decoder, notes=notes)
         made.preface = preface
-        if said.get("guide"):
-            made.guide = _load_guide(folder, said["guide"], reader)
         return made
 
     @classmethod
@@ -485,24 +488,3 @@ class Inverter:
         device = self.adaptor.mean.device
         soft: torch.Tensor = self.adaptor(torch.from_numpy(np.ascontiguousarray(rows)).to(device))
         return soft
-
-
-def _check_guide(found: Encoder, wanted: Encoder) -> None:
-    if found.fingerprint != wanted.fingerprint:
-        raise ValueError(
-            f"guide must be an inverter of the same encoder, {wanted.name!r} (fingerprint "
-            f"{wanted.fingerprint}), got one of {found.name!r} (fingerprint {found.fingerprint})."
-        )
-
-
-def _load_guide(folder: Path, said: str, encoder: Encoder) -> Inverter | None:
-    """Return the guide of a saved inverter, or None, with a warning, where it is not installed."""
-    try:
-        return Inverter.from_pretrained(folder / said if said == GUIDE else said, encoder=encoder)
-    except ImportError as error:
-        warnings.warn(
-            f"The inverter in {str(folder)!r} writes without its guide, and less close: {error}",
-            UserWarning,
-            stacklevel=2,
-        )
-        return None

@@ -148,8 +148,7 @@ def refine(
                 adaptor, decoder, sentences, chosen, kept.folder, learns=False, report=report
             )
     notes = {**inherited_notes(inverter), "task": about, "history": history}
-    guide = inverter.guide if tune == "head" else None  # it reads the encoder as it was
-    return TaskInverter(encoder, adaptor, decoder, head, notes=notes, guide=guide)
+    return TaskInverter(encoder, adaptor, decoder, head, notes=notes)
 
 
 def _choose_tune(inverter: Inverter, n_labelled: int) -> str:

@@ -101,7 +101,7 @@ class TaskInverter(Inverter):
         The language model.
     head : Head
         From embeddings to classes.
-    notes, guide : optional
+    notes : dict, optional
         As of :class:`Inverter`.
 
     Attributes
@@ -128,9 +128,8 @@ class TaskInverter(Inverter):
         head: Head,
         *,
         notes: dict[str, Any] | None = None,
-        guide: Inverter | None = None,
     ) -> None:
-        super().__init__(encoder, adaptor, decoder, notes=notes, guide=guide)
+        super().__init__(encoder, adaptor, decoder, notes=notes)
         self.head = head
 
     @property
@@ -206,9 +205,7 @@ class TaskInverter(Inverter):
                 f"The head in {str(folder)!r} has shape {head.coefficients.shape}, it should have "
                 f"{wanted}. Files of two were mixed up; save it again."
             )
-        made = cls(
-            inner.encoder, inner.adaptor, inner.decoder, head, notes=inner.notes, guide=inner.guide
-        )
+        made = cls(inner.encoder, inner.adaptor, inner.decoder, head, notes=inner.notes)
         made.preface = read_preface(folder / README) or inner.preface
         return made
 
