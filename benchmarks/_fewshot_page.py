@@ -138,22 +138,23 @@ def render(path: Path) -> str:
 def by_cells(path: Path) -> str:
     """Return mean gains over sets, sizes and seeds at once: of few seeds no more can be said."""
     found, weights = gather(path, "frozen")
-    tuned, _ = gather(path, "tuned")
+    tuned, tuned_weights = gather(path, "tuned")
     few = {key: runs for key, runs in found.items() if key[1] != "rare"}
     rare = {key: runs for key, runs in found.items() if key[1] == "rare"}
     arms = [arm for arm in ARMS if any(key[2] == arm for key in found)]
     parts = ["# Few labelled texts, with sentences of smol", _conditions(Grid(found), weights)]
-    parts += [ABOUT_CELLS, *_cells(few)]
+    parts += [ABOUT_CELLS, *(_cells(few) if few else [])]
     if rare:
         parts += [
             f"## {FEW_OF_RARE} texts in one class, {REST_OF_RARE} in the others",
-            "Sentences are added for that class alone.",
+            "Sentences are added for that class alone, anew for those that a label check takes out; "
+            "paraphrases are five, one of each text. DMIX mixes rows of all classes.",
             *_cells(rare, {"f1_rare": "F1 of that class"} | MEASURES),
         ]
     if tuned:
         from _tuned import described
 
-        parts += ["## The encoder fine-tuned", described(weights), *_cells(tuned)]
+        parts += ["## The encoder fine-tuned", described(tuned_weights), *_cells(tuned)]
     return "\n\n".join([*parts, *_chosen(arms, weights)])
 
 
@@ -198,7 +199,7 @@ def _conditions(grid: Grid, weights: str) -> str:
     smol = writer() == "smol"
     if any(arm not in ("none", "mixup", "dmix") for arm in grid.arms):
         number = (
-            f"{settings_of('eda')['most']}, however many real ones there are"
+            f"{settings_of('eda')['most']} (paraphrases: one of a text, at most so many)"
             if smol
             else "as many as there are real ones, 50 at least and 100 at most"
         )

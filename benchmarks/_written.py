@@ -2,7 +2,7 @@
 
 Sentences are written once for a set, size, seed and pairing; each label check of
 :func:`vicinal.text.augment` then does with the same candidates what it does, but that what it drops
-is not replaced.
+is not replaced (it is, where one class is rare).
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def make_pool(
     if kind == "within":
         guards = ["within-class"]
     if isinstance(remembers, Ahead) and remembers.collects:
-        guards = guards[:1]  # all of them ask for the same
+        guards = guards[:1]  # what the others ask for, they ask for too
     rare = size == "rare"
     wanted_rows: Record = {"n_samples": n, "max_attempts": 1}
     if rare:

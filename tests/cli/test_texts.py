@@ -158,23 +158,28 @@ def test_rows_are_made_and_written(parrot, run, reviews, suffix):
         assert said in err
 
 
-def test_a_guide_is_loaded_for_the_writers_encoder(parrot, run, reviews, monkeypatch):
-    from vicinal.text.invert import Inverter
-
-    asked = []
-    monkeypatch.setattr(
-        Inverter, "from_pretrained", lambda name, *, encoder: asked.append((name, encoder))
-    )
-    words = ("text", reviews, "-n", 3, "--label-check", "none", "--guide", "nano")
-    code, _, err = run(*words, "-o", reviews.with_name("made.csv"))
-    assert code == 0, err
-    assert asked == [("nano", Parrot.encoder)]
-    folder = reviews.with_name("parts")
-    folder.mkdir()
-    code, _, err = run(*words, "-o", folder)
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("-o", "parts/"), "guide are for one file"),
+        (("-o", "made.csv", "--refine"), "guide goes with a saved writer"),
+        (("-o", "made.csv", "--llm", "mine"), "guide goes with a saved writer"),
+    ],
+)
+def test_a_guide_goes_with_a_saved_writer_and_one_file(run, reviews, monkeypatch, words, said):
+    monkeypatch.chdir(reviews.parent)
+    code, _, err = run("text", reviews, "-n", 3, "--guide", "nano", *words)
     assert code == 2
-    assert "guide are for one file" in err
-    assert not list(folder.iterdir())
+    assert said in err
+    assert not (reviews.parent / "made.csv").exists()
+
+
+def test_the_guide_asked_for_is_loaded_with_the_writer(monkeypatch):
+    from vicinal.text.invert import task
+
+    monkeypatch.setattr(task, "load_inverter", lambda name, **given: (name, given["guide"]))
+    asked = inverters.InverterOptions(writer="smol", guide="nano")
+    assert inverters.make_inverter(asked, [], 0) == ("smol", "nano")
 
 
 @pytest.mark.parametrize(

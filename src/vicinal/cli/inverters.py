@@ -85,6 +85,11 @@ class InverterOptions:
                     f"{name} goes with a new inverter, which --llm builds{also}. Leave it out, or "
                     "give --llm without --writer."
                 )
+        if self.guide is not None and (self.is_new or refine):
+            raise ValueError(
+                "guide goes with a saved writer, whose encoder it shares. Leave it out, or leave "
+                "out --llm and --refine."
+            )
         if self.align_on is not None:
             _check_text_file(self.align_on)
         if self.align_epochs is not None:
@@ -113,6 +118,7 @@ def make_inverter(asked: InverterOptions, own: Sequence[str], seed: int) -> Inve
             "encoder": asked.encoder,
             "llm": asked.llm,
             "device": asked.device,
+            "guide": asked.guide,
         }
         return load_inverter(asked.writer, **given)
     from vicinal.text.invert.alignment import align
@@ -170,15 +176,11 @@ def refine_inverter(
     return found
 
 
-def keep_inverter(inverter: Inverter | TaskInverter, asked: InverterOptions) -> None:
-    """Save an inverter, which takes longer to make than to use, and guide it, where asked to."""
-    if asked.save_inverter is not None:
-        inverter.save_pretrained(asked.save_inverter)
-        typer.echo(f"Inverter: {asked.save_inverter}.", err=True)
-    if asked.guide is not None:
-        from vicinal.text.invert.inverter import Inverter
-
-        inverter.guide = Inverter.from_pretrained(asked.guide, encoder=inverter.encoder)
+def keep_inverter(inverter: Inverter | TaskInverter, folder: Path | None) -> None:
+    """Save an inverter where it is wanted: making it takes longer than using it."""
+    if folder is not None:
+        inverter.save_pretrained(folder)
+        typer.echo(f"Inverter: {folder}.", err=True)
 
 
 def _sentences(texts: Sequence[str]) -> list[str]:

@@ -188,7 +188,7 @@ def morph(asked: MorphOptions) -> None:
     with reporting(watched()) as tell:
         tell("Loading the writer", 0, 0)
         writer = make_inverter(asked, [], asked.seed)
-        keep_inverter(writer, asked)
+        keep_inverter(writer, asked.save_inverter)
         tell("Writing", 0, 0)
         found = between(
             asked.left,
@@ -239,7 +239,7 @@ def text(asked: TextOptions) -> None:
         writer: Any = make_inverter(asked, texts, asked.seed)
         if asked.refine:
             writer = refine_inverter(writer, texts, labels, asked, asked.seed)
-        keep_inverter(writer, asked)
+        keep_inverter(writer, asked.save_inverter)
         n_samples = len(texts) if count is None else count
         if in_chunks:
             settings |= {"engine": _engine(asked), "workers": asked.workers, "resume": asked.resume}

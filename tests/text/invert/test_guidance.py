@@ -91,19 +91,15 @@ def test_a_token_that_fits_is_favored_until_it_is_written(beams):
         assert [row[1:] for row in rows] == [[3, 1, 1, 1], [2, 3, 1, 1]]
 
 
-@pytest.mark.parametrize("settings", [{}, {"beams": 2}])
-def test_a_likelihood_is_the_writers_own(tokenizer, causal, bag, targets, settings):
-    inverter = Inverter.build(
-        bag(), (causal("llama", len(tokenizer)), tokenizer), soft_tokens=2, hidden=4, prompt="{} :"
-    )
-    inverter.guide = Says(inverter.encoder, "cat mat", "cat dog day")
-    lines, likely = inverter.generate(targets[:12], max_tokens=6, **settings)
-    ended = inverter.decoder.tokenize(lines)
-    for line, ids, value, at in zip(lines, ended, likely, range(12), strict=True):
-        if len(ids) < 6:  # it ended by itself
-            said = inverter.log_likelihood(targets[at : at + 1], [line])[0]
-            assert value == pytest.approx(said, rel=1e-3)
-    assert any(len(ids) < 6 for ids in ended)
+@pytest.mark.parametrize("beams", [1, 2])
+def test_a_likelihood_is_the_writers_own(tokenizer, causal, beams):
+    decoder = HuggingFaceDecoder(causal("llama", len(tokenizer)), tokenizer, prompt="{} :")
+    soft = torch.randn(6, 2, 16, generator=torch.Generator().manual_seed(0))
+    hints = Hints([["cat mat", "cat dog day"]] * 6, np.full((6, 2), 0.5, np.float32))
+    ids, likely = decoder._write(soft, beams=beams, max_tokens=6, hints=hints)
+    assert ids != decoder._write(soft, beams=beams, max_tokens=6)[0]
+    losses, real = decoder._losses(soft, ids)
+    assert torch.allclose(likely.flatten(), -losses.sum(1) / real.sum(1), rtol=1e-3)
 
 
 def test_any_language_model_can_be_guided(tokenizer, causal):
@@ -121,9 +117,29 @@ def test_any_language_model_can_be_guided(tokenizer, causal):
     assert alone == [lines[3]]
 
 
-def test_a_guide_of_another_encoder_is_refused(small, bag):
+def test_an_end_gains_nothing(tokenizer, causal):
+    decoder = HuggingFaceDecoder(causal("llama", len(tokenizer)), tokenizer, prompt="{}")
+    found = decoder._gains(Hints([["a cat unknown"]], np.ones((1, 1), np.float32)))[0]
+    assert found.nonzero()[:, 0].tolist() == tokenizer.convert_tokens_to_ids(["cat"])
+    assert found.max() == STRENGTH
+
+
+def test_fewer_rows_are_the_first_of_more(small, targets):
+    quick = Inverter(small.encoder, small.adaptor, small.decoder)
+    small.guide = quick
+    more = small.candidates(targets, 4, random_state=0)
+    assert small.candidates(targets[:7], 4, random_state=0).sentences == more.sentences[:7]
+    assert small.generate(targets[:7])[0] == small.generate(targets)[0][:7]
+
+
+def test_what_cannot_guide_is_refused(small, bag):
     with pytest.raises(ValueError, match=r"guide must be an inverter of the encoder 'bag'"):
         small.guide = Says(bag("another"), "cat")
+    with pytest.raises(TypeError, match=r"guide must be an inverter or None, got str"):
+        small.guide = "nano"
+    with pytest.raises(ValueError, match="another inverter"):
+        small.guide = small
+    assert small.guide is None
 
 
 def test_a_guide_is_loaded_by_name_and_is_not_kept_in_a_folder(small, bag, targets, tmp_path):

@@ -34,7 +34,7 @@ class Packed:
             return cls(None, files, hashlib.sha256(files).hexdigest())
         if not hasattr(inverter, "save_pretrained"):  # none of ours: for this process only
             return cls(None, None, type(inverter).__name__, inverter)
-        if inverter.guide is not None:
+        if getattr(inverter, "guide", None) is not None:
             raise ValueError(
                 "inverter must write without a guide where rows are made in parts, which other "
                 "processes take over. Set inverter.guide = None, or give one file as output."

@@ -110,7 +110,9 @@ def align(
         "seed": seed,
         "options": {name: getattr(options, name) for name in _TOLD},
     }
-    return Inverter(inverter.encoder, adaptor, decoder, notes=notes)
+    made = Inverter(inverter.encoder, adaptor, decoder, notes=notes)
+    made.guide = inverter.guide
+    return made
 
 
 def check_seeded(random_state: RandomState, checkpoint: object) -> int | None:

@@ -130,6 +130,10 @@ class _Gains:
     def __init__(self, gains: Tensor | None, each: int) -> None:
         self._left = None if gains is None else gains.repeat_interleave(each, 0)
 
+    def copied(self, scores: Tensor) -> Tensor:
+        """Return scores that can be changed; where nothing gains, those are the only ones."""
+        return scores if self._left is None else scores.clone()
+
     def added(self, scores: Tensor, rows: Tensor) -> Tensor:
         if self._left is None:
             return scores
@@ -173,8 +177,9 @@ def decode(
     for length in range(1, rules.max_tokens):
         scores = scores.float()
         normalizer = scores.logsumexp(-1)
-        leaning = favored.added(scores, live)
-        rules.ban(leaning, ids[live], length)
+        allowed = favored.copied(scores)
+        rules.ban(allowed, ids[live], length)
+        leaning = favored.added(allowed, live)
         tokens = leaning.argmax(-1)
         warm = (heat[live] > 0) & going
         if bool(warm.any()):
@@ -220,8 +225,9 @@ def beam_search(
     first = torch.arange(count, device=soft.device)[:, None] * beams
     for length in range(1, limit):
         scores = scores.float().log_softmax(-1)
-        leaning = favored.added(scores, rows)
-        rules.ban(leaning, ids, length)
+        allowed = favored.copied(scores)
+        rules.ban(allowed, ids, length)
+        leaning = favored.added(allowed, rows)
         for some in (scores, leaning):  # a finished beam stays as it is
             some[ended] = -torch.inf
             some[ended, rules.end] = 0.0

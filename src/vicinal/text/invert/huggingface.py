@@ -269,8 +269,10 @@ class HuggingFaceDecoder:
         return [row[1:] for row in ids], likely
 
     def _gains(self, hints: Hints) -> Tensor:
-        size = int(self._words.weight.shape[0])
-        return gains(hints, self.tokenize, lambda one: self.tokenizer.decode([one]), size)
+        def text_of(token: int) -> str:  # nothing, of an end and the like
+            return str(self.tokenizer.decode([token], skip_special_tokens=True))
+
+        return gains(hints, self.tokenize, text_of, int(self._words.weight.shape[0]))
 
     def prefix(self, soft: Tensor) -> Tensor:
         """Return the prompt's vectors with the soft tokens in their place (B, P, C)."""

@@ -98,19 +98,33 @@ class Inverter:
     def guide(self) -> Inverter | None:
         """A quick inverter of the same encoder, the words of whose sentences are favored, or None.
 
-        It brings sentences closer to embeddings, in worse English. No saved folder keeps it.
+        It brings sentences closer to embeddings, in worse English. Its drafts are drawn in the
+        order of the embeddings, so that a sentence depends on its place, also at temperature 0. No
+        saved folder keeps it, and an encoder that learns a task loses it.
         """
         return self._guide
 
     @guide.setter
     def guide(self, guide: Inverter | None) -> None:
-        if guide is not None and guide.encoder.fingerprint != self.encoder.fingerprint:
+        if guide is not None:
+            self._check_guide(guide)
+        self._guide = guide
+
+    def _check_guide(self, guide: Any) -> None:
+        if not (hasattr(guide, "encoder") and hasattr(guide, "candidates")):
+            raise TypeError(
+                f"guide must be an inverter or None, got {type(guide).__name__}. By name, give it "
+                "to from_pretrained."
+            )
+        if guide is self or getattr(guide, "guide", None) is not None:
+            raise ValueError("guide must be another inverter that has no guide itself.")
+        found, wanted = ((one.fingerprint, one.normalize) for one in (guide.encoder, self.encoder))
+        if found != wanted:
             raise ValueError(
                 f"guide must be an inverter of the encoder {self.encoder.name!r} (fingerprint "
-                f"{self.encoder.fingerprint}), got one of {guide.encoder.name!r} (fingerprint "
-                f"{guide.encoder.fingerprint}). Leave out the guide."
+                f"{wanted[0]}, normalize={wanted[1]}), got one of {guide.encoder.name!r} "
+                f"(fingerprint {found[0]}, normalize={found[1]}). Leave out the guide."
             )
-        self._guide = guide
 
     def encode(self, texts: Sequence[str]) -> Floats32:
         """Return the embeddings (n_texts, dim) of texts, as the encoder makes them."""
@@ -255,7 +269,7 @@ class Inverter:
         return found
 
     def _hints(self, rows: Floats32) -> Hints | None:
-        """Return what the guide says of embeddings; the same each time."""
+        """Return what the guide says of embeddings, the same each time for the same ones."""
         if self.guide is None:
             return None
         found = self.guide.candidates(rows, DRAFTS, random_state=0)

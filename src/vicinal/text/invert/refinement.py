@@ -148,7 +148,9 @@ def refine(
                 adaptor, decoder, sentences, chosen, kept.folder, learns=False, report=report
             )
     notes = {**inherited_notes(inverter), "task": about, "history": history}
-    return TaskInverter(encoder, adaptor, decoder, head, notes=notes)
+    made = TaskInverter(encoder, adaptor, decoder, head, notes=notes)
+    made.guide = inverter.guide if encoder is inverter.encoder else None
+    return made
 
 
 def _choose_tune(inverter: Inverter, n_labelled: int) -> str:
