@@ -7,7 +7,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from vicinal.text.invert import Candidates, HuggingFaceDecoder, Inverter  # noqa: E402
+from vicinal.text.invert import (  # noqa: E402
+    Candidates,
+    HuggingFaceDecoder,
+    Inverter,
+    TrainingOptions,
+    align,
+    refine,
+)
 from vicinal.text.invert.decoding import Rules, write  # noqa: E402
 from vicinal.text.invert.guidance import STRENGTH, Hints, gains  # noqa: E402
 
@@ -156,3 +163,12 @@ def test_rows_in_parts_are_not_guided(small):
     small.guide = Says(small.encoder, "cat")
     with pytest.raises(ValueError, match=r"without a guide .* Set inverter.guide = None"):
         Packed.of(small)
+
+
+def test_who_goes_on_learning_keeps_its_guide(small, texts):
+    small.guide = Says(small.encoder, "cat")
+    said = [f"{text} the dog" for text in texts]
+    options = TrainingOptions(steps=1, batch_size=2, validation=0)
+    assert align(small, said, options=options, random_state=0).guide is small.guide
+    task = refine(small, said, ["a", "b", "a", "b", "a"], tune="head", random_state=0)
+    assert task.guide is small.guide
