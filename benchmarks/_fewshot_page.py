@@ -147,8 +147,8 @@ def by_cells(path: Path) -> str:
     if rare:
         parts += [
             f"## {FEW_OF_RARE} texts in one class, {REST_OF_RARE} in the others",
-            "Sentences are added for that class alone, anew for those that a label check takes out; "
-            "paraphrases are five, one of each text. DMIX mixes rows of all classes.",
+            "Sentences are added for that class alone, anew for those that a label check takes "
+            "out; paraphrases are five, one of each text. DMIX mixes rows of all classes.",
             *_cells(rare, {"f1_rare": "F1 of that class"} | MEASURES),
         ]
     if tuned:

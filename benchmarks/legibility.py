@@ -98,8 +98,8 @@ def score() -> None:
             some = [row for row in rows if row["set"] in sets and row["method"] == method]
             if {row["set"] for row in some} == set(sets):
                 shares = [_share(some, one, interval=one == "keep") for one in RUBRIC]
-                table.append([name, method, str(len(some)), *shares])
-    text = markdown(["set", "method", "rows", *RUBRIC], table)
+                table.append([name, method, str(len(some)), *shares, _closeness(some)])
+    text = markdown(["set", "method", "rows", *RUBRIC, "closeness"], table)
     text += "\n\n" + "\n\n".join(_predictors(rows, writer) for writer in WRITERS)
     text += "\n\n" + _by_confidence(rows) + "\n\n" + _agreement(graded)
     with replacing(RESULTS / "table.md") as sink:
@@ -141,6 +141,11 @@ def _share(rows: list[dict[str, str]], what: str, interval: bool) -> str:
     found = Estimate.of_share(sum(row[what] == "y" for row in rows), len(rows))
     said = f"{found.value:.0%}".replace("%", " %")
     return f"{said} [{100 * found.low:.0f}, {100 * found.high:.0f}]" if interval else said
+
+
+def _closeness(rows: list[dict[str, str]]) -> str:
+    told = [float(row["closeness"]) for row in rows if row["closeness"]]
+    return f"{np.mean(told):.2f}" if told else "-"
 
 
 def _predictors(rows: list[dict[str, str]], writer: str) -> str:
