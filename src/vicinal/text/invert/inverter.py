@@ -361,9 +361,10 @@ class Inverter:
         if device is not None:
             check_device(device)  # before a large model is read
         folder = find_folder(default_inverter() if source is None else source)
+        beside = None if guide is None else find_folder(guide)  # before a large model is read
         made = cls._load(folder, encoder, llm, device)
-        if guide is not None:
-            made.guide = Inverter.from_pretrained(guide, encoder=made.encoder)
+        if beside is not None:
+            made.guide = Inverter.from_pretrained(beside, encoder=made.encoder)
         return made if device is None else made.to(device)
 
     @classmethod
