@@ -143,29 +143,34 @@ def by_cells(path: Path) -> str:
     rare = {key: runs for key, runs in found.items() if key[1] == "rare"}
     arms = [arm for arm in ARMS if any(key[2] == arm for key in found)]
     parts = ["# Few labelled texts, with sentences of smol", _conditions(Grid(found), weights)]
-    parts += [ABOUT_CELLS, *(_cells(few) if few else [])]
-    if rare:
+    parts += [ABOUT_CELLS, *_cells(few)]
+    if told := _cells(rare, {"f1_rare": "F1 of that class"} | MEASURES):
         parts += [
             f"## {FEW_OF_RARE} texts in one class, {REST_OF_RARE} in the others",
             "Sentences are added for that class alone, anew for those that a label check takes "
             "out; paraphrases are five, one of each text. DMIX mixes rows of all classes.",
-            *_cells(rare, {"f1_rare": "F1 of that class"} | MEASURES),
+            *told,
         ]
-    if tuned:
+    if told := _cells(tuned):
         from _tuned import described
 
-        parts += ["## The encoder fine-tuned", described(tuned_weights), *_cells(tuned)]
+        parts += ["## The encoder fine-tuned", described(tuned_weights), *told]
     return "\n\n".join([*parts, *_chosen(arms, weights)])
 
 
 def _cells(found: Found, measures: Mapping[str, str] = MEASURES) -> list[str]:
-    """Return what cells there are, that all arms were run on, and a table of their means."""
+    """Return what cells there are, that all arms were run on, and a table of their means.
+
+    Nothing, where there are fewer than two.
+    """
     arms = [arm for arm in ARMS if any(key[2] == arm for key in found)]
     cells = [
         (name, size, seed)
         for name, size in dict.fromkeys(key[:2] for key in found)
         for seed in set.intersection(*(set(found.get((name, size, arm), {})) for arm in arms))
     ]
+    if len(cells) < 2:
+        return []
 
     def of(arm: str, measure: str) -> np.ndarray:
         return np.array([found[name, size, arm][seed][measure] for name, size, seed in cells])
