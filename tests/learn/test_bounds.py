@@ -124,3 +124,11 @@ def test_classes_of_an_ordinal_target_stay_in_range(patients):
 def test_bad_bounds(patients, bounds, match):
     with pytest.raises(ValueError, match=match):
         MixupSampler(bounds=bounds).fit_resample(*patients)
+
+
+def test_sparse_zeros_are_within_bounds_or_told():
+    X = sparse.random_array((60, 3), density=0.3, rng=np.random.default_rng(0), format="csr")
+    y = np.arange(60) % 3 == 0
+    with pytest.raises(ValueError, match="column 1, must leave room for the zeros"):
+        MixupSampler(bounds={1: (0.1, None)}, random_state=0).fit_resample(X, y)
+    MixupSampler(bounds={1: (None, 0.5)}, random_state=0).fit_resample(X, y)

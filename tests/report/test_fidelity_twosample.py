@@ -101,3 +101,11 @@ def test_few_rows_are_not_measured():
     found = two_sample_test(align(table(rng, 100), table(rng, 19)), rng)
     assert found.rows == 19
     assert str(found.auc) == "not measured"
+
+
+def test_a_column_without_values_tells_nothing():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 200))
+    tables = [pa.table({"x": one, "gone": pa.nulls(200, pa.float64())}) for one in x]
+    found = two_sample_test(align(*tables), np.random.default_rng(0))
+    assert 0.35 < found.auc.value < 0.65

@@ -220,3 +220,12 @@ def test_nothing_is_written_where_it_cannot_be(table, tmp_path):
     with pytest.raises(IsADirectoryError):
         synthesizer.save(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_of_numpy_are_saved_too(table, tmp_path):
+    given = {"min_count": np.int64(5), "candidates": np.int32(2), "exact_moments": np.bool_(False)}
+    model = TableSynthesizer(**given, random_state=np.int64(3)).fit(table)
+    model.save(tmp_path / "m.vicinal")
+    loaded = TableSynthesizer.load(tmp_path / "m.vicinal")
+    assert {name: getattr(loaded, name) for name in given} == given
+    assert loaded.sample(20).equals(model.sample(20))

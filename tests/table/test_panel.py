@@ -157,6 +157,20 @@ def test_categories_of_few_entities_are_not_written_out():
     assert set(made["home"]) == {"town"}
 
 
+@pytest.mark.parametrize("rare", ["replace", "merge"])
+def test_levels_of_a_closed_list_and_missing_values_are_no_way_out(rare):
+    frame = make_panel(3)
+    odd = frame["patient"].isin(frame["patient"].unique()[:3]) & (frame["month"] > 3)
+    code = np.where(frame["month"] % 2, "plain", "usual").astype(object)
+    frame["code"] = pd.Categorical(np.where(odd, "odd", code), ["plain", "usual", "odd"])
+    frame.loc[~odd & (frame["month"] % 3 == 0), "code"] = None
+    model = TableSynthesizer(entity="patient", time="month", rare=rare, random_state=0)
+    made = model.fit(frame).sample()
+    assert made["code"].dtype == frame["code"].dtype
+    assert set(made["code"].dropna()) == {"plain", "usual"}
+    assert abs(made["code"].isna().mean() - frame["code"].isna().mean()) < 0.05
+
+
 def test_a_saved_model_draws_the_same_and_the_plan_is_about_entities(tmp_path, fitted, panel):
     made, plan = fitted.sample(return_plan=True)
     assert len(plan) == panel["patient"].nunique() == made["patient"].nunique()

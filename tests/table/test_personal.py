@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -206,3 +209,23 @@ def test_what_surrogates_cannot_be_made_of():
         SurrogateMaker(pa.array([0], pa.uint8()), "x").make(0, 300)
     with pytest.raises(ValueError, match="1 values of column 'x'"):
         maker(["a", "b"]).replace(pa.array(["c"]))
+
+
+@pytest.mark.parametrize("name", ["vor_name", "NachName", "SurName", "Last Name", "given-name"])
+def test_the_words_of_a_name_are_joined_in_their_order(name):
+    # joined from a set, they came in an order that the hash seed of the process drew
+    cells = pa.array([f"{'ABCDEFGHIJ'[at % 10]}{'aeiou' * (1 + at // 10)}n" for at in range(40)])
+    assert find_personal(cells, name).kind == "name"
+    script = (
+        "import pyarrow as pa; from vicinal.table.formats import find_personal;"
+        f"print(find_personal(pa.array({cells.to_pylist()!r}), {name!r}).kind)"
+    )
+    for seed in ("0", "3"):
+        run = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert run.stdout.strip() == "name"

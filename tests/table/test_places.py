@@ -102,3 +102,10 @@ def test_missing_places_stay_missing_as_often_and_together(frame):
     made = TableSynthesizer(random_state=0).fit(holed).sample()
     assert made["lat"].isna().equals(made["lon"].isna())
     assert made["lat"].isna().mean() == pytest.approx(0.1, abs=0.04)
+
+
+def test_coordinates_that_are_never_there_together_are_no_places(frame):
+    first = np.arange(len(frame)) % 2 == 0
+    apart = frame.assign(lat=frame["lat"].where(first), lon=frame["lon"].where(~first))
+    made = TableSynthesizer(random_state=0).fit(apart).sample(200)
+    assert 0.3 < made["lat"].isna().mean() < 0.7

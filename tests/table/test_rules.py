@@ -350,3 +350,23 @@ def test_missing_values_of_what_is_settled_stay():
 @pytest.mark.parametrize("n", [0, 1, 20])
 def test_few_rows_show_nothing(n):
     assert find_rules(orders(30).slice(0, n)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule", "wild"),
+    [(pa.int8(), "c = a + b", (100, 100)), (pa.uint64(), "c = a - b", (10, 13))],
+)
+def test_what_a_type_cannot_hold_is_told(kind, rule, wild):
+    rng = np.random.default_rng(0)
+    b = rng.integers(0, 50, N)
+    a = b + rng.integers(0, 20, N)
+    c = a + b if "+" in rule else a - b
+    columns = zip("abc", (a, b, np.minimum(c, 119)), strict=True)
+    table = pa.table({name: pa.array(values, kind) for name, values in columns})
+    table = table.filter(
+        pc.less(pc.add(table["a"].cast(pa.int64()), table["b"].cast(pa.int64())), 119)
+    )
+    keeper = RuleKeeper.fit(table, {rule: "alone"})
+    mixed = {name: pa.array([value], kind) for name, value in zip("ab", wild, strict=True)}
+    with pytest.raises(ValueError, match=rf"'c' \({kind}\) cannot hold. Give the column a wider"):
+        keeper.restore(pa.table(mixed))

@@ -560,3 +560,18 @@ def test_exact_moments():
     np.testing.assert_allclose(np.cov(out.T), np.cov(x.T), rtol=1e-10)
     with pytest.raises(ValueError, match="ask for more than 3 rows, got 3"):
         synthesizer.sample(3)
+
+
+@pytest.mark.parametrize("privacy", ["off", "balanced"])
+def test_unsigned_integers_are_mixed_as_signed_ones_are(privacy):
+    # numbers of uint64 are counted from 2**63, where floats are 1,024 apart
+    rng = np.random.default_rng(0)
+    low = rng.gamma(2, 50, 1500).astype(np.int64)
+    high = 2 * low + rng.integers(0, 40, 1500)
+    signed = pd.DataFrame({"low": low, "high": high, "sum": low + high})
+    made = [
+        TableSynthesizer(privacy, random_state=0).fit(one).sample(500)
+        for one in (signed, signed.astype(np.uint64))
+    ]
+    assert set(made[1].dtypes) == {np.dtype(np.uint64)}
+    assert made[1].astype(np.int64).equals(made[0])

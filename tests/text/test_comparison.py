@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,6 +68,10 @@ def test_a_split_keeps_proportions_and_its_seed():
     assert (test[1].count("a"), test[1].count("b")) == (16, 4)
     assert split_texts(texts, labels, random_state=3) == (train, test)
     assert split_texts(texts, labels, random_state=4) != (train, test)
+    # whatever numbers its rows have
+    order = np.random.default_rng(0).permutation(100)
+    series = (pd.Series(texts, index=order), pd.Series(labels, index=order))
+    assert split_texts(*series, random_state=3) == (train, test)
 
 
 def test_too_few_texts_to_split():

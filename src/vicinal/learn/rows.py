@@ -60,6 +60,14 @@ class SparseRows(Rows):
             self.limits[:] = [one.toarray().ravel() for one in (X.min(axis=0), X.max(axis=0))]
         for at, ends in _said_limits(bounds, columns, "X").items():
             self.limits[:, at] = ends
+        barred = np.flatnonzero((self.limits[0] > 0) | (self.limits[1] < 0))
+        barred = barred[X.tocsc()[:, barred].count_nonzero(axis=0) < X.shape[0]]
+        if len(barred):
+            low, high = self.limits[:, barred[0]]
+            raise ValueError(
+                f"bounds of X, column {barred[0]}, must leave room for the zeros that a sparse X "
+                f"does not store, got {low:g} to {high:g}. Widen them, or pass a dense X."
+            )
 
     def extend(self, plan: MixPlan) -> Any:
         """Return the rows followed by mixed ones."""

@@ -246,10 +246,14 @@ def evaluate(
 
 @contextmanager
 def _warned() -> Iterator[list[warnings.WarningMessage]]:
-    """Keep what is warned of."""
+    """Keep what users are warned of; pass all other warnings on."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield caught
+    others = [one for one in caught if not issubclass(one.category, UserWarning)]
+    caught[:] = [one for one in caught if one not in others]
+    for one in others:
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def _against_unseen(
@@ -291,7 +295,7 @@ def _with_warnings(
     """Keep what was warned of as notes, and pass it on; keep the seed."""
     said = []
     for one in caught:
-        if issubclass(one.category, UserWarning) and str(one.message) not in said:
+        if str(one.message) not in said:
             said.append(str(one.message))
             warnings.warn(said[-1], UserWarning, stacklevel=3)
     seed = int(random_state) if isinstance(random_state, (int, np.integer)) else None

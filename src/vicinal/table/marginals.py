@@ -19,6 +19,7 @@ from vicinal.table.numbers import (
     MAX_DECIMALS,
     Numbers,
     from_numbers,
+    in_own_size,
     number_limits,
     to_numbers,
 )
@@ -91,20 +92,19 @@ class MixedColumn:
 
     def floats_of(self, values: pa.ChunkedArray) -> Floats32:
         """Return values as plain numbers, NaN where they are missing."""
-        return _narrow(*to_numbers(values, self.name))
+        return self._narrow(*to_numbers(values, self.name))
 
     def floats(self, numbers: Numbers, main: Indices) -> Floats32:
         """Return numbers as plain ones, NaN where they are missing in the rows ``main``."""
-        return _narrow(numbers, None if self.missing is None else self.missing[main])
+        return self._narrow(numbers, None if self.missing is None else self.missing[main])
 
-
-def _narrow(numbers: Numbers, missing: Bools | None) -> Floats32:
-    """Return numbers as floats of 32 bits, within their range, NaN where missing."""
-    most = float(np.finfo(np.float32).max)
-    made = np.clip(numbers, -most, most).astype(np.float32)
-    if missing is not None:
-        made[missing] = np.nan
-    return made
+    def _narrow(self, numbers: Numbers, missing: Bools | None) -> Floats32:
+        """Return numbers as floats of 32 bits, within their range, NaN where missing."""
+        most = float(np.finfo(np.float32).max)
+        made = np.clip(in_own_size(numbers, self.type), -most, most).astype(np.float32)
+        if missing is not None:
+            made[missing] = np.nan
+        return made
 
 
 class Scale(ABC):
@@ -351,12 +351,20 @@ def _even_cells(values: Numbers, counts: Indices, size: int) -> list[Cell]:
     if len(cells) < 4:
         return cells
     first, final = values[: last[0] + 1], values[last[-2] + 1 :]
-    below = float(np.average(cells[0][1] - first.astype(float), weights=counts[: last[0] + 1]))
-    above = float(np.average(final.astype(float) - cells[-1][0], weights=counts[last[-2] + 1 :]))
+    below = float(np.average(_apart(first, cells[0][1]), weights=counts[: last[0] + 1]))
+    above = float(np.average(_apart(cells[-1][0], final), weights=counts[last[-2] + 1 :]))
     left = [
         (-b, -a, m) for a, b, m in _tail((-cells[0][1], -cells[0][0], cells[0][2]), below, whole)
     ]
     return [*left[::-1], *cells[1:-1], *_tail(cells[-1], above, whole)]
+
+
+def _apart(low: Any, high: Any) -> Any:
+    """Return how far numbers lie apart, signed; large integers to their last digit."""
+    if np.asarray(low).dtype.kind == "i":
+        away = np.asarray(high, np.int64).astype(object) - np.asarray(low, np.int64).astype(object)
+        return np.asarray(away, float)
+    return np.subtract(high, low, dtype=float)
 
 
 def _halfway(low: Numbers, high: Numbers, whole: bool) -> Numbers:
@@ -373,7 +381,7 @@ def _tail(cell: Cell, excess: float, whole: bool) -> list[Cell]:
     from scipy.optimize import brentq
 
     start, end, mass = cell
-    length = float(end) - float(start)
+    length = float(_apart(start, end))
     if not 0 < excess < 0.45 * length or (whole and length < 8 * TAIL_CELLS):
         return [cell]
 
@@ -382,9 +390,8 @@ def _tail(cell: Cell, excess: float, whole: bool) -> list[Cell]:
 
     rate = brentq(lambda one: mean(one) - excess, 1e-6 / length, 50 / excess)
     shares = np.arange(1, TAIL_CELLS) / TAIL_CELLS * -np.expm1(-rate * length)
-    cuts = float(start) - np.log1p(-shares) / rate
-    if whole:
-        cuts = np.unique(np.rint(cuts).astype(np.int64))
+    cuts = -np.log1p(-shares) / rate
+    cuts = start + (np.unique(np.rint(cuts).astype(np.int64)) if whole else cuts)
     edges = [start, *cuts.tolist(), end]
     return [
         (a + (whole and at > 0), b, mass / (len(edges) - 1))
@@ -403,7 +410,7 @@ def _around(cells: list[Cell], spikes: Numbers, whole: bool) -> list[Cell]:
         starts = [low, *(one + whole for one in inside.tolist())]
         stops = [*(one - whole for one in inside.tolist()), high]
         parts = [(a, b) for a, b in zip(starts, stops, strict=True) if a <= b]
-        width = np.array([float(b) - float(a) + whole for a, b in parts])
+        width = np.array([float(_apart(a, b)) + whole for a, b in parts])
         if not len(parts) or not width.sum():  # no other value lies between
             made += [(one, one, mass / len(inside)) for one in inside]
             continue
@@ -474,6 +481,8 @@ def _look_up(
         if whole:
             # counted from the nearer end: neither overflow nor a rounding error past an end
             gap = float(top) - float(bottom)
+            if gap < 2.0**62:  # exact, also between large integers
+                gap = float(top - bottom)
             rise = min(min(share, 1.0 - share) * gap, 2.0**62)
             moved = bottom + int(np.rint(rise)) if share <= 0.5 else top - int(np.rint(rise))
             out[i] = min(max(moved, bottom), top)

@@ -77,7 +77,11 @@ def save(path: str | PathLike[str], parameters: dict[str, Any], state: FittedSta
         "population": None if state.population is None else state.population.as_dict(),
     }
     table = state.rows.append_column(_ORDER, pa.array(state.order))  # the last one
-    _seal(table.replace_schema_metadata({_KEY: json.dumps(facts).encode()}), path)
+    _seal(table.replace_schema_metadata({_KEY: json.dumps(facts, default=_plain).encode()}), path)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _seal(table: pa.Table, path: str | PathLike[str]) -> None:
@@ -99,17 +103,13 @@ def _write(table: pa.Table, sink: Any) -> None:
 def plain_settings(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return parameters of a synthesizer as JSON values. A Generator becomes None."""
     weights, seed, within = (parameters[name] for name in ("weights", "random_state", "within"))
-    kinds, neighbors = parameters["kinds"], parameters["neighbors"]
-    schema = parameters["schema"]
-    return parameters | {
+    kinds, schema = parameters["kinds"], parameters["schema"]
+    return {name: _plain(value) for name, value in parameters.items()} | {
         "weights": None if weights is None else weights.spec(),
-        "random_state": int(seed) if isinstance(seed, (int, np.integer)) else None,
+        "random_state": _plain(seed) if isinstance(seed, (int, np.integer)) else None,
         "within": within if within is None or isinstance(within, str) else list(within),
         "kinds": None if kinds is None else dict(kinds),
         "schema": None if schema is None else schema.to_dict(),
-        "strict": bool(parameters["strict"]),
-        "neighbors": None if neighbors is None else int(neighbors),
-        "exact_moments": bool(parameters["exact_moments"]),
     }
 
 

@@ -103,12 +103,15 @@ def _as_floats(values: pa.ChunkedArray) -> Floats:
 def to_floats(values: pa.ChunkedArray, name: str) -> tuple[Floats, Bools]:
     """Return what :func:`to_numbers` does, as floats: decimals and uint64 in their own size."""
     numbers, missing = to_numbers(values, name)
-    floats = numbers.astype(np.float64)
-    if values.type == pa.uint64():
-        floats += 2.0**63
-    elif pa.types.is_decimal(values.type) and numbers.dtype.kind == "i":
+    floats = in_own_size(numbers, values.type).astype(np.float64)
+    if pa.types.is_decimal(values.type) and numbers.dtype.kind == "i":
         floats /= 10.0**values.type.scale
     return floats, missing
+
+
+def in_own_size(numbers: Numbers, kind: pa.DataType) -> Numbers:
+    """Return numbers of a uint64 column as its values, and all others as they are."""
+    return numbers.view(np.uint64) ^ np.uint64(1 << 63) if kind == pa.uint64() else numbers
 
 
 def from_numbers(
@@ -123,7 +126,7 @@ def from_numbers(
     if pa.types.is_decimal(kind):
         return _to_decimals(numbers, missing, kind)
     if kind == pa.uint64():
-        return pa.array(numbers.view(np.uint64) ^ np.uint64(1 << 63), mask=missing)
+        return pa.array(in_own_size(numbers, kind), mask=missing)
     array = pa.array(numbers, pa.int64(), mask=missing)
     if pa.types.is_date(kind):
         return array.cast(pa.int32()).cast(pa.date32()).cast(kind)
@@ -156,15 +159,26 @@ def number_limits(kind: pa.DataType, numbers: Numbers) -> tuple[Any, Any]:
     """Return the least and the largest number that a type can show."""
     # dates and times keep to the years 1 to 9999, and times to one day, unless the data do not
     if numbers.dtype.kind == "f":
-        if pa.types.is_decimal(kind):
-            high = float(np.nextafter(10.0 ** (kind.precision - kind.scale), 0))
-        else:
-            high = float(np.finfo(kind.to_pandas_dtype()).max)
-        return -high, high
+        return value_range(kind)
     low, high = _whole_limits(kind)
     if len(numbers):
         low, high = min(low, int(numbers.min())), max(high, int(numbers.max()))
     return max(low, int(_INT64.min)), min(high, int(_INT64.max))
+
+
+def value_range(kind: pa.DataType) -> tuple[float, float]:
+    """Return the least and the largest float that a type can hold; infinities where it has none."""
+    if pa.types.is_integer(kind):
+        whole = np.iinfo(kind.to_pandas_dtype())
+        low, high = float(whole.min), float(whole.max)
+        return low, high if int(high) <= whole.max else float(np.nextafter(high, 0))
+    if pa.types.is_decimal(kind):
+        high = float(np.nextafter(10.0 ** (kind.precision - kind.scale), 0))
+        return -high, high
+    if pa.types.is_floating(kind):
+        high = float(np.finfo(kind.to_pandas_dtype()).max)
+        return -high, high
+    return -np.inf, np.inf
 
 
 def _whole_limits(kind: pa.DataType) -> tuple[int, int]:

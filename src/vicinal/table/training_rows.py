@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -16,7 +14,7 @@ import pyarrow.compute as pc
 from vicinal._progress import ProgressCallback
 from vicinal._random import CHUNK_ROWS, Seeds, TableKey
 from vicinal._threads import for_chunks
-from vicinal._types import Array, Bools, Floats, Floats32, Indices, Ints
+from vicinal._types import Array, Bools, Floats, Floats32, Indices
 from vicinal.pairing.balance import FairNeighbors
 from vicinal.pairing.groups import compact_codes
 from vicinal.pairing.permutation import Permutation, grouped_source
@@ -24,14 +22,11 @@ from vicinal.plan import draw_chunk
 from vicinal.table.buffers import ColumnBuffer
 from vicinal.table.categories import (
     Codes,
-    as_flag,
     association_tree,
-    bundles,
-    codes_of,
-    indicator_sets,
     joint_codes,
     take_effects,
 )
+from vicinal.table.inherited import InheritedColumn, inherit, taken_together, without_rare
 from vicinal.table.marginals import (
     STEP_VALUES,
     MixedColumn,
@@ -52,7 +47,6 @@ from vicinal.table.numbers import Numbers, to_floats
 from vicinal.table.places import Places, pairs_of
 from vicinal.table.population import Population
 from vicinal.table.presets import FEW_VALUES, MixingSettings
-from vicinal.table.rare import blur_of, merged, rare_rows, replacements
 from vicinal.table.repeats import Repeats
 from vicinal.table.resampling import LEAST_ROWS, MOST_COLUMNS, DensityRatio
 from vicinal.table.schema import Column
@@ -70,20 +64,6 @@ CALIBRATION_CELLS = 1 << 23
 
 Plan = tuple[Array, Array]  # parents and weights
 Adjust = Callable[[Array], Array]
-
-
-@dataclass(frozen=True)
-class InheritedColumn:
-    """A column whose values are taken from a parent."""
-
-    values: pa.Array
-    missing: Bools | None
-    codes: Codes
-
-    def take(self, rows: Ints) -> InheritedColumn:
-        """Return the values of other rows."""
-        missing = None if self.missing is None else self.missing[rows]
-        return InheritedColumn(self.values.take(pa.array(rows)), missing, self.codes[rows])
 
 
 class Along(NamedTuple):
@@ -137,7 +117,7 @@ class TrainingRows:
         self._repeats = None if along is not None else Repeats(self._mixed, table, self._own)
         names = {column.name for column in mixed}
         self._encode_others(table, [column for column in used if column.name not in names])
-        self._bundles = self._find_bundles()
+        self._bundles = taken_together(self._inherited, self.settings.within)
         if settings.min_count > 1 and settings.rare != "keep":
             self._hide_rare({one.name: one for one in used}, seeds.generator(TableKey.RARE))
         self._groups = self._group_codes()
@@ -219,8 +199,10 @@ class TrainingRows:
         found = []
         for names in pairs_of({column.name: column.kind for column in mixed}):
             lat, lon = (to_floats(table[name], name) for name in names)
-            degrees = np.column_stack([lat[0], lon[0]])
-            places = Places(degrees, ~(lat[1] | lon[1]), self.settings.min_count)
+            there = ~(lat[1] | lon[1])
+            if not there.any():
+                continue
+            places = Places(np.column_stack([lat[0], lon[0]]), there, self.settings.min_count)
             scales = (self._mixed[at[name]].scale for name in names)
             decimals = [s.marginal.decimals for s in scales if isinstance(s, NormalScores)]
             found.append(_Pair((at[names[0]], at[names[1]]), places, decimals))
@@ -229,8 +211,6 @@ class TrainingRows:
     def _encode_others(self, table: pa.Table, columns: list[Column]) -> None:
         self._inherited: dict[str, InheritedColumn] = {}
         self._gaps: dict[str, Bools] = {}
-        kinds = {column.name: table[column.name].type for column in columns}
-        self._closed = {name for name, kind in kinds.items() if pa.types.is_dictionary(kind)}
         for column in columns:
             values = table[column.name]
             if column.inherited or column.mixed:
@@ -249,53 +229,19 @@ class TrainingRows:
             joint = compact_codes(one)
         return joint
 
-    def _find_bundles(self) -> list[list[str]]:
-        within = self.settings.within
-        flags = {
-            name: flag
-            for name, column in self._inherited.items()
-            if name not in within and column.missing is None
-            if (flag := as_flag(column.values)) is not None
-        }
-        return bundles(self._codes(), within, indicator_sets(flags))
-
-    def _hide_rare(self, columns: Mapping[str, Column], rng: np.random.Generator) -> None:
+    def _hide_rare(self, kinds: Mapping[str, Column], rng: np.random.Generator) -> None:
         """Put the categories of near rows, or "other", in the place of rare ones."""
-        least, space = self.settings.min_count, None
-        for whole in self._bundles:
-            bundle = [name for name in whole if name not in self._replaced]
-            if not bundle:
-                continue
-            own = [(columns[name], self._inherited[name].values) for name in bundle]
-            blur = blur_of(self.settings.blur, len(self), own, self.settings.names_alone)
-            if self.settings.rare == "merge":
-                for name in bundle:
-                    self._merge_rare(name, blur, rng)
-            given = [self._inherited[name] for name in bundle]
-            rare = np.logical_or.reduce(
-                [rare_rows(c.codes, c.missing, least, blur, rng) for c in given]
-            )
-            if not rare.any():
-                continue
-            missing = [column.missing for column in given if column.missing is not None]
-            frequent = ~np.logical_or.reduce([rare, *missing])
-            if not frequent.any():
-                _warn_of_rare(bundle, least)
-                continue
-            if space is None:
-                space = self._space(self.scores, self._codes(), rng)
-            rows = replacements(rare, frequent, space)
-            for name, column in zip(bundle, given, strict=True):
-                self._inherited[name] = column.take(rows)
+        found: list[Floats32] = []
 
-    def _merge_rare(self, name: str, blur: int, rng: np.random.Generator) -> None:
-        column, least = self._inherited[name], self.settings.min_count
-        if name in self._closed:  # a list of levels has no room for another
-            return
-        rare = rare_rows(column.codes, column.missing, least, blur, rng)
-        made = merged(column.values, rare, least)
-        if made is not None:
-            self._inherited[name] = InheritedColumn(made, column.missing, codes_of(made))
+        def space() -> Floats32:
+            if not found:  # one for all
+                found.append(self._space(self.scores, self._codes(), rng))
+            return found[0]
+
+        for bundle in self._bundles:
+            given = {n: self._inherited[n] for n in bundle if n not in self._replaced}
+            if given:
+                self._inherited |= without_rare(given, kinds, self.settings, len(self), space, rng)
 
     def _codes(self, but: Sequence[str] = ()) -> dict[str, Codes]:
         return {name: column.codes for name, column in self._inherited.items() if name not in but}
@@ -544,27 +490,6 @@ def calibration_rows(n_rows: int, along: Along | None = None, n_columns: int = 1
     enough = min(CHUNK_ROWS, CALIBRATION_SCORES // max(n_columns, 1))
     wanted = min(CALIBRATION_ROWS, max(n_rows, enough))
     return wanted if along is None else min(wanted, 1 + CALIBRATION_CELLS // along.scores.shape[1])
-
-
-def _warn_of_rare(names: Sequence[str], min_count: int) -> None:
-    warnings.warn(
-        f"Every category of {', '.join(map(repr, names))} is held by fewer than "
-        f"min_count={min_count} training rows, so that none can stand for another: they are "
-        "written out as they are. Give more rows, or drop the column.",
-        UserWarning,
-        stacklevel=8,
-    )
-
-
-def inherit(values: pa.ChunkedArray) -> InheritedColumn:
-    """Return a column whose values are taken from a parent."""
-    gaps = values.is_null(nan_is_null=pa.types.is_floating(values.type)).to_numpy()
-    of, kind = pa.types, values.type
-    if not (of.is_primitive(kind) or of.is_decimal(kind) or of.is_dictionary(kind)):
-        values = values if of.is_null(kind) else pc.dictionary_encode(values)
-    array = values.combine_chunks()
-    array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
-    return InheritedColumn(array, gaps if gaps.any() else None, codes_of(array))
 
 
 def _is_spiky(values: pa.ChunkedArray, share: float, least: int) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from vicinal.text.augment import RowConfig, augment, nearest_texts
 from vicinal.text.augment.pairs import text_key
-from vicinal.text.augment.protect import never_written, personal_data
+from vicinal.text.augment.protect import Protection, never_written, personal_data
 from vicinal.text.augment.rows import wanted_rows
 
 
@@ -129,6 +130,8 @@ def test_the_nearest_real_text_stands_beside_each_row(fake, topics):
         assert text in pool
         assert text not in {made.source[one] for one in pair}
         assert found["pool_closeness"][at] <= 1.0
+    mixed_up = pd.Series(pool, index=np.random.default_rng(0).permutation(len(pool)))
+    assert nearest_texts(made, mixed_up, inverter=fake) == found
     alone = nearest_texts(made, [made.source[made.left[0]]], inverter=fake)
     assert alone["pool_text"][0] == ""
     assert np.isnan(alone["pool_lam"][0])
@@ -205,6 +208,20 @@ def test_what_is_personal():
     }
     assert not never_written(["I flew to New York.", "She left New York in 12345 days."])
     assert personal_data("I rang 555 123 4567.") == {"5551234567"}
+
+
+def test_a_pattern_is_replaced_where_it_matches_alone():
+    protection = Protection(r"\bAl\b", ["Al met Alice and Al.", "Al and Anna"])
+    assert protection.texts == ["Anna met Alice and Anna.", "Paris and Anna"]
+    assert protection.restore("Anna saw Annabel.", 0, 1)[0] == "Al saw Annabel."
+
+
+def test_texts_to_stay_away_from_come_from_any_container(fake, topics):
+    against = pd.Series(topics(4, seed=5)[0], index=[7, 3, *range(20, 20 + len(topics(4)[0]) - 2)])
+    assert RowConfig(against=against).against == against.tolist()
+    assert len(make(fake, topics, row_config=RowConfig(against=against)))
+    with pytest.raises(TypeError, match="against must hold strings, got int at position 0"):
+        RowConfig(against=[3])
 
 
 def test_what_is_protected_stays_as_it_is(fake, topics):

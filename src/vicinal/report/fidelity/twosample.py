@@ -69,17 +69,19 @@ def two_sample_test(tables: Tables, rng: np.random.Generator) -> TwoSample:
 
     def fit(fold: int) -> None:
         test = folds == fold
-        if not test.any() or len(set(is_synthetic[~test].tolist())) < 2:
+        there = ~np.isnan(features[~test]).all(axis=0)  # binning fails on a column without values
+        if not test.any() or not there.any() or len(set(is_synthetic[~test].tolist())) < 2:
             return  # a table of very few distinct rows
         model = HistGradientBoostingClassifier(
             max_iter=ROUNDS,
             early_stopping=False,
-            categorical_features=categories,
+            categorical_features=categories[there],
             max_bins=tree_bins(features, categories),
             random_state=seeds[fold],
         )
-        model.fit(features[~test], is_synthetic[~test])
-        scores[test] = model.predict_proba(features[test])[:, 1]
+        train, held_out = (features[rows][:, there] for rows in (~test, test))
+        model.fit(train, is_synthetic[~test])
+        scores[test] = model.predict_proba(held_out)[:, 1]
 
     fit_side_by_side(fit, FOLDS)
     return TwoSample(auc_estimate(scores[:rows], scores[rows:]), rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -147,8 +148,8 @@ def find_personal(values: pa.Array | pa.ChunkedArray, name: str) -> Personal | N
     cells = [cell.strip()[:LONGEST] for cell in distinct.to_pylist() if cell.strip()]
     if not cells:
         return None
-    said = set(re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", name).lower()))
-    said |= {"".join(pair) for pair in zip(list(said), list(said)[1:], strict=False)}
+    words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", name).lower())
+    said = {*words, *map("".join, pairwise(words))}
     for find in (_by_pattern, _by_checks, _by_name):
         found = find(cells, said)
         if found is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,27 +20,22 @@ from vicinal._random import CHUNK_ROWS, Seeds, TableKey
 from vicinal._types import Array, Bools, Ints
 from vicinal.table.categories import (
     ASSOCIATED,
-    as_flag,
-    bundles,
     cramers_v,
-    indicator_sets,
     joint_codes,
     take_effects,
 )
+from vicinal.table.inherited import inherit, taken_together, without_rare
 from vicinal.table.marginals import MixedColumn, RawValues
 from vicinal.table.mixing import Mixture
 from vicinal.table.neighborhood import row_space
 from vicinal.table.panel.align import complete, slow_course
 from vicinal.table.panel.layout import Clock, Layout, clock_of, rising, varies
 from vicinal.table.presets import MixingSettings
-from vicinal.table.rare import blur_of, merged, rare_rows, replacements
 from vicinal.table.schema import Column, detect_columns
 from vicinal.table.training_rows import (
     Along,
-    InheritedColumn,
     TrainingRows,
     calibration_rows,
-    inherit,
     is_mixed,
 )
 
@@ -236,13 +232,7 @@ class PanelRows:
     def _inherit(self, series: Series) -> None:
         """Keep what rows take from a parent, and which columns they take together."""
         self._inherited = {name: inherit(one) for name, (_, one) in series.items()}
-        flags = {
-            name: flag
-            for name, one in self._inherited.items()
-            if one.missing is None and (flag := as_flag(one.values)) is not None
-        }
-        codes = {name: one.codes for name, one in self._inherited.items()}
-        self._bundles = bundles(codes, (), indicator_sets(flags))
+        self._bundles = taken_together(self._inherited)
         self._bundle_codes = [
             joint_codes([self._inherited[name].codes for name in bundle])
             for bundle in self._bundles
@@ -305,30 +295,22 @@ class PanelRows:
 
     def _hide_rare(self, columns: Series, scores: Array, rng: np.random.Generator) -> None:
         """Put categories of near rows, or "other", in the place of those that few entities hold."""
-        settings, owners = self.settings, self._layout.entity
+        settings, kinds = self.settings, {name: one for name, (one, _) in columns.items()}
         if settings.min_count < 2 or settings.rare == "keep":
             return
-
-        def rare_in(one: InheritedColumn, blur: int) -> Bools:
-            return rare_rows(one.codes, one.missing, settings.min_count, blur, rng, owners)
-
         for bundle in self._bundles:
-            own = [(columns[name][0], self._inherited[name].values) for name in bundle]
-            blur = blur_of(settings.blur, len(self._layout), own, settings.names_alone)
-            for name in bundle if settings.rare == "merge" else ():
-                one = self._inherited[name]
-                made = merged(one.values, rare_in(one, blur), settings.min_count)
-                if made is not None:
-                    self._inherited[name] = inherit(pa.chunked_array([made]))
-            names = [name for name in bundle if name not in self._replaced]
-            rare = np.zeros(len(owners), bool)
-            for name in names:
-                rare |= rare_in(self._inherited[name], blur)
-            if rare.any() and not rare.all():
-                space = row_space(scores, [self._inherited[name].codes for name in bundle], rng)
-                rows = replacements(rare, ~rare, space)
-                for name in names:
-                    self._inherited[name] = self._inherited[name].take(rows)
+            given = {n: self._inherited[n] for n in bundle if n not in self._replaced}
+            codes = [one.codes for one in given.values()]
+            if given:
+                self._inherited |= without_rare(
+                    given,
+                    kinds,
+                    settings,
+                    len(self._layout),
+                    partial(row_space, scores, codes, rng),
+                    rng,
+                    self._layout.entity,
+                )
 
     def _calibrate(self, seeds: Seeds, along: Along | None) -> None:
         if along is None or all(isinstance(one.scale, RawValues) for one in self._mixed):

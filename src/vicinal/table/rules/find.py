@@ -57,7 +57,7 @@ LARGEST = 1e75
 KEY_SHARE = 0.5
 
 _CODE_NAME = re.compile(
-    r"(^|[_\W])(zip|postcode|plz|code|id|key|store|branch|sku|no|nr)([_\W]|$)", re.I
+    r"(^|[_\W])(zip|zipcode|postcode|plz|code|id|key|store|branch|sku|no|nr)([_\W]|$)", re.I
 )
 
 

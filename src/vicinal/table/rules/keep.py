@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vicinal.table.numbers import from_numbers
+from vicinal.table.numbers import from_numbers, in_own_size
 from vicinal.table.rules.find import find_rules
 from vicinal.table.rules.grammar import parse_rule
 from vicinal.table.rules.kinds import (
@@ -343,7 +343,8 @@ def _is_close(frame: Frame, name: str, gap: _Gap) -> bool:
     if (low_gone & ~gone).any() or low.dtype != high.dtype:
         return False  # without its low end there is no distance
     held = ~gone
-    return bool((high[held] - low[held]).std() < CLOSE * high[held].std())
+    spread = in_own_size(high[held], frame.table[name].type).std()
+    return bool((high[held] - low[held]).std() < CLOSE * spread)
 
 
 def _least_of(frame: Frame, kind: pa.DataType, gap: _Gap) -> tuple[Any, Any]:

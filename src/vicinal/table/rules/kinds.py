@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._types import Array, Bools, Floats
-from vicinal.table.numbers import from_numbers, to_floats, to_numbers
+from vicinal.table.numbers import from_numbers, to_floats, to_numbers, value_range
 from vicinal.table.rules.calendar import PARTS, month_starts, seconds_of, span, ticks
 
 #: Decimal places that are looked for.
@@ -167,6 +167,14 @@ class Formula(Rule):
     def compute(self, frame: Frame, kind: pa.DataType) -> pa.Array:
         """Return the target's values, of its own type."""
         value, gone = self.value(frame)
+        low, high = value_range(kind)
+        beyond = value[~gone & ((np.rint(value) < low) | (np.rint(value) > high))]
+        if len(beyond):
+            raise ValueError(
+                f"rule {self.text!r} gives {beyond[0]:g} in a synthetic row, which {self.target!r} "
+                f"({kind}) cannot hold. Give the column a wider type, such as int64 or double, or "
+                "set rules='off'."
+            )
         return from_floats(value, gone, kind)
 
 
@@ -334,11 +342,6 @@ class OneOf(Rule):
     """One of several flags is set, or ``at_most`` one."""
 
     at_most: bool = False
-
-    def shown(self, frame: Frame) -> Bools:
-        """Return which rows hold all flags."""
-        shown: Bools = ~np.logical_or.reduce([frame.missing(name) for name in self.columns])
-        return shown
 
     def broken(self, frame: Frame) -> Bools:
         """Return which rows break the rule."""

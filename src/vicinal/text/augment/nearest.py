@@ -53,12 +53,13 @@ def nearest_texts(
     --------
     >>> nearest_texts(made, unlabelled, inverter="nano")["pool_text"][:2]  # doctest: +SKIP
     """
-    first = first_rows(map(text_key, check_texts(pool, "pool")))
+    listed = check_texts(pool, "pool")
+    first = first_rows(map(text_key, listed))
     first.pop("", None)
     if not first:
         raise ValueError("pool holds no text. Give real sentences of the same kind.")
     inverter = as_inverter(inverter)
-    real = [pool[at] for at in first.values()]
+    real = [listed[at] for at in first.values()]
     points = np.asarray(inverter.encode(real))
     place = {key: at for at, key in enumerate(first)}
     parents = np.array(

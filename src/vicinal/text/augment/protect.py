@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 #: Words that writers know well, which stand for what is protected while it is embedded and written.
 STAND_INS = ("Anna", "Paris", "Peter", "London", "Maria", "Berlin", "Robert", "Rome")
@@ -37,6 +38,10 @@ def never_written(texts: Sequence[str]) -> frozenset[str]:
     return frozenset(names).union(*map(_contacts, texts))
 
 
+def _stand_in(stand_ins: Mapping[str, str], match: re.Match[str]) -> str:
+    return stand_ins.get(match.group(), match.group())
+
+
 class Protection:
     """Puts stand-ins into texts, and what they stand for into what was written."""
 
@@ -46,14 +51,10 @@ class Protection:
         self._spans: list[dict[str, str]] = []  # of each text, by stand-in
         for text in texts:
             free = (one for one in STAND_INS if one.lower() not in text.lower())
-            spans: dict[str, str] = {}
-            for span in dict.fromkeys(match.group() for match in found.finditer(text)):
-                stand_in = next(free, None) if span else None
-                if stand_in is not None:
-                    spans[stand_in] = span
-                    text = text.replace(span, stand_in)
-            self.texts.append(text)
-            self._spans.append(spans)
+            kept = dict.fromkeys(filter(None, (match.group() for match in found.finditer(text))))
+            stand_ins = dict(zip(kept, free, strict=False))  # more spans than stand-ins stay
+            self.texts.append(found.sub(partial(_stand_in, stand_ins), text))
+            self._spans.append({name: span for span, name in stand_ins.items()})
         words = re.compile(rf"\b(?:{'|'.join(STAND_INS)})\b|\W")
         if texts and not any(words.sub("", text) for text in self.texts):
             raise ValueError(

@@ -84,6 +84,8 @@ class RowConfig:
         check_count("tries", self.tries)
         if isinstance(self.only, str) or (self.only is not None and not len(self.only)):
             raise ValueError(f"only must be a list of at least one class, got {self.only!r}.")
+        if self.against is not None:
+            object.__setattr__(self, "against", check_texts(self.against, "against"))
         if self.per_class is not None:
             check_count("per_class", self.per_class)
             if self.balance:
@@ -152,7 +154,8 @@ class RowFilter:
         self._surest = config.min_confidence or 0.0
         self._drops_repeats = config.drop_repeats
         self._personal = never_written(list(set(texts if protection is None else protection.texts)))
-        may = (protection, config.min_closeness, config.min_confidence, config.against or None)
+        against = config.against or []
+        may = (protection, config.min_closeness, config.min_confidence, against or None)
         #: Whether anything may be dropped.
         self.drops = bool(
             config.drop_repeats or self._personal or any(one is not None for one in may)
@@ -160,15 +163,14 @@ class RowFilter:
         self._seen = set(map(text_key, texts))
         self._against: Embeddings | None = None
         self._equal: set[str] = set()
-        if config.against is not None and len(config.against):
-            listed = check_texts(config.against, "against")
-            self._equal = set(map(text_key, listed))
+        if against:
+            self._equal = set(map(text_key, against))
             if self._equal >= self._seen:
                 raise ValueError(
                     "against holds the very texts that are mixed, so that hardly a sentence could "
                     "stay. Give other texts, such as a test set."
                 )
-            self._against = units(np.asarray(inverter.encode(listed)))
+            self._against = units(np.asarray(inverter.encode(against)))
 
     def restored(self, texts: list[str], plan: MixPlan) -> tuple[list[str], list[str]]:
         """Return sentences with what is protected, and what each lacks of that."""

@@ -300,6 +300,7 @@ def compare_methods(
     check_count("seeds", seeds)
     texts, listed = check_texts(texts, utf8=False), listed_labels(labels)
     warn_of_empty(texts)
+    outside = check_texts(outside, "outside", utf8=False)
     held = None
     if test is not None:
         held = check_texts(test[0], "test texts", utf8=False), listed_labels(test[1], "test labels")

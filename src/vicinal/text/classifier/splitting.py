@@ -8,11 +8,12 @@ from typing import Any
 
 from vicinal._checks import check_number
 from vicinal._random import ComparisonKey, RandomState, Seeds
+from vicinal.text.encoder import check_texts
 
 
 def split_texts(
     texts: Sequence[str],
-    labels: Sequence[Any],
+    labels: Iterable[Any],
     share: float = 0.2,
     *,
     random_state: RandomState = None,
@@ -40,7 +41,7 @@ def split_texts(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If there is not one label for each text, or too few different texts to put any aside.
 
     Examples
@@ -49,6 +50,7 @@ def split_texts(
     >>> len(train[0]), sorted(test[1])
     (8, [0, 1])
     """
+    texts, labels = check_texts(texts, utf8=False), list(labels)
     left, aside = split_rows(texts, labels, share, random_state=random_state)
 
     def taken(rows: Iterable[int]) -> tuple[list[str], list[Any]]:
