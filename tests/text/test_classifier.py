@@ -17,6 +17,7 @@ from sklearn.base import clone  # noqa: E402
 from sklearn.exceptions import NotFittedError  # noqa: E402
 
 import vicinal  # noqa: E402
+from vicinal import _extras  # noqa: E402
 from vicinal.nn import HiddenMixup, MixupConfig  # noqa: E402
 from vicinal.text import MixupTextClassifier  # noqa: E402
 from vicinal.text.classifier.backbones import Hashed  # noqa: E402
@@ -322,9 +323,7 @@ def test_a_hub_that_is_not_there_is_explained(monkeypatch):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    from vicinal.text import models
-
-    monkeypatch.setattr(models, "find_spec", lambda name: None if name == "accelerate" else True)
+    monkeypatch.setattr(_extras, "find_spec", lambda name: None if name == "accelerate" else True)
     with pytest.raises(ImportError, match=r"needs accelerate.*pip install 'vicinal\[text\]'"):
         char().fit(TEXTS, LABELS)
 

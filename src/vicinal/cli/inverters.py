@@ -6,13 +6,13 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vicinal._checks import check_count, check_number, did_you_mean
+from vicinal._extras import need
 from vicinal.cli.options import Device, advanced
 from vicinal.cli.output import watched
 
@@ -213,9 +213,4 @@ def _check_text_file(path: Path) -> None:
 
 def check_extras() -> None:
     """Raise where what writes sentences is not installed, before anything is loaded."""
-    for needed in ("torch", "transformers", "safetensors"):
-        if find_spec(needed) is None:
-            raise ImportError(
-                f"Writing sentences needs {needed}, which is not installed. Install it with: "
-                "pip install 'vicinal[offline]'"
-            )
+    need("Writing sentences", "torch", "transformers", "safetensors", extra="offline")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vicinal._checks import check_count
+from vicinal._extras import need
 from vicinal.cli.app import command
 
 
@@ -30,12 +30,7 @@ class StudioOptions:
 def studio(asked: StudioOptions) -> None:
     """Try privacy settings on a table, and mix two sentences, on a page of this machine."""
     check_count("port", asked.port, low=1)
-    for needed in ("starlette", "uvicorn", "jinja2"):
-        if find_spec(needed) is None:
-            raise ImportError(
-                f"The studio needs {needed}, which is not installed. Install it with: "
-                "pip install 'vicinal[studio]'"
-            )
+    need("The studio", "starlette", "uvicorn", "jinja2", extra="studio")
     from vicinal.studio.server import serve
     from vicinal.studio.table import read_source
 

@@ -10,12 +10,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import pyarrow as pa
 
 from vicinal._checks import check_count, check_number, first_line
+from vicinal._extras import need
 from vicinal._threads import n_threads
 from vicinal.jobs.chunks import Chunk
 from vicinal.jobs.job import Job, Written
@@ -34,11 +34,7 @@ _PLAIN = (ValueError, TypeError, OSError, ImportError, MemoryError)
 
 def check_ray() -> None:
     """Raise ImportError, saying which extra brings Ray, where it is not installed."""
-    if find_spec("ray") is None:
-        raise ImportError(
-            "engine='ray' needs Ray, which is not installed. Install it with: "
-            "pip install 'vicinal[ray]'"
-        )
+    need("engine='ray'", "ray", extra="ray")
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vicinal._extras import need
+
 
 class Page(NamedTuple):
     """What a page is made of."""
@@ -61,13 +63,12 @@ def as_data(value: Any) -> Any:
 
 def check_installed() -> None:
     """Raise where pages cannot be written, before anything is measured for them."""
-    try:
-        import jinja2  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "Writing a page needs Jinja2, which is not installed. Install it with: "
-            "pip install 'vicinal[report]'. The figures can be written without it, as JSON."
-        ) from error
+    need(
+        "Writing a page",
+        "jinja2",
+        extra="report",
+        instead=". The figures can be written without it, as JSON.",
+    )
 
 
 def environment(templates: Path | None) -> Any:

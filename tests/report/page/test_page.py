@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import math
 import re
+import sys
 from base64 import b64encode
 from dataclasses import fields, is_dataclass, replace
 from hashlib import sha256
@@ -387,14 +387,7 @@ def test_is_written_whole_or_not_at_all(makers, tmp_path):
 
 
 def test_says_what_to_install(makers, tmp_path, monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *rest, **more):
-        if name.partition(".")[0] == "jinja2":
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(ImportError, match=r"pip install 'vicinal\[report\]'"):
         check_installed()
     with pytest.raises(ImportError, match=r"pip install 'vicinal\[report\]'"):

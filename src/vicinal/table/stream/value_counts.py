@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vicinal._compiled import GOLDEN, compiled, mix64
+from vicinal._extras import need
 from vicinal._types import Ints
 from vicinal.table.numbers import python_values
 
@@ -28,13 +29,9 @@ THINNING = 16
 
 def check_sketches() -> Any:
     """Return the module of sketches, or raise ImportError saying which extra brings it."""
-    try:
-        import datasketches
-    except ImportError:
-        raise ImportError(
-            "Tables larger than memory need datasketches, which is not installed. Install it "
-            "with: pip install 'vicinal[stream]'"
-        ) from None
+    need("A table larger than memory", "datasketches", extra="stream")
+    import datasketches
+
     return datasketches
 
 

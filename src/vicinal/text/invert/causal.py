@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from vicinal._checks import first_line
+from vicinal._extras import need
 from vicinal.text.encoder import in_bfloat16
 from vicinal.text.models import LLM_REMEDY, loading, resolve_model, unavailable
 
@@ -160,8 +161,7 @@ def _without_notices() -> Iterator[None]:
 
 
 def _peft() -> Any:
-    try:
-        import peft
-    except ImportError:
-        raise ImportError("LoRA needs peft: pip install 'vicinal[text]'.") from None
+    need("LoRA", "peft", extra="text")
+    import peft
+
     return peft
