@@ -162,6 +162,82 @@ def test_booleans_come_back_in_their_own_spelling(tmp_path: Path) -> None:
     assert (tmp_path / "out.csv").read_bytes() == path.read_bytes()
 
 
+NOTATIONS = {
+    "always two decimals": ["0.70", "12.50", "3.00", "-8.05"],
+    "two decimals, or none": ["0.70", "12.50", "3", "-8.05"],
+    "no zeros at the end": ["0.7", "12.5", "3", "-8.05"],
+    "as Python writes floats": ["0.7", "12.5", "3.0", "-8.05"],
+    "small ones without an exponent": ["0.00000008", "0.00001200", "3.00000000"],
+    "large ones without an exponent": ["12345678901.50", "98765432109876.25", "3.00"],
+    "exponents": ["8e-8", "1.5e+300"],
+    "no zero before the point": [".70", "12.50", "-.05"],
+    "a plus sign": ["+1.9", "-0.3", "+12.0"],
+    "a plus sign before integers": ["+1", "-3", "+12"],
+    "a mark of missing values": ["1.50", "NA", "2.25"],
+    "a mark among integers": ["1", "NULL", "2"],
+    "an offset": ["2021-06-10T07:52:59+02:00", "2021-12-31T23:30:00+02:00"],
+    "an offset without a colon": ["2021-06-10 07:52:59+0530", "1969-12-31 23:30:00+0530"],
+    "an offset of hours": ["2021-06-10T07:52:59-03", "2021-12-31T23:30:00-03"],
+    "UTC": ["2021-06-10T07:52:59Z", "2021-12-31T23:30:00Z"],
+    "UTC with milliseconds": ["2021-06-10T07:52:59.120Z", "2021-12-31T23:30:00.000Z"],
+    "a fraction of zeros": ["2021-06-10T07:52:59.000", "2021-12-31T23:30:00.000"],
+    "tenths": ["2021-06-10 07:52:59.1", "2021-12-31 23:30:00.0"],
+    "six digits": ["2021-06-10 07:52:59.120000", "2021-12-31 23:30:00.000000"],
+    "a fraction or none": ["2021-06-10T07:52:59.125", "2021-12-31T23:30:00", "2021-12-31T23:30:01"],
+    "minutes": ["2021-06-10 07:52", "2021-12-31 23:30"],
+    "minutes, but for one": ["2021-06-10T07:52", "2021-12-31T23:30", "2021-12-31T23:30:01"],
+    "hours and minutes": ["07:52", "23:30", ""],
+    "fractions of a second": ["07:52:00.50", "23:30:10.25"],
+}
+
+
+@pytest.mark.parametrize("cells", NOTATIONS.values(), ids=NOTATIONS)
+def test_numbers_and_times_come_back_as_they_were_written(tmp_path: Path, cells: list[str]) -> None:
+    path = saved(tmp_path, "".join(f"{cell},x\n" for cell in ["value", *cells]))
+    table = read_table(path)
+    assert not pa.types.is_string(table["value"].type)
+    write_table(table, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text().splitlines() == path.read_text().splitlines()
+    for name in ("out.parquet", "out.arrow"):
+        write_table(table, tmp_path / name)
+        write_table(read_table(tmp_path / name), tmp_path / "again.csv")
+        assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "out.csv").read_bytes()
+
+
+def test_new_values_take_the_notation_of_their_column(tmp_path: Path) -> None:
+    text = (
+        "price,gain,clock,stamp\n0.70,+1.9,07:52,2021-06-10T07:52:59.1Z\n"
+        "12.50,-0.3,23:30,2021-06-11T07:52:59.0Z\n"
+    )
+    schema = read_table(saved(tmp_path, text)).schema
+    made = {
+        "price": [3.0, 1e11, 8e-08],
+        "gain": [0.5, -2.0, float("nan")],
+        "clock": [dt.time(1, 2, 3), dt.time(0), None],
+        "stamp": [dt.datetime(2020, 1, 1, 2, 3, 4, 567_000, UTC), None, None],
+    }
+    write_table(pa.table(made, schema=schema), tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text().splitlines()[1:] == [
+        "3.00,+0.5,01:02,2020-01-01T02:03:04.5Z",
+        "100000000000.00,-2.0,00:00,",
+        "8e-8,,,",
+    ]
+
+
+def test_rare_cells_do_not_change_the_notation(tmp_path: Path) -> None:
+    cells = [f"{number / 100:.2f}" for number in range(30_000)]
+    cells[12_345] = "5.125"
+    path = saved(tmp_path, "".join(f"{cell},x\n" for cell in ["value", *cells]))
+    write_table(read_table(path), tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == path.read_bytes()
+
+
+def test_json_lines_keep_the_notation_of_times(tmp_path: Path) -> None:
+    path = saved(tmp_path, '{"a":"2021-06-10T07:52:59Z","b":"07:52"}\n' * 2, "in.jsonl")
+    write_table(read_table(path), tmp_path / "out.jsonl")
+    assert (tmp_path / "out.jsonl").read_bytes() == path.read_bytes()
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from vicinal.io import read_table
+from vicinal.io import read_table, write_table
 from vicinal.table import TableSynthesizer
 from vicinal.table.formats import find_format
 from vicinal.table.stream import sample_stream
@@ -68,6 +68,32 @@ def test_texts_come_back_in_their_format():
         assert form.fits(cells.drop_null()).to_pylist() == [True] * (500 - cells.null_count)
     assert 0.05 < made["amount"].null_count / 500 < 0.15
     assert len(set(made["start"].to_pylist()) - set(real["start"].to_pylist())) > 100
+
+
+def test_numbers_and_times_of_a_file_come_back_as_they_were_written(tmp_path):
+    rng = np.random.default_rng(0)
+    start = dt.datetime(2021, 1, 1)
+    times = [start + dt.timedelta(seconds=int(s)) for s in rng.integers(0, 10**7, 300)]
+    shapes = {
+        "price": ([f"{x:.2f}" for x in rng.uniform(0, 50, 300)], r"\d+\.\d\d"),
+        "gain": ([f"{x:+.1f}" for x in rng.normal(0, 3, 300)], r"[+-]\d+\.\d"),
+        "local": ([f"{t:%Y-%m-%dT%H:%M:%S}+02:00" for t in times], r"2021-..-..T..:..:..\+02:00"),
+        "utc": ([f"{t:%Y-%m-%dT%H:%M:%S}.000Z" for t in times], r"2021-..-..T..:..:..\.000Z"),
+        "minute": ([f"{t:%Y-%m-%d %H:%M}" for t in times], r"2021-..-.. ..:.."),
+        "clock": ([f"{t:%H:%M}" for t in times], r"..:.."),
+    }
+    rows = zip(*(cells for cells, _ in shapes.values()), strict=True)
+    text = "\n".join([",".join(shapes), *map(",".join, rows)])
+    (tmp_path / "real.csv").write_text(text)
+    real = read_table(tmp_path / "real.csv")
+    TableSynthesizer(random_state=0).fit(real).save(tmp_path / "model")
+    made = TableSynthesizer.load(tmp_path / "model").sample(200, where="price > 10")
+    assert made.schema.types == real.schema.types
+    write_table(made, tmp_path / "made.csv")
+    header, *lines = (tmp_path / "made.csv").read_text().splitlines()
+    assert header == ",".join(shapes)
+    whole = ",".join(shape for _, shape in shapes.values())
+    assert [line for line in lines if not re.fullmatch(whole, line)] == []
 
 
 def test_rules_hold_between_dates():

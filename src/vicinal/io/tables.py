@@ -117,9 +117,11 @@ def write_table(table: pa.Table, path: PathLike, dialect: Dialect | None = None)
     ``dialect`` says what separates the fields of a ``.csv`` file, if not commas, and encoding and
     line ends of a ``.csv`` or ``.tsv`` file, if not UTF-8 and plain.
 
-    Text formats: numbers in the fewest digits that give the same number again, dates and times as
-    in ISO 8601 (zoned ones in UTC), durations in seconds, missing values and NaN as an empty
-    field or ``null``. JSON knows no infinity; it becomes ``null``.
+    Columns that were read from a text file are written as that file writes them: decimals that are
+    always shown, plus signs, times without seconds, offsets from UTC, marks of missing values.
+    Others: numbers in the fewest digits that give the same number again, dates and times as in
+    ISO 8601 (zoned ones in UTC), durations in seconds, missing values and NaN as an empty field
+    or ``null``. JSON knows no infinity; it becomes ``null``.
     """
     kind = output_format(path)
     check_output(path)

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 
 from vicinal._checks import first_line
 from vicinal.io.dialect import to_utf8
+from vicinal.io.notation import notation, noted, truth_values
 
 #: Spellings of a missing value, in columns that hold no text otherwise.
 MISSING = (
@@ -36,7 +37,6 @@ _BLOCK = 1 << 20  # bytes that one thread parses at once
 #: From coarse to fine.
 UNITS = ("s", "ms", "us", "ns")
 TIMES = (pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns"))
-_BOOLEANS = (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))
 #: Numbers that are codes: leading zeros, telephone numbers, and more digits than stay exact.
 _CODE = r"^([+-]?0[0-9]|\+[0-9]{7}|[+-]?[0-9]{39})"
 
@@ -80,12 +80,9 @@ def read_csv(path: Path, data: bytes, delimiter: str) -> pa.Table:
             raise ValueError(f"{path} has a header but no rows.") from None
         raise ValueError(f"{path}: {_csv_fault(data, delimiter) or first_line(error)}") from error
     with ThreadPoolExecutor(pa.cpu_count()) as pool:
-        columns = list(pool.map(lambda column: _typed(column, _CONVERTERS), text.columns))
-    fields = []
-    for name, column, plain in zip(names, columns, text.columns, strict=True):
-        note = _spelling(plain) if column.type == pa.bool_() else None
-        fields.append(pa.field(name, column.type, metadata=note))
-    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+        made = list(pool.map(lambda name: _column(name, text[name], _CONVERTERS), names))
+    fields, columns = zip(*made, strict=True)
+    return pa.Table.from_arrays(list(columns), schema=pa.schema(list(fields)))
 
 
 def separator_of(path: Path, data: bytes) -> str:
@@ -200,8 +197,8 @@ def read_json(path: Path, data: bytes) -> pa.Table:
         raise ValueError(f"{path}: {_json_fault(data) or first_line(error)}") from error
     for number, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
-            column = _typed(table.column(number), _TEMPORAL, missing=())
-            table = table.set_column(number, field.name, column)
+            made = _column(field.name, table.column(number), _TEMPORAL, missing=())
+            table = table.set_column(number, *made)
     return table
 
 
@@ -228,6 +225,17 @@ def _json_fault(data: bytes) -> str | None:
 # From text to types. Each converter returns None where a value does not fit.
 
 Converter = Callable[[pa.ChunkedArray], "pa.ChunkedArray | None"]
+
+
+def _column(
+    name: str,
+    text: pa.ChunkedArray,
+    converters: tuple[Converter, ...],
+    missing: tuple[str, ...] = MISSING,
+) -> tuple[pa.Field, pa.ChunkedArray]:
+    """Return a column in its type, and a field that remembers how the file writes it."""
+    values = _typed(text, converters, missing)
+    return noted(pa.field(name, values.type), notation(text, values)), values
 
 
 def _typed(
@@ -285,15 +293,8 @@ def _floats(text: pa.ChunkedArray) -> pa.ChunkedArray | None:
 
 
 def _booleans(text: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    yes, no = _spelling(text).values()
+    yes, no = truth_values(text)
     return pc.equal(text, yes) if set(text.unique().to_pylist()) <= {yes, no, None} else None
-
-
-def _spelling(text: pa.ChunkedArray) -> dict[str, str]:
-    """Return how truth values are spelled, if they are; the writer spells them in the same way."""
-    values = set(text.unique().to_pylist())
-    pairs = [pair for pair in _BOOLEANS if values & set(pair)]
-    return dict(zip(("true", "false"), (pairs or _BOOLEANS)[0], strict=True))
 
 
 def _dates(text: pa.ChunkedArray) -> pa.ChunkedArray | None:
@@ -309,7 +310,12 @@ def _times(text: pa.ChunkedArray) -> pa.ChunkedArray | None:
 
 
 def _stamps(text: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    return first_cast(text, (pa.timestamp(unit, zone) for zone in (None, "UTC") for unit in UNITS))
+    zones = (None, "UTC")
+    found = first_cast(text, (pa.timestamp(unit, zone) for zone in zones for unit in UNITS))
+    if found is None:
+        return None
+    # a fraction of zeros is how seconds are written
+    return first_cast(found, (pa.timestamp(unit, found.type.tz) for unit in UNITS))
 
 
 _TEMPORAL: tuple[Converter, ...] = (_dates, _times, _stamps)

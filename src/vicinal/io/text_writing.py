@@ -16,11 +16,12 @@ import pyarrow.compute as pc
 
 from vicinal._checks import first_line
 from vicinal.io.dialect import Dialect, Encoding
+from vicinal.io.notation import joined, note_of, write_numbers, write_times
 from vicinal.io.text_reading import TIMES, UNITS, first_cast
 
 _BATCH = 1 << 16  # rows turned into text at once
 #: What Arrow writes instead of a time that it cannot spell.
-BEYOND = "<value out of range"
+BEYOND = "<value"
 
 
 def write_text(
@@ -47,11 +48,12 @@ def write_text(
         quote = _csv_quoted(delimiter, gap)
     fields = zip(table.columns, table.schema, strict=True)
     columns = [_fields(column, field, quote, is_json) for column, field in fields]
+    gaps = [gap if is_json else note_of(field).get("missing", gap) for field in table.schema]
     for batch in zip(*columns, strict=True):
         parts: list[Any] = []
-        for lead, texts in zip(before, batch, strict=True):
-            parts += [lead, pc.fill_null(texts, gap)]
-        rows = _join(*parts, end)
+        for lead, texts, missing in zip(before, batch, gaps, strict=True):
+            parts += [lead, pc.fill_null(texts, missing)]
+        rows = joined(*parts, end)
         # all strings of an array, one after the other: that is how Arrow keeps them
         _, offsets, data = rows.buffers()
         sink.write(data.slice(0, int(np.frombuffer(offsets, np.int64)[len(rows)])))
@@ -63,19 +65,12 @@ def _header(names: list[str], delimiter: str, end: str) -> bytes:
     return line.getvalue().encode()
 
 
-def _join(*parts: Any) -> pa.Array:
-    """Join texts row by row; a text by itself is the same in every row."""
-    large = pa.large_string()
-    parts = tuple(pa.scalar(one, large) if isinstance(one, str) else one for one in (*parts, ""))
-    return pc.binary_join_element_wise(*parts)
-
-
 def _csv_quoted(delimiter: str, empty: str) -> Callable[[pa.Array], pa.Array]:
     def quoted(text: pa.Array) -> pa.Array:
         special = pc.match_substring_regex(text, f'["\r\n{re.escape(delimiter)}]')
         if pc.any(special).as_py():
             marks = pc.replace_substring(text, '"', '""')
-            text = pc.if_else(special, _join('"', marks, '"'), text)
+            text = pc.if_else(special, joined('"', marks, '"'), text)
         return pc.if_else(pc.equal(text, ""), empty, text) if empty else text
 
     return quoted
@@ -86,25 +81,27 @@ def _json_quoted(text: pa.Array) -> pa.Array:
     if pc.any(pc.match_substring_regex(text, "[\\x00-\\x1f]")).as_py():
         for code in range(32):
             text = pc.replace_substring(text, chr(code), json.dumps(chr(code))[1:-1])
-    return _join('"', text, '"')
+    return joined('"', text, '"')
 
 
 def _fields(
     column: pa.ChunkedArray, field: pa.Field, quote: Callable[[pa.Array], pa.Array], is_json: bool
 ) -> Iterator[pa.Array]:
     """Yield a column as the text of its fields, batch by batch, null where a value is missing."""
-    note = {} if is_json else field.metadata or {}
-    words = [note.get(key, key).decode() for key in (b"true", b"false")]
+    note = note_of(field)
     column = _simplest(column)
     of, kind = pa.types, column.type
+    words = [key if is_json else note.get(key, key) for key in ("true", "false")]
+    clock = "parts" in note and (of.is_timestamp(kind) or of.is_time(kind))
+    number = "decimals" in note and of.is_floating(kind) and not is_json
     # 1.0 is written as 1 unless told; a whole column of such would come back as integers
-    whole = of.is_floating(kind) and _all_whole(column)
+    whole = of.is_floating(kind) and _all_whole(column) and not (number and note["bare"])
     plain = of.is_integer(kind) or of.is_decimal(kind) or (of.is_temporal(kind) and not is_json)
 
     def text_of(array: pa.Array) -> pa.Array:
         if of.is_boolean(kind):
             return pc.if_else(array, *words).cast(pa.large_string())
-        text = array.cast(pa.large_string())
+        text = write_times(array, note) if clock else array.cast(pa.large_string())
         if of.is_temporal(kind) and pc.any(pc.starts_with(text, BEYOND)).as_py():
             raise ValueError(
                 f"Column {field.name!r} holds times that lie beyond what text can show (years "
@@ -114,9 +111,11 @@ def _fields(
             return text if plain else quote(text)
         known = pc.is_finite(array) if is_json else pc.invert(pc.is_nan(array))
         text = pc.if_else(known, text, None)
+        if number:
+            text = write_numbers(text, array, note)
         if whole:
             bare = pc.invert(pc.match_substring_regex(text, "[.en]"))
-            text = pc.if_else(bare, _join(text, ".0"), text)
+            text = pc.if_else(bare, joined(text, ".0"), text)
         return text
 
     for start in range(0, len(column), _BATCH):
