@@ -12,6 +12,7 @@ import warnings
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -73,6 +74,62 @@ def test_unknown_suffixes(tmp_path: Path, name: str, message: str) -> None:
         with pytest.raises(ValueError, match=message):
             call()
     assert not list(tmp_path.iterdir())
+
+
+# The first line
+
+HEADLESS = {
+    "an amount": [(f"{1000 + 37.5 * at:.2f}", "abc"[at % 3], at * 7 % 90) for at in range(100)],
+    "an amount, few rows": [("12.50", "a", 3), ("8.75", "b", 5), ("9.25", "c", 4)],
+    "a date": [(f"2024-01-{at:02d}", "x") for at in range(1, 20)],
+    "a date of texts": [(f"{at:02d}.01.2024", "x") for at in range(1, 20)],
+    "an amount of texts": [(f"{at}.50 €", "x") for at in range(1, 20)],
+    "a code": [(f"0{at}067", "x") for at in range(10, 40)],
+    "a clock": [(f"{at:02d}:30", "x") for at in range(20)],
+    "integers": [(at * 37 % 50, at * 11 % 70, "x") for at in range(7, 60)],
+    "an age": [("anna", 20 + at * 7 % 50) for at in range(7, 60)],
+    "a number and an age": [(at, "x", 20 + at * 7 % 50) for at in range(1, 60)],
+    "a missing cell": [("NA" if at == 1 else at, f"{at * 7 % 50}.5") for at in range(1, 60)],
+    "a number twice": [(7, 7, "x"), (2, 3, "y")],
+    "a truth value": [("true", 0.5 * at) for at in range(9, 60)],
+}
+
+
+@pytest.mark.parametrize("rows", HEADLESS.values(), ids=HEADLESS)
+def test_a_row_is_no_line_of_names(tmp_path: Path, rows: list[tuple[object, ...]]) -> None:
+    lines = [";".join(map(str, row)) for row in rows]
+    with pytest.raises(ValueError, match=r"people.csv: the first line .* Put a line of column"):
+        read_table(saved(tmp_path, "\n".join(lines)))
+    named = ";".join("abc"[: len(rows[0])])
+    assert len(read_table(saved(tmp_path, "\n".join([named, *lines])))) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("names", "most"),
+    [
+        (["0", "1", "2", "3"], 3),
+        (["0", "1"], 10),
+        (["1", "2", "3"], 3),
+        (["2019", "2020", "2021"], 5000),
+        (["2019"], 5000),
+        (["10", "20", "30", "40"], 50),
+        (["101", "117", "254"], 1000),
+        (["1100.5", "1102.5", "1105.1"], 2),
+        (["0.05", "0.25", "0.5", "0.75", "0.95"], 1),
+        (["0.1", "0.2", "0.3"], 1),
+        (["", "0", "1"], 100),
+        (["name", "0.5"], 1),
+        (["2021-01-01", "2021-02-01"], 100),
+        (["Q1", "Q2"], 3),
+        (["true", "false"], 1),
+        (["12", "x"], 20),
+    ],
+)
+def test_numbers_may_be_names(tmp_path: Path, names: list[str], most: int) -> None:
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, most, (50, len(names))) if most > 2 else rng.random((50, len(names)))
+    lines = [",".join(names), *(",".join(map(str, row)) for row in kind.round(3).tolist())]
+    assert read_table(saved(tmp_path, "\n".join(lines))).column_names == names
 
 
 # Types of CSV columns

@@ -75,7 +75,8 @@ def read_table(
     lies in memory and ``path`` is but its name.
 
     Raises OSError where the file may not be read; ValueError, naming the line, where it is empty,
-    has no rows, repeats a column name, is cut short, or has rows of unequal length.
+    has no rows, repeats a column name, begins with a row instead of column names, is cut short, or
+    has rows of unequal length.
     """
     kind = output_format(path)
     path = Path(path)

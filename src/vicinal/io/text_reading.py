@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +25,7 @@ import pyarrow.compute as pc
 
 from vicinal._checks import first_line
 from vicinal.io.dialect import to_utf8
+from vicinal.io.header import looks_like_row
 from vicinal.io.notation import notation, noted, truth_values
 
 #: Spellings of a missing value, in columns that hold no text otherwise.
@@ -72,6 +74,8 @@ def read_csv(path: Path, data: bytes, delimiter: str) -> pa.Table:
     names = _csv_header(path, data, delimiter)
     if data.count(b'"') % 2 and (fault := _csv_fault(data, delimiter, quotes=True)):
         raise ValueError(f"{path}: {fault}")
+    if any(n > 1 and re.match("[-+.]?[0-9]", name) for name, n in Counter(names).items()):
+        raise ValueError(f"{path}: {_no_header(names, delimiter)}")
     check_unique(names, f"Column names of {path}")
     try:
         text = _in_blocks(lambda block: _parse_csv(data, names, delimiter, block), len(data))
@@ -82,7 +86,20 @@ def read_csv(path: Path, data: bytes, delimiter: str) -> pa.Table:
     with ThreadPoolExecutor(pa.cpu_count()) as pool:
         made = list(pool.map(lambda name: _column(name, text[name], _CONVERTERS), names))
     fields, columns = zip(*made, strict=True)
-    return pa.Table.from_arrays(list(columns), schema=pa.schema(list(fields)))
+    table = pa.Table.from_arrays(list(columns), schema=pa.schema(list(fields)))
+    if looks_like_row(names, table, MISSING):
+        raise ValueError(f"{path}: {_no_header(names, delimiter)}")
+    return table
+
+
+def _no_header(names: list[str], delimiter: str) -> str:
+    shown = delimiter.join(names)
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    example = delimiter.join(["a", "b", "c"][: len(names)]) + ("..." if len(names) > 3 else "")
+    return (
+        f"the first line ({shown}) looks like a row, not like column names. Put a line of column "
+        f"names above it, such as {example}; if these are the names, let one begin with a letter."
+    )
 
 
 def separator_of(path: Path, data: bytes) -> str:
