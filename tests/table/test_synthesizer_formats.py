@@ -16,7 +16,7 @@ import pytest
 from vicinal.io import read_table, write_table
 from vicinal.table import TableSynthesizer
 from vicinal.table.formats import find_format
-from vicinal.table.stream import sample_stream
+from vicinal.table.stream import fit_stream, sample_stream
 
 CASES = Path(__file__).parents[2] / "shared" / "cases" / "tables"
 if not CASES.exists():
@@ -224,13 +224,54 @@ def test_a_format_may_be_said():
     assert said.fit(amounts)._state.rows["amount"].to_pylist()[0] >= 1000
 
 
+def whole_days(n: int = 300) -> pd.DataFrame:
+    """Return days, and days after them, as integers."""
+    texts = german(n)
+    start, end = (
+        np.array([f"{day(text):%Y%m%d}" for text in texts[name]], int) for name in ("start", "end")
+    )
+    ends = pd.array(end, "Int64")
+    ends[::9] = pd.NA
+    return pd.DataFrame({"start": start.astype("int32"), "end": ends, "n": np.arange(n) % 50})
+
+
+def test_integers_that_are_dates_stay_in_the_calendar(tmp_path):
+    real = whole_days()
+    model = TableSynthesizer(random_state=0).fit(real)
+    assert [column.kind for column in model.columns_] == ["date", "date", "integer"]
+    assert "start <= end" in {rule.text for rule in model.rules_}
+    made = model.sample(200, where="start >= 20210101")
+    assert made.dtypes.equals(real.dtypes)
+    assert made["start"].min() >= 20210101
+    assert pd.to_datetime(made["start"].astype(str), format="%Y%m%d").notna().all()
+    known = made["end"].notna()
+    assert (made["end"][known] >= made["start"][known]).all()
+    real.to_parquet(tmp_path / "real.parquet")
+    sampled = fit_stream(TableSynthesizer(random_state=0), tmp_path / "real.parquet").sample(200)
+    for number in sampled["start"].to_pylist():
+        dt.datetime.strptime(str(number), "%Y%m%d")
+
+
+def test_integers_are_dates_only_where_all_are_or_it_is_said():
+    real = whole_days()
+    real["start"] = real["start"].where(np.arange(300) != 7, 20210231)
+    found = TableSynthesizer(random_state=0).fit(real.drop(columns="n"))
+    assert [column.kind for column in found.columns_] == ["integer", "date"]
+    with pytest.warns(UserWarning, match=r"1 cell\(s\) of 'start', which is %Y%m%d"):
+        told = TableSynthesizer(kinds={"start": "date:%Y%m%d", "end": "integer"}).fit(real)
+    assert [column.kind for column in told.columns_] == ["date", "integer", "integer"]
+    few = pa.table({"v": [20240101 + number % 9 for number in range(90)]})
+    assert TableSynthesizer().fit(few).columns_[0].kind != "date"
+
+
 @pytest.mark.parametrize(
     ("kinds", "said"),
     [
         ({"job": "numeric"}, "Column 'job' was to be a numeric, but no format is found"),
         ({"job": "date:%d.%m.%Y"}, "fits none of the 60 cells of column 'job'"),
         ({"job": "date:%H:%M"}, "is that of a time, not of a date"),
-        ({"v": "date:%d.%m.%Y"}, "kind of column 'v': 'date:%d.%m.%Y' is a format of texts"),
+        ({"v": "date:%d.%m.%Y"}, "fits none of the 60 cells of column 'v'"),
+        ({"v": "numeric:1.234"}, "kind of column 'v': 'numeric:1.234' is a format of texts"),
         ({"jbo": "date:%d.%m.%Y"}, "Did you mean 'job'"),
         ({"job": "dat"}, "Did you mean 'date'"),
         ({"job": "category:x"}, "kind of column 'job'"),

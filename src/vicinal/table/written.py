@@ -1,4 +1,7 @@
-"""Texts that stand for dates and numbers, or for persons: read before mixing, written after."""
+"""Texts that stand for dates and numbers, or for persons: read before mixing, written after.
+
+Integers such as 20231224 are dates, too.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from vicinal._threads import map_threads
 from vicinal.io.text_reading import MISSING
 from vicinal.table.conditions import Condition
 from vicinal.table.formats.base import Format, as_texts, marks_of
-from vicinal.table.formats.find import parse_format, search_format
+from vicinal.table.formats.dates import DateFormat
+from vicinal.table.formats.find import integer_dates, parse_format, search_format
 from vicinal.table.formats.numerals import NumberFormat
 from vicinal.table.formats.personal import Personal, find_personal
 from vicinal.table.formats.surrogates import SurrogateMaker
@@ -42,14 +46,17 @@ def find_formats(
     def find(name: str) -> tuple[Format, pa.Array] | None:
         values, kind = table[name], said.get(name)
         head, colon, _ = str(kind or "").partition(":")
-        text = _is_text(values.type)
+        text, whole = _is_text(values.type), pa.types.is_integer(values.type)
         if name in formats:
-            return (formats[name], formats[name].parse(values)) if text else None
+            return (formats[name], formats[name].parse(values)) if _is_read(values.type) else None
+        text = text or (whole and head in DateFormat.kinds)
         if colon and head in TYPED and not text:
             raise ValueError(
                 f"kind of column {name!r}: {kind!r} is a format of texts, but the column holds "
                 f"{values.type}. Say {head!r} alone, or nothing."
             )
+        if whole and kind is None:
+            return integer_dates(values)
         if not text or (kind is not None and head not in TYPED):
             return None
         if kind is None:
@@ -68,6 +75,11 @@ def find_formats(
 def _is_text(kind: pa.DataType) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_read(kind: pa.DataType) -> bool:
+    """Tell whether cells of a type are read where a column has a format."""
+    return _is_text(kind) or pa.types.is_integer(kind)
 
 
 def _found(values: pa.ChunkedArray, name: str) -> tuple[Format, pa.Array] | None:
@@ -162,7 +174,7 @@ def report_odd(
 def parse_cells(table: pa.Table, formats: Mapping[str, Format]) -> dict[str, pa.Array]:
     """Return columns of texts as their formats read them."""
     names = [name for name in table.column_names if name in formats]
-    return {name: formats[name].parse(table[name]) for name in names if _is_text(table[name].type)}
+    return {name: formats[name].parse(table[name]) for name in names if _is_read(table[name].type)}
 
 
 def with_cells(table: pa.Table, read: Mapping[str, pa.Array]) -> pa.Table:
@@ -185,8 +197,9 @@ def read_conditions(
     made = []
     for one in conditions:
         form = formats.get(one.column)
-        if form is not None and isinstance(one.value, str):
-            read = form.parse(pa.array([one.value]))
+        dated = isinstance(form, DateFormat) and isinstance(one.value, int)  # 20231224
+        if form is not None and (dated or isinstance(one.value, str)):
+            read = form.parse(pa.array([str(one.value)]))
             one = one if read.null_count else replace(one, value=read[0].as_py())
         made.append(one)
     return made

@@ -33,6 +33,8 @@ SEVERAL = 20
 HEAD_ROWS = 20_000
 #: Candidates that are tried on all cells.
 FINALISTS = 4
+#: Different integers, at least, that are all days of the calendar if they are dates.
+DAYS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +137,17 @@ def search_format(
         if some is texts or few(form.n_odd, read + form.n_odd):
             return form, parsed
     return None
+
+
+def integer_dates(values: pa.ChunkedArray) -> tuple[DateFormat, pa.Array] | None:
+    """Return the format of integers such as 20231224 that are all dates, and the dates."""
+    ends = pc.min_max(values).as_py()
+    if ends["min"] is None or ends["min"] < 1900_00_00 or ends["max"] > 2101_00_00:
+        return None
+    form = from_pattern("%Y%m%d")
+    days = form.parse(values)
+    known = days.null_count == values.null_count and len(pc.unique(pc.drop_null(days))) >= DAYS
+    return (form, days) if known else None
 
 
 def _search(cells: pa.Array, counts: Any, name: str) -> Format | None:
