@@ -37,6 +37,17 @@ def test_strings_keep_their_shape():
         assert text[3:7].isdigit()
 
 
+@pytest.mark.parametrize("prefix", ["0x", "0X", "sha256:", "#", "x-"])
+@pytest.mark.parametrize("write", ["{:06x}", "{:06X}"])
+def test_hexadecimal_digits_stay_so_behind_a_prefix(prefix, write):
+    real = [prefix + write.format(7_919 * at % 2**24) for at in range(1, 400)]
+    made = make(real, 500).to_pylist()
+    assert not set(made) & set(real)
+    for text in made:
+        assert text.startswith(prefix)
+        assert write.format(int(text.removeprefix(prefix), 16)) == text.removeprefix(prefix)
+
+
 def test_a_shape_with_no_room_grows_a_number():
     made = make(["a1", "a2"], 50).to_pylist()
     assert len(set(made)) == 50

@@ -8,7 +8,7 @@ import re
 import secrets
 import string
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,12 @@ ROOM = 100
 #: Largest number of texts of a shape that a permutation reaches.
 LARGEST = 1 << 60
 _DIGITS = "0123456789"
+_LETTERS = frozenset(string.ascii_letters)
+_HEXADECIMAL = frozenset("abcdef")
+#: Different ones, at least, that tell hexadecimal digits from others.
+_ENOUGH = 4
+#: Texts of a shape that tell them.
+_TOLD = 2000
 _ROUNDS = 4
 
 
@@ -514,20 +520,46 @@ _CLASSES = {ord(letter): _class_of(letter) for letter in _DIGITS + string.ascii_
 
 def _learn(bodies: Counter[str], check: str) -> tuple[list[Shape], Floats]:
     """Return the commonest shapes of distinct texts, and their shares."""
-    members: dict[str, list[str]] = {}
-    for body in bodies:
-        members.setdefault(body.translate(_CLASSES), []).append(body)
-    if len(members) > SHAPES and len(members) > len(bodies) // 2:  # letters and digits at random
-        members = {}
-        for body in bodies:
-            members.setdefault(re.sub("[0-9a-zA-Z]", "x", body), []).append(body)
+    members = _grouped(bodies, lambda body: body.translate(_CLASSES))
+    mixed = _grouped(bodies, lambda body: re.sub("[0-9a-zA-Z]", "x", body))
+    seen = _hexadecimal(mixed.values())
+    # letters and digits at random
+    if seen or (len(members) > SHAPES and len(members) > len(bodies) // 2):
+        members = mixed
     if not members:
         members = {"00000000": []}
-    seen = set("".join(bodies))
+    seen = seen or set("".join(bodies))
     common = sorted(members, key=lambda shape: (-len(members[shape]), shape))[:SHAPES]
     shapes = [_shape(mark, members[mark], seen, check) for mark in common]
     counts = np.array([max(len(members[mark]), 1) for mark in common], float)
     return shapes, counts / counts.sum()
+
+
+def _grouped(bodies: Iterable[str], mark: Callable[[str], str]) -> dict[str, list[str]]:
+    members: dict[str, list[str]] = {}
+    for body in bodies:
+        members.setdefault(mark(body), []).append(body)
+    return members
+
+
+def _hexadecimal(shapes: Iterable[list[str]]) -> set[str]:
+    """Return the letters of hexadecimal digits: they vary, mostly where digits stand, too."""
+    varied: set[str] = set()
+    among = places = 0
+    for texts in shapes:
+        for place in map(set, zip(*texts[:_TOLD], strict=True)):
+            letters = place & _LETTERS
+            if len(place) > 1 and letters:
+                if not {letter.lower() for letter in letters} <= _HEXADECIMAL:
+                    return set()
+                varied |= letters
+                places += 1
+                among += not place.isdisjoint(_DIGITS)
+    enough = len({letter.lower() for letter in varied}) >= _ENOUGH
+    if not enough or 2 * among < places:
+        return set()
+    cases = {str.lower if letter.islower() else str.upper for letter in varied}
+    return {case(letter) for case in cases for letter in _HEXADECIMAL}
 
 
 def _shape(marks: str, texts: list[str], seen: set[str], check: str) -> Shape:
@@ -563,6 +595,6 @@ def _alphabet(mark: str, seen: set[str]) -> str:
     classes = {"a", "A"} if mark == "x" else {mark}
     used = {letter for letter in seen if _class_of(letter) in classes}
     held = {_class_of(letter) for letter in used}
-    if {letter.lower() for letter in used} - set("abcdef"):
+    if {letter.lower() for letter in used} - _HEXADECIMAL:
         used = {letter for letter in string.ascii_letters if _class_of(letter) in held}
     return "".join(sorted(used)) if mark != "x" else _DIGITS + "".join(sorted(used))
