@@ -451,6 +451,31 @@ def test_a_separator_is_found(tmp_path: Path, text: str, separator: str) -> None
     assert read_table(tmp_path / "again.csv").equals(table)
 
 
+@pytest.mark.parametrize(
+    ("text", "separator"),
+    [
+        ("sep=;\na;b,c\n1;x,y\n2;z,z\n", ";"),
+        ("sep=|\r\na|b,c\r\n1|x,y\r\n2|z,z\r\n", "|"),
+        ("\ufeffSEP=;\na;b,c\n1;x,y\n2;z,z\n", ";"),
+        ('"sep=;"\na;b,c\n1;x,y\n2;z,z\n', ";"),
+    ],
+)
+def test_a_separator_that_the_first_line_names(tmp_path: Path, text: str, separator: str) -> None:
+    table = read_table(saved(tmp_path, text))
+    assert table.to_pydict() == {"a": [1, 2], "b,c": ["x,y", "z,z"]}
+    dialect = dialect_of(table)
+    assert (dialect.separator, dialect.first_row) == (separator, 3)
+    write_table(table, tmp_path / "out.csv", dialect)
+    first, *rest = (tmp_path / "out.csv").read_text("utf-8-sig").splitlines()
+    assert (first, rest) == (f"sep={separator}", text.splitlines()[1:])
+    with pytest.raises(ValueError, match="line 4 has 3 fields, but the header has 2"):
+        read_table(saved(tmp_path, text.replace("z,z", f"z{separator}z")))
+
+
+def test_a_column_may_be_named_sep(tmp_path: Path) -> None:
+    assert read_table(saved(tmp_path, "sep=,b\n1,2\n")).column_names == ["sep=", "b"]
+
+
 def test_a_separator_that_is_named(tmp_path: Path) -> None:
     path = saved(tmp_path, "a^b\n1^2\n")
     assert read_table(path, Dialect("^")).to_pylist() == [{"a": 1, "b": 2}]

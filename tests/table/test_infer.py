@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -118,6 +119,21 @@ def test_what_is_no_schema(facts: object, message: str, tmp_path: Path) -> None:
     (tmp_path / "schema.json").write_text(json.dumps(facts))
     with pytest.raises(ValueError, match=message):
         Schema.from_json(tmp_path / "schema.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"a;b\n1;2\n", "no JSON, by line 1"),
+        (b'{"columns":\n{,', "no JSON, by line 2"),
+        (b"PK\x03\x04\xff\xfe", "no text in UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_schema(tmp_path, content, what):
+    (tmp_path / "wrong.csv").write_bytes(content)
+    said = f"{tmp_path / 'wrong.csv'} is no schema: it is {what}"
+    with pytest.raises(ValueError, match=f"{re.escape(said)}.*`vicinal columns FILE --json"):
+        Schema.from_json(tmp_path / "wrong.csv")
 
 
 def test_a_schema_for_another_table(people: pa.Table, schema: Schema) -> None:

@@ -36,6 +36,7 @@ _MARKS = (
 MESS, LIKELY = 0.01, 0.1
 _REMEDY = "Mend it, or name the file's encoding: encoding='latin-1' (--encoding), for instance."
 _KEY = b"vicinal.dialect"
+_SAID = re.compile(rb'"?sep=(.)"?[\t,;|]*(?=[\r\n])', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Dialect:
     line_end: str | None = None
     #: Line of the first row, where each row is one line.
     first_row: int | None = None
+    #: The file begins with a line that names the separator, as Excel writes it.
+    said_first: bool = False
 
     def __post_init__(self) -> None:
         separator = {"tab": "\t", "\\t": "\t"}.get(str(self.separator), self.separator)
@@ -72,6 +75,12 @@ def _known(encoding: str) -> str:
             f"{encoding!r}.{hint}"
         )
     return info.name
+
+
+def said_separator(data: bytes) -> tuple[bytes, str | None]:
+    """Return UTF-8 with a blank line where the first says ``sep=;``, and what that says."""
+    said = _SAID.match(data)
+    return (data, None) if said is None else (data[said.end() :], said[1].decode("ascii", "ignore"))
 
 
 def dialect_of(table: pa.Table) -> Dialect:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from vicinal._checks import did_you_mean, first_line
 from vicinal.io.atomic import check_file, replacing
-from vicinal.io.dialect import Dialect, with_dialect, without_dialect
+from vicinal.io.dialect import Dialect, said_separator, with_dialect, without_dialect
 from vicinal.io.text_reading import (
     check_unique,
     read_csv,
@@ -95,15 +95,19 @@ def read_table(
     else:
         said = dialect or Dialect()
         data, encoding = read_text(path, said.encoding, held)
+        own = None
         if kind == "jsonl":
             table, separator = read_json(path, data), ","
         else:
-            separator = said.separator or ("\t" if kind == "tsv" else separator_of(path, data))
+            data, own = said_separator(data)
+            usual = "\t" if kind == "tsv" else None
+            separator = said.separator or own or usual or separator_of(path, data)
             table = read_csv(path, data, separator)
         line_end = "\r\n" if data[: data.find(b"\n") + 1].endswith(b"\r\n") else "\n"
         lines = data.count(b"\n") + (not data.endswith(b"\n"))
-        first_row = lines - table.num_rows + 1 if lines - table.num_rows in (0, 1) else None
-        table = with_dialect(table, Dialect(separator, encoding, line_end, first_row))
+        above = lines - table.num_rows
+        first_row = above + 1 if above == (0 if kind == "jsonl" else 1 + bool(own)) else None
+        table = with_dialect(table, Dialect(separator, encoding, line_end, first_row, bool(own)))
     if not table.num_columns:
         raise ValueError(f"{path} has no columns.")
     check_unique(table.column_names, f"Column names of {path}")

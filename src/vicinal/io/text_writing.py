@@ -41,6 +41,8 @@ def write_text(
     else:
         delimiter = "\t" if kind == "tsv" else dialect.separator or ","
         end = dialect.line_end or "\n"
+        if dialect.said_first:
+            sink.write(f"sep={delimiter}{end}".encode())
         sink.write(_header(names, delimiter, end))
         before = ["", *[delimiter] * (len(names) - 1)]
         # with one column, a missing value would be a blank line, which is no row at all

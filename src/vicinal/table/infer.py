@@ -195,8 +195,15 @@ class Schema:
         """
         try:
             return cls.from_dict(json.loads(Path(path).read_text("utf-8-sig")))
+        except json.JSONDecodeError as error:
+            what = f"is no JSON, by line {error.lineno}"
+        except UnicodeDecodeError:
+            what = "is no text in UTF-8"
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+        raise ValueError(
+            f"{path} is no schema: it {what}. `vicinal columns FILE --json schema.json` writes one."
+        )
 
     def check(self, names: Sequence[str]) -> None:
         """Refuse a table of other columns."""
