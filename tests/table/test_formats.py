@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vicinal.table.formats import Format, find_format, parse_format
+from vicinal.table.formats.find import integer_dates
 
 CASES = Path(__file__).parents[2] / "shared" / "cases" / "tables"
 if not CASES.exists():
@@ -102,6 +103,9 @@ def test_mixed_dates_are_read():
         (["Sep 05, 2023", "Oct 16, 2022"], "%b %d, %Y (en)"),
         (["2023-09-05T10:11:12.123Z", "2023-09-05T10:11:12.003Z"], "%Y-%m-%dT%H:%M:%S.%f%z"),
         (["2023-09-05 10:11:12+02:00", "2023-01-05 10:11:12+02:00"], "%Y-%m-%d %H:%M:%S%z"),
+        (["20230905T101112Z", "20230105T235900Z"], "%Y%m%dT%H%M%S%z"),
+        (["20230905T1011", "20230105T2359"], "%Y%m%dT%H%M"),
+        (["05/Sep/2023:10:11:12 +0200", "06/Oct/2023:20:11:12 +0200"], "%d/%b/%Y:%H:%M:%S %z (en)"),
         (["8:05 am", "12:30 pm"], "%-I:%M %p"),
         (["14h30", "09h05"], "%Hh%M"),
         (["2023-W05", "2023-W52"], "%G-W%V"),
@@ -164,6 +168,23 @@ def test_numbers_of_many_places(cells, values):
         Decimal(value) for value in values
     ]
     assert form.render(form.parse(pa.array(cells))).to_pylist() == cells
+
+
+def test_small_numbers_have_no_exponent():
+    cells = ["0,000000081", "0,000012500", "0,750000000"]
+    form = found(cells)
+    assert form.render(form.parse(pa.array(cells))).to_pylist() == cells
+
+
+@pytest.mark.parametrize("pattern", ["%Y%m%d", "%Y%m%d%H%M", "%Y%m%d%H%M%S"])
+def test_integers_of_days_and_stamps(pattern):
+    stamps = [dt.datetime(2019, 12, 25, 23, 58, 59) + at * dt.timedelta(1.03) for at in range(30)]
+    numbers = pa.chunked_array([[*(int(stamp.strftime(pattern)) for stamp in stamps), None]])
+    form, read = integer_dates(numbers)
+    assert (form.pattern, read.null_count) == (pattern, 1)
+    assert form.render(read).cast(pa.int64()).equals(numbers.combine_chunks())
+    assert integer_dates(pa.chunked_array([numbers.slice(0, 9)])) is None
+    assert integer_dates(pa.chunked_array([[*numbers.to_pylist(), 5]])) is None
 
 
 def test_marks_of_missing_values():

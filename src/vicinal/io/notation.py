@@ -21,6 +21,7 @@ _BOOLEANS = (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))
 _NUMBER = re.compile(
     r"(?P<sign>[+-]?)(?=\.?[0-9])(?P<whole>[0-9]*)(?:(?P<point>\.)(?P<behind>[0-9]*))?"
 )
+_EXPONENT = re.compile(r"[+-]?[0-9]*(?:\.(?P<behind>[0-9]*))?(?P<letter>[eE])[+-]?[0-9]+")
 _CLOCK = re.compile(
     r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2})?(?P<mark>[T ]?)"
     r"(?P<clock>[0-9]{2}(?P<minute>:[0-9]{2}(?P<second>:[0-9]{2}(?:\.(?P<fraction>[0-9]+))?)?)?)?"
@@ -100,8 +101,13 @@ def _of_numbers(cells: list[str]) -> Note:
 
     ``decimals`` are filled up with zeros, but those of whole numbers not where these are ``bare``;
     ``most`` is None where some have an exponent; ``zero`` stands before a point; ``plus`` is said.
+    ``exponent`` is the letter where all have one, and as many decimals.
     """
     found = [match for cell in cells if (match := _NUMBER.fullmatch(cell))]
+    powers = [match for cell in cells if (match := _EXPONENT.fullmatch(cell))]
+    alike = {(len(match["behind"] or ""), match["letter"]) for match in powers}
+    if not found and len(alike) == 1:
+        return dict(zip(("decimals", "exponent"), alike.pop(), strict=True))
     behind = [match["behind"] for match in found if match["point"]]
     lengths, filled = Counter(map(len, behind)), Counter[int]()
     filled.update(len(text) for text in behind if text.endswith("0"))
@@ -113,11 +119,10 @@ def _of_numbers(cells: list[str]) -> Note:
     whole = sum(not text.strip("0") for text in behind)
     above = [match for match in found if match["sign"] != "-"]
     short = sum(not match["whole"] for match in found)
-    shown = any(re.fullmatch("[+-]?[0-9.]+[eE][+-]?[0-9]+", cell) for cell in cells)
     most = max(lengths, default=0)
     return {
         "decimals": max(fits, default=0),
-        "most": None if shown or most > _MOST_DECIMALS else most,
+        "most": None if powers or most > _MOST_DECIMALS else most,
         "bare": len(found) - len(behind) >= max(whole, 1),
         "zero": 2 * short <= sum(match["whole"] in ("", "0") for match in found),
         "plus": 2 * sum(match["sign"] == "+" for match in above) > len(above),
@@ -126,6 +131,11 @@ def _of_numbers(cells: list[str]) -> Note:
 
 def write_numbers(text: pa.Array, numbers: pa.Array, note: Note) -> pa.Array:
     """Return numbers, which Arrow writes like ``text``, as a file writes them."""
+    if letter := note.get("exponent"):
+        form = f".{note['decimals']}{letter}"
+        known = pc.if_else(text.is_valid(), numbers, pa.scalar(None, numbers.type))
+        made = [one if one is None else format(one, form) for one in known.to_pylist()]
+        return pa.array(made, pa.large_string())
     if note["most"] is not None:
         text = _without_exponent(text, numbers, note["most"])
     made = _filled_up(text, note["decimals"], note["bare"]) if note["decimals"] else text

@@ -97,7 +97,7 @@ def _fields(
     clock = "parts" in note and (of.is_timestamp(kind) or of.is_time(kind))
     number = "decimals" in note and of.is_floating(kind) and not is_json
     # 1.0 is written as 1 unless told; a whole column of such would come back as integers
-    whole = of.is_floating(kind) and _all_whole(column) and not (number and note["bare"])
+    whole = of.is_floating(kind) and _all_whole(column) and not (number and note.get("bare", True))
     plain = of.is_integer(kind) or of.is_decimal(kind) or (of.is_temporal(kind) and not is_json)
 
     def text_of(array: pa.Array) -> pa.Array:

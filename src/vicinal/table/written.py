@@ -55,8 +55,10 @@ def find_formats(
                 f"kind of column {name!r}: {kind!r} is a format of texts, but the column holds "
                 f"{values.type}. Say {head!r} alone, or nothing."
             )
-        if whole and kind is None:
-            return integer_dates(values)
+        if whole and (kind is None or kind in DateFormat.kinds):
+            dates = integer_dates(values)
+            if kind is None or (dates is not None and dates[0].kind == kind):
+                return dates
         if not text or (kind is not None and head not in TYPED):
             return None
         if kind is None:

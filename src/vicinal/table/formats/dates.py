@@ -414,10 +414,11 @@ _MONTH_WORDS = {
 }  # fmt: skip
 _DAY_WORDS = {name.lower() for tables in WEEKDAYS.values() for table in tables for name in table}
 _TIME = re.compile(
-    r"(?P<H>\d{1,2})(?P<c1>[:h])(?P<M>\d{2})(?:(?P<c2>:)(?P<S>\d{2})(?:(?P<c3>[.,])(?P<f>\d{1,9}))?)?"
+    r"(?<!\d)(?P<H>\d{1,2})(?P<c1>[:h])(?P<M>\d{2})(?:(?P<c2>:)(?P<S>\d{2})(?:(?P<c3>[.,])(?P<f>\d{1,9}))?)?"
     r"(?:(?P<gap>\s*)(?P<p>[AaPp]\.?[Mm]\b\.?))?(?:(?P<gap2>\s?)(?P<z>Z|[+-]\d{2}:?\d{2}))?"
 )
 _HOUR = re.compile(r"(?P<H>\d{1,2})(?P<gap>\s*)(?P<p>[AaPp]\.?[Mm]\b\.?)")
+_COMPACT = re.compile(r"\d{8}T\d{4}(?P<S>\d{2})?(?P<z>Z|[+-]\d{2}:?\d{2})?")
 _WEEK = re.compile(r"\d{4}(?P<gap>-?)W\d{2}(?:(?P<gap2>-?)[1-7])?")
 
 
@@ -429,6 +430,9 @@ def date_candidates(cell: str) -> Iterator[str]:
     if match := _WEEK.fullmatch(cell):
         day = "" if match["gap2"] is None else match["gap2"] + "%u"
         yield f"%G{match['gap']}W%V{day}"
+        return
+    if match := _COMPACT.fullmatch(cell):
+        yield f"%Y%m%dT%H%M{'%S' if match['S'] else ''}{'%z' if match['z'] else ''}"
         return
     match = _TIME.search(cell) or _HOUR.search(cell)
     if match is None:

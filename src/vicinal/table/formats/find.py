@@ -33,8 +33,9 @@ SEVERAL = 20
 HEAD_ROWS = 20_000
 #: Candidates that are tried on all cells.
 FINALISTS = 4
-#: Different integers, at least, that are all days of the calendar if they are dates.
+#: Different integers, at least, that are all in the calendar if they are dates or stamps.
 DAYS = 10
+_INTEGERS = ("%Y%m%d", "%Y%m%d%H%M", "%Y%m%d%H%M%S")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,14 +141,17 @@ def search_format(
 
 
 def integer_dates(values: pa.ChunkedArray) -> tuple[DateFormat, pa.Array] | None:
-    """Return the format of integers such as 20231224 that are all dates, and the dates."""
+    """Return the format of integers such as 20231224 that are all dates or stamps, and these."""
     ends = pc.min_max(values).as_py()
-    if ends["min"] is None or ends["min"] < 1900_00_00 or ends["max"] > 2101_00_00:
-        return None
-    form = from_pattern("%Y%m%d")
-    days = form.parse(values)
-    known = days.null_count == values.null_count and len(pc.unique(pc.drop_null(days))) >= DAYS
-    return (form, days) if known else None
+    for pattern in _INTEGERS:
+        unit = 100 ** (pattern.count("%") - 1)  # two digits for each part behind the year
+        if ends["min"] is None or ends["min"] < 1900 * unit or ends["max"] >= 2101 * unit:
+            continue
+        form = from_pattern(pattern)
+        read = form.parse(values)
+        known = read.null_count == values.null_count and len(pc.unique(pc.drop_null(read))) >= DAYS
+        return (form, read) if known else None
+    return None
 
 
 def _search(cells: pa.Array, counts: Any, name: str) -> Format | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vicinal.io.notation import plain_decimals
 from vicinal.table.formats.base import Format
 from vicinal.table.formats.words import currency_pattern
 
@@ -112,7 +113,8 @@ class NumberFormat(Format):
             return self._signed(pc.replace_substring(digits, ".", self.decimal), below)
         values = self._rounded(values)
         below = pc.less(values, pa.scalar(0, pa.int64()).cast(values.type))
-        texts = pc.utf8_ltrim(values.cast(pa.string()), "-")
+        written = plain_decimals(values) if self.decimals else values.cast(pa.string())
+        texts = pc.utf8_ltrim(written, "-")
         whole = pc.utf8_slice_codeunits(texts, 0, -self.decimals - 1) if self.decimals else texts
         if self.thousands:
             whole = _grouped(whole, self.thousands)
