@@ -259,6 +259,38 @@ def test_rules_hold_whatever_is_mixed(seed):
     assert made.schema.equals(table.schema)
 
 
+def test_columns_that_settle_each_other_close_no_circle():
+    rng = np.random.default_rng(4)
+    product = rng.integers(1, 41, N)
+    table = pa.table(
+        {
+            "product_id": 1000 + product,
+            "sku": [f"SKU-{one:03d}" for one in product],
+            "product": [f"Item {chr(65 + one % 26)}{one}" for one in product],
+            "name": [f"the {one}th" for one in product],
+            "quantity": rng.integers(1, 9, N),
+        }
+    )
+    keeper = RuleKeeper.fit(table)
+    assert len(keeper.rules) == len(keeper.settled) == 3
+    assert keeper.restore(keeper.reduce(table)).equals(table)
+
+
+def test_orders_that_gaps_turn_into_a_circle_stay_open():
+    rng = np.random.default_rng(0)
+    held = np.arange(3 * N) % 3  # each row lacks one of three columns
+    columns = [rng.integers(0, 1_000, 3 * N).astype(float) for _ in "abc"]
+    for at in range(3):
+        low, high = columns[at], columns[(at + 1) % 3]
+        rows = held == at
+        low[rows], high[rows] = np.minimum(low, high)[rows], np.maximum(low, high)[rows]
+        columns[at - 1][rows] = np.nan
+    table = pa.table(dict(zip("abc", columns, strict=True)))
+    keeper = RuleKeeper.fit(table)
+    assert [rule.text.replace("<=", "<") for rule in keeper.rules] == ["a < b", "b < c"]
+    assert set(keeper.broken(keeper.restore(keeper.reduce(table))).values()) == {0}
+
+
 def test_columns_to_avoid_are_never_settled():
     table = orders()
     keeper = RuleKeeper.fit(table, avoid=["total", "city"])

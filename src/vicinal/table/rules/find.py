@@ -17,7 +17,9 @@ from vicinal.table.numbers import python_values
 from vicinal.table.rules.calendar import PARTS, SPANS, anniversaries, month_starts, ticks
 from vicinal.table.rules.grammar import lookup, one_of, written
 from vicinal.table.rules.kinds import (
+    Behind,
     Bins,
+    Computed,
     Formula,
     Frame,
     Grid,
@@ -80,7 +82,7 @@ class _Found:
         self.frame, self.avoid = Frame(table), avoid
         self.rules: list[Rule] = []
         self._levels: dict[str, int] = {}
-        self.settled: dict[str, set[str]] = {}  # column: all that it follows from
+        self.settled, self.ordered = Behind(), Behind()  # by what computes, and by orders
         rng = np.random.default_rng(0)
         rows = np.arange(table.num_rows)
         if table.num_rows > SAMPLE:
@@ -134,19 +136,18 @@ class _Found:
         """Take a rule if every row keeps it and it closes no circle."""
         if isinstance(rule, OneOf):
             return self._add_group(rule)
-        settles = not isinstance(rule, (MissingTogether, Grid))
-        if settles and not isinstance(rule, Order):
-            if not self.free(rule.target):
-                return False
-            behind = set(rule.sources).union(*(self.settled.get(n, set()) for n in rule.sources))
-            if rule.target in behind:
-                return False
+        behind = self.ordered if isinstance(rule, Order) else self.settled
+        settles = isinstance(rule, (*Computed, Order))
+        if isinstance(rule, Computed) and not self.free(rule.target):
+            return False
+        if settles and behind.closes_a_circle(rule):
+            return False
         told = rule.measured(self.frame)
         if told.exceptions or told.rows < LEAST_ROWS:
             return False
         self.rules.append(told)
-        if settles and not isinstance(rule, Order):
-            self.settled[rule.target] = behind
+        if settles:
+            behind.take(rule)
         return True
 
     def _add_group(self, rule: OneOf) -> bool:

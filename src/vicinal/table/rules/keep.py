@@ -14,7 +14,8 @@ from vicinal.table.numbers import from_numbers, in_own_size
 from vicinal.table.rules.find import find_rules
 from vicinal.table.rules.grammar import parse_rule
 from vicinal.table.rules.kinds import (
-    Bins,
+    Behind,
+    Computed,
     Formula,
     Frame,
     Grid,
@@ -26,8 +27,6 @@ from vicinal.table.rules.kinds import (
     decimals_of,
     from_floats,
 )
-
-Computed = (Formula, Lookup, Bins)
 
 #: A high end is mixed as its distance from the low end where that has at most this share of its
 #: standard deviation; else it is mixed itself, and lifted where it falls below.
@@ -319,18 +318,13 @@ def _check_together(rules: Sequence[Rule]) -> None:
 
 def _without_circles(taken: Sequence[Rule], more: Sequence[Rule]) -> list[Rule]:
     """Return the rules that close no circle with those taken already."""
-    behind: dict[str, set[str]] = {}
-    kept = []
+    behind, kept = Behind(), []
     fixed = {id(rule) for rule in taken}
     for rule in (*taken, *more):
         if isinstance(rule, (*Computed, Order)):
-            sources = set(rule.sources).union(*(behind.get(name, set()) for name in rule.sources))
-            if rule.target in sources and id(rule) not in fixed:
+            if id(rule) not in fixed and behind.closes_a_circle(rule):
                 continue
-            for name, known in behind.items():
-                if rule.target in known:
-                    behind[name] = known | sources
-            behind[rule.target] = behind.get(rule.target, set()) | sources
+            behind.take(rule)
         if id(rule) not in fixed:
             kept.append(rule)
     return kept

@@ -362,6 +362,28 @@ class OneOf(Rule):
         return pc.equal(one, name).cast(pa.int8()).cast(kind)
 
 
+#: Rules whose target is not mixed, but computed.
+Computed = (Formula, Lookup, Bins)
+
+
+class Behind(dict[str, set[str]]):
+    """Every column that a rule settles, with all columns that it follows from in the end."""
+
+    def closes_a_circle(self, rule: Rule) -> bool:
+        """Tell whether a column would follow from itself, were a rule taken."""
+        return rule.target in self._sources(rule)
+
+    def take(self, rule: Rule) -> None:
+        """Take a rule, and carry it on to what follows from its target."""
+        sources = self._sources(rule)
+        later = [name for name, known in self.items() if rule.target in known]
+        for name in {rule.target, *later}:
+            self[name] = self.get(name, set()) | sources
+
+    def _sources(self, rule: Rule) -> set[str]:
+        return set(rule.sources).union(*(self.get(name, set()) for name in rule.sources))
+
+
 def from_floats(value: Floats, gone: Bools, kind: pa.DataType) -> pa.Array:
     """Return floats as an array of a column's type."""
     of = pa.types
