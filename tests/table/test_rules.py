@@ -259,6 +259,72 @@ def test_rules_hold_whatever_is_mixed(seed):
     assert made.schema.equals(table.schema)
 
 
+def amounts(shape: str, n: int = N) -> np.ndarray:
+    """Return amounts of money, or measures, of some shape."""
+    rng = np.random.default_rng(0)
+    drawn = {
+        "gamma": lambda: rng.gamma(2, 20, n).round(2),
+        "even": lambda: rng.uniform(1, 1_000, n).round(2),
+        "long-tailed": lambda: rng.lognormal(4, 1, n).round(2),
+        "degrees": lambda: rng.normal(10, 8, n).round(1),
+        "heights": lambda: rng.normal(170, 10, n).round(1),
+        "minutes": lambda: rng.integers(1, 9_000, n),
+    }
+    return drawn[shape]()
+
+
+@pytest.mark.parametrize("shape", ["gamma", "even", "long-tailed"])
+@pytest.mark.parametrize("rate", [0.05, 0.07, 0.19, 0.2, 0.21, 0.25, 1.19, 0.0825])
+def test_a_rate_is_found_through_rounding(shape, rate):
+    net = amounts(shape)
+    for names in (("net", "made"), ("made", "net")):
+        columns = {"net": net, "made": (rate * net).round(2)}
+        (rule,) = find_rules(pa.table({name: columns[name] for name in names}))
+        assert rule.text in {f"made = {rate:g} * net", f"net = made / {rate:g}"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "convert", "places", "wanted"),
+    [
+        ("heights", lambda x: x / 2.54, 2, {"made = x / 2.54", "x = 2.54 * made"}),
+        ("heights", lambda x: x / 2.54, 1, {"made = x / 2.54", "x = 2.54 * made"}),
+        ("degrees", lambda x: 1.8 * x + 32, 1, {"made = 1.8 * x + 32", "x = (made - 32) / 1.8"}),
+        ("minutes", lambda x: x / 60, 17, {"made = x / 60", "x = 60 * made"}),
+        ("minutes", lambda x: x / 81.23, 17, {"made = x / 81.23", "x = 81.23 * made"}),
+        ("minutes", lambda x: 1.2345678 * x, 7, {"made = 1.2345678 * x", "x = made / 1.2345678"}),
+        ("minutes", lambda x: 500 - 2 * x, 0, {"made = 500 - 2 * x", "x = 250 - 0.5 * made"}),
+    ],
+)
+def test_units_are_found_through_rounding(shape, convert, places, wanted):
+    x = amounts(shape)
+    made = convert(x).round(places)
+    for table in (pa.table({"x": x, "made": made}), pa.table({"made": made, "x": x})):
+        (text,) = (rule.text for rule in find_rules(table) if rule.kind != "grid")
+        assert text in wanted
+        assert text in {rule.text for rule in RuleKeeper.fit(table, [text]).rules}
+
+
+def test_a_total_is_the_sum_of_a_price_and_its_tax():
+    net = amounts("gamma")
+    vat = (0.19 * net).round(2)
+    table = pa.table({"gross": (net + vat).round(2), "net": net, "vat": vat})
+    assert {rule.text for rule in find_rules(table)} == {"gross = net + vat", "vat = 0.19 * net"}
+
+
+def test_a_line_through_two_values_is_no_rule():
+    rng = np.random.default_rng(0)
+    x, y = rng.gamma(2, 20, (2, N)).round(2)
+    x[:200], y[:200] = rng.integers(1, 3, 200), np.nan
+    x[200:], y[:50] = np.nan, 2 * x[:50]
+    assert find_rules(pa.table({"x": x, "y": y})) == []
+
+
+@pytest.mark.parametrize(("size", "away"), [(1e-10, 0.0), (1e-7, 0.0), (1.0, 1e9), (0.01, 1e8)])
+def test_what_is_within_rounding_is_no_line(size, away):
+    x, y = np.random.default_rng(0).normal(size=(2, N))
+    assert find_rules(pa.table({"x": x, "y": away + size * y})) == []
+
+
 def test_columns_that_settle_each_other_close_no_circle():
     rng = np.random.default_rng(4)
     product = rng.integers(1, 41, N)
