@@ -325,6 +325,87 @@ def test_what_is_within_rounding_is_no_line(size, away):
     assert find_rules(pa.table({"x": x, "y": away + size * y})) == []
 
 
+def spells(kind: str, n: int = N) -> dict[str, pa.Array]:
+    """Return spells that end with death in some rows, as dates, whole numbers or fractions."""
+    rng = np.random.default_rng(0)
+    starts = rng.integers(0, 3_000, n)
+    ends = starts + rng.integers(0, 300, n)
+    write = {
+        "dates": lambda days: np.datetime64("2010-01-01") + days,
+        "integers": lambda days: days,
+        "floats": lambda days: days / 8,
+    }[kind]
+    return {
+        "start": pa.array(write(starts)),
+        "end": pa.array(write(ends)),
+        "died": pa.array(write(ends), mask=rng.random(n) > 0.2),
+    }
+
+
+@pytest.mark.parametrize("names", [["start", "end", "died"], ["died", "end", "start"]])
+@pytest.mark.parametrize("kind", ["dates", "integers", "floats"])
+def test_an_order_holds_beside_a_column_that_is_equal_where_it_is_held(kind, names):
+    columns = spells(kind)
+    table = pa.table({name: columns[name] for name in names})
+    keeper = RuleKeeper.fit(table)
+    orders = {rule.text for rule in keeper.rules if rule.kind != "grid"}
+    assert orders == {"start <= end", "died = end"}
+    assert keeper.restore(keeper.reduce(table)).equals(table)
+
+
+def test_equal_columns_of_which_each_has_gaps_are_computed_where_they_can_be():
+    columns = spells("dates")
+    gone = np.random.default_rng(1).random(N) < 0.3
+    end = pc.if_else(pa.array(gone), None, columns["end"])
+    table = pa.table({"end": end, "died": columns["died"]})
+    keeper = RuleKeeper.fit(table)
+    assert [rule.text for rule in keeper.rules] == ["died = end"]
+    assert keeper.settled == []
+    assert keeper.restore(keeper.reduce(table)).equals(table)
+    mixed = keeper.reduce(table)
+    mixed = mixed.set_column(0, "end", mixed["end"].take(pa.array(np.arange(N)[::-1])))
+    made = keeper.restore(mixed)
+    assert set(keeper.broken(made).values()) == {0}
+    assert made["died"].null_count == table["died"].null_count
+
+
+def test_no_column_with_gaps_is_between_two_others():
+    rng = np.random.default_rng(0)
+    gone = rng.random(N) < 0.3
+    low = rng.integers(0, 3_000, N)
+    middle, high = low + rng.integers(1, 99, N), low + rng.integers(100, 200, N)
+    whole = pa.table({"low": low, "middle": middle, "high": high})
+    holed = whole.set_column(1, "middle", pa.array(middle, mask=gone))
+    orders = {"low < middle", "middle < high"}
+    assert {rule.text for rule in find_rules(whole)} == orders
+    assert {rule.text for rule in find_rules(holed)} == {*orders, "low < high"}
+
+
+def test_an_order_that_is_strict_does_not_follow_from_two_that_are_not():
+    rng = np.random.default_rng(0)
+    low, step = rng.integers(0, 3_000, N), rng.integers(0, 2, N)
+    high = low + 1 + rng.integers(0, 9, N)
+    table = pa.table({"low": low, "middle": np.where(step, low, high), "high": high})
+    assert {rule.text for rule in find_rules(table)} == {
+        "low <= middle",
+        "middle <= high",
+        "low < high",
+    }
+
+
+def test_a_total_without_one_of_its_terms_is_mixed_itself():
+    rng = np.random.default_rng(0)
+    goods, gone = rng.gamma(2, 20, N).round(2), rng.random(N) < 0.5
+    freight = pa.array(rng.gamma(2, 5, N).round(2), mask=gone)
+    total = np.where(gone, goods, goods + pc.fill_null(freight, 0).to_numpy()).round(2)
+    table = pa.table({"goods": goods, "freight": freight, "total": total})
+    keeper = RuleKeeper.fit(table)
+    assert "total = goods + freight" in {rule.text for rule in keeper.rules}
+    back = keeper.restore(keeper.reduce(table))
+    assert np.allclose(back["total"].to_numpy(), total)
+    assert back["total"].null_count == 0
+
+
 def test_columns_that_settle_each_other_close_no_circle():
     rng = np.random.default_rng(4)
     product = rng.integers(1, 41, N)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, permutations, product
 
@@ -183,17 +183,16 @@ def _equal(found: _Found) -> Iterator[Rule]:
                 continue
             target, source = (second, first) if found.free(second) else (first, second)
             if target in found.numeric:
-                yield Formula(
-                    f"{quoted(target)} = {quoted(source)}",
-                    "equal",
-                    target,
-                    (source,),
-                    expression=ast.Name(source),
-                )
+                yield _same(target, source)
             elif target in found.coded:
                 yield Lookup(
                     f"{quoted(target)} = {quoted(source)}", "equal", target, (source,)
                 ).learned(found.frame)
+
+
+def _same(target: str, source: str) -> Formula:
+    text = f"{quoted(target)} = {quoted(source)}"
+    return Formula(text, "equal", target, (source,), expression=ast.Name(source))
 
 
 def _dates(found: _Found) -> Iterator[Rule]:
@@ -320,9 +319,9 @@ def _sums(found: _Found) -> Iterator[Rule]:
         return
     places = [decimals_of(matrix[~found.few.floats(name)[1], at]) for at, name in enumerate(names)]
     # a total is exact where a share of it is rounded: both hold only if the total is the sum
-    yield from _scaled(found, names, [None] * len(names), places)
+    yield from _scaled(found, names, places, exact=True)
     yield from _totals(found, names, matrix, places)
-    yield from _scaled(found, names, places, places)
+    yield from _scaled(found, names, places, exact=False)
 
 
 def _totals(
@@ -355,12 +354,10 @@ def _complete(found: _Found, names: Sequence[str]) -> npt.NDArray[np.intp]:
 
 
 def _scaled(
-    found: _Found,
-    names: Sequence[str],
-    kept: Sequence[int | None],
-    places: Sequence[int | None],
+    found: _Found, names: Sequence[str], places: Sequence[int | None], exact: bool
 ) -> Iterator[Rule]:
-    """Look for ``b = factor * a + constant`` up to places kept: units, ages, taxes."""
+    """Look for ``b = factor * a + constant``, exact or up to rounding: units, ages, taxes."""
+    kept = [None] * len(names) if exact else places
     wide = [at for at, name in enumerate(names) if found.levels(name) >= LEAST_LEVELS]
     units = np.array([_half_a_unit(kept[at]) for at in wide])
     for at, to in _on_lines(found, [names[at] for at in wide], units):
@@ -368,6 +365,8 @@ def _scaled(
         if not found.free(second) or second in found.settled.get(first, ()):
             continue
         (x, x_gone), (y, y_gone) = found.few.floats(first), found.few.floats(second)
+        if exact and (x_gone & ~y_gone).any() and not (y_gone & ~x_gone).any():
+            continue  # what is held less often follows from what is held more often
         held = np.flatnonzero(~x_gone & ~y_gone)
         levels = min(len(np.unique(one[held])) for one in (x, y))
         if len(held) < LEAST_ROWS or levels < LEAST_LEVELS:
@@ -866,9 +865,12 @@ def _orders(found: _Found) -> Iterator[Rule]:
             strict = _order_of(found, names[low], names[high])
             if strict is not None:
                 kept[int(low), int(high)] = strict
-        for (low, high), strict in kept.items():
-            between = any((low, one) in kept and (one, high) in kept for one in range(len(names)))
-            if between or (high, low) in kept:
+        yield from _equal_where_held(found, [(names[low], names[high]) for low, high in kept])
+        above = {pair: strict for pair, strict in kept.items() if pair[::-1] not in kept}
+        for (low, high), strict in above.items():
+            if names[low] in found.settled or names[high] in found.settled:
+                continue
+            if any(_is_between(found, names, above, low, one, high) for one in range(len(names))):
                 continue
             first, second = names[low], names[high]
             yield Order(
@@ -878,6 +880,33 @@ def _orders(found: _Found) -> Iterator[Rule]:
                 (first,),
                 strict=strict,
             )
+
+
+def _equal_where_held(found: _Found, kept: Sequence[tuple[str, str]]) -> Iterator[Rule]:
+    """Give the rules that columns are equal which are each never above the other."""
+    pairs = [(low, high) for low, high in kept if (high, low) in set(kept)]
+    missing = {name: found.frame.missing(name) for pair in pairs for name in pair}
+    # what is held less often follows from what is held more often
+    for source, target in sorted(pairs, key=lambda pair: int(missing[pair[0]].sum())):
+        if target not in found.settled and source not in found.settled:
+            yield _same(target, source)
+
+
+def _is_between(
+    found: _Found,
+    names: Sequence[str],
+    above: Mapping[tuple[int, int], bool],
+    low: int,
+    one: int,
+    high: int,
+) -> bool:
+    """Tell whether an order follows from those with one column, in every row that shows it."""
+    if (low, one) not in above or (one, high) not in above:
+        return False
+    if above[low, high] and not (above[low, one] or above[one, high]):
+        return False
+    gone, low_gone, high_gone = (found.frame.missing(names[at]) for at in (one, low, high))
+    return not (gone & ~low_gone & ~high_gone).any()
 
 
 def _alike(found: _Found) -> list[list[str]]:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vicinal._types import Bools
 from vicinal.table.numbers import from_numbers, in_own_size
 from vicinal.table.rules.find import find_rules
 from vicinal.table.rules.grammar import parse_rule
@@ -31,6 +32,9 @@ from vicinal.table.rules.kinds import (
 #: A high end is mixed as its distance from the low end where that has at most this share of its
 #: standard deviation; else it is mixed itself, and lifted where it falls below.
 CLOSE = 0.25
+#: A computed column that is held without its sources in more than this share of the rows is mixed
+#: as well, and computed only where it can be.
+PARTLY = 0.01
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,11 @@ class RuleKeeper:
             field.name
             for field in table.schema
             if pa.types.is_floating(field.type) and not table[field.name].null_count
+        }
+        self._partly = {
+            name
+            for name, rule in self._computed.items()
+            if (_unknown(rule, frame) & ~frame.missing(name)).mean() > PARTLY
         }
         self._gaps = self._gaps_of(frame)
         self._flags = self._flags_of(frame)
@@ -110,10 +119,9 @@ class RuleKeeper:
         flags = {}
         for name, rule in self._computed.items():
             missing = frame.missing(name)
-            known = ~np.logical_or.reduce([frame.missing(one) for one in rule.sources])
-            if isinstance(rule, Lookup):  # a value may stand for missing itself
-                continue
-            if (missing & known).any():
+            if isinstance(rule, Lookup) or name in self._partly:
+                continue  # a value may stand for missing itself, or is mixed with its gaps
+            if (missing & ~_unknown(rule, frame)).any():
                 flags[name] = _fresh(f"{name} is missing", self.schema.names)
         return flags
 
@@ -137,7 +145,7 @@ class RuleKeeper:
     @property
     def settled(self) -> list[str]:
         """The columns that are not mixed but computed."""
-        return list(self._computed)
+        return [name for name in self._computed if name not in self._partly]
 
     def reduce(self, table: pa.Table) -> pa.Table:
         """Return what is mixed: without what is computed, with distances in place of high ends."""
@@ -151,7 +159,7 @@ class RuleKeeper:
         for name, rule in self._groups.items():
             table = table.append_column(name, rule.one(frame))
         flags = [name for rule in self._groups.values() for name in rule.columns]
-        return table.drop_columns([*self._computed, *flags])
+        return table.drop_columns([*self.settled, *flags])
 
     def restore(self, table: pa.Table) -> pa.Table:
         """Return rows of the training table's columns, every rule kept."""
@@ -211,7 +219,11 @@ class RuleKeeper:
     def _made(self, name: str, frame: Frame, flag: Any) -> pa.ChunkedArray:
         kind = self.schema.field(name).type
         if name in self._computed:
-            values = self._computed[name].compute(frame, kind)
+            rule = self._computed[name]
+            values = rule.compute(frame, kind)
+            if name in self._partly and name in frame.table.column_names:
+                own = pa.array(_unknown(rule, frame) | frame.missing(name))
+                values = pc.if_else(own, frame.table[name].cast(kind), values)
         else:
             values = _lifted(frame, name, self._gaps[name], kind, self._grids.get(name))
         if flag is not None:
@@ -328,6 +340,12 @@ def _without_circles(taken: Sequence[Rule], more: Sequence[Rule]) -> list[Rule]:
         if id(rule) not in fixed:
             kept.append(rule)
     return kept
+
+
+def _unknown(rule: Rule, frame: Frame) -> Bools:
+    """Return the rows in which a column that a rule computes with is missing."""
+    unknown: Bools = np.logical_or.reduce([frame.missing(name) for name in rule.sources])
+    return unknown
 
 
 def _is_close(frame: Frame, name: str, gap: _Gap) -> bool:
