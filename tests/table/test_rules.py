@@ -406,6 +406,36 @@ def test_a_total_without_one_of_its_terms_is_mixed_itself():
     assert back["total"].null_count == 0
 
 
+@pytest.mark.parametrize(("kind", "unit"), [(pa.int16(), 1), (pa.float64(), 10)])
+def test_the_rest_of_a_whole_stays_in_its_range(kind, unit):
+    rng = np.random.default_rng(0)
+    parts = (rng.dirichlet([1, 2, 3], N) * 97 * unit).round() + unit
+    parts[:, 1] = 100 * unit - parts[:, 0] - parts[:, 2]
+    parts = parts[(parts >= unit).all(axis=1)] / unit
+    table = pa.table({f"p{at}": pa.array(parts[:, at]).cast(kind) for at in range(3)})
+    keeper = RuleKeeper.fit(table)
+    (rule,) = (rule for rule in keeper.rules if rule.kind == "sum")
+    assert keeper.restore(keeper.reduce(table)).equals(table)
+    mixed = {
+        name: table[name].take(pa.array(rng.integers(0, len(parts), 2_000)))
+        for name in rule.sources
+    }
+    told = 100 - sum(column.to_numpy() for column in mixed.values())
+    least, most = pc.min_max(table[rule.target]).as_py().values()
+    out = (told < least) | (told > most)
+    assert 20 < out.sum() < 1_000
+    made = keeper.restore(pa.table(mixed))
+    assert set(keeper.broken(made).values()) == {0}
+    assert made.schema.equals(table.schema)
+    for name in table.column_names:
+        least, most = pc.min_max(table[name]).as_py().values()
+        values = made[name].to_numpy()
+        assert least <= values.min() <= values.max() <= most
+        assert name == rule.target or (values == mixed[name].to_numpy())[~out].all()
+    assert np.mean(made[rule.target].to_numpy()[out] == least) < 0.1
+    assert set(rule.sources) <= keeper.changed
+
+
 def test_columns_that_settle_each_other_close_no_circle():
     rng = np.random.default_rng(4)
     product = rng.integers(1, 41, N)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -48,6 +49,37 @@ class _Gap:
     decimals: int | None = None
 
 
+@dataclass(frozen=True)
+class _Rest:
+    """The rest of a whole, which stays in its range: the other parts are moved to their means."""
+
+    rule: Formula
+    low: float
+    high: float
+    #: Mean and decimal places of each other part.
+    parts: Mapping[str, tuple[float, int | None]]
+
+    def moved(self, frame: Frame) -> tuple[Bools, dict[str, pa.Array]]:
+        """Return the rows whose rest is out of range, and other parts that bring it back."""
+        value, gone = self.rule.value(frame)
+        inside = np.clip(value, self.low, self.high)
+        out = ~gone & (inside != value)
+        means = {name: pa.array([mean]) for name, (mean, _) in self.parts.items()}
+        middle = float(self.rule.value(Frame(pa.table(means)))[0][0])
+        units = sum(0.0 if one is None else 10.0**-one for _, one in self.parts.values())
+        # as far inside as it was outside, so that the ends are not met too often
+        away, room = np.abs(inside - value), np.abs(middle - inside)
+        share = (away + np.minimum(away, room / 2) + units) / np.maximum(away + room, 1e-300)
+        share = np.where(out, np.minimum(share, 1.0), 0.0)
+        made = {}
+        for name, (mean, places) in self.parts.items():
+            own, own_gone = frame.floats(name)
+            own = own + share * (mean - own)
+            own = own if places is None else np.round(own, places)
+            made[name] = from_floats(own, own_gone, frame.table[name].type)
+        return out, made
+
+
 class RuleKeeper:
     """Turns a table into what is mixed of it, and back, so that rules hold in every row."""
 
@@ -74,6 +106,7 @@ class RuleKeeper:
         }
         self._gaps = self._gaps_of(frame)
         self._flags = self._flags_of(frame)
+        self._rests = self._rests_of(frame)
 
     @classmethod
     def fit(
@@ -114,6 +147,23 @@ class RuleKeeper:
             gaps[name] = replace(one, mixed=mixed, decimals=places)
         return gaps
 
+    def _rests_of(self, frame: Frame) -> list[_Rest]:
+        taken = {*self._computed, *self._gaps, *self._grids, *self.codes}
+        taken |= {name for rule in self._groups.values() for name in rule.columns}
+        rests = []
+        for name, rule in self._computed.items():
+            if not isinstance(rule, Formula) or not _is_rest(rule.expression):
+                continue
+            held = ~_unknown(rule, frame) & ~frame.missing(name)
+            if name in self._partly or taken & set(rule.sources) or not held.any():
+                continue
+            own = frame.floats(name)[0][held]
+            numbers = {one: frame.floats(one)[0][held] for one in rule.sources}
+            parts = {one: (float(told.mean()), decimals_of(told)) for one, told in numbers.items()}
+            rests.append(_Rest(rule, float(own.min()), float(own.max()), parts))
+            taken |= set(rule.sources)  # moved once
+        return rests
+
     def _flags_of(self, frame: Frame) -> dict[str, str]:
         """Return columns whose gaps do not follow from their sources, with names of flags."""
         flags = {}
@@ -134,7 +184,8 @@ class RuleKeeper:
     def changed(self) -> set[str]:
         """The columns whose values are not those that were mixed."""
         flags = {name for rule in self._groups.values() for name in rule.columns}
-        return {*self._computed, *self._gaps, *self._grids, *flags} | {
+        parts = {name for rest in self._rests for name in rest.parts}
+        return {*self._computed, *self._gaps, *self._grids, *flags, *parts} | {
             rule.target for rule in self.rules if isinstance(rule, MissingTogether)
         }
 
@@ -167,6 +218,7 @@ class RuleKeeper:
         flags = {name: made.pop(flag) for name, flag in self._flags.items() if flag in made}
         self._set_flags(made)
         self._round_to_grids(made)
+        self._keep_rests(made)
         waiting = [n for n in (*self._gaps, *self._computed) if n in made or n in self._computed]
         while waiting:
             ready = [one for one in waiting if not set(self._needs(one)) & set(waiting)]
@@ -197,6 +249,14 @@ class RuleKeeper:
                 made[name] = pa.chunked_array(
                     [grid.compute(Frame(pa.table(made)), made[name].type)]
                 )
+
+    def _keep_rests(self, made: dict[str, pa.ChunkedArray]) -> None:
+        for rest in self._rests:
+            if set(rest.parts) <= set(made):
+                table = pa.table({name: made[name] for name in rest.parts})
+                out, moved = rest.moved(Frame(table))
+                for name in rest.parts if out.any() else ():
+                    made[name] = pc.if_else(pa.array(out), moved[name], made[name])
 
     def _empty_together(self, made: dict[str, pa.ChunkedArray]) -> None:
         """Empty the cells that are missing wherever another one is."""
@@ -340,6 +400,16 @@ def _without_circles(taken: Sequence[Rule], more: Sequence[Rule]) -> list[Rule]:
         if id(rule) not in fixed:
             kept.append(rule)
     return kept
+
+
+def _is_rest(node: ast.expr) -> bool:
+    """Tell whether an expression is a number less two columns or more: 100 - a - b."""
+    taken = 0
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+        if not isinstance(node.right, ast.Name):
+            return False
+        node, taken = node.left, taken + 1
+    return isinstance(node, ast.Constant) and taken > 1
 
 
 def _unknown(rule: Rule, frame: Frame) -> Bools:
