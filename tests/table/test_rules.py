@@ -378,7 +378,13 @@ def test_no_column_with_gaps_is_between_two_others():
     holed = whole.set_column(1, "middle", pa.array(middle, mask=gone))
     orders = {"low < middle", "middle < high"}
     assert {rule.text for rule in find_rules(whole)} == orders
-    assert {rule.text for rule in find_rules(holed)} == {*orders, "low < high"}
+    keeper = RuleKeeper.fit(holed)
+    assert {rule.text for rule in keeper.rules} == {*orders, "low < high"}
+    mixed = keeper.reduce(holed)
+    wild = {name: mixed[name].take(pa.array(rng.permutation(N))) for name in mixed.column_names}
+    made = keeper.restore(pa.table(wild))
+    assert set(keeper.broken(made).values()) == {0}
+    assert made["middle"].null_count == gone.sum()
 
 
 def test_an_order_that_is_strict_does_not_follow_from_two_that_are_not():

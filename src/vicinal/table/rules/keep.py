@@ -422,20 +422,26 @@ def _is_close(frame: Frame, name: str, gap: _Gap) -> bool:
     """Tell whether the distance from the low ends moves less than the column itself."""
     high, gone = frame.numbers(name)
     low, low_gone = _least_of(frame, frame.table[name].type, gap)
-    if (low_gone & ~gone).any() or low.dtype != high.dtype:
+    if (low_gone.any(axis=0) & ~gone).any() or low.dtype != high.dtype:
         return False  # without its low end there is no distance
     held = ~gone
     spread = in_own_size(high[held], frame.table[name].type).std()
     return bool((high[held] - low[held]).std() < CLOSE * spread)
 
 
-def _least_of(frame: Frame, kind: pa.DataType, gap: _Gap) -> tuple[Any, Any]:
-    """Return the least that a high end may be; missing where any low end is."""
-    least, gone = None, np.zeros(len(frame), bool)
-    for name, strict in zip(gap.lows, gap.strict, strict=True):
-        own, own_gone = frame.numbers_as(name, kind)
-        own = own + _step(own, gap) if strict else own
-        least, gone = own if least is None else np.maximum(least, own), gone | own_gone
+def _least_of(frame: Frame, kind: pa.DataType, gap: _Gap) -> tuple[Any, Bools]:
+    """Return the least that a high end may be, and which low ends are missing, (n_lows, n_rows)."""
+    both = [frame.numbers_as(name, kind) for name in gap.lows]
+    gone = np.stack([own_gone for _, own_gone in both])
+    ends = [
+        own + _step(own, gap) if strict else own
+        for (own, _), strict in zip(both, gap.strict, strict=True)
+    ]
+    least = ends[0]
+    for end, end_gone, so_far in zip(
+        ends[1:], gone[1:], np.logical_and.accumulate(gone), strict=False
+    ):
+        least = np.where(end_gone, least, np.where(so_far, end, np.maximum(least, end)))
     return least, gone
 
 
@@ -468,10 +474,10 @@ def _lifted(frame: Frame, name: str, gap: _Gap, kind: pa.DataType, grid: Grid | 
             own.cast(pa.float64() if floating else pa.int64(), safe=False), 0
         ).to_numpy()
         away = np.maximum(away, 0)
-        high, gone = low + away, gone | low_gone
+        high, gone = low + away, gone | low_gone.any(axis=0)
     else:
         high, _ = frame.numbers(name)
-        least = np.where(low_gone, high, low)
+        least = np.where(low_gone.all(axis=0), high, low)
         high = np.maximum(high, least.astype(high.dtype))
     if grid is not None and grid.places is None and high.dtype.kind == "i":
         high = grid.moved(high, up=True)
