@@ -357,13 +357,14 @@ def test_equal_columns_of_which_each_has_gaps_are_computed_where_they_can_be():
     columns = spells("dates")
     gone = np.random.default_rng(1).random(N) < 0.3
     end = pc.if_else(pa.array(gone), None, columns["end"])
-    table = pa.table({"end": end, "died": columns["died"]})
+    table = pa.table({"end": end, "died": columns["died"], "start": columns["start"]})
     keeper = RuleKeeper.fit(table)
-    assert [rule.text for rule in keeper.rules] == ["died = end"]
+    rules = {rule.text for rule in keeper.rules}
+    assert rules == {"died = end", "start <= end", "start <= died"}
     assert keeper.settled == []
     assert keeper.restore(keeper.reduce(table)).equals(table)
     mixed = keeper.reduce(table)
-    mixed = mixed.set_column(0, "end", mixed["end"].take(pa.array(np.arange(N)[::-1])))
+    mixed = mixed.set_column(2, "start", mixed["start"].take(pa.array(np.arange(N)[::-1])))
     made = keeper.restore(mixed)
     assert set(keeper.broken(made).values()) == {0}
     assert made["died"].null_count == table["died"].null_count

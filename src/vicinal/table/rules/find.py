@@ -85,7 +85,7 @@ class _Found:
         self.frame, self.avoid = Frame(table), avoid
         self.rules: list[Rule] = []
         self._levels: dict[str, int] = {}
-        self.settled, self.ordered = Behind(), Behind()  # by what computes, and by orders
+        self.settled, self.behind = Behind(), Behind()  # by what computes, and by orders too
         rng = np.random.default_rng(0)
         rows = np.arange(table.num_rows)
         if table.num_rows > SAMPLE:
@@ -139,18 +139,19 @@ class _Found:
         """Take a rule if every row keeps it and it closes no circle."""
         if isinstance(rule, OneOf):
             return self._add_group(rule)
-        behind = self.ordered if isinstance(rule, Order) else self.settled
         settles = isinstance(rule, (*Computed, Order))
         if isinstance(rule, Computed) and not self.free(rule.target):
             return False
-        if settles and behind.closes_a_circle(rule):
+        if settles and self.behind.closes_a_circle(rule):
             return False
         told = rule.measured(self.frame)
         if told.exceptions or told.rows < LEAST_ROWS:
             return False
         self.rules.append(told)
         if settles:
-            behind.take(rule)
+            self.behind.take(rule)
+        if isinstance(rule, Computed):
+            self.settled.take(rule)
         return True
 
     def _add_group(self, rule: OneOf) -> bool:
@@ -866,9 +867,17 @@ def _orders(found: _Found) -> Iterator[Rule]:
             if strict is not None:
                 kept[int(low), int(high)] = strict
         yield from _equal_where_held(found, [(names[low], names[high]) for low, high in kept])
-        above = {pair: strict for pair, strict in kept.items() if pair[::-1] not in kept}
+        equal = {rule.target: rule.sources[0] for rule in found.rules if rule.kind == "equal"}
+        above = {
+            (low, high): strict and equal.keys().isdisjoint((names[low], names[high]))
+            for (low, high), strict in kept.items()
+            if (high, low) not in kept
+        }
+        missing = found.frame.missing
+        # what is held only with the column that it equals keeps that column's orders
+        whole = {one for one, other in equal.items() if not (missing(other) & ~missing(one)).any()}
         for (low, high), strict in above.items():
-            if names[low] in found.settled or names[high] in found.settled:
+            if whole & {names[low], names[high]}:
                 continue
             if any(_is_between(found, names, above, low, one, high) for one in range(len(names))):
                 continue
@@ -884,7 +893,8 @@ def _orders(found: _Found) -> Iterator[Rule]:
 
 def _equal_where_held(found: _Found, kept: Sequence[tuple[str, str]]) -> Iterator[Rule]:
     """Give the rules that columns are equal which are each never above the other."""
-    pairs = [(low, high) for low, high in kept if (high, low) in set(kept)]
+    both = {*kept}
+    pairs = [(low, high) for low, high in kept if (high, low) in both]
     missing = {name: found.frame.missing(name) for pair in pairs for name in pair}
     # what is held less often follows from what is held more often
     for source, target in sorted(pairs, key=lambda pair: int(missing[pair[0]].sum())):

@@ -132,7 +132,7 @@ class RuleKeeper:
     def _gaps_of(self, frame: Frame) -> dict[str, _Gap]:
         gaps: dict[str, _Gap] = {}
         for rule in self.rules:
-            if not isinstance(rule, Order) or rule.target in self._computed:
+            if not isinstance(rule, Order) or rule.target in self.settled:
                 continue
             before = gaps.get(rule.target)
             lows = (*(before.lows if before else ()), rule.sources[0])
@@ -142,7 +142,7 @@ class RuleKeeper:
             values, gone = frame.floats(name)
             places, mixed = (
                 decimals_of(values[~gone]),
-                self._distances and _is_close(frame, name, one),
+                self._distances and name not in self._computed and _is_close(frame, name, one),
             )
             gaps[name] = replace(one, mixed=mixed, decimals=places)
         return gaps
@@ -219,7 +219,8 @@ class RuleKeeper:
         self._set_flags(made)
         self._round_to_grids(made)
         self._keep_rests(made)
-        waiting = [n for n in (*self._gaps, *self._computed) if n in made or n in self._computed]
+        settled = dict.fromkeys((*self._gaps, *self._computed))
+        waiting = [name for name in settled if name in made or name in self._computed]
         while waiting:
             ready = [one for one in waiting if not set(self._needs(one)) & set(waiting)]
             if not ready:
@@ -270,22 +271,24 @@ class RuleKeeper:
                 frame = Frame(pa.table(made))
 
     def _needs(self, name: str) -> tuple[str, ...]:
-        rule = self._computed.get(name)
-        return rule.sources if rule is not None else self._gaps[name].lows
+        sources = self._computed[name].sources if name in self._computed else ()
+        return (*sources, *(self._gaps[name].lows if name in self._gaps else ()))
 
     def _is_gap(self, name: str) -> bool:
         return name in self._gaps and self._gaps[name].mixed
 
     def _made(self, name: str, frame: Frame, flag: Any) -> pa.ChunkedArray:
         kind = self.schema.field(name).type
-        if name in self._computed:
-            rule = self._computed[name]
-            values = rule.compute(frame, kind)
-            if name in self._partly and name in frame.table.column_names:
-                own = pa.array(_unknown(rule, frame) | frame.missing(name))
-                values = pc.if_else(own, frame.table[name].cast(kind), values)
-        else:
-            values = _lifted(frame, name, self._gaps[name], kind, self._grids.get(name))
+        rule, gap = self._computed.get(name), self._gaps.get(name)
+        partly = name in self._partly and name in frame.table.column_names
+        if gap is not None and (rule is None or partly):
+            values = _lifted(frame, name, gap, kind, self._grids.get(name))
+        elif partly:
+            values = frame.table[name].cast(kind)
+        if rule is not None:
+            told = rule.compute(frame, kind)
+            own = pa.array(_unknown(rule, frame) | frame.missing(name)) if partly else None
+            values = pc.if_else(own, values, told) if partly else told
         if flag is not None:
             gone = flag.combine_chunks() if isinstance(flag, pa.ChunkedArray) else flag
             values = pc.if_else(gone, self._none(name, kind), values)
