@@ -219,6 +219,57 @@ def test_a_column_in_which_all_is_rare_is_told():
 
 
 @pytest.mark.parametrize(
+    "values",
+    [
+        [123456.78],
+        [123456],
+        ["a note"],
+        [True],
+        [pd.Timestamp("2020-01-05")],
+        [9.5, 9.5, 7.25],
+        ["a", "a", "b", "c"],
+    ],
+)
+@pytest.mark.parametrize("rare", ["replace", "merge"])
+def test_what_few_rows_hold_where_all_others_have_none_is_left_missing(values, rare):
+    rng = np.random.default_rng(0)
+    table = pa.table(
+        {
+            "bonus": pa.array([*values, *[None] * (400 - len(values))]),
+            "x": rng.normal(size=400),
+            "of": rng.choice(["a", "b"], 400),
+        }
+    )
+    with pytest.warns(UserWarning, match="'bonus' that fewer than min_count=5 training rows hold"):
+        model = TableSynthesizer(random_state=0, rare=rare).fit(table)
+    made = model.sample(4000)
+    assert made["bonus"].null_count == 4000
+    assert made.schema.equals(table.schema)
+    kept = TableSynthesizer(random_state=0, rare="keep").fit(table).sample(4000)
+    assert set(kept["bonus"].drop_null().to_pylist()) <= set(values)
+    assert kept["bonus"].null_count < 4000
+
+
+def test_rare_values_leave_frequent_ones_of_columns_that_are_taken_along():
+    rng = np.random.default_rng(0)
+    site = np.where(rng.random(400) < 0.5, "north", "south")
+    site[:2] = "attic"
+    table = pd.DataFrame({"site": site, "note": np.where(site == "attic", "leak", None)})
+    table["x"] = rng.normal(size=400)
+    with pytest.warns(UserWarning, match="'note' that fewer than min_count=5"):
+        made = TableSynthesizer(random_state=0).fit(table).sample(2000)
+    assert made["note"].isna().all()
+    assert set(made["site"]) == {"north", "south"}
+
+
+def test_tables_of_fewer_rows_than_min_count_stay_as_they_are():
+    table = pa.table({"note": ["a", None, None], "x": [0.5, 1.5, 2.5]})
+    with pytest.warns(UserWarning, match="written out as they are"):
+        made = TableSynthesizer(random_state=0).fit(table).sample(60)
+    assert set(made["note"].to_pylist()) == {"a", None}
+
+
+@pytest.mark.parametrize(
     ("name", "value"), [("min_count", 0), ("min_count", 1.5), ("rare", "drop")]
 )
 def test_settings_that_are_none_are_refused(name, value):
