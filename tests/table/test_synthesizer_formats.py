@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from vicinal.io import read_table
 from vicinal.table import TableSynthesizer
 from vicinal.table.formats import find_format
-from vicinal.table.stream import sample_stream
+from vicinal.table.stream import fit_stream, sample_stream
 
 CASES = Path(__file__).parents[2] / "shared" / "cases" / "tables"
 if not CASES.exists():
@@ -278,6 +279,23 @@ def test_numbers_of_persons_are_replaced_as_often_as_they_come():
     kinds = dict.fromkeys(names, "category")
     made = TableSynthesizer(random_state=0, kinds=kinds, rules="off").fit(real).sample(500)
     assert all(made[name].dropna().isin(real[name]).all() for name in names)
+
+
+def test_numbers_of_persons_without_room_are_refused_at_once():
+    who = np.arange(1000) % 200
+    real = pa.table({"user_id": pa.array(who, pa.uint8()), "v": np.sqrt(np.arange(1000.0))})
+    with pytest.raises(ValueError, match=r"'user_id' \(uint8\) has no room .*wider integer type"):
+        TableSynthesizer(random_state=0).fit(real)
+
+
+def test_numbers_of_persons_that_a_stream_holds_no_row_of_are_not_made(tmp_path):
+    who = np.random.default_rng(0).integers(1000, 1900, 4000)
+    pq.write_table(
+        pa.table({"user_id": who, "v": np.sqrt(np.arange(4000.0))}), tmp_path / "in.parquet"
+    )
+    model = fit_stream(TableSynthesizer(random_state=0), tmp_path / "in.parquet", max_rows=300)
+    made = model.sample(2000)
+    assert not set(made["user_id"].to_pylist()) & set(who.tolist())
 
 
 def test_one_person_alone_is_not_copied():

@@ -360,11 +360,13 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         population = state.population
         keeper = self._keeper(state)
         rows, columns = _reduced(self._learned(state), state.columns, keeper)
-        makers = replacers(state.rows, state.columns, state.people, state.seeds.entropy)
+        whole = Population(0) if population is None else population
+        makers = replacers(
+            state.rows, state.columns, state.people, state.seeds.entropy, whole.spans
+        )
         training = self._made_ready(
             rows, columns, state, frozenset(makers), population=population, progress=progress
         )
-        whole = Population(0) if population is None else population
         there = set(state.rows.column_names)
         surrogates = {
             column.name: Surrogates(

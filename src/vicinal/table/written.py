@@ -303,9 +303,13 @@ def as_mixed(
 
 
 def replacers(
-    rows: pa.Table, columns: Sequence[Column], people: Mapping[str, Personal], entropy: object
+    rows: pa.Table,
+    columns: Sequence[Column],
+    people: Mapping[str, Personal],
+    entropy: object,
+    spans: Mapping[str, tuple[int, int]],
 ) -> dict[str, SurrogateMaker]:
-    """Return what makes surrogates of personal data that repeat."""
+    """Return what makes surrogates of personal data that repeat; ``spans`` are of more rows."""
     # their key comes of the seed and of all real values, so that nobody can tell the surrogate of a
     # value that he guesses without having them all
     makers = {}
@@ -318,8 +322,13 @@ def replacers(
         cells = cells.filter(pc.invert(_blank(cells)))
         digest = hashlib.blake2b(repr(entropy).encode(), digest_size=32)
         digest.update("\0".join(sorted(cells.to_pylist())).encode())
-        text = _is_text(values.type)
-        person = people[name] if text else None  # integers count on from the largest
-        plain = cells if text else cells.cast(_plain(values.type))
-        makers[name] = SurrogateMaker(plain, name, personal=person, key=digest.digest())
+        key = digest.digest()
+        if _is_text(values.type):
+            makers[name] = SurrogateMaker(cells, name, personal=people[name], key=key)
+            continue
+        kind = _plain(values.type)  # integers count on from the largest
+        ends = pa.array(list(map(int, spans.get(name, ()))), kind)
+        whole = pc.unique(pa.concat_arrays([cells.cast(kind), ends]))
+        makers[name] = SurrogateMaker(whole, name, key=key)
+        makers[name].replace(whole)  # is there room?
     return makers
