@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -37,14 +38,19 @@ class Estimate:
     high: float = math.nan
 
     @classmethod
-    def of_share(cls, hits: float, total: int) -> Estimate:
-        """Return the share of ``hits`` (ties may count one half) with Wilson's interval."""
+    def of_share(cls, hits: float, total: int, looks: int = 1) -> Estimate:
+        """Return the share of ``hits`` (ties may count one half) with Wilson's interval.
+
+        Where it is the worst of several ``looks``, the interval is Bonferroni's.
+        """
         if total < 1:
             return cls(math.nan)
-        share = hits / total
-        middle = (share + Z95**2 / (2 * total)) / (1 + Z95**2 / total)
-        half = Z95 / (1 + Z95**2 / total)
-        half *= math.sqrt(share * (1 - share) / total + Z95**2 / (4 * total**2))
+        share, z = hits / total, Z95
+        if looks > 1:
+            z = NormalDist().inv_cdf(1 - 0.025 / looks)
+        middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
+        half = z / (1 + z**2 / total)
+        half *= math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
         return cls(share, max(middle - half, 0.0), min(middle + half, 1.0))
 
     @classmethod

@@ -234,6 +234,21 @@ def test_a_pool_is_read_before_anything_is_written_for_it(parrot, run, reviews, 
         code, _, err = run("text", reviews, "-o", reviews.with_name("made.csv"), "--pool", pool)
         assert (code, err.count("\n")) == (2, 1)
         assert said in err
+    code, _, err = run("text", reviews, "-o", reviews.with_name("made.csv"), "--against", pool)
+    assert code == 2
+    assert f"against {pool}: no column 'text'" in err
+
+
+def test_only_true_of_a_column_of_truth(parrot, run, reviews):
+    reviews.write_text(reviews.read_text().replace(",yes", ",true").replace(",no", ",false"))
+    output = reviews.with_name("made.csv")
+    words = ("-n", 3, "--only", "true", "--label-check", "none")
+    code, _, err = run("text", reviews, "-o", output, *words)
+    assert code == 0, err
+    assert read_table(output)["label"].to_pylist() == [True] * 3
+    code, _, err = run("text", reviews, "-o", output, *words[:3], "maybe")
+    assert code == 2
+    assert "only names 'maybe', which is no class of labels" in err
 
 
 def test_texts_of_several_labels(parrot, run, reviews):

@@ -17,7 +17,7 @@ from vicinal.report.privacy.linkability import linkability
 from vicinal.report.privacy.measure import attack_auc, measure_privacy
 from vicinal.report.privacy.risk import residual_risk
 from vicinal.report.privacy.singling_out import singling_out
-from vicinal.report.privacy.values import exact_values
+from vicinal.report.privacy.values import exact_values, numbers_written_out
 from vicinal.report.tables import MOST_COLUMNS, align
 
 FEW = pytest.mark.filterwarnings("ignore:Fewer than 50")
@@ -90,6 +90,50 @@ def test_exact_values_by_hand():
     found = exact_values(align(real, made, unseen))
     assert found.success.value == 3 / 15
     assert found.control.value == 1 / 10
+
+
+def test_a_column_of_copied_numbers_is_not_hidden_by_coarse_ones():
+    def table(seed):
+        rng = np.random.default_rng(seed)
+        coarse = {f"x{at}": rng.integers(0, 2_000, 500) for at in range(3)}
+        return pd.DataFrame(coarse | {"cost": rng.gamma(2, 1_000, 500).round(2)})
+
+    made = table(2)
+    assert "surest" not in exact_values(align(table(0), made, table(1))).says
+    made.loc[:47, "cost"] = table(0)["cost"][100:148].to_numpy()
+    tables = align(table(0), made, table(1))
+    for success, control, column in (
+        (*exact_values(tables)[1:3], exact_values(tables).says),
+        numbers_written_out(tables, tables.real),
+    ):
+        assert "cost" in column
+        assert success.low - control.high > 0.02
+    assert "where it is surest of 4 columns" in exact_values(tables).says
+
+
+@FEW
+def test_numbers_written_out_by_hand():
+    real = pa.table({"x": [*np.arange(16.0), 20, 20, 21, 21]})  # 16 numbers of one row, 2 of two
+    made = pa.table({"x": [0.0, 1.0, 20.0, 99.0]})
+    tables = align(real, made)
+    found = numbers_written_out(tables, tables.real)
+    # a row left out meets a number of one other row where two rows hold it: 4 of 20
+    assert (found.found.value, found.control.value) == (2 / 4, 4 / 20)
+    # one number, over and over
+    again = align(real, pa.table({"x": [0.0] * 40}))
+    assert numbers_written_out(again, again.real).found.value == 10 / 40
+
+
+def test_fresh_numbers_spread_otherwise_are_not_taken_for_copies():
+    rng = np.random.default_rng(0)
+    real = pd.DataFrame({"n": rng.gamma(1, 300, 2_000).round()})  # dense below, thin above
+    made = pd.DataFrame({"n": rng.uniform(600, 900, 2_000).round()})
+    tables = align(real, made)
+    found = numbers_written_out(tables, tables.real)
+    counts = real["n"].value_counts()
+    met = 2 * (counts == 2).sum() / len(real)  # by rows spread as the real ones
+    assert found.found.value > met + 0.05
+    assert found.found.low < found.control.value
 
 
 @FEW

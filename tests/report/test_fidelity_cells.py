@@ -76,6 +76,30 @@ def test_quantiles_and_no_ends(both):
         assert list(side) == [ages[round(level * (N - 1))] for level in levels]
 
 
+@pytest.mark.filterwarnings("ignore:Fewer than 50")
+def test_numbers_and_categories_of_few_rows_are_not_shown():
+    rng = np.random.default_rng(0)
+    cost = np.concatenate([rng.gamma(2, 1_000, 98).round(2), [98_765.43, 0.37]])
+    disease = ["flu"] * 60 + ["cold"] * 35 + ["gout"] * 4 + ["Canary"]
+    whole = np.concatenate([np.arange(99), [5_000]])
+    real = pa.table({"cost": cost, "disease": disease, "whole": whole})
+    found = {one.name: one for one in compare_columns(align(real, real))[0]}
+    assert found["disease"].marginal.labels == ("flu", "cold", "rare")
+    assert found["disease"].marginal.real == pytest.approx((0.6, 0.35, 0.05))
+    for name, values in (("cost", cost), ("whole", whole)):
+        edges, ordered = found[name].marginal.edges, np.sort(values)
+        assert ordered[2] <= edges[0] + 0.5
+        assert edges[-1] <= ordered[-3] + 1
+    told = [value for _, *sides in found["cost"].quantiles for value in sides]
+    assert not np.isin(told, cost).any()
+    few = pa.table({"x": [1.0, 2.0, None, None, None, None], "y": list("aaaaab")})
+    x, y = compare_columns(align(few, few))[0]
+    assert (x.marginal, x.quantiles) == (None, ())
+    assert np.isnan(x.mean[0])
+    assert y.marginal.labels == ("a", "rare")
+    assert y.score == x.score == 1.0
+
+
 def test_rare_categories_are_counted():
     real = pa.table({"a": ["x"] * 990 + ["y"] * 6 + ["z"] * 4})
     made = pa.table({"a": ["x"] * 995 + ["y"] * 5})

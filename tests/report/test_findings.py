@@ -67,4 +67,8 @@ def test_a_leaked_target_and_lost_time_come_with_what_to_do(report):
 def test_without_a_hold_out_one_is_asked_for(report):
     split = replace(report, privacy=replace(report.privacy, holdout_is="split"))
     assert any("give a hold-out" in one.advice for one in split.findings)
+    assert next(one.grade for one in split.findings if one.section == "privacy") in {
+        "unproven",
+        "poor",
+    }
     assert report.to_dict()["findings"] == [one.says for one in report.findings]

@@ -10,7 +10,7 @@ import pytest
 
 from vicinal.report import audit, evaluate
 from vicinal.report.evaluation import _split
-from vicinal.report.fidelity.order import lost_panel
+from vicinal.report.fidelity.order import lost_panel, shared_entities
 from vicinal.report.tables import align
 from vicinal.report.utility.leaks import leaking_columns
 from vicinal.report.utility.learners import pose
@@ -133,6 +133,44 @@ def test_single_numbers_written_out_are_poor(real, fresh, unseen):
     _, figures, why = judged(real, made)
     assert figures["privacy"].grade == "poor"
     assert "Numbers of one row alone" in why
+
+
+def test_without_a_hold_out_privacy_is_unproven_at_best_and_copied_numbers_are_poor(real, fresh):
+    found, figures, why = judged(real, fresh)
+    assert figures["privacy"].grade == "unproven"
+    assert "rows that its generator never saw" in figures["privacy"].answer
+    assert "Give one (--holdout), or make the table with vicinal table --report" in why
+    assert "unseen" not in found.verdict.headline
+    said = next(one for one in found.findings if one.section == "privacy")
+    assert (said.grade, said.advice[:27]) == ("unproven", "What to do: give a hold-out")
+    values = fresh["w"].to_numpy().copy()
+    values[: N // 10] = real["w"].to_numpy()[-(N // 10) :]
+    coarse = [
+        one.append_column("age", pa.array(np.random.default_rng(at).integers(0, 9_000, N)))
+        for at, one in enumerate((real, fresh.set_column(2, "w", pa.array(values))))
+    ]
+    found, figures, why = judged(*coarse)
+    assert figures["privacy"].grade == "poor"
+    assert found.privacy.numbers_written_in == "w"
+    said = next(one for one in found.findings if one.section == "privacy")
+    assert "do not hand this table on" in said.advice
+
+
+def test_a_hold_out_of_the_same_entities_proves_nothing():
+    rng = np.random.default_rng(0)
+    patient, month = np.repeat(np.arange(1000, 1060), 8), np.tile(np.arange(1, 9), 60)
+    level = 12 + 0.1 * month + np.repeat(rng.normal(size=60), 8) + rng.normal(0, 0.1, 480)
+    every = pa.table({"patient": patient, "month": month, "hb": level.round(2)})
+    learned, later, others = month < 6, month >= 6, patient >= 1030
+    rows, same = every.filter(pa.array(learned)), every.filter(pa.array(later))
+    assert "60 of 60 entities (patient)" in shared_entities(rows, same)
+    found, figures, why = judged(rows, rows, same, target="hb")
+    assert figures["privacy"].grade == "poor"
+    assert figures["utility"].grade in {"unproven", "poor"}
+    assert "rows of their entities" in why
+    assert any("hold out whole entities" in note for note in found.notes)
+    apart = every.filter(pa.array(~others)), every.filter(pa.array(others))
+    assert shared_entities(*apart) == ""
 
 
 def test_shuffled_columns_are_poor(real, unseen):

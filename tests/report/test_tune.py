@@ -117,6 +117,12 @@ def test_nothing_rests_on_the_third_digit():
     assert _recommended(made, 0.55, 0.005, 0.2) == 2
 
 
+def test_what_was_not_attacked_is_not_said_to_be_safe():
+    said = result([setting(0.9, 0.5, high=0.52)]).summary()
+    assert "no attack was run: each needs 50 training rows" in said
+    assert "every attack's risk" not in said
+
+
 def result(made, limit=0.55, max_risk=0.2):
     chosen = _recommended(made, limit, 0.0, max_risk)
     return TuningResult(tuple(made), chosen, limit, None, "", None, (300, 300), (), max_risk)

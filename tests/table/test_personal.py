@@ -66,6 +66,15 @@ CARDS = [body + luhn_check(body) for body in (f"4{digits(14)}" for _ in range(20
 IBANS = [f"DE{iban_check('DE', body)}{body}" for body in (digits(18) for _ in range(200))]
 
 
+FAMILIES = ("Koch", "Li", "Ek", "Ay")
+NAMES = [f"{first} {last}" for first in ("Anna", "Ben", "Eva") for last in FAMILIES]
+NUMBERS = [f"P{digits(6)}" for _ in range(60)]
+PLATES = [f"B-{one[0]}{one[-1].upper()} {digits(3)}" for one in NAMES]
+LOGINS = [name.lower().replace(" ", "") for name in NAMES]
+STREETS = [f"{name.split()[1]}straße {at + 1}" for at, name in enumerate(NAMES)]
+HOLDERS = ["Client", "Kunde", "Doctor", "Manager", "Sales Rep", "student", "assigned_to", "Fahrer"]
+
+
 @pytest.mark.parametrize(
     ("cells", "name", "kind"),
     [
@@ -86,6 +95,36 @@ IBANS = [f"DE{iban_check('DE', body)}{body}" for body in (digits(18) for _ in ra
         (["New York", "Los Angeles"], "city_name", None),
         (["Big Cola", "Small Tea"], "product name", None),
         (["10:20:30", "11:22:33"], "x", None),
+        (NUMBERS, "patient_id", "number of a person"),
+        (NUMBERS[:3], "userID", "number of a person"),
+        (["ALFKI", "ANATR", "AROUT"], "CustomerID", "number of a person"),
+        (NUMBERS, "Kundennummer", "number of a person"),
+        (NUMBERS, "numero de cliente", "number of a person"),
+        (NUMBERS, "MRN", "number of a person"),
+        (NUMBERS, "Passport No.", "number of a person"),
+        (PLATES, "license_plate", "number of a person"),
+        (PLATES, "License Plate State", None),
+        (NUMBERS, "Customer", "number of a person"),
+        (LOGINS, "username", "user name"),
+        (LOGINS, "created_by", "user name"),
+        (STREETS, "address", "street address"),
+        (STREETS, "Straße", "street address"),
+        (STREETS, "email address", None),
+        (NAMES, "street", None),
+        *[(NAMES, name, "name") for name in HOLDERS],
+        (NAMES[:9], "Customer", None),
+        (NAMES, "customer_city", None),
+        ([name.lower() for name in NAMES], "customer_name", "name"),
+        (["First Owner", "Second Owner", "Third Owner"], "owner", None),
+        (["Retail", "Wholesale"], "Customer", None),
+        (["yes", "no"], "teacher", None),
+        (["yes", "no"], "passport", None),
+        (NUMBERS, "store_id", None),
+        (NUMBERS, "product_id", None),
+        (NUMBERS, "department_id", None),
+        (NUMBERS, "customer_segment_id", None),
+        (NUMBERS, "customer_zip_code", None),
+        (NUMBERS, "policy_type", None),
         ([], "name", None),
         ([None], "email", None),
     ],
@@ -99,6 +138,13 @@ def test_integers_and_other_types():
     phones = pa.array([491700000000 + 7919 * at for at in range(50)])
     assert find_personal(phones, "phone").kind == "phone"
     assert find_personal(phones, "amount") is None
+    few = pa.array([7, 12, 7, 30] * 15)
+    assert find_personal(few, "customer_id").kind == "number of a person"
+    assert find_personal(few.dictionary_encode(), "customer_id").kind == "number of a person"
+    long = pa.array([10_000 + 7 * at for at in range(50)] * 2)
+    assert find_personal(long, "Kunde").kind == "number of a person"
+    for counts in ("customers", "number of customers", "num_employees", "guest", "passport"):
+        assert find_personal(few, counts) is None
     assert find_personal(pa.array([1.5]), "phone") is None
     assert find_personal(pa.array(CARDS).dictionary_encode(), "x").kind == "card number"
 
@@ -125,6 +171,8 @@ COLUMNS = {
     "mixed": [f"{'AB'[at % 2]}-{at}" for at in range(500)],
     "empty": pa.array([], pa.string()),
     "integer": list(range(100)),
+    "username": LOGINS,
+    "address": STREETS,
     "ünï": [f"Ü{at:04d}ß" for at in range(100)],
 }
 
@@ -172,6 +220,8 @@ def test_tables_that_share_a_key_agree():
         ("uuid", r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
         ("email", r"user\d+@example\.org"),
         ("name", r"[A-Z][a-z]+ [A-Z][a-z]+"),
+        ("username", r"[a-z]+"),
+        ("address", r"[A-Z][a-z]+ \d+"),
         ("ünï", r"Ü\d{4}ß"),
     ],
 )

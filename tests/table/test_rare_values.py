@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from vicinal.table import TableSynthesizer
 from vicinal.table.marginals import marginal_of
 from vicinal.table.rare import rare_rows
+from vicinal.table.stream import fit_stream, sample_stream
 
 PRIVATE = ("balanced", "high", "max")
 
@@ -216,6 +219,116 @@ def test_a_column_in_which_all_is_rare_is_told():
     with pytest.warns(UserWarning, match="held by fewer than min_count=5 training rows"):
         made = TableSynthesizer(random_state=0, kinds={"c": "category"}).fit(table).sample(36)
     assert set(made["c"].to_pylist()) <= set(table["c"].to_pylist())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [123456.78],
+        [123456],
+        ["a note"],
+        [True],
+        [pd.Timestamp("2020-01-05")],
+        [9.5, 9.5, 7.25],
+        ["a", "a", "b", "c"],
+    ],
+)
+@pytest.mark.parametrize("rare", ["replace", "merge"])
+def test_what_few_rows_hold_where_all_others_have_none_is_left_missing(values, rare):
+    rng = np.random.default_rng(0)
+    table = pa.table(
+        {
+            "bonus": pa.array([*values, *[None] * (400 - len(values))]),
+            "x": rng.normal(size=400),
+            "of": rng.choice(["a", "b"], 400),
+        }
+    )
+    with pytest.warns(UserWarning, match="'bonus' that fewer than min_count=5 training rows hold"):
+        model = TableSynthesizer(random_state=0, rare=rare).fit(table)
+    made = model.sample(4000)
+    assert made["bonus"].null_count == 4000
+    assert made.schema.equals(table.schema)
+    kept = TableSynthesizer(random_state=0, rare="keep").fit(table).sample(4000)
+    assert set(kept["bonus"].drop_null().to_pylist()) <= set(values)
+    assert kept["bonus"].null_count < 4000
+
+
+def test_rare_values_leave_frequent_ones_of_columns_that_are_taken_along():
+    rng = np.random.default_rng(0)
+    site = np.where(rng.random(400) < 0.5, "north", "south")
+    site[:2] = "attic"
+    table = pd.DataFrame({"site": site, "note": np.where(site == "attic", "leak", None)})
+    table["x"] = rng.normal(size=400)
+    with pytest.warns(UserWarning, match="'note' that fewer than min_count=5"):
+        made = TableSynthesizer(random_state=0).fit(table).sample(2000)
+    assert made["note"].isna().all()
+    assert set(made["site"]) == {"north", "south"}
+
+
+def test_tables_of_fewer_rows_than_min_count_stay_as_they_are():
+    table = pa.table({"note": ["a", None, None], "x": [0.5, 1.5, 2.5]})
+    with pytest.warns(UserWarning, match="written out as they are"):
+        made = TableSynthesizer(random_state=0).fit(table).sample(60)
+    assert set(made["note"].to_pylist()) == {"a", None}
+
+
+LEVELS = ["low", "secret", "mid", "never", "high"]
+SHOWN = ["low", "mid", "never", "high"]
+
+
+def graded(n: int = 400) -> pd.DataFrame:
+    """Return a declared order of levels, one of which one row alone holds and another none."""
+    rng = np.random.default_rng(0)
+    levels = rng.choice(["low", "mid", "high"], n).astype(object)
+    levels[7] = "secret"
+    grade = pd.Categorical(levels, categories=LEVELS, ordered=True)
+    return pd.DataFrame({"grade": grade, "x": rng.normal(size=n)})
+
+
+@pytest.mark.parametrize("rare", ["replace", "merge", "keep"])
+def test_types_do_not_list_levels_that_rows_hide(rare, tmp_path):
+    model = TableSynthesizer(random_state=0, rare=rare).fit(graded())
+    model.save(tmp_path / "model")
+    for one in (model, TableSynthesizer.load(tmp_path / "model")):
+        for made in (one.sample(30), one.sample(30, where="grade=low")):
+            assert list(made["grade"].cat.categories) == (LEVELS if rare == "keep" else SHOWN)
+            assert made["grade"].cat.ordered
+
+
+def test_types_of_other_libraries_do_not_list_them():
+    table = graded()
+    enum = pl.DataFrame({"grade": pl.Series(table["grade"].tolist(), dtype=pl.Enum(LEVELS))})
+    enum = enum.with_columns(x=table["x"].to_numpy())
+    made = TableSynthesizer(random_state=0).fit(enum).sample(30)
+    assert made["grade"].dtype == pl.Enum(SHOWN)
+    assert "secret" not in str(made.to_arrow().schema)
+    loose = enum.with_columns(pl.col("grade").cast(pl.String).cast(pl.Categorical))
+    assert TableSynthesizer(random_state=0).fit(loose).sample(30)["grade"].dtype == pl.Categorical
+    arrow = pa.table({"grade": pa.array(table["grade"].astype(str)).dictionary_encode()})
+    arrow = arrow.append_column("x", pa.array(table["x"]))
+    made = TableSynthesizer(random_state=0).fit(arrow).sample(30)
+    assert made.schema.equals(arrow.schema)
+    assert set(made["grade"].combine_chunks().dictionary.to_pylist()) == {"low", "mid", "high"}
+
+
+def test_levels_of_entities_are_counted_by_them():
+    table = graded().assign(device=np.arange(400) // 8, step=np.arange(400) % 8)
+    table.loc[:7, "grade"] = "secret"  # eight rows of one entity
+    model = TableSynthesizer(random_state=0, entity="device", time="step").fit(table)
+    assert list(model.sample(20)["grade"].cat.categories) == SHOWN
+
+
+def test_chunks_of_a_stream_list_the_same_levels(tmp_path):
+    pq.write_table(pa.Table.from_pandas(graded(2000)), tmp_path / "in.parquet")
+    model = fit_stream(TableSynthesizer(random_state=0), tmp_path / "in.parquet", max_rows=1000)
+    sample_stream(model, tmp_path / "out", 900, chunk_rows=300)
+    files = sorted((tmp_path / "out").glob("*.parquet"))
+    assert len(files) == 3
+    for file in files:
+        grade = pq.read_table(file)["grade"].combine_chunks()
+        assert set(grade.dictionary.to_pylist()) == {"low", "mid", "high"}
+    whole = pd.read_parquet(files[0])["grade"]
+    assert whole.dtype == "category"
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,222 @@ def test_rules_hold_whatever_is_mixed(seed):
     assert made.schema.equals(table.schema)
 
 
+def amounts(shape: str, n: int = N) -> np.ndarray:
+    """Return amounts of money, or measures, of some shape."""
+    rng = np.random.default_rng(0)
+    drawn = {
+        "gamma": lambda: rng.gamma(2, 20, n).round(2),
+        "even": lambda: rng.uniform(1, 1_000, n).round(2),
+        "long-tailed": lambda: rng.lognormal(4, 1, n).round(2),
+        "degrees": lambda: rng.normal(10, 8, n).round(1),
+        "heights": lambda: rng.normal(170, 10, n).round(1),
+        "minutes": lambda: rng.integers(1, 9_000, n),
+    }
+    return drawn[shape]()
+
+
+@pytest.mark.parametrize("shape", ["gamma", "even", "long-tailed"])
+@pytest.mark.parametrize("rate", [0.05, 0.07, 0.19, 0.2, 0.21, 0.25, 1.19, 0.0825])
+def test_a_rate_is_found_through_rounding(shape, rate):
+    net = amounts(shape)
+    for names in (("net", "made"), ("made", "net")):
+        columns = {"net": net, "made": (rate * net).round(2)}
+        (rule,) = find_rules(pa.table({name: columns[name] for name in names}))
+        assert rule.text in {f"made = {rate:g} * net", f"net = made / {rate:g}"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "convert", "places", "wanted"),
+    [
+        ("heights", lambda x: x / 2.54, 2, {"made = x / 2.54", "x = 2.54 * made"}),
+        ("heights", lambda x: x / 2.54, 1, {"made = x / 2.54", "x = 2.54 * made"}),
+        ("degrees", lambda x: 1.8 * x + 32, 1, {"made = 1.8 * x + 32", "x = (made - 32) / 1.8"}),
+        ("minutes", lambda x: x / 60, 17, {"made = x / 60", "x = 60 * made"}),
+        ("minutes", lambda x: x / 81.23, 17, {"made = x / 81.23", "x = 81.23 * made"}),
+        ("minutes", lambda x: 1.2345678 * x, 7, {"made = 1.2345678 * x", "x = made / 1.2345678"}),
+        ("minutes", lambda x: 500 - 2 * x, 0, {"made = 500 - 2 * x", "x = 250 - 0.5 * made"}),
+    ],
+)
+def test_units_are_found_through_rounding(shape, convert, places, wanted):
+    x = amounts(shape)
+    made = convert(x).round(places)
+    for table in (pa.table({"x": x, "made": made}), pa.table({"made": made, "x": x})):
+        (text,) = (rule.text for rule in find_rules(table) if rule.kind != "grid")
+        assert text in wanted
+        assert text in {rule.text for rule in RuleKeeper.fit(table, [text]).rules}
+
+
+def test_a_total_is_the_sum_of_a_price_and_its_tax():
+    net = amounts("gamma")
+    vat = (0.19 * net).round(2)
+    table = pa.table({"gross": (net + vat).round(2), "net": net, "vat": vat})
+    assert {rule.text for rule in find_rules(table)} == {"gross = net + vat", "vat = 0.19 * net"}
+
+
+def test_a_line_through_two_values_is_no_rule():
+    rng = np.random.default_rng(0)
+    x, y = rng.gamma(2, 20, (2, N)).round(2)
+    x[:200], y[:200] = rng.integers(1, 3, 200), np.nan
+    x[200:], y[:50] = np.nan, 2 * x[:50]
+    assert find_rules(pa.table({"x": x, "y": y})) == []
+
+
+@pytest.mark.parametrize(("size", "away"), [(1e-10, 0.0), (1e-7, 0.0), (1.0, 1e9), (0.01, 1e8)])
+def test_what_is_within_rounding_is_no_line(size, away):
+    x, y = np.random.default_rng(0).normal(size=(2, N))
+    assert find_rules(pa.table({"x": x, "y": away + size * y})) == []
+
+
+def spells(kind: str, n: int = N) -> dict[str, pa.Array]:
+    """Return spells that end with death in some rows, as dates, whole numbers or fractions."""
+    rng = np.random.default_rng(0)
+    starts = rng.integers(0, 3_000, n)
+    ends = starts + rng.integers(0, 300, n)
+    write = {
+        "dates": lambda days: np.datetime64("2010-01-01") + days,
+        "integers": lambda days: days,
+        "floats": lambda days: days / 8,
+    }[kind]
+    return {
+        "start": pa.array(write(starts)),
+        "end": pa.array(write(ends)),
+        "died": pa.array(write(ends), mask=rng.random(n) > 0.2),
+    }
+
+
+@pytest.mark.parametrize("names", [["start", "end", "died"], ["died", "end", "start"]])
+@pytest.mark.parametrize("kind", ["dates", "integers", "floats"])
+def test_an_order_holds_beside_a_column_that_is_equal_where_it_is_held(kind, names):
+    columns = spells(kind)
+    table = pa.table({name: columns[name] for name in names})
+    keeper = RuleKeeper.fit(table)
+    orders = {rule.text for rule in keeper.rules if rule.kind != "grid"}
+    assert orders == {"start <= end", "died = end"}
+    assert keeper.restore(keeper.reduce(table)).equals(table)
+
+
+def test_equal_columns_of_which_each_has_gaps_are_computed_where_they_can_be():
+    columns = spells("dates")
+    gone = np.random.default_rng(1).random(N) < 0.3
+    end = pc.if_else(pa.array(gone), None, columns["end"])
+    table = pa.table({"end": end, "died": columns["died"], "start": columns["start"]})
+    keeper = RuleKeeper.fit(table)
+    rules = {rule.text for rule in keeper.rules}
+    assert rules == {"died = end", "start <= end", "start <= died"}
+    assert keeper.settled == []
+    assert keeper.restore(keeper.reduce(table)).equals(table)
+    mixed = keeper.reduce(table)
+    mixed = mixed.set_column(2, "start", mixed["start"].take(pa.array(np.arange(N)[::-1])))
+    made = keeper.restore(mixed)
+    assert set(keeper.broken(made).values()) == {0}
+    assert made["died"].null_count == table["died"].null_count
+
+
+def test_no_column_with_gaps_is_between_two_others():
+    rng = np.random.default_rng(0)
+    gone = rng.random(N) < 0.3
+    low = rng.integers(0, 3_000, N)
+    middle, high = low + rng.integers(1, 99, N), low + rng.integers(100, 200, N)
+    whole = pa.table({"low": low, "middle": middle, "high": high})
+    holed = whole.set_column(1, "middle", pa.array(middle, mask=gone))
+    orders = {"low < middle", "middle < high"}
+    assert {rule.text for rule in find_rules(whole)} == orders
+    keeper = RuleKeeper.fit(holed)
+    assert {rule.text for rule in keeper.rules} == {*orders, "low < high"}
+    mixed = keeper.reduce(holed)
+    wild = {name: mixed[name].take(pa.array(rng.permutation(N))) for name in mixed.column_names}
+    made = keeper.restore(pa.table(wild))
+    assert set(keeper.broken(made).values()) == {0}
+    assert made["middle"].null_count == gone.sum()
+
+
+def test_an_order_that_is_strict_does_not_follow_from_two_that_are_not():
+    rng = np.random.default_rng(0)
+    low, step = rng.integers(0, 3_000, N), rng.integers(0, 2, N)
+    high = low + 1 + rng.integers(0, 9, N)
+    table = pa.table({"low": low, "middle": np.where(step, low, high), "high": high})
+    assert {rule.text for rule in find_rules(table)} == {
+        "low <= middle",
+        "middle <= high",
+        "low < high",
+    }
+
+
+def test_a_total_without_one_of_its_terms_is_mixed_itself():
+    rng = np.random.default_rng(0)
+    goods, gone = rng.gamma(2, 20, N).round(2), rng.random(N) < 0.5
+    freight = pa.array(rng.gamma(2, 5, N).round(2), mask=gone)
+    total = np.where(gone, goods, goods + pc.fill_null(freight, 0).to_numpy()).round(2)
+    table = pa.table({"goods": goods, "freight": freight, "total": total})
+    keeper = RuleKeeper.fit(table)
+    assert "total = goods + freight" in {rule.text for rule in keeper.rules}
+    back = keeper.restore(keeper.reduce(table))
+    assert np.allclose(back["total"].to_numpy(), total)
+    assert back["total"].null_count == 0
+
+
+@pytest.mark.parametrize(("kind", "unit"), [(pa.int16(), 1), (pa.float64(), 10)])
+def test_the_rest_of_a_whole_stays_in_its_range(kind, unit):
+    rng = np.random.default_rng(0)
+    parts = (rng.dirichlet([1, 2, 3], N) * 97 * unit).round() + unit
+    parts[:, 1] = 100 * unit - parts[:, 0] - parts[:, 2]
+    parts = parts[(parts >= unit).all(axis=1)] / unit
+    table = pa.table({f"p{at}": pa.array(parts[:, at]).cast(kind) for at in range(3)})
+    keeper = RuleKeeper.fit(table)
+    (rule,) = (rule for rule in keeper.rules if rule.kind == "sum")
+    assert keeper.restore(keeper.reduce(table)).equals(table)
+    mixed = {
+        name: table[name].take(pa.array(rng.integers(0, len(parts), 2_000)))
+        for name in rule.sources
+    }
+    told = 100 - sum(column.to_numpy() for column in mixed.values())
+    least, most = pc.min_max(table[rule.target]).as_py().values()
+    out = (told < least) | (told > most)
+    assert 20 < out.sum() < 1_000
+    made = keeper.restore(pa.table(mixed))
+    assert set(keeper.broken(made).values()) == {0}
+    assert made.schema.equals(table.schema)
+    for name in table.column_names:
+        least, most = pc.min_max(table[name]).as_py().values()
+        values = made[name].to_numpy()
+        assert least <= values.min() <= values.max() <= most
+        assert name == rule.target or (values == mixed[name].to_numpy())[~out].all()
+    assert np.mean(made[rule.target].to_numpy()[out] == least) < 0.1
+    assert set(rule.sources) <= keeper.changed
+
+
+def test_columns_that_settle_each_other_close_no_circle():
+    rng = np.random.default_rng(4)
+    product = rng.integers(1, 41, N)
+    table = pa.table(
+        {
+            "product_id": 1000 + product,
+            "sku": [f"SKU-{one:03d}" for one in product],
+            "product": [f"Item {chr(65 + one % 26)}{one}" for one in product],
+            "name": [f"the {one}th" for one in product],
+            "quantity": rng.integers(1, 9, N),
+        }
+    )
+    keeper = RuleKeeper.fit(table)
+    assert len(keeper.rules) == len(keeper.settled) == 3
+    assert keeper.restore(keeper.reduce(table)).equals(table)
+
+
+def test_orders_that_gaps_turn_into_a_circle_stay_open():
+    rng = np.random.default_rng(0)
+    held = np.arange(3 * N) % 3  # each row lacks one of three columns
+    columns = [rng.integers(0, 1_000, 3 * N).astype(float) for _ in "abc"]
+    for at in range(3):
+        low, high = columns[at], columns[(at + 1) % 3]
+        rows = held == at
+        low[rows], high[rows] = np.minimum(low, high)[rows], np.maximum(low, high)[rows]
+        columns[at - 1][rows] = np.nan
+    table = pa.table(dict(zip("abc", columns, strict=True)))
+    keeper = RuleKeeper.fit(table)
+    assert [rule.text.replace("<=", "<") for rule in keeper.rules] == ["a < b", "b < c"]
+    assert set(keeper.broken(keeper.restore(keeper.reduce(table))).values()) == {0}
+
+
 def test_columns_to_avoid_are_never_settled():
     table = orders()
     keeper = RuleKeeper.fit(table, avoid=["total", "city"])

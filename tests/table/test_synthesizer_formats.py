@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from vicinal.io import read_table, write_table
@@ -314,6 +315,54 @@ def test_personal_data_are_replaced_whether_or_not_they_repeat():
     assert set(kept["name"].to_pylist()) <= set(real["name"].to_pylist())
     left = TableSynthesizer(identifiers="drop", random_state=0).fit(real).sample()
     assert left.column_names == ["v"]
+
+
+def test_numbers_of_persons_are_replaced_as_often_as_they_come():
+    rng = np.random.default_rng(0)
+    who = np.minimum(rng.zipf(1.5, 2000), 60)
+    gaps = rng.random(2000) < 0.1
+    real = pd.DataFrame(
+        {
+            "patient_id": [f"P{at + 100}" for at in who],
+            "customer_id": 1000 + 7 * who,
+            "user_id": np.where(gaps, np.nan, 5000.0 + who),  # integers with gaps
+            "member_no": pd.Categorical(2000 + who),
+            "product_id": rng.integers(0, 30, 2000),
+            "v": rng.normal(size=2000),
+        }
+    )
+    real["product"] = "article " + real["product_id"].astype(str)
+    names = ["patient_id", "customer_id", "user_id", "member_no"]
+    with pytest.warns(UserWarning, match=r"personal data in column\(s\) patient_id \(number of a"):
+        model = TableSynthesizer(random_state=0).fit(real)
+    assert [rule.text for rule in model.rules_] == ["product -> product_id"]
+    made = model.sample(2000)
+    assert (made.dtypes.drop("member_no") == real.dtypes.drop("member_no")).all()
+    for name in names:
+        assert not made[name].isin(real[name].dropna()).any()
+        often = real[name].value_counts(normalize=True).to_numpy()[:5]
+        assert np.abs(made[name].value_counts(normalize=True).to_numpy()[:5] - often).max() < 0.03
+    assert abs(made["user_id"].isna().mean() - gaps.mean()) < 0.03
+    kinds = dict.fromkeys(names, "category")
+    made = TableSynthesizer(random_state=0, kinds=kinds, rules="off").fit(real).sample(500)
+    assert all(made[name].dropna().isin(real[name]).all() for name in names)
+
+
+def test_numbers_of_persons_without_room_are_refused_at_once():
+    who = np.arange(1000) % 200
+    real = pa.table({"user_id": pa.array(who, pa.uint8()), "v": np.sqrt(np.arange(1000.0))})
+    with pytest.raises(ValueError, match=r"'user_id' \(uint8\) has no room .*wider integer type"):
+        TableSynthesizer(random_state=0).fit(real)
+
+
+def test_numbers_of_persons_that_a_stream_holds_no_row_of_are_not_made(tmp_path):
+    who = np.random.default_rng(0).integers(1000, 1900, 4000)
+    pq.write_table(
+        pa.table({"user_id": who, "v": np.sqrt(np.arange(4000.0))}), tmp_path / "in.parquet"
+    )
+    model = fit_stream(TableSynthesizer(random_state=0), tmp_path / "in.parquet", max_rows=300)
+    made = model.sample(2000)
+    assert not set(made["user_id"].to_pylist()) & set(who.tolist())
 
 
 def test_one_person_alone_is_not_copied():

@@ -28,10 +28,10 @@ def read_labelled(asked: Reading, source: Path, text: str, label: str) -> Labell
     return texts, listed_labels(labels, f"label column of {source}", _row)
 
 
-def read_texts(asked: Reading, source: Path, text: str) -> list[str]:
-    """Read a column of texts; an empty cell is an empty text."""
+def read_texts(asked: Reading, option: str, source: Path, text: str) -> list[str]:
+    """Read the column of texts of an option's file; an empty cell is an empty text."""
     table = asked.read(source)
-    check_column("text", text, table.column_names)
+    check_column(f"{option} {source}", text, table.column_names)
     return ["" if one is None else str(one) for one in table[text].to_pylist()]
 
 

@@ -312,7 +312,7 @@ def _pool(asked: TextOptions) -> list[str] | None:
     """Return real texts to look among, before anything is written for them."""
     if asked.pool is None:
         return None
-    found = read_texts(asked, asked.pool, asked.text)
+    found = read_texts(asked, "pool", asked.pool, asked.text)
     if not any(map(str.strip, found)):
         raise ValueError(f"{asked.pool} holds no text in column {asked.text!r}. Name real texts.")
     return found
@@ -326,7 +326,9 @@ def _rows(asked: TextOptions) -> Any:
         raise ValueError(
             "n-samples, per-class and balance all say how many rows. Give one of them."
         )
-    held = None if asked.against is None else read_texts(asked, asked.against, asked.text)
+    held = (
+        None if asked.against is None else read_texts(asked, "against", asked.against, asked.text)
+    )
     return RowConfig(
         tries=asked.tries,
         only=asked.only,
@@ -398,6 +400,7 @@ def _of_kind(rows: Any, labels: list[Any]) -> Any:
     if rows.only is None:
         return rows
     known = {str(one): one for one in labels}
+    known |= {name.lower(): one for name, one in known.items() if isinstance(one, bool)}
     return replace(rows, only=[known.get(one, one) for one in rows.only])
 
 

@@ -114,7 +114,7 @@ def train(asked: TrainOptions) -> None:
             asked, asked.test, asked.text, asked.label, rows, some
         )
     if asked.outside is not None:
-        outside += read_texts(asked, asked.outside, asked.text)
+        outside += read_texts(asked, "outside", asked.outside, asked.text)
     from vicinal.text import compare_methods
 
     kept: list[Any] = []

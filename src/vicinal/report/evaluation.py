@@ -18,7 +18,7 @@ from vicinal.page.plain import to_plain
 from vicinal.page.result import Result
 from vicinal.report.fidelity.groups import check_groups, compare_groups
 from vicinal.report.fidelity.measure import Fidelity, measure_fidelity
-from vicinal.report.fidelity.order import lost_panel
+from vicinal.report.fidelity.order import lost_panel, shared_entities
 from vicinal.report.fidelity.rules import check_rules
 from vicinal.report.findings import Finding, as_text, findings
 from vicinal.report.privacy.measure import Privacy, measure_privacy
@@ -234,6 +234,8 @@ def evaluate(
             tables, plan=plan, random_state=seeds.generator(EvaluationKey.FIDELITY)
         )
         privacy, utility, notes = _against_unseen(tables, seeds, tell, groups)
+    shared = "" if unseen is None else shared_entities(rows, unseen)
+    privacy, notes = _not_unseen(privacy, notes, shared)
     rules, panel = check_rules(rows, made, unseen), lost_panel(rows, made)
     within = () if groups is None else compare_groups(tables, groups)
     fidelity = replace(fidelity, rules=rules, panel=panel, groups=within)
@@ -287,6 +289,13 @@ def _against_unseen(
             "rows that it never saw.",
         )
     return privacy, utility, notes
+
+
+def _not_unseen(
+    privacy: Privacy, notes: tuple[str, ...], shared: str
+) -> tuple[Privacy, tuple[str, ...]]:
+    """Trust no hold-out whose entities were learned from, and say so."""
+    return (replace(privacy, tainted=True), (*notes, shared)) if shared else (privacy, notes)
 
 
 def _with_warnings(
@@ -430,14 +439,16 @@ def audit(
         tables = align(
             train, drawn, unseen, target=synthesizer.target, columns=synthesizer.columns_
         )
-        privacy, utility, _ = _against_unseen(tables, seeds, tell)
+        privacy, utility, notes = _against_unseen(tables, seeds, tell)
+    shared = "" if has_units(synthesizer) else shared_entities(train, unseen)
+    privacy, notes = _not_unseen(privacy, notes, shared)
     law = str(synthesizer.settings_.weights)
     picture = None if plan is None else WeightPicture.of_plan(plan, law)
     note = (
         f"Privacy and utility are those of an audit model: the same settings were trained on "
         f"{train.num_rows:,} of the rows, and the other {unseen.num_rows:,} stayed unseen."
     )
-    report = Report(fidelity, privacy, utility, picture, tables.target, (note,))
+    report = Report(fidelity, privacy, utility, picture, tables.target, (note, *notes))
     if show_rows:
         report = _with_rows(report, aligned, (kept, to_arrow(synthetic)), seeds)
     return _with_warnings(report, [*caught, *later], random_state)

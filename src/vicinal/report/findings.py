@@ -84,16 +84,22 @@ def _worst_attack(report: Report) -> Iterator[Finding]:
     figures = graded_privacy_figures(report.privacy)
     if not figures:
         return
-    worst = figures[0]
+    worst, grade = figures[0], _grade_of(report, "privacy")
     said = f"The worst of {len(figures)} privacy figures is {worst.name}: {worst.text}."
     advice = ""
-    if report.privacy.holdout_is == "split":
-        advice = "What to do: give a hold-out, without which attacks and utility prove nothing."
-    elif worst.grade == "poor":
+    if grade == "poor":
         advice = "What to do: do not hand this table on; make it anew with more privacy."
-    elif worst.grade == "unproven":
+    elif report.privacy.holdout_is == "split":
+        advice = "What to do: give a hold-out, without which attacks and utility prove nothing."
+    elif report.privacy.tainted:
+        advice = "What to do: measure with a hold-out of rows and entities that were not learned."
+    elif grade == "unproven":
         advice = "What to do: measure with more rows, which may settle what these leave open."
-    yield Finding(worst.grade, said, "privacy", advice)
+    yield Finding(grade, said, "privacy", advice)
+
+
+def _grade_of(report: Report, name: str) -> str:
+    return next(one.grade for one in report.verdict.figures if one.name == name)
 
 
 def _rules(report: Report) -> Iterator[Finding]:
@@ -141,7 +147,7 @@ def _utility(report: Report) -> Iterator[Finding]:
     if utility is None or utility.leaked:
         return
     real, made = (utility.score(source).figure.value for source in ("real", "synthetic"))
-    grade = next(one.grade for one in report.verdict.figures if one.name == "utility")
+    grade = _grade_of(report, "utility")
     said = (
         f"Models trained on synthetic rows predict {utility.target} with {utility.metric} "
         f"{made:.3f}, against {real:.3f} of those trained on real rows."

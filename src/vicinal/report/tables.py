@@ -46,6 +46,13 @@ class Part:
         """Return some of the rows."""
         return Part(np.asfortranarray(self.numbers[rows]), np.asfortranarray(self.codes[rows]))
 
+    def joined(self, other: Part) -> Part:
+        """Return these rows and those of another part."""
+        return Part(
+            np.concatenate([self.numbers, other.numbers]),
+            np.concatenate([self.codes, other.codes]),
+        )
+
     def drawn(self, n_rows: int, rng: np.random.Generator) -> Part:
         """Return at most ``n_rows`` rows in order, drawn without replacement."""
         if len(self) <= n_rows:

@@ -104,15 +104,21 @@ _WORDS = {
     },
 }
 
+_NOT_WITHOUT_UNSEEN = (
+    "whether it gives real rows away cannot be told without rows that its generator never saw"
+)
+
 
 def judge(fidelity: Fidelity, privacy: Privacy, utility: Utility | None) -> Verdict:
     """Grade what was measured."""
     figures: tuple[VerdictFigure, ...] = (
         _fidelity_figure(fidelity),
         _privacy_figure(privacy),
-        _utility_figure(utility, privacy.holdout_is),
+        _utility_figure(utility, privacy.holdout_is == "split" or privacy.tainted),
     )
     words = [_WORDS[figure.name][figure.grade] for figure in figures]
+    if privacy.holdout_is == "split" and figures[1].grade == "unproven":
+        words[1] = _NOT_WITHOUT_UNSEEN
     broken = sum(rule.is_broken for rule in fidelity.rules)
     if broken:
         words[0] += f" but breaks {broken} of {len(fidelity.rules)} rules between its columns"
@@ -193,10 +199,15 @@ def _privacy_figure(found: Privacy) -> VerdictFigure:
     figures = graded_privacy_figures(found)
     reasons = [(one.grade, _why(one)) for one in figures]
     if found.tainted:
-        reasons.append(("unproven", "The hold-out holds training rows."))
-    elif found.holdout_is == "split" and found.authenticity_baseline.value == 0:
-        # near rows give nothing away
-        reasons.append(("unproven", "Every real row equals another one."))
+        reasons.append(("unproven", "The hold-out holds training rows, or rows of their entities."))
+    elif found.holdout_is == "split":
+        reasons.append(
+            (
+                "unproven",
+                "No hold-out was given, so no attack was run. Give one (--holdout), or make the "
+                "table with vicinal table --report, which audits with rows kept aside.",
+            )
+        )
     if not figures:
         return _with_reasons("privacy", Estimate(math.nan), "No figure was measured.", reasons)
     worst = figures[0]
@@ -231,7 +242,7 @@ def _why(one: PrivacyFigure) -> str:
     return f"{one.name}: {one.text}{few}."
 
 
-def _utility_figure(found: Utility | None, holdout_is: str) -> VerdictFigure:
+def _utility_figure(found: Utility | None, seen: bool) -> VerdictFigure:
     if found is None:
         return VerdictFigure("utility", Estimate(math.nan), "unknown", "Name a target.")
     metric, gap = found.metric, found.gap()
@@ -246,7 +257,7 @@ def _utility_figure(found: Utility | None, holdout_is: str) -> VerdictFigure:
                 f"{real.value:.3f}).",
             )
         ]
-    elif holdout_is == "split":  # a copy of the tested rows would do as well
+    elif seen:  # a copy of the tested rows would do as well
         reasons.append(("unproven", "The generator may have seen the tested rows."))
     if found.leaked:
         names = ", ".join(found.leaked)

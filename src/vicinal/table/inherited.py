@@ -33,6 +33,12 @@ class InheritedColumn:
             self.values.take(pa.array(rows)), missing, self.codes[rows], self.closed
         )
 
+    def without(self, rare: Bools) -> InheritedColumn:
+        """Return the column with gaps where values are rare."""
+        values = self.values.take(pa.array(np.arange(len(rare)), mask=rare))
+        gaps = rare if self.missing is None else rare | self.missing
+        return InheritedColumn(values, gaps, codes_of(values), self.closed)
+
     def merged(self, rare: Bools, least: int) -> InheritedColumn:
         """Return the column with its rare levels called "other", where that is a way out."""
         made = merged(self.values, rare, least)
@@ -74,7 +80,7 @@ def without_rare(
     rng: np.random.Generator,
     owners: Indices | None = None,
 ) -> dict[str, InheritedColumn]:
-    """Return columns taken together with levels of near rows, or "other", for rare ones."""
+    """Return columns taken together with levels of near rows, "other" or gaps for rare ones."""
     least, columns = settings.min_count, dict(given)
     own = [(kinds[name], column.values) for name, column in columns.items()]
     blur = blur_of(settings.blur, n_owners, own, settings.names_alone)
@@ -87,16 +93,35 @@ def without_rare(
             name: one if one.closed else one.merged(rare_in(one), least)
             for name, one in columns.items()
         }
-    rare = np.logical_or.reduce([rare_in(one) for one in columns.values()])
-    if not rare.any():
-        return columns
+    rare_of = {name: rare_in(one) for name, one in columns.items()}
     missing = [one.missing for one in columns.values() if one.missing is not None]
+    rare = np.logical_or.reduce(list(rare_of.values()))
     frequent = ~np.logical_or.reduce([rare, *missing])
-    if not frequent.any():
-        _warn_of_rare(list(columns), least, "entities" if owners is not None else "training rows")
+    if rare.any() and not frequent.any():
+        holders = "entities" if owners is not None else "training rows"
+        gaps = [name for name, one in columns.items() if one.missing is not None]
+        gaps = [name for name in gaps if n_owners >= least and rare_of[name].any()]
+        if gaps:  # rows with a gap may then stand for others
+            _warn_of_gaps(gaps, least, holders)
+            columns |= {name: columns[name].without(rare_of.pop(name)) for name in gaps}
+            rare = np.logical_or.reduce([np.zeros_like(rare), *rare_of.values()])
+            frequent = ~rare
+        if not frequent.any():
+            _warn_of_rare([name for name in rare_of if rare_of[name].any()], least, holders)
+    if not (rare.any() and frequent.any()):
         return columns
     rows = replacements(rare, frequent, space())
     return {name: one.take(rows) for name, one in columns.items()}
+
+
+def _warn_of_gaps(names: Sequence[str], min_count: int, owners: str) -> None:
+    warnings.warn(
+        f"Values of {', '.join(map(repr, names))} that fewer than min_count={min_count} {owners} "
+        "hold are left missing, as no frequent one can stand for them. Give more rows, or say "
+        "rare='keep' to write them out.",
+        UserWarning,
+        stacklevel=9,
+    )
 
 
 def _warn_of_rare(names: Sequence[str], min_count: int, owners: str) -> None:

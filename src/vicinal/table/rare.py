@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -88,3 +89,45 @@ def replacements(
         nearest = NearestNeighbors(n_neighbors=1).fit(space[givers])
         rows[takers] = givers[nearest.kneighbors(space[takers], return_distance=False)[:, 0]]
     return rows
+
+
+def hidden_levels(
+    values: pa.ChunkedArray, min_count: int, owners: Indices | None = None, known: bool = True
+) -> frozenset[Any]:
+    """Return levels that a type lists and fewer than ``min_count`` rows, or owners of rows, hold.
+
+    Those that nobody holds were declared, and are none of them, if all rows are ``known``.
+    """
+    chunk = values.combine_chunks()
+    chunk = chunk.chunk(0) if isinstance(chunk, pa.ChunkedArray) else chunk
+    there = chunk.is_valid().to_numpy(zero_copy_only=False)
+    codes = chunk.indices.drop_null().to_numpy().astype(np.int64)
+    held = np.bincount(codes) if owners is None else held_by(codes, owners[there])
+    counts = np.zeros(len(chunk.dictionary), np.int64)
+    counts[: len(held)] = held
+    few = np.flatnonzero((counts < min_count) & ((counts > 0) | (not known)))
+    return frozenset(chunk.dictionary.take(pa.array(few)).to_pylist())
+
+
+def without_levels(
+    field: pa.Field, made: pa.DictionaryArray, hidden: frozenset[Any]
+) -> tuple[pa.Field, pa.DictionaryArray]:
+    """Return a column whose type does not list hidden levels, unless a row holds one."""
+    levels = made.dictionary.to_pylist()
+    kept = np.array([level not in hidden for level in levels], bool)
+    held = made.indices.drop_null().unique().to_numpy()
+    if kept.all() or not kept[held].all():
+        return field, made
+    codes = pa.array((np.cumsum(kept) - 1).clip(0)).take(made.indices).cast(made.type.index_type)
+    short = made.dictionary.filter(pa.array(kept))
+    metadata = dict(field.metadata or {})
+    for key in [key for key in metadata if b"ENUM_VALUES" in key]:  # Polars' list of levels
+        listed = metadata.pop(key)
+        if listed == _as_enum(levels):
+            metadata[key] = _as_enum(short.to_pylist())
+    made = pa.DictionaryArray.from_arrays(codes, short, ordered=made.type.ordered)
+    return field.with_metadata(metadata or None), made
+
+
+def _as_enum(levels: list[str]) -> bytes:
+    return b"".join(b"%d;%b" % (len(one), one) for one in (str(level).encode() for level in levels))

@@ -46,6 +46,8 @@ UNIQUE_SHARE = 0.5
 UNIQUE_ROWS = 50
 #: ... or among at least this many where all are distinct.
 UNIQUE_FEW = 10
+#: Integers named like identifiers are such from so many different ones on.
+UNIQUE_LEAST = 3
 #: Near-unique strings of this many words or more, on average, are text and not identifiers.
 TEXT_WORDS = 3.0
 
@@ -202,7 +204,7 @@ def near_unique(count: int, distinct: int) -> bool:
 
 def _looks_like_row_number(name: str, seen: Values) -> bool:
     """Tell identifiers from quantities: every value once, and consecutive or named like an id."""
-    if seen.distinct < seen.count or seen.distinct < 3:
+    if seen.distinct < seen.count or seen.distinct < UNIQUE_LEAST:
         return False
     consecutive = seen.distinct >= UNIQUE_ROWS and seen.span == seen.distinct - 1
     return consecutive or bool(_ID_NAME.search(name))

@@ -36,6 +36,8 @@ class Surrogates:
         plain = pc.drop_null(values)
         if pa.types.is_dictionary(plain.type):
             plain = plain.cast(plain.type.value_type)
+        if pa.types.is_floating(plain.type):  # whole numbers with gaps
+            plain = plain.filter(pc.is_finite(plain)).cast(pa.int64())
         if pa.types.is_integer(plain.type):
             ends = pc.min_max(plain).as_py()
             self._low: int = ends["min"] if span is None else span[0]
@@ -57,7 +59,7 @@ class Surrogates:
     ) -> pa.Array:
         """Return ``n`` surrogates of the column's type."""
         total = first + n if total is None else total
-        plain = self._type.value_type if pa.types.is_dictionary(self._type) else self._type
+        plain = self._plain
         if pa.types.is_integer(plain):
             made: Any = self._count_on(first, n, total, plain)
         elif self._prefix is not None:
@@ -66,6 +68,8 @@ class Surrogates:
             fresh = self._maker.seeded(int(rng.integers(1 << 32))).make(first, n)
             made = fresh.to_numpy(zero_copy_only=False)
         array = pa.array(made, plain, mask=missing)
+        if pa.types.is_floating(self._type):
+            return array.cast(self._type, safe=False)
         if not pa.types.is_dictionary(self._type):
             return array
         codes = self._type.index_type
@@ -75,9 +79,13 @@ class Surrogates:
 
     def check(self, total: int) -> None:
         """Refuse to make more than the column's type has room for."""
-        plain = self._type.value_type if pa.types.is_dictionary(self._type) else self._type
-        if pa.types.is_integer(plain):
-            self._count_on(0, 0, total, plain)
+        if pa.types.is_integer(self._plain):
+            self._count_on(0, 0, total, self._plain)
+
+    @property
+    def _plain(self) -> pa.DataType:
+        kind = self._type.value_type if pa.types.is_dictionary(self._type) else self._type
+        return pa.int64() if pa.types.is_floating(kind) else kind
 
     def _count_on(self, first: int, n: int, total: int, plain: pa.DataType) -> np.ndarray[Any, Any]:
         signed = pa.types.is_signed_integer(plain)

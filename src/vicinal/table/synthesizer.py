@@ -37,9 +37,11 @@ from vicinal.table.panel.units import (
     rules_of_units,
     settings_of_units,
     surrogates_of_units,
+    unit_of_rows,
 )
 from vicinal.table.population import Population
 from vicinal.table.presets import check_parameters, has_units, mixing_settings
+from vicinal.table.rare import hidden_levels, without_levels
 from vicinal.table.rules import RuleKeeper
 from vicinal.table.schema import Column, detect_columns
 from vicinal.table.surrogates import Surrogates
@@ -358,11 +360,13 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         population = state.population
         keeper = self._keeper(state)
         rows, columns = _reduced(self._learned(state), state.columns, keeper)
-        makers = replacers(state.rows, state.columns, state.people, state.seeds.entropy)
+        whole = Population(0) if population is None else population
+        makers = replacers(
+            state.rows, state.columns, state.people, state.seeds.entropy, whole.spans
+        )
         training = self._made_ready(
             rows, columns, state, frozenset(makers), population=population, progress=progress
         )
-        whole = Population(0) if population is None else population
         there = set(state.rows.column_names)
         surrogates = {
             column.name: Surrogates(
@@ -380,11 +384,28 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         self._state, self._training, self._surrogates = state, training, surrogates
         self._rules, self.rules_ = keeper, keeper.rules
         self._people, self.formats_ = makers, state.formats
+        self._hidden = self._hidden_levels(state)
         known = with_codes(as_identifiers(state.columns, state.people), self.rules_)
         self.columns_ = list(known)
         self.schema_ = Schema(known, state.formats, state.people, rules_of(self.rules_))
         self.settings_ = state.settings
         self.n_rows_ = int(state.rows.num_rows) if population is None else population.n_rows
+
+    def _hidden_levels(self, state: FittedState) -> dict[str, frozenset[Any]]:
+        """Return levels that the types of columns list and too few rows, or entities, hold."""
+        settings, rows = state.settings, state.rows
+        closed = [
+            column.name
+            for column in state.columns
+            if column.inherited
+            and column.name in rows.column_names
+            and pa.types.is_dictionary(rows.schema.field(column.name).type)
+        ]
+        if not closed or settings.min_count < 2 or settings.rare == "keep":
+            return {}
+        unit = unit_of_rows(rows, self.entity, self.time) if has_units(self) else None
+        least, known = settings.min_count, state.population is None
+        return {name: hidden_levels(rows[name], least, unit, known) for name in closed}
 
     def _learned(self, state: FittedState) -> pa.Table:
         """Return the rows that take part: many, and no sample already, may be a share of all."""
@@ -692,8 +713,10 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
                 if pa.types.is_dictionary(field.type):
                     field = field.remove_metadata()  # Polars' list of what an Enum may hold
             elif made is not None:
-                closed = pa.types.is_dictionary(field.type) and field.name not in self.formats_
-                arrays.append(made.cast(field.type) if closed else made)
+                if pa.types.is_dictionary(field.type) and field.name not in self.formats_:
+                    hidden = self._hidden.get(field.name, frozenset())
+                    field, made = without_levels(field, made.cast(field.type), hidden)
+                arrays.append(made)
             else:
                 continue
             fields.append(field.with_type(arrays[-1].type))

@@ -25,12 +25,14 @@ from vicinal.table.formats.find import integer_dates, parse_format, search_forma
 from vicinal.table.formats.numerals import NumberFormat
 from vicinal.table.formats.personal import Personal, find_personal
 from vicinal.table.formats.surrogates import SurrogateMaker
-from vicinal.table.schema import Column, near_unique
+from vicinal.table.schema import UNIQUE_LEAST, Column, near_unique
 
 #: Kinds of formats that are read; codes, yes and no stay texts.
 TYPED = ("date", "datetime", "time", "numeric", "integer")
 #: Names of persons in single words are told from categories by as many different ones.
 NAMES = 20
+#: Floats below hold every whole number.
+WHOLE = 2.0**53
 
 
 def find_formats(
@@ -75,13 +77,29 @@ def find_formats(
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    kind = _plain(kind)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _is_read(kind: pa.DataType) -> bool:
     """Tell whether cells of a type are read where a column has a format."""
     return _is_text(kind) or pa.types.is_integer(kind)
+
+
+def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Return floats that are whole numbers as integers: libraries hold those with gaps so."""
+    if not pa.types.is_floating(values.type):
+        return values
+    for some in (values.slice(0, 100), values):  # most others end here
+        numbers = some.to_numpy(zero_copy_only=False) if len(some) else np.zeros(0)
+        known = numbers[~np.isnan(numbers)]
+        if not (np.abs(known) < WHOLE).all() or (known % 1).any():
+            return values
+    return pa.array(np.nan_to_num(numbers).astype(np.int64), mask=np.isnan(numbers))
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _found(values: pa.ChunkedArray, name: str) -> tuple[Format, pa.Array] | None:
@@ -218,7 +236,7 @@ def write_cells(
         if name in formats:
             made = formats[name].render(table[name])
         elif name in people:
-            cells = as_texts(table[name])
+            cells = as_texts(_whole(table[name]))
             blank = _blank(cells)
             made = people[name].replace(pc.if_else(blank, pa.scalar(None, pa.string()), cells))
             made = pc.if_else(blank, cells, made.cast(pa.string()))
@@ -250,14 +268,12 @@ def _as_given(made: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.DataType]
 def find_people(
     table: pa.Table, formats: Mapping[str, Format], kinds: Mapping[str, str] | None
 ) -> dict[str, Personal]:
-    """Find personal data in columns of texts of which the user has not said what they are."""
+    """Find personal data in columns of which the user has not said what they are."""
     people, said = {}, dict(kinds or {})
     for name in table.column_names:
-        values = table[name]
-        if not _is_text(values.type) or name in formats:
+        if name in formats or said.get(name, "identifier") != "identifier":
             continue
-        if said.get(name, "identifier") != "identifier":
-            continue
+        values = _whole(table[name])
         found = find_personal(values, name)
         if found is None:
             continue
@@ -288,20 +304,27 @@ def as_mixed(
     columns: Sequence[Column], people: Mapping[str, Personal], n_rows: int, dropped: bool
 ) -> list[Column]:
     """Return what columns are mixed as: personal data that repeat are categories until the end."""
+
+    def repeats(column: Column) -> bool:
+        count, distinct = n_rows - column.n_missing, column.n_distinct
+        return not (near_unique(count, distinct) or distinct == count >= UNIQUE_LEAST)
+
     return [
         replace(column, kind="category")
-        if column.name in people
-        and column.kind == "identifier"
-        and not (dropped or near_unique(n_rows - column.n_missing, column.n_distinct))
+        if column.name in people and column.kind == "identifier" and not dropped and repeats(column)
         else column
         for column in columns
     ]
 
 
 def replacers(
-    rows: pa.Table, columns: Sequence[Column], people: Mapping[str, Personal], entropy: object
+    rows: pa.Table,
+    columns: Sequence[Column],
+    people: Mapping[str, Personal],
+    entropy: object,
+    spans: Mapping[str, tuple[int, int]],
 ) -> dict[str, SurrogateMaker]:
-    """Return what makes surrogates of personal data that repeat."""
+    """Return what makes surrogates of personal data that repeat; ``spans`` are of more rows."""
     # their key comes of the seed and of all real values, so that nobody can tell the surrogate of a
     # value that he guesses without having them all
     makers = {}
@@ -309,9 +332,18 @@ def replacers(
         name = column.name
         if name not in people or column.kind in {"identifier", "missing"}:
             continue
-        cells = pc.unique(pc.drop_null(as_texts(rows[name])))
+        values = _whole(rows[name])
+        cells = pc.unique(pc.drop_null(as_texts(values)))
         cells = cells.filter(pc.invert(_blank(cells)))
         digest = hashlib.blake2b(repr(entropy).encode(), digest_size=32)
         digest.update("\0".join(sorted(cells.to_pylist())).encode())
-        makers[name] = SurrogateMaker(cells, name, personal=people[name], key=digest.digest())
+        key = digest.digest()
+        if _is_text(values.type):
+            makers[name] = SurrogateMaker(cells, name, personal=people[name], key=key)
+            continue
+        kind = _plain(values.type)  # integers count on from the largest
+        ends = pa.array(list(map(int, spans.get(name, ()))), kind)
+        whole = pc.unique(pa.concat_arrays([cells.cast(kind), ends]))
+        makers[name] = SurrogateMaker(whole, name, key=key)
+        makers[name].replace(whole)  # is there room?
     return makers

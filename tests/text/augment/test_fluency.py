@@ -89,9 +89,17 @@ def test_a_folder_or_a_pair_is_loaded_once(llm, tmp_path):
     )
 
 
-def test_what_is_no_language_model_is_refused(tmp_path):
+def test_what_is_no_language_model_is_refused(llm, tmp_path):
     with pytest.raises(TypeError, match="judge must be a folder"):
         as_selection(SelectionConfig(judge=3))
+    with pytest.raises(TypeError, match="its tokenizer, got NoneType as tokenizer"):
+        as_selection(SelectionConfig(judge=(llm[0], None)))
+    config = transformers.GPT2Config(vocab_size=4, n_embd=16, n_layer=1, n_head=2)
+    other = transformers.GPT2LMHeadModel(config)
+    with pytest.raises(ValueError, match="tokenizer has 11 different tokens, and its model 4"):
+        as_selection(SelectionConfig(judge=(other, llm[1])))
+    with pytest.raises(TypeError, match="judge must be a folder"):
+        as_selection(SelectionConfig(judge=other))
     (tmp_path / "empty").mkdir()
     with pytest.raises((ValueError, OSError), match="empty"):
         as_selection(SelectionConfig(judge=str(tmp_path / "empty")))

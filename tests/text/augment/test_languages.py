@@ -27,6 +27,8 @@ def english():
         "Stupid bank froze my account again!!",
         "My Huawei smartphone refuses to charge.",
         "The mitochondrial electron transport chain.",
+        "Robert De Niro shines in La La Land.",
+        "A con man and his pal, for example.",
     ],
 )
 def test_rude_or_rare_words_are_not_foreign(english, text):
@@ -43,6 +45,11 @@ def test_rude_or_rare_words_are_not_foreign(english, text):
         "J'ai perdu ma carte hier soir.",
         "La aplicacion no funciona desde ayer.",
         "Dove si trova il mio ordine?",
+        "C'est nul.",
+        "Très bon film.",
+        "Le service est lent.",
+        "Die App ist gut.",
+        "Es una mala idea.",
         "Bu uygulama sürekli çöküyor.",
         "Это приложение постоянно вылетает.",
         "هذا التطبيق يتعطل دائما",

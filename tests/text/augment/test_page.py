@@ -70,7 +70,7 @@ def test_a_figure_and_the_table_below_it_say_the_same(made_texts, tmp_path):
     said = words(body(tmp_path / "a.html"))
     shares = [100 * one / 73 for one in (61, 50, 12, 11)]
     passed, kept, rejected, spare = (f"{one:.1f}\N{NARROW NO-BREAK SPACE}%" for one in shares)
-    assert f"sentences kept {passed.split()[0]}" in said
+    assert f"passed the label check {passed.split()[0]}" in said
     for line in (f"kept 50 {kept}", f"rejected 12 {rejected}", f"than asked for 11 {spare}"):
         assert " ".join(line.split()) in said
 

@@ -8,7 +8,7 @@ import pytest
 
 from vicinal.text.augment import RowConfig, augment, nearest_texts
 from vicinal.text.augment.pairs import text_key
-from vicinal.text.augment.protect import Protection, never_written, personal_data
+from vicinal.text.augment.protect import PersonalData, Protection
 from vicinal.text.augment.rows import wanted_rows
 
 
@@ -73,11 +73,43 @@ def test_only_one_class_and_its_rows_are_spread_evenly_over_several(fake, topics
 
 
 def test_balance_brings_each_class_up_to_the_largest():
-    classes, codes = np.array(["a", "b", "c"]), np.array([0, 0, 0, 1, 2, 2])
-    assert wanted_rows(RowConfig(balance=True), classes, codes, 9).tolist() == [0, 2, 1]
+    classes, sizes = np.array(["a", "b", "c"]), np.array([3, 1, 2])
+    assert wanted_rows(RowConfig(balance=True), classes, sizes, 9).tolist() == [0, 2, 1]
     only = RowConfig(only=["c"], balance=True)
-    assert wanted_rows(only, classes, codes, 9).tolist() == [0, 0, 1]
-    assert wanted_rows(RowConfig(), classes, codes, 9) is None
+    assert wanted_rows(only, classes, sizes, 9).tolist() == [0, 0, 1]
+    assert wanted_rows(RowConfig(), classes, sizes, 9) is None
+    with pytest.raises(ValueError, match="balance: no class has fewer rows than the largest, 3,"):
+        wanted_rows(RowConfig(balance=True), classes, np.array([3, 3, 3]), 9)
+
+
+def test_balance_counts_repeats_too(fake, topics):
+    texts, labels = topics(6)
+    given = [*texts, *[texts[labels.index("sky")]] * 4], [*labels, *["sky"] * 4]
+    config = RowConfig(balance=True)
+    made = augment(*given, inverter=fake, row_config=config, label_check="none", random_state=0)
+    assert sorted(np.unique([*given[1], *made.labels], return_counts=True)[1]) == [10, 10, 10]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_class_of_one_text_among_many_gets_all_its_rows(fake, topics, seed):
+    texts, labels = topics(20)
+    rare = [at for at, label in enumerate(labels) if label == "sky"][1:]
+    texts, labels = (
+        [one for at, one in enumerate(each) if at not in rare] for each in (texts, labels)
+    )
+    config = RowConfig(only=["sky"], per_class=20)
+    made = augment(
+        texts, labels, inverter=fake, row_config=config, label_check="none", selection=1,
+        random_state=seed,
+    )  # fmt: skip
+    assert made.labels.tolist() == ["sky"] * 20
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [True, False, True]])
+def test_a_class_that_is_none_of_the_numbers_is_refused(fake, labels):
+    texts = ["moon star sun", "bread rice", "rice soup bread"]
+    with pytest.raises(ValueError, match="only names '7', which is no class of labels"):
+        augment(texts, labels, inverter=fake, row_config=RowConfig(only=["7"]))
 
 
 def test_repeats_are_dropped(fake, topics):
@@ -197,23 +229,58 @@ def test_personal_data_of_texts_is_not_written_again(fake, topics):
     assert any(one in text for text in made.texts for one in own)
 
 
-def test_what_is_personal():
-    assert never_written(["Write to Ann.Lee@mail.example.org, or call +1 (555) 123-4567."]) == {
-        "ann.lee@mail.example.org",
-        "15551234567",
-    }
-    assert never_written(["We met John O'Hara and Mary Ann Smith in 2024."]) == {
-        "john o'hara",
-        "mary ann smith",
-    }
-    assert not never_written(["I flew to New York.", "She left New York in 12345 days."])
-    assert personal_data("I rang 555 123 4567.") == {"5551234567"}
+@pytest.mark.parametrize(
+    ("parent", "sentence", "held"),
+    [
+        ("Write to Ann.Lee@mail.example.org.", "ann.lee@mail.example.org wrote", True),
+        ("Call +1 (555) 123-4567.", "I rang 555 123 4567.", True),
+        ("Call +44 7700 900123.", "Call me at 07700 900123.", True),
+        ("Call +44 7700 900123.", "Call me at 07700 900124.", False),
+        ("We met John O'Hara and Mary Ann Smith in 2024.", "mary ann smith called", True),
+        ("We met John O'Hara in 2024.", "John O'Hara's card", True),
+        ("I spoke with Maria Gonzalez about it.", "Maria Gonzalez called.", True),
+        ("Maria Gonzalez called twice.", "I met Maria Gonzalez today.", True),
+        ("Zo\u00eb M\u00fcller called.", "zo\u00eb m\u00fcller, again", True),
+        ("We met Maria Gonzalez.", "Maria is here, Gonzalez too.", False),
+        ("The Bank is closed.", "the bank is closed", False),
+        ("I left in 12345 days.", "12345 days", False),
+    ],
+)
+def test_what_is_personal(parent, sentence, held):
+    assert bool(PersonalData([parent]).within(sentence)) == held
+
+
+def test_names_of_several_texts_are_nobody_s_own():
+    held = PersonalData(["I flew to New York.", "She left New York in 12345 days."])
+    assert not held.within("New York is large.")
 
 
 def test_a_pattern_is_replaced_where_it_matches_alone():
     protection = Protection(r"\bAl\b", ["Al met Alice and Al.", "Al and Anna"])
-    assert protection.texts == ["Anna met Alice and Anna.", "Paris and Anna"]
-    assert protection.restore("Anna saw Annabel.", 0, 1)[0] == "Al saw Annabel."
+    assert protection.texts == ["Paris met Alice and Paris.", "Paris and Anna"]
+    assert protection.restore("Paris saw Anna.", 0, 1) == ("Al saw Anna.", "")
+
+
+def test_what_is_protected_counts_as_itself_alone():
+    protection = Protection(r"\d+", ["I ordered 2 cards and 12 stickers.", "No number."])
+    assert protection.restore("I ordered 12 stickers.", 0, 1)[1] == "2"
+    stand_in = protection.texts[0].split()[2]
+    assert protection.restore(f"{stand_in}s and 12 and 2", 0, 1)[1] == "2"  # a part of one is left
+
+
+def test_more_than_there_are_stand_ins_is_not_lost_unsaid():
+    marks = [f"{{{{{at}}}}}" for at in range(20)]
+    protection = Protection(r"\{\{.*?\}\}", [" and ".join(marks), "none"])
+    written = protection.texts[0].replace("{{19}}", "nothing")
+    assert protection.restore(written, 0, 1)[1] == "{{19}}"
+    assert protection.restore(protection.texts[0], 0, 1) == (" and ".join(marks), "")
+
+
+def test_a_pattern_that_matches_nothing_is_told():
+    with pytest.warns(UserWarning, match="protect='<name>' matches nothing in any text"):
+        Protection("<name>", ["Dear {{name}}"])
+    with pytest.raises(ValueError, match="matches all there is of every text"):
+        Protection(r"\w+", [" ".join(f"word{at}" for at in range(40))])
 
 
 def test_texts_to_stay_away_from_come_from_any_container(fake, topics):

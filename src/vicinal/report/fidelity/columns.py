@@ -20,6 +20,8 @@ NOTHING = (math.nan, math.nan)
 
 #: Categories that a picture shows; the others are one bar.
 SHOWN_LEVELS = 12
+#: What fewer real rows hold is not shown: names of categories, and numbers as they are.
+FEWEST = 5
 #: Bars of a picture of numbers, and the quantiles of the real column between which they lie.
 SHOWN_BINS = 30
 SHOWN_RANGE = (0.005, 0.995)
@@ -29,6 +31,8 @@ SPIKE = 0.2
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 #: Categories of a smaller share are rare.
 RARE = 0.01
+#: Kinds of whole numbers.
+WHOLE = frozenset({"integer", "date"})
 #: Whole numbers further apart than this are not exact as floats.
 EXACT = 2.0**53
 #: Numbers are compared to this many significant digits of the largest: the last bits of a sum
@@ -43,10 +47,11 @@ class Marginal:
     Attributes
     ----------
     labels : tuple of str
-        Categories, commonest first (at most 12, then "other"); empty for numbers.
+        Categories, commonest first: at most 12 that five real rows or more hold, then "other", or
+        "rare" where fewer hold each of the others; empty for numbers.
     edges : tuple of float
-        Ends of the bins, one more than bars; the outer bins hold all beyond them. Empty for
-        categories.
+        Ends of the bins, one more than bars; the outer bins hold all beyond them, five real values
+        or more. Empty for categories.
     real, synthetic : tuple of float
         Share of each bar among the values that are there.
     unit : str
@@ -88,17 +93,19 @@ class ColumnFidelity:
     missing : tuple of float
         Share of missing values, real and synthetic.
     mean, std : tuple of float
-        Mean and standard deviation, real and synthetic; NaN for categories. Dates and times
-        count in their own units.
+        Mean and standard deviation, real and synthetic; NaN for categories, and of fewer than five
+        real values. Dates and times count in their own units.
     coverage : float
         Share of the real range (numbers, dates) or of the real categories that the synthetic
         column reaches. NaN for a number that is constant.
     missing_score : float
         1 minus the difference of the shares of missing values.
     marginal : Marginal or None
-        Both distributions as bars; None where the real column has no value.
+        Both distributions as bars; None where the real column has no value, or fewer than five
+        numbers.
     quantiles : tuple of tuple of float
-        Of numbers and dates: the level, from 0.01 to 0.99, and the quantiles, real and synthetic.
+        Of numbers and dates: the level, from 0.01 to 0.99, and the quantiles, real and synthetic;
+        the mean of five neighbors, none of them outermost, where fewer than five rows hold one.
     rare : RareLevels or None
         What became of rare categories; None for numbers, and where none is rare.
     """
@@ -157,6 +164,7 @@ def _numbers(tables: Tables, column: Column) -> tuple[ColumnFidelity, Ranked]:
     places = _decimal_places(numbers[0]) if column.kind in floats else None
     (before, first), (after, second) = (rank_column(one, places) for one in numbers)
     parts = (before, after)
+    told = len(before) >= FEWEST  # of fewer, figures are those of single rows
     missing = _pair(
         1 - len(one) / max(len(part), 1) for one, part in zip(parts, numbers, strict=True)
     )
@@ -165,18 +173,39 @@ def _numbers(tables: Tables, column: Column) -> tuple[ColumnFidelity, Ranked]:
         column.kind,
         1.0 - float(largest_gap(before, after)) if len(before) and len(after) else math.nan,
         missing,
-        mean=_pair(float(one.mean()) if len(one) else math.nan for one in parts),
-        std=_pair(mean_and_std(one)[1] if len(one) else math.nan for one in parts),
+        mean=_pair(float(one.mean()) if told and len(one) else math.nan for one in parts),
+        std=_pair(mean_and_std(one)[1] if told and len(one) else math.nan for one in parts),
         coverage=_range_coverage(before, after),
         missing_score=1 - abs(missing[0] - missing[1]),
-        marginal=_bins(column, before, after) if len(before) else None,
-        quantiles=_quantiles(before, after) if len(before) and len(after) else (),
+        marginal=_bins(column, before, after) if told else None,
+        quantiles=_quantiles(column, before, after) if told and len(after) else (),
     ), (first, second)
 
 
-def _quantiles(before: Floats, after: Floats) -> tuple[tuple[float, float, float], ...]:
-    sides = [[float(one[round(at * (len(one) - 1))]) for at in LEVELS] for one in (before, after)]
+def _quantiles(
+    column: Column, before: Floats, after: Floats
+) -> tuple[tuple[float, float, float], ...]:
+    sides = [
+        [_held_by_some(column, one, round(at * (len(one) - 1))) for at in LEVELS]
+        for one in (before, after)
+    ]
     return tuple(zip(LEVELS, *sides, strict=True))
+
+
+def _held_by_some(column: Column, ordered: Floats, at: int) -> float:
+    """Return the number at a place; where few rows hold it, the mean of neighbors, none outermost.
+
+    A place too near to an end is moved inwards.
+    """
+    middle = (len(ordered) - 1) // 2
+    at = min(max(at, min(FEWEST - 1, middle)), max(len(ordered) - FEWEST, middle))
+    value = float(ordered[at])
+    held = np.searchsorted(ordered, value, "right") - np.searchsorted(ordered, value)
+    if held >= FEWEST:
+        return value
+    near = ordered[max(at - FEWEST // 2, 0) : at + FEWEST // 2 + 1]
+    mean = float((near / len(near)).sum())  # the sum of huge numbers overflows
+    return float(round(mean)) if column.kind in WHOLE else mean
 
 
 def _pair(values: Iterable[float]) -> tuple[float, float]:
@@ -232,8 +261,10 @@ def _bins(column: Column, before: Floats, after: Floats) -> Marginal:
     sizes, spike = (len(before), len(after)), _spike(before, after)
     if spike is not None:
         before, after = (one[one != spike[0]] for one in (before, after))
-    low, high = (before[int(share * (len(before) - 1))] for share in SHOWN_RANGE)
-    whole = column.kind in {"integer", "date"} and high - low < EXACT
+    low, high = (
+        _held_by_some(column, before, int(share * (len(before) - 1))) for share in SHOWN_RANGE
+    )
+    whole = column.kind in WHOLE and high - low < EXACT
     if whole or (low == high and float(low).is_integer()):
         width = max(1, math.ceil((high - low + 1) / SHOWN_BINS))
         count = math.ceil((high - low + 1) / width)
@@ -297,11 +328,14 @@ def _rare(before: Any, after: Any, shares: list[Floats]) -> RareLevels | None:
 
 def _bars(levels: tuple[Any, ...], counts: Array, shares: list[Floats]) -> Marginal:
     order = np.argsort(-counts, kind="stable")
-    shown = order if len(order) <= SHOWN_LEVELS + 1 else order[:SHOWN_LEVELS]
-    labels = [str(levels[level]) for level in shown]
-    heights = [one[shown].tolist() for one in shares]
-    if len(shown) < len(order):
-        labels.append("other")
-        for height, one in zip(heights, shares, strict=True):
-            height.append(float(one[order[SHOWN_LEVELS:]].sum()))
+    common = int((counts >= FEWEST).sum())
+    shown = common if len(order) == common <= SHOWN_LEVELS + 1 else min(common, SHOWN_LEVELS)
+    labels = [str(levels[level]) for level in order[:shown]]
+    heights = [one[order[:shown]].tolist() for one in shares]
+    rest = [float(one[order[shown:]].sum()) for one in shares]
+    if any(rest):  # some levels are only those of a hold-out
+        name = "other" if shown < common else "rare"
+        labels.append(f"({name})" if name in labels else name)
+        for height, part in zip(heights, rest, strict=True):
+            height.append(part)
     return Marginal(tuple(labels), (), tuple(heights[0]), tuple(heights[1]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vicinal._checks import check_column
-from vicinal.report.fidelity.columns import compare_columns
+from vicinal.report.fidelity.columns import FEWEST, compare_columns
 from vicinal.report.tables import Tables
 
 #: Groups that are compared, the largest ones, and the fewest rows of either table they need.
@@ -52,11 +52,12 @@ def check_groups(tables: Tables, column: str | None) -> None:
 
 
 def largest_groups(tables: Tables, column: str) -> list[int]:
-    """Return the codes of the categories that most real rows hold."""
+    """Return the codes of the categories that most real rows hold, none that few hold."""
     at = tables.categorical.index(column)
     codes = tables.real.codes[:, at]
     sizes = np.bincount(codes[codes >= 0], minlength=len(tables.levels[at]))
-    return [int(code) for code in np.argsort(-sizes, kind="stable")[:MOST]]
+    order = np.argsort(-sizes, kind="stable")[:MOST]
+    return [int(code) for code in order if sizes[code] >= FEWEST]
 
 
 def compare_groups(tables: Tables, column: str) -> tuple[GroupFidelity, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vicinal._stats import spearman
 from vicinal.report.tables import Part, Tables
@@ -67,6 +68,24 @@ def lost_panel(real: pa.Table, synthetic: pa.Table) -> str:
         return ""
     kept = again is not None and (again.entity, again.time) == (found.entity, found.time)
     return "" if kept and again and {*found.fixed} <= {*again.fixed} else found.text
+
+
+def shared_entities(real: pa.Table, unseen: pa.Table) -> str:
+    """Say how many entities of the hold-out have rows in the real table; nothing if none."""
+    found = find_panel(real)
+    if found is None or found.entity is None or found.entity not in unseen.column_names:
+        return ""
+    ours, theirs = (one[found.entity].unique().drop_null() for one in (real, unseen))
+    if ours.type != theirs.type:
+        return ""
+    shared = pc.sum(pc.is_in(theirs, value_set=ours)).as_py() or 0
+    if not shared:
+        return ""
+    return (
+        f"{shared:,} of {len(theirs):,} entities ({found.entity}) of the hold-out have rows in the "
+        "training table too. Their rows are not unseen, and make privacy and utility look better "
+        "than they are: hold out whole entities."
+    )
 
 
 def measure_order(tables: Tables) -> TimeOrder | None:

@@ -152,11 +152,11 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
         "Numbers of one row alone",
         found.numbers_written_out,
         "higher",
-        "Of the numbers in columns of many values, the share that one training row alone "
-        "holds. Who meets such a number knows that its owner was in the data. Ideal is no more "
-        "than hold-out rows have.",
+        f"Of the numbers in {found.numbers_written_in or 'columns of many values'}, the share that "
+        "one real row alone holds. Who meets such a number knows that its owner was in the data. "
+        "Ideal is no more than what other real rows have of them.",
         LIMITS_OF_VALUES,
-        "synthetic rows / hold-out rows",
+        "synthetic rows / other real rows",
         "categories, and numbers of few values",
     )
     return (

@@ -22,7 +22,7 @@ from vicinal.report.privacy.figures import NO_GUARANTEE, PrivacyFigure, privacy_
 from vicinal.report.privacy.nearest import Found, Index, Points, Space
 from vicinal.report.privacy.rare import rare_combinations
 from vicinal.report.privacy.risk import Attack
-from vicinal.report.privacy.values import numbers_written_out
+from vicinal.report.privacy.values import Written, numbers_written_out
 from vicinal.report.tables import FEW_ROWS, Part, Tables, row_keys
 
 Rows = Ints
@@ -122,15 +122,16 @@ class Privacy(Result):
     copies_of_holdout : tuple of Estimate
         Share of synthetic and of training rows that equal a hold-out row in every column.
     numbers_written_out : tuple of Estimate
-        Share of numbers that one training row alone holds, in columns of such numbers: of the
-        numbers of synthetic rows, and of hold-out rows. NaN where the attack on exact values says
-        more.
+        Share of numbers that one real row alone holds, in columns of such numbers: of the numbers
+        of synthetic rows, and of other real rows. NaN where the attack on exact values says more.
+    numbers_written_in : str
+        The column of which that is; empty where it is all such columns together.
     copied_outliers : Estimate
         Synthetic rows that equal an outlier, as a share of all. NaN where over 1 % of real rows
         equal another one, for then chance makes equal rows.
     tainted : bool
-        Whether a given hold-out shares more rows with the training rows than chance explains, and
-        figures that compare with it cannot be relied on.
+        Whether a given hold-out shares more rows with the training rows than chance explains, or
+        entities, and figures that compare with it cannot be relied on.
 
     References
     ----------
@@ -159,6 +160,7 @@ class Privacy(Result):
     rare_combinations: tuple[Estimate, Estimate]
     copies_of_holdout: tuple[Estimate, Estimate] = (UNKNOWN, UNKNOWN)
     numbers_written_out: tuple[Estimate, Estimate] = (UNKNOWN, UNKNOWN)
+    numbers_written_in: str = ""
     copied_outliers: Estimate = UNKNOWN
     tainted: bool = False
     membership_by_density: Estimate | None = None
@@ -223,6 +225,10 @@ def measure_privacy(
     if known and min(sizes[0], sizes[2]) >= FEW_ROWS:
         by_density = attack_auc(*(-one for one in density_attack(some, attacked)))
         attacks = run_attacks(tables, attacked)
+    written = Written(UNKNOWN, UNKNOWN)
+    if not attacks:
+        whole = tables.real if known else tables.real.joined(holdout)
+        written = numbers_written_out(tables, whole)
     return Privacy(
         rows=sizes,
         compared=len(found.to_train.rows),
@@ -242,11 +248,8 @@ def measure_privacy(
         membership=attack_auc(found.train_to_made, found.hold_to_made),
         rare_combinations=(of_train, of_hold),
         copies_of_holdout=copies.of_holdout,
-        numbers_written_out=(
-            (UNKNOWN, UNKNOWN)
-            if attacks
-            else numbers_written_out(tables.real, tables.synthetic, holdout)
-        ),
+        numbers_written_out=(written.found, written.control),
+        numbers_written_in=written.column,
         copied_outliers=_copied_outliers(tables, holdout, found, copies),
         tainted=tainted,
         membership_by_density=by_density,

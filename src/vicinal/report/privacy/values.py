@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
 from vicinal._stats import Estimate
-from vicinal.report.privacy.risk import Attack
+from vicinal._types import Bools, Floats
+from vicinal.report.privacy.risk import Attack, residual_risk
 from vicinal.report.tables import Part, Tables
 
 EXACT_VALUES = "Exact values"
@@ -13,14 +18,39 @@ EXACT_VALUES = "Exact values"
 FEW_DISTINCT = 20
 #: Columns in which at least this share of the values is that of one row alone.
 FINE = 0.1
+#: As so many rows a number that is written over and over counts, at most.
+REPEATS = 5
+#: Real rows among which numbers of one row are as thin.
+STRATUM = 25
 #: Rows that are looked at for numbers of one row alone, at most.
 MOST_ROWS = 200_000
 
 
+class _Column(NamedTuple):
+    """How often numbers of one row alone are met in a column."""
+
+    name: str
+    hits: tuple[float, float]  # of what may leak, and of its control
+    totals: tuple[int, int]
+
+
+class Written(NamedTuple):
+    """The share of numbers of one row alone that are met, and its control."""
+
+    found: Estimate
+    control: Estimate
+    column: str = ""  # in which one; empty where it is all columns together
+
+    @property
+    def low(self) -> float:
+        """What it surely is beyond its control."""
+        return residual_risk(self.found, self.control).low
+
+
 def exact_values(tables: Tables) -> Attack:
     """Look for numbers of one real row alone among the synthetic ones, column by column."""
-    hits, totals = np.zeros((2, 2), int)
-    for at in range(len(tables.numeric)):
+    columns = []
+    for at, name in enumerate(tables.numeric):
         own, made, unseen = (
             part.numbers[:, at] for part in (tables.real, tables.synthetic, tables.unseen)
         )
@@ -29,35 +59,72 @@ def exact_values(tables: Tables) -> Attack:
             continue
         alone = values[(counts == 1) & np.isfinite(values)]
         written = np.isin(alone, made)
-        for side, part in enumerate((own, unseen)):
-            held = np.isin(alone, part)
-            hits[side] += int((held & written).sum())
-            totals[side] += int(held.sum())
-    rates = [Estimate.of_share(int(h), int(n)) for h, n in zip(hits, totals, strict=True)]
+        held = np.isin(alone, own)  # the others are those of unseen rows
+        hits = int((held & written).sum()), int((~held & written).sum())
+        columns.append(_Column(name, hits, (int(held.sum()), int((~held).sum()))))
+    found = _surest(columns, [sum(one.totals[side] for one in columns) for side in (0, 1)])
+    total = sum(one.totals[0] for one in columns if found.column in {"", one.name})
+    where = ""
+    if found.column:
+        where = f" In {found.column}, where it is surest of {len(columns)} columns."
     says = (
-        f"Of the numbers that one real row alone holds ({totals[0]:,} in training rows), the share "
+        f"Of the numbers that one real row alone holds ({total:,} in training rows), the share "
         "that the synthetic table writes out again. Who meets such a number knows that its owner "
-        "was in the data."
+        f"was in the data.{where}"
     )
-    return Attack(EXACT_VALUES, rates[0], rates[1], says)
+    return Attack(EXACT_VALUES, found.found, found.control, says)
 
 
-def numbers_written_out(train: Part, made: Part, hold: Part) -> tuple[Estimate, Estimate]:
-    """Return the share of numbers of one training row alone: of synthetic, of hold-out rows."""
-    # columns count in which a tenth of the training values or more is one row's alone; fresh rows
-    # meet such numbers as hold-out rows do. Intervals take the numbers of one row for one.
-    hits, cells = np.zeros(2), np.zeros(2)
-    sides = [part.numbers[:MOST_ROWS] for part in (made, hold)]
-    for at in range(train.numbers.shape[1]):
-        values, counts = np.unique(train.numbers[:, at], return_counts=True)
-        known = np.isfinite(values)
-        alone = values[known & (counts == 1)]
-        if len(alone) < FINE * counts[known].sum():
-            continue
-        for side, numbers in enumerate(sides):
-            hits[side] += np.isin(numbers[:, at], alone).sum()
-            cells[side] += np.isfinite(numbers[:, at]).sum()
-    shares = hits / np.maximum(cells, 1)
-    worth = [len(one) if held else 0 for one, held in zip(sides, cells, strict=True)]
-    ours, theirs = (Estimate.of_share(s * n, n) for s, n in zip(shares, worth, strict=True))
-    return ours, theirs
+def numbers_written_out(tables: Tables, real: Part) -> Written:
+    """Return the share of numbers of one real row alone: of synthetic, of other real rows."""
+    # columns count in which a tenth of the real values or more is one row's alone. A real row left
+    # out meets a number of one other where two rows hold it: as a fresh one would, with no hold-out
+    columns = []
+    made = tables.synthetic.numbers[:MOST_ROWS]
+    for at, name in enumerate(tables.numeric):
+        own, drawn = (np.sort(one[np.isfinite(one)]) for one in (real.numbers[:, at], made[:, at]))
+        values, counts = np.unique(own, return_counts=True)
+        alone = values[counts == 1]
+        if len(own) and len(alone) >= FINE * len(own):
+            _, often = np.unique(drawn[np.isin(drawn, alone)], return_counts=True)
+            hits = float(np.minimum(often, REPEATS * math.ceil(len(drawn) / len(own))).sum())
+            chance, worth = _met_by_chance(own, np.repeat(counts == 2, counts), drawn)
+            columns.append(_Column(name, (hits, chance * worth), (len(drawn), worth)))
+    # together, the numbers of one row count for one
+    return _surest(columns, (len(made), len(real) // 2))
+
+
+def _met_by_chance(own: Floats, paired: Bools, drawn: Floats) -> tuple[float, int]:
+    """Return how often fresh rows, spread as those drawn, meet numbers of one; and its worth."""
+    # where numbers lie thinly, more of them are one row's: counted in strata of real rows
+    edges = own[STRATUM::STRATUM][: len(own) // STRATUM - 1]
+    size, pairs = (
+        np.bincount(np.searchsorted(edges, own, "right"), weights, len(edges) + 1)
+        for weights in (None, paired)
+    )
+    made = np.bincount(np.searchsorted(edges, drawn, "right"), minlength=len(edges) + 1)
+    there = size > 0
+    spread = made[there] / max(int(made[there].sum()), 1)
+    chance = float((spread * pairs[there] / size[there]).sum())
+    worth = 1 / max(float((spread**2 / size[there]).sum()), 1 / len(own))
+    return chance, int(worth) // 2  # two rows of a pair are one draw
+
+
+def _surest(columns: Sequence[_Column], worth: Sequence[int]) -> Written:
+    """Return all columns together, worth so many draws, or the one that is surer to leak."""
+
+    # an interval of one column is Bonferroni's: it holds for all of them at once
+    def together(side: int) -> Estimate:
+        hits, total = (sum(one[side] for one in part) for part in zip(*pairs, strict=True))
+        return Estimate.of_share(hits / max(total, 1) * worth[side], worth[side] if total else 0)
+
+    def alone(one: _Column, side: int) -> Estimate:
+        return Estimate.of_share(one.hits[side], one.totals[side], looks=len(columns))
+
+    pairs = [(one.hits, one.totals) for one in columns] or [((0, 0), (0, 0))]
+    best = Written(together(0), together(1))
+    for one in columns:
+        found = Written(alone(one, 0), alone(one, 1), one.name)
+        if found.low > max(best.low, 0.0):
+            best = found
+    return best

@@ -182,9 +182,12 @@ class TuningResult(RowsResult):
         if best is None:
             lines.append(self.why_none)
         else:
+            said = f" and every attack's risk below {self.max_risk:g}"
+            if best.risk is None:
+                said = f" (no attack was run: each needs {FEW_ROWS} training rows)"
             lines.append(
-                f"Best fidelity and utility with a DCR share below {self.limit:g} and every "
-                f"attack's risk below {self.max_risk:g}: {best.name}."
+                f"Best fidelity and utility with a DCR share below {self.limit:g}{said}: "
+                f"{best.name}."
             )
             lines += ["", f"$ {best.command}"]
         return "\n".join([*lines, *(("", *self.notes) if self.notes else ())])
@@ -329,7 +332,7 @@ def tune(
         metric=found[0][0].metric,
         real=Estimate.of_repeats(reference) if reference else None,
         rows=(half, half),
-        notes=_notes(arrow.num_rows, half, repeats),
+        notes=_notes(arrow, half, repeats),
     )
 
 
@@ -520,11 +523,21 @@ def _recommended(
     return min(left, key=lambda at: (_privacy(settings[at]), -_key(settings[at].fidelity)))
 
 
-def _notes(total: int, half: int, repeats: int) -> tuple[str, ...]:
+def _notes(table: pa.Table, half: int, repeats: int) -> tuple[str, ...]:
+    from vicinal.table.panel.find import find_panel
+
+    total, panel = table.num_rows, find_panel(table)
+    entities: tuple[str, ...] = ()
+    if panel is not None and panel.entity is not None:
+        entities = (
+            f"Rows belong to entities ({panel.entity}), which stand on both sides of each split: "
+            "DCR shares, risks and utility look better than they are.",
+        )
     often = f", {repeats} times." if repeats > 1 else ", once: another split gives other figures."
     return (
         f"Each setting was trained on {half:,} of {total:,} rows and compared with {half:,} others"
         + often,
         f"The command trains on all {total:,} rows. A neighborhood of the same size is then "
         "nearer: let a report measure what it makes.",
+        *entities,
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +23,11 @@ LONGEST = 200
 SOME = 0.1
 #: Share of cells with a pattern that other data may have.
 MOST = 0.8
+#: Share of cells with a house number, from which a street is an address.
+HOUSES = 0.5
+#: Different cells, at least, that tell names and numbers of persons from levels of a category,
+#: where the column's name alone leaves it open.
+LEVELS = 10
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Personal:
     Attributes
     ----------
     kind : {"e-mail", "phone", "IBAN", "card number", "social security number", "URL", \
-"IP address", "name"}
+"IP address", "name", "user name", "number of a person", "street address"}
         Of what.
     share : float
         Share of the distinct cells with its pattern.
@@ -89,10 +95,15 @@ _PHONE = re.compile(
 )
 _DIGITS = re.compile(r"[+(]?\d[\d ()/.-]{4,18}\d")
 _PERSON = re.compile(r"[^\W\d_](?:[^\W\d_]|[ ,'\u2019.-])*")
+_HOUSE = re.compile(r"(?=.*[^\W\d_]{2})(?:.*[\W_])?\d+ ?[^\W\d_]?(?:[\W_].*)?")
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+    """Return words, with and without their accents."""
+    umlauts = text.translate({ord("ä"): "ae", ord("ö"): "oe", ord("ü"): "ue", ord("ß"): "ss"})
+    marked = unicodedata.normalize("NFD", text)
+    plain = "".join(letter for letter in marked if not unicodedata.combining(letter))
+    return frozenset(f"{text} {umlauts} {plain}".split())
 
 
 _PHONE_WORDS = _words(
@@ -112,6 +123,71 @@ _HOLDERS = _words(
     "passenger holder cardholder first last family given middle maiden full player driver "
     "candidate applicant manager"
 )
+_PERSONS = _words(
+    "customer client user member guest student pupil teacher professor doctor physician nurse "
+    "therapist surgeon passenger holder cardholder accountholder policyholder player driver "
+    "candidate applicant manager employee worker patient person citizen tenant borrower debtor "
+    "subscriber visitor buyer purchaser salesperson salesman author beneficiary claimant insured "
+    "taxpayer voter athlete rider courier technician instructor tutor mentor trainer attendee "
+    "interviewer participant respondent assignee reviewer approver supervisor owner spouse cashier "
+    "attorney lawyer broker "
+    "kunde kundin klient klientin nutzer nutzerin benutzer benutzerin mitglied gast patientin "
+    "studentin schüler schülerin lehrer lehrerin arzt ärztin fahrer fahrerin mitarbeiter "
+    "mitarbeiterin inhaber halter besitzer käufer verkäufer verkäuferin bewerber versicherter "
+    "versicherte betreuer betreuerin sachbearbeiter bearbeiter mieter cliente utilisateur "
+    "utilisatrice membre étudiant élève employé salarié médecin conducteur propriétaire locataire "
+    "passager abonné assuré usuario usuaria miembro paciente alumno alumna estudiante empleado "
+    "empleada médico conductor propietario pasajero socio utente membro paziente studente "
+    "dipendente conducente klant gebruiker medewerker bestuurder eigenaar usuário utilizador aluno "
+    "funcionário motorista kund bruger användare"
+)
+_NUMBERED = _PERSONS | _words(
+    "agent host subject subj usubj individual resident staff contact cust emp usr personal"
+)
+_NAMED = _PERSONS | _words(
+    "agent salesrep rep representative salesagent createdby updatedby modifiedby enteredby "
+    "approvedby assignedto reportedby soldby reviewedby erstelltvon geändertvon bearbeitetvon "
+    "zugewiesenan"
+)
+_LOGINS = _words(
+    "username login logon loginname accountname screenname nickname benutzername nutzername "
+    "anmeldename user nutzer benutzer utilisateur usuario usuário utente gebruiker createdby "
+    "updatedby modifiedby enteredby approvedby assignedto erstelltvon geändertvon bearbeitetvon "
+    "zugewiesenan"
+)
+_IDS = _words("id uid uuid guid identifier kennung")
+_NUMBERS = _words(
+    "number no nr nummer key code hash token ref reference kennziffer schlüssel numero número "
+    "numéro codigo código codice matricule"
+)
+_BEFORE = _words("id uuid guid code codigo código codice numero número numéro matricule")
+_BETWEEN = _words(
+    "unique internal external record account master old new hashed of de del du di da do"
+)
+_COMPOUND = re.compile(
+    r"(.+?)(?:e?n|s)?"
+    r"(id|uid|uuid|guid|kennung|nr|no|nummer|number|code|key|kennziffer|schlüssel)"
+)
+_DOCUMENTS = _words(
+    "mrn medicalrecord passport passeport pasaporte passaporto reisepass paspoort ausweis "
+    "personalausweis idcard identitycard national nationalidentity nationalinsurance nhs tax "
+    "taxpayer steuer steuernummer taxid nationalid licenseplate licenceplate numberplate plate "
+    "platenumber kennzeichen nummernschild immatriculation targa kenteken matrícula driverlicense "
+    "driverslicense driverlicence drivinglicense drivinglicence licensenumber licencenumber "
+    "führerschein führerscheinnummer ausweisnummer passnummer reisepassnummer matrikelnummer "
+    "sozialversicherungsnummer rentenversicherungsnummer vin imei imsi badge account konto "
+    "kontonummer"
+)
+_NUMBERED_ONLY = _words(
+    "national nationalidentity nationalinsurance nhs tax taxpayer steuer badge account konto"
+)
+_ACCOUNTS = _words("account konto kontonummer")
+_STREETS = _words(
+    "address addr adress adresse anschrift street str strasse straße addressline streetaddress "
+    "streetname dirección direccion domicilio calle indirizzo rue adres straat endereço endereco "
+    "rua"
+)
+_NO_STREETS = _words("mail email ip mac web url net memory wallet")
 
 
 def find_personal(values: pa.Array | pa.ChunkedArray, name: str) -> Personal | None:
@@ -135,26 +211,104 @@ def find_personal(values: pa.Array | pa.ChunkedArray, name: str) -> Personal | N
     >>> find_personal(pa.array(["a.meier@example.org", "b.kurz@example.org"]), "kontakt").kind
     'e-mail'
     """
-    kept = pa.types.is_integer(values.type) or _is_text(values.type)
-    if not kept:
+    said = _Said.of(name, not _is_text(values.type))
+    if not can_be_personal(values.type) or (said.whole and not said.tells_of_integers):
         return None
     values = values.drop_null()
     if len(values) > 10 * SAMPLE:
         values = values.take(pa.array(np.linspace(0, len(values) - 1, 10 * SAMPLE).astype(int)))
+    if said.whole and pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
     distinct = pc.unique(as_texts(values))
+    said = replace(said, repeated=2 * len(distinct) <= len(values))
     if len(distinct) > SAMPLE:
         rows = np.linspace(0, len(distinct) - 1, SAMPLE).astype(int)
         distinct = distinct.take(pa.array(rows))
     cells = [cell.strip()[:LONGEST] for cell in distinct.to_pylist() if cell.strip()]
     if not cells:
         return None
-    words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", name).lower())
-    said = {*words, *map("".join, pairwise(words))}
-    for find in (_by_pattern, _by_checks, _by_name):
+    for find in (_by_pattern, _by_checks, _by_name, _by_person):
         found = find(cells, said)
         if found is not None:
             return found
     return None
+
+
+def can_be_personal(kind: pa.DataType) -> bool:
+    """Tell whether a column of a type may hold personal data: texts and integers.
+
+    Parameters
+    ----------
+    kind : pyarrow.DataType
+        Of the column.
+
+    Returns
+    -------
+    bool
+        Whether :func:`find_personal` looks at it.
+    """
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_integer(plain) or _is_text(plain))
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a column's name and type say of it."""
+
+    words: list[str]  # of its name
+    joined: set[str]  # these, and each two that follow each other as one
+    ends: set[str]  # the last one, two and three words as one
+    whole: bool  # integers
+    repeated: bool = False  # twice each on average, or more often
+
+    @classmethod
+    def of(cls, name: str, whole: bool) -> _Said:
+        apart = re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-zà-ÿ])", " ", name)
+        words = re.findall(r"[^\W\d_]+", apart.lower())
+        joined = {*words, *map("".join, pairwise(words))}
+        return cls(words, joined, _ends(words), whole)
+
+    @property
+    def tells_of_integers(self) -> bool:
+        """Whether integers may be personal by the name, without which none are."""
+        known = self.ends & (_PHONE_WORDS | _PERSONS) or self.joined & (_SSN_WORDS | _CARD_WORDS)
+        return bool(known or self.papers or self.numbers)
+
+    @property
+    def numbers(self) -> str:
+        """Whether the name says numbers of persons: "sure", "open" or not at all."""
+        words = [word for word in self.words if word not in _BETWEEN] or self.words
+        if words[-1:] and words[-1] in _NUMBERS and set(words[-2:-1]) & _IDS:
+            words = words[:-1]
+        before, last = ["", "", *words][-2:]
+        parts = _COMPOUND.fullmatch(last)
+        if parts and parts[1] in _NUMBERED:
+            return "sure" if parts[2] in _IDS else "open"
+        holders = {before, before.removesuffix("s"), before.removesuffix("n")}
+        if holders & _NUMBERED and last in _IDS | _NUMBERS:
+            return "sure" if last in _IDS else "open"
+        if last in _NUMBERED and before in _BEFORE:  # "number of customers" counts them
+            return "sure" if before in _IDS else "open"
+        return ""
+
+    @property
+    def papers(self) -> frozenset[str]:
+        """What the name says of a paper, a plate, an account or a device that one person has."""
+        rest = list(self.words)
+        while len(rest) > 1 and rest[-1] in _IDS | _NUMBERS:
+            rest.pop()
+        found = _DOCUMENTS & (self.ends | _ends(rest))
+        return found if len(rest) < len(self.words) else found - _NUMBERED_ONLY
+
+    @property
+    def whose(self) -> bool:
+        """Whether the name ends as "customer name" does."""
+        before, last = ["", "", *self.words][-2:]
+        return last in _NAME_WORDS and before in _NAMED
+
+
+def _ends(words: list[str]) -> set[str]:
+    return {"".join(words[-n:]) for n in (1, 2, 3)} - {""}
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -169,51 +323,91 @@ def _share(cells: list[str], test: Callable[[str], object]) -> float:
     return sum(bool(test(cell)) for cell in cells) / len(cells)
 
 
-def _by_pattern(cells: list[str], said: set[str]) -> Personal | None:
+def _by_pattern(cells: list[str], said: _Said) -> Personal | None:
     for kind, pattern in (("e-mail", _EMAIL), ("URL", _URL), ("IP address", _IP)):
         share = _share(cells, pattern.fullmatch)
         if share >= SOME:
             return Personal(kind, share)
     share = _share(cells, _SSN.fullmatch)
-    if share >= (SOME if said & _SSN_WORDS else MOST):
+    if share >= (SOME if said.joined & _SSN_WORDS else MOST):
         return Personal("social security number", share)
     return None
 
 
-def _by_checks(cells: list[str], said: set[str]) -> Personal | None:
+def _by_checks(cells: list[str], said: _Said) -> Personal | None:
     fits = [cell for cell in cells if _IBAN.fullmatch(cell)]
     if len(fits) >= SOME * len(cells):
         checked = _share(fits, _has_iban)
-        if checked >= MOST or (said & {"iban", "account", "konto"}):
+        if checked >= MOST or (said.joined & {"iban", "account", "konto"}):
             return Personal("IBAN", len(fits) / len(cells), checked >= MOST)
     fits = [cell for cell in cells if _CARD.fullmatch(cell)]
     if len(fits) >= SOME * len(cells):
         checked = _share(fits, _has_luhn)
         # one number in ten carries a right digit by chance
-        if (checked >= MOST and len(fits) >= 5) or said & _CARD_WORDS:
+        if (checked >= MOST and len(fits) >= 5) or said.joined & _CARD_WORDS:
             return Personal("card number", len(fits) / len(cells), checked >= MOST)
     return None
 
 
 def _is_person(cell: str) -> bool:
     words = len(cell.split())
-    return cell[0].isupper() and words <= 6 and _PERSON.fullmatch(cell) is not None
+    return not cell[0].islower() and words <= 6 and _PERSON.fullmatch(cell) is not None
 
 
-def _by_name(cells: list[str], said: set[str]) -> Personal | None:
+def _is_full_name(cell: str) -> bool:
+    words = cell.split()
+    return len(words) > 1 and not words[-1][0].islower() and _is_person(cell)
+
+
+def _by_name(cells: list[str], said: _Said) -> Personal | None:
     share = _share(cells, _DIGITS.fullmatch)
-    if said & _PHONE_WORDS and share >= SOME:
+    if said.whole:  # other numbers may be as long
+        calls = said.ends & _PHONE_WORDS and _share(cells, lambda cell: len(cell) > 7) >= MOST
+    else:
+        calls = said.joined & _PHONE_WORDS and share >= SOME
+    if calls:
         return Personal("phone", share)
-    if said & _SSN_WORDS and share >= MOST:
+    if said.joined & _SSN_WORDS and share >= MOST:
         return Personal("social security number", share)
     share = _share(cells, _PHONE.fullmatch)
     if share >= MOST:
         return Personal("phone", share)
-    named = said & _FULL_WORDS or (said & _NAME_WORDS and (len(said) == 1 or said & _HOLDERS))
-    if not named:
-        return None
-    upper = _share(cells, _is_person)
-    several = _share(cells, lambda cell: " " in cell)
-    if upper >= MOST and (several >= 0.5 or said & _FULL_WORDS or said & _HOLDERS):
-        return Personal("name", upper)
+    alone, held = len(said.words) == 1, said.joined & _HOLDERS or said.whose
+    named = said.joined & _FULL_WORDS or (said.joined & _NAME_WORDS and (alone or held))
+    many = len(cells) >= LEVELS
+    if named:
+        any_case = said.whose and many and not said.ends & _LOGINS
+        upper = _share(cells, _PERSON.fullmatch if any_case else _is_person)
+        several = _share(cells, lambda cell: " " in cell)
+        if upper >= MOST and (several >= 0.5 or said.joined & _FULL_WORDS or held):
+            return Personal("name", upper)
+    if many and said.ends & _NAMED:
+        share = _share(cells, _is_full_name)
+        if share >= MOST:
+            return Personal("name", share)
     return None
+
+
+def _by_person(cells: list[str], said: _Said) -> Personal | None:
+    """Find numbers, user names and addresses of persons, which the column's name tells."""
+    many = len(cells) >= LEVELS
+    # ledgers number their accounts in few digits, and counts have few
+    least = 8 if said.papers & _ACCOUNTS else 5 if said.whole else 1
+    own = said.ends & _PERSONS and (not said.whole or _one_length(cells, said))
+    housed = said.ends & _STREETS and not set(said.words) & _NO_STREETS
+    for kind, told, pattern, least_share in (
+        ("number of a person", said.numbers == "sure" or (many and said.numbers), r"\S+", MOST),
+        ("number of a person", many and said.papers, rf"(?=.*\d).{{{least},40}}", MOST),
+        ("number of a person", many and own, r"\S*\d\S*", MOST),
+        ("user name", many and said.ends & _LOGINS, r"(?=.*[^\W\d_])\S+", MOST),
+        ("street address", many and housed, _HOUSE, HOUSES),
+    ):
+        share = _share(cells, re.compile(pattern).fullmatch) if told else 0.0
+        if share >= least_share:
+            return Personal(kind, share)
+    return None
+
+
+def _one_length(cells: list[str], said: _Said) -> bool:
+    """Tell integers that repeat and have one length of five digits or more from counts."""
+    return said.repeated and len({*map(len, cells)}) == 1 and len(cells[0]) >= 5

@@ -409,6 +409,10 @@ class SurrogateMaker:
             return f"{block}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         if self._kind == "URL":
             return f"https://example.org/{_syllables(number, 5 + longer).lower()}"
+        if self._kind == "user name":
+            return _syllables(number, 4 + longer).lower()
+        if self._kind == "street address":
+            return f"{_syllables(number // 100, 4 + longer)} {1 + number % 100}"
         if not self._two_words:
             return _syllables(number, 4 + longer)
         return f"{_syllables(number % 10**4, 2)} {_syllables(number // 10**4, 2 + longer)}"
@@ -433,7 +437,13 @@ class SurrogateMaker:
 
 
 #: How many surrogates are spelled, rather than filled into shapes, by kind.
-_SPELLS = {"name": 10**8, "URL": 10**10, "IP address": 1 << 24}
+_SPELLS = {
+    "name": 10**8,
+    "URL": 10**10,
+    "IP address": 1 << 24,
+    "user name": 10**8,
+    "street address": 10**10,
+}
 _CONSONANTS, _VOWELS = "bdfghjklmnprstvzckwy", "aeiou"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, permutations, product
 
@@ -17,7 +17,9 @@ from vicinal.table.numbers import python_values
 from vicinal.table.rules.calendar import PARTS, SPANS, anniversaries, month_starts, ticks
 from vicinal.table.rules.grammar import lookup, one_of, written
 from vicinal.table.rules.kinds import (
+    Behind,
     Bins,
+    Computed,
     Formula,
     Frame,
     Grid,
@@ -29,6 +31,7 @@ from vicinal.table.rules.kinds import (
     decimals_of,
     evaluate,
     quoted,
+    slack_of,
 )
 
 _Part = tuple[tuple[int, ...], tuple[int, ...], Floats]  # columns, signs, hashes
@@ -53,6 +56,8 @@ LABELED = ("weekday", "month", "quarter", "hour")
 MANY_FLAGS = 12
 #: No rule is sought in columns with a number of this size, or as near to 0.
 LARGEST = 1e75
+#: Values of a column that tell an amount from a few levels.
+LEAST_LEVELS = 8
 #: Levels of a column that others may depend on, as a share of the rows.
 KEY_SHARE = 0.5
 
@@ -80,7 +85,7 @@ class _Found:
         self.frame, self.avoid = Frame(table), avoid
         self.rules: list[Rule] = []
         self._levels: dict[str, int] = {}
-        self.settled: dict[str, set[str]] = {}  # column: all that it follows from
+        self.settled, self.behind = Behind(), Behind()  # by what computes, and by orders too
         rng = np.random.default_rng(0)
         rows = np.arange(table.num_rows)
         if table.num_rows > SAMPLE:
@@ -134,19 +139,19 @@ class _Found:
         """Take a rule if every row keeps it and it closes no circle."""
         if isinstance(rule, OneOf):
             return self._add_group(rule)
-        settles = not isinstance(rule, (MissingTogether, Grid))
-        if settles and not isinstance(rule, Order):
-            if not self.free(rule.target):
-                return False
-            behind = set(rule.sources).union(*(self.settled.get(n, set()) for n in rule.sources))
-            if rule.target in behind:
-                return False
+        settles = isinstance(rule, (*Computed, Order))
+        if isinstance(rule, Computed) and not self.free(rule.target):
+            return False
+        if settles and self.behind.closes_a_circle(rule):
+            return False
         told = rule.measured(self.frame)
         if told.exceptions or told.rows < LEAST_ROWS:
             return False
         self.rules.append(told)
-        if settles and not isinstance(rule, Order):
-            self.settled[rule.target] = behind
+        if settles:
+            self.behind.take(rule)
+        if isinstance(rule, Computed):
+            self.settled.take(rule)
         return True
 
     def _add_group(self, rule: OneOf) -> bool:
@@ -179,17 +184,16 @@ def _equal(found: _Found) -> Iterator[Rule]:
                 continue
             target, source = (second, first) if found.free(second) else (first, second)
             if target in found.numeric:
-                yield Formula(
-                    f"{quoted(target)} = {quoted(source)}",
-                    "equal",
-                    target,
-                    (source,),
-                    expression=ast.Name(source),
-                )
+                yield _same(target, source)
             elif target in found.coded:
                 yield Lookup(
                     f"{quoted(target)} = {quoted(source)}", "equal", target, (source,)
                 ).learned(found.frame)
+
+
+def _same(target: str, source: str) -> Formula:
+    text = f"{quoted(target)} = {quoted(source)}"
+    return Formula(text, "equal", target, (source,), expression=ast.Name(source))
 
 
 def _dates(found: _Found) -> Iterator[Rule]:
@@ -263,7 +267,7 @@ def _spans(found: _Found, start: str, end: str) -> Iterator[Rule]:
         for name in found.plain:
             own, own_gone = found.few.floats(name)
             held = ~own_gone & ~gone
-            if not found.free(name) or held.sum() < LEAST_ROWS or found.levels(name) < 8:
+            if not found.free(name) or held.sum() < LEAST_ROWS or found.levels(name) < LEAST_LEVELS:
                 continue
             places = decimals_of(own[held])
             slack = 1e-9 * np.abs(own[held]).max() if places is None else _half_a_unit(places)
@@ -276,7 +280,11 @@ def _ages(found: _Found, birth: str) -> Iterator[Rule]:
     """Look for numbers that are full years from dates to one day."""
     for name in found.plain:
         kind = found.frame.table[name].type
-        if not found.free(name) or not pa.types.is_integer(kind) or found.levels(name) < 8:
+        if (
+            not found.free(name)
+            or not pa.types.is_integer(kind)
+            or found.levels(name) < LEAST_LEVELS
+        ):
             continue
         day = ""
         for frame in (found.few, found.frame):
@@ -307,17 +315,25 @@ def _day_of_ages(frame: Frame, birth: str, name: str) -> str:
 def _sums(found: _Found) -> Iterator[Rule]:
     """Look for signed sums of two to five columns that never change, the shortest first."""
     names = _summands(found)
-    rows = _complete(found, names)
     matrix = np.column_stack([found.few.floats(name)[0] for name in names]) if names else None
     if matrix is None or len(names) < 2:
         return
     places = [decimals_of(matrix[~found.few.floats(name)[1], at]) for at, name in enumerate(names)]
-    yield from _scaled(found, names, places)
+    # a total is exact where a share of it is rounded: both hold only if the total is the sum
+    yield from _scaled(found, names, places, exact=True)
+    yield from _totals(found, names, matrix, places)
+    yield from _scaled(found, names, places, exact=False)
+
+
+def _totals(
+    found: _Found, names: Sequence[str], matrix: Floats, places: Sequence[int | None]
+) -> Iterator[Rule]:
+    """Look for signed sums of three columns or more."""
+    rows = _complete(found, names)
     if len(names) > FEW:
         names, matrix, places = _spanned(names, matrix[rows], matrix, places)
-    if len(rows) < 2 * LEAST_ROWS or len(names) < 3:
-        return
-    yield from _signed(found, names, matrix[rows], places)
+    if len(rows) >= 2 * LEAST_ROWS and len(names) >= 3:
+        yield from _signed(found, names, matrix[rows], places)
 
 
 def _summands(found: _Found) -> list[str]:
@@ -338,30 +354,68 @@ def _complete(found: _Found, names: Sequence[str]) -> npt.NDArray[np.intp]:
     return np.flatnonzero(~gone)
 
 
-def _scaled(found: _Found, names: Sequence[str], places: Sequence[int | None]) -> Iterator[Rule]:
-    """Look for ``b = factor * a + constant``: units, ages, taxes."""
-    wide = [at for at, name in enumerate(names) if found.levels(name) >= 8]
-    units = np.array([0.0 if one is None else 0.5000001 * 10.0**-one for one in places])
-    for at, to in _on_lines(found, [names[at] for at in wide], units[wide]):
-        first, second = names[wide[at]], names[to := wide[to]]
-        if not found.free(second) or first in found.settled:
+def _scaled(
+    found: _Found, names: Sequence[str], places: Sequence[int | None], exact: bool
+) -> Iterator[Rule]:
+    """Look for ``b = factor * a + constant``, exact or up to rounding: units, ages, taxes."""
+    kept = [None] * len(names) if exact else places
+    wide = [at for at, name in enumerate(names) if found.levels(name) >= LEAST_LEVELS]
+    units = np.array([_half_a_unit(kept[at]) for at in wide])
+    for at, to in _on_lines(found, [names[at] for at in wide], units):
+        first, second = names[wide[at]], names[wide[to]]
+        if not found.free(second) or second in found.settled.get(first, ()):
             continue
         (x, x_gone), (y, y_gone) = found.few.floats(first), found.few.floats(second)
-        unit = float(units[to])
+        if exact and (x_gone & ~y_gone).any() and not (y_gone & ~x_gone).any():
+            continue  # what is held less often follows from what is held more often
         held = np.flatnonzero(~x_gone & ~y_gone)
-        if len(held) < LEAST_ROWS or not _on_a_line(x[held[:32]], y[held[:32]], unit):
+        levels = min(len(np.unique(one[held])) for one in (x, y))
+        if len(held) < LEAST_ROWS or levels < LEAST_LEVELS:
             continue
-        x, y = x[held], y[held]
-        low, high = int(np.argmin(x)), int(np.argmax(x))
-        factor = _short((y[high] - y[low]) / (x[high] - x[low]), places[to], x[high] - x[low])
-        constant = _short(float(np.median(y - factor * x)), places[to], 1.0)
-        if factor == 0 or np.abs(y - factor * x - constant).max() > unit + 1e-9 * np.abs(y).max():
-            continue
-        node = _line(first, factor, constant)
-        yield Formula(
-            f"{quoted(second)} = {written(node)}", "sum", second, (first,),
-            expression=node, decimals=places[to],
-        )  # fmt: skip
+        if _on_a_line(x[held[:32]], y[held[:32]], float(units[to])):
+            rule = _line_between(found, first, second, kept[wide[to]])
+            if rule is not None:
+                yield replace(rule, decimals=places[wide[to]])
+
+
+def _line_between(found: _Found, first: str, second: str, places: int | None) -> Formula | None:
+    """Return the rule that one column is a factor of another, and a constant, if rows keep it."""
+    for frame in (found.few, found.frame):  # few rows may fit more than one factor
+        (x, x_gone), (y, y_gone) = frame.floats(first), frame.floats(second)
+        held = ~x_gone & ~y_gone
+        node = _shortest_line(first, x[held], y[held], places)
+        if node is None:
+            return None
+        text = f"{quoted(second)} = {written(node)}"
+        rule = Formula(text, "sum", second, (first,), expression=node, decimals=places)
+        if not rule.broken(found.frame).any():
+            return rule
+    return None
+
+
+def _shortest_line(name: str, x: Floats, y: Floats, places: int | None) -> ast.expr | None:
+    """Return the line through all points that is written shortest, if there is one."""
+    slack = slack_of(y, places)
+    if np.ptp(y) < LEAST_LEVELS * slack.max():
+        return None  # anything rounds to so little
+    nodes, middle = [], x - x.mean()
+    through_zero, slope = x @ y / (x @ x), middle @ (y - y.mean()) / (middle @ middle)
+    for ratio, write in product((through_zero, slope), (_line, _quotient)):
+        divides = write is _quotient
+        for factor in _near(
+            float(1 / ratio if divides else ratio) if ratio > 0 or not divides else 0.0
+        ):
+            rest = y - (x / factor if divides else factor * x)
+            low, high = float((rest - slack).max()), float((rest + slack).min())
+            if low <= high and (ratio is slope or low <= 0 <= high):
+                nodes.append(write(name, factor, low, high))
+                break
+    return min(nodes, key=lambda node: len(written(node)), default=None)
+
+
+def _near(value: float) -> list[float]:
+    """Return the decimals nearest to a number, the shortest first, and the number itself."""
+    return [*(float(f"{value:.{digits}g}") for digits in range(1, 13)), value] if value else []
 
 
 def _on_lines(found: _Found, names: Sequence[str], units: Floats) -> Iterator[tuple[int, int]]:
@@ -400,29 +454,43 @@ def _on_a_line(x: Floats, y: Floats, unit: float) -> bool:
     return bool(away <= 4 * unit + 1e-9 * np.abs(y).max())
 
 
-def _line(name: str, factor: float, constant: float) -> ast.expr:
+def _line(name: str, factor: float, low: float, high: float) -> ast.expr:
+    """Return a factor of a column and the shortest constant between two numbers."""
+    constant = _shortest(low, high)
+    taken = factor == -1 or (factor < 0 < constant)
+    size = abs(factor) if taken else factor
     node: ast.expr = ast.Name(name)
-    if factor == -1:
+    node = node if size == 1 else ast.BinOp(ast.Constant(_whole(size)), ast.Mult(), node)
+    if taken:
         return ast.BinOp(ast.Constant(_whole(constant)), ast.Sub(), node)
-    if factor != 1:
-        node = ast.BinOp(ast.Constant(_whole(factor)), ast.Mult(), node)
-    if constant:
-        sign = ast.Add() if constant > 0 else ast.Sub()
-        node = ast.BinOp(node, sign, ast.Constant(_whole(abs(constant))))
-    return node
+    return _plus(node, constant)
+
+
+def _quotient(name: str, divisor: float, low: float, high: float) -> ast.expr:
+    """Return a column and a constant, divided, or a line where that is as short."""
+    factor = float(f"{1 / divisor:.4g}")
+    if abs(factor * divisor - 1) < 1e-15:
+        return _line(name, factor, low, high)
+    top = _plus(ast.Name(name), _shortest(low * divisor, high * divisor))
+    return ast.BinOp(top, ast.Div(), ast.Constant(_whole(divisor)))
+
+
+def _plus(node: ast.expr, constant: float) -> ast.expr:
+    if not constant:
+        return node
+    sign = ast.Add() if constant > 0 else ast.Sub()
+    return ast.BinOp(node, sign, ast.Constant(_whole(abs(constant))))
 
 
 def _half_a_unit(places: int | None) -> float:
     return 1e-9 if places is None else 0.5000001 * 10.0**-places
 
 
-def _short(value: float, places: int | None, reach: float) -> float:
-    """Return the shortest decimal that is as good as a value over this reach."""
-    unit = 1e-9 if places is None else 0.1 * 10.0**-places
-    for digits in range(7):
-        if abs(round(value, digits) - value) * abs(reach) <= unit:
-            return round(value, digits)
-    return value
+def _shortest(low: float, high: float) -> float:
+    """Return 0 or the shortest decimal near the middle of two numbers."""
+    middle = (low + high) / 2
+    near = (round(middle, digits) for digits in range(13))
+    return 0.0 if low <= 0 <= high else next((one for one in near if low <= one <= high), middle)
 
 
 def _whole(value: float) -> float | int:
@@ -529,7 +597,9 @@ def _identity(
     parts.sort(key=lambda one: (-one[1], one[0]))
     value = found.few.floats(name)[0]
     rest = sum(s * found.few.floats(names[a])[0] for a, s in parts)
-    constant = _short(float(np.median((value - rest)[held])), places[target], 1.0)
+    constant = float(np.median((value - rest)[held]))
+    unit = 0.2 * _half_a_unit(places[target])
+    constant = _shortest(constant - unit, constant + unit)
     node = _sum_of([(names[a], s) for a, s in parts], constant)
     return Formula(
         f"{quoted(name)} = {written(node)}", "sum", name, tuple(names[a] for a, _ in parts),
@@ -581,10 +651,7 @@ def _sum_of(parts: Sequence[tuple[str, int]], constant: float) -> ast.expr:
         constant = 0.0
     for name, sign in others:
         node = ast.BinOp(node, ast.Add() if sign > 0 else ast.Sub(), ast.Name(name))
-    if constant:
-        sign_of = ast.Add() if constant > 0 else ast.Sub()
-        node = ast.BinOp(node, sign_of, ast.Constant(_whole(abs(constant))))
-    return node
+    return _plus(node, constant)
 
 
 def _mode(values: Floats) -> float:
@@ -690,10 +757,10 @@ def _is_quantity(found: _Found, name: str) -> bool:
     """Tell numbers that mean an amount from codes: only a code settles unordered things."""
     if name not in found.plain or _CODE_NAME.search(name):
         return False
-    if found.levels(name) >= 8:
+    if found.levels(name) >= LEAST_LEVELS:
         return False
     values, gone = found.frame.floats(name)
-    return len(np.unique(values[~gone])) < 8
+    return len(np.unique(values[~gone])) < LEAST_LEVELS
 
 
 def _bins(found: _Found, source: str, target: str) -> Rule | None:
@@ -714,7 +781,8 @@ def _bins(found: _Found, source: str, target: str) -> Rule | None:
     for at in starts[1:]:
         if numbers[at] == numbers[at - 1]:
             return None
-        edges.append(_short((numbers[at] + numbers[at - 1]) / 2, None, 1.0))
+        edge = float(numbers[at] + numbers[at - 1]) / 2
+        edges.append(_shortest(edge - 1e-9, edge + 1e-9))
     kind = levels.type
     return Bins(
         f"{quoted(source)} -> {quoted(target)}",
@@ -798,9 +866,20 @@ def _orders(found: _Found) -> Iterator[Rule]:
             strict = _order_of(found, names[low], names[high])
             if strict is not None:
                 kept[int(low), int(high)] = strict
-        for (low, high), strict in kept.items():
-            between = any((low, one) in kept and (one, high) in kept for one in range(len(names)))
-            if between or (high, low) in kept:
+        yield from _equal_where_held(found, [(names[low], names[high]) for low, high in kept])
+        equal = {rule.target: rule.sources[0] for rule in found.rules if rule.kind == "equal"}
+        above = {
+            (low, high): strict and equal.keys().isdisjoint((names[low], names[high]))
+            for (low, high), strict in kept.items()
+            if (high, low) not in kept
+        }
+        missing = found.frame.missing
+        # what is held only with the column that it equals keeps that column's orders
+        whole = {one for one, other in equal.items() if not (missing(other) & ~missing(one)).any()}
+        for (low, high), strict in above.items():
+            if whole & {names[low], names[high]}:
+                continue
+            if any(_is_between(found, names, above, low, one, high) for one in range(len(names))):
                 continue
             first, second = names[low], names[high]
             yield Order(
@@ -810,6 +889,34 @@ def _orders(found: _Found) -> Iterator[Rule]:
                 (first,),
                 strict=strict,
             )
+
+
+def _equal_where_held(found: _Found, kept: Sequence[tuple[str, str]]) -> Iterator[Rule]:
+    """Give the rules that columns are equal which are each never above the other."""
+    both = {*kept}
+    pairs = [(low, high) for low, high in kept if (high, low) in both]
+    missing = {name: found.frame.missing(name) for pair in pairs for name in pair}
+    # what is held less often follows from what is held more often
+    for source, target in sorted(pairs, key=lambda pair: int(missing[pair[0]].sum())):
+        if target not in found.settled and source not in found.settled:
+            yield _same(target, source)
+
+
+def _is_between(
+    found: _Found,
+    names: Sequence[str],
+    above: Mapping[tuple[int, int], bool],
+    low: int,
+    one: int,
+    high: int,
+) -> bool:
+    """Tell whether an order follows from those with one column, in every row that shows it."""
+    if (low, one) not in above or (one, high) not in above:
+        return False
+    if above[low, high] and not (above[low, one] or above[one, high]):
+        return False
+    gone, low_gone, high_gone = (found.frame.missing(names[at]) for at in (one, low, high))
+    return not (gone & ~low_gone & ~high_gone).any()
 
 
 def _alike(found: _Found) -> list[list[str]]:
@@ -898,7 +1005,7 @@ def _grids(found: _Found) -> Iterator[Rule]:
     """Look for whole numbers and times that stand a step apart."""
     codes = {rule.sources[0] for rule in found.rules if isinstance(rule, Lookup) and not rule.part}
     for name in found.numeric:
-        if name in found.settled or name in codes or found.levels(name) < 8:
+        if name in found.settled or name in codes or found.levels(name) < LEAST_LEVELS:
             continue
         rule = _grid(found, name)
         if rule is not None:

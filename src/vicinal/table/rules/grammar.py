@@ -174,7 +174,8 @@ def written(node: ast.AST) -> str:
     if isinstance(node, ast.Name):
         return quoted(node.id)
     if isinstance(node, ast.Constant):
-        return f"{node.value:g}" if isinstance(node.value, float) else repr(node.value)
+        short = f"{node.value:g}" if isinstance(node.value, float) else ""
+        return short if short and float(short) == node.value else repr(node.value)
     if isinstance(node, ast.UnaryOp):
         return f"-{written(node.operand)}"
     if isinstance(node, ast.Call):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vicinal._types import Bools
 from vicinal.table.numbers import from_numbers, in_own_size
 from vicinal.table.rules.find import find_rules
 from vicinal.table.rules.grammar import parse_rule
 from vicinal.table.rules.kinds import (
-    Bins,
+    Behind,
+    Computed,
     Formula,
     Frame,
     Grid,
@@ -27,11 +30,12 @@ from vicinal.table.rules.kinds import (
     from_floats,
 )
 
-Computed = (Formula, Lookup, Bins)
-
 #: A high end is mixed as its distance from the low end where that has at most this share of its
 #: standard deviation; else it is mixed itself, and lifted where it falls below.
 CLOSE = 0.25
+#: A computed column that is held without its sources in more than this share of the rows is mixed
+#: as well, and computed only where it can be.
+PARTLY = 0.01
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,37 @@ class _Gap:
     #: Whether the distance itself is mixed, or the column, which is then lifted where needed.
     mixed: bool
     decimals: int | None = None
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """The rest of a whole, which stays in its range: the other parts are moved to their means."""
+
+    rule: Formula
+    low: float
+    high: float
+    #: Mean and decimal places of each other part.
+    parts: Mapping[str, tuple[float, int | None]]
+
+    def moved(self, frame: Frame) -> tuple[Bools, dict[str, pa.Array]]:
+        """Return the rows whose rest is out of range, and other parts that bring it back."""
+        value, gone = self.rule.value(frame)
+        inside = np.clip(value, self.low, self.high)
+        out = ~gone & (inside != value)
+        means = {name: pa.array([mean]) for name, (mean, _) in self.parts.items()}
+        middle = float(self.rule.value(Frame(pa.table(means)))[0][0])
+        units = sum(0.0 if one is None else 10.0**-one for _, one in self.parts.values())
+        # as far inside as it was outside, so that the ends are not met too often
+        away, room = np.abs(inside - value), np.abs(middle - inside)
+        share = (away + np.minimum(away, room / 2) + units) / np.maximum(away + room, 1e-300)
+        share = np.where(out, np.minimum(share, 1.0), 0.0)
+        made = {}
+        for name, (mean, places) in self.parts.items():
+            own, own_gone = frame.floats(name)
+            own = own + share * (mean - own)
+            own = own if places is None else np.round(own, places)
+            made[name] = from_floats(own, own_gone, frame.table[name].type)
+        return out, made
 
 
 class RuleKeeper:
@@ -64,8 +99,14 @@ class RuleKeeper:
             for field in table.schema
             if pa.types.is_floating(field.type) and not table[field.name].null_count
         }
+        self._partly = {
+            name
+            for name, rule in self._computed.items()
+            if (_unknown(rule, frame) & ~frame.missing(name)).mean() > PARTLY
+        }
         self._gaps = self._gaps_of(frame)
         self._flags = self._flags_of(frame)
+        self._rests = self._rests_of(frame)
 
     @classmethod
     def fit(
@@ -91,7 +132,7 @@ class RuleKeeper:
     def _gaps_of(self, frame: Frame) -> dict[str, _Gap]:
         gaps: dict[str, _Gap] = {}
         for rule in self.rules:
-            if not isinstance(rule, Order) or rule.target in self._computed:
+            if not isinstance(rule, Order) or rule.target in self.settled:
                 continue
             before = gaps.get(rule.target)
             lows = (*(before.lows if before else ()), rule.sources[0])
@@ -101,20 +142,36 @@ class RuleKeeper:
             values, gone = frame.floats(name)
             places, mixed = (
                 decimals_of(values[~gone]),
-                self._distances and _is_close(frame, name, one),
+                self._distances and name not in self._computed and _is_close(frame, name, one),
             )
             gaps[name] = replace(one, mixed=mixed, decimals=places)
         return gaps
+
+    def _rests_of(self, frame: Frame) -> list[_Rest]:
+        taken = {*self._computed, *self._gaps, *self._grids, *self.codes}
+        taken |= {name for rule in self._groups.values() for name in rule.columns}
+        rests = []
+        for name, rule in self._computed.items():
+            if not isinstance(rule, Formula) or not _is_rest(rule.expression):
+                continue
+            held = ~_unknown(rule, frame) & ~frame.missing(name)
+            if name in self._partly or taken & set(rule.sources) or not held.any():
+                continue
+            own = frame.floats(name)[0][held]
+            numbers = {one: frame.floats(one)[0][held] for one in rule.sources}
+            parts = {one: (float(told.mean()), decimals_of(told)) for one, told in numbers.items()}
+            rests.append(_Rest(rule, float(own.min()), float(own.max()), parts))
+            taken |= set(rule.sources)  # moved once
+        return rests
 
     def _flags_of(self, frame: Frame) -> dict[str, str]:
         """Return columns whose gaps do not follow from their sources, with names of flags."""
         flags = {}
         for name, rule in self._computed.items():
             missing = frame.missing(name)
-            known = ~np.logical_or.reduce([frame.missing(one) for one in rule.sources])
-            if isinstance(rule, Lookup):  # a value may stand for missing itself
-                continue
-            if (missing & known).any():
+            if isinstance(rule, Lookup) or name in self._partly:
+                continue  # a value may stand for missing itself, or is mixed with its gaps
+            if (missing & ~_unknown(rule, frame)).any():
                 flags[name] = _fresh(f"{name} is missing", self.schema.names)
         return flags
 
@@ -127,7 +184,8 @@ class RuleKeeper:
     def changed(self) -> set[str]:
         """The columns whose values are not those that were mixed."""
         flags = {name for rule in self._groups.values() for name in rule.columns}
-        return {*self._computed, *self._gaps, *self._grids, *flags} | {
+        parts = {name for rest in self._rests for name in rest.parts}
+        return {*self._computed, *self._gaps, *self._grids, *flags, *parts} | {
             rule.target for rule in self.rules if isinstance(rule, MissingTogether)
         }
 
@@ -138,7 +196,7 @@ class RuleKeeper:
     @property
     def settled(self) -> list[str]:
         """The columns that are not mixed but computed."""
-        return list(self._computed)
+        return [name for name in self._computed if name not in self._partly]
 
     def reduce(self, table: pa.Table) -> pa.Table:
         """Return what is mixed: without what is computed, with distances in place of high ends."""
@@ -152,7 +210,7 @@ class RuleKeeper:
         for name, rule in self._groups.items():
             table = table.append_column(name, rule.one(frame))
         flags = [name for rule in self._groups.values() for name in rule.columns]
-        return table.drop_columns([*self._computed, *flags])
+        return table.drop_columns([*self.settled, *flags])
 
     def restore(self, table: pa.Table) -> pa.Table:
         """Return rows of the training table's columns, every rule kept."""
@@ -160,7 +218,9 @@ class RuleKeeper:
         flags = {name: made.pop(flag) for name, flag in self._flags.items() if flag in made}
         self._set_flags(made)
         self._round_to_grids(made)
-        waiting = [n for n in (*self._gaps, *self._computed) if n in made or n in self._computed]
+        self._keep_rests(made)
+        settled = dict.fromkeys((*self._gaps, *self._computed))
+        waiting = [name for name in settled if name in made or name in self._computed]
         while waiting:
             ready = [one for one in waiting if not set(self._needs(one)) & set(waiting)]
             if not ready:
@@ -191,6 +251,14 @@ class RuleKeeper:
                     [grid.compute(Frame(pa.table(made)), made[name].type)]
                 )
 
+    def _keep_rests(self, made: dict[str, pa.ChunkedArray]) -> None:
+        for rest in self._rests:
+            if set(rest.parts) <= set(made):
+                table = pa.table({name: made[name] for name in rest.parts})
+                out, moved = rest.moved(Frame(table))
+                for name in rest.parts if out.any() else ():
+                    made[name] = pc.if_else(pa.array(out), moved[name], made[name])
+
     def _empty_together(self, made: dict[str, pa.ChunkedArray]) -> None:
         """Empty the cells that are missing wherever another one is."""
         frame = Frame(pa.table(made))
@@ -203,18 +271,24 @@ class RuleKeeper:
                 frame = Frame(pa.table(made))
 
     def _needs(self, name: str) -> tuple[str, ...]:
-        rule = self._computed.get(name)
-        return rule.sources if rule is not None else self._gaps[name].lows
+        sources = self._computed[name].sources if name in self._computed else ()
+        return (*sources, *(self._gaps[name].lows if name in self._gaps else ()))
 
     def _is_gap(self, name: str) -> bool:
         return name in self._gaps and self._gaps[name].mixed
 
     def _made(self, name: str, frame: Frame, flag: Any) -> pa.ChunkedArray:
         kind = self.schema.field(name).type
-        if name in self._computed:
-            values = self._computed[name].compute(frame, kind)
-        else:
-            values = _lifted(frame, name, self._gaps[name], kind, self._grids.get(name))
+        rule, gap = self._computed.get(name), self._gaps.get(name)
+        partly = name in self._partly and name in frame.table.column_names
+        if gap is not None and (rule is None or partly):
+            values = _lifted(frame, name, gap, kind, self._grids.get(name))
+        elif partly:
+            values = frame.table[name].cast(kind)
+        if rule is not None:
+            told = rule.compute(frame, kind)
+            own = pa.array(_unknown(rule, frame) | frame.missing(name)) if partly else None
+            values = pc.if_else(own, values, told) if partly else told
         if flag is not None:
             gone = flag.combine_chunks() if isinstance(flag, pa.ChunkedArray) else flag
             values = pc.if_else(gone, self._none(name, kind), values)
@@ -319,41 +393,58 @@ def _check_together(rules: Sequence[Rule]) -> None:
 
 def _without_circles(taken: Sequence[Rule], more: Sequence[Rule]) -> list[Rule]:
     """Return the rules that close no circle with those taken already."""
-    behind: dict[str, set[str]] = {}
-    kept = []
+    behind, kept = Behind(), []
     fixed = {id(rule) for rule in taken}
     for rule in (*taken, *more):
         if isinstance(rule, (*Computed, Order)):
-            sources = set(rule.sources).union(*(behind.get(name, set()) for name in rule.sources))
-            if rule.target in sources and id(rule) not in fixed:
+            if id(rule) not in fixed and behind.closes_a_circle(rule):
                 continue
-            for name, known in behind.items():
-                if rule.target in known:
-                    behind[name] = known | sources
-            behind[rule.target] = behind.get(rule.target, set()) | sources
+            behind.take(rule)
         if id(rule) not in fixed:
             kept.append(rule)
     return kept
+
+
+def _is_rest(node: ast.expr) -> bool:
+    """Tell whether an expression is a number less two columns or more: 100 - a - b."""
+    taken = 0
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+        if not isinstance(node.right, ast.Name):
+            return False
+        node, taken = node.left, taken + 1
+    return isinstance(node, ast.Constant) and taken > 1
+
+
+def _unknown(rule: Rule, frame: Frame) -> Bools:
+    """Return the rows in which a column that a rule computes with is missing."""
+    unknown: Bools = np.logical_or.reduce([frame.missing(name) for name in rule.sources])
+    return unknown
 
 
 def _is_close(frame: Frame, name: str, gap: _Gap) -> bool:
     """Tell whether the distance from the low ends moves less than the column itself."""
     high, gone = frame.numbers(name)
     low, low_gone = _least_of(frame, frame.table[name].type, gap)
-    if (low_gone & ~gone).any() or low.dtype != high.dtype:
+    if (low_gone.any(axis=0) & ~gone).any() or low.dtype != high.dtype:
         return False  # without its low end there is no distance
     held = ~gone
     spread = in_own_size(high[held], frame.table[name].type).std()
     return bool((high[held] - low[held]).std() < CLOSE * spread)
 
 
-def _least_of(frame: Frame, kind: pa.DataType, gap: _Gap) -> tuple[Any, Any]:
-    """Return the least that a high end may be; missing where any low end is."""
-    least, gone = None, np.zeros(len(frame), bool)
-    for name, strict in zip(gap.lows, gap.strict, strict=True):
-        own, own_gone = frame.numbers_as(name, kind)
-        own = own + _step(own, gap) if strict else own
-        least, gone = own if least is None else np.maximum(least, own), gone | own_gone
+def _least_of(frame: Frame, kind: pa.DataType, gap: _Gap) -> tuple[Any, Bools]:
+    """Return the least that a high end may be, and which low ends are missing, (n_lows, n_rows)."""
+    both = [frame.numbers_as(name, kind) for name in gap.lows]
+    gone = np.stack([own_gone for _, own_gone in both])
+    ends = [
+        own + _step(own, gap) if strict else own
+        for (own, _), strict in zip(both, gap.strict, strict=True)
+    ]
+    least = ends[0]
+    for end, end_gone, so_far in zip(
+        ends[1:], gone[1:], np.logical_and.accumulate(gone), strict=False
+    ):
+        least = np.where(end_gone, least, np.where(so_far, end, np.maximum(least, end)))
     return least, gone
 
 
@@ -386,10 +477,10 @@ def _lifted(frame: Frame, name: str, gap: _Gap, kind: pa.DataType, grid: Grid | 
             own.cast(pa.float64() if floating else pa.int64(), safe=False), 0
         ).to_numpy()
         away = np.maximum(away, 0)
-        high, gone = low + away, gone | low_gone
+        high, gone = low + away, gone | low_gone.any(axis=0)
     else:
         high, _ = frame.numbers(name)
-        least = np.where(low_gone, high, low)
+        least = np.where(low_gone.all(axis=0), high, low)
         high = np.maximum(high, least.astype(high.dtype))
     if grid is not None and grid.places is None and high.dtype.kind == "i":
         high = grid.moved(high, up=True)

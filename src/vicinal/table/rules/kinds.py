@@ -35,6 +35,12 @@ def decimals_of(values: Floats) -> int | None:
     return None
 
 
+def slack_of(own: Floats, places: int | None) -> Floats:
+    """Return by how much values may differ: half a unit of the last place, and rounding."""
+    unit = 0.0 if places is None else 0.5000001 * 10.0**-places
+    return unit + 1e-9 * np.maximum(1.0, np.abs(own)) * (places is None) + 1e-12 * np.abs(own)
+
+
 class Frame:
     """Columns of a table as numbers and as codes, made when first asked for."""
 
@@ -151,18 +157,9 @@ class Formula(Rule):
         own, own_gone = frame.floats(self.target)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             value, gone = evaluate(self.expression, frame)
-        wrong = np.abs(own - value) > self._slack(own)
+        wrong = np.abs(own - value) > slack_of(own, self.decimals)
         broken: Bools = ~own_gone & ~gone & np.isfinite(value) & wrong
         return broken
-
-    def _slack(self, own: Floats) -> Floats:
-        """Return by how much a value may differ: half a unit of the last place, and rounding."""
-        unit = 0.0 if self.decimals is None else 0.5000001 * 10.0**-self.decimals
-        return (
-            unit
-            + 1e-9 * np.maximum(1.0, np.abs(own)) * (self.decimals is None)
-            + 1e-12 * np.abs(own)
-        )
 
     def compute(self, frame: Frame, kind: pa.DataType) -> pa.Array:
         """Return the target's values, of its own type."""
@@ -360,6 +357,28 @@ class OneOf(Rule):
     def flag(self, name: str, one: Any, kind: pa.DataType) -> pa.Array:
         """Return a flag of those names, in its own type."""
         return pc.equal(one, name).cast(pa.int8()).cast(kind)
+
+
+#: Rules whose target is not mixed, but computed.
+Computed = (Formula, Lookup, Bins)
+
+
+class Behind(dict[str, set[str]]):
+    """Every column that a rule settles, with all columns that it follows from in the end."""
+
+    def closes_a_circle(self, rule: Rule) -> bool:
+        """Tell whether a column would follow from itself, were a rule taken."""
+        return rule.target in self._sources(rule)
+
+    def take(self, rule: Rule) -> None:
+        """Take a rule, and carry it on to what follows from its target."""
+        sources = self._sources(rule)
+        later = [name for name, known in self.items() if rule.target in known]
+        for name in {rule.target, *later}:
+            self[name] = self.get(name, set()) | sources
+
+    def _sources(self, rule: Rule) -> set[str]:
+        return set(rule.sources).union(*(self.get(name, set()) for name in rule.sources))
 
 
 def from_floats(value: Floats, gone: Bools, kind: pa.DataType) -> pa.Array:

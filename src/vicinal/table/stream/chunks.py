@@ -93,7 +93,8 @@ def _numbered(model: TableSynthesizer) -> dict[str, Surrogates]:
         plain = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
         surrogates = model._surrogates[column.name]
         known = learned.population is not None and column.name in learned.population.prefixes
-        if column.kind == "identifier" and not pa.types.is_integer(plain) and not known:
+        numbered = pa.types.is_integer(plain) or pa.types.is_floating(plain)
+        if column.kind == "identifier" and not numbered and not known:
             stats = ValueStats(column.name)
             stats.add(pc.drop_null(values), column.name, "")
             surrogates = Surrogates(values, column.name, column.kind, prefix=stats.prefix)

@@ -51,8 +51,9 @@ FIRST, BATCH = 16, 256
 DRIFTED = 0.75
 #: Texts that take part in a plan at most.
 PAIRS = 4096
-#: Fresh plans without a single usable pair, after which there is none to be had.
-EMPTY_PLANS = 3
+#: Plans in a row of which nothing was written, after which nothing will be: of pairs that are one
+#: point, or of classes of which there are enough.
+EMPTY_PLANS, UNWANTED_PLANS = 3, 60
 #: How many times the rows asked for are written at most: a number, another where the unlikely are
 #: dropped, and a multiple of what "filter" needs even if the judge contradicts nothing.
 ATTEMPTS, PICKY, SPARE = 4.0, 12.0, 1.5
@@ -152,9 +153,9 @@ def augment(
     check_number("max_attempts", max_attempts, low=1, hint="It is a multiple of n_samples.")
     labels = _check_labels(labels, len(texts), row_config.label_separator, check)
     n = len(texts) if n_samples is None else n_samples
-    inverter = as_inverter(inverter)
     places, codes, classes = distinct_texts(texts, labels)
-    by_class = wanted_rows(row_config, classes, codes, n)
+    by_class = wanted_rows(row_config, *np.unique(labels, return_counts=True), n)
+    inverter = as_inverter(inverter)
     n = n if by_class is None else int(by_class.sum())
     np.empty((n, len(classes)))  # raises at once where so many rows could never be held
     parents, protection = _parents(inverter, texts, places, codes, classes, row_config)
@@ -230,8 +231,13 @@ def _write(
 
     tell("Writing", 0, n)
     points = generator.parents.embeddings[pool]
-    n_plans = n_batches = n_empty = n_slots = 0
-    while generator.n_kept < n and generator.n_written < most and n_empty < EMPTY_PLANS:
+    n_plans = n_batches = n_slots = n_empty = n_unwanted = 0
+    while (
+        generator.n_kept < n
+        and generator.n_written < most
+        and n_empty < EMPTY_PLANS
+        and n_unwanted < UNWANTED_PLANS
+    ):
         seed = seeds.generator(AugmentKey.PLANS, n_plans)
         size = -(-tries // 2) * min(len(points), PAIRS)  # so that about two texts share a row
         plan = make_plan(points, size, pairing=pairing, weights=law, random_state=seed)
@@ -253,7 +259,8 @@ def _write(
                 generator.write(generator.likeliest(plan, some, rng), rng)
             n_batches += 1
             tell("Writing", generator.n_kept, n)
-        n_empty = 0 if generator.n_written > written else n_empty + 1
+        n_empty = 0 if len(plan) else n_empty + 1
+        n_unwanted = 0 if generator.n_written > written else n_unwanted + 1
 
 
 def _check_mixing(pairing: Any, weights: Any) -> tuple[Pairing, WeightLaw]:
@@ -320,20 +327,26 @@ def _warn_of(generator: SentenceGenerator, made: Augmented, n: int, law: WeightL
         )
     n_kept, n_written = generator.n_kept, generator.n_written
     if n_kept < n:
+        unwanted = generator.n_unwanted
+        checked = len(generator.rejected) - unwanted
         said = "no two different texts were ever paired. Use another pairing"
-        if n_written:
-            unwanted = generator.n_unwanted
-            checked = len(generator.rejected) - unwanted
+        if unwanted > checked:
+            [(name, count)] = generator.rows.reasons_given.most_common(1)
+            said = (
+                f"{unwanted} of {n_written} sentences written were no rows as asked for, {count} "
+                f"of them for {name}. Give more texts, or ask less of rows"
+            )
+        elif checked:
             said = (
                 f"the label check {generator.label_check.method!r} dropped {checked} of "
                 f"{n_written} sentences written. Use the label check 'relabel', a law that stays "
                 "nearer to the parents or more candidates"
             )
-            if unwanted > checked:
-                said = (
-                    f"{unwanted} of {n_written} sentences written were no rows as asked for, such "
-                    "as repeats. Give more texts, or ask less of rows"
-                )
+        elif n_written or not isinstance(generator.wanted, int):
+            said = (
+                "too few pairs had a class that is wanted as their heavier parent. Give more texts "
+                "of it, or use another pairing"
+            )
         warnings.warn(
             f"There are {n_kept} rows, fewer than the {n} asked for: {said}.",
             stacklevel=3,

@@ -30,12 +30,14 @@ TABLED = 60
 def morph_page(morph: Morph) -> Page:
     """Return the page of the sentences between two."""
     lam, measured = morph.lam, morph.lam_measured
+    off = np.abs(measured - lam)
+    written = slice(1, -1)  # the ends are the sentences themselves
     values = {
         "title": "From one sentence to another",
         "morph": morph,
         "facts": [
-            f"closeness {number(_mean(morph.closeness), 2)} on average",
-            f"measured ratio off by {number(_mean(np.abs(measured - lam)), 2)} on average",
+            f"closeness {number(_mean(morph.closeness[written]), 2)} on average",
+            f"measured ratio off by {number(_mean(off[written]), 2)} on average",
         ],
         "rulers": [ruler(f"step-{at}", lam[at], measured[at]) for at in range(len(morph))],
         "chart": ratio_chart("ratios", lam, measured, joined=True),

@@ -3,43 +3,75 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 
 #: Words that writers know well, which stand for what is protected while it is embedded and written.
-STAND_INS = ("Anna", "Paris", "Peter", "London", "Maria", "Berlin", "Robert", "Rome")
+STAND_INS = (
+    *("Anna", "Paris", "Peter", "London", "Maria", "Berlin", "Robert", "Rome"),
+    *("Sarah", "Madrid", "Thomas", "Vienna", "Laura", "Oslo", "Daniel", "Dublin"),
+)
+#: Last digits by which a long number is known, whatever stands for its country.
+LAST_DIGITS = 7
 
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 #: Telephone numbers, accounts and the like: seven digits or more.
 _NUMBER = re.compile(r"\d(?:[ ./()-]{0,2}\d){6,}")
-#: Two capitalized words or more in a row, but for the first word of a sentence.
-_NAME = re.compile(r"(?<=[\w,;:] )[A-Z][A-Za-z'-]+(?: [A-Z][A-Za-z'-]+)+")
+#: Words with blanks between them, as far as no sign parts them.
+_STRETCH = re.compile(r"[^\W\d_][\w'\u2019-]*(?: [^\W\d_][\w'\u2019-]*)*")
+_POSSESSIVE = re.compile(r"['\u2019]s$")
 
 
 def _contacts(text: str) -> set[str]:
     found = {match.group().lower() for match in _ADDRESS.finditer(text)}
-    return found | {re.sub(r"\D", "", match.group()) for match in _NUMBER.finditer(text)}
+    numbers = (re.sub(r"\D", "", match.group()) for match in _NUMBER.finditer(text))
+    return found | {number[-LAST_DIGITS:] for number in numbers}
+
+
+def _stretches(text: str) -> list[list[str]]:
+    found = (match.group().split(" ") for match in _STRETCH.finditer(text))
+    return [[_POSSESSIVE.sub("", word) for word in words] for words in found]
 
 
 def _names(text: str) -> set[str]:
-    return {match.group().lower() for match in _NAME.finditer(text)}
+    """Return capitalized words in a row, two or more, but for a common one at the beginning."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    found = set()
+    for words in _stretches(text):
+        if words[0].lower() in ENGLISH_STOP_WORDS:
+            words = words[1:]
+        for capital, run in groupby(words, key=lambda word: word[:1].isupper()):
+            name = list(run)
+            if capital and len(name) > 1:
+                found.add(" ".join(name).casefold())
+    return found
 
 
-def personal_data(text: str) -> set[str]:
-    """Return the addresses, long numbers and full names of a text, in one spelling."""
-    return _contacts(text) | _names(text)
+class PersonalData:
+    """Addresses, long numbers, and full names that one text alone holds."""
 
+    def __init__(self, texts: Iterable[str]) -> None:
+        texts = set(texts)
+        counts = Counter(name for text in texts for name in _names(text))
+        self._names = {name for name, count in counts.items() if count == 1}
+        self._lengths = sorted({name.count(" ") + 1 for name in self._names})
+        self._contacts = set().union(*map(_contacts, texts))
 
-def never_written(texts: Sequence[str]) -> frozenset[str]:
-    """Return personal data of texts, of names only those that one text alone holds."""
-    counts = Counter(name for text in texts for name in _names(text))
-    names = (name for name, count in counts.items() if count == 1)
-    return frozenset(names).union(*map(_contacts, texts))
+    def __bool__(self) -> bool:
+        return bool(self._names or self._contacts)
 
-
-def _stand_in(stand_ins: Mapping[str, str], match: re.Match[str]) -> str:
-    return stand_ins.get(match.group(), match.group())
+    def within(self, text: str) -> list[str]:
+        """Return what of it a sentence holds, however it is written there."""
+        found = _contacts(text) & self._contacts
+        for words in _stretches(text.casefold()) if self._names else ():
+            for length in self._lengths:
+                spans = (" ".join(words[at : at + length]) for at in range(len(words)))
+                found |= self._names.intersection(spans)
+        return sorted(found)
 
 
 class Protection:
@@ -47,19 +79,29 @@ class Protection:
 
     def __init__(self, pattern: str, texts: Sequence[str]) -> None:
         found = re.compile(pattern)
+        lower = [text.lower() for text in texts]
+        taken = {name: sum(name.lower() in text for text in lower) for name in STAND_INS}
+        names = sorted(STAND_INS, key=lambda name: taken[name])  # a text's own would be overwritten
         self.texts: list[str] = []
         self._spans: list[dict[str, str]] = []  # of each text, by stand-in
-        for text in texts:
-            free = (one for one in STAND_INS if one.lower() not in text.lower())
-            kept = dict.fromkeys(filter(None, (match.group() for match in found.finditer(text))))
-            stand_ins = dict(zip(kept, free, strict=False))  # more spans than stand-ins stay
+        self._kept: list[list[str]] = []  # all that is protected of each text
+        for text, small in zip(texts, lower, strict=True):
+            free = (name for name in names if name.lower() not in small)
+            matches = (match.group() for match in found.finditer(text))
+            kept = list(dict.fromkeys(filter(None, matches)))
+            stand_ins = dict(zip(kept, free, strict=False))
             self.texts.append(found.sub(partial(_stand_in, stand_ins), text))
             self._spans.append({name: span for span, name in stand_ins.items()})
-        words = re.compile(rf"\b(?:{'|'.join(STAND_INS)})\b|\W")
-        if texts and not any(words.sub("", text) for text in self.texts):
+            self._kept.append(kept)
+        if texts and not any(re.sub(r"\W", "", found.sub("", text)) for text in texts):
             raise ValueError(
                 f"protect={pattern!r} matches all there is of every text, so that nothing is left "
                 "to mix. Give a narrower pattern."
+            )
+        if texts and not any(self._kept):
+            warnings.warn(
+                f"protect={pattern!r} matches nothing in any text, so that nothing is protected.",
+                stacklevel=4,
             )
 
     def restore(self, text: str, heavier: int, lighter: int) -> tuple[str, str]:
@@ -67,5 +109,15 @@ class Protection:
         spans = self._spans[lighter] | self._spans[heavier]
         for stand_in, span in spans.items():
             text = span.join(re.split(rf"\b{stand_in}\b", text))
-        lacks = [span for span in self._spans[heavier].values() if span not in text]
+        lacks = [span for span in self._kept[heavier] if not _holds(text, span)]
+        lacks += [span for stand_in, span in spans.items() if stand_in in text]  # as a part
         return text, lacks[0] if lacks else ""
+
+
+def _stand_in(stand_ins: Mapping[str, str], match: re.Match[str]) -> str:
+    return stand_ins.get(match.group(), match.group())
+
+
+def _holds(text: str, span: str) -> bool:
+    """Tell whether a text holds a span that is no part of a longer word or number."""
+    return re.search(rf"(?<!\w){re.escape(span)}(?!\w)", text) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from vicinal._checks import check_count, check_number, did_you_mean
 from vicinal._types import Array, Ints
 from vicinal.text.augment.label_check import units
 from vicinal.text.augment.pairs import text_key
-from vicinal.text.augment.protect import Protection, never_written, personal_data
+from vicinal.text.augment.protect import PersonalData, Protection
 from vicinal.text.augment.selection import Embeddings, InverterLike
 from vicinal.text.encoder import check_texts
 
@@ -119,7 +120,7 @@ class RowConfig:
         return self.balance or self.per_class is not None
 
 
-def wanted_rows(config: RowConfig, classes: Array, codes: Ints, n_samples: int) -> Ints | None:
+def wanted_rows(config: RowConfig, classes: Array, sizes: Ints, n_samples: int) -> Ints | None:
     """Return how many rows of each class are wanted; None for any, in all ``n_samples``."""
     if config.only is None and not config.counts:
         return None
@@ -127,12 +128,17 @@ def wanted_rows(config: RowConfig, classes: Array, codes: Ints, n_samples: int) 
     chosen = np.zeros(len(known), bool)
     for one in known if config.only is None else config.only:
         if one not in known:
-            near = did_you_mean(one, known) if isinstance(one, str) else ""
+            near = did_you_mean(one, map(str, known)) if isinstance(one, str) else ""
             raise ValueError(f"only names {one!r}, which is no class of labels.{near}")
         chosen[known.index(one)] = True
     if config.balance:
-        sizes = np.bincount(codes, minlength=len(known))
-        return np.where(chosen, sizes.max() - sizes, 0)
+        lacking = np.where(chosen, sizes.max() - sizes, 0)
+        if not lacking.any():
+            raise ValueError(
+                f"balance: no class has fewer rows than the largest, {sizes.max():,}, so that none "
+                "is wanted. Give per_class or n_samples."
+            )
+        return lacking
     if config.per_class is not None:
         return np.where(chosen, config.per_class, 0)
     each, more = divmod(n_samples, int(chosen.sum()))
@@ -153,7 +159,9 @@ class RowFilter:
         self._least = -1.0 if config.min_closeness is None else config.min_closeness
         self._surest = config.min_confidence or 0.0
         self._drops_repeats = config.drop_repeats
-        self._personal = never_written(list(set(texts if protection is None else protection.texts)))
+        self._personal = PersonalData(texts if protection is None else protection.texts)
+        #: How many sentences were dropped for each reason, as a setting or in words.
+        self.reasons_given: Counter[str] = Counter()
         against = config.against or []
         may = (protection, config.min_closeness, config.min_confidence, against or None)
         #: Whether anything may be dropped.
@@ -198,21 +206,23 @@ class RowFilter:
         for text, lacks, close, sure, cosine in zip(
             texts, lacking, closeness, confidence, near, strict=True
         ):
-            key, why = text_key(text), ""
-            own = sorted(personal_data(text) & self._personal) if self._personal else []
+            key, by, why = text_key(text), "", ""
+            own = self._personal.within(text) if self._personal else []
             if own:
-                why = f"it holds {own[0]!r}, which is somebody's own"
+                by, why = "personal data", f"it holds {own[0]!r}, which is somebody's own"
             elif lacks:
-                why = f"it lacks {lacks!r}, which is protected"
+                by, why = "protect", f"it lacks {lacks!r}, which is protected"
             elif close < self._least:
-                why = f"closeness {close:.2f} is below {self._least:g}"
+                by, why = "min_closeness", f"closeness {close:.2f} is below {self._least:g}"
             elif sure < self._surest:
-                why = f"confidence {sure:.2f} is below {self._surest:g}"
+                by, why = "min_confidence", f"confidence {sure:.2f} is below {self._surest:g}"
             elif key in self._equal or cosine >= NEAR_DUPLICATE:
-                why = "it equals or nearly equals a text that it is held against"
+                by, why = "against", "it equals or nearly equals a text that it is held against"
             elif self._drops_repeats and key in self._seen:
-                why = "it repeats a text given or made before"
-            if not why:
+                by, why = "drop_repeats", "it repeats a text given or made before"
+            if why:
+                self.reasons_given[by] += 1
+            else:
                 self._seen.add(key)
             found.append(why)
         return found
