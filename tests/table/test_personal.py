@@ -279,3 +279,26 @@ def test_the_words_of_a_name_are_joined_in_their_order(name):
             check=True,
         )
         assert run.stdout.strip() == "name"
+
+
+def test_letters_of_a_few_texts_are_not_kept():
+    rng = np.random.default_rng(0)
+    many = [f"AB-{at:04d}" for at in rng.permutation(400)]
+    alone = ["SPECIAL_MUELLER-1", "Z-9-YOUNG"]
+    made = SurrogateMaker(pa.array(many + alone), "code", seed=3).make(0, 2000).to_pylist()
+    assert sum(text.startswith("AB-") for text in made) > 1900
+    odd = [text for text in made if not text.startswith("AB-")]
+    assert odd
+    assert not any("SPECIAL" in text or "MUELLER" in text or "YOUNG" in text for text in odd)
+
+
+def test_names_in_mail_addresses_are_not_kept():
+    people = [f"maria.schmidt{at}@mail.de" for at in range(30)]
+    others = [f"{'abcdefghijklmnopqrst'[at % 20] * (3 + at % 7)}@mail.de" for at in range(140)]
+    values = pa.array(people + others)
+    maker = SurrogateMaker(values, "mail", personal=find_personal(values, "mail"), seed=1)
+    for made in (maker.make(0, 500), maker.replace(values)):
+        assert not any("maria" in text or "schmidt" in text for text in made.to_pylist())
+    alike = pa.array([f"user{at:03d}@mail.de" for at in range(100)])
+    maker = SurrogateMaker(alike, "mail", personal=find_personal(alike, "mail"), seed=1)
+    assert all(text.startswith("user") for text in maker.make(0, 50).to_pylist())

@@ -10,6 +10,7 @@ import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,8 @@ Hashes = npt.NDArray[np.uint64]
 SHAPES = 50
 #: Room for surrogates per real value that a constant run of digits must leave to be kept.
 ROOM = 100
+#: Texts of a shape that must share a letter or digit at a place for it to be kept there.
+SHARED = 5
 #: Largest number of texts of a shape that a permutation reaches.
 LARGEST = 1 << 60
 _DIGITS = "0123456789"
@@ -197,7 +200,7 @@ class SurrogateMaker:
         """Learn the shapes, and where in their permutations real values stand."""
         check = {"IBAN": "iban", "card number": "luhn"}.get(checked, "")
         bodies = Counter(self._body(text) for text in sorted(self._real))
-        self._shapes, self._shares = _learn(bodies, check)
+        self._shapes, self._shares = _learn(bodies, check, self._kind == "e-mail")
         points = _points(bodies)
         self._numbers = [
             np.unique(shape.numbers(points[len(shape.places)]))
@@ -528,8 +531,8 @@ def _class_of(letter: str) -> str:
 _CLASSES = {ord(letter): _class_of(letter) for letter in _DIGITS + string.ascii_letters}
 
 
-def _learn(bodies: Counter[str], check: str) -> tuple[list[Shape], Floats]:
-    """Return the commonest shapes of distinct texts, and their shares."""
+def _learn(bodies: Counter[str], check: str, vary: bool) -> tuple[list[Shape], Floats]:
+    """Return the commonest shapes of distinct texts, and their shares; letters may have to vary."""
     members = _grouped(bodies, lambda body: body.translate(_CLASSES))
     mixed = _grouped(bodies, lambda body: re.sub("[0-9a-zA-Z]", "x", body))
     seen = _hexadecimal(mixed.values())
@@ -540,7 +543,11 @@ def _learn(bodies: Counter[str], check: str) -> tuple[list[Shape], Floats]:
         members = {"00000000": []}
     seen = seen or set("".join(bodies))
     common = sorted(members, key=lambda shape: (-len(members[shape]), shape))[:SHAPES]
-    shapes = [_shape(mark, members[mark], seen, check) for mark in common]
+    prefix = 0
+    if len(bodies) >= (SHARED if vary else 2):  # of the first and the last, and so of all
+        ends = zip(min(bodies), max(bodies), strict=False)
+        prefix = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ends))
+    shapes = [_shape(mark, members[mark], seen, check, prefix, vary) for mark in common]
     counts = np.array([max(len(members[mark]), 1) for mark in common], float)
     return shapes, counts / counts.sum()
 
@@ -572,9 +579,14 @@ def _hexadecimal(shapes: Iterable[list[str]]) -> set[str]:
     return {case(letter) for case in cases for letter in _HEXADECIMAL}
 
 
-def _shape(marks: str, texts: list[str], seen: set[str], check: str) -> Shape:
+def _shape(
+    marks: str, texts: list[str], seen: set[str], check: str, prefix: int, vary: bool
+) -> Shape:
     """Return a shape with every place fixed that never varies, as far as there is room."""
-    places = [_letters(marks, at, texts, seen) for at in range(len(marks))]
+    # what a few texts alone have in common would give them away, and so would a person's name
+    fixes = [at < prefix or (len(texts) >= SHARED and not (vary and mark in "aAx"))
+             for at, mark in enumerate(marks)]  # fmt: skip
+    places = [_letters(marks, at, texts, seen, fixed) for at, fixed in enumerate(fixes)]
     if check == "iban":
         places = places[:2] + [_DIGITS] * 2 + places[4:]
     fixed = [at for at, mark in enumerate(marks) if mark == "0" and len(places[at]) == 1]
@@ -587,10 +599,10 @@ def _shape(marks: str, texts: list[str], seen: set[str], check: str) -> Shape:
     return shape
 
 
-def _letters(marks: str, at: int, texts: list[str], seen: set[str]) -> str:
+def _letters(marks: str, at: int, texts: list[str], seen: set[str], fixed: bool) -> str:
     """Return what one place of a shape takes."""
     mark, held = marks[at], {text[at] for text in texts}
-    if len(held) == 1 and (mark != "0" or len(texts) > 1):
+    if len(held) == 1 and fixed:
         return next(iter(held))
     leads = mark == "0" and len(marks) > 1 and (at == 0 or marks[at - 1] != "0")
     return _DIGITS[1:] if leads and "0" not in held else _alphabet(mark, seen)
