@@ -586,3 +586,10 @@ def test_what_a_type_cannot_hold_is_told(kind, rule, wild):
     mixed = {name: pa.array([value], kind) for name, value in zip("ab", wild, strict=True)}
     with pytest.raises(ValueError, match=rf"'c' \({kind}\) cannot hold. Give the column a wider"):
         keeper.restore(pa.table(mixed))
+
+
+def test_a_rule_of_a_column_that_is_replaced_is_refused():
+    table = orders()
+    among = [name for name in table.column_names if name != "city"]
+    with pytest.raises(ValueError, match=r"'city', whose values are replaced or left out. kinds="):
+        RuleKeeper.fit(table, ["city -> country"], among=among)

@@ -127,7 +127,7 @@ class RuleKeeper:
                     f"give [{said!r}]."
                 )
             return cls(find_rules(rows, avoid) if said == "auto" else [], table, distances)
-        return cls(_with_said(rows, said, avoid), table, distances)
+        return cls(_with_said(table, rows, said, avoid), table, distances)
 
     def _gaps_of(self, frame: Frame) -> dict[str, _Gap]:
         gaps: dict[str, _Gap] = {}
@@ -310,8 +310,20 @@ class RuleKeeper:
         }
 
 
+def _parsed(text: str, table: pa.Table, rows: pa.Table) -> Rule:
+    """Return a rule between the columns that rows have of a table."""
+    rule = parse_rule(text, table.column_names)
+    for name in rule.columns:
+        if name not in rows.column_names:
+            raise ValueError(
+                f"rule {text!r} names {name!r}, whose values are replaced or left out. "
+                f"kinds={{{name!r}: 'category'}} keeps them."
+            )
+    return rule
+
+
 def _with_said(
-    rows: pa.Table, said: Sequence[str] | Mapping[str, str], avoid: Sequence[str]
+    table: pa.Table, rows: pa.Table, said: Sequence[str] | Mapping[str, str], avoid: Sequence[str]
 ) -> list[Rule]:
     """Return rules that a user says, and those found besides, unless a mapping says all."""
     found, new = [], list(said)
@@ -320,7 +332,7 @@ def _with_said(
         texts = {rule.text for rule in found}
         new = [text for text in said if text not in texts]
     frame = Frame(rows)
-    named = [_checked(parse_rule(text, rows.column_names), frame) for text in new]
+    named = [_checked(_parsed(text, table, rows), frame) for text in new]
     _check_together(named)
     settled = {name for rule in named for name in settled_by(rule)}
     if not isinstance(said, Mapping):
