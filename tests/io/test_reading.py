@@ -585,3 +585,27 @@ def test_permission_errors_are_readable(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "access", lambda target, mode: Path(target) == tmp_path)
     with pytest.raises(PermissionError, match="write-protected"):
         check_output(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ",5,9,12\nu1,3,4,1\nu2,1,5,10\n",
+        "user,5,9\nu1,5,4\nu2,1,9\n",
+        "station,08:00\nA1,08:05\nB2,08:10\n",
+        "inf\n1\n3\n",
+        "5,Nan\n3,2\n9,9\n",
+        "1e400,x\n3,2\n9,9\n",
+    ],
+)
+def test_first_lines_that_are_names(tmp_path, text):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    assert read_table(path).num_rows == 2
+
+
+def test_repeated_names_that_begin_with_a_digit_are_repeated_names(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("2nd,2nd\n1,2\n")
+    with pytest.raises(ValueError, match=r"repeat|twice|once|unique"):
+        read_table(path)

@@ -97,7 +97,7 @@ HOLDERS = ["Client", "Kunde", "Doctor", "Manager", "Sales Rep", "student", "assi
         (["10:20:30", "11:22:33"], "x", None),
         (NUMBERS, "patient_id", "number of a person"),
         (NUMBERS[:3], "userID", "number of a person"),
-        (["ALFKI", "ANATR", "AROUT"], "CustomerID", "number of a person"),
+        ([f"ALF{a}{b}" for a in "KIRT" for b in "IAO"], "CustomerID", "number of a person"),
         (NUMBERS, "Kundennummer", "number of a person"),
         (NUMBERS, "numero de cliente", "number of a person"),
         (NUMBERS, "MRN", "number of a person"),
@@ -302,3 +302,33 @@ def test_names_in_mail_addresses_are_not_kept():
     alike = pa.array([f"user{at:03d}@mail.de" for at in range(100)])
     maker = SurrogateMaker(alike, "mail", personal=find_personal(alike, "mail"), seed=1)
     assert all(text.startswith("user") for text in maker.make(0, 50).to_pylist())
+
+
+def test_letters_of_every_script_vary():
+    values = pa.array(
+        ["иван.петров@firma.ru", "李小龙@z.cn", "jörg.müller@mail.de", "ann@x.org"] * 3
+    )
+    maker = SurrogateMaker(values, "email", personal=find_personal(values, "email"), seed=1)
+    for made in (maker.make(0, 50), maker.replace(values)):
+        assert all(text.isascii() for text in made.to_pylist())
+
+
+@pytest.mark.parametrize(
+    "name", ["sum_insured", "revenue_per_customer", "cost_per_patient", "loan_to_borrower"]
+)
+def test_amounts_of_persons_are_no_numbers_of_persons(name):
+    amounts = pa.array(np.resize(np.arange(20_000, 97_000, 3_300), 600))
+    assert find_personal(amounts, name) is None
+    assert find_personal(amounts, "customer").kind == "number of a person"
+
+
+@pytest.mark.parametrize(
+    ("name", "levels"),
+    [
+        ("subject_id", ["MATH", "BIO", "CHEM"]),
+        ("contact_id", ["cellular", "telephone"]),
+        ("vin", [f"Merlot {year}" for year in range(2000, 2015)]),
+    ],
+)
+def test_few_words_and_wines_are_no_numbers_of_persons(name, levels):
+    assert find_personal(pa.array(np.resize(levels, 300)), name) is None

@@ -430,3 +430,15 @@ def test_case_of_personal_data():
     for name in ("email", "name", "iban"):
         assert not set(made[name].to_pylist()) & set(real[name].to_pylist())
     assert len(set(made["name"].to_pylist())) == len(set(real["name"].to_pylist()))
+
+
+def test_integer_dates_with_gaps_that_pandas_holds_as_floats():
+    rng = np.random.default_rng(0)
+    days = pd.Timestamp("2023-01-01") + pd.to_timedelta(rng.integers(0, 700, 300), "D")
+    day = pd.Series(days.strftime("%Y%m%d").astype(float)).where(rng.random(300) < 0.8)
+    frame = pd.DataFrame({"day": day, "x": rng.normal(size=300)})
+    made = TableSynthesizer(random_state=0).fit(frame).sample(300)
+    assert made["day"].dtype == np.float64
+    assert 0.1 < made["day"].isna().mean() < 0.3
+    held = made["day"].dropna().astype(int).astype(str)
+    assert pd.to_datetime(held, format="%Y%m%d", errors="coerce").notna().all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Sequence
 from itertools import pairwise
@@ -24,6 +25,8 @@ def looks_like_row(names: Sequence[str], table: pa.Table, missing: Collection[st
     All names must be of the types of their columns, and one of them a date, a time, a number with
     decimals, or one within its column's range that is neither a year nor part of a count.
     """
+    if not names[0].strip() or any(map(_is_word, names, table.columns)):
+        return False
     numbers: list[float] = []
     within, broken, telling = [], False, False
     columns: list[pa.ChunkedArray] = []
@@ -49,6 +52,14 @@ def looks_like_row(names: Sequence[str], table: pa.Table, missing: Collection[st
     if 2 * sum(within) < len(within) + (not broken):  # of another quantity than the cells
         return False
     return not (_is_counted(numbers) or _is_pivoted(numbers, columns, broken))
+
+
+def _is_word(name: str, column: pa.ChunkedArray) -> bool:
+    """Tell whether a name is of letters alone, above texts that mostly hold digits."""
+    if not pa.types.is_string(column.type) or not name.strip().isalpha():
+        return False
+    head = column.drop_null().slice(0, _HEAD)
+    return 2 * (pc.sum(pc.match_substring_regex(head, "[0-9]")).as_py() or 0) > len(head)
 
 
 def _is_like(name: str, column: pa.ChunkedArray) -> bool:
@@ -77,8 +88,9 @@ def _read(name: str, column: pa.ChunkedArray) -> Any:
         value = text.cast(pa.float64())[0].as_py()
     except pa.ArrowInvalid:
         return None
-    whole = pa.types.is_floating(kind) or value == int(value)
-    return value if abs(value) < float("inf") and whole else None
+    if not math.isfinite(value):
+        return None
+    return value if pa.types.is_floating(kind) or value == int(value) else None
 
 
 def _is_within(value: float, column: pa.ChunkedArray) -> bool:

@@ -74,7 +74,9 @@ def read_csv(path: Path, data: bytes, delimiter: str) -> pa.Table:
     names = _csv_header(path, data, delimiter)
     if data.count(b'"') % 2 and (fault := _csv_fault(data, delimiter, quotes=True)):
         raise ValueError(f"{path}: {fault}")
-    if any(n > 1 and re.match("[-+.]?[0-9]", name) for name, n in Counter(names).items()):
+    if any(
+        n > 1 and re.fullmatch("[-+.]?[0-9][0-9.,]*", name) for name, n in Counter(names).items()
+    ):
         raise ValueError(f"{path}: {_no_header(names, delimiter)}")
     check_unique(names, f"Column names of {path}")
     try:
@@ -98,7 +100,8 @@ def _no_header(names: list[str], delimiter: str) -> str:
     example = delimiter.join(["a", "b", "c"][: len(names)]) + ("..." if len(names) > 3 else "")
     return (
         f"the first line ({shown}) looks like a row, not like column names. Put a line of column "
-        f"names above it, such as {example}; if these are the names, let one begin with a letter."
+        f"names above it, such as {example}; if these are the names, let the numbers, dates and "
+        "times among them begin with a letter."
     )
 
 

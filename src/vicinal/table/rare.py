@@ -112,11 +112,12 @@ def hidden_levels(
 def without_levels(
     field: pa.Field, made: pa.DictionaryArray, hidden: frozenset[Any]
 ) -> tuple[pa.Field, pa.DictionaryArray]:
-    """Return a column whose type does not list hidden levels, unless a row holds one."""
+    """Return a column whose type does not list hidden levels, but those that a row holds."""
     levels = made.dictionary.to_pylist()
     kept = np.array([level not in hidden for level in levels], bool)
     held = made.indices.drop_null().unique().to_numpy()
-    if kept.all() or not kept[held].all():
+    kept[held] = True
+    if kept.all():
         return field, made
     codes = pa.array((np.cumsum(kept) - 1).clip(0)).take(made.indices).cast(made.type.index_type)
     short = made.dictionary.filter(pa.array(kept))

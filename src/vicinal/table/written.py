@@ -46,7 +46,7 @@ def find_formats(
         check_column("kinds", name, table.column_names)
 
     def find(name: str) -> tuple[Format, pa.Array] | None:
-        values, kind = table[name], said.get(name)
+        values, kind = _whole(table[name]), said.get(name)
         head, colon, _ = str(kind or "").partition(":")
         text, whole = _is_text(values.type), pa.types.is_integer(values.type)
         if name in formats:
@@ -194,7 +194,8 @@ def report_odd(
 def parse_cells(table: pa.Table, formats: Mapping[str, Format]) -> dict[str, pa.Array]:
     """Return columns of texts as their formats read them."""
     names = [name for name in table.column_names if name in formats]
-    return {name: formats[name].parse(table[name]) for name in names if _is_read(table[name].type)}
+    cells = {name: _whole(table[name]) for name in names}
+    return {name: formats[name].parse(one) for name, one in cells.items() if _is_read(one.type)}
 
 
 def with_cells(table: pa.Table, read: Mapping[str, pa.Array]) -> pa.Table:

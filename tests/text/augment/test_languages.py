@@ -29,6 +29,7 @@ def english():
         "The mitochondrial electron transport chain.",
         "Robert De Niro shines in La La Land.",
         "A con man and his pal, for example.",
+        "Meeting 3pm EST",
     ],
 )
 def test_rude_or_rare_words_are_not_foreign(english, text):

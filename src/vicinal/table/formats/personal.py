@@ -175,7 +175,7 @@ _DOCUMENTS = _words(
     "platenumber kennzeichen nummernschild immatriculation targa kenteken matrícula driverlicense "
     "driverslicense driverlicence drivinglicense drivinglicence licensenumber licencenumber "
     "führerschein führerscheinnummer ausweisnummer passnummer reisepassnummer matrikelnummer "
-    "sozialversicherungsnummer rentenversicherungsnummer vin imei imsi badge account konto "
+    "sozialversicherungsnummer rentenversicherungsnummer imei imsi badge account konto "
     "kontonummer"
 )
 _NUMBERED_ONLY = _words(
@@ -393,10 +393,13 @@ def _by_person(cells: list[str], said: _Said) -> Personal | None:
     many = len(cells) >= LEVELS
     # ledgers number their accounts in few digits, and counts have few
     least = 8 if said.papers & _ACCOUNTS else 5 if said.whole else 1
-    own = said.ends & _PERSONS and (not said.whole or _one_length(cells, said))
+    alone = len(said.words) == 1  # amounts, too, are named as "cost per patient" is
+    own = said.ends & _PERSONS and (not said.whole or (alone and _one_length(cells, said)))
+    coded = said.whole or _share(cells, re.compile(r".*\d.*").fullmatch) >= MOST
+    sure = said.numbers and (many or (said.numbers == "sure" and coded))
     housed = said.ends & _STREETS and not set(said.words) & _NO_STREETS
     for kind, told, pattern, least_share in (
-        ("number of a person", said.numbers == "sure" or (many and said.numbers), r"\S+", MOST),
+        ("number of a person", sure, r"\S+", MOST),
         ("number of a person", many and said.papers, rf"(?=.*\d).{{{least},40}}", MOST),
         ("number of a person", many and own, r"\S*\d\S*", MOST),
         ("user name", many and said.ends & _LOGINS, r"(?=.*[^\W\d_])\S+", MOST),

@@ -40,6 +40,7 @@ _ENOUGH = 4
 #: Texts of a shape that tell them.
 _TOLD = 2000
 _ROUNDS = 4
+_OTHER_LETTERS = re.compile(r"[^\W\d_a-zA-Z]")
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,8 @@ class SurrogateMaker:
         self._mapping: dict[str, str] | None = None
         self._real = set(pc.unique(pc.drop_null(as_texts(values))).to_pylist())
         self._kind = personal.kind if personal else ""
+        common = self._kind != "e-mail" and len(self._real) >= SHARED
+        self._common = set.intersection(*map(set, self._real)) if common else set[str]()
         self._two_words = sum(" " in text for text in self._real) * 2 >= len(self._real)
         self._counts_on = whole and personal is None
         numbers = [int(text) for text in self._real] if whole else []
@@ -392,7 +395,13 @@ class SurrogateMaker:
         return done
 
     def _body(self, text: str) -> str:
-        return text.rpartition("@")[0] or text if self._kind == "e-mail" else text
+        body = text.rpartition("@")[0] or text if self._kind == "e-mail" else text
+        return body if body.isascii() else _OTHER_LETTERS.sub(self._as_ascii, body)
+
+    def _as_ascii(self, letter: re.Match[str]) -> str:
+        """Return what stands for a letter that is not in every value."""
+        found = letter.group()
+        return found if found in self._common else "A" if found.isupper() else "a"
 
     def _whole(self, body: str) -> str:
         return f"{body}@example.org" if self._kind == "e-mail" else body

@@ -206,7 +206,8 @@ def _is_foreign(speller: Any, text: str) -> bool:
     """Tell whether a text is another language's: by its words, or as scraps and rare ones."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-    words = set(re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?", text[:1000].lower()))
+    told = re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?", text[:1000])
+    words = {word.lower() for word in told if not word.isupper()}  # EST is a time
     if len(words & OTHER_WORDS) > len(words & ENGLISH_STOP_WORDS):
         return True
     pieces, ranks = speller.pieces(text[:1000]), speller.ranks(text[:1000])

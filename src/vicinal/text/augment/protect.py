@@ -20,6 +20,7 @@ LAST_DIGITS = 7
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 #: Telephone numbers, accounts and the like: seven digits or more.
 _NUMBER = re.compile(r"\d(?:[ ./()-]{0,2}\d){6,}")
+_DATE = re.compile(r"(?<!\d)(?:\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{4})(?!\d)")
 #: Words with blanks between them, as far as no sign parts them.
 _STRETCH = re.compile(r"[^\W\d_][\w'\u2019-]*(?: [^\W\d_][\w'\u2019-]*)*")
 _POSSESSIVE = re.compile(r"['\u2019]s$")
@@ -27,11 +28,13 @@ _POSSESSIVE = re.compile(r"['\u2019]s$")
 
 def _contacts(text: str) -> set[str]:
     found = {match.group().lower() for match in _ADDRESS.finditer(text)}
-    numbers = (re.sub(r"\D", "", match.group()) for match in _NUMBER.finditer(text))
+    undated = _DATE.sub(" ", text)
+    numbers = (re.sub(r"\D", "", match.group()) for match in _NUMBER.finditer(undated))
     return found | {number[-LAST_DIGITS:] for number in numbers}
 
 
 def _stretches(text: str) -> list[list[str]]:
+    text = " ".join(text.split())
     found = (match.group().split(" ") for match in _STRETCH.finditer(text))
     return [[_POSSESSIVE.sub("", word) for word in words] for words in found]
 
@@ -48,6 +51,8 @@ def _names(text: str) -> set[str]:
             name = list(run)
             if capital and len(name) > 1:
                 found.add(" ".join(name).casefold())
+            if capital and len(name) > 2 and name[0] is words[0]:  # "Yesterday John Smith"
+                found.add(" ".join(name[1:]).casefold())
     return found
 
 
