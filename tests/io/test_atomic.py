@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from vicinal.io import read_table, same_file, together, write_table
-from vicinal.io.atomic import check_file, replacing
+from vicinal.io.atomic import check_file, replacing, replacing_folder
 from vicinal.jobs.staging import check_destination
 
 TABLE = pa.table({"a": [1, 2]})
@@ -182,3 +182,32 @@ def test_signals_leave_nothing(tmp_path: Path) -> None:
         assert "Traceback" not in said
         left = sorted(path.name for path in (tmp_path / number.name).iterdir())
         assert left == ["out.csv.ready", "out.csv.said"]
+
+
+def test_a_folder_behind_a_link_is_replaced_and_the_link_stays(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir()
+    (real / "old").write_text("old")
+    link.symlink_to(real)
+    with replacing_folder(link) as made:
+        (made / "new").write_text("new")
+    assert link.is_symlink()
+    assert [path.name for path in real.iterdir()] == ["new"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch) -> None:
+    folder, rename = tmp_path / "model", os.rename
+    folder.mkdir()
+    (folder / "old").write_text("old")
+
+    def fails(source, target):
+        if Path(target) == folder and not str(source).endswith(".old"):
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", fails)
+    with pytest.raises(KeyboardInterrupt), replacing_folder(folder) as made:
+        (made / "new").write_text("new")
+    assert [path.name for path in folder.iterdir()] == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -132,3 +132,23 @@ def test_sparse_zeros_are_within_bounds_or_told():
     with pytest.raises(ValueError, match="column 1, must leave room for the zeros"):
         MixupSampler(bounds={1: (0.1, None)}, random_state=0).fit_resample(X, y)
     MixupSampler(bounds={1: (None, 0.5)}, random_state=0).fit_resample(X, y)
+
+
+def test_truth_is_copied_in_any_container():
+    rng = np.random.default_rng(0)
+    dense, y = rng.random((200, 3)) < 0.3, rng.random(200) < 0.2
+    made = [
+        MixupSampler(random_state=0).fit_resample(one, y)[0]
+        for one in (dense, sparse.csr_array(dense))
+    ]
+    assert made[1].dtype == bool
+    np.testing.assert_array_equal(made[1].toarray(), made[0])
+
+
+@pytest.mark.parametrize("cells", [["a", "b", None], [True, False, None], ["a", "b", np.nan]])
+def test_text_and_truth_with_gaps_are_copied(cells):
+    column = np.resize(np.array(cells, object), 60)
+    X = np.column_stack([column, np.arange(60.0).astype(object)])
+    made = MixupSampler(random_state=0).fit_resample(X, np.arange(60) % 3 == 0)[0]
+    known = {str(one) for one in cells}
+    assert {str(one) for one in made[:, 0]} == known

@@ -69,3 +69,13 @@ def test_a_sampler_that_takes_a_class_away(rare):
 
     with pytest.raises(ValueError, match="Use an over-sampler"):
         PriorCorrectedClassifier(LogisticRegression(), Fewer()).fit(*rare)
+
+
+@pytest.mark.parametrize("kind", ["object", "one-hot"])
+def test_classes_of_any_kind_that_the_sampler_reads(rare, kind):
+    X, names = rare
+    numbers = (names == "rare").astype(int)
+    y = numbers.astype(object) if kind == "object" else np.eye(2, dtype=int)[numbers]
+    model = PriorCorrectedClassifier(LogisticRegression(), MixupSampler(random_state=0)).fit(X, y)
+    plain = clone(model).fit(X, numbers)
+    np.testing.assert_allclose(model.predict_proba(X), plain.predict_proba(X))

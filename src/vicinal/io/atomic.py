@@ -163,7 +163,8 @@ class Summed:
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
     """Give an empty folder to fill, which takes the place of another when all went well."""
-    beside = folder.absolute().with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    folder = Path(os.path.realpath(folder))  # what a link leads to, not the link
+    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     beside.mkdir()
     try:
         with _naming(folder):
@@ -171,8 +172,12 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
             if folder.exists():
                 old = beside.with_name(f"{beside.name}.old")
                 os.rename(folder, old)
-                os.rename(beside, folder)
-                shutil.rmtree(old)
+                try:
+                    os.rename(beside, folder)
+                except BaseException:
+                    os.rename(old, folder)
+                    raise
+                shutil.rmtree(old, ignore_errors=True)
             else:
                 os.rename(beside, folder)
     finally:

@@ -195,7 +195,7 @@ def _recoded(path: Path, data: bytes, encoding: str) -> bytes:
             made += text.encode()
     except UnicodeError:
         raise ValueError(f"{path} is not {encoding}: {_fault(data, encoding)} {_REMEDY}") from None
-    return bytes(made)
+    return bytes(made).removeprefix(codecs.BOM_UTF8)
 
 
 def _fault(data: bytes, encoding: str) -> str | None:

@@ -163,14 +163,11 @@ def _csv_rows(data: bytes, delimiter: str, strict: bool = False) -> Iterator[tup
     lines = io.TextIOWrapper(io.BytesIO(data), "utf-8", newline="")
     reader = csv.reader(lines, delimiter=delimiter, strict=strict)
     line = 1
-    limit = csv.field_size_limit(2**31 - 1)
-    try:
-        for row in reader:
-            if row:
-                yield line, row
-            line = reader.line_num + 1
-    finally:
-        csv.field_size_limit(limit)
+    csv.field_size_limit(2**31 - 1)  # of the process: other threads may be reading
+    for row in reader:
+        if row:
+            yield line, row
+        line = reader.line_num + 1
 
 
 def _csv_fault(data: bytes, delimiter: str, quotes: bool = False) -> str | None:

@@ -99,11 +99,12 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.prior_ = counts / counts.sum() if self.prior is None else self._given_prior()
         sampler = MixupSampler() if self.sampler is None else clone(self.sampler)
         X_new, y_new = sampler.fit_resample(X, y)
-        found, sampled = np.unique(read_labels(y_new), return_counts=True)
+        labels = read_labels(y_new)
+        found, sampled = np.unique(labels, return_counts=True)
         if not np.array_equal(found, self.classes_):
             raise ValueError("The sampler has taken a class away or made one. Use an over-sampler.")
         self.sampled_prior_ = sampled / sampled.sum()
-        self.estimator_ = clone(self.estimator).fit(X_new, y_new)
+        self.estimator_ = clone(self.estimator).fit(X_new, labels)
         return self
 
     def _given_prior(self) -> Array:

@@ -48,6 +48,7 @@ class SparseRows(Rows):
     """A CSR or CSC matrix, mixed by a sparse matrix of weights and so never made dense."""
 
     def __init__(self, X: Any, copied: Array, bounds: Any) -> None:
+        copied = copied | (X.dtype.kind == "b")  # as columns of truth of any container
         self._X, self._copied, self.numbers, self.types = X, copied, None, [X.dtype]
         _check_whole("X", X.data)
         if X.dtype.kind == "f" and np.isnan(X.data).any():
@@ -81,7 +82,8 @@ class SparseRows(Rows):
             kept = X.tocsr()[plan.dominant].multiply(self._copied)
             new = new.multiply(~self._copied) + kept
         new = new.tocsr()
-        new.data = _like(np.clip(new.data, *self.limits[:, new.indices]), X.dtype)
+        if X.dtype.kind != "b":
+            new.data = _like(np.clip(new.data, *self.limits[:, new.indices]), X.dtype)
         new = new.asformat(X.format)
         new.eliminate_zeros()
         return sparse.vstack([X, new], format=X.format, dtype=X.dtype)
@@ -216,6 +218,9 @@ def _from_objects(column: Array, where: str) -> Array:
     plain = np.asarray(column.tolist())
     if plain.ndim == 1 and plain.dtype.kind in "fiubUS":
         return plain
+    held = np.asarray([one for one in column.tolist() if one is not None and one == one])
+    if held.ndim == 1 and held.dtype.kind in "bUS":
+        return column
     try:
         return column.astype(np.float64)
     except (TypeError, ValueError) as error:

@@ -58,7 +58,7 @@ class Gate:
             return "Other origins are not served.\n"
         if headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
             return "Other sites are not served.\n"
-        token = path.split("/")[1]
+        token = path.partition("/")[2].partition("/")[0]
         if not secrets.compare_digest(token.encode(), self._token.encode()):
             return "The address lacks the token. Open the one that `vicinal studio` printed.\n"
         return ""

@@ -181,7 +181,7 @@ class Trial:
                 self.found = dict(self.schema.rules or {})
                 self.panel = "" if panel is None else panel.advice
             self.looked = True
-        except (ValueError, TypeError, MemoryError) as error:
+        except Exception as error:
             self.error = str(error) or first_line(error)
 
     def kept_schema(self) -> Schema | None:
@@ -228,7 +228,7 @@ class Trial:
                 self.reports[privacy] = audit(model, sample, random_state=SEED)
         except StoppedError:
             return
-        except (ValueError, TypeError, MemoryError) as error:
+        except Exception as error:
             self.errors[privacy] = str(error) or first_line(error)
 
     def _make(self, privacy: str, made: Made) -> None:
@@ -250,7 +250,7 @@ class Trial:
             made.data = sink.getvalue()
         except StoppedError:
             return
-        except (ValueError, TypeError, MemoryError) as error:
+        except Exception as error:
             made.error = str(error) or first_line(error)
 
 

@@ -19,9 +19,9 @@ from vicinal import Random, WithinGroup
 from vicinal.io.remote import Store
 from vicinal.jobs import staging
 from vicinal.jobs.places import MANIFEST, Place
-from vicinal.text.augment import LabelCheck
+from vicinal.text.augment import LabelCheck, RowConfig
 from vicinal.text.augment.packed import Packed
-from vicinal.text.augment.parts import TextPlan, _Augmentation, _facts_of, augment_parts
+from vicinal.text.augment.parts import TextPlan, _Augmentation, _facts_of, _plain, augment_parts
 
 DIM = 12
 WORDS = ["soup", "bread", "goal", "team", "moon", "star", "salt", "ball", "comet", "apple", "sun"]
@@ -338,3 +338,16 @@ def test_a_packed_folder_is_the_same_for_the_same_files(tmp_path):
     (tmp_path / "b" / "config.json").write_text("{ }")
     assert Packed.of(tmp_path / "b").digest != one.digest
     assert Packed.of("nano").source == "nano"
+
+
+def test_a_manifest_holds_no_texts_and_is_alike_in_every_process():
+    class Bare:
+        def __init__(self):
+            self.size = 3
+
+    config = RowConfig(against=["a secret line", "another"])
+    said = _plain(config)
+    assert "secret" not in said
+    assert said != _plain(RowConfig(against=["a secret line"]))
+    assert _plain(Bare()) == "Bare({'size': 3})"
+    assert (_plain(3), _plain("x"), _plain(None)) == (3, "x", None)

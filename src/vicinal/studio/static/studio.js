@@ -89,7 +89,9 @@ function tell(said) {
 }
 document.addEventListener("htmx:responseError", event => tell(event.detail.xhr.responseText));
 document.addEventListener("htmx:sendError", () => tell("The studio does not answer. Is it still running?"));
-setInterval(() => fetch("alive").then(answer => {
+const alive = () => fetch("alive").then(answer => {
   if (answer.status === 410) answer.text().then(tell);
-}, () => {}), 60000);
+}, () => {});
+addEventListener("pageshow", alive); // a page that was loaded again was left before
+setInterval(alive, 60000);
 addEventListener("pagehide", () => navigator.sendBeacon("leave"));

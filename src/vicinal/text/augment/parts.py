@@ -41,6 +41,7 @@ from vicinal.text.augment.augmenting import augment
 from vicinal.text.augment.label_check import as_label_check
 from vicinal.text.augment.packed import Packed
 from vicinal.text.augment.pairs import distinct_texts
+from vicinal.text.augment.rows import RowConfig
 from vicinal.text.augment.selection import InverterLike, as_selection
 from vicinal.text.encoder import check_texts
 from vicinal.text.labels import as_labels
@@ -310,6 +311,18 @@ class TextPlan:
         return cut_chunks(n, sizes, self.entropy, AugmentKey.CHUNKS)
 
 
+def _plain(value: Any) -> Any:
+    """Return a setting as a manifest holds it: without texts, and alike in every process."""
+    if isinstance(value, (str, int, float, type(None))):
+        return value
+    if isinstance(value, RowConfig) and value.against:
+        digest = hashlib.sha256(json.dumps(list(value.against)).encode()).hexdigest()
+        value = replace(value, against=[digest])
+    if "__repr__" not in {name for kind in type(value).__mro__[:-1] for name in vars(kind)}:
+        return f"{type(value).__name__}({vars(value)!r})"
+    return repr(value)
+
+
 @dataclass(frozen=True)
 class _Augmentation:
     """Makes labelled sentences, as a job; sent to workers, it makes them there."""
@@ -333,15 +346,11 @@ class _Augmentation:
         found = hashlib.sha256()
         for text, label in zip(self.texts, self.labels.tolist(), strict=True):
             found.update(json.dumps([text, label]).encode())
-        plain = (str, int, float, type(None))
         return {
             "n_samples": self.n_samples,
             "texts": found.hexdigest(),
             "inverter": self.packed.digest,
-            "settings": {
-                name: value if isinstance(value, plain) else repr(value)
-                for name, value in self.settings.items()
-            },
+            "settings": {name: _plain(value) for name, value in self.settings.items()},
             "random_state": self.random_state,
             "chunk_rows": self.plan.chunk_rows,
             "device": self.device or "as loaded",
