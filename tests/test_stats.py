@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from vicinal import Estimate
-from vicinal._stats import spearman
+from vicinal._stats import auc_estimate, spearman
 
 
 @pytest.mark.parametrize(("hits", "total"), [(0, 10), (3, 10), (10, 10), (55, 100), (4999, 10_000)])
@@ -59,3 +59,10 @@ def test_spearman_without_variation_or_rows():
     assert math.isnan(spearman([1, 1], [1, 2]))
     assert math.isnan(spearman([1], [1]))
     assert spearman([1, 2, 3], [1, np.nan, 3]) == 1.0
+
+
+def test_one_score_alone_proves_nothing():
+    scores = np.random.default_rng(0).random(1000)
+    found = auc_estimate(scores, [0.4])
+    assert (found.low, found.high) == (0.0, 1.0)
+    assert 0.3 < found.value < 0.5

@@ -118,6 +118,8 @@ def auc_estimate(negative: npt.ArrayLike, positive: npt.ArrayLike) -> Estimate:
     ]
     auc = float(placed[0].mean())
     smaller = min(len(low), len(high))
+    if smaller < 2 and 0 < auc < 1:  # how one score varies is not known
+        return Estimate(auc, 0.0, 1.0)
     variance = sum(float(one.var(ddof=1)) / len(one) if len(one) > 1 else 0.0 for one in placed)
     if variance <= 0.0:
         wide = Estimate.of_share(auc * smaller, smaller)

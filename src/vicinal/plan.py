@@ -432,10 +432,10 @@ def make_plan(
     MixPlan(n_samples=1000, n_parents=2)
     """
     from vicinal.pairing import Permutation
-    from vicinal.pairing.base import check_pairing
+    from vicinal.pairing.base import as_rows, check_pairing
     from vicinal.weights import EpBeta, check_law
 
-    data: Any = X if np.ndim(X) == 0 else np.asarray(X)
+    data: Any = X if np.ndim(X) == 0 else as_rows(X)
     hint = "There is nothing to mix."
     count = check_count("X", X if np.ndim(X) == 0 else len(data), hint=hint)
     total = count if n_samples is None else check_count("n_samples", n_samples)

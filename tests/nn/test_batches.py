@@ -397,3 +397,16 @@ def test_rows_of_a_mixed_batch_count_as_told():
     assert torch.equal(target.sample_weight[:, 1], counts[target.partners])
     with pytest.raises(ValueError, match="num_classes asks for soft labels"):
         MixupBatch(num_classes=4)(x, y, counts)
+
+
+@pytest.mark.parametrize("n_rows", [8, 12])
+def test_epochs_of_mutual_pairs_differ_and_read_all_in_turn(n_rows):
+    partners = np.arange(n_rows) ^ 1
+    batches = PairBatchSampler(partners, 4, random_state=0)
+    epochs = []
+    for epoch in range(4):
+        batches.set_epoch(epoch)
+        epochs.append([tuple(one) for one in batches])
+    assert len(set(map(str, epochs))) == 4
+    read = [set(np.ravel(one).tolist()) for one in epochs]
+    assert read[0] | read[1] == set(range(n_rows))

@@ -181,3 +181,24 @@ def test_parents_count_as_told():
     assert target.to("cpu").sample_weight is not None
     with pytest.raises(ValueError, match=r"shape \(5, 2\)"):
         MixedTarget(a, b, lam, counts[:, 0])
+
+
+def test_numbers_have_no_loss_of_their_own():
+    target = MixedTarget(torch.tensor([0.7, 0.3]), torch.tensor([0.3, 0.7]), torch.ones(2))
+    with pytest.raises(ValueError, match=r"labels are torch\.float32, and without fn"):
+        target.loss(torch.randn(2, 1))
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int16, torch.int32])
+def test_class_numbers_of_any_width(kind):
+    labels, lam = torch.tensor([0, 2, 1]), torch.tensor([0.2, 0.5, 0.9])
+    wide, narrow = (MixedTarget(one, one.flip(0), lam) for one in (labels, labels.to(kind)))
+    assert torch.equal(narrow.soft(3), wide.soft(3))
+
+
+def test_counts_weigh_the_same_beyond_the_parents():
+    target = MixedTarget(
+        torch.zeros(1), torch.ones(1), torch.tensor([-0.2]), torch.tensor([[5.0, 0.1]])
+    )
+    found = target.loss(torch.zeros(1), torch.nn.functional.mse_loss, clip=False, reduction="none")
+    assert abs(found.item()) < 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
@@ -9,7 +10,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from vicinal.nn._rows import mix_rows, union_mask  # noqa: E402
+from vicinal.nn._rows import as_lam, as_perm, mix_rows, union_mask  # noqa: E402
 
 
 def test_gradients_flow_to_both_parents():
@@ -51,3 +52,9 @@ def test_unions_of_every_kind_of_mask_agree(rows, perm):
     assert torch.equal(union_mask(wide, index)[:, 0, 1], expected)
     assert torch.equal(union_mask(~boolean, index, ignore=True), ~expected)
     assert torch.equal(union_mask((~boolean).long(), index, ignore=True), (~expected).long())
+
+
+def test_partners_and_weights_in_reverse():
+    order = np.arange(4)[::-1]
+    assert as_perm(order, 4, torch.device("cpu")).tolist() == [3, 2, 1, 0]
+    assert as_lam(np.linspace(0, 1, 4)[::-1], 4, torch.device("cpu")).tolist()[0] == 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from vicinal import (
     AcrossGroup,
@@ -150,3 +151,11 @@ def test_groups_within_groups():
     partners = WithinGroup(GROUPS, WithinGroup(other)).pair(90, random_state=0)
     np.testing.assert_array_equal(GROUPS[partners], GROUPS)
     np.testing.assert_array_equal(other[partners], other)
+
+
+def test_sparse_rows_are_refused_with_a_way_out():
+    X = sparse.csr_array(np.eye(4))
+    with pytest.raises(ValueError, match=r"got csr_array. Pass a dense array, such as X.toarray"):
+        Nearest(k=2).pair(X)
+    with pytest.raises(ValueError, match=r"got csr_array. Pass a dense array"):
+        make_plan(X, pairing=Nearest(k=2))

@@ -174,3 +174,10 @@ def test_neighborhood_draws_neighbors_or_the_row_itself_fairly():
     # scaled to an error of 0.01; a row's count has variance at most 1 in each pass
     limit = 0.01 + 6.2 / np.sqrt(passes)  # normal limit for 400 rows at 1e-6 in all
     assert np.abs(drawn - 1).max() < limit
+
+
+@pytest.mark.parametrize("far", [0.0, 1e8, 1.7e9])
+def test_neighbors_of_numbers_far_from_zero(far):
+    X = far + np.random.default_rng(0).permutation(200)[:, None].astype(float)
+    found = nearest_rows(X, 2)
+    assert np.abs(X[found] - X[:, None])[..., 0].max() <= 2

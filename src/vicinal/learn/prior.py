@@ -104,7 +104,8 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         if not np.array_equal(found, self.classes_):
             raise ValueError("The sampler has taken a class away or made one. Use an over-sampler.")
         self.sampled_prior_ = sampled / sampled.sum()
-        self.estimator_ = clone(self.estimator).fit(X_new, labels)
+        column = np.shape(y_new)[1:] == (1,)  # of which the estimator warns itself
+        self.estimator_ = clone(self.estimator).fit(X_new, y_new if column else labels)
         return self
 
     def _given_prior(self) -> Array:

@@ -87,11 +87,16 @@ def check_plan(plan: Any, n_rows: int, what: str) -> MixPlan:
     return plan
 
 
+def _tensor(values: Any) -> torch.Tensor:
+    """Return a tensor of values; arrays that cannot be shared, such as reversed ones, as copies."""
+    return values if isinstance(values, torch.Tensor) else torch.from_numpy(np.array(values))
+
+
 def as_perm(perm: Any, n_rows: int, device: torch.device) -> torch.Tensor:
     """Return partners as an index tensor on the device, checked where that costs nothing."""
     if perm is None:
         return swapped_halves(n_rows, device)
-    index = torch.as_tensor(np.asarray(perm) if isinstance(perm, (list, tuple)) else perm)
+    index = _tensor(perm)
     if index.is_floating_point() or index.dtype == torch.bool:
         raise TypeError(f"perm must hold row numbers, got {index.dtype}. Convert it to int64.")
     if tuple(index.shape) != (n_rows,):
@@ -114,7 +119,7 @@ def as_lam(
     """Return weights as a number or one for each row; those of pairs count for both halves."""
     if not isinstance(lam, (torch.Tensor, np.ndarray, list, tuple)):
         return check_number("lam", lam)
-    weights = torch.as_tensor(np.asarray(lam) if isinstance(lam, (list, tuple)) else lam)
+    weights = _tensor(lam)
     if weights.dim() == 0:
         return check_number("lam", float(weights))
     if weights.dim() == 1 and 2 * len(weights) == n_rows:

@@ -137,6 +137,10 @@ class PairBatchSampler:
             left = self._seeds.generator(TrainKey.ANCHORS, turn).permutation(self.n_rows)
             if self.symmetric and (partners[partners] == np.arange(self.n_rows)).all():
                 left = left[left <= partners[left]]  # one of each pair
+                if late:  # those that were not read in the epoch before come first
+                    rng = self._seeds.generator(TrainKey.ANCHORS, turn, 2)
+                    read = rng.permutation(left[: count * half])
+                    left = np.concatenate([left[count * half :], read])
             elif late:  # rows that were not anchors in the epoch before
                 left = np.roll(left, -(self.n_rows // 2))
             right = partners[left]

@@ -56,6 +56,8 @@ class MixedTarget:
             value = getattr(self, name)
             if value.dtype == torch.bool:
                 raise TypeError(f"{name} must hold class numbers or floats, got {value.dtype}.")
+            if not value.is_floating_point():
+                object.__setattr__(self, name, value.long())
         shapes = [tuple(t.shape) for t in (self.labels, self.partners, self.lam)]
         one_each = shapes[0][:1] == shapes[2] and shapes[0] == shapes[1]
         if not one_each or (self.is_classes and len(shapes[0]) != 1):
@@ -167,8 +169,14 @@ class MixedTarget:
         Raises
         ------
         ValueError
-            If ``fn`` gives one figure for all rows, and their weights differ.
+            If ``fn`` gives one figure for all rows, and their weights differ; or if it is left out
+            and labels are no class numbers.
         """
+        if fn is None and not self.is_classes:
+            raise ValueError(
+                f"labels are {self.labels.dtype}, and without fn they have to be class numbers. "
+                "Pass fn, such as torch.nn.functional.mse_loss, and reduction='none'."
+            )
         if fn is None and self.sample_weight is None:
             ends = (self.labels, self.partners, self.lam)
             return soft_cross_entropy(outputs, *ends, clip=clip, **kwargs)
@@ -187,8 +195,9 @@ class MixedTarget:
             )
         if self.sample_weight is None:
             return (lam * own + (1 - lam) * other).mean()
-        counts = torch.stack([lam, 1 - lam], 1) * self.sample_weight.to(lam)
-        return (counts * torch.stack([own, other], 1)).sum() / counts.sum().clamp(min=1e-12)
+        each = self.sample_weight.to(lam)
+        counts, total = (torch.stack([one, 1 - one], 1) * each for one in (lam, lam.clamp(0, 1)))
+        return (counts * torch.stack([own, other], 1)).sum() / total.sum().clamp(min=1e-12)
 
 
 def _cross_entropy(logits: torch.Tensor, y: torch.Tensor, **kwargs: Any) -> torch.Tensor:

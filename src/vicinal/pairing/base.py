@@ -144,7 +144,7 @@ class Pairing:
         ValueError, TypeError
             If the rows are not what the pairing needs.
         """
-        data: Rows = int(X) if isinstance(X, (int, np.integer)) else _as_array(X)
+        data: Rows = int(X) if isinstance(X, (int, np.integer)) else as_rows(X)
         n_rows = check_count("X", count_rows(data), hint="It is the rows, or their number.")
         source = self.source(data, n_rows, 2, Seeds(random_state))
         starts = range(0, n_rows, CHUNK_ROWS)
@@ -212,13 +212,20 @@ def check_partners(what: str, partners: npt.ArrayLike, n_rows: int) -> Indices:
     return found
 
 
-def _as_array(rows: npt.ArrayLike) -> Array:
+def as_rows(rows: npt.ArrayLike) -> Array:
+    """Return rows as an array; refuse what NumPy takes for a single object."""
     if type(rows).__module__.startswith("torch"):
         return plain(rows)
     try:
-        return np.asarray(rows)
+        found = np.asarray(rows)
     except ValueError:
         raise ValueError("X must have the same number of features in all rows.") from None
+    if found.ndim == 0:
+        raise ValueError(
+            f"X must be an array of rows, got {type(rows).__name__}. Pass a dense array, such as "
+            "X.toarray()."
+        )
+    return found
 
 
 def count_rows(rows: Rows) -> int:

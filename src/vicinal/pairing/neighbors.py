@@ -62,7 +62,10 @@ def nearest_rows(
     """Find the k nearest other rows (of the same group) of every row, nearest first (n_rows, k)."""
     # a group with fewer than k other rows repeats them in turn; a row alone is its own neighbor
     unit = safe_unit(X)
-    points = np.ascontiguousarray(X if unit == 1 else X / unit, np.float32)
+    X = X if unit == 1 else X / unit
+    if X.dtype == np.float64 and len(X):  # float32 holds large numbers far from 0 less well
+        X = X - (X.min(axis=0) / 2 + X.max(axis=0) / 2)
+    points = np.ascontiguousarray(X, np.float32)
     found = np.empty((len(points), k), np.int32)
     codes = np.zeros(len(points), np.int32) if groups is None else groups
     order = np.argsort(codes, kind="stable")
