@@ -296,12 +296,16 @@ class MixPlan:
         if labels.ndim == 0:
             raise ValueError(f"y must have one entry for each row, got the single value {y!r}.")
         self._check_rows(len(labels), name="y")
-        if labels.dtype.kind == "f" and classes is None:
-            return self.apply(labels.astype(np.float64, copy=False))
-        if labels.ndim != 1:
-            return self.apply(labels.astype(np.float64))
-        known = np.unique(labels) if classes is None else np.asarray(classes)
-        if known.ndim != 1 or len(np.unique(known)) < len(known):
+        if labels.ndim != 1 or (labels.dtype.kind == "f" and classes is None):
+            return self.apply(_numbers(labels))
+        try:
+            known = np.unique(labels) if classes is None else np.asarray(classes)
+        except TypeError:
+            raise ValueError(
+                "y must hold labels of one kind, such as strings alone, without gaps. Convert them."
+            ) from None
+        empty = classes is not None and not len(known)
+        if known.ndim != 1 or empty or len(np.unique(known)) < len(known):
             raise ValueError(f"classes must be distinct labels in one dimension, got {known!r}.")
         order = np.argsort(known, kind="stable")
         at = np.searchsorted(known, labels, sorter=order).clip(max=len(known) - 1)
@@ -453,6 +457,19 @@ def make_plan(
 
     for_chunks(work, total, CHUNK_ROWS)
     return object.__new__(MixPlan)._freeze(parents, shares)
+
+
+def _numbers(labels: Array) -> Array:
+    """Return labels of one row each, or one-hot, as finite numbers."""
+    try:
+        numbers = labels.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "y must hold labels in one dimension, or numbers in two, one column for each class."
+        ) from None
+    if not np.isfinite(numbers).all():
+        raise ValueError("y holds NaN or infinity. Drop these rows, or fill them.")
+    return numbers
 
 
 def _with_rest(lam: Array) -> Array:

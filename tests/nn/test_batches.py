@@ -410,3 +410,8 @@ def test_epochs_of_mutual_pairs_differ_and_read_all_in_turn(n_rows):
     assert len(set(map(str, epochs))) == 4
     read = [set(np.ravel(one).tolist()) for one in epochs]
     assert read[0] | read[1] == set(range(n_rows))
+
+
+def test_labels_of_other_rows_are_refused():
+    with pytest.raises(ValueError, match="y must be one label for each of the 4 rows, got 3"):
+        MixupBatch()(torch.randn(4, 2), torch.zeros(3, dtype=torch.long))

@@ -154,6 +154,7 @@ def _hushed() -> Iterator[None]:
     """Keep standard output empty where nothing is to be said; JSON asked for there comes."""
     words = sys.argv
     json = "--json=-" in words or ("--json", "-") in pairwise(words)
+    json |= "morph" in words[1:2] and "--json" in words  # a flag there
     with contextlib.ExitStack() as stack:
         if is_quiet() and not json:
             void = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))

@@ -44,11 +44,21 @@ def demo(asked: DemoOptions) -> None:
         _mix_table(asked.output)
 
 
+def _lay_out(data: bytes, path: Path) -> None:
+    """Write a bundled sample, unless another file is there."""
+    if path.exists() and path.read_bytes() != data:
+        raise FileExistsError(
+            f"{path} is there already, and is not the bundled sample. Name another folder: "
+            "--output."
+        )
+    path.write_bytes(data)
+
+
 def _mix_table(output: Path) -> None:
     from vicinal.data import adult_sample
 
     real, synthetic = output / "people.csv", output / "synthetic.csv"
-    real.write_bytes(adult_sample())
+    _lay_out(adult_sample(), real)
     typer.echo(f"$ vicinal table {real} -o {synthetic} --target income --seed 7\n")
     table(
         TableOptions(
@@ -70,7 +80,7 @@ def _mix_texts(output: Path) -> None:
 
     real, made = output / "questions.csv", output / "mixed.csv"
     path, report, review = (output / f"{name}.html" for name in ("morph", "mixed", "review"))
-    real.write_bytes(banking_sample())
+    _lay_out(banking_sample(), real)
     typer.echo(f'$ vicinal morph "{LEFT}" "{RIGHT}" --html {path}\n')
     morph(MorphOptions(left=LEFT, right=RIGHT, html=path))
     pages = f"--report {report} --review {review}"

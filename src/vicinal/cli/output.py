@@ -31,7 +31,8 @@ def check_report(option: str, path: Path) -> None:
     from vicinal.io import check_file
 
     suffix = path.suffix.lower()
-    known = PAGES if option in ("html", "review") else SUFFIXES  # these are pages alone
+    alone = {"html": PAGES, "review": PAGES, "json": (".json",)}
+    known = alone.get(option, SUFFIXES)
     if suffix not in known:
         raise ValueError(
             f"{option} is written as {', '.join(known)}, got {str(path)!r}."

@@ -294,6 +294,10 @@ class MixupBatch:
                 "one of them out."
             )
         n_rows, device = count_rows(x)
+        if len(y) != n_rows:
+            raise ValueError(f"y must be one label for each of the {n_rows} rows, got {len(y)}.")
+        if sample_weight is not None:
+            sample_weight = torch.as_tensor(sample_weight)
         perm = torch.arange(n_rows, device=device)
         lam = torch.ones(n_rows, device=device)
         if n_rows > 1 and rng.random() < self.probability:
