@@ -97,12 +97,10 @@ def truth_values(text: pa.ChunkedArray) -> tuple[str, str]:
 
 
 def _of_numbers(cells: list[str]) -> Note:
-    """Return how numbers are written: decimals at least, and what begins them.
-
-    ``decimals`` are filled up with zeros, but those of whole numbers not where these are ``bare``;
-    ``most`` is None where some have an exponent; ``zero`` stands before a point; ``plus`` is said.
-    ``exponent`` is the letter where all have one, and as many decimals.
-    """
+    """Return how numbers are written: decimals at least, and what begins them."""
+    # decimals are filled up with zeros, but those of whole numbers not where these are bare; most
+    # is None where some have an exponent; zero stands before a point; plus is said; exponent is
+    # the letter where all have one, and as many decimals
     found = [match for cell in cells if (match := _NUMBER.fullmatch(cell))]
     powers = [match for cell in cells if (match := _EXPONENT.fullmatch(cell))]
     alike = {(len(match["behind"] or ""), match["letter"]) for match in powers}

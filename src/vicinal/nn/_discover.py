@@ -26,13 +26,12 @@ HIDDEN_NAMES = ("hidden_states", "x", "src", "input", "inputs")
 
 @dataclass(frozen=True, eq=False)
 class ModelParts:
-    """The parts of a model that mixing touches.
+    """The parts of a model that mixing touches."""
 
-    ``layers`` are in the order of use. Where ``shared`` is true the same module runs more than
-    once, and the number of a layer is how many ran before it. ``entry`` is what to hook for
-    layer 0 where the first layer's input is used once more behind it. Where ``pools_last`` the
-    head runs on every token and the last counts, where ``pools_late`` their mean by the mask.
-    """
+    # layers are in the order of use. Where shared is true the same module runs more than once, and
+    # the number of a layer is how many ran before it. entry is what to hook for layer 0 where the
+    # first layer's input is used once more behind it. Where pools_last the head runs on every token
+    # and the last counts, where pools_late their mean by the mask.
 
     layers: tuple[nn.Module, ...]
     n_layers: int

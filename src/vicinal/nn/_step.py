@@ -16,13 +16,11 @@ Inputs: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 
 @dataclass(eq=False)
 class Step:
-    """What one call mixes: fixed until the next call, so that a replay mixes the same.
+    """What one call mixes: fixed until the next call, so that a replay mixes the same."""
 
-    ``keep`` is how many rows run on, None for all; ``rows`` those of the batch taken for a plan.
-    ``views`` are inputs as the code around the encoder sees them, with what the user passed;
-    ``unions`` are masks joined in this call, ``lines`` how many lines a row has in what is made
-    for each head, by its name.
-    """
+    # keep is how many rows run on, None for all; rows those of the batch taken for a plan; views
+    # are inputs as the code around the encoder sees them, with what the user passed; unions are
+    # masks joined in this call, lines how many lines a row has in what is made for each head
 
     layer: int
     n_rows: int
