@@ -40,8 +40,10 @@ WRITERS = ("smol", GUIDED, "nano")
 SIX = "smol, six tries"
 #: The same on news alone, anew, and only rows that are as sure as LIMIT.
 SURE, LIMIT = "smol, six tries, sure", 0.27
+#: As by default: with one try for each row, anew, and only rows that are as sure.
+DEFAULT = "smol, sure"
 #: Those that need what smol made come after it.
-METHODS = ("smol", GUIDED, SIX, SURE, "nano", "nearest real text", "EDA", "SmolLM2 prompted")
+METHODS = ("smol", DEFAULT, GUIDED, SIX, SURE, "nano", "nearest real text", "EDA", "SmolLM2 prompted")
 POOL = 1000
 #: What is kept of a made row beside its text.
 FIGURES = ("lam", "lam_measured", "closeness", "log_likelihood", "check_score", "confidence")
@@ -137,17 +139,19 @@ def rows_of(name: str, method: str, n: int) -> list[Record]:
 def _labeled(name: str, method: str, n: int) -> list[Record]:
     texts, labels, pool = drawn(name)
     rng = np.random.default_rng(19)
-    if method in (*WRITERS, SIX, SURE):
+    if method in (*WRITERS, DEFAULT, SIX, SURE):
         from vicinal.text import RowConfig, augment, nearest_texts
 
         writer = _writer(method if method in WRITERS else "smol")
-        tries = RowConfig(
-            tries=1 if method in WRITERS else 6, min_confidence=LIMIT if method == SURE else None
+        wanted = RowConfig(
+            tries=6 if method in (SIX, SURE) else 1,
+            min_confidence=LIMIT if method in (DEFAULT, SURE) else 0,
         )
-        seed = int(method == SURE)  # the limit was chosen on the rows of 0
-        made = augment(
-            texts, labels, inverter=writer, n_samples=n, row_config=tries, random_state=seed
+        seed = (SURE, DEFAULT).index(method) + 1 if wanted.min_confidence else 0
+        made = augment(  # the limit was chosen on the rows of seed 0
+            texts, labels, inverter=writer, n_samples=n, row_config=wanted, random_state=seed
         )
+        progress(f"{made.n_written} sentences written for {len(made)} rows")
         columns: dict[str, list[Any]] = {one: getattr(made, one).tolist() for one in FIGURES}
         if method == "smol":  # beside its rows stands what the pool holds
             columns |= nearest_texts(made, pool, inverter=_writer(method))

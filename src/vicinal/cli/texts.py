@@ -140,7 +140,8 @@ class TextOptions(InverterOptions, _Selection, Reading):
         float | None, advanced("Drop sentences less close to the mixed embedding, e.g. 0.75.")
     ] = None
     min_confidence: Annotated[
-        float | None, advanced("Drop sentences that the writer finds less likely, e.g. 0.27.")
+        float | None,
+        advanced("Drop sentences that the writer finds less likely; 0.27 of smol's, 0 for none."),
     ] = None
     protect: Annotated[
         str | None, advanced("Regular expression of what stays as it is, e.g. '\\{\\{.*?\\}\\}'.")

@@ -141,6 +141,32 @@ def test_what_the_writer_finds_less_likely_is_dropped(fake, topics):
     )
 
 
+def test_the_limit_is_what_the_inverter_says_of_itself(fake, topics):
+    fake = fluent(fake)
+    free = make(fake, topics, 30)
+    fake.min_confidence = float(np.median(free.confidence))
+    made = make(fake, topics, 30)
+    assert free.confidence.min() < fake.min_confidence <= made.confidence.min()
+    assert len(made) == 30  # more attempts, too
+    assert made.unwanted > 0
+    every = make(fake, topics, 30, row_config=RowConfig(min_confidence=0))
+    assert every.texts == free.texts
+    assert every.unwanted == 0
+
+
+def test_a_limit_that_nothing_reaches_says_how_to_have_it_off(fake, topics):
+    fake = fluent(fake)
+    fake.min_confidence = 1.0
+    with pytest.warns(UserWarning, match="for min_confidence.* set min_confidence=0"):
+        assert len(make(fake, topics, 5)) == 0
+
+
+def test_a_limit_of_an_inverter_that_is_no_share_is_refused(fake, topics):
+    fake.min_confidence = "0.3"
+    with pytest.raises((TypeError, ValueError), match="min_confidence must be"):
+        make(fake, topics)
+
+
 def test_no_sentence_equals_or_comes_near_a_text_held_against(fake, topics):
     free = make(fake, topics, 30)
     held = [text.upper() for text in free.texts[::2]]

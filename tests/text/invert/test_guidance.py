@@ -133,7 +133,10 @@ def test_an_end_gains_nothing(tokenizer, causal):
 
 def test_fewer_rows_are_the_first_of_more(small, targets):
     quick = Inverter(small.encoder, small.adaptor, small.decoder)
+    small.notes["min_confidence"] = 0.3
+    assert small.min_confidence == 0.3
     small.guide = quick
+    assert small.min_confidence is None  # that is of sentences without one
     more = small.candidates(targets, 4, random_state=0)
     assert small.candidates(targets[:7], 4, random_state=0).sentences == more.sentences[:7]
     assert small.generate(targets[:7])[0] == small.generate(targets)[0][:7]

@@ -106,8 +106,8 @@ def augment(
     row_config : RowConfig, optional
         How many sentences of which classes are made, and which are dropped whatever their label.
     max_attempts : float, optional
-        At most so many times ``n_samples`` sentences are written; 4 where left out (12 with
-        ``min_confidence``), and with "filter" ``1.5 / keep`` if that is more.
+        At most so many times ``n_samples`` sentences are written; 4 where left out (12 where the
+        unlikely are dropped), and with "filter" ``1.5 / keep`` if that is more.
     progress : bool or callable, default False
         True shows a bar on standard error; a callable is told the stage, sentences done, and all.
     random_state : int, numpy.random.Generator or None
@@ -147,15 +147,17 @@ def augment(
     seeds = Seeds(random_state)
     texts = check_texts(texts)
     row_config = RowConfig() if row_config is None else row_config
-    if max_attempts is None:
-        usual = ATTEMPTS if row_config.min_confidence is None else PICKY
-        max_attempts = max(usual, SPARE / check.keep)
-    check_number("max_attempts", max_attempts, low=1, hint="It is a multiple of n_samples.")
+    if max_attempts is not None:
+        check_number("max_attempts", max_attempts, low=1, hint="It is a multiple of n_samples.")
     labels = _check_labels(labels, len(texts), row_config.label_separator, check)
     n = len(texts) if n_samples is None else n_samples
     places, codes, classes = distinct_texts(texts, labels)
     by_class = wanted_rows(row_config, *np.unique(labels, return_counts=True), n)
     inverter = as_inverter(inverter)
+    if row_config.min_confidence is None:
+        row_config = replace(row_config, min_confidence=getattr(inverter, "min_confidence", None))
+    if max_attempts is None:
+        max_attempts = max(PICKY if row_config.min_confidence else ATTEMPTS, SPARE / check.keep)
     n = n if by_class is None else int(by_class.sum())
     np.empty((n, len(classes)))  # raises at once where so many rows could never be held
     parents, protection = _parents(inverter, texts, places, codes, classes, row_config)
@@ -332,9 +334,12 @@ def _warn_of(generator: SentenceGenerator, made: Augmented, n: int, law: WeightL
         said = "no two different texts were ever paired. Use another pairing"
         if unwanted > checked:
             [(name, count)] = generator.rows.reasons_given.most_common(1)
+            remedy = "ask less of rows"
+            if name == "min_confidence":  # which was perhaps not asked for
+                remedy = "set min_confidence=0, which keeps what the writer finds unlikely"
             said = (
                 f"{unwanted} of {n_written} sentences written were no rows as asked for, {count} "
-                f"of them for {name}. Give more texts, or ask less of rows"
+                f"of them for {name}. Give more texts, or {remedy}"
             )
         elif checked:
             said = (

@@ -110,6 +110,15 @@ class Inverter:
             self._check_guide(guide)
         self._guide = guide
 
+    @property
+    def min_confidence(self) -> float | None:
+        """The least probability of a token from which on its sentences were found worth keeping.
+
+        What ``notes["min_confidence"]`` says; None where nobody has measured it, or with a guide,
+        with which it was not measured.
+        """
+        return None if self._guide is not None else self.notes.get("min_confidence")
+
     def _check_guide(self, guide: Any) -> None:
         if not (hasattr(guide, "encoder") and hasattr(guide, "candidates")):
             raise TypeError(
