@@ -40,10 +40,12 @@ WRITERS = ("smol", GUIDED, "nano")
 SIX = "smol, six tries"
 #: The same on news alone, anew, and only rows that are as sure as LIMIT.
 SURE, LIMIT = "smol, six tries, sure", 0.27
-#: As by default: with one try for each row, anew, and only rows that are as sure.
-DEFAULT = "smol, sure"
+#: With one try for each row, of another draw, and only rows that are as sure.
+ANEW = "smol, sure"
+#: Every row, of so many draws of texts and pairs: rows of one draw resemble each other.
+DRAWS, N_DRAWS = "smol, six draws", 6
 #: Those that need what smol made come after it.
-METHODS = ("smol", DEFAULT, GUIDED, SIX, SURE, "nano", "nearest real text", "EDA", "SmolLM2 prompted")
+METHODS = ("smol", DRAWS, ANEW, GUIDED, SIX, SURE, "nano", "nearest real text", "EDA", "SmolLM2 prompted")
 POOL = 1000
 #: What is kept of a made row beside its text.
 FIGURES = ("lam", "lam_measured", "closeness", "log_likelihood", "check_score", "confidence")
@@ -52,13 +54,13 @@ BETWEEN = "Write one sentence that is a mixture of these two sentences. 1: {} 2:
 
 
 @cache
-def drawn(name: str) -> tuple[list[str], list[str], list[str]]:
+def drawn(name: str, draw: int = 0) -> tuple[list[str], list[str], list[str]]:
     """Return the texts that are mixed, their labels, and other texts of the same set."""
     file, each, n_classes = SETS[name]
     opened: Callable[..., Any] = gzip.open if file.endswith(".gz") else open
     with opened(DATA / file, "rt", encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["split"] == "train"]
-    rng = np.random.default_rng(19)
+    rng = np.random.default_rng([19, draw] if draw else 19)
     classes = sorted({row["label"] for row in rows})
     if n_classes is not None:
         classes = sorted(rng.choice(classes, n_classes, replace=False).tolist())
@@ -137,26 +139,13 @@ def rows_of(name: str, method: str, n: int) -> list[Record]:
 
 
 def _labeled(name: str, method: str, n: int) -> list[Record]:
-    texts, labels, pool = drawn(name)
+    if method == DRAWS:
+        parts = [_written(name, method, n // N_DRAWS, draw) for draw in range(1, N_DRAWS + 1)]
+        return [row for part in parts for row in part]
+    if method in (*WRITERS, ANEW, SIX, SURE):
+        return _written(name, method, n)
+    texts, labels, _ = drawn(name)
     rng = np.random.default_rng(19)
-    if method in (*WRITERS, DEFAULT, SIX, SURE):
-        from vicinal.text import RowConfig, augment, nearest_texts
-
-        writer = _writer(method if method in WRITERS else "smol")
-        wanted = RowConfig(
-            tries=6 if method in (SIX, SURE) else 1,
-            min_confidence=LIMIT if method in (DEFAULT, SURE) else 0,
-        )
-        seed = (SURE, DEFAULT).index(method) + 1 if wanted.min_confidence else 0
-        made = augment(  # the limit was chosen on the rows of seed 0
-            texts, labels, inverter=writer, n_samples=n, row_config=wanted, random_state=seed
-        )
-        progress(f"{made.n_written} sentences written for {len(made)} rows")
-        columns: dict[str, list[Any]] = {one: getattr(made, one).tolist() for one in FIGURES}
-        if method == "smol":  # beside its rows stands what the pool holds
-            columns |= nearest_texts(made, pool, inverter=_writer(method))
-        columns |= {"text": made.texts, "label": [_label(made, at) for at in range(len(made))]}
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     if method == "nearest real text":
         made_rows = rows_of(name, "smol", n)
         return [{"text": row["pool_text"], "label": row["label"]} for row in made_rows]
@@ -168,6 +157,30 @@ def _labeled(name: str, method: str, n: int) -> list[Record]:
         at = rng.permutation(len(texts))[:n]
         lines = prompted([PARAPHRASE.format(texts[one]) for one in at])
     return [{"text": line, "label": labels[one]} for line, one in zip(lines, at, strict=True)]
+
+
+def _written(name: str, method: str, n: int, draw: int = 0) -> list[Record]:
+    """Return rows that an inverter writes, of one draw of texts and pairs."""
+    from vicinal.text import RowConfig, augment, nearest_texts
+
+    texts, labels, pool = drawn(name, draw)
+    writer = _writer(method if method in WRITERS else "smol")
+    wanted = RowConfig(
+        tries=6 if method in (SIX, SURE) else 1,
+        min_confidence=LIMIT if method in (ANEW, SURE) else 0,
+    )
+    # the limit was chosen on the rows of seed 0
+    seed = (SURE, ANEW).index(method) + 1 if wanted.min_confidence else 100 * draw
+    made = augment(
+        texts, labels, inverter=writer, n_samples=n, row_config=wanted, random_state=seed
+    )
+    progress(f"{made.n_written} sentences written for {len(made)} rows")
+    columns: dict[str, list[Any]] = {one: getattr(made, one).tolist() for one in FIGURES}
+    if method == "smol":  # beside its rows stands what the pool holds
+        columns |= nearest_texts(made, pool, inverter=writer)
+    columns |= {"text": made.texts, "label": [_label(made, at) for at in range(len(made))]}
+    columns |= {"draw": [draw] * len(made)}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _label(made: Any, at: int) -> str:

@@ -34,6 +34,8 @@ import numpy as np
 
 from _common import markdown
 from _legibility import (
+    ANEW,
+    DRAWS,
     FIGURES,
     LIMIT,
     METHODS,
@@ -63,7 +65,7 @@ def make(args: argparse.Namespace) -> None:
     rows: list[Record] = []
     for method in (one for one in METHODS if one not in there):
         for name in (*SETS, MORPHS):
-            if name == MORPHS and method in ("EDA", SIX):
+            if name == MORPHS and method in ("EDA", SIX, ANEW, DRAWS):
                 continue  # word edits of one line lie between nothing, and a morph has one pair
             if method == SURE and name != "AG News":
                 continue
@@ -73,7 +75,7 @@ def make(args: argparse.Namespace) -> None:
             for at, row in enumerate(found[:some]):
                 given = (
                     " / ".join(pairs(n)[at]) if name == MORPHS
-                    else nearest_given(row["text"], drawn(name)[0])
+                    else nearest_given(row["text"], drawn(name, row.get("draw", 0))[0])
                 )  # fmt: skip
                 own = {"set": name, "method": method, "label": "between", "given": given}
                 rows.append(own | row)
@@ -83,7 +85,7 @@ def make(args: argparse.Namespace) -> None:
     for number, (row, value) in enumerate(zip(rows, scored, strict=True), len(held[0]) + 1):
         row |= {"row": number, "english": value}
     _write("sheet.csv.gz", ["row", "set", "label", "text", "given"], held[0] + rows)
-    _write("key.csv.gz", ["row", "set", "method", *FIGURES, "english"], held[1] + rows)
+    _write("key.csv.gz", ["row", "set", "method", "draw", *FIGURES, "english"], held[1] + rows)
     print(f"{len(rows)} rows in {RESULTS}")
 
 
