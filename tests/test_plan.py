@@ -211,7 +211,7 @@ def test_tables_of_several_types_of_numbers():
     for texts in (["x", "y", "z"], ["1", "2", "3"]):
         with pytest.raises(TypeError, match="column 3, counted from 0, holds the text"):
             plan.apply(pandas.DataFrame({**frame, "d": texts}))
-    with pytest.raises(TypeError, match="X must hold numbers.*Timestamp"):
+    with pytest.raises(TypeError, match=r"X must hold numbers.*Timestamp"):
         plan.apply(pandas.DataFrame({**frame, "d": pandas.to_datetime(["2020"] * 3)}))
     polars = pytest.importorskip("polars")
     assert plan.apply(polars.DataFrame(frame)).tolist() == expected

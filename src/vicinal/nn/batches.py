@@ -422,7 +422,7 @@ def _joined(
     name: str, one: torch.Tensor, perm: torch.Tensor, lam: torch.Tensor, keep: int | None = None
 ) -> torch.Tensor:
     if _is_mask(name):
-        return union_mask(one, perm, keep, ignore=name in IGNORE_MASKS)
+        return union_mask(one, perm, lam, keep, ignore=name in IGNORE_MASKS)
     return mix_rows(one, perm, lam, keep)
 
 
@@ -441,7 +441,7 @@ class MixupCollator(MixupBatch):
     dataset : sequence of (input, label), optional
         What the plan's row numbers count.
     **settings : object
-        More of :class:`MixupBatch`.
+        More of :class:`MixupBatch`; with a plan ``num_classes`` alone.
 
     Examples
     --------
@@ -477,10 +477,13 @@ class MixupCollator(MixupBatch):
             )
         if plan is not None:
             check_plan(plan, len(dataset), "data set")
-            if pairing is not None or weights is not None or "probability" in settings:
+            given = {"pairing": pairing, "weights": weights}
+            idle = [name for name, one in given.items() if one is not None]
+            idle += [name for name in settings if name != "num_classes"]
+            if idle:
                 raise ValueError(
-                    "plan says who mixes and by how much. Leave pairing, weights and probability "
-                    "out, or leave the plan out."
+                    f"plan says who mixes and by how much, so {' and '.join(idle)} would have no "
+                    f"effect. Leave {'it' if len(idle) == 1 else 'them'} out, or leave plan out."
                 )
         super().__init__(pairing, weights, **settings)
         self.collate, self.plan, self.dataset = collate, plan, dataset
