@@ -265,6 +265,31 @@ def test_columns_of_any_name_are_chosen(client, tab, quick):
         assert client.post(f"{tab}choose", data=asked).status_code == 200
 
 
+def test_what_is_found_while_a_page_is_written_is_asked_for_again(
+    client, app, tab, people, quick, monkeypatch
+):
+    import threading
+
+    from vicinal.studio import app as pages
+
+    view, free = pages.columns_view, threading.Event()
+    studio = app.app.state.studio
+
+    def meanwhile(trial, find=""):
+        found = view(trial, find)
+        free.set()
+        until(lambda: trial.is_done)
+        return found
+
+    monkeypatch.setattr(pages, "columns_view", meanwhile)
+    studio.worker.submit(lambda: free.wait(30))
+    sent(client, tab, "people.csv", people.read_bytes())
+    page = client.get(tab).text
+    assert "total = a + b" not in page
+    asked = html.unescape(re.search('id="poll" hx-get="([^"]+)"', page)[1])
+    assert "total = a + b" in client.get(tab + asked).text
+
+
 def test_tables_that_were_made_stay_while_others_are(client, tab, people, quick):
     sent(client, tab, "people.csv", people.read_bytes())
     until(lambda: 'id="poll"' not in client.get(tab).text)

@@ -141,11 +141,13 @@ async def _sentences(studio: Studio, request: Request, session: Session) -> Resp
 def _work(trial: Trial | None, privacy: str, find: str = "") -> dict[str, Any]:
     if trial is None:
         return {"trial": None}
-    chosen = _privacy(privacy)
+    # first, for what is found while the rest is gathered is asked for again
+    looked, dial = trial.looked, dial_view(trial, _privacy(privacy))
     return {
         "trial": trial,
+        "looked": looked,
+        "dial": dial,
         "columns": columns_view(trial, find),
-        "dial": dial_view(trial, chosen),
         "made": made_view(trial),
         "find": find,
     }
@@ -204,7 +206,7 @@ async def _dial(studio: Studio, request: Request, session: Session) -> Response:
     if said.get("seen") == trial.version:
         return Response(status_code=204)
     values = _work(trial, said.get("privacy", ""), said.get("find", ""))
-    if said.get("looked") == str(trial.looked) and not (trial.error or values["dial"]["error"]):
+    if said.get("looked") == str(values["looked"]) and not (trial.error or values["dial"]["error"]):
         return _of_trial(template="dial.html.j2", **values)
     answer = _of_trial(template="work.html.j2", **values)
     answer.headers["HX-Retarget"] = "#work"
