@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vicinal._stats import Estimate
-from vicinal._types import Bools, Floats
+from vicinal._types import Bools, Floats, Ints
 from vicinal.report.privacy.risk import Attack, residual_risk
 from vicinal.report.tables import Part, Tables
 
@@ -22,6 +22,8 @@ FINE = 0.1
 REPEATS = 5
 #: Real rows among which numbers of one row are as thin.
 STRATUM = 25
+#: Pairs of equal numbers that chance would make, from which having hardly any is by design.
+SERIAL = 20.0
 #: Rows that are looked at for numbers of one row alone, at most.
 MOST_ROWS = 200_000
 
@@ -85,13 +87,22 @@ def numbers_written_out(tables: Tables, real: Part) -> Written:
         own, drawn = (np.sort(one[np.isfinite(one)]) for one in (real.numbers[:, at], made[:, at]))
         values, counts = np.unique(own, return_counts=True)
         alone = values[counts == 1]
-        if len(own) and len(alone) >= FINE * len(own):
+        if len(own) and len(alone) >= FINE * len(own) and not _number_rows(values, counts):
             _, often = np.unique(drawn[np.isin(drawn, alone)], return_counts=True)
             hits = float(np.minimum(often, REPEATS * math.ceil(len(drawn) / len(own))).sum())
             chance, worth = _met_by_chance(own, np.repeat(counts == 2, counts), drawn)
             columns.append(_Column(name, (hits, chance * worth), (len(drawn), worth)))
     # together, the numbers of one row count for one
     return _surest(columns, (len(made), len(real) // 2))
+
+
+def _number_rows(values: Floats, counts: Ints) -> bool:
+    """Tell whether whole numbers differ by design: serial ones, met by any number among them."""
+    if (values % 1).any():
+        return False
+    expected = float(counts.sum()) ** 2 / (2 * (values[-1] - values[0] + 1))
+    pairs = float((counts * (counts - 1.0)).sum() / 2)
+    return expected >= SERIAL and pairs < expected / 10
 
 
 def _met_by_chance(own: Floats, paired: Bools, drawn: Floats) -> tuple[float, int]:
