@@ -228,7 +228,12 @@ def test_serial_numbers_are_met_by_any_number_among_them():
     kinds = {"serial": "integer"}
     tables = align(real, made, kinds=kinds)
     found = numbers_written_out(tables, tables.real)
-    assert (found.found.value, found.column) == (0.0, "")
-    apart = pa.table({"serial": serial * 1_000_003 % 600_011, "x": real["x"]})  # no two alike
-    tables = align(apart, apart, kinds=kinds)
-    assert numbers_written_out(tables, tables.real).found.value == 1.0
+    assert found.low < 0.02
+    for many in (12_000, 600_000):  # the same numbers of many that might be drawn
+        some = pa.array(rng.choice(many, 600, replace=False))
+        apart = pa.table({"serial": some, "x": real["x"]})
+        tables = align(apart, apart, kinds=kinds)
+        assert numbers_written_out(tables, tables.real).low > 0.8
+        fresh = pa.table({"serial": rng.choice(many, 600), "x": made["x"]})
+        tables = align(apart, fresh, kinds=kinds)
+        assert numbers_written_out(tables, tables.real).low < 0.02
