@@ -29,7 +29,7 @@ LISTED, DRAWN = 60, 40
 REASONS = 3
 #: What each setting is for.
 SAYS = {
-    "off": "most faithful; for use inside the house only",
+    "off": "most faithful; for internal use only",
     "balanced": "faithful and useful; few rows stay near a real one",
     "high": "fewer still",
     "max": "about as near to unseen rows as to real ones",
