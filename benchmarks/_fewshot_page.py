@@ -16,6 +16,7 @@ from _fewshot import (
     ARMS,
     FEW_OF_RARE,
     FULL_ROWS,
+    MOST_BESIDE_FULL,
     POOL_ROWS,
     REST_OF_RARE,
     SETS,
@@ -139,8 +140,10 @@ def by_cells(path: Path) -> str:
     """Return mean gains over sets, sizes and seeds at once: of few seeds no more can be said."""
     found, weights = gather(path, "frozen")
     tuned, tuned_weights = gather(path, "tuned")
-    few = {key: runs for key, runs in found.items() if key[1] != "rare"}
-    rare = {key: runs for key, runs in found.items() if key[1] == "rare"}
+    rare, full = (
+        {key: runs for key, runs in found.items() if key[1] == size} for size in ("rare", "full")
+    )
+    few = {key: runs for key, runs in found.items() if key not in rare and key not in full}
     arms = [arm for arm in ARMS if any(key[2] == arm for key in found)]
     parts = ["# Few labelled texts, with sentences of smol", _conditions(Grid(found), weights)]
     parts += [ABOUT_CELLS, *_cells(few)]
@@ -151,6 +154,8 @@ def by_cells(path: Path) -> str:
             "out; paraphrases are five, one of each text. DMIX mixes rows of all classes.",
             *told,
         ]
+    if told := _cells(full):
+        parts += [f"## {FULL_ROWS:,} rows", f"{MOST_BESIDE_FULL} sentences are added.", *told]
     if told := _cells(tuned):
         from _tuned import described
 

@@ -16,8 +16,8 @@ def interval(values: Any, digits: int = 3) -> str:
     return f"{found.value:+.{digits}f} ({found.low:+.{digits}f} to {found.high:+.{digits}f})"
 
 
-def seen(values: Any, digits: int = 3) -> str:
-    """Return the mean difference that a paired t-test of so many values sees with power .8."""
+def mde(values: Any, digits: int = 3) -> str:
+    """Return the minimum detectable effect of a paired t-test of so many values at power .8."""
     n = len(values)
     least = t.ppf([0.975, 0.8], n - 1).sum() * np.std(values, ddof=1) / n**0.5
     return f"{least:.{digits}f}"

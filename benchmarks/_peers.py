@@ -51,7 +51,7 @@ class Generator(ABC):
 
 
 class Ours(Generator):
-    """`vicinal.table.TableSynthesizer` at one setting of the dial, told the target."""
+    """`vicinal.table.TableSynthesizer` at one privacy setting, told the target."""
 
     privacy = "balanced"
 
@@ -256,7 +256,7 @@ class Tvae(Neural):
 
 
 def ours() -> dict[str, type[Generator]]:
-    """Return a generator for each setting of the dial, from faithful to private."""
+    """Return a generator for each privacy setting, from faithful to private."""
     from vicinal.table import PRIVACY
 
     return {f"vicinal {name}": type("Ours", (Ours,), {"privacy": name}) for name in PRIVACY}

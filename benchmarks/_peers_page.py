@@ -47,7 +47,8 @@ def table_of(found: Results, set_name: str, generators: Sequence[str]) -> str:
     what = "AUC" if any_run["task"] == "class" else "R2"
     header = [
         f"{set_name}, {any_run['rows']:,} rows",
-        *("quality", "closer, Gower", "closer, Euclid", "copies", f"utility, {what}", "seeds"),
+        *("quality", "DCR share, Gower", "DCR share, Euclid"),
+        *("copies", f"utility, {what}", "seeds"),
         *("fit, s", "sample, s", "rows/s", "MB"),
     ]
     rows = []
@@ -86,8 +87,8 @@ def averages(found: Results, sets: Sequence[str], generators: Sequence[str]) -> 
         figures = [f"{value:.3f}" for value in [*means, np.mean(lost)]]
         figures = ["-" if figure == "nan" else figure for figure in figures]
         rows.append([name, *figures, brief(float(total)), brief(float(f"{speed:.2g}")), len(there)])
-    header = ["mean over sets", "quality", "closer, Gower", "closer, Euclid", "copies", "utility"]
-    header += ["utility - real", "fit + sample, s (median)", "rows/s (median)", "sets"]
+    header = ["mean over sets", "quality", "DCR share, Gower", "DCR share, Euclid", "copies"]
+    header += ["utility", "utility - real", "fit + sample, s (median)", "rows/s (median)", "sets"]
     return markdown(header, rows)
 
 
@@ -144,8 +145,8 @@ def render(found: Results, sets: Sequence[str], about: str, options: argparse.Na
         "## Over all sets",
         averages(found, sets, names),
         "## Who is at least as good as whom",
-        "On how many sets some setting of ours has at least the peer's quality, at most its share "
-        "closer (Gower; under 0.5 counts as 0.5) and at least its utility: by means over seeds, "
+        "On how many sets some setting of ours has at least the peer's quality, at most its DCR "
+        "share (Gower; under 0.5 counts as 0.5) and at least its utility: by means over seeds, "
         "and as far as the seeds can tell (the interval of the difference reaches 0).",
         markdown(["peer", *(claim.title.strip() for claim in CLAIMS)], rows),
     ]

@@ -1,7 +1,7 @@
 """Who is at least as good as whom: the comparison of generators, done by rule.
 
 One generator matches another on a set if it keeps at least as much (SDMetrics quality), stays no
-closer to the rows it learned (share closer, by Gower's distance) and is at least as useful (trained
+closer to the rows it learned (DCR share, by Gower's distance) and is at least as useful (trained
 on synthetic, tested on real). A share under 0.5 counts as 0.5: that is where a generator ends up
 which knows nothing of the rows in particular, and less is luck, or rows that resemble nothing.
 """
@@ -22,7 +22,7 @@ Record = dict[str, Any]
 MEASURES = {"quality": 1, "closer_gower": -1, "utility": 1}
 #: How many times a peer's speed.
 SPEED = 50
-_SHORT = {"quality": "quality", "closer_gower": "closer", "utility": "utility"}
+_SHORT = {"quality": "quality", "closer_gower": "DCR share", "utility": "utility"}
 
 
 class Results:
@@ -134,7 +134,7 @@ def compare(found: Results, set_name: str, peer: str, setting: str) -> Match | N
 
 
 def _noise(found: Results, set_name: str, seed: int, generators: Sequence[str]) -> float:
-    """Return the half width of a difference of two shares closer, from the runs' own intervals."""
+    """Return the half width of a difference of two DCR shares, from the runs' own intervals."""
     halves = []
     for name in generators:
         run = next(one for one in found.runs(set_name, name) if one["seed"] == seed)

@@ -239,15 +239,16 @@ def run(args: argparse.Namespace) -> None:
         for seed, size, name, arm in product(seeds, sizes, sets, arms)
     ]
     if weights and writer() == "smol":
-        write_first(jobs, clock, weights)
+        write_first(store, jobs, clock, weights)
     work(store, jobs, clock, weights)
 
 
-def write_first(jobs: Sequence[tuple], clock: Clock, weights: str) -> None:
+def write_first(store: Store, jobs: Sequence[tuple], clock: Clock, weights: str) -> None:
     """Write for many runs at once, which is quicker, as long as there is time."""
     from _written import write_ahead
 
-    runs = [job[1:5] for job in jobs if job[3] in WRITTEN]
+    lacking = [job for job in jobs if store.get(_key(*job, weights)[1]) is None]
+    runs = [job[1:5] for job in lacking if job[3] in WRITTEN]
     runs = [(name, size, seed, arm) for name, size, arm, seed in runs]
     for seed, size in dict.fromkeys((run[2], run[1]) for run in runs):
         if not clock.over:

@@ -1,4 +1,4 @@
-"""Hashes of what the program makes, so that a change of the house can be shown to change nothing.
+"""Hashes of what the program makes, so that a change of the code can be shown to change nothing.
 
     python benchmarks/golden.py --write golden.json      # before
     python benchmarks/golden.py --check golden.json      # after, on the same machine

@@ -333,15 +333,15 @@ def show(ways: list[str], values: Any, tables: list[str]) -> list[str]:
             "Wilcoxon's test of log loss by Holm."
         )
         said.append(markdown(("way", *FIGURES[:4], "p"), rows))
-    return [*said, seen(ways, losses, tables)]
+    return [*said, mde(ways, losses, tables)]
 
 
-def seen(ways: list[str], losses: Any, tables: list[str]) -> str:
-    """Return the differences of the primary comparison that would have been seen."""
+def mde(ways: list[str], losses: Any, tables: list[str]) -> str:
+    """Return the minimum detectable effects of the primary comparison."""
     ours = losses[ways.index(PRIMARY[0])]
     spread = [drawn_means(ours - losses[ways.index(way)], tables)[1].std() for way in PRIMARY[1]]
     return (
-        "Differences in log loss that so many tables see with power .8: "
+        "Minimum detectable effects in log loss at power .8: "
         + ", ".join(f"{way} {2.8 * s:.3f}" for way, s in zip(PRIMARY[1], spread, strict=True))
         + "."
     )

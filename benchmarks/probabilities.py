@@ -26,7 +26,7 @@ import numpy as np
 import _texts
 from _common import RESULTS, machine, markdown, publish
 from _jobs import Record, Store
-from _paired import interval, seen
+from _paired import interval, mde
 from vicinal import Beta, Farthest, Fixed, Permutation
 from vicinal.nn import MixupConfig
 from vicinal.text import MixupTextClassifier
@@ -169,17 +169,17 @@ def render(store: Store, asked: argparse.Namespace) -> str:
             *gap[:2],
             *(interval(gap[2][figure]) for figure in shown),
             corrected.get(gap[:2], "-"),
-            seen(gap[2]["log_loss_scaled"]),
+            mde(gap[2]["log_loss_scaled"]),
         )
         for gap in gaps
     ]
-    header = ("set", "method", *shown, "p (Holm)", "seen with power .8")
+    header = ("set", "method", *shown, "p (Holm)", "MDE")
     return "\n\n".join(
         [
             markdown(("set", "method", "seeds", *FIGURES, "epochs"), means(store, asked)),
             "Minus no mixing, or what is named, with 95 % t-intervals over seeds (less is better "
             "but for F1 and AUROC); p is of log loss after temperature scaling; the last column is "
-            "the difference in it that so many seeds see with power .8, before Holm's correction.",
+            "its minimum detectable effect (MDE) at power .8, before Holm's correction.",
             markdown(header, lines),
             f"Test texts: 1,000 (TREC-6 499). One thread. {machine('torch', 'transformers')}",
         ]

@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 
 from _common import RESULTS, load, machine, markdown, publish
 from _jobs import Record, Store
-from _paired import interval, seen
+from _paired import interval, mde
 from vicinal import Fixed
 from vicinal.learn import MixupRegressor
 
@@ -113,20 +113,21 @@ def render(store: Store, asked: argparse.Namespace) -> str:
                 rows.append(("mean", "", "", *differences(np.array(ratios).T)))
             where = "under a shift" if shift else "in distribution"
             said.append(f"{model}, {where}: RMSE without mixing, and by how many % others differ.")
-            header = ("set", "seeds", *WAYS, "C-Mixup, of doubled", "seen, C-Mixup of none")
+            header = ("set", "seeds", *WAYS, "C-Mixup, of doubled", "MDE, C-Mixup of none")
             said.append(markdown(header, rows))
     said.append(
-        "95 % t-intervals over seeds, and in the last row over sets; last column: the difference "
-        f"seen with power .8. {machine('numpy', 'scikit-learn')}; one thread."
+        "95 % t-intervals over seeds, and in the last row over sets; last column: the "
+        "minimum detectable effect (MDE) at power .8. "
+        f"{machine('numpy', 'scikit-learn')}; one thread."
     )
     return "\n\n".join(said)
 
 
 def differences(less: Any) -> tuple[str, ...]:
-    """Return each way's difference, and what could have been seen of C-Mixup's."""
+    """Return each way's difference, and the minimum detectable effect of C-Mixup's."""
     if len(less[0]) < 2:
         return ("-",) * (len(less) + 1)
-    return (*(interval(one, 1) for one in less), seen(less[list(WAYS).index("C-Mixup") - 1], 1))
+    return (*(interval(one, 1) for one in less), mde(less[list(WAYS).index("C-Mixup") - 1], 1))
 
 
 def main() -> None:

@@ -1,16 +1,16 @@
-"""The front between fidelity, privacy and utility: what each step of the dial gives.
+"""The front between fidelity, privacy and utility: what each step of the settings gives.
 
 Run with ``python benchmarks/table_front.py --data ../shared/data``; ``--sweep`` compares sizes of
 the neighborhood and numbers of parents instead, ``--variants`` what was tried later, ``--dial``
 the four settings as they are, with the library's own quality on all seeds. Nothing here
 looks at a test part: rows outside it are split, for each seed, into rows to learn from, as many
-held out, and the rest, on which utility is measured. So the dial may be set by what is printed
+held out, and the rest, on which utility is measured. So settings may be chosen by what is printed
 here, and judged elsewhere.
 
 Printed for each set, averaged over seeds:
 
-* closer: the share of synthetic rows nearer to a learned row than to a held-out one, by Euclidean
-  distance and by Gower's (0.5 is ideal);
+* DCR share: the share of synthetic rows nearer to a learned row than to a held-out one, by
+  Euclidean distance and by Gower's (0.5 is ideal);
 * loss: how much worse boosted trees are that learn from synthetic rows instead of real ones (area
   under the ROC curve for classes, R2 for numbers), beside that of a bootstrap;
 * quality, by SDMetrics, for the first seed (``--no-quality`` leaves it out). Of variants it is the
@@ -59,7 +59,7 @@ _PLAIN = {"focus": 0.0, "spacing": 0.0, "spike": 2.0, "effects": False}
 
 
 def steps() -> dict[str, dict[str, Any]]:
-    """Return the settings to compare: one step after the other, then the dial."""
+    """Return the settings to compare: one step after the other, then the four."""
     from vicinal.table import PRIVACY
 
     near = {"method": "neighborhood", "weights": SphereWeights(8), "neighbors": 60, "share": 0.2}
@@ -95,7 +95,7 @@ def sweep(neighbors: list[int], parents: list[int]) -> dict[str, dict[str, Any]]
 
 
 def variants() -> dict[str, dict[str, Any]]:
-    """Return what was tried later: sizes by density, and steps beyond the dial."""
+    """Return what was tried later: sizes by density, and steps beyond the settings."""
     from vicinal.table import PRIVACY
 
     made: dict[str, dict[str, Any]] = {}
@@ -117,7 +117,7 @@ def variants() -> dict[str, dict[str, Any]]:
 def draw(
     setting: dict[str, Any] | str, train: pd.DataFrame, target: str, seed: int
 ) -> pd.DataFrame:
-    """Learn and draw with a setting that the dial need not have, or with one of it by name."""
+    """Learn and draw with a setting that need not be one of the four, or with one of it by name."""
     from vicinal.table import PRIVACY, TableSynthesizer, mixing
 
     if isinstance(setting, str):
@@ -203,7 +203,7 @@ def render(results: dict[str, Any], about: str) -> str:
     """Return the tables in Markdown: means over sets, then one table for each measure."""
     names, sets = ["bootstrap", *results["settings"]], results["sets"]
     rows = [[name, *(shown(_mean_of(sets, name, key)) for key in MEASURES)] for name in names]
-    titles = ["closer", "closer, Gower", "loss", "quality"]
+    titles = ["DCR share", "DCR share, Gower", "loss", "quality"]
     parts = [about, markdown([f"mean over {len(sets)} sets", *titles], rows)]
     header = [f"{name} ({runs[0]['rows']:,})" for name, runs in sets.items()]
     for key, title in zip(MEASURES, titles, strict=True):

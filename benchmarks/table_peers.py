@@ -7,7 +7,7 @@ and draws as many rows, in a process of its own on its share of the cores (one o
 ``--slots`` is 2). Measured for each:
 
 * quality: SDMetrics' report, against the rows learned from;
-* closer: the share of synthetic rows that are closer to a learned row than to any hold-out row
+* DCR share: the share of synthetic rows that are closer to a learned row than to any hold-out row
   (0.5 is ideal), by Gower's distance and by the Euclidean one;
 * copies: the share of synthetic rows that equal a learned row in every column;
 * utility: boosted trees trained on synthetic rows, tested on the test part (area under the ROC
@@ -17,7 +17,7 @@ and draws as many rows, in a process of its own on its share of the cores (one o
 
 "real" are the hold-out rows as if they were synthetic, and the utility of the rows learned from.
 Then follows, by rule, on how many sets some setting of ours is at least as good as each peer in
-quality, closer and utility, at 50 times its speed, and where not, what is missing.
+quality, DCR share and utility, at 50 times its speed, and where not, what is missing.
 
 What was measured is kept in ``.cache/table_peers.jsonl``; a run that was cut short goes on from
 there, and a change of our code, or of a setting, counts as not measured yet.

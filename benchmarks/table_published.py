@@ -57,7 +57,7 @@ GRID = [
 MEASURES = {
     "shape": "shape",
     "trend": "trend",
-    "xgb_detection": "XGBoost two-sample",
+    "xgb_detection": "XGBoost detection score",
     "alpha_precision": "alpha-precision",
     "beta_recall": "beta-recall",
     "mle": "MLE",

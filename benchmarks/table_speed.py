@@ -5,7 +5,7 @@ table and gives one back, so conversion is part of its time. Each runs in a proc
 warmed up on 1,000 rows of the same table; fit and sample are the best of a few rounds. Memory is
 measured in a further process, and is what the process holds above what it held before.
 
-What is compared. Ours at three settings of the privacy dial, with the target named. SDV's
+What is compared. Ours at three privacy settings, with the target named. SDV's
 GaussianCopulaSynthesizer with detected metadata and its defaults. SMOTE (SMOTENC where there are
 categories) from imbalanced-learn, where the target is a class: asked, by ``sampling_strategy``,
 for twice the rows of each class, of which the new half counts; it searches and samples in one

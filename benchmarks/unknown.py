@@ -28,7 +28,7 @@ from sklearn.neural_network import MLPClassifier
 
 from _common import RESULTS, machine, markdown, publish
 from _jobs import Record, Store
-from _paired import interval, seen
+from _paired import interval, mde
 from vicinal.learn import MixupClassifier
 from vicinal.text import Encoder
 from vicinal.text.classifier.comparison import holm, paired_p
@@ -167,16 +167,17 @@ def render(store: Store, seeds: int, head: str) -> str:
             )
         )
     p = holm([paired_p(gap[2]) for gap in gaps])
-    header = ("set, shots", "seeds", *scores[:-1], "accuracy, minus plain", "p (Holm)", "seen")
+    header = ("set, shots", "seeds", *scores[:-1], "accuracy, minus plain", "p (Holm)", "MDE")
     lines = [
-        (gap[0], gap[1], *map(interval, gap[2:]), f"{one:.2g}", seen(gap[2]))
+        (gap[0], gap[1], *map(interval, gap[2:]), f"{one:.2g}", mde(gap[2]))
         for gap, one in zip(gaps, p, strict=True)
     ]
     return "\n\n".join(
         [
             markdown(("set, shots", "score", "AUROC", "F1 of no class", "in-scope accuracy"), rows),
             "AUROC of across, minus that of others, with 95 % t-intervals over seeds; p, and the "
-            "difference seen with power .8 before Holm's correction, are of the first.",
+            "minimum detectable effect (MDE) at power .8 before Holm's correction, are of the "
+            "first.",
             markdown(header, lines),
             machine("numpy", "scikit-learn", "torch") + "; one thread.",
         ]

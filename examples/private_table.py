@@ -32,7 +32,7 @@ def main(
     )
     print(found.summary())
     rate = found.membership.tpr_at(0.01)
-    print(f"\nof the {records} most exposed records {rate} are found at 1 % false alarms")
+    print(f"\nof the {records} most exposed records {rate} are found at 1 % false positives")
     print(f"epsilon is at least {found.epsilon_lower_bound:.2f}, as far as these attacks show")
 
     fresh().fit(people).sample().to_csv(Path(folder) / "synthetic.csv", index=False)

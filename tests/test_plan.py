@@ -34,7 +34,7 @@ PLAN = MixPlan([0, 1], [2, 3], [0.5, 1.2])
         (lambda: MixPlan.from_parents([[0]], [[1.0]]), ValueError, "two or more parents"),
         (lambda: MixPlan.from_parents([0, 1], [0.5, 0.5]), ValueError, "two or more parents"),
         (lambda: PLAN.apply(X[:3]), ValueError, "X has 3 rows .* points to row 3"),
-        (lambda: PLAN.apply(5.0), ValueError, "single number"),
+        (lambda: PLAN.apply(5.0), ValueError, "single float"),
         (lambda: PLAN.apply([["a"]] * 4), TypeError, "X must hold numbers.*TableSynthesizer"),
         (lambda: PLAN.apply(X * 1j), TypeError, "complex128"),
         (lambda: PLAN.apply(np.full((4, 2), np.nan)), ValueError, "NaN.*check_finite=False"),
@@ -200,3 +200,27 @@ def test_three_distinct_parents_where_the_group_is_large_enough():
     assert (groups[plan.parents] == groups[plan.left][:, None]).all()
     ordered = np.sort(plan.parents, axis=1)
     assert (np.diff(ordered, axis=1) > 0).all()
+
+
+def test_tables_of_several_types_of_numbers():
+    plan = MixPlan([0, 1], [1, 2], [0.5, 0.75])
+    frame = {"a": [1, 2, 3], "b": [0.5, 1.5, 2.5], "c": [True, False, True]}
+    expected = [[1.5, 1.0, 0.5], [2.25, 1.75, 0.25]]
+    pandas = pytest.importorskip("pandas")
+    assert plan.apply(pandas.DataFrame(frame)).tolist() == expected
+    for texts in (["x", "y", "z"], ["1", "2", "3"]):
+        with pytest.raises(TypeError, match="column 3, counted from 0, holds the text"):
+            plan.apply(pandas.DataFrame({**frame, "d": texts}))
+    with pytest.raises(TypeError, match=r"X must hold numbers.*Timestamp"):
+        plan.apply(pandas.DataFrame({**frame, "d": pandas.to_datetime(["2020"] * 3)}))
+    polars = pytest.importorskip("polars")
+    assert plan.apply(polars.DataFrame(frame)).tolist() == expected
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_tensors_that_are_learned(kind):
+    torch = pytest.importorskip("torch", reason="needs torch")
+    kept = {"dtype": getattr(torch, kind), "requires_grad": True}
+    plan = MixPlan(torch.tensor([0]), torch.tensor([1]), torch.tensor([0.75], **kept))
+    assert plan.apply(torch.tensor([[0.0], [4.0]], **kept)).tolist() == [[1.0]]
+    assert plan.mix_labels(torch.tensor([0.0, 4.0], **kept)).tolist() == [1.0]

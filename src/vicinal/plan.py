@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_count
+from vicinal._points import doubles, plain
 from vicinal._random import CHUNK_ROWS, PlanKey, RandomState, Seeds
 from vicinal._threads import for_chunks
 from vicinal._types import Array, Floats, Indices
@@ -228,14 +229,22 @@ class MixPlan:
         """
         from vicinal import kernels
 
-        rows = np.asarray(X)
+        rows, why = plain(X), ""
+        if rows.ndim == 0:
+            raise ValueError(
+                f"X must have rows, got a single {type(X).__name__}. Pass a dense array, such as "
+                "X.toarray()."
+            )
+        if rows.dtype.kind == "O":  # what NumPy makes of a table with columns of several types
+            try:
+                rows = doubles(rows)
+            except (TypeError, ValueError) as error:
+                why = f" ({error})"
         if rows.dtype.kind not in "fiub":
             raise TypeError(
-                f"X must hold numbers, got dtype {rows.dtype}. Encode it first; for a table with "
-                "categories use vicinal.table.TableSynthesizer."
+                f"X must hold numbers, got dtype {rows.dtype}{why}. Encode it first; for a table "
+                "with categories use vicinal.table.TableSynthesizer."
             )
-        if rows.ndim == 0:
-            raise ValueError("X must have rows, got a single number.")
         if rows.dtype not in (np.float32, np.float64):
             rows = rows.astype(np.float64)
         self._check_rows(len(rows))
@@ -292,7 +301,7 @@ class MixPlan:
         >>> MixPlan([0], [1], [0.75]).mix_labels(["cat", "dog"])
         array([[0.75, 0.25]])
         """
-        labels = np.asarray(y)
+        labels = plain(y)
         if labels.ndim == 0:
             raise ValueError(f"y must have one entry for each row, got the single value {y!r}.")
         self._check_rows(len(labels), name="y")
@@ -373,7 +382,7 @@ class MixPlan:
 
 def _as_index(name: str, values: npt.ArrayLike) -> Indices:
     """Return row numbers as 32-bit integers where they fit."""
-    array = np.asarray(values)
+    array = plain(values)
     if array.size == 0 and array.dtype.kind == "f":
         array = array.astype(np.int32)
     if array.dtype.kind not in "iu":
@@ -385,7 +394,7 @@ def _as_index(name: str, values: npt.ArrayLike) -> Indices:
 
 
 def _as_weight(name: str, values: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
-    array = np.asarray(values)
+    array = plain(values)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}.")
     if array.dtype not in (np.float32, np.float64):

@@ -109,6 +109,12 @@ def check_law(weights: Any, parents: int | None = None) -> WeightLaw:
     return weights
 
 
+def _digits(value: float) -> str:
+    """Return a number as short as it can be read back."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
+
+
 @dataclass(frozen=True, repr=False)
 class _StretchedBeta(WeightLaw):
     """``W = s B - eps0`` with ``B ~ Beta(a, b)`` and ``s = 1 + eps0 + eps1``."""
@@ -201,7 +207,7 @@ class Beta(_StretchedBeta):
         super().__init__(a, b, 0.0, 0.0)
 
     def __repr__(self) -> str:
-        return f"Beta({self.a:g}, {self.b:g})"
+        return f"Beta({_digits(self.a)}, {_digits(self.b)})"
 
 
 class EpBeta(_StretchedBeta):
@@ -284,11 +290,28 @@ class EpBeta(_StretchedBeta):
         """``1 - E[W]``, the dial between fidelity and novelty."""
         return 1.0 - self.mean
 
+    def _delta_text(self) -> str:
+        """Return the shortest delta that makes this very law, or nothing."""
+        if not self.preserves_covariance:
+            return ""
+        # the mean comes back from the parameters with an error in its last digits
+        steps = (step * math.ulp(self.mean) for step in sorted(range(-64, 65), key=abs))
+        deltas = (1.0 - (self.mean + step) for step in steps)
+        likely = (self.delta, *(delta for delta in deltas if self._has_delta(delta)))
+        texts = (f"{delta:.{digits}g}" for delta in likely for digits in range(6, 18))
+        return next((text for text in texts if self._has_delta(float(text))), "")
+
+    def _has_delta(self, delta: float) -> bool:
+        try:
+            return EpBeta(delta, (self.eps0, self.eps1)) == self
+        except ValueError:  # from_parameters takes what no delta gives
+            return False
+
     def __repr__(self) -> str:
-        if self.preserves_covariance:
-            eps = f"{self.eps0:g}" if self.eps0 == self.eps1 else f"({self.eps0:g}, {self.eps1:g})"
-            return f"EpBeta(delta={self.delta:g}, eps={eps})"
-        return f"EpBeta.from_parameters({self.a:g}, {self.b:g}, {self.eps0:g}, {self.eps1:g})"
+        a, b, eps0, eps1 = map(_digits, (self.a, self.b, self.eps0, self.eps1))
+        if delta := self._delta_text():
+            return f"EpBeta(delta={delta}, eps={eps0 if eps0 == eps1 else f'({eps0}, {eps1})'})"
+        return f"EpBeta.from_parameters({a}, {b}, {eps0}, {eps1})"
 
 
 @dataclass(frozen=True)
@@ -477,11 +500,11 @@ def law_text(law: WeightLaw) -> str:
     if isinstance(law, SphereWeights):
         return f"sphere:{law.parents}"
     if isinstance(law, Fixed):
-        return f"fixed:{law.lam:g}"
+        return f"fixed:{_digits(law.lam)}"
     if isinstance(law, Beta):
-        return f"beta:{law.a:g}" if law.a == law.b else f"beta:{law.a:g}:{law.b:g}"
-    if isinstance(law, EpBeta) and law.preserves_covariance and law.eps0 == law.eps1:
-        return f"epbeta:{law.delta:g}" + ("" if law.eps0 == DEFAULT_EPS else f":{law.eps0:g}")
+        return f"beta:{_digits(law.a)}" + ("" if law.a == law.b else f":{_digits(law.b)}")
+    if isinstance(law, EpBeta) and law.eps0 == law.eps1 and (delta := law._delta_text()):
+        return f"epbeta:{delta}" + ("" if law.eps0 == DEFAULT_EPS else f":{_digits(law.eps0)}")
     return repr(law)
 
 

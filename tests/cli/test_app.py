@@ -147,6 +147,15 @@ def test_alone_it_greets_with_help_and_a_first_step(run):
     assert "vicinal demo" in out
 
 
+def test_help_is_whole_and_of_its_command(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    said = {name: " ".join(run(*name, "--help")[1].split()) for name in ((), ("table",), ("text",))}
+    assert "..." not in said[()].replace("[ARGS]...", "")  # no summary is cut
+    assert "-n counts them" in said["table",]
+    assert "entities" not in said["text",]
+    assert "drawn where left out" in said["table",]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

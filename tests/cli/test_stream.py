@@ -31,7 +31,7 @@ def test_many_files_to_a_folder(events, run):
     words = ["-n", "1e3", "--memory", "2GB", "--seed", 7, "--privacy", "off"]
     code, out, err = run("table", "events/*.parquet", "-o", "synthetic/", *words)
     assert code == 0
-    assert re.fullmatch(r"Note: --privacy off .* for use inside the house only\..*\n", err)
+    assert re.fullmatch(r"Note: --privacy off .* for internal use only\..*\n", err)
     table = pq.read_table(events / "synthetic")
     assert table.num_rows == 1000
     assert table.schema.names == ["age", "job", "income"]

@@ -71,6 +71,19 @@ def test_said_bounds(patients):
     assert new[N:, 1].max() == 50
 
 
+@pytest.mark.parametrize("make", [pd.DataFrame, np.asarray, sparse.csr_array])
+def test_said_bounds_of_whole_numbers_are_whole_numbers_between_them(make):
+    X = make(np.random.default_rng(0).integers(0, 6, (N, 2)))
+    y = np.arange(N) % 4 == 0
+    low = 0 if sparse.issparse(X) else 1  # sparse rows need room for zeros
+    said = {1: (low - 0.5, 3.5)}
+    made = MixupSampler(1.0, bounds=said, random_state=0).fit_resample(X, y)[0]
+    new = (made.toarray() if sparse.issparse(made) else np.asarray(made))[N:, 1]
+    assert set(new.tolist()) == set(range(low, 4))
+    with pytest.raises(ValueError, match=r"bounds of 1 must leave room for a whole number"):
+        MixupSampler(bounds={1: (2.2, 2.8)}, random_state=0).fit_resample(X, y)
+
+
 @pytest.mark.parametrize("kind", ["pandas", "polars", "arrow", "array"])
 def test_gaps_are_copied_jointly(kind):
     rng = np.random.default_rng(1)

@@ -176,8 +176,25 @@ def test_plans_that_do_not_fit_a_collator():
         MixupCollator(plan=plan, dataset=images())
     with pytest.raises(ValueError, match="go together"):
         MixupCollator(plan=plan)
-    with pytest.raises(ValueError, match="Leave pairing, weights and probability out"):
-        MixupCollator(plan=plan[:1], dataset=images(7), weights=vicinal.Beta(1))
+    for name, one in {
+        "pairing": vicinal.Random(),
+        "weights": vicinal.Beta(1),
+        "probability": 0.5,
+        "batchwise": True,
+        "cutmix": vicinal.Beta(1),
+        "switch_prob": 0.1,
+        "embed": len,
+        "random_state": 0,
+    }.items():
+        with pytest.raises(ValueError, match=f"plan says who .* so {name} would have no effect"):
+            MixupCollator(plan=plan[:1], dataset=images(7), **{name: one})
+
+
+def test_rows_that_stay_unmixed_keep_their_own_mask():
+    x = {"inputs": torch.zeros(2, 3, 1), "attention_mask": torch.tensor([[1, 0, 0], [1, 1, 0]])}
+    mix = MixupBatch(weights=vicinal.Fixed(1.0), random_state=0)
+    mixed, _ = mix(x, torch.tensor([0, 1]))
+    assert mixed["attention_mask"].tolist() == x["attention_mask"].tolist()
 
 
 def test_soft_labels_and_no_mixing():

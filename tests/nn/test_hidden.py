@@ -84,7 +84,8 @@ def by_hand(model, k, perm=PERM, lam=LAM):
     for i, block in enumerate(model.encoder.blocks):
         if i == k:
             h = lam[:, None, None] * h + (1 - lam[:, None, None]) * h[perm]
-            mask = own | own[perm]
+            of_both = torch.where(lam[:, None] == 0, own[perm], own | own[perm])
+            mask = torch.where(lam[:, None] == 1, own, of_both)
         h = block(h, mask)
     pooled = (h * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
     if k == LAYERS:
@@ -537,3 +538,61 @@ def test_a_module_used_twice_counts_twice():
     with HiddenMixup(model) as mixer:
         assert mixer.n_layers == 3
         torch.testing.assert_close(mixer(TOKENS, perm=PERM, lam=LAM, layer=2), h)
+
+
+@pytest.mark.parametrize("k", range(LAYERS + 1))
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_rows_that_stay_unmixed_are_what_they_are_without_mixing(k, symmetric):
+    model, plain = made(), made()(**BATCH)
+    with HiddenMixup(model, **WHERE, head="head", symmetric=symmetric) as mixer:
+        got = mixer(BATCH, lam=torch.tensor([1.0, 0.4]), layer=k)
+        of_partner = mixer(BATCH, lam=0.0, layer=k)
+    torch.testing.assert_close(got[0], plain[0], rtol=0, atol=1e-6)
+    torch.testing.assert_close(of_partner[0], plain[2], rtol=0, atol=1e-6)
+    assert not torch.allclose(got[1], plain[1])
+
+
+class Shared(nn.Module):
+    """Hands one mask on to its layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block() for _ in range(LAYERS))
+
+    def forward(self, x, mask):
+        for block in self.blocks:
+            x = block(x, attention_mask=mask)
+        return x
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        torch.ones(4, 4).tril().bool(),
+        nn.Transformer.generate_square_subsequent_mask(4),
+        torch.ones(4, 4).tril(1).triu(-1),
+    ],
+    ids=["causal", "additive", "band"],
+)
+def test_a_mask_of_tokens_by_tokens_is_not_taken_for_one_of_rows(mask):
+    x = torch.randn(4, 4, WIDTH)
+    with HiddenMixup(Shared()) as mixer, pytest.raises(ValueError, match="tokens by tokens"):
+        mixer((x, mask), lam=0.5, layer=1)
+
+
+@pytest.mark.parametrize("lengths", [[4, 4, 4, 4], [3, 4, 4, 4], [4, 3, 2, 1], [2, 4, 1, 1]])
+def test_a_mask_of_as_many_rows_as_tokens_is_still_one_of_rows(lengths):
+    mask = torch.arange(4) < torch.tensor(lengths)[:, None]
+    with HiddenMixup(Shared()) as mixer:
+        for one in (mask, mask.flip(1), mask.long()):
+            mixer((torch.randn(4, 4, WIDTH), one), lam=0.5, layer=1)
+
+
+def test_torchs_mask_of_tokens_by_tokens_is_kept_whole():
+    layer = nn.TransformerEncoderLayer(WIDTH, 2, 8, dropout=0.0, batch_first=True)
+    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+    x, causal = torch.randn(4, 4, WIDTH), nn.Transformer.generate_square_subsequent_mask(4)
+    with HiddenMixup(model, layers="layers", symmetric=False) as mixer:
+        got = mixer(x, mask=causal, lam=0.25, layer=0)
+    expected = model(torch.lerp(x[2:], x[:2], 0.25), mask=causal)
+    torch.testing.assert_close(got, expected)

@@ -202,3 +202,44 @@ def test_counts_weigh_the_same_beyond_the_parents():
     )
     found = target.loss(torch.zeros(1), torch.nn.functional.mse_loss, clip=False, reduction="none")
     assert abs(found.item()) < 10
+
+
+@pytest.mark.parametrize(("told", "known"), [((4, 1), (4,)), ((4,), (4, 1))])
+@pytest.mark.parametrize("fn", ["mse_loss", "binary_cross_entropy_with_logits"])
+def test_a_last_axis_of_one_number_is_no_axis(told, known, fn):
+    fn = getattr(torch.nn.functional, fn)
+    lam, said = torch.tensor([0.9, 0.2, 0.5, 1.0]), torch.tensor([0.1, 0.5, 0.2, 0.9])
+    own, other = torch.tensor([0.0, 1.0, 1.0, 0.0]), torch.tensor([1.0, 1.0, 0.0, 0.0])
+    flat = MixedTarget(own, other, lam).loss(said, fn, reduction="none")
+    target = MixedTarget(own.view(known), other.view(known), lam)
+    assert target.loss(said.view(told), fn, reduction="none") == flat
+
+
+@pytest.mark.parametrize(
+    ("told", "known"), [((4, 4), (4,)), ((4,), (4, 4)), ((4, 1, 1), (4,)), ((1, 4), (4,))]
+)
+def test_a_loss_that_compares_each_row_with_every_other_is_refused(told, known):
+    target = MixedTarget(torch.zeros(known), torch.zeros(known), torch.ones(4))
+
+    def square(said, y):
+        return (said - y) ** 2
+
+    with pytest.raises(ValueError, match="compared with every other"):
+        target.loss(torch.zeros(told), square)
+    if known == (4,):
+        with pytest.raises(ValueError, match="compared with every other"):  # of a whole output
+            target.loss({"logits": torch.zeros(told)}, lambda out, y: square(out["logits"], y))
+
+
+def test_several_figures_for_a_row_are_averaged():
+    said, y = torch.zeros(4, 3), torch.tensor([0.0, 1.0, 2.0, 3.0])
+    target = MixedTarget(y, y, torch.ones(4))
+    assert target.loss(said, lambda out, y: (out - y[:, None]).abs()) == 1.5
+    square = MixedTarget(torch.ones(4, 4), torch.ones(4, 4), torch.ones(4))
+    assert square.loss(torch.zeros(4, 4), torch.nn.functional.mse_loss, reduction="none") == 1
+
+
+def test_classes_with_an_axis_of_their_own_are_refused():
+    y = torch.zeros(4, 1, dtype=torch.long)
+    with pytest.raises(ValueError, match=r"one class for each row, got .*\(4, 1\)"):
+        soft_cross_entropy(torch.zeros(4, 3), y, y, 0.5)

@@ -46,12 +46,28 @@ def test_unions_of_every_kind_of_mask_agree(rows, perm):
     lowest = torch.finfo(torch.float32).min
     additive = torch.zeros(4, 3).masked_fill(~boolean, lowest)
     wide = boolean[:, None, None, :].expand(4, 1, 3, 3)
-    assert torch.equal(union_mask(boolean, index), expected)
-    assert torch.equal(union_mask(boolean.long(), index), expected.long())
-    assert torch.equal(union_mask(additive, index) == 0, expected)
-    assert torch.equal(union_mask(wide, index)[:, 0, 1], expected)
-    assert torch.equal(union_mask(~boolean, index, ignore=True), ~expected)
-    assert torch.equal(union_mask((~boolean).long(), index, ignore=True), (~expected).long())
+    assert torch.equal(union_mask(boolean, index, 0.5), expected)
+    assert torch.equal(union_mask(boolean.long(), index, 0.5), expected.long())
+    assert torch.equal(union_mask(additive, index, 0.5) == 0, expected)
+    assert torch.equal(union_mask(wide, index, 0.5)[:, 0, 1], expected)
+    assert torch.equal(union_mask(~boolean, index, 0.5, ignore=True), ~expected)
+    assert torch.equal(union_mask((~boolean).long(), index, 0.5, ignore=True), (~expected).long())
+
+
+@pytest.mark.parametrize("ignore", [False, True])
+def test_a_parent_of_weight_0_has_no_say_in_the_union(ignore):
+    own, other = torch.tensor([[True, False, False]]), torch.tensor([[False, True, False]])
+    mask = torch.cat([own, other]) ^ ignore
+    perm = torch.tensor([1, 0])
+    both = torch.tensor([True, True, False]) ^ ignore
+    for lam, expected in ((1.0, mask), (0.0, mask[perm]), (1.3, both.expand(2, 3))):
+        assert torch.equal(union_mask(mask, perm, lam, ignore=ignore), expected)
+        each = torch.full((2,), lam)
+        assert torch.equal(union_mask(mask, perm, each, 1, ignore), expected[:1])
+    wide = mask[:, None, None].expand(2, 1, 3, 3)
+    mixed = union_mask(wide, perm, torch.tensor([1.0, 0.5]), ignore=ignore)
+    assert torch.equal(mixed[0, 0, 1], mask[0])
+    assert torch.equal(mixed[1, 0, 1], both)
 
 
 def test_partners_and_weights_in_reverse():

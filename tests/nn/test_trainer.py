@@ -634,3 +634,52 @@ def test_all_pairs_of_a_step_may_share_one_weight():
     rng = np.random.default_rng(0)
     assert len(set(MixupConfig(batchwise=True).draw(0, 3, 8, rng)[1])) == 1
     assert len(set(MixupConfig().draw(0, 3, 8, rng)[1])) > 1
+
+
+class Weighed(Rows):
+    """Rows of which each counts differently, with labels or without."""
+
+    labelled = True
+
+    def __getitem__(self, i):
+        row = super().__getitem__(i)
+        return {**row, "sample_weight": 1.0 + i, "labelled": self.labelled}
+
+
+def collate_weighed(rows):
+    batch = collate(rows) | {"sample_weight": torch.tensor([row["sample_weight"] for row in rows])}
+    return batch if rows[0]["labelled"] else {k: v for k, v in batch.items() if k != "labels"}
+
+
+def test_prediction_of_rows_that_count_differently(tmp_path):
+    one = trainer(tmp_path, settings={"remove_unused_columns": False})
+    expected = one.predict(Rows()).predictions
+    one.data_collator = collate_weighed
+    told = one.predict(Weighed())
+    np.testing.assert_allclose(told.predictions, expected, rtol=1e-5)
+    assert told.label_ids.tolist() == [i % CLASSES for i in range(N)]
+    bare = Weighed()
+    bare.labelled = False
+    told = one.predict(bare)
+    np.testing.assert_allclose(told.predictions, expected, rtol=1e-5)
+    assert told.label_ids is None
+
+
+class Bare(torch.nn.Module):
+    """Says scores alone, as one tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = model()
+
+    def forward(self, input_ids, attention_mask):
+        return self.inner(input_ids, attention_mask).logits
+
+
+def test_scores_as_a_tensor_are_those_of_all_rows(tmp_path):
+    settings = {"remove_unused_columns": False, "label_names": ["labels"]}
+    one = trainer(tmp_path, settings=settings, model=Bare())
+    one.data_collator = collate_weighed
+    told = one.predict(Weighed())
+    expected = trainer(tmp_path).predict(Rows()).predictions
+    np.testing.assert_allclose(told.predictions, expected, rtol=1e-5)

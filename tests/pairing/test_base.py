@@ -1,4 +1,4 @@
-"""The one seam of pairings: a pairing of a user's own, and what wraps it."""
+"""The one interface of pairings: a pairing of a user's own, and what wraps it."""
 
 from __future__ import annotations
 

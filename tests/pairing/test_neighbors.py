@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from vicinal import LocalPermutation, Nearest, make_plan
+from vicinal import Farthest, LocalPermutation, Nearest, make_plan
+from vicinal.geometry import pairwise_distance
 from vicinal.pairing.neighbors import EXACT_ROWS, kd_leaves, nearest_rows
 
 
@@ -181,3 +182,28 @@ def test_neighbors_of_numbers_far_from_zero(far):
     X = far + np.random.default_rng(0).permutation(200)[:, None].astype(float)
     found = nearest_rows(X, 2)
     assert np.abs(X[found] - X[:, None])[..., 0].max() <= 2
+
+
+@pytest.mark.parametrize("unit", [1e300, 1e-300, np.float32(1e30)])
+def test_leaves_do_not_depend_on_the_unit(unit):
+    X = clusters(300, 3, 14).astype(np.asarray(unit).dtype)
+    assert (kd_leaves(X * unit, 10) == kd_leaves(X, 10)).all()
+
+
+@pytest.mark.parametrize("far", [1e8, 1e25, 1e300])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_column_far_from_zero_hides_no_other(far, kind):
+    X = clusters(300, 3, 15).astype(kind)
+    if far > float(np.finfo(kind).max):
+        pytest.skip("beyond float32")
+    beside = np.column_stack([np.full(300, far, kind), X])
+    assert (kd_leaves(beside, 10) == kd_leaves(X, 10)).all()
+    for exact_rows in (1000, 10):
+        found = nearest_rows(beside, 3, exact_rows=exact_rows)
+        assert recall(found, nearest_rows(X, 3, exact_rows=exact_rows)) > 0.99
+    for pairing in (Nearest(1), Farthest(1e-6, metric="euclidean")):
+        partners = pairing.pair(X, random_state=0)
+        assert (pairing.pair(beside, random_state=0) == partners).mean() > 0.99
+        told = pairing.distances(beside, partners)
+        np.testing.assert_allclose(told, pairing.distances(X, partners), rtol=1e-5)
+    np.testing.assert_allclose(pairwise_distance(beside), pairwise_distance(X), atol=1e-5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vicinal import Farthest, LocalPermutation, Nearest
+from vicinal import Farthest, LocalPermutation, Nearest, Permutation, WithinGroup
 
 LOOKING = [
     Farthest(0.2),
@@ -60,3 +60,26 @@ def test_rows_of_several_widths():
 def test_columns_of_objects_that_are_numbers_will_do():
     rows = np.array([[0.0, 1], [0.1, 2], [5, 3], [5.1, 3]], object)
     assert Nearest(1).pair(rows, random_state=0).tolist() == [1, 0, 3, 2]
+
+
+def test_a_text_among_objects_is_no_number_even_if_it_reads_like_one():
+    rows = np.array([[0.0, "1"], [1.0, "2"]], object)
+    for look in (Nearest(1).pair, lambda X: Nearest(1).distances(X, [1, 0])):
+        with pytest.raises(TypeError, match="column 1, counted from 0, holds the text '1'"):
+            look(rows)
+
+
+@pytest.mark.parametrize("pairing", [Farthest(0.1), Nearest(1), Permutation(), WithinGroup([0, 0])])
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_distances_of_tensors_that_are_learned(pairing, kind):
+    torch = pytest.importorskip("torch", reason="needs torch")
+    rows = torch.tensor([[0.25, 0.0], [0.0, 0.5]], dtype=getattr(torch, kind), requires_grad=True)
+    expected = pairing.distances(rows.detach().float().numpy(), [1, 0])
+    np.testing.assert_allclose(pairing.distances(rows, torch.tensor([1, 0])), expected)
+
+
+@pytest.mark.parametrize("pairing", [Farthest(0.1), Permutation()])
+@pytest.mark.parametrize("partners", [[-1, 0], [1, 2], [0], [0.0, 1.0]])
+def test_distances_to_what_is_no_row(pairing, partners):
+    with pytest.raises(ValueError, match="partners must be"):
+        pairing.distances([[0.25], [0.5]], partners)

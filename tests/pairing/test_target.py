@@ -70,3 +70,33 @@ def test_augmented_rows_have_parents_of_like_targets():
 def test_bad_input(make, error, said):
     with pytest.raises(error, match=said):
         make()
+
+
+@pytest.mark.parametrize("unit", [1e300, 2e307, 1e-300])
+def test_targets_of_any_size_have_the_same_partners(unit):
+    y = np.random.default_rng(0).normal(size=200)
+    y[0] += 1.0  # so that no two quartiles tie
+    near = NearTarget(y).pair(200, random_state=0)
+    assert (NearTarget(y * unit).pair(200, random_state=0) == near).mean() > 0.97
+
+
+@pytest.mark.parametrize("bandwidth", [1e-300, 1e-160])
+def test_a_very_narrow_bandwidth_leaves_the_nearest(bandwidth):
+    y = np.random.default_rng(0).normal(size=50)
+    partners = NearTarget(y, bandwidth).pair(50, random_state=0)
+    gap = np.abs(y[:, None] - y)
+    np.fill_diagonal(gap, np.inf)
+    assert (partners == gap.argmin(axis=1)).all()
+
+
+def test_a_very_wide_bandwidth_leaves_anybody():
+    partners = NearTarget(np.arange(50) * 1e-300, 1e300).pair(50, random_state=0)
+    assert (partners != np.arange(50)).all()
+    assert len(set(partners.tolist())) > 20
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_targets_that_are_tensors(kind):
+    torch = pytest.importorskip("torch", reason="needs torch")
+    y = torch.tensor([0.0, 5.0, 0.5, 5.5], dtype=getattr(torch, kind), requires_grad=True)
+    assert NearTarget(y, 0.2).pair(4, random_state=0).tolist() == [2, 3, 0, 1]

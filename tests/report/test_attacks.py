@@ -218,3 +218,22 @@ def test_attacks_of_wide_tables_know_some_columns_and_say_so():
     assert f"know {MOST_COLUMNS} columns, drawn at random from {len(names)}." in found.sampled
     values = next(one for one in found.attacks if one.name == "Exact values")
     assert values.success.value > values.control.value
+
+
+def test_serial_numbers_are_met_by_any_number_among_them():
+    serial = np.arange(1, 601)
+    rng = np.random.default_rng(0)
+    real = pa.table({"serial": serial, "x": rng.normal(size=600)})
+    made = pa.table({"serial": rng.permutation(serial), "x": rng.normal(size=600)})
+    kinds = {"serial": "integer"}
+    tables = align(real, made, kinds=kinds)
+    found = numbers_written_out(tables, tables.real)
+    assert found.low < 0.02
+    for many in (12_000, 600_000):  # the same numbers of many that might be drawn
+        some = pa.array(rng.choice(many, 600, replace=False))
+        apart = pa.table({"serial": some, "x": real["x"]})
+        tables = align(apart, apart, kinds=kinds)
+        assert numbers_written_out(tables, tables.real).low > 0.8
+        fresh = pa.table({"serial": rng.choice(many, 600), "x": made["x"]})
+        tables = align(apart, fresh, kinds=kinds)
+        assert numbers_written_out(tables, tables.real).low < 0.02

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import html
 import re
 import shutil
 import time
@@ -194,17 +195,159 @@ def test_the_download_is_what_the_command_writes(client, opened, people, tmp_pat
     assert ours.content == written.read_bytes()
 
 
-def test_kinds_target_and_rules_are_chosen(client, tab, people):
+@pytest.fixture
+def quick(monkeypatch):
+    """No setting can be tried, and tables are made at once, as soon as the event is set."""
+    import threading
+
+    free = threading.Event()
+
+    def tried(trial, privacy):
+        free.wait(30)
+        trial.errors[privacy] = f"no {privacy}"
+
+    def made(trial, privacy, one):
+        free.wait(30)
+        one.data = privacy.encode()
+
+    monkeypatch.setattr(table_tab.Trial, "_try", tried)
+    monkeypatch.setattr(table_tab.Trial, "_make", made)
+    free.set()
+    yield free
+    free.set()
+
+
+def test_kinds_target_and_rules_are_chosen(client, tab, people, quick):
     sent(client, tab, "people.csv", people.read_bytes())
     until(lambda: "total = a + b" in client.get(tab).text)
-    page = client.post(f"{tab}choose", data={"rules": ""}).text
-    assert "1 switched off" in page
     page = client.post(f"{tab}choose", data={"target": "city"}).text
     assert '<option selected value="city">' in page
-    page = client.post(f"{tab}choose", data={"column": "a", "kind": "category"}).text
-    assert "1 switched off" not in page  # rules are found anew
+    client.post(f"{tab}choose", data={"column": "city", "kind": "identifier"})
+    until(lambda: 'id="poll"' not in client.get(tab).text)
+    assert '<option selected value="city">' in client.get(tab).text  # or none could not be chosen
+    page = client.post(f"{tab}choose", data={"column": "b", "kind": "numeric", "find": "b"}).text
+    assert page.count('name="column"') == 1
+    assert 'id="kind-2"' in page  # a name of the column, not of its place among those found
     client.post(f"{tab}choose", data={"column": "city", "kind": "date"})
     until(lambda: 'class="wrong" role="alert">' in client.get(tab).text)
+    answer = client.post(f"{tab}choose", data={"column": "gone", "kind": "date"})
+    assert answer.status_code == 422
+    assert "no column gone" in answer.text
+
+
+def test_rules_are_switched_off_by_what_they_say(client, app, tab, people, quick):
+    rule = {"listed": "total = a + b"}
+    sent(client, tab, "people.csv", people.read_bytes())
+    page = until(lambda: (p := client.get(tab).text) and 'name="kept"' in p and p)
+    assert 'name="kept" value="total = a + b"' in page
+    assert "1 switched off" in client.post(f"{tab}choose", data=rule).text
+    trial = app.app.state.studio.sessions.get(tab.split("/")[2]).table.trial
+    trial.found = {"a < b": "", **trial.found}  # the table has others by now
+    assert "1 switched off" in client.post(f"{tab}choose", data=rule).text
+    client.post(f"{tab}choose", data={"column": "city", "kind": "category"})
+    until(lambda: 'id="poll"' not in client.get(tab).text)
+    assert "1 switched off" in client.get(tab).text  # of other kinds, too
+    app.app.state.studio.sessions.get(tab.split("/")[2]).table.trial.found = {}
+    assert "switched off" not in client.get(tab).text  # there is no such rule
+    answer = client.post(f"{tab}choose", data=rule)
+    assert answer.status_code == 422
+    assert "no rule total = a + b" in answer.text
+
+
+def test_columns_of_any_name_are_chosen(client, tab, quick):
+    names = ["</script><b>", "bell\a", "long" * 100]
+    data = "\n".join([",".join(names), *(f"{at},{at},{at % 3}" for at in range(30))])
+    sent(client, tab, "odd.csv", data.encode())
+    page = until(lambda: (p := client.get(tab).text) and 'id="kind-2"' in p and p)
+    assert "</script><b>" not in page
+    for name in re.findall('name="column" value="([^"]*)"', page):
+        asked = {"column": html.unescape(name), "kind": "category"}
+        assert client.post(f"{tab}choose", data=asked).status_code == 200
+
+
+def test_what_is_found_while_a_page_is_written_is_asked_for_again(
+    client, app, tab, people, quick, monkeypatch
+):
+    import threading
+
+    from vicinal.studio import app as pages
+
+    view, free = pages.columns_view, threading.Event()
+    studio = app.app.state.studio
+
+    def meanwhile(trial, find=""):
+        found = view(trial, find)
+        free.set()
+        until(lambda: trial.is_done)
+        return found
+
+    monkeypatch.setattr(pages, "columns_view", meanwhile)
+    studio.worker.submit(lambda: free.wait(30))
+    sent(client, tab, "people.csv", people.read_bytes())
+    page = client.get(tab).text
+    assert "total = a + b" not in page
+    asked = html.unescape(re.search('id="poll" hx-get="([^"]+)"', page)[1])
+    assert "total = a + b" in client.get(tab + asked).text
+
+
+def test_tables_that_were_made_stay_while_others_are(client, tab, people, quick):
+    sent(client, tab, "people.csv", people.read_bytes())
+    until(lambda: 'id="poll"' not in client.get(tab).text)
+    quick.clear()
+    page = client.post(f"{tab}made", data={"privacy": "high"}).text
+    assert '<input type="hidden" name="waits" value="high">' in page
+    quick.set()
+    page = until(
+        lambda: (p := client.get(f"{tab}made", params={"waits": "high"}).text) and "href" in p and p
+    )
+    assert 'href="download?privacy=high" data-auto' in page
+    asked = {"privacy": "max", "waits": "high"}
+    assert "data-auto" in client.post(f"{tab}made", data=asked).text
+    page = until(lambda: (p := client.get(tab).text) and p.count('href="download') == 2 and p)
+    assert "data-auto" not in page  # neither is taken again
+
+
+def test_of_two_files_the_later_one_counts(client, app, tab, monkeypatch, quick):
+    import threading
+
+    from vicinal.studio import app as pages
+
+    read, free, begun = pages.read_source, threading.Event(), threading.Event()
+
+    def slowly(name, data):
+        if name == "large.csv":
+            begun.set()
+            free.wait(30)
+        return read(name, data)
+
+    monkeypatch.setattr(pages, "read_source", slowly)
+    answers = []
+    thread = threading.Thread(
+        target=lambda: answers.append(sent(client, tab, "large.csv", b"x,y\n1,2\n"))
+    )
+    thread.start()
+    assert begun.wait(30)
+    assert sent(client, tab, "small.csv", b"x,y\n1,2\n").text == "read"
+    free.set()
+    thread.join()
+    assert "a later file was sent" in answers[0].text
+    assert "<h1>small</h1>" in client.get(tab).text
+
+
+def test_what_was_written_beside_an_older_pool_is_not_kept(writing):
+    from vicinal.studio.sentences import Pool, SentencesTab
+
+    tab = SentencesTab()
+
+    class Slow(Inverter):
+        def candidates(self, *given, **named):
+            tab.compare(Pool("new.txt", ["it was"], 1))
+            return super().candidates(*given, **named)
+
+    writing.writer.inverters[""] = Slow()
+    asked = "so it is", "so so so so it is", 0.25
+    assert writing.writer.write(tab, tab.ask(), *asked).nearest is None
+    assert writing.writer.write(tab, tab.ask(), *asked).nearest.text == "it was"
 
 
 def test_two_tabs_have_tables_of_their_own(client, opened, tab):
@@ -371,7 +514,7 @@ def test_a_missing_writer_is_said(client, tab, app, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def served(app, opened):
+def served(app, client):
     """The studio on a port of this machine."""
     import threading
 
@@ -418,7 +561,7 @@ class Shown:
             self.others.append(request.url)
 
 
-def test_upload_dial_and_download_in_a_browser(served, chromium, people):
+def test_upload_dial_and_download_in_a_browser(served, opened, chromium, people):
     shown = Shown(chromium, served, viewport={"width": 1280, "height": 900})
     page = shown.page
     page.set_input_files(".drop input", {"name": "no.csv", "mimeType": "", "buffer": b""})
@@ -465,6 +608,92 @@ def test_the_slider_writes_in_a_browser(served, chromium, writing):
     page.wait_for_selector("#candidate-0:has-text('asked 0.45')", state="attached")
     assert page.inner_text(".slide output") == "0.55"
     assert shown.complaints == shown.others == []
+    shown.context.close()
+
+
+def test_only_files_are_dropped(served, chromium, writing):
+    shown = Shown(chromium, f"{served}")
+    page = shown.page
+    page.click("text=Sentences")
+    page.wait_for_selector("#between .way")
+    drop = """([at, files]) => {
+      const held = new DataTransfer();
+      files.forEach(name => held.items.add(new File(["Is it?"], name)));
+      if (!files.length) held.setData("text/plain", "Is it?");
+      const options = {dataTransfer: held, bubbles: true, cancelable: true};
+      const on = kind => document.querySelector(at).dispatchEvent(new DragEvent(kind, options));
+      const over = on("dragover");
+      const marked = document.querySelector(".drop").classList.contains("over");
+      return [over, on("drop"), marked];
+    }"""
+    said = ".drop .wrong"
+    assert page.evaluate(drop, ["#left", []]) == [True, True, False]  # the browser's own
+    assert page.evaluate(drop, ["h1", []]) == [False, False, False]  # nothing is opened
+    assert page.inner_text(said) == ""
+    assert page.evaluate(drop, [".drop b", []]) == [False, False, False]
+    assert "not a file" in page.inner_text(said)
+    assert page.evaluate(drop, [".drop", ["a.txt", "b.txt"]]) == [False, False, True]
+    assert "Drop one file" in page.inner_text(said)
+    page.fill("#left", "Mine it is.")
+    assert page.evaluate(drop, ["#left", ["a.txt"]]) == [False, False, True]
+    page.wait_for_selector("text=Real sentences from a.txt")
+    page.wait_for_selector("#between .real .sentence:has-text('Is it?')")
+    assert page.input_value("#left") == "Mine it is."
+    assert shown.complaints == shown.others == []
+    shown.context.close()
+
+
+def test_older_answers_change_nothing_in_a_browser(served, chromium, people, quick):
+    shown = Shown(chromium, served)
+    page = shown.page
+    page.set_input_files(".drop input", str(people))
+    page.wait_for_selector("#dial:not(:has(#poll))")
+    # a rule: its list stays open, and the keyboard where it was
+    page.click("#rules summary")
+    page.uncheck("#rule-0")
+    page.wait_for_selector("#rules:has-text('1 switched off')")
+    page.wait_for_selector("#dial:not(:has(#poll)) #set-max")
+    assert page.is_visible("#rule-0")
+    assert page.evaluate("document.activeElement.id") == "rule-0"
+    assert "4 of 4 settings tried" in page.text_content("#status")
+    # a setting that is chosen while an answer for another is on its way
+    quick.clear()
+    page.select_option("#target", "city")
+    page.wait_for_selector("#poll", state="attached")
+    page.wait_for_selector("#set-max")
+    page.evaluate(
+        "document.addEventListener('htmx:beforeSend', () => {"
+        "document.getElementById('set-max').click(); }, {once: true})"
+    )
+    page.wait_for_selector("#set-max:checked")
+    quick.set()
+    page.wait_for_selector("#dial:not(:has(#poll)) #set-max")
+    assert page.is_checked("#set-max")
+    assert page.inner_text("#panel") == "max could not be tried. no max"
+    # a table that is made stays whatever is turned
+    with page.expect_download() as caught:
+        page.click("#take")
+    page.check("#set-off")
+    assert caught.value.suggested_filename == page.inner_text("#made a") == "people-max.csv"
+    # of two choices the later one is shown, though its answer comes first
+    held = []
+
+    def hold(route):
+        if held:
+            return route.continue_()
+        return held.append((route, route.fetch()))
+
+    page.route("**/choose", hold)
+    page.select_option("#target", "total")
+    page.select_option("#kind-4", "text")
+    page.wait_for_selector("#kind-4:has(option:text('as found'))", state="attached")
+    route, answer = held[0]
+    with page.expect_response("**/choose"):
+        route.fulfill(response=answer)
+    page.wait_for_selector("#dial:not(:has(#poll)) #set-max")
+    assert page.input_value("#kind-4") == "text"
+    assert page.input_value("#target") == "total"
+    assert shown.others == []
     shown.context.close()
 
 

@@ -124,6 +124,14 @@ def test_dates_of_many_places(cells, text):
     assert form.render(form.parse(pa.array(cells))).to_pylist() == cells
 
 
+def test_several_offsets_are_told():
+    form = found(["2023-07-05 10:11:12+02:00", "2023-01-05 10:11:12+01:00"] * 20)
+    assert form.text == "%Y-%m-%d %H:%M:%S%z, of several offsets, all written at +01:00"
+    made = form.render(form.parse(pa.array(["2023-07-05 10:11:12+02:00"])))
+    assert made.to_pylist() == ["2023-07-05 09:11:12+01:00"]
+    assert "offsets" not in found(["2023-07-05T10:11:12Z", "2023-01-05T10:11:12+00:00"]).text
+
+
 def test_values_of_dates():
     assert found(["02.03.2024", "29.02.2024"]).parse(pa.array(["29.02.2024"])).to_pylist() == [
         dt.date(2024, 2, 29)

@@ -69,6 +69,7 @@ IBANS = [f"DE{iban_check('DE', body)}{body}" for body in (digits(18) for _ in ra
 FAMILIES = ("Koch", "Li", "Ek", "Ay")
 NAMES = [f"{first} {last}" for first in ("Anna", "Ben", "Eva") for last in FAMILIES]
 NUMBERS = [f"P{digits(6)}" for _ in range(60)]
+FIRMS = [f"{one} {kind}" for one in FAMILIES for kind in ("GmbH", "Trading Ltd", "Hotel Group")]
 PLATES = [f"B-{one[0]}{one[-1].upper()} {digits(3)}" for one in NAMES]
 LOGINS = [name.lower().replace(" ", "") for name in NAMES]
 STREETS = [f"{name.split()[1]}straße {at + 1}" for at, name in enumerate(NAMES)]
@@ -125,6 +126,14 @@ HOLDERS = ["Client", "Kunde", "Doctor", "Manager", "Sales Rep", "student", "assi
         (NUMBERS, "customer_segment_id", None),
         (NUMBERS, "customer_zip_code", None),
         (NUMBERS, "policy_type", None),
+        *[(FIRMS, name, None) for name in ("owner", "visitor", "Customer", "customer_name")],
+        (FIRMS[:4] + NAMES, "customer", "name"),
+        ([f"Wait {n} days or call the office" for n in range(20)], "comment_str", None),
+        ([f"take {n} pills" for n in range(20)], "rue", None),
+        ([f"Rue Hugo {n}" for n in range(20)], "rue", "street address"),
+        ([f"{n} rue de la Paix, 75002 Paris" for n in range(20)], "Rue", "street address"),
+        ([f"Hauptstr. {n}a" for n in range(20)], "str", "street address"),
+        ([f"{n} main street, floor 2" for n in range(20)], "address", "street address"),
         ([], "name", None),
         ([None], "email", None),
     ],

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from vicinal.table.rules import RuleKeeper, find_rules, parse_rule
+from vicinal.table.rules import RuleKeeper, find, find_rules, parse_rule
 
 N = 800
 
@@ -593,3 +593,18 @@ def test_a_rule_of_a_column_that_is_replaced_is_refused():
     among = [name for name in table.column_names if name != "city"]
     with pytest.raises(ValueError, match=r"'city', whose values are replaced or left out. kinds="):
         RuleKeeper.fit(table, ["city -> country"], among=among)
+
+
+def test_many_columns_on_one_line_are_read_quickly(monkeypatch):
+    counted = np.random.default_rng(0).integers(0, 1000, N)
+    table = pa.table({f"c{at}": counted * (at + 1) + 3 * at for at in range(20)})
+    tried, rows = [], find._rows_of_constant
+
+    def count(*args):
+        tried.append(args)
+        assert len(tried) < 100  # there are thousands of sums of what is known already
+        return rows(*args)
+
+    monkeypatch.setattr(find, "_rows_of_constant", count)
+    found = {rule.target: rule.sources for rule in find_rules(table)}
+    assert found == {f"c{at}": ("c0",) for at in range(1, 20)}

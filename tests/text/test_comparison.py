@@ -150,3 +150,19 @@ def test_probabilities_are_measured_before_and_after_a_temperature(tmp_path):
     page = (tmp_path / "methods.html").read_text("utf-8")
     assert page.count("reliability-") >= 2
     assert "What the probabilities are worth" in page
+
+
+def test_test_texts_that_were_learned_are_told():
+    pytest.importorskip("torch")
+    texts = [f"{word} film {i}" for i in range(12) for word in ("good", "bad")]
+    labels = [0, 1] * 12
+    with pytest.raises(ValueError, match="all 6 are among them"):
+        compare_methods(texts, labels, ["none"], test=(texts[:6], labels[:6]))
+    with (
+        pytest.warns(UserWarning, match="2 of 4 test texts are training texts"),
+        pytest.warns(UserWarning, match="1 texts of outside are training texts"),
+    ):
+        compare_methods(
+            texts, labels, ["none"], test=([*texts[:2], "good", "bad"], [0, 1, 0, 1]),
+            outside=[texts[0], "rain"], random_state=0, model="char", epochs=1,
+        )  # fmt: skip

@@ -27,6 +27,13 @@ def texts(tmp_path):
 
 
 @pytest.fixture
+def unseen(texts):
+    path = texts.with_name("unseen.csv")
+    path.write_text(texts.read_text("utf-8").replace("film", "movie"), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
 def run(monkeypatch, capsys):
     """Run the command line in this process; returns exit code, output and errors."""
 
@@ -55,10 +62,10 @@ def test_one_classifier_is_trained_measured_and_kept(texts, run):
 
 
 @pytest.mark.parametrize("suffix", ["html", "md", "json"])
-def test_methods_are_compared_in_a_report(texts, run, suffix):
+def test_methods_are_compared_in_a_report(texts, unseen, run, suffix):
     report = texts.with_name(f"f1.{suffix}")
     seeds = 2 if suffix == "json" else 1
-    words = ("--test", texts, "--method", "none,hidden", "--seeds", seeds, "--report", report)
+    words = ("--test", unseen, "--method", "none,hidden", "--seeds", seeds, "--report", report)
     code, out, _ = run(texts, *QUICK, *words)
     assert code == 0
     assert "24 training texts, 24 test texts, 2 classes" in out
@@ -105,6 +112,13 @@ def test_mistakes_end_in_one_line(texts, run, words, said):
     assert err.count("\n") == 1
 
 
+def test_the_file_learned_from_is_no_test(texts, run):
+    code, _, err = run(texts, "--test", texts, *QUICK)
+    assert code == 2
+    assert "test is made of training texts: all 24 are among them" in err
+    assert err.count("\n") == 1
+
+
 def test_a_test_label_that_was_not_trained_on(texts, run):
     other = texts.with_name("other.csv")
     other.write_text("text,label\nwhat,perhaps\nso,yes\n", encoding="utf-8")
@@ -118,7 +132,7 @@ def test_a_test_label_that_was_not_trained_on(texts, run):
 )
 def test_labels_that_two_files_make_other_types_of_are_one_kind(texts, run, learned, measured):
     for path, labels in [(texts, learned), (texts.with_name("other.csv"), measured)]:
-        rows = [f"film {i},{labels[i % len(labels)]}\n" for i in range(12)]
+        rows = [f"{path.stem} {i},{labels[i % len(labels)]}\n" for i in range(12)]
         path.write_text("text,label\n" + "".join(rows), encoding="utf-8")
     code, out, err = run(texts, "--test", texts.with_name("other.csv"), *QUICK)
     assert (code, err) == (0, "")
@@ -134,14 +148,14 @@ def test_a_stranger_is_named_where_two_files_make_other_types_of_labels(texts, r
     assert "test labels holds 'x' in row 2, not counting a header, which was not among" in err
 
 
-def test_missing_labels_and_empty_texts(texts, run):
+def test_missing_labels_and_empty_texts(texts, unseen, run):
     rows = texts.read_text(encoding="utf-8")
     texts.write_text(rows + "nothing known,\n", encoding="utf-8")
     code, _, err = run(texts, *QUICK)
     assert code == 2
     assert "has a missing value in row 25, not counting a header" in err
     texts.write_text(rows + ',"yes"\n', encoding="utf-8")
-    code, _, err = run(texts, "--test", texts, *QUICK)
+    code, _, err = run(texts, "--test", unseen, *QUICK)
     assert code == 0
     assert "1 of 25 texts are empty" in err
     code, _, err = run(texts, *QUICK, "--seeds", 2, "--method", "none,hidden")
@@ -151,7 +165,7 @@ def test_missing_labels_and_empty_texts(texts, run):
 
 def test_texts_of_no_class_are_told_apart(texts, run):
     test = texts.with_name("test.csv")
-    rows = ["good film 3,yes", "bad film 4,no", "what rain,weather", "much snow,weather"]
+    rows = ["good movie 3,yes", "bad movie 4,no", "what rain,weather", "much snow,weather"]
     test.write_text("\n".join(["text,label", *rows, ""]), encoding="utf-8")
     asked = (texts, *QUICK, "--test", test, "--method", "hidden")
     code, out, _ = run(*asked, "--unknown", "across", "--calibrate")

@@ -34,7 +34,7 @@ class DemoOptions:
 
 @command
 def demo(asked: DemoOptions) -> None:
-    """Turn a bundled real table into a synthetic one and show what was kept."""
+    """Synthesize a bundled table, or mix bundled sentences."""
     if asked.text:
         check_extras()
     asked.output.mkdir(parents=True, exist_ok=True)

@@ -32,7 +32,7 @@ NSamples = Annotated[
         "--n-samples",
         "-n",
         metavar="NUMBER",
-        help="Rows to make, e.g. 1e6, or entities; as many as read.",
+        help="Rows to make, e.g. 1e6; as many as read.",
     ),
 ]
 Kinds = Annotated[
@@ -59,7 +59,9 @@ Target = Annotated[str | None, typer.Option(help="Column that a model will predi
 Within = Annotated[list[str] | None, typer.Option(help="Column whose groups are never mixed.")]
 Entity = Annotated[
     str | None,
-    typer.Option(help="Column that says whose each row is: whole entities are mixed."),
+    typer.Option(
+        help="Column that says whose each row is: whole entities are mixed, and -n counts them."
+    ),
 ]
 Time = Annotated[
     str | None,

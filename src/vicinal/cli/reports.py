@@ -153,7 +153,7 @@ def report(asked: ReportOptions) -> None:
 
 @command
 def audit(asked: AuditOptions) -> None:
-    """Attack a setting on a table, and say whether it can be told who was in the data."""
+    """Attack a setting on a table, to tell who was in the data."""
     from functools import partial
 
     from vicinal.report import audit_synthesizer
@@ -186,7 +186,7 @@ def audit(asked: AuditOptions) -> None:
 
 @command
 def collapse(asked: CollapseOptions) -> None:
-    """Make each generation from the one before, and say what is left of the real table."""
+    """Synthesize from synthesis, again and again."""
     from vicinal.report import measure_collapse
     from vicinal.weights import parse_laws
 

@@ -28,7 +28,7 @@ class StudioOptions:
 
 @command
 def studio(asked: StudioOptions) -> None:
-    """Try privacy settings on a table, and mix two sentences, on a page of this machine."""
+    """Try settings and sentences in the browser."""
     check_count("port", asked.port, low=1)
     need("The studio", "starlette", "uvicorn", "jinja2", extra="studio")
     from vicinal.studio.server import serve

@@ -84,7 +84,9 @@ class TableOptions(Reading):
     rule: Rules = None
     schema: SchemaFile = None
     strict: Strict = False
-    seed: Annotated[int | None, typer.Option(help="The same seed, the same rows.")] = None
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed, the same rows; drawn where left out.")
+    ] = None
     report: Annotated[
         Path | None, typer.Option(help="Write a full report: .html, .json, .txt or .md.")
     ] = None
@@ -178,7 +180,7 @@ def table(asked: TableOptions) -> None:
     if asked.privacy == "off":
         warnings.warn(
             "--privacy off writes rows close to single real ones, and numbers that one row alone "
-            "holds: for use inside the house only. Hand on what balanced, high or max make.",
+            "holds: for internal use only. Hand on what balanced, high or max make.",
             UserWarning,
             stacklevel=2,
         )
@@ -298,7 +300,7 @@ def _stream(
 
 @command
 def columns(asked: ColumnsOptions) -> None:
-    """Say what each column of a table is, what becomes of it, and the rules between columns."""
+    """Print kinds, formats and rules of a table."""
     from vicinal.io import check_file
     from vicinal.table import KINDS, infer_schema
     from vicinal.table.panel.find import find_panel

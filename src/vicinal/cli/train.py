@@ -84,7 +84,7 @@ class TrainOptions(Reading):
 
 @command
 def train(asked: TrainOptions) -> None:
-    """Train a text classifier, mixing texts as it learns; or compare ways to."""
+    """Train a text classifier with mixup, or compare methods."""
     from vicinal.text.classifier.presets import METHODS
     from vicinal.text.models import check_installed
 

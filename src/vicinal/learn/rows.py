@@ -55,7 +55,7 @@ class SparseRows(Rows):
             raise ValueError(
                 "A sparse X contains missing values (NaN). Fill them, or pass a dense X."
             )
-        columns = dict.fromkeys(np.flatnonzero(~copied).tolist())
+        columns = dict.fromkeys(np.flatnonzero(~copied).tolist(), X.data)
         self.limits = _open_limits(X.shape[1])
         if bounds != "none":
             self.limits[:] = [one.toarray().ravel() for one in (X.min(axis=0), X.max(axis=0))]
@@ -262,9 +262,9 @@ def _open_limits(n_columns: int) -> Array:
 
 
 def _said_limits(
-    bounds: Any, columns: Mapping[Any, Any], name: str
+    bounds: Any, columns: Mapping[Any, Array], name: str
 ) -> dict[Any, tuple[float, float]]:
-    """Return the limits that were said, by column."""
+    """Return the limits that were said, by column: those of whole numbers are whole."""
     if not isinstance(bounds, Mapping):
         check_choice("bounds", bounds, ["data", "none"])
         return {}
@@ -287,6 +287,13 @@ def _said_limits(
                 f"bounds of {label!r} must be a pair (least, largest), None for an open end, got "
                 f"{ends!r}."
             )
+        if columns[label].dtype.kind in "iu":
+            low, high = float(np.ceil(low)), float(np.floor(high))
+            if low > high:
+                raise ValueError(
+                    f"bounds of {label!r} must leave room for a whole number, as the column holds "
+                    f"those, got {ends!r}. Widen them, or pass the column as floats."
+                )
         said[label] = low, high
     return said
 

@@ -22,8 +22,9 @@ from vicinal.weights import SphereWeights, WeightLaw
 class MixupSampler(Mixer):
     """Over-sample classes by mixing rows of the same class.
 
-    With the default weights the synthetic rows of a class have, in expectation, the mean and the
-    covariance of its real rows. Interpolation between neighbors, as in SMOTE, shrinks them.
+    With the default weights and ``bounds="none"`` the synthetic rows of a class have, in
+    expectation, the mean and the covariance of its real rows. Interpolation between neighbors, as
+    in SMOTE, shrinks them.
 
     Parameters
     ----------
@@ -71,10 +72,11 @@ class MixupSampler(Mixer):
     mean and covariance also where many values lie at an end, as zeros do.
 
     Two parents give rows away: three synthetic rows on a line show it, and lines meet in training
-    rows. Ten synthetic rows for each real one were enough to find all of 30. Three parents of the
-    whole class showed neither lines nor planes; very small classes were not measured.
-    They multiply the skewness of a column by 0.78, which two parents keep: pass
-    ``weights=EpBeta()`` where nobody else sees the rows.
+    rows. Ten synthetic rows for each real one were enough to find all of 30. Three parents by
+    ``Permutation()`` gave none away at up to 40 (one seed), by ``Random()`` one in five at 40, by
+    ``Nearest(5)`` all; smaller classes were not measured. Three parents multiply the skewness of a
+    column by 0.78, which two parents keep: pass ``weights=EpBeta()`` where nobody else sees the
+    rows.
 
     References
     ----------

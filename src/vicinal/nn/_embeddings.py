@@ -20,9 +20,7 @@ class Embeddings:
     # kept with a checkpoint: the model that made them is not the one that is resumed
 
     def __init__(self, given: npt.ArrayLike | None, every: int) -> None:
-        if type(given).__module__.startswith("torch"):
-            given = plain(given)
-        self.rows = None if given is None else np.asarray(given, np.float32)
+        self.rows = None if given is None else plain(given).astype(np.float32)
         self._given = given is not None
         self._every = every
         self._epoch: int | None = None

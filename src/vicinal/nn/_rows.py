@@ -24,14 +24,22 @@ def mix_rows(
 
 
 def union_mask(
-    mask: torch.Tensor, perm: torch.Tensor, keep: int | None = None, ignore: bool = False
+    mask: torch.Tensor,
+    perm: torch.Tensor,
+    lam: float | torch.Tensor,
+    keep: int | None = None,
+    ignore: bool = False,
 ) -> torch.Tensor:
-    """Return where a row or its partner may be attended to."""
+    """Return where a row or its partner may be attended to; a parent of weight 0 has no say."""
     # additive masks, 0 where a token counts and very negative elsewhere, are joined by their
     # maximum either way
-    own, others = mask[:keep], mask.index_select(0, perm[:keep])
+    own, others = mask[:keep], mask.index_select(0, perm[:keep].to(mask.device))
     joined = torch.minimum if ignore and not mask.is_floating_point() else torch.maximum
-    return joined(own, others)
+    if isinstance(lam, torch.Tensor):
+        lam = lam[:keep].to(mask.device).view(-1, *([1] * (mask.dim() - 1)))
+    else:
+        lam = torch.tensor(lam, device=mask.device)
+    return torch.where(lam == 1, own, torch.where(lam == 0, others, joined(own, others)))
 
 
 def count_rows(batch: Any) -> tuple[int, torch.device]:

@@ -32,6 +32,7 @@ class Step:
     unions: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     calls: int = 0
+    tokens: int = 0
     mixed: bool = False
 
     def rewrite(
@@ -52,6 +53,7 @@ class Step:
                 f" (it got {', '.join(named) or 'nothing'}). Pass them by position."
             )
         state = place[0] if place else named[name or ""]
+        self.tokens = state.shape[1] if isinstance(state, torch.Tensor) and state.dim() > 2 else 0
         if mix:
             self._check_state(state, named)
             state = mix_rows(state, self.perm, self.lam, self.keep)
@@ -73,7 +75,9 @@ class Step:
         masks = {at: key for key, at in slots.items()}
         place = [self._companion(masks.get(at), value) for at, value in enumerate(place)]
         named = {
-            key: value if key in OF_HEADS else self._companion(key if key in slots else None, value)
+            key: value
+            if key in OF_HEADS or _is_square(key, value)
+            else self._companion(key if key in slots else None, value)
             for key, value in named.items()
         }
         return place, named
@@ -113,10 +117,20 @@ class Step:
                 f"Layers get a mask of shape {tuple(mask.shape)} for {self.n_rows} rows, which "
                 "is not one mask for each row. Load the model with attn_implementation='sdpa'."
             )
+        if not ignore and tuple(mask.shape) == (self.tokens,) * 2 and _of_tokens(mask):
+            raise ValueError(
+                f"Layers get a mask of shape {tuple(mask.shape)} for {self.n_rows} rows of "
+                f"{self.tokens} tokens, which reads as one of tokens by tokens for all rows. Give "
+                f"it as (1, 1, {self.tokens}, {self.tokens}), or one for each row as "
+                f"({self.n_rows}, 1, 1, {self.tokens})."
+            )
         known = self.unions.get(id(mask))
         if known is None:
             # held together with its source, so that the id is not given to another mask
-            known = self.unions[id(mask)] = (mask, union_mask(mask, self.perm, self.keep, ignore))
+            known = self.unions[id(mask)] = (
+                mask,
+                union_mask(mask, self.perm, self.lam, self.keep, ignore),
+            )
         return known[1]
 
     def _check_state(self, state: Any, named: dict[str, Any]) -> None:
@@ -129,3 +143,17 @@ class Step:
                 "batch: the model runs without padding, its tokens in one line. Load it with "
                 "attn_implementation='sdpa' (and without packing or nested tensors)."
             )
+
+
+def _is_square(key: str, value: Any) -> bool:
+    """Tell torch's mask of tokens by tokens, of which there is one for all rows."""
+    return key == "src_mask" and isinstance(value, torch.Tensor) and value.dim() == 2
+
+
+def _of_tokens(mask: torch.Tensor) -> bool:
+    """Tell a square mask of tokens by tokens from one of padding, at one end of each row."""
+    seen = mask == mask.max()
+    steps = seen.int().diff(dim=1)
+    padding = bool((steps <= 0).all()) or bool((steps >= 0).all())
+    causal = len(seen) > 1 and torch.equal(seen, torch.ones_like(seen).tril())
+    return causal or not padding

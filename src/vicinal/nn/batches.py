@@ -12,13 +12,14 @@ import numpy.typing as npt
 import torch
 
 from vicinal._checks import check_count, check_number
+from vicinal._points import plain
 from vicinal._random import RandomState, Seeds, TrainKey
 from vicinal._types import Array, Ints
 from vicinal.nn._discover import ATTEND_MASKS, IGNORE_MASKS
 from vicinal.nn._rows import check_plan, count_rows, mix_rows, swapped_halves, union_mask
 from vicinal.nn.loss import MixedTarget, check_values
 from vicinal.pairing import AcrossGroup, Pairing, Permutation
-from vicinal.pairing.base import check_partners
+from vicinal.pairing.base import as_rows, check_partners
 from vicinal.plan import MixPlan
 from vicinal.weights import Beta, WeightLaw, check_law
 
@@ -83,18 +84,18 @@ class PairBatchSampler:
                 f"batch_size must be even, half anchors and half partners, got {batch_size}."
             )
         drawn = isinstance(partners, Pairing) or callable(partners)
-        given: Any = partners if drawn else np.asarray(partners)
+        given: Any = partners if drawn else plain(partners)
         self._given = given
         if X is None:
             if drawn:
                 raise ValueError("X is missing: a pairing needs the rows, or how many there are.")
             X = len(given)
-        self._X = int(X) if isinstance(X, (int, np.integer)) else np.asarray(X)
+        self._X = int(X) if isinstance(X, (int, np.integer)) else as_rows(X)
         self.n_rows = self._X if isinstance(self._X, int) else len(self._X)
         check_count("n_rows", self.n_rows, low=2, hint="Mixing needs two rows.")
         self.symmetric, self.drop_last, self.epoch = bool(symmetric), bool(drop_last), 0
         self._seeds = Seeds(random_state)
-        self._lengths = None if lengths is None else np.asarray(lengths)
+        self._lengths = None if lengths is None else plain(lengths)
         if self._lengths is not None and self._lengths.shape != (self.n_rows,):
             raise ValueError(
                 f"lengths must be one for each of the {self.n_rows} rows, got shape "
@@ -347,7 +348,7 @@ class MixupBatch:
                 f"pairing must return a Pairing of a batch's labels, got {pairing!r}. Wrap them, "
                 "for instance: lambda labels: vicinal.WithinGroup(labels)."
             )
-        if isinstance(pairing, AcrossGroup) and len(np.unique(np.asarray(pairing.groups))) == 1:
+        if isinstance(pairing, AcrossGroup) and len(np.unique(plain(pairing.groups))) == 1:
             return np.arange(len(y))  # a small batch may well be of one class
         with warnings.catch_warnings():  # as may a class have one row in it
             warnings.filterwarnings("ignore", ".*have a single row", UserWarning)
@@ -421,7 +422,7 @@ def _joined(
     name: str, one: torch.Tensor, perm: torch.Tensor, lam: torch.Tensor, keep: int | None = None
 ) -> torch.Tensor:
     if _is_mask(name):
-        return union_mask(one, perm, keep, ignore=name in IGNORE_MASKS)
+        return union_mask(one, perm, lam, keep, ignore=name in IGNORE_MASKS)
     return mix_rows(one, perm, lam, keep)
 
 
@@ -440,7 +441,7 @@ class MixupCollator(MixupBatch):
     dataset : sequence of (input, label), optional
         What the plan's row numbers count.
     **settings : object
-        More of :class:`MixupBatch`.
+        More of :class:`MixupBatch`; with a plan ``num_classes`` alone.
 
     Examples
     --------
@@ -476,10 +477,13 @@ class MixupCollator(MixupBatch):
             )
         if plan is not None:
             check_plan(plan, len(dataset), "data set")
-            if pairing is not None or weights is not None or "probability" in settings:
+            given = {"pairing": pairing, "weights": weights}
+            idle = [name for name, one in given.items() if one is not None]
+            idle += [name for name in settings if name != "num_classes"]
+            if idle:
                 raise ValueError(
-                    "plan says who mixes and by how much. Leave pairing, weights and probability "
-                    "out, or leave the plan out."
+                    f"plan says who mixes and by how much, so {' and '.join(idle)} would have no "
+                    f"effect. Leave {'it' if len(idle) == 1 else 'them'} out, or leave plan out."
                 )
         super().__init__(pairing, weights, **settings)
         self.collate, self.plan, self.dataset = collate, plan, dataset

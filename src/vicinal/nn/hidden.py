@@ -264,7 +264,7 @@ class HiddenMixup:
             raise RuntimeError("There is no union of masks before the first call of the mixer.")
         step = self._step
         taken = mask if step.rows is None else mask.index_select(0, step.rows.to(mask.device))
-        return union_mask(taken, step.perm, step.keep)
+        return union_mask(taken, step.perm, step.lam, step.keep)
 
     # set up and checks
 
@@ -368,7 +368,7 @@ class HiddenMixup:
             if not isinstance(value, torch.Tensor) or not value.dim() or len(value) != step.n_rows:
                 continue
             if value is mask and pooled_later:
-                seen[name] = union_mask(value, step.perm, step.keep)
+                seen[name] = union_mask(value, step.perm, step.lam, step.keep)
             elif cut:
                 seen[name] = value[: step.keep]
             else:

@@ -151,7 +151,8 @@ class MixedTarget:
         Parameters
         ----------
         outputs : torch.Tensor of shape (n_rows, ...)
-            What the model says, or whatever ``fn`` takes.
+            What the model says, or whatever ``fn`` takes. Where it differs from float labels in a
+            last axis of 1 alone, that axis is taken away.
         fn : callable, optional
             Any loss that gives one figure for each row (``reduction="none"``);
             :func:`soft_cross_entropy` where left out.
@@ -169,8 +170,8 @@ class MixedTarget:
         Raises
         ------
         ValueError
-            If ``fn`` gives one figure for all rows, and their weights differ; or if it is left out
-            and labels are no class numbers.
+            If ``fn`` gives one figure for all rows, and their weights differ, or one for each pair
+            of rows; or if it is left out and labels are no class numbers.
         """
         if fn is None and not self.is_classes:
             raise ValueError(
@@ -180,10 +181,28 @@ class MixedTarget:
         if fn is None and self.sample_weight is None:
             ends = (self.labels, self.partners, self.lam)
             return soft_cross_entropy(outputs, *ends, clip=clip, **kwargs)
+        labels, partners = self.labels, self.partners
+        told = outputs.shape if isinstance(outputs, torch.Tensor) else None
+        if told is not None and not self.is_classes and told != labels.shape:
+            # one number for each row may have an axis of its own, or it would meet every other row
+            if told == (*labels.shape, 1):
+                outputs = outputs.squeeze(-1)
+            elif labels.shape == (*told, 1):
+                labels, partners = labels.squeeze(-1), partners.squeeze(-1)
+            told = outputs.shape
         if fn is None:
             fn, kwargs = _cross_entropy, kwargs | {"reduction": "none"}
         lam = self.lam.clamp(0.0, 1.0) if clip else self.lam
-        own, other = (fn(outputs, one, **kwargs) for one in (self.labels, self.partners))
+        own, other = (fn(outputs, one, **kwargs) for one in (labels, partners))
+        n_rows = len(self)
+        crossed = own.squeeze().shape[:2] == (n_rows, n_rows) and n_rows > 1 and not self.is_classes
+        meant = own.shape == labels.shape == (labels.shape if told is None else told)
+        if own.dim() and not meant and (len(own) != n_rows or crossed):
+            raise ValueError(
+                f"The loss of {n_rows} rows has shape {tuple(own.shape)}, as if each row were "
+                "compared with every other. Give outputs and labels one shape; labels have "
+                f"{tuple(self.labels.shape)}."
+            )
         if own.dim():
             own, other = (one.reshape(len(self), -1).mean(1) for one in (own, other))
         elif self.sample_weight is None and bool((lam == lam[0]).all()):
@@ -257,7 +276,7 @@ def soft_cross_entropy(
     """
     check_choice("reduction", reduction, ["mean", "sum", "none"])
     smooth = check_number("label_smoothing", label_smoothing, low=0.0, high=1.0, open_high=True)
-    if logits.dim() != 2 or len(targets_a) != len(logits) or len(targets_b) != len(logits):
+    if logits.dim() != 2 or not targets_a.shape == targets_b.shape == logits.shape[:1]:
         raise ValueError(
             "logits must have shape (n_rows, n_classes) and targets one class for each row, got "
             f"{tuple(logits.shape)}, {tuple(targets_a.shape)} and {tuple(targets_b.shape)}."

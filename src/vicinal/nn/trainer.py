@@ -261,6 +261,8 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         _check_counts(counts, labels)
         step = self._training_loss if model.training else self._plain_loss
         loss, outputs = step(model, batch, labels, counts)
+        if not model.training and isinstance(outputs, torch.Tensor):
+            outputs = (loss, outputs)  # as the Trainer reads them: the loss comes first
         return (loss, outputs) if return_outputs else loss
 
     def _training_loss(
@@ -361,6 +363,13 @@ class MixupTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         lam = target.lam.clamp(0.0, 1.0)
         counts = torch.stack([lam, 1 - lam], 1) * rows
         return loss * counts.sum() / (counts * of_classes).sum().clamp(min=1e-12)
+
+    def prediction_step(self, model: Any, inputs: Mapping[str, Any], *args: Any, **kw: Any) -> Any:
+        """Evaluate a batch; without labels there is no loss for ``sample_weight`` to weigh."""
+        names = self.label_names
+        if not names or any(inputs.get(name) is None for name in names):
+            inputs = {name: one for name, one in inputs.items() if name != COUNTS}
+        return super().prediction_step(model, inputs, *args, **kw)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Log, with what mixing did since the last log."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._points import safe_unit
+from vicinal._points import near_origin, safe_unit
 from vicinal._threads import for_chunks
 from vicinal._types import Floats, Floats32
 from vicinal.geometry import EDGE, ball_scale, check_not_zero, scaled_curvature, warn_equal_norms
@@ -34,6 +34,8 @@ def distance_scores(
 ) -> Scores:
     """Return float32 factors of scores that grow with the distance, or shrink with it."""
     n_rows, width = X.shape
+    if not curvature and metric != "cosine":
+        (X,) = near_origin(np, X)
     unit = safe_unit(X)
     if unit != 1:  # the same space, in a unit in which no square overflows or vanishes
         X, curved = X / unit, scaled_curvature(curvature, unit)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_count
-from vicinal._points import plain, which_rows
+from vicinal._points import doubles, plain, which_rows
 from vicinal._random import CHUNK_ROWS, PlanKey, RandomState, Seeds
 from vicinal._types import Array, Indices
 from vicinal.geometry import rowwise_distance
@@ -168,7 +168,7 @@ class Pairing:
         Raises
         ------
         ValueError
-            If a distance is not finite.
+            If a distance is not finite, or partners are not the number of a row for each row.
 
         Examples
         --------
@@ -176,8 +176,9 @@ class Pairing:
         >>> Permutation().distances([[0.0], [3.0]], [1, 0])
         array([3., 3.])
         """
-        points = as_points(type(self).__name__, np.asarray(X))
-        return np.asarray(rowwise_distance(points, points[np.asarray(partners)]))
+        points = as_points(type(self).__name__, as_rows(X))
+        others = points[check_partners("partners must be", partners, len(points))]
+        return np.asarray(rowwise_distance(points, others))
 
     def take(self, indices: Indices) -> Pairing:
         """Return the pairing for the rows with these numbers: a grouped one keeps their labels."""
@@ -199,7 +200,7 @@ def check_pairing(pairing: Any) -> Pairing:
 
 def check_partners(what: str, partners: npt.ArrayLike, n_rows: int) -> Indices:
     """Return one row number for each of ``n_rows`` rows; ``what`` begins the message."""
-    found = np.asarray(partners)
+    found = plain(partners)
     if found.shape != (n_rows,) or found.dtype.kind not in "iu":
         raise ValueError(
             f"{what} one row number for each of the {n_rows} rows, got {found.dtype} of shape "
@@ -214,10 +215,8 @@ def check_partners(what: str, partners: npt.ArrayLike, n_rows: int) -> Indices:
 
 def as_rows(rows: npt.ArrayLike) -> Array:
     """Return rows as an array; refuse what NumPy takes for a single object."""
-    if type(rows).__module__.startswith("torch"):
-        return plain(rows)
     try:
-        found = np.asarray(rows)
+        found = plain(rows)
     except ValueError:
         raise ValueError("X must have the same number of features in all rows.") from None
     if found.ndim == 0:
@@ -332,6 +331,7 @@ def as_points(name: str, rows: Rows) -> npt.NDArray[np.floating[Any]]:
             "and encode categories first."
         )
     try:
+        rows = doubles(rows) if rows.dtype.kind == "O" else rows
         X = np.asarray(rows, dtype=None if rows.dtype in (np.float32, np.float64) else np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(

@@ -16,7 +16,15 @@ from vicinal._points import row_norms
 from vicinal._random import Seeds
 from vicinal._types import Indices
 from vicinal.geometry import EDGE, check_metric, check_radius, rescale_to_ball, rowwise_distance
-from vicinal.pairing.base import Pairing, ParentSource, Rounds, Rows, as_points
+from vicinal.pairing.base import (
+    Pairing,
+    ParentSource,
+    Rounds,
+    Rows,
+    as_points,
+    as_rows,
+    check_partners,
+)
 from vicinal.pairing.neighbors import nearest_rows
 
 if TYPE_CHECKING:
@@ -66,13 +74,13 @@ class ByDistance(Pairing):
 
     def distances(self, X: npt.ArrayLike, partners: npt.ArrayLike) -> Points:
         """Return how far rows are from their partners; scaled into the ball as for pairing."""
-        points = as_points(type(self).__name__, np.asarray(X))
+        points = as_points(type(self).__name__, as_rows(X))
         k = check_metric(self.metric, self.curvature)
         if k < 0:
             edge = (1 - EDGE["float64"]) / sqrt(-k)
             if self.median_radius is not None or row_norms(points, np).max() >= edge:
                 points = rescale_to_ball(points, self.median_radius or 0.5, k)
-        others = points[np.asarray(partners)]
+        others = points[check_partners("partners must be", partners, len(points))]
         return np.asarray(rowwise_distance(points, others, self.metric, self.curvature))
 
     def outside(self, X: Points, codes: Indices | None, rounds: Rounds) -> ParentSource:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._points import plain
 from vicinal._random import CHUNK_ROWS, PlanKey, Seeds
 from vicinal._types import Array, Indices
 from vicinal.pairing.base import (
@@ -46,7 +47,7 @@ class _Grouped(Pairing):
         return self.pairing.distances(X, partners)
 
     def take(self, indices: Indices) -> Pairing:
-        labels = np.asarray(self.groups)
+        labels = plain(self.groups)
         if labels.ndim != 1 or len(labels) <= indices.max(initial=-1):
             raise ValueError(
                 f"groups must have one label for each row, got shape {labels.shape} and row "
@@ -55,7 +56,7 @@ class _Grouped(Pairing):
         return replace(self, groups=labels[indices])
 
     def _codes(self, n_rows: int) -> Indices:
-        labels = np.asarray(self.groups)
+        labels = plain(self.groups)
         if labels.shape != (n_rows,):
             raise ValueError(
                 f"groups must have one label for each of the {n_rows} rows, got shape "

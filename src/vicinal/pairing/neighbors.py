@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._points import safe_unit
+from vicinal._points import near_origin, safe_unit
 from vicinal._threads import fork_safe, map_threads, one_thread
 from vicinal._types import Indices
 
@@ -42,8 +42,9 @@ def kd_leaves(
             n_leaves += 1
             continue
         axes = np.arange(X.shape[1]) if rng is None else rng.permutation(X.shape[1])[:AXES]
-        sample = X[rows[:: max(1, len(rows) // 512)]][:, axes]
-        values = X[rows, axes[sample.var(axis=0).argmax()]]
+        sample = X[rows[:: max(1, len(rows) // 512)]][:, axes] / 2
+        sample = sample - sample[0]  # a column far from zero is not wide for that
+        values = X[rows, axes[(sample / safe_unit(sample)).var(axis=0).argmax()]]
         half = len(rows) // 2
         middle = np.partition(values, half)[half]
         low = values < middle  # ties go by row number, so that every machine cuts alike
@@ -61,6 +62,7 @@ def nearest_rows(
 ) -> npt.NDArray[np.int32]:
     """Find the k nearest other rows (of the same group) of every row, nearest first (n_rows, k)."""
     # a group with fewer than k other rows repeats them in turn; a row alone is its own neighbor
+    (X,) = near_origin(np, X)
     unit = safe_unit(X)
     X = X if unit == 1 else X / unit
     if X.dtype == np.float64 and len(X):  # float32 holds large numbers far from 0 less well

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._checks import check_number
-from vicinal._points import BLOCK_NUMBERS
+from vicinal._points import BLOCK_NUMBERS, plain, safe_unit
 from vicinal._types import Indices
 from vicinal.pairing.base import Pairing, Rows, count_rows
 
@@ -61,7 +61,7 @@ class NearTarget(Pairing):
     def __post_init__(self) -> None:
         if self.bandwidth != "auto":
             check_number("bandwidth", self.bandwidth, low=0.0, open_low=True)
-        y = np.asarray(self.targets)
+        y = plain(self.targets)
         if y.ndim != 1 or y.dtype.kind != "f":
             raise TypeError(
                 f"targets must be one float for each row, got {y.dtype} of shape {y.shape}. For "
@@ -72,7 +72,7 @@ class NearTarget(Pairing):
 
     def partners(self, X: Rows, rng: np.random.Generator) -> Indices:
         """Draw one partner for every row."""
-        y = np.asarray(self.targets, np.float64)
+        y = plain(self.targets).astype(np.float64)
         n_rows = count_rows(X)
         if len(y) != n_rows:
             raise ValueError(f"targets must be one for each row, got {len(y)} for {n_rows} rows.")
@@ -80,27 +80,35 @@ class NearTarget(Pairing):
             message = "A single row has no partner but itself: it can only be copied."
             warnings.warn(message, UserWarning, stacklevel=3)
             return np.zeros(1, np.int64)
-        h = self.bandwidth
-        if isinstance(h, str):
+        unit = safe_unit(y)
+        y = y / unit
+        if isinstance(self.bandwidth, str):
             middle = float(np.subtract(*np.quantile(y, [0.75, 0.25]))) / 1.349
             spread = min(float(y.std()), middle or np.inf)
             h = 0.9 * spread * n_rows**-0.2 or 1.0  # all equal: any partner
+        else:
+            h = float(np.clip(self.bandwidth / unit, 1e-300, 1e300))
         order = np.argsort(y, kind="stable")
-        ordered, found = y[order] / h, np.empty(n_rows, np.int64)
+        ordered, found = y[order], np.empty(n_rows, np.int64)
         gaps = np.concatenate([[np.inf], np.diff(ordered), [np.inf]])
         nearest = np.minimum(gaps[:-1], gaps[1:])
         # chances are relative to the nearest row's, so that a lonely one has a partner too
-        reach = np.sqrt(nearest**2 + REACH**2)
+        reach = np.hypot(nearest, REACH * h)
         start = 0
         while start < n_rows:
             step = max(1, min(1024, BLOCK_NUMBERS // n_rows))
             stop = min(start + step, n_rows)
             rows = np.arange(start, stop)
             wide = reach[rows].max()
-            low, high = np.searchsorted(ordered, [ordered[start] - wide, ordered[stop - 1] + wide])
-            gap = ordered[rows, None] - ordered[None, low:high]  # (rows, candidates)
+            low = np.searchsorted(ordered, ordered[start] - wide)
+            high = np.searchsorted(ordered, ordered[stop - 1] + wide, side="right")
+            gap = np.abs(ordered[rows, None] - ordered[None, low:high])  # (rows, candidates)
             gap[rows - start, rows - low] = np.inf  # not itself
-            upto = np.exp((nearest[rows, None] ** 2 - gap**2) / 2).cumsum(axis=1)
+            near = nearest[rows, None]
+            with np.errstate(over="ignore", invalid="ignore"):  # infinitely many bandwidths away
+                power = (near - gap) / h * ((near + gap) / h) / 2
+            power[gap == near] = 0.0
+            upto = np.exp(power).cumsum(axis=1)
             drawn = rng.random((len(rows), 1)) * upto[:, -1:]
             found[order[rows]] = order[low + (upto[:, :-1] <= drawn).sum(axis=1)]
             start = stop
@@ -108,4 +116,4 @@ class NearTarget(Pairing):
 
     def take(self, indices: Indices) -> Pairing:
         """Return the pairing for the rows with these numbers."""
-        return replace(self, targets=np.asarray(self.targets)[indices])
+        return replace(self, targets=plain(self.targets)[indices])

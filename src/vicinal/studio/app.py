@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from vicinal.page.frame import environment, render_page
 from vicinal.studio.gate import Gate
 from vicinal.studio.sentences import Writer, read_pool, writers
 from vicinal.studio.sessions import Session, Sessions
-from vicinal.studio.show import columns_view, dial_view, sentences_view
+from vicinal.studio.show import columns_view, dial_view, made_view, sentences_view
 from vicinal.studio.table import BOUND, Source, Trial, read_source, too_large
 from vicinal.studio.worker import Worker
 from vicinal.table import PRIVACY
@@ -141,28 +141,58 @@ async def _sentences(studio: Studio, request: Request, session: Session) -> Resp
 def _work(trial: Trial | None, privacy: str, find: str = "") -> dict[str, Any]:
     if trial is None:
         return {"trial": None}
-    chosen = _privacy(privacy)
+    # first, for what is found while the rest is gathered is asked for again
+    looked, dial = trial.looked, dial_view(trial, _privacy(privacy))
     return {
         "trial": trial,
+        "looked": looked,
+        "dial": dial,
         "columns": columns_view(trial, find),
-        "dial": dial_view(trial, chosen),
+        "made": made_view(trial),
         "find": find,
     }
+
+
+async def _receive(
+    request: Request,
+    session: Session,
+    default: str,
+    read: Callable[[str, bytes], Any],
+    use: Callable[[Any], Any],
+) -> Response:
+    """Read a file that is sent and use it, unless a later one for the same was sent meanwhile."""
+    number = session.sent[default] = session.sent.get(default, 0) + 1
+    name = request.query_params.get("name", default)
+    data = await read_body(request, BOUND, name)
+    try:
+        # not by the worker, who may be long at the table before
+        found = await asyncio.to_thread(read, name, data)
+    except _TOLD as error:
+        return PlainTextResponse(str(error))  # an answer, which is no fault of the page
+    if session.sent[default] != number:
+        return PlainTextResponse(f"{name} was left aside: a later file was sent.")
+    use(found)
+    return PlainTextResponse("read")
+
+
+def _of_trial(trial: Trial, template: str, **values: Any) -> HTMLResponse:
+    """Return a part of the page that says of which trial it is."""
+    answer = _page(template, trial=trial, **values)
+    answer.headers["vicinal-trial"] = str(trial.number)
+    return answer
 
 
 # The table
 
 
 async def _upload(studio: Studio, request: Request, session: Session) -> Response:
-    name = request.query_params.get("name", "table.csv")
-    data = await read_body(request, BOUND, name)
-    try:
-        # not by the worker, who may be long at the table before
-        source = await asyncio.to_thread(read_source, name, data)
-    except _TOLD as error:
-        return PlainTextResponse(str(error))  # an answer, which is no fault of the page
-    session.table.open(studio.worker, source)
-    return PlainTextResponse("read")
+    return await _receive(
+        request,
+        session,
+        "table.csv",
+        read_source,
+        lambda source: session.table.open(studio.worker, source),
+    )
 
 
 def _trial(session: Session) -> Trial:
@@ -176,9 +206,9 @@ async def _dial(studio: Studio, request: Request, session: Session) -> Response:
     if said.get("seen") == trial.version:
         return Response(status_code=204)
     values = _work(trial, said.get("privacy", ""), said.get("find", ""))
-    if said.get("looked") == str(trial.looked) and not trial.error:
-        return _page("dial.html.j2", **values)
-    answer = _page("work.html.j2", **values)
+    if said.get("looked") == str(values["looked"]) and not (trial.error or values["dial"]["error"]):
+        return _of_trial(template="dial.html.j2", **values)
+    answer = _of_trial(template="work.html.j2", **values)
     answer.headers["HX-Retarget"] = "#work"
     return answer
 
@@ -186,33 +216,47 @@ async def _dial(studio: Studio, request: Request, session: Session) -> Response:
 async def _find(studio: Studio, request: Request, session: Session) -> Response:
     find = request.query_params.get("find", "")
     trial = _trial(session)
-    return _page("rows.html.j2", trial=trial, columns=columns_view(trial, find))
+    return _of_trial(trial, "rows.html.j2", columns=columns_view(trial, find))
+
+
+def _named(said: str, names: Iterable[str], what: str) -> str:
+    """Return the name of the table that a page shows as this."""
+    for name in names:
+        if clean(name) == said:
+            return name
+    raise ValueError(f"This table has no {what} {said}. Load the page again.")
 
 
 async def _choose(studio: Studio, request: Request, session: Session) -> Response:
     form, trial = await _form(request), _trial(session)
+    said = {name: values[0] for name, values in form.items()}
+    names = trial.source.table.column_names
     changes: dict[str, Any] = {}
-    if "column" in form:
-        column, kind = form["column"][0], form.get("kind", [""])[0]
+    if "column" in said:
+        column, kind = _named(said["column"], names, "column"), said.get("kind", "")
         kinds = {name: one for name, one in trial.choices.kinds.items() if name != column}
         changes["kinds"] = kinds | ({column: kind} if kind else {})
-    elif "target" in form:
-        changes["target"] = form["target"][0] or None
+    elif "target" in said:
+        changes["target"] = _named(said["target"], names, "column") if said["target"] else None
     else:
-        kept = {int(one) for one in form.get("kept", []) if one.isdigit()}
-        changes["off"] = frozenset(text for at, text in enumerate(trial.found) if at not in kept)
+        # by their texts, and of those alone that the page lists: the table may have others by now
+        listed = {_named(one, trial.found, "rule") for one in form.get("listed", [])}
+        kept = {_named(one, trial.found, "rule") for one in form.get("kept", [])}
+        changes["off"] = trial.choices.off - listed | listed - kept
     trial = session.table.choose(studio.worker, **changes)
-    return _page("work.html.j2", **_work(trial, form.get("privacy", [""])[0]))
+    values = _work(trial, said.get("privacy", ""), said.get("find", ""))
+    return _of_trial(template="work.html.j2", **values)
 
 
 async def _make(studio: Studio, request: Request, session: Session) -> Response:
     """Have the whole table made, and say how far it is."""
-    trial, said = _trial(session), request.query_params.get("privacy", "")
+    trial, waits = _trial(session), request.query_params.getlist("waits")
     if request.method == "POST":
-        said = (await _form(request)).get("privacy", [""])[0]
-        trial.make(studio.worker, _privacy(said))
-    privacy = _privacy(said)
-    return _page("made.html.j2", made=trial.made.get(privacy), privacy=privacy, trial=trial)
+        form = await _form(request)
+        privacy = _privacy(form.get("privacy", [""])[0])
+        trial.make(studio.worker, privacy)
+        waits = [*form.get("waits", []), privacy]
+    return _of_trial(trial, "made.html.j2", made=made_view(trial, waits))
 
 
 async def _download(studio: Studio, request: Request, session: Session) -> Response:
@@ -245,14 +289,7 @@ async def _schema(studio: Studio, request: Request, session: Session) -> Respons
 
 
 async def _pool(studio: Studio, request: Request, session: Session) -> Response:
-    name = request.query_params.get("name", "sentences.txt")
-    data = await read_body(request, BOUND, name)
-    try:
-        session.sentences.pool = await asyncio.to_thread(read_pool, name, data)
-    except _TOLD as error:
-        return PlainTextResponse(str(error))
-    session.sentences.kept.clear()
-    return PlainTextResponse("read")
+    return await _receive(request, session, "sentences.txt", read_pool, session.sentences.compare)
 
 
 async def _write(studio: Studio, request: Request, session: Session) -> Response:

@@ -77,6 +77,11 @@ class SentencesTab:
     kept: dict[tuple[str, str, float, str], Between] = field(default_factory=dict)
     latest: int = 0
 
+    def compare(self, pool: Pool) -> None:
+        """Go on with other real sentences; what is written just now is kept with the former."""
+        self.pool = pool
+        self.kept = {}  # after the pool, for the writer reads this first
+
     def ask(self) -> int:
         """Return the number of a question; earlier ones need no answer any more."""
         self.latest += 1
@@ -135,14 +140,14 @@ class Writer:
             if not text.strip():
                 raise ValueError(f"The {side} box is empty. Write a sentence into it.")
         key = (left, right, round(ratio, 2), QUICK if name == QUICK else "")
-        found = tab.kept.get(key)
+        kept = tab.kept
+        found = kept.get(key)
         if found is None:
             if number != tab.latest:
                 return None
-            found = self._between(tab.pool, *key)
-            tab.kept[key] = found
-            while len(tab.kept) > KEPT:
-                tab.kept.pop(next(iter(tab.kept)), None)
+            found = kept[key] = self._between(tab.pool, *key)
+            while len(kept) > KEPT:
+                kept.pop(next(iter(kept)))
         return found
 
     def _load(self, name: str) -> Any:

@@ -24,6 +24,7 @@ class Session:
     table: TableTab = field(default_factory=TableTab)
     sentences: SentencesTab = field(default_factory=SentencesTab)
     ends: float = 0.0
+    sent: dict[str, int] = field(default_factory=dict)  # files so far, by what they are for
 
     def stop(self) -> None:
         """End its work."""

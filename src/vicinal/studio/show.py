@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,7 @@ LISTED, DRAWN = 60, 40
 REASONS = 3
 #: What each setting is for.
 SAYS = {
-    "off": "most faithful; for use inside the house only",
+    "off": "most faithful; for internal use only",
     "balanced": "faithful and useful; few rows stay near a real one",
     "high": "fewer still",
     "max": "about as near to unseen rows as to real ones",
@@ -43,24 +44,33 @@ def columns_view(trial: Trial, find: str = "") -> dict[str, Any]:
     """Return the columns whose names hold a text, with what can be chosen for each."""
     schema = trial.schema
     if schema is None:
-        return {"rows": [], "more": 0, "people": [], "targets": [], "rules": []}
-    found = [one for one in schema.columns if find.casefold() in one.name.casefold()]
-    kept = trial.choices.off
+        return {"rows": [], "more": 0, "people": [], "targets": [], "rules": [], "off": 0}
+    found = [
+        (place, one)
+        for place, one in enumerate(schema.columns)
+        if find.casefold() in one.name.casefold()
+    ]
+    target = trial.choices.target
     return {
-        "rows": [_row(trial, one) for one in found[:LISTED]],
+        "rows": [_row(trial, *one) for one in found[:LISTED]],
         "more": len(found) - min(len(found), LISTED),
         "people": [f"{name} ({one.kind})" for name, one in schema.people.items()],
-        "targets": [one.name for one in schema.columns if one.kind not in _NO_TARGET],
-        "rules": [(text, why, text not in kept) for text, why in trial.found.items()],
+        # one that was chosen before its kind was can be taken back
+        "targets": [
+            one.name for one in schema.columns if one.kind not in _NO_TARGET or one.name == target
+        ],
+        "rules": [(text, why, text not in trial.off) for text, why in trial.found.items()],
+        "off": len(trial.off),
     }
 
 
-def _row(trial: Trial, column: Column) -> dict[str, Any]:
+def _row(trial: Trial, place: int, column: Column) -> dict[str, Any]:
     assert trial.schema is not None  # noqa: S101
     kind = trial.choices.kinds.get(column.name, column.kind)
     person = trial.schema.people.get(column.name)
     type_ = trial.source.table.schema.field(column.name).type
     return {
+        "place": place,
         "name": column.name,
         "kind": kind,
         "kinds": list(dict.fromkeys([kind, *_possible(type_)])),
@@ -109,12 +119,28 @@ def dial_view(trial: Trial, chosen: str) -> dict[str, Any]:
         "chosen": chosen,
         # what stops every setting is said once
         "error": errors.pop() if len(errors) == 1 and len(failed) == len(PRIVACY) else "",
+        "tried": len(reports) + len(failed),
         "panels": {name: _panel(trial, name, report, names) for name, report in reports.items()},
         "compared": trial.source.sample.num_rows,
         "guarantee": NO_GUARANTEE,
         "version": version,
         "is_done": is_done,
     }
+
+
+def made_view(trial: Trial, waits: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return the tables that are made or on their way; those waited for are taken at once."""
+    return [
+        {
+            "privacy": privacy,
+            "file": f"{trial.source.stem}-{privacy}.csv",
+            "error": one.error,
+            "size": one.size,
+            "stage": one.stage,
+            "auto": privacy in waits,
+        }
+        for privacy, one in trial.made.items()
+    ]
 
 
 def _drawn(reports: dict[str, Report]) -> list[str]:
@@ -139,7 +165,7 @@ def _panel(trial: Trial, privacy: str, report: Report, names: list[str]) -> dict
         "columns": [(one, _chart(at, one)) for at, one in enumerate(cards)],
         "undrawn": len(by_name) - len(cards),
         "command": trial.command(privacy),
-        "needs_schema": bool(trial.choices.off),
+        "needs_schema": bool(trial.off),
         "privacy": privacy,
     }
 

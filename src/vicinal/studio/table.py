@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import shlex
 import warnings
 from collections.abc import Mapping
@@ -31,6 +32,9 @@ MOST_ROWS, MOST_CELLS, LEAST_ROWS = 5_000, 200_000, 200
 ORDER = ("balanced", "high", "max", "off")
 #: Seed of all that is drawn, which the command line repeats.
 SEED = 0
+
+
+_numbers = itertools.count(1)
 
 
 class StoppedError(Exception):
@@ -124,6 +128,7 @@ class Trial:
 
     def __init__(self, source: Source, choices: Choices, before: Trial | None = None) -> None:
         self.source, self.choices = source, choices
+        self.number = next(_numbers)  # a later trial has a larger one
         self.schema: Schema | None = None
         self.found: dict[str, str] = {}  # rules, whether they are kept or not
         self.panel = ""
@@ -142,7 +147,9 @@ class Trial:
     def version(self) -> str:
         """What changes as soon as there is more to show."""
         done = len(self.reports) + len(self.errors)
-        return f"{id(self)}-{self.looked}-{bool(self.error)}-{done}-{self.stage.replace(' ', '_')}"
+        return (
+            f"{self.number}-{self.looked}-{bool(self.error)}-{done}-{self.stage.replace(' ', '_')}"
+        )
 
     @property
     def is_done(self) -> bool:
@@ -184,11 +191,16 @@ class Trial:
         except Exception as error:
             self.error = str(error) or first_line(error)
 
+    @property
+    def off(self) -> frozenset[str]:
+        """Rules that were found and are switched off."""
+        return self.choices.off & self.found.keys()
+
     def kept_schema(self) -> Schema | None:
         """Return the schema without the rules that are switched off; None where all are kept."""
-        if not self.choices.off or self.schema is None:
+        if not self.off or self.schema is None:
             return None
-        kept = {text: why for text, why in self.found.items() if text not in self.choices.off}
+        kept = {text: why for text, why in self.found.items() if text not in self.off}
         return replace(self.schema, rules=kept)
 
     def synthesizer(self, privacy: str) -> TableSynthesizer:
@@ -209,7 +221,7 @@ class Trial:
         parts = ["vicinal", "table", self.source.name, "-o", output, "--privacy", privacy]
         if self.choices.target is not None:
             parts += ["--target", self.choices.target]
-        if self.choices.off:
+        if self.off:
             parts += ["--schema", "schema.json"]
         for name, kind in self.choices.kinds.items():
             parts += ["--column", f"{name}={kind}"]
@@ -265,10 +277,7 @@ class TableTab:
         """Go on with other choices."""
         assert self.trial is not None  # noqa: S101
         before = self.trial
-        choices = replace(before.choices, **changes)
-        if "kinds" in changes:
-            choices = replace(choices, off=frozenset())  # rules are found anew
-        return self._begin(worker, Trial(before.source, choices, before))
+        return self._begin(worker, Trial(before.source, replace(before.choices, **changes), before))
 
     def open(self, worker: Worker, source: Source) -> Trial:
         """Go on with another table."""

@@ -112,7 +112,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         In neighborhoods, how many rows are drawn for each that is kept. Boosted trees learn to tell
         mixed rows from training rows, and one is kept in proportion to how much more it is like
         the training rows, which strengthens what mixing blurs. 4 where left out; 1 keeps every
-        row, several times as fast. Nothing is chosen with ``marginals="raw"``, from entities, from
+        row, much faster. Nothing is chosen with ``marginals="raw"``, from entities, from
         fewer than 1,000 training rows or from more than 200 columns.
     kinds : mapping of str to str, optional
         Column name to kind (:data:`vicinal.table.KINDS`), where detection is wrong. Texts may be

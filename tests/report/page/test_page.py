@@ -151,7 +151,25 @@ def test_pictures_are_named_and_described(pages):
         for tag, attributes in read(path).tags:
             if tag == "svg":
                 hidden = attributes.get("aria-hidden") == "true"
-                assert hidden or (attributes["role"] == "img" and attributes["aria-labelledby"])
+                named = attributes.get("aria-labelledby") or attributes.get("aria-label")
+                assert hidden or (attributes["role"] == "img" and named)
+
+
+def test_a_grade_that_only_a_mark_shows_is_named(pages, makers):
+    said = [
+        attributes["aria-label"]
+        for tag, attributes in read(pages["report"]).tags
+        if tag == "svg" and attributes["class"] == "mark" and "aria-label" in attributes
+    ]
+    report = makers.report()
+    findings = [one.grade for one in report.findings if one.grade]
+    assert said == [*findings, *(one.grade for one in report.privacy.figures)]
+
+
+def test_rows_of_tables_are_named(pages):
+    for path in pages.values():
+        for part in re.findall("<tbody>.*?</tbody>", path.read_text("utf-8"), re.S):
+            assert set(re.findall(r"<tr[^>]*>\s*<(\w+)", part)) == {"th"}, path
 
 
 def test_says_the_verdict_in_words_and_numbers(pages, makers):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vicinal._stats import Estimate
-from vicinal._types import Bools, Floats
+from vicinal._types import Bools, Floats, Ints
 from vicinal.report.privacy.risk import Attack, residual_risk
 from vicinal.report.tables import Part, Tables
 
@@ -22,6 +22,8 @@ FINE = 0.1
 REPEATS = 5
 #: Real rows among which numbers of one row are as thin.
 STRATUM = 25
+#: Pairs of equal numbers that chance would make, from which having hardly any is by design.
+SERIAL = 10.0
 #: Rows that are looked at for numbers of one row alone, at most.
 MOST_ROWS = 200_000
 
@@ -88,19 +90,37 @@ def numbers_written_out(tables: Tables, real: Part) -> Written:
         if len(own) and len(alone) >= FINE * len(own):
             _, often = np.unique(drawn[np.isin(drawn, alone)], return_counts=True)
             hits = float(np.minimum(often, REPEATS * math.ceil(len(drawn) / len(own))).sum())
-            chance, worth = _met_by_chance(own, np.repeat(counts == 2, counts), drawn)
+            serial = _number_rows(values, counts)
+            met = _filled(own) if serial else np.repeat(counts == 2, counts)
+            chance, worth = _met_by_chance(own, met, drawn)
             columns.append(_Column(name, (hits, chance * worth), (len(drawn), worth)))
     # together, the numbers of one row count for one
     return _surest(columns, (len(made), len(real) // 2))
 
 
-def _met_by_chance(own: Floats, paired: Bools, drawn: Floats) -> tuple[float, int]:
+def _number_rows(values: Floats, counts: Ints) -> bool:
+    """Tell whether whole numbers differ by design, as serial ones do: no two tell of chance."""
+    if (values % 1).any():
+        return False
+    expected = float(counts.sum()) ** 2 / (2 * (values[-1] - values[0] + 1))
+    pairs = float((counts * (counts - 1.0)).sum() / 2)
+    return expected >= SERIAL and pairs < expected / 10
+
+
+def _filled(own: Floats) -> Floats:
+    """Return the share of whole numbers around each that are there: any of them may be drawn."""
+    place = np.arange(len(own))
+    first, last = (place - STRATUM // 2).clip(0), (place + STRATUM // 2).clip(max=len(own) - 1)
+    return np.minimum((last - first) / np.maximum(own[last] - own[first], 1), 1)
+
+
+def _met_by_chance(own: Floats, met: Bools | Floats, drawn: Floats) -> tuple[float, int]:
     """Return how often fresh rows, spread as those drawn, meet numbers of one; and its worth."""
     # where numbers lie thinly, more of them are one row's: counted in strata of real rows
     edges = own[STRATUM::STRATUM][: len(own) // STRATUM - 1]
     size, pairs = (
         np.bincount(np.searchsorted(edges, own, "right"), weights, len(edges) + 1)
-        for weights in (None, paired)
+        for weights in (None, met)
     )
     made = np.bincount(np.searchsorted(edges, drawn, "right"), minlength=len(edges) + 1)
     there = size > 0

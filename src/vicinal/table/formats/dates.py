@@ -347,7 +347,10 @@ def learned(form: DateFormat, texts: list[str]) -> DateFormat:
     if "z" in said:
         form = replace(form, offset=_commonest(said["z"]))
     pattern = _unpadded(parts, rows)
-    return replace(form, pattern=pattern, text=f"{pattern} ({language})" if language else pattern)
+    text = f"{pattern} ({language})" if language else pattern
+    if len(set(map(_minutes, said.get("z", ())))) > 1:
+        text += f", of several offsets, all written at {form.offset}"
+    return replace(form, pattern=pattern, text=text)
 
 
 def _with_names(

@@ -96,6 +96,19 @@ _PHONE = re.compile(
 _DIGITS = re.compile(r"[+(]?\d[\d ()/.-]{4,18}\d")
 _PERSON = re.compile(r"[^\W\d_](?:[^\W\d_]|[ ,'\u2019.-])*")
 _HOUSE = re.compile(r"(?=.*[^\W\d_]{2})(?:.*[\W_])?\d+ ?[^\W\d_]?(?:[\W_].*)?")
+#: A number at an end, beside a few words of which one begins with a capital.
+_HOUSE_AT_AN_END = re.compile(
+    r"(?=[^,]*[A-ZÀ-ÖØ-Þ])(?=[^,]*[^\W\d_]{2})(?=(?:[^,\s]+\s*){2,8}(?:,|$))"
+    r"(?:\d+ ?[^\W\d_]?[\W_].*|[^,]*[\W_]\d+ ?[^\W\d_]?(?:,.*)?)"
+)
+_ORGANIZATION = re.compile(
+    r"(?:.*[\W_])?(?:gmbh|ag|kg|ohg|mbh|inc|incorporated|ltd|limited|llc|llp|plc|corp|corporation|"
+    r"company|group|gruppe|holdings?|bv|nv|oy|ab|aps|sarl|sas|srl|spa|bank|university|universität|"
+    r"college|school|hospital|hotel|council|ministry|department|agency|association|foundation|"
+    r"institute|partners|systems|solutions|services|technologies|industries|enterprises|"
+    r"logisti[ck]s?|trading|foods|club|united|verein|stiftung|charity)(?:[\W_].*)?",
+    re.I,
+)
 
 
 def _words(text: str) -> frozenset[str]:
@@ -187,6 +200,8 @@ _STREETS = _words(
     "streetname dirección direccion domicilio calle indirizzo rue adres straat endereço endereco "
     "rua"
 )
+#: Other things than streets, too: strings, "regret", "you".
+_LOOSE_STREETS = _words("str rue calle rua")
 _NO_STREETS = _words("mail email ip mac web url net memory wallet")
 
 
@@ -372,6 +387,8 @@ def _by_name(cells: list[str], said: _Said) -> Personal | None:
     share = _share(cells, _PHONE.fullmatch)
     if share >= MOST:
         return Personal("phone", share)
+    if _share(cells, _ORGANIZATION.fullmatch) >= MOST:  # a customer or an owner may be one
+        return None
     alone, held = len(said.words) == 1, said.joined & _HOLDERS or said.whose
     named = said.joined & _FULL_WORDS or (said.joined & _NAME_WORDS and (alone or held))
     many = len(cells) >= LEVELS
@@ -398,12 +415,13 @@ def _by_person(cells: list[str], said: _Said) -> Personal | None:
     coded = said.whole or _share(cells, re.compile(r".*\d.*").fullmatch) >= MOST
     sure = said.numbers and (many or (said.numbers == "sure" and coded))
     housed = said.ends & _STREETS and not set(said.words) & _NO_STREETS
+    house = _HOUSE if said.ends & (_STREETS - _LOOSE_STREETS) else _HOUSE_AT_AN_END
     for kind, told, pattern, least_share in (
         ("number of a person", sure, r"\S+", MOST),
         ("number of a person", many and said.papers, rf"(?=.*\d).{{{least},40}}", MOST),
         ("number of a person", many and own, r"\S*\d\S*", MOST),
         ("user name", many and said.ends & _LOGINS, r"(?=.*[^\W\d_])\S+", MOST),
-        ("street address", many and housed, _HOUSE, HOUSES),
+        ("street address", many and housed, house, HOUSES),
     ):
         share = _share(cells, re.compile(pattern).fullmatch) if told else 0.0
         if share >= least_share:

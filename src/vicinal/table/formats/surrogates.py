@@ -8,7 +8,7 @@ import re
 import secrets
 import string
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -37,7 +37,7 @@ _LETTERS = frozenset(string.ascii_letters)
 _HEXADECIMAL = frozenset("abcdef")
 #: Different ones, at least, that tell hexadecimal digits from others.
 _ENOUGH = 4
-#: Texts of a shape that tell them.
+#: Texts of a shape that tell them, at most.
 _TOLD = 2000
 _ROUNDS = 4
 _OTHER_LETTERS = re.compile(r"[^\W\d_a-zA-Z]")
@@ -542,8 +542,12 @@ _CLASSES = {ord(letter): _class_of(letter) for letter in _DIGITS + string.ascii_
 
 def _learn(bodies: Counter[str], check: str, vary: bool) -> tuple[list[Shape], Floats]:
     """Return the commonest shapes of distinct texts, and their shares; letters may have to vary."""
-    members = _grouped(bodies, lambda body: body.translate(_CLASSES))
-    mixed = _grouped(bodies, lambda body: re.sub("[0-9a-zA-Z]", "x", body))
+    members: dict[str, list[str]] = {}
+    for body in bodies:
+        members.setdefault(body.translate(_CLASSES), []).append(body)
+    mixed: dict[str, list[str]] = {}
+    for mark, texts in members.items():
+        mixed.setdefault(re.sub("[0aA]", "x", mark), []).extend(texts)
     seen = _hexadecimal(mixed.values())
     # letters and digits at random
     if seen or (len(members) > SHAPES and len(members) > len(bodies) // 2):
@@ -561,19 +565,12 @@ def _learn(bodies: Counter[str], check: str, vary: bool) -> tuple[list[Shape], F
     return shapes, counts / counts.sum()
 
 
-def _grouped(bodies: Iterable[str], mark: Callable[[str], str]) -> dict[str, list[str]]:
-    members: dict[str, list[str]] = {}
-    for body in bodies:
-        members.setdefault(mark(body), []).append(body)
-    return members
-
-
 def _hexadecimal(shapes: Iterable[list[str]]) -> set[str]:
     """Return the letters of hexadecimal digits: they vary, mostly where digits stand, too."""
     varied: set[str] = set()
     among = places = 0
     for texts in shapes:
-        for place in map(set, zip(*texts[:_TOLD], strict=True)):
+        for place in map(set, zip(*texts[:: -(-len(texts) // _TOLD)], strict=True)):
             letters = place & _LETTERS
             if len(place) > 1 and letters:
                 if not {letter.lower() for letter in letters} <= _HEXADECIMAL:

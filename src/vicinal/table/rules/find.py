@@ -535,16 +535,31 @@ def _signed(
     singles: list[_Part] = [((at,), (1,), hashes[at]) for at in range(len(names))]
     pairs = _longer(singles, hashes)
     triples = _longer(pairs, hashes) if len(names) <= 30 else []
-    taken: list[set[int]] = []
+    taken: set[frozenset[int]] = set()
     ways = [(singles, pairs), (pairs, pairs), (pairs, triples)]
     for (left, right), slack in product(ways, (exact, exact + rounded) if rounded else (exact,)):
         for columns, signs in _meeting(left, right, slack):
-            if any(one <= set(columns) for one in taken):
+            within = (part for n in range(3, len(columns) + 1) for part in combinations(columns, n))
+            if any(frozenset(part) in taken for part in within):
                 continue
-            rule = _identity(found, names, columns, signs, sides, places)
+            if not _is_constant(columns, signs, sides, places):
+                continue
+            rule = None
+            settles = _settles_one(found, {names[at] for at in columns})
+            if settles:  # known columns may have thousands of sums: none of them is worth a rule
+                rule = _identity(found, names, columns, signs, sides, places)
+            if rule is not None or not settles:
+                taken.add(frozenset(columns))
             if rule is not None:
-                taken.append(set(columns))
                 yield rule
+
+
+def _settles_one(found: _Found, names: set[str]) -> bool:
+    """Tell whether a rule may settle one of some columns by the others."""
+    return any(
+        found.free(name) and all(name not in found.behind.get(one, ()) for one in names)
+        for name in names
+    )
 
 
 def _longer(parts: Sequence[_Part], hashes: Floats) -> list[_Part]:
@@ -587,7 +602,7 @@ def _identity(
     places: Sequence[int | None],
 ) -> Rule | None:
     """Return the identity with the column in front that the others settle, if one may be."""
-    held = _rows_of_constant(found, names, columns, signs, sides, places)
+    held = _rows_of_constant(found, names, columns, signs, places)
     free = [a for a in _by_likeness_to_a_total(columns, signs, sides) if found.free(names[a])]
     if held is None or not free:
         return None
@@ -607,30 +622,40 @@ def _identity(
     )  # fmt: skip
 
 
+def _is_constant(
+    columns: tuple[int, ...], signs: tuple[int, ...], sides: Floats, places: Sequence[int | None]
+) -> bool:
+    """Tell whether a signed sum is the same in a few rows, up to rounding."""
+    total = sides[:, columns] @ np.array(signs)
+    slack = 2 * _slack(columns, places) + 1e-9 * np.abs(sides[:, columns]).max()
+    return bool(np.abs(total).max() <= slack)
+
+
+def _slack(columns: tuple[int, ...], places: Sequence[int | None]) -> float:
+    """Return how far rounding moves a sum of columns."""
+    return sum(
+        1e-9 if places[at] is None else 0.51 * 10.0 ** -int(places[at] or 0) for at in columns
+    )
+
+
 def _rows_of_constant(
     found: _Found,
     names: Sequence[str],
     columns: tuple[int, ...],
     signs: tuple[int, ...],
-    sides: Floats,
     places: Sequence[int | None],
 ) -> Bools | None:
     """Return the rows in which a signed sum is known, if it is one constant up to rounding."""
-    slack = sum(
-        1e-9 if places[at] is None else 0.51 * 10.0 ** -int(places[at] or 0) for at in columns
-    )
-    total = sides[:, columns] @ np.array(signs)
-    if np.abs(total).max() > 2 * slack + 1e-9 * np.abs(sides[:, columns]).max():
-        return None
     values = [found.few.floats(names[at]) for at in columns]
     held: Bools = ~np.logical_or.reduce([gone for _, gone in values])
-    moved = [np.count_nonzero(v[held] != _mode(v[held])) for v, _ in values]
-    if held.sum() < LEAST_ROWS or min(moved) < MOVING_ROWS:
+    if held.sum() < LEAST_ROWS:
         return None
     whole = sum(sign * one[held] for sign, (one, _) in zip(signs, values, strict=True))
-    if np.ptp(whole) > 2 * slack + 1e-9 * max(np.abs(one[held]).max() for one, _ in values):
+    largest = max(np.abs(one[held]).max() for one, _ in values)
+    if np.ptp(whole) > 2 * _slack(columns, places) + 1e-9 * largest:
         return None
-    return held
+    moved = [np.count_nonzero(v[held] != _mode(v[held])) for v, _ in values]
+    return held if min(moved) >= MOVING_ROWS else None
 
 
 def _by_likeness_to_a_total(

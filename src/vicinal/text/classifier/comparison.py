@@ -285,7 +285,12 @@ def compare_methods(
     ------
     ValueError, TypeError
         If texts, labels or settings are not what they should be, or the test has a label that
-        was not trained on.
+        was not trained on, or no text that is not a training text.
+
+    Warns
+    -----
+    UserWarning
+        Where some texts of ``test``, or of ``outside``, are training texts.
 
     Examples
     --------
@@ -305,6 +310,14 @@ def compare_methods(
     if test is not None:
         held = check_texts(test[0], "test texts", utf8=False), listed_labels(test[1], "test labels")
         class_numbers(held[1], np.array(sorted(set(listed))), "test labels")
+        _check_unseen(held, texts)
+    if seen := len({*outside} & {*texts} - {""}):
+        warnings.warn(
+            f"{seen:,} texts of outside are training texts, too, and so have a class. Leave them "
+            "out of it.",
+            UserWarning,
+            stacklevel=2,
+        )
     figures: dict[str, list[_Run]] = {name: [] for name in names}
     roots = Seeds(random_state)
     train, measured = (texts, listed), held
@@ -348,6 +361,26 @@ class _Run(NamedTuple):
     temperature: float
     auroc: float
     auroc_unknown: float
+
+
+def _check_unseen(held: tuple[Sequence[str], Sequence[Any]], texts: Sequence[str]) -> None:
+    """Refuse test texts that are all training texts, and warn of some that are."""
+    known = {*texts} - {""}
+    seen, total = sum(one in known for one in held[0]), len(held[0])
+    if not seen:
+        return
+    why = "scores on them tell what was learned by heart, not how new texts fare"
+    if seen == total:
+        raise ValueError(
+            f"test is made of training texts: all {total:,} are among them, and {why}. Give "
+            "others, or leave test out, and some texts are put aside for it."
+        )
+    warnings.warn(
+        f"{seen:,} of {total:,} test texts are training texts, too, and {why}. Leave them out of "
+        "one of the two.",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 def _measured(
