@@ -36,16 +36,13 @@ MORPHS = "morph middles"
 #: Nano's words are favored.
 GUIDED = "smol, guided by nano"
 WRITERS = ("smol", GUIDED, "nano")
-#: With so many pairs tried for each row; the others with one.
-SIX = "smol, six tries"
-#: The same on news alone, anew, and only rows that are as sure as LIMIT.
-SURE, LIMIT = "smol, six tries, sure", 0.27
-#: With one try for each row, of another draw, and only rows that are as sure.
-ANEW = "smol, sure"
-#: Every row, of so many draws of texts and pairs: rows of one draw resemble each other.
+#: Limits of likelihood that were tried, in the sheet alone: six pairs for each row, on news; of
+#: these, in another draw, rows of .27 a token or more; such rows of single pairs, in a third draw.
+TRIED = ("smol, six tries", "smol, six tries, sure", "smol, sure")
+#: Of so many draws of texts and pairs: rows of one draw resemble each other.
 DRAWS, N_DRAWS = "smol, six draws", 6
 #: Those that need what smol made come after it.
-METHODS = ("smol", DRAWS, ANEW, GUIDED, SIX, SURE, "nano", "nearest real text", "EDA", "SmolLM2 prompted")
+METHODS = ("smol", DRAWS, GUIDED, "nano", "nearest real text", "EDA", "SmolLM2 prompted")
 POOL = 1000
 #: What is kept of a made row beside its text.
 FIGURES = ("lam", "lam_measured", "closeness", "log_likelihood", "check_score", "confidence")
@@ -142,7 +139,7 @@ def _labeled(name: str, method: str, n: int) -> list[Record]:
     if method == DRAWS:
         parts = [_written(name, method, n // N_DRAWS, draw) for draw in range(1, N_DRAWS + 1)]
         return [row for part in parts for row in part]
-    if method in (*WRITERS, ANEW, SIX, SURE):
+    if method in WRITERS:
         return _written(name, method, n)
     texts, labels, _ = drawn(name)
     rng = np.random.default_rng(19)
@@ -165,14 +162,9 @@ def _written(name: str, method: str, n: int, draw: int = 0) -> list[Record]:
 
     texts, labels, pool = drawn(name, draw)
     writer = _writer(method if method in WRITERS else "smol")
-    wanted = RowConfig(
-        tries=6 if method in (SIX, SURE) else 1,
-        min_confidence=LIMIT if method in (ANEW, SURE) else 0,
-    )
-    # the limit was chosen on the rows of seed 0
-    seed = (SURE, ANEW).index(method) + 1 if wanted.min_confidence else 100 * draw
+    every = RowConfig(min_confidence=0)  # what that limit would drop is read, too
     made = augment(
-        texts, labels, inverter=writer, n_samples=n, row_config=wanted, random_state=seed
+        texts, labels, inverter=writer, n_samples=n, row_config=every, random_state=100 * draw
     )
     progress(f"{made.n_written} sentences written for {len(made)} rows")
     columns: dict[str, list[Any]] = {one: getattr(made, one).tolist() for one in FIGURES}

@@ -28,21 +28,20 @@ import argparse
 import csv
 import gzip
 import io
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from _common import markdown
 from _legibility import (
-    ANEW,
     DRAWS,
     FIGURES,
-    LIMIT,
     METHODS,
     MORPHS,
     SETS,
-    SIX,
-    SURE,
+    TRIED,
     WRITERS,
     Record,
     drawn,
@@ -53,6 +52,8 @@ from _legibility import (
 )
 from vicinal._stats import Estimate
 from vicinal.io import replacing
+from vicinal.text.invert import Confidence
+from vicinal.text.invert.folder import find_folder
 
 RESULTS = Path(__file__).parent / "results" / "legibility"
 RUBRIC = ("grammatical", "sense", "label", "keep", "copy")
@@ -65,10 +66,8 @@ def make(args: argparse.Namespace) -> None:
     rows: list[Record] = []
     for method in (one for one in METHODS if one not in there):
         for name in (*SETS, MORPHS):
-            if name == MORPHS and method in ("EDA", SIX, ANEW, DRAWS):
-                continue  # word edits of one line lie between nothing, and a morph has one pair
-            if method == SURE and name != "AG News":
-                continue
+            if name == MORPHS and method in ("EDA", DRAWS):
+                continue  # word edits of one line lie between nothing
             n = args.morphs if name == MORPHS else args.rows
             found = rows_of(name, method, n)
             some = n if method in WRITERS or name == MORPHS else args.peers
@@ -95,7 +94,7 @@ def score() -> None:
     rows = [row | graded[row["row"]] for row in _read("key.csv.gz")]
     table = []
     for name in (MORPHS, *SETS, "all four"):
-        for method in METHODS:
+        for method in (*METHODS, *TRIED):
             sets = SETS if name == "all four" else [name]
             some = [row for row in rows if row["set"] in sets and row["method"] == method]
             if {row["set"] for row in some} == set(sets):
@@ -103,26 +102,62 @@ def score() -> None:
                 table.append([name, method, str(len(some)), *shares, _closeness(some)])
     text = markdown(["set", "method", "rows", *RUBRIC, "closeness"], table)
     text += "\n\n" + "\n\n".join(_predictors(rows, writer) for writer in WRITERS)
-    text += "\n\n" + _by_confidence(rows) + "\n\n" + _agreement(graded)
+    text += "\n\n" + _confidence(rows) + "\n\n" + _agreement(graded)
     with replacing(RESULTS / "table.md") as sink:
         sink.write((text + "\n").encode())
     print(text)
 
 
-def _by_confidence(rows: list[dict[str, str]]) -> str:
-    """Return what is kept of smol's rows below a limit of confidence, and from it on."""
+def _confidence(rows: list[dict[str, str]]) -> str:
+    """Return how confidence is fitted to some graded rows, and what it says of the others."""
+    from scipy.optimize import brentq
+    from scipy.special import expit
+    from sklearn.linear_model import LogisticRegression
+
+    told = Confidence.of(json.loads(find_folder("smol").joinpath("config.json").read_text("utf-8"))
+                         ["notes"]["confidence"])  # fmt: skip
+
+    def figures(methods: Sequence[str]) -> tuple[np.ndarray, ...]:
+        some = [row for row in rows if row["method"] in methods and row["set"] in SETS]
+        columns = [[float(row[name]) for row in some] for name in ("closeness", "log_likelihood")]
+        sets = np.array([row["set"] for row in some])
+        return np.array(columns).T, np.array([row["keep"] == "y" for row in some]), sets
+
+    fitted, other = (DRAWS, TRIED[-1]), ("smol",)
+    X, keep, sets = figures(fitted)
+    apart = np.eye(len(SETS))[[list(SETS).index(one) for one in sets]]  # slopes are within sets
+    fit = LogisticRegression(C=100, fit_intercept=False).fit(np.hstack([X, apart]), keep)
+    weights = [told.closeness, told.log_likelihood]
+    level = brentq(lambda c: expit(X @ weights + c).mean() - keep.mean(), -20, 20)
+    said = [
+        f"Confidence: fitted to {len(keep)} rows ({', '.join(fitted)}), coefficients within sets "
+        f"{fit.coef_[0][0]:.1f} of closeness and {fit.coef_[0][1]:.1f} of log-likelihood; taken "
+        f"are {weights[0]:g} and {weights[1]:g}, with intercept {level:.2f} (taken: "
+        f"{told.intercept:g})."
+    ]
     lines = []
-    for name, method in ((name, method) for method in ("smol", SIX) for name in SETS):
-        some = [row for row in rows if (row["set"], row["method"]) == (name, method)]
-        sure = [row for row in some if float(row["confidence"]) >= LIMIT]
-        rest = [row for row in some if row not in sure]
-        if some:
-            shares = [
-                f"{_share(part, 'keep', interval=True)} of {len(part)}" for part in (rest, sure)
-            ]
-            lines.append([f"{name}, {method}", *shares])
-    head = ["keep, by confidence", f"below {LIMIT}", f"from {LIMIT} on"]
-    return markdown(head, lines)
+    for methods in (fitted, other):
+        X, keep, sets = figures(methods)
+        sure = told(*X.T)
+        ranks = {"confidence": sure, "closeness": X[:, 0], "likelihood": X[:, 1]}
+        within = [
+            f"{name} {np.mean([_wins(one[sets == at], keep[sets == at]) for at in SETS]):.2f}"
+            for name, one in ranks.items()
+        ]
+        said.append(
+            f"AUC within sets, mean of four, {' and '.join(methods)}: {', '.join(within)}. "
+            f"Mean confidence {sure.mean():.2f}, kept {keep.mean():.2f}."
+        )
+    for methods in (other, (DRAWS,), (*other, DRAWS)):
+        X, keep, sets = figures(methods)
+        high = told(*X.T) >= told.least
+        for name in (*SETS, "all four"):
+            some = np.isin(sets, list(SETS) if name == "all four" else [name])
+            parts = [keep[some & side] for side in (~high, high)]
+            shares = [f"{_percent(part.sum(), len(part))} of {len(part)}" for part in parts]
+            lines.append([f"{name}, {' and '.join(methods)}", *shares])
+    head = ["keep, by confidence", f"below {told.least:g}", f"from {told.least:g} on"]
+    return "\n\n".join([*said, markdown(head, lines)])
 
 
 def _agreement(graded: dict[str, dict[str, str]]) -> str:
@@ -140,9 +175,13 @@ def _agreement(graded: dict[str, dict[str, str]]) -> str:
 
 
 def _share(rows: list[dict[str, str]], what: str, interval: bool) -> str:
-    found = Estimate.of_share(sum(row[what] == "y" for row in rows), len(rows))
-    said = f"{found.value:.0%}".replace("%", " %")
-    return f"{said} [{100 * found.low:.0f}, {100 * found.high:.0f}]" if interval else said
+    said = _percent(sum(row[what] == "y" for row in rows), len(rows))
+    return said if interval else said.partition(" [")[0]
+
+
+def _percent(hits: int, n: int) -> str:
+    found = Estimate.of_share(hits, n)
+    return f"{found.value:.0%} [{100 * found.low:.0f}, {100 * found.high:.0f}]".replace("%", " %")
 
 
 def _closeness(rows: list[dict[str, str]]) -> str:
@@ -170,18 +209,27 @@ def _auc(values: np.ndarray, keep: np.ndarray) -> str:
     """Return the area under the ROC curve, with a bootstrap interval over rows."""
     if keep.all() or not keep.any():
         return "-"
-    good, bad = values[keep, None], values[~keep]
-    wins = (good > bad) + 0.5 * (good == bad)  # of each pair
+    wins = _pairs(values, keep)
     rng, found = np.random.default_rng(0), []
     for _ in range(1000):
         at = rng.integers(len(keep), size=len(keep))
         again, other = np.split(
-            np.bincount(at, minlength=len(keep))[np.argsort(~keep, kind="stable")], [len(good)]
+            np.bincount(at, minlength=len(keep))[np.argsort(~keep, kind="stable")], [keep.sum()]
         )
         if again.any() and other.any():
             found.append(again @ wins @ other / (again.sum() * other.sum()))
     low, high = np.quantile(found, [0.025, 0.975])
     return f"{wins.mean():.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _pairs(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Return for each pair of a kept and another row whether the kept one's value is higher."""
+    good, bad = values[keep, None], values[~keep]
+    return (good > bad) + 0.5 * (good == bad)
+
+
+def _wins(values: np.ndarray, keep: np.ndarray) -> float:
+    return float(_pairs(values, keep).mean())
 
 
 def _write(name: str, columns: list[str], rows: list[Record]) -> None:

@@ -15,6 +15,7 @@ from vicinal.text.invert import (  # noqa: E402
     align,
     refine,
 )
+from vicinal.text.invert.confidence import Confidence  # noqa: E402
 from vicinal.text.invert.decoding import Rules, write  # noqa: E402
 from vicinal.text.invert.guidance import STRENGTH, Hints, gains  # noqa: E402
 
@@ -133,10 +134,16 @@ def test_an_end_gains_nothing(tokenizer, causal):
 
 def test_fewer_rows_are_the_first_of_more(small, targets):
     quick = Inverter(small.encoder, small.adaptor, small.decoder)
-    small.notes["min_confidence"] = 0.3
-    assert small.min_confidence == 0.3
+    said = {"closeness": 5.0, "log_likelihood": 1.0, "intercept": -3.0, "least": 0.2}
+    small.notes["confidence"] = said
+    assert small.confidence == Confidence(**said)
+    for wrong in ("high", said | {"least": 2}, {"least": 0.2}, said | {"closeness": "5"}):
+        small.notes["confidence"] = wrong
+        with pytest.raises((TypeError, ValueError), match=r"confidence"):
+            _ = small.confidence
+    small.notes["confidence"] = said
     small.guide = quick
-    assert small.min_confidence is None  # that is of sentences without one
+    assert small.confidence is None  # that is of sentences without one
     more = small.candidates(targets, 4, random_state=0)
     assert small.candidates(targets[:7], 4, random_state=0).sentences == more.sentences[:7]
     assert small.generate(targets[:7])[0] == small.generate(targets)[0][:7]

@@ -59,8 +59,9 @@ class Augmented(RowsResult):
         Probability that the judge gives to the likeliest class that the label allows, divided by
         its sum with that of the likeliest other class; above 0.5 the judge agrees.
     confidence : ndarray of shape (n,)
-        ``exp(log_likelihood)``: the geometric mean of the probabilities that the writer gives to
-        its tokens. It ranks rows, and no other figure told better which ones readers keep.
+        Share of sentences of that closeness and likelihood that readers kept, where the inverter
+        knows it (``Inverter.confidence``; smol does), and else ``exp(log_likelihood)``, the
+        geometric mean of the probabilities of its tokens, which ranks rows.
     n_written : int
         How many sentences were written for these; the last ones may be more than were asked for.
     label_check : str

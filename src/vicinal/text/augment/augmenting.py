@@ -107,7 +107,7 @@ def augment(
         How many sentences of which classes are made, and which are dropped whatever their label.
     max_attempts : float, optional
         At most so many times ``n_samples`` sentences are written; 4 where left out (12 where the
-        unlikely are dropped), and with "filter" ``1.5 / keep`` if that is more.
+        unsure are dropped), and with "filter" ``1.5 / keep`` if that is more.
     progress : bool or callable, default False
         True shows a bar on standard error; a callable is told the stage, sentences done, and all.
     random_state : int, numpy.random.Generator or None
@@ -155,7 +155,8 @@ def augment(
     by_class = wanted_rows(row_config, *np.unique(labels, return_counts=True), n)
     inverter = as_inverter(inverter)
     if row_config.min_confidence is None:
-        row_config = replace(row_config, min_confidence=getattr(inverter, "min_confidence", None))
+        told = getattr(inverter, "confidence", None)
+        row_config = replace(row_config, min_confidence=None if told is None else told.least)
     if max_attempts is None:
         max_attempts = max(PICKY if row_config.min_confidence else ATTEMPTS, SPARE / check.keep)
     n = n if by_class is None else int(by_class.sum())
@@ -336,7 +337,7 @@ def _warn_of(generator: SentenceGenerator, made: Augmented, n: int, law: WeightL
             [(name, count)] = generator.rows.reasons_given.most_common(1)
             remedy = "ask less of rows"
             if name == "min_confidence":  # which was perhaps not asked for
-                remedy = "set min_confidence=0, which keeps what the writer finds unlikely"
+                remedy = "set min_confidence=0, which keeps every sentence"
             said = (
                 f"{unwanted} of {n_written} sentences written were no rows as asked for, {count} "
                 f"of them for {name}. Give more texts, or {remedy}"

@@ -153,7 +153,10 @@ class SentenceGenerator:
         if filters:
             doubts = self._doubts(prefers, weights.argmax(axis=1))
             findings[doubts & (findings == checks.AGREES)] = checks.DOUBTS
-        confidence = np.exp(written.log_likelihood)
+        told = getattr(self.inverter, "confidence", None)
+        confidence = np.exp(written.log_likelihood)  # where nobody has measured it
+        if told is not None:
+            confidence = told(written.closeness, written.log_likelihood)
         dropped = self.rows.reasons(
             lines, lacking, written.embeddings, written.closeness, confidence
         )

@@ -46,9 +46,8 @@ class RowConfig:
     min_closeness : float, optional
         Drop sentences whose closeness to the mixed embedding is lower.
     min_confidence : float, optional
-        Drop sentences that the writer finds less likely: probability of a token, from 0 to 1.
-        Where left out, what the inverter says of itself (``Inverter.min_confidence``; smol: 0.27);
-        0 drops none.
+        Drop sentences whose ``confidence`` is lower, from 0 to 1. Where left out, what the
+        inverter says of itself (``Inverter.confidence.least``; smol: 0.15); 0 drops none.
     protect : str, optional
         Regular expression of what stays as it is, such as placeholders: ordinary words stand in
         for it while a sentence is written. Drops sentences that lack what the heavier parent has.

@@ -2,6 +2,7 @@ from .adaptor import Adaptor as Adaptor
 from .alignment import align as align
 from .candidates import Candidates as Candidates
 from .candidates import Inversion as Inversion
+from .confidence import Confidence as Confidence
 from .decoders import Decoded as Decoded
 from .decoders import Decoder as Decoder
 from .fitting import RefinementOptions as RefinementOptions

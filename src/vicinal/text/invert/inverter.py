@@ -17,6 +17,7 @@ from vicinal._types import Floats32
 from vicinal.text.encoder import Encoder, check_texts
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.candidates import Candidates, Inversion, cosine
+from vicinal.text.invert.confidence import Confidence
 from vicinal.text.invert.crossover import exchange_spans
 from vicinal.text.invert.decoders import Decoded, Decoder
 from vicinal.text.invert.folder import default_inverter, find_folder, load, push, save
@@ -111,13 +112,13 @@ class Inverter:
         self._guide = guide
 
     @property
-    def min_confidence(self) -> float | None:
-        """The least probability of a token from which on its sentences were found worth keeping.
+    def confidence(self) -> Confidence | None:
+        """How sure its sentences are to be kept, as ``notes["confidence"]`` has it.
 
-        What ``notes["min_confidence"]`` says; None where nobody has measured it, or with a guide,
-        with which it was not measured.
+        None where nobody has measured it, and with a guide, with which it was not measured.
         """
-        return None if self._guide is not None else self.notes.get("min_confidence")
+        said = self.notes.get("confidence")
+        return None if said is None or self._guide is not None else Confidence.of(said)
 
     def _check_guide(self, guide: Any) -> None:
         if not (hasattr(guide, "encoder") and hasattr(guide, "candidates")):
