@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from vicinal._types import Array, Bools, Floats
 from vicinal.table.numbers import from_numbers, to_floats, to_numbers, value_range
 from vicinal.table.rules.calendar import PARTS, month_starts, seconds_of, span, ticks
+from vicinal.table.rules.rounding import slack_of
 
 #: Decimal places that are looked for.
 MAX_DECIMALS = 6
@@ -33,12 +34,6 @@ def decimals_of(values: Floats) -> int | None:
         ):
             return places
     return None
-
-
-def slack_of(own: Floats, places: int | None) -> Floats:
-    """Return by how much values may differ: half a unit of the last place, and rounding."""
-    unit = 0.0 if places is None else 0.5000001 * 10.0**-places
-    return unit + 1e-9 * np.maximum(1.0, np.abs(own)) * (places is None) + 1e-12 * np.abs(own)
 
 
 class Frame:
