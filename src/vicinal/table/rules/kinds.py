@@ -16,24 +16,10 @@ from vicinal.table.numbers import from_numbers, to_floats, to_numbers, value_ran
 from vicinal.table.rules.calendar import PARTS, month_starts, seconds_of, span, ticks
 from vicinal.table.rules.rounding import slack_of
 
-#: Decimal places that are looked for.
-MAX_DECIMALS = 6
-
 
 def quoted(name: str) -> str:
     """Return a column's name as rules write it."""
     return name if name.isidentifier() else f"`{name}`"
-
-
-def decimals_of(values: Floats) -> int | None:
-    """Return the decimal places that all values have at most, None for more than six."""
-    for places in range(MAX_DECIMALS + 1):
-        scaled = values * 10.0**places
-        if np.all(
-            np.abs(scaled - np.rint(scaled)) <= 1e-6 * np.maximum(1.0, np.abs(scaled) * 1e-6)
-        ):
-            return places
-    return None
 
 
 class Frame:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
 import pyarrow as pa
 
 from vicinal._types import Floats
+from vicinal.table.numbers import decimals_of
 from vicinal.table.rules.calendar import PARTS, SPANS, anniversaries, ticks
 from vicinal.table.rules.find.evidence import LEAST_LEVELS, LEAST_ROWS, Found, settles
-from vicinal.table.rules.grammar import lookup, written
-from vicinal.table.rules.kinds import Formula, Frame, Rule, decimals_of, evaluate, quoted
+from vicinal.table.rules.grammar import formula, lookup
+from vicinal.table.rules.kinds import Frame, Rule, evaluate
 from vicinal.table.rules.rounding import half_a_unit
 
 #: Dates between which spans are looked for, at most.
@@ -47,7 +47,7 @@ def _parts(found: Found, when: str, part: str) -> Iterator[Rule]:
         if found.free(name) and held.sum() >= LEAST_ROWS and np.ptp(own[held]):
             expression = _shifted(node, part, own[held], told[held])
             if expression is not None:
-                yield _of_dates(name, (when,), expression)
+                yield formula("date part", name, (when,), expression, 0)
     if part in LABELED:
         yield from _labels(found, when, part)
 
@@ -82,11 +82,6 @@ def _labels(found: Found, when: str, part: str) -> Iterator[Rule]:
             yield lookup(when, name, part).learned(found.frame)
 
 
-def _of_dates(name: str, sources: tuple[str, ...], node: ast.expr) -> Formula:
-    text = f"{quoted(name)} = {written(node)}"
-    return Formula(text, "date part", name, sources, expression=node, decimals=0)
-
-
 def _spans(found: Found, start: str, end: str) -> Iterator[Rule]:
     """Look for numbers that say how long it is from one date to another."""
     for unit in SPANS:
@@ -100,8 +95,7 @@ def _spans(found: Found, start: str, end: str) -> Iterator[Rule]:
             places = decimals_of(own[held])
             slack = 1e-9 * np.abs(own[held]).max() if places is None else half_a_unit(places)
             if np.ptp(told[held]) > 8 * slack and (np.abs(own - told)[held] <= slack).all():
-                rule = _of_dates(name, (start, end), node)
-                yield replace(rule, decimals=places)
+                yield formula("date part", name, (start, end), node, places)
 
 
 def _ages(found: Found, birth: str) -> Iterator[Rule]:
@@ -121,7 +115,8 @@ def _ages(found: Found, birth: str) -> Iterator[Rule]:
                 break
         if day:
             args: list[ast.expr] = [ast.Name(birth), ast.Constant(day)]
-            yield _of_dates(name, (birth,), ast.Call(ast.Name("age"), args, []))
+            node = ast.Call(ast.Name("age"), args, [])
+            yield formula("date part", name, (birth,), node, 0)
 
 
 def _day_of_ages(frame: Frame, birth: str, name: str) -> str:

@@ -8,7 +8,8 @@ from itertools import combinations
 
 from vicinal.table.numbers import python_values
 from vicinal.table.rules.find.evidence import LEAST_ROWS, LOG_CHANCE, Found, log_chance
-from vicinal.table.rules.kinds import Formula, Lookup, Rule, quoted
+from vicinal.table.rules.grammar import formula
+from vicinal.table.rules.kinds import Lookup, Rule, quoted
 
 
 def find_equal(found: Found) -> Iterator[Rule]:
@@ -30,14 +31,8 @@ def find_equal(found: Found) -> Iterator[Rule]:
                 continue
             target, source = (second, first) if found.free(second) else (first, second)
             if target in found.numeric:
-                yield same(target, source)
+                yield formula("equal", target, (source,), ast.Name(source))
             elif target in found.coded:
                 yield Lookup(
                     f"{quoted(target)} = {quoted(source)}", "equal", target, (source,)
                 ).learned(found.frame)
-
-
-def same(target: str, source: str) -> Formula:
-    """Return the rule that one number is another."""
-    text = f"{quoted(target)} = {quoted(source)}"
-    return Formula(text, "equal", target, (source,), expression=ast.Name(source))

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from vicinal._types import Ints
-from vicinal.table.rules.calendar import month_starts
+from vicinal.table.numbers import decimals_of
+from vicinal.table.rules.calendar import SECOND, month_starts
 from vicinal.table.rules.find.evidence import LEAST_LEVELS, Found
-from vicinal.table.rules.kinds import Grid, Lookup, Rule, decimals_of, quoted
+from vicinal.table.rules.kinds import Grid, Lookup, Rule, quoted
 
 
 def find_grids(found: Found) -> Iterator[Rule]:
@@ -65,8 +66,7 @@ def _is_only_a_unit(kind: pa.DataType, step: int) -> bool:
     """Tell a grid that is only seconds, which times are written in."""
     if not pa.types.is_temporal(kind) or pa.types.is_date(kind):
         return False
-    second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
-    return step <= second
+    return bool(step <= SECOND[kind.unit])
 
 
 def _grid_text(found: Found, name: str, step: int, offset: int, places: int | None) -> str:
@@ -77,7 +77,7 @@ def _grid_text(found: Found, name: str, step: int, offset: int, places: int | No
         return f"{quoted(name)} is a multiple of {size:g}" + (f" plus {start:g}" if start else "")
     if pa.types.is_date(kind):
         return f"{quoted(name)} stands {step} days apart"
-    seconds = step / {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
+    seconds = step / SECOND[kind.unit]
     for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
         if seconds % size == 0:
             count = int(seconds // size)

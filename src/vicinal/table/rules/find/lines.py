@@ -11,8 +11,8 @@ import numpy as np
 
 from vicinal._types import Floats
 from vicinal.table.rules.find.evidence import LEAST_LEVELS, LEAST_ROWS, Found
-from vicinal.table.rules.grammar import written
-from vicinal.table.rules.kinds import Formula, Rule, quoted
+from vicinal.table.rules.grammar import formula, written
+from vicinal.table.rules.kinds import Formula, Rule
 from vicinal.table.rules.rounding import half_a_unit, shortest, slack_of
 
 
@@ -48,8 +48,7 @@ def _line_between(found: Found, first: str, second: str, places: int | None) -> 
         node = _shortest_line(first, x[held], y[held], places)
         if node is None:
             return None
-        text = f"{quoted(second)} = {written(node)}"
-        rule = Formula(text, "sum", second, (first,), expression=node, decimals=places)
+        rule = formula("sum", second, (first,), node, places)
         if not rule.broken(found.frame).any():
             return rule
     return None

@@ -59,14 +59,12 @@ def _is_quantity(found: Found, name: str) -> bool:
 
 def _bins(found: Found, source: str, target: str) -> Rule | None:
     """Return the rule that the target's values are intervals of a number, if they are."""
-    if source not in found.plain:
-        return None
+    if source not in found.plain or _CODE_NAME.search(source):
+        return None  # the numbers of a code mean nothing
     values, gone = found.frame.floats(source)
     codes, levels = found.frame.codes(target)
     held = ~gone & (codes >= 0)
     order = np.argsort(values[held], kind="stable")
-    if _CODE_NAME.search(source):
-        return None  # a code, whose numbers mean nothing
     numbers, ranked = values[held][order], codes[held][order]
     starts = np.flatnonzero(np.diff(ranked, prepend=-1))
     if len(starts) != len(np.unique(ranked)) or len(np.unique(numbers)) <= len(starts):
@@ -77,12 +75,11 @@ def _bins(found: Found, source: str, target: str) -> Rule | None:
             return None
         edge = float(numbers[at] + numbers[at - 1]) / 2
         edges.append(shortest(edge - 1e-9, edge + 1e-9))
-    kind = levels.type
     return Bins(
         f"{quoted(source)} -> {quoted(target)}",
         "bins",
         target,
         (source,),
         edges=tuple(edges),
-        values=levels.take(pa.array(ranked[starts])).cast(kind),
+        values=levels.take(pa.array(ranked[starts])),
     )

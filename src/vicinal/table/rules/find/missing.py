@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from vicinal.table.rules.find.evidence import LEAST_ROWS, LOG_CHANCE, MANY, Found
-from vicinal.table.rules.kinds import MissingTogether, Rule, quoted
+from vicinal.table.rules.grammar import missing_together
+from vicinal.table.rules.kinds import Rule
 
 
 def find_missing(found: Found) -> Iterator[Rule]:
@@ -23,9 +24,4 @@ def find_missing(found: Found) -> Iterator[Rule]:
                 continue
             if first in found.settled and second in found.settled[first]:
                 continue  # follows by itself
-            yield MissingTogether(
-                f"{quoted(first)} missing -> {quoted(second)} missing",
-                "missing",
-                second,
-                (first,),
-            )
+            yield missing_together(first, second)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -9,9 +10,9 @@ import pyarrow as pa
 
 from vicinal._types import Bools, Floats
 from vicinal.table.rules.calendar import ticks
-from vicinal.table.rules.find.equal import same
 from vicinal.table.rules.find.evidence import LEAST_ROWS, MANY, Found
-from vicinal.table.rules.kinds import Order, Rule, quoted
+from vicinal.table.rules.grammar import formula, order
+from vicinal.table.rules.kinds import Rule
 
 #: How often an order, by the columns alone, would be broken by chance, at least.
 EXPECTED_BREAKS = 30.0
@@ -42,14 +43,7 @@ def find_orders(found: Found) -> Iterator[Rule]:
                 continue
             if any(_is_between(found, names, above, low, one, high) for one in range(len(names))):
                 continue
-            first, second = names[low], names[high]
-            yield Order(
-                f"{quoted(first)} {'<' if strict else '<='} {quoted(second)}",
-                "order",
-                second,
-                (first,),
-                strict=strict,
-            )
+            yield order(names[low], names[high], strict)
 
 
 def _equal_where_held(found: Found, kept: Sequence[tuple[str, str]]) -> Iterator[Rule]:
@@ -60,7 +54,7 @@ def _equal_where_held(found: Found, kept: Sequence[tuple[str, str]]) -> Iterator
     # what is held less often follows from what is held more often
     for source, target in sorted(pairs, key=lambda pair: int(missing[pair[0]].sum())):
         if target not in found.settled and source not in found.settled:
-            yield same(target, source)
+            yield formula("equal", target, (source,), ast.Name(source))
 
 
 def _is_between(

@@ -9,9 +9,10 @@ from itertools import combinations
 import numpy as np
 
 from vicinal._types import Floats
+from vicinal.table.numbers import decimals_of
 from vicinal.table.rules.find.evidence import FEW, LEAST_ROWS, Found
-from vicinal.table.rules.grammar import written
-from vicinal.table.rules.kinds import Formula, Rule, decimals_of, quoted
+from vicinal.table.rules.grammar import formula
+from vicinal.table.rules.kinds import Rule
 from vicinal.table.rules.rounding import half_a_unit
 
 
@@ -38,10 +39,7 @@ def find_products(found: Found) -> Iterator[Rule]:
         if name in pair or not found.free(name):
             continue
         node = ast.BinOp(ast.Name(pair[0]), sign, ast.Name(pair[1]))
-        yield Formula(
-            f"{quoted(name)} = {written(node)}", "product", name, pair,
-            expression=node, decimals=places[at],
-        )  # fmt: skip
+        yield formula("product", name, pair, node, places[at])
 
 
 def _matching(matrix: Floats, slack: Floats) -> Iterator[tuple[int, int, ast.operator, int]]:

@@ -9,11 +9,12 @@ from itertools import combinations, product
 import numpy as np
 
 from vicinal._types import Bools, Floats
+from vicinal.table.numbers import decimals_of
 from vicinal.table.rules.find.evidence import FEW, LEAST_ROWS, Found
 from vicinal.table.rules.find.groups import runs_of_flags
 from vicinal.table.rules.find.lines import find_lines, number, plus
-from vicinal.table.rules.grammar import written
-from vicinal.table.rules.kinds import Formula, Rule, decimals_of, quoted
+from vicinal.table.rules.grammar import formula
+from vicinal.table.rules.kinds import Rule
 from vicinal.table.rules.rounding import half_a_unit, shortest
 
 _Part = tuple[tuple[int, ...], tuple[int, ...], Floats]  # columns, signs, hashes
@@ -175,10 +176,7 @@ def _identity(
     unit = 0.2 * half_a_unit(places[target])
     constant = shortest(constant - unit, constant + unit)
     node = _sum_of([(names[a], s) for a, s in parts], constant)
-    return Formula(
-        f"{quoted(name)} = {written(node)}", "sum", name, tuple(names[a] for a, _ in parts),
-        expression=node, decimals=places[target],
-    )  # fmt: skip
+    return formula("sum", name, tuple(names[a] for a, _ in parts), node, places[target])
 
 
 def _is_constant(
