@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from vicinal.table.rules import RuleKeeper, find, find_rules, parse_rule
+from vicinal.table.rules import RuleKeeper, find_rules, parse_rule
+from vicinal.table.rules.find import sums
 
 N = 800
 
@@ -598,13 +599,13 @@ def test_a_rule_of_a_column_that_is_replaced_is_refused():
 def test_many_columns_on_one_line_are_read_quickly(monkeypatch):
     counted = np.random.default_rng(0).integers(0, 1000, N)
     table = pa.table({f"c{at}": counted * (at + 1) + 3 * at for at in range(20)})
-    tried, rows = [], find._rows_of_constant
+    tried, rows = [], sums._rows_of_constant
 
     def count(*args):
         tried.append(args)
         assert len(tried) < 100  # there are thousands of sums of what is known already
         return rows(*args)
 
-    monkeypatch.setattr(find, "_rows_of_constant", count)
+    monkeypatch.setattr(sums, "_rows_of_constant", count)
     found = {rule.target: rule.sources for rule in find_rules(table)}
     assert found == {f"c{at}": ("c0",) for at in range(1, 20)}

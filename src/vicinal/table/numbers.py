@@ -50,6 +50,17 @@ def to_numbers(values: pa.ChunkedArray, name: str) -> tuple[Numbers, Bools]:
     return numbers, missing
 
 
+def decimals_of(values: Floats) -> int | None:
+    """Return the decimal places that all values have at most, None for more than six."""
+    for places in range(MAX_DECIMALS + 1):
+        scaled = values * 10.0**places
+        if np.all(
+            np.abs(scaled - np.rint(scaled)) <= 1e-6 * np.maximum(1.0, np.abs(scaled) * 1e-6)
+        ):
+            return places
+    return None
+
+
 def check_finite(values: pa.ChunkedArray, name: str) -> None:
     """Refuse a column that holds infinity."""
     if not pa.types.is_floating(values.type):

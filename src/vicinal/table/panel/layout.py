@@ -10,8 +10,14 @@ import pyarrow as pa
 from vicinal._checks import check_column
 from vicinal._types import Ints
 from vicinal.table.categories import codes_of
-from vicinal.table.numbers import MAX_DECIMALS, Numbers, from_numbers, number_limits, to_numbers
-from vicinal.table.rules.kinds import decimals_of
+from vicinal.table.numbers import (
+    MAX_DECIMALS,
+    Numbers,
+    decimals_of,
+    from_numbers,
+    number_limits,
+    to_numbers,
+)
 from vicinal.table.schema import MIXED_KINDS, kind_of_type
 
 #: Steps are those of a regular grid where it has at most this many times the rows of the longest.

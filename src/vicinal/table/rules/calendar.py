@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from vicinal._types import Floats, Ints
 
 _DAY = 86_400
-_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+#: Units of a time's type that make a second.
+SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def _date(values: Any) -> Any:
@@ -43,7 +44,7 @@ SPANS = {"days": _DAY, "hours": 3_600, "minutes": 60, "seconds": 1, "age": 0}
 
 def ticks(kind: pa.DataType) -> int:
     """Return how many units of a date's or time's type make a day."""
-    return 1 if pa.types.is_date(kind) else _DAY * _SECOND[kind.unit]
+    return 1 if pa.types.is_date(kind) else _DAY * SECOND[kind.unit]
 
 
 def seconds_of(numbers: Any, kind: pa.DataType) -> Floats:

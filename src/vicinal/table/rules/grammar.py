@@ -53,9 +53,7 @@ def parse_rule(text: str, names: Sequence[str]) -> Rule:
     """
     if found := _MISSING.match(text.strip()):
         first, second = (_column(found[one], text, names) for one in ("first", "second"))
-        return MissingTogether(
-            f"{quoted(first)} missing -> {quoted(second)} missing", "missing", second, (first,)
-        )
+        return missing_together(first, second)
     if found := _ONE_OF.match(text.strip()):
         flags = [_column(one, text, names) for one in found["flags"].split(",")]
         return one_of(flags, bool(found["most"]))
@@ -89,6 +87,30 @@ def lookup(source: str, target: str, part: str = "") -> Lookup:
     return Lookup(f"{left} -> {quoted(target)}", "lookup", target, (source,), part=part)
 
 
+def formula(
+    kind: str,
+    target: str,
+    sources: tuple[str, ...],
+    expression: ast.expr,
+    decimals: int | None = None,
+) -> Formula:
+    """Return the rule that a column is what an expression says."""
+    text = f"{quoted(target)} = {written(expression)}"
+    return Formula(text, kind, target, sources, expression=expression, decimals=decimals)
+
+
+def order(low: str, high: str, strict: bool) -> Order:
+    """Return the rule that one column is never above another, or always below it."""
+    text = f"{quoted(low)} {'<' if strict else '<='} {quoted(high)}"
+    return Order(text, "order", high, (low,), strict=strict)
+
+
+def missing_together(first: str, second: str) -> MissingTogether:
+    """Return the rule that one column is missing wherever another one is."""
+    text = f"{quoted(first)} missing -> {quoted(second)} missing"
+    return MissingTogether(text, "missing", second, (first,))
+
+
 def _comparison(named: _Named, node: ast.Compare, text: str) -> Rule:
     left, right, sign = node.left, node.comparators[0], type(node.ops[0])
     if sign is ast.Eq:
@@ -103,13 +125,7 @@ def _comparison(named: _Named, node: ast.Compare, text: str) -> Rule:
     strict = sign in (ast.Lt, ast.Gt)
     if low == high:
         raise _bad(text)
-    return Order(
-        f"{quoted(low)} {'<' if strict else '<='} {quoted(high)}",
-        "order",
-        high,
-        (low,),
-        strict=strict,
-    )
+    return order(low, high, strict)
 
 
 def _equation(named: _Named, left: ast.expr, right: ast.expr, text: str) -> Formula:
@@ -124,13 +140,7 @@ def _equation(named: _Named, left: ast.expr, right: ast.expr, text: str) -> Form
     sources = tuple(dict.fromkeys(one.id for one in used if id(one) not in called))
     if target in sources or not sources:
         raise _bad(text)
-    return Formula(
-        f"{quoted(target)} = {written(expression)}",
-        _kind_of(expression),
-        target,
-        sources,
-        expression=expression,
-    )
+    return formula(_kind_of(expression), target, sources, expression)
 
 
 class _Named(ast.NodeTransformer):

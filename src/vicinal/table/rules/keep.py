@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._types import Bools
-from vicinal.table.numbers import from_numbers, in_own_size
+from vicinal.table.numbers import decimals_of, from_numbers, in_own_size
 from vicinal.table.rules.find import find_rules
 from vicinal.table.rules.grammar import parse_rule
 from vicinal.table.rules.kinds import (
@@ -26,7 +26,6 @@ from vicinal.table.rules.kinds import (
     OneOf,
     Order,
     Rule,
-    decimals_of,
     from_floats,
 )
 

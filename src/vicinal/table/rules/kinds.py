@@ -14,31 +14,12 @@ import pyarrow.compute as pc
 from vicinal._types import Array, Bools, Floats
 from vicinal.table.numbers import from_numbers, to_floats, to_numbers, value_range
 from vicinal.table.rules.calendar import PARTS, month_starts, seconds_of, span, ticks
-
-#: Decimal places that are looked for.
-MAX_DECIMALS = 6
+from vicinal.table.rules.rounding import slack_of
 
 
 def quoted(name: str) -> str:
     """Return a column's name as rules write it."""
     return name if name.isidentifier() else f"`{name}`"
-
-
-def decimals_of(values: Floats) -> int | None:
-    """Return the decimal places that all values have at most, None for more than six."""
-    for places in range(MAX_DECIMALS + 1):
-        scaled = values * 10.0**places
-        if np.all(
-            np.abs(scaled - np.rint(scaled)) <= 1e-6 * np.maximum(1.0, np.abs(scaled) * 1e-6)
-        ):
-            return places
-    return None
-
-
-def slack_of(own: Floats, places: int | None) -> Floats:
-    """Return by how much values may differ: half a unit of the last place, and rounding."""
-    unit = 0.0 if places is None else 0.5000001 * 10.0**-places
-    return unit + 1e-9 * np.maximum(1.0, np.abs(own)) * (places is None) + 1e-12 * np.abs(own)
 
 
 class Frame:
