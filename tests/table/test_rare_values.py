@@ -58,6 +58,40 @@ def test_who_is_in_the_table_cannot_be_told_by_a_value(privacy):
     assert abs(seen / n_seen - chance / n_unseen) < 0.02
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.float64])
+@pytest.mark.parametrize("lone", [-7, 40, 1_234_567])
+@pytest.mark.parametrize("n_rows", [1, 3])
+def test_a_lone_value_beside_common_ones_is_not_written(lone, n_rows, dtype):
+    # its owner alone could be behind a cell of its own, or a middle of it and a neighbor
+    common = np.array([0, 30, 60], dtype)
+    values = np.sort(np.append(common, dtype(lone)))
+    counts = np.where(values == lone, n_rows, 100)
+    found = marginal_of(values, counts, None, 5)
+    assert set(found.low) == set(found.high) == set(common)
+    if n_rows > 1:  # rows of one person alone
+        held = np.where(values == lone, 1, 100)
+        found = marginal_of(values, np.where(values == lone, 20, 100), None, 5, held=held)
+        assert set(found.low) == set(found.high) == set(common)
+
+
+@pytest.mark.parametrize("privacy", PRIVATE)
+def test_one_salary_among_steps_is_not_written(privacy):
+    rng = np.random.default_rng(0)
+    n = 600
+    frame = pd.DataFrame(
+        {
+            "salary": 30_000 + rng.integers(0, 30, n) * 1500,
+            "hired": pd.Timestamp("2001-09-01")
+            + pd.to_timedelta(rng.integers(0, 24, n) * 365, "D"),
+            "score": rng.normal(size=n).round(3),
+        }
+    )
+    frame.loc[17, ["salary", "hired"]] = 1_234_567, pd.Timestamp("1987-03-29")
+    made = TableSynthesizer(privacy, random_state=0).fit(frame).sample(3000)
+    assert set(made["salary"]) <= set(frame["salary"]) - {1_234_567}
+    assert made["hired"].min() >= pd.Timestamp("2001-09-01")
+
+
 def test_off_writes_them_as_they_are():
     table = people()
     made = TableSynthesizer("off", random_state=0).fit(table).sample(1200)

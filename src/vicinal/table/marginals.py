@@ -320,6 +320,9 @@ def _smoothed(
     if len(values) > STEP_VALUES:
         apart &= counts > total / LEVELS
     rows = int(counts[~apart].sum())
+    few = held[~apart].sum() < min_count or (~apart).sum() == 1
+    if few and apart.any():  # too few for a cell of their own, which would show whose they are
+        return _joined_to_others(values, counts, apart, decimals)
     size = max(min_count, min(CELL_ROWS, rows // 8), rows // LEVELS)
     cells = _even_cells(values[~apart], counts[~apart], size)
     parts = [(one, one, mass) for one, mass in zip(values[apart], counts[apart], strict=True)]
@@ -330,6 +333,18 @@ def _smoothed(
     if decimals is not None:  # ends are written out as well
         low, high = np.round(low, decimals), np.round(high, decimals)
     return Marginal(levels, low.astype(values.dtype), high.astype(values.dtype), decimals)
+
+
+def _joined_to_others(
+    values: Numbers, counts: Indices, apart: Bools, decimals: int | None
+) -> Marginal:
+    """Give the rows of values that are not kept apart the nearest value that is."""
+    kept = values[apart]
+    above = np.searchsorted(kept, values).clip(1, max(len(kept) - 1, 1)).clip(max=len(kept) - 1)
+    below = (above - 1).clip(0)
+    nearer = _apart(kept[below], values) < _apart(values, kept[above])
+    mass = np.bincount(np.where(nearer, below, above), weights=counts, minlength=len(kept))
+    return Marginal((np.cumsum(mass) / mass.sum())[:-1], kept, kept, decimals)
 
 
 Cell = tuple[Any, Any, float]  # from, to, rows

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from vicinal.report.fidelity.columns import FEWEST
 from vicinal.report.tables import Part, Tables
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class PairCells:
         The columns, in the order of the table.
     real, synthetic : tuple of tuple of float
         Share of the rows in each cell, a row of cells for each bar of ``first``: its categories, or
-        its bins by threes or so.
+        its bins by threes or so. Rows are counted to the nearest five, so that no cell tells of a
+        single one.
     """
 
     first: str
@@ -94,6 +96,6 @@ def _shares(
 ) -> tuple[tuple[float, ...], ...]:
     there = (first >= 0) & (second >= 0)
     flat = first[there] * shape[1] + second[there]
-    counts = np.bincount(flat, minlength=shape[0] * shape[1])
+    counts = FEWEST * np.rint(np.bincount(flat, minlength=shape[0] * shape[1]) / FEWEST)
     shares = (counts / max(len(flat), 1)).round(5)
     return tuple(map(tuple, shares.reshape(shape).tolist()))
