@@ -676,20 +676,22 @@ def test_older_answers_change_nothing_in_a_browser(served, chromium, people, qui
     page.check("#set-off")
     assert caught.value.suggested_filename == page.inner_text("#made a") == "people-max.csv"
     # of two choices the later one is shown, though its answer comes first
-    held = []
+    asked, held = [], []
 
     def hold(route):
-        if held:
+        asked.append(route)  # before it is fetched, which lets the next one in
+        if len(asked) > 1:
             return route.continue_()
-        return held.append((route, route.fetch()))
+        return held.append(route.fetch())
 
     page.route("**/choose", hold)
     page.select_option("#target", "total")
     page.select_option("#kind-4", "text")
     page.wait_for_selector("#kind-4:has(option:text('as found'))", state="attached")
-    route, answer = held[0]
+    while not held:
+        page.wait_for_timeout(50)
     with page.expect_response("**/choose"):
-        route.fulfill(response=answer)
+        asked[0].fulfill(response=held[0])
     page.wait_for_selector("#dial:not(:has(#poll)) #set-max")
     assert page.input_value("#kind-4") == "text"
     assert page.input_value("#target") == "total"

@@ -75,8 +75,9 @@ def test_methods_are_compared_in_a_report(texts, unseen, run, suffix):
         scores = json.loads(written)["scores"]
         assert [one["method"] for one in scores] == ["none", "hidden"]
         assert len(scores[0]["f1"]) == 2
-        for one in scores:  # measured on what was learned from
-            assert one["train_accuracy"] == pytest.approx(one["accuracy"], abs=1e-6)
+        for one in scores:  # of what was learned from, and of unseen texts
+            assert min(one["train_accuracy"]) >= 0.9
+            assert all(0.5 < share <= 1 for share in one["accuracy"])
     else:
         assert "hidden (mixup at a random layer, any partner)" in written
     if suffix == "html":
