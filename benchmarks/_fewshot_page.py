@@ -223,8 +223,9 @@ def _conditions(grid: Grid, weights: str) -> str:
         said += (
             f" {how}, with Beta(1) weights. "
             "Label checks look at the same candidates; what a label check takes out is not "
-            "replaced. Weights "
-            f"of the inverter: {weights}."
+            "replaced. "
+            + ("Every sentence stays, also of little confidence. " if smol else "")
+            + f"Weights of the inverter: {weights}."
         )
     return said
 
