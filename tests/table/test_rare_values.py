@@ -244,7 +244,7 @@ def test_where_does_not_ask_for_what_is_hidden():
     table = people()
     model = TableSynthesizer(random_state=0).fit(table)
     rare = table.loc[table["town"].str.startswith("hamlet"), "town"].iloc[0]
-    with pytest.raises(ValueError, match="values of fewer than min_count=5"):
+    with pytest.raises(ValueError, match="Values of fewer are not written out"):
         model.sample(10, where={"town": rare})
 
 
@@ -371,3 +371,26 @@ def test_chunks_of_a_stream_list_the_same_levels(tmp_path):
 def test_settings_that_are_none_are_refused(name, value):
     with pytest.raises((ValueError, TypeError), match=name):
         TableSynthesizer(**{name: value}).fit(people(100))
+
+
+def test_how_many_rows_meet_a_rare_condition_is_not_said():
+    frame = people()
+    frame["ill"] = "flu"
+    frame.loc[:3, "ill"] = ["HIV", "HIV", "gout", "mumps"]
+    model = TableSynthesizer("max", random_state=0).fit(frame)
+    said = set()
+    for value in ("HIV", "gout", "none at all"):
+        with pytest.raises(ValueError, match="or fewer than min_count=5") as caught:
+            model.sample(3, where={"ill": value})
+        said.add(str(caught.value).replace(value, "VALUE"))
+    [told] = said  # the same for two rows, for one and for none
+    assert "mumps" not in told
+
+
+def test_what_a_file_says_of_itself_is_not_handed_on():
+    told = {b"about": b"largest salary 1234567"}
+    table = pa.Table.from_pandas(people())
+    model = TableSynthesizer(random_state=0).fit(
+        table.replace_schema_metadata({**table.schema.metadata, **told})
+    )
+    assert set(model.sample(5).schema.metadata) == {b"pandas"}

@@ -84,7 +84,8 @@ def test_duplicated_names_are_refused():
         (
             {"where": "city=Boon"},
             ValueError,
-            r"where: no row meets city=Boon. Values of 'city': .*'Bonn'",
+            r"where: no row meets city=Boon, or fewer than min_count=5 training rows do. Values of "
+            r"'city': .*'Bonn'",
         ),
         ({"where": "ctiy=Bonn"}, ValueError, r"where: no column 'ctiy' .*Did you mean 'city'\?"),
         (

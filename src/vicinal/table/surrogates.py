@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from vicinal._types import Bools
 from vicinal.table.formats.personal import Personal
-from vicinal.table.formats.surrogates import SurrogateMaker
+from vicinal.table.formats.surrogates import SurrogateMaker, first_above
 
 
 class Surrogates:
@@ -65,7 +65,7 @@ class Surrogates:
         elif self._prefix is not None:
             made = [f"{self._prefix}{number + 1}" for number in range(first, first + n)]
         else:
-            fresh = self._maker.seeded(int(rng.integers(1 << 32))).make(first, n)
+            fresh = self._maker.seeded(int(rng.integers(1 << 61))).make(first, n)
             made = fresh.to_numpy(zero_copy_only=False)
         array = pa.array(made, plain, mask=missing)
         if pa.types.is_floating(self._type):
@@ -92,8 +92,12 @@ class Surrogates:
         top = (1 << (plain.bit_width - signed)) - 1
         bottom = -(1 << (plain.bit_width - 1)) if signed else 0
         dtype = np.int64 if signed else np.uint64
-        if self._high + total <= top:
-            return np.arange(n, dtype=dtype) + dtype(self._high + 1 + first)
+        for start in (
+            first_above(self._low, self._high),
+            self._high + 1,
+        ):  # round, if there is room
+            if start + total - 1 <= top:
+                return np.arange(n, dtype=dtype) + dtype(start + first)
         if self._low - total >= bottom:
             return dtype(self._low - 1 - first) - np.arange(n, dtype=dtype)
         raise ValueError(

@@ -616,18 +616,17 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             for condition in conditions:
                 self._training.check_fixed(condition.column, self._rules.changed)
         rows = np.flatnonzero(rows_matching(learned, conditions).to_numpy())
-        if not len(rows):
-            asked = " and ".join(map(str, conditions))
-            raise ValueError(f"where: no row meets {asked}.{self._values_hint(conditions)}")
-        least, held_by, what = self.settings_.min_count, len(rows), "row"
+        least = 1 if self.rare == "keep" else self.settings_.min_count
+        held_by, what, many = len(rows), "row", "rows"
         if self.entity is not None:
             held_by, what = len(learned[self.entity].take(pa.array(rows)).unique()), "entity"
-        if held_by < least and self.rare != "keep":
-            raise ValueError(
-                f"where: {held_by} training {what}(s) meet {' and '.join(map(str, conditions))}, "
-                f"and values of fewer than min_count={least} are not written out. Ask for "
-                "more, or set min_count lower."
-            )
+            many = "entities"
+        if held_by < max(least, 1):  # how many there are is theirs
+            asked = " and ".join(map(str, conditions))
+            few = f", or fewer than min_count={least} training {many} do" if least > 1 else ""
+            why = " Values of fewer are not written out; min_count can be set lower." if few else ""
+            hint = self._values_hint(conditions, least)
+            raise ValueError(f"where: no row meets {asked}{few}.{hint}{why}")
         if held_by == 1:
             warnings.warn(
                 f"where: a single {what} meets the conditions; every synthetic row copies it.",
@@ -665,9 +664,11 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         """Return rows in the formats of their table, with surrogates for personal data."""
         return write_cells(made, self.formats_, self._people, self._state.schema)
 
-    def _values_hint(self, conditions: Sequence[Condition]) -> str:
+    def _values_hint(self, conditions: Sequence[Condition], least: int) -> str:
         column = conditions[0].column
-        known = self._state.rows[column].unique()
+        counts = self._state.rows[column].value_counts()
+        held = pc.greater_equal(counts.field("counts"), least)
+        known = counts.field("values").filter(held)
         form = self.formats_.get(column)
         values = python_values(known if form is None else form.render(known))
         if len(conditions) > 1 or len(values) > 40 or column in self._state.people:
@@ -685,7 +686,10 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         total: int | None = None,
     ) -> pa.Table:
         """Put columns together: rows from ``first`` on, ``count`` of them, out of ``total``."""
-        metadata, schema = self._state.schema.metadata, self._state.schema
+        schema = self._state.schema
+        # what else a file says of itself may be about its rows
+        known = (b"pandas", b"vicinal")
+        metadata = {k: v for k, v in (schema.metadata or {}).items() if k.startswith(known)}
         drawn = dict(drawn)
         unit, fixed = drawn.pop(UNIT, None), frozenset[str]()
         if isinstance(self._training, PanelRows):
