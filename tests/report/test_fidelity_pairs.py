@@ -40,7 +40,7 @@ def test_coverage_by_hand():
     )
     x, c = found.columns
     assert x.coverage == pytest.approx(0.8)  # reaches from 2 to 10 and beyond
-    assert c.coverage == 0.33  # a third, to two places
+    assert c.coverage == pytest.approx(1 / 3)
 
 
 def test_contingency_by_hand():

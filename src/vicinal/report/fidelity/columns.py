@@ -97,8 +97,7 @@ class ColumnFidelity:
         real values. Dates and times count in their own units.
     coverage : float
         Share of the real range (numbers, dates) or of the real categories that the synthetic
-        column reaches, to two places: of all of them an end could be worked out. NaN for a number
-        that is constant.
+        column reaches. NaN for a number that is constant.
     missing_score : float
         1 minus the difference of the shares of missing values.
     marginal : Marginal or None
@@ -254,7 +253,7 @@ def _range_coverage(before: Floats, after: Floats) -> float:
         return math.nan
     width = before[-1] - before[0]
     lost = max(after[0] - before[0], 0.0) + max(before[-1] - after[-1], 0.0)
-    return round(float(max(1.0 - lost / width, 0.0)), 2)
+    return float(max(1.0 - lost / width, 0.0))
 
 
 def _bins(column: Column, before: Floats, after: Floats) -> Marginal:
@@ -312,7 +311,7 @@ def _categories(tables: Tables, column: Column) -> ColumnFidelity:
         missing,
         NOTHING,
         NOTHING,
-        coverage=round(float(reached), 2) if before.any() else math.nan,
+        coverage=float(reached) if before.any() else math.nan,
         missing_score=1 - abs(missing[0] - missing[1]),
         marginal=_bars(levels, before, shares) if before.any() else None,
         rare=_rare(before, after, shares),
