@@ -57,10 +57,6 @@ def inherit(values: pa.ChunkedArray) -> InheritedColumn:
     return InheritedColumn(array, gaps if gaps.any() else None, codes_of(array), closed)
 
 
-#: Times min_count, from which on a table has enough rows to do without values of fewer.
-MANY = 5
-
-
 def taken_together(
     columns: Mapping[str, InheritedColumn], within: Sequence[str] = ()
 ) -> list[list[str]]:
@@ -103,12 +99,8 @@ def without_rare(
     frequent = ~np.logical_or.reduce([rare, *missing])
     if rare.any() and not frequent.any():
         holders = "entities" if owners is not None else "training rows"
-        gaps = [
-            name
-            for name, one in columns.items()
-            if (n_owners >= least and one.missing is not None and rare_of[name].any())
-            or (n_owners >= MANY * least and rare_of[name].all())
-        ]
+        gaps = [name for name, one in columns.items() if one.missing is not None]
+        gaps = [name for name in gaps if n_owners >= least and rare_of[name].any()]
         if gaps:  # rows with a gap may then stand for others
             _warn_of_gaps(gaps, least, holders)
             columns |= {name: columns[name].without(rare_of.pop(name)) for name in gaps}

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from vicinal._types import Bools
 from vicinal.table.formats.personal import Personal
-from vicinal.table.formats.surrogates import SurrogateMaker, first_above
+from vicinal.table.formats.surrogates import SurrogateMaker
 
 
 class Surrogates:
@@ -92,12 +92,8 @@ class Surrogates:
         top = (1 << (plain.bit_width - signed)) - 1
         bottom = -(1 << (plain.bit_width - 1)) if signed else 0
         dtype = np.int64 if signed else np.uint64
-        for start in (
-            first_above(self._low, self._high),
-            self._high + 1,
-        ):  # round, if there is room
-            if start + total - 1 <= top:
-                return np.arange(n, dtype=dtype) + dtype(start + first)
+        if self._high + total <= top:
+            return np.arange(n, dtype=dtype) + dtype(self._high + 1 + first)
         if self._low - total >= bottom:
             return dtype(self._low - 1 - first) - np.arange(n, dtype=dtype)
         raise ValueError(

@@ -433,9 +433,7 @@ class SurrogateMaker:
         """Return an integer beyond those of the column."""
         low, high = self._ends
         top = (1 << (self.type.bit_width - pa.types.is_signed_integer(self.type))) - 1
-        first = first_above(low + 1, high - 1)
-        first = first if first <= top else high
-        return first + index if first + index <= top else low - index
+        return high + index if high + index <= top else low - index
 
     def _typed(self, texts: Sequence[str]) -> pa.Array:
         array = pa.array(texts, pa.string())
@@ -498,12 +496,6 @@ def _hashed(numbers: Hashes, seed: int) -> Hashes:
     """Return random words for numbers and a seed."""
     words: Hashes = mix64(numbers + np.uint64((seed + 1) * GOLDEN % (1 << 64)))
     return words
-
-
-def first_above(low: int, high: int) -> int:
-    """Return a round number above those of a column, from which its largest cannot be told."""
-    unit = int(10 ** max(len(str(high - low)) - 1, 1))
-    return int((high // unit + 1) * unit)
 
 
 def _permuted(numbers: Hashes, size: int, seed: int, *, back: bool = False) -> Hashes:
