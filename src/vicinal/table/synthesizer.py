@@ -671,7 +671,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         known = counts.field("values").filter(held)
         form = self.formats_.get(column)
         values = python_values(known if form is None else form.render(known))
-        if len(conditions) > 1 or len(values) > 40 or column in self._state.people:
+        if not values or len(conditions) > 1 or len(values) > 40 or column in self._state.people:
             return ""
         shown = ", ".join(repr(value) for value in values[:12])
         return f" Values of {column!r}: {shown}{', ...' if len(values) > 12 else ''}."
