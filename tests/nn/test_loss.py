@@ -243,3 +243,12 @@ def test_classes_with_an_axis_of_their_own_are_refused():
     y = torch.zeros(4, 1, dtype=torch.long)
     with pytest.raises(ValueError, match=r"one class for each row, got .*\(4, 1\)"):
         soft_cross_entropy(torch.zeros(4, 3), y, y, 0.5)
+
+
+def test_an_inner_axis_as_long_as_the_batch_is_no_comparison_of_rows():
+    torch.manual_seed(0)
+    labels, outputs = torch.rand(4, 3, 4, 4).softmax(1), torch.randn(4, 3, 4, 4)
+    target = MixedTarget(labels, labels.flip(0), torch.full((4,), 0.3))
+    each = torch.nn.functional.cross_entropy
+    wanted = 0.3 * each(outputs, labels) + 0.7 * each(outputs, labels.flip(0))
+    torch.testing.assert_close(target.loss(outputs, each, reduction="none"), wanted)

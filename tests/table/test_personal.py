@@ -253,9 +253,15 @@ def test_surrogates_carry_check_digits():
 
 
 def test_types_are_kept():
-    assert maker(list(range(9))).make(0, 3).to_pylist() == [9, 10, 11]
+    assert maker(list(range(9))).make(0, 3).to_pylist() == [10, 11, 12]
+    wide = np.random.default_rng(0).choice(10**8, 50, replace=False) + 10**8
+    made = SurrogateMaker(pa.array(wide), "x").make(0, 60).to_pylist()
+    assert len(set(made)) == 60
+    assert min(made) % 10**7 == 0  # so that the largest real one is not the number before
+    full = SurrogateMaker(pa.array(range(1, 151), pa.uint8()), "x").make(0, 106).to_pylist()
+    assert set(full) == {0, *range(151, 256)}
     small = SurrogateMaker(pa.array([120], pa.int8()), "x")
-    assert small.make(0, 20).to_pylist()[:8] == [121, 122, 123, 124, 125, 126, 127, 112]
+    assert small.make(0, 20).to_pylist()[:8] == [121, 122, 123, 124, 125, 126, 127, 119]
     large = pa.array(COLUMNS["txn"], pa.large_string())
     assert SurrogateMaker(large, "x").make(0, 2).type == pa.large_string()
     assert SurrogateMaker(large.dictionary_encode(), "x").make(0, 2).type == pa.large_string()

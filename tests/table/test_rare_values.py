@@ -387,6 +387,23 @@ def test_how_many_rows_meet_a_rare_condition_is_not_said():
     assert "mumps" not in told
 
 
+def test_values_of_one_entity_alone_are_not_named():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"who": np.repeat(np.arange(30), 10), "x": rng.normal(size=300)})
+    frame["ill"] = frame["who"].map(lambda one: "HIV" if one == 7 else ["flu", "cold"][one % 2])
+    model = TableSynthesizer(random_state=0, entity="who").fit(frame)
+    with pytest.raises(ValueError, match="Values of 'ill': ") as caught:
+        model.sample(3, where={"ill": "none at all"})
+    assert "HIV" not in str(caught.value)
+
+
+def test_rare_numbers_of_one_entity_have_no_cell_of_their_own():
+    values = np.array([1, 2, 3, 901, 902, 903, 904, 905])
+    counts = held = np.array([100, 100, 100, 1, 1, 1, 1, 1])
+    assert marginal_of(values, counts, None, 5, held=held, sharing=1).high.max() == 3
+    assert marginal_of(values, counts, None, 5, held=held, sharing=5).high.max() > 3
+
+
 def test_what_a_file_says_of_itself_is_not_handed_on():
     told = {b"about": b"largest salary 1234567"}
     table = pa.Table.from_pandas(people())

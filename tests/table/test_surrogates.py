@@ -61,14 +61,27 @@ def test_a_shape_with_no_room_grows_a_number():
         (pa.int8(), [100, 120, 127], [99, 98, 97]),
         (pa.uint8(), [250, 255, 200], [199, 198, 197]),
         (pa.uint64(), [2**64 - 1, 2**64 - 2, 2**63], [2**63 - 1, 2**63 - 2, 2**63 - 3]),
-        (pa.uint64(), [2**63, 1, 2], [2**63 + 1, 2**63 + 2, 2**63 + 3]),
-        (pa.int64(), [-(2**63), 0, 1], [2, 3, 4]),
+        (pa.uint64(), [2**63, 1, 2], [10**19, 10**19 + 1, 10**19 + 2]),
+        (pa.int64(), [-(2**63), 0, 1], [10**18, 10**18 + 1, 10**18 + 2]),
+        (pa.int64(), [123_456, 899_121, 500_000], [900_000, 900_001, 900_002]),
     ],
 )
 def test_integers_count_on(kind, real, wanted):
     made = make(pa.array(real, kind), 3)
     assert made.type == kind
     assert made.to_pylist() == wanted
+
+
+@pytest.mark.parametrize("kind", [pa.int8(), pa.uint8()])
+def test_integers_of_calls_that_go_on_never_meet(kind):
+    real, rng = pa.array([1, 7, 100], kind), np.random.default_rng(0)
+    makers = Surrogates(real, "id", "identifier")
+    made, at = [], 0
+    while at < 120:  # as calls of sample do, which know of no later ones
+        made += makers.make(13, rng, first=at, total=at + 13).to_pylist()
+        at += 13
+    assert made[:2] == [110, 111]
+    assert len(set(made) | {1, 7, 100}) == len(made) + 3
 
 
 def test_integers_without_room():

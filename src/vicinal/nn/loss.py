@@ -196,7 +196,7 @@ class MixedTarget:
         own, other = (fn(outputs, one, **kwargs) for one in (labels, partners))
         n_rows = len(self)
         crossed = own.squeeze().shape[:2] == (n_rows, n_rows) and n_rows > 1 and not self.is_classes
-        crossed = crossed and told != labels.shape  # an inner axis may be as long
+        crossed &= told != labels.shape  # an inner axis may be as long
         meant = own.shape == labels.shape == (labels.shape if told is None else told)
         if own.dim() and not meant and (len(own) != n_rows or crossed):
             raise ValueError(

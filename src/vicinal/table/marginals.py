@@ -206,8 +206,14 @@ class NormalScores(Scale):
             scores += TIE_SPREAD * (ndtri((np.arange(n) + 0.5) / n) - scores)
         self.scores = np.zeros(len(numbers), np.float32)
         self.scores[np.flatnonzero(~missing)[order]] = scores
-        held = None if owners is None else held_by(codes, owners[~missing][order])
-        self.marginal = marginal_of(values, counts, _decimals(values), min_count, held=held)
+        held = sharing = None
+        if owners is not None:
+            whose = owners[~missing][order]
+            held = held_by(codes, whose)
+            sharing = len(np.unique(whose[(held < min_count)[codes]]))
+        self.marginal = marginal_of(
+            values, counts, _decimals(values), min_count, held=held, sharing=sharing
+        )
 
     def calibrate(self, mixed: Scores) -> None:
         """Learn the quantiles of mixed scores."""
@@ -283,15 +289,16 @@ def marginal_of(
     min_count: int = 1,
     extra: Floats | None = None,
     held: Indices | None = None,
+    sharing: int | None = None,
 ) -> Marginal:
     """Return the distribution of distinct rising ``values``, with how many rows hold each."""
     # values that fewer than min_count rows hold are not kept apart, but drawn anew among their
-    # neighbors
+    # neighbors; held and sharing count owners: of each value, and of all such values
     if not len(values):  # nothing but gaps
         values, counts, held = np.zeros(1, values.dtype), np.full(1, min_count), None
     held = counts if held is None else held
     if (held < min_count).any():
-        return _smoothed(values, counts, held, decimals, min_count)
+        return _smoothed(values, counts, held, sharing, decimals, min_count)
     ends = np.cumsum(counts) / counts.sum()
     if len(values) <= STEP_VALUES:
         return Marginal(ends[:-1], values, values, decimals)
@@ -309,6 +316,7 @@ def _smoothed(
     values: Numbers,
     counts: Indices,
     held: Indices,
+    sharing: int | None,
     decimals: int | None,
     min_count: int,
 ) -> Marginal:
@@ -320,8 +328,10 @@ def _smoothed(
     if len(values) > STEP_VALUES:
         apart &= counts > total / LEVELS
     rows = int(counts[~apart].sum())
-    few = held[~apart].sum() < min_count or (~apart).sum() == 1
-    if few and apart.any():  # too few for a cell of their own, which would show whose they are
+    sharing = held[~apart].sum() if sharing is None else sharing
+    if (
+        sharing < min_count or (~apart).sum() == 1
+    ) and apart.any():  # too few for a cell of their own, which would show whose they are
         return _joined_to_others(values, counts, apart, decimals)
     size = max(min_count, min(CELL_ROWS, rows // 8), rows // LEVELS)
     cells = _even_cells(values[~apart], counts[~apart], size)

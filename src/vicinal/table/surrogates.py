@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 
 from vicinal._types import Bools
 from vicinal.table.formats.personal import Personal
-from vicinal.table.formats.surrogates import SurrogateMaker
+from vicinal.table.formats.surrogates import SurrogateMaker, free_numbers
 
 
 class Surrogates:
     """Makes identifiers that look like a column's own but were not in it."""
 
-    # integers count on from the largest; strings keep prefix, pattern and length; text becomes
+    # integers count on beyond the real ones; strings keep prefix, pattern and length; text becomes
     # "<name> 1", "<name> 2". Where values are only a sample, span holds the ends of all integers,
     # and strings get a prefix that no real one begins with.
 
@@ -88,14 +88,18 @@ class Surrogates:
         return pa.int64() if pa.types.is_floating(kind) else kind
 
     def _count_on(self, first: int, n: int, total: int, plain: pa.DataType) -> np.ndarray[Any, Any]:
-        signed = pa.types.is_signed_integer(plain)
-        top = (1 << (plain.bit_width - signed)) - 1
-        bottom = -(1 << (plain.bit_width - 1)) if signed else 0
-        dtype = np.int64 if signed else np.uint64
-        if self._high + total <= top:
-            return np.arange(n, dtype=dtype) + dtype(self._high + 1 + first)
-        if self._low - total >= bottom:
-            return dtype(self._low - 1 - first) - np.arange(n, dtype=dtype)
+        dtype = np.int64 if pa.types.is_signed_integer(plain) else np.uint64
+        spans = free_numbers(self._low, self._high, plain)
+        if total <= sum(room for *_, room in spans):
+            parts = [np.empty(0, dtype)]
+            for start, step, room in spans:  # by the index alone, so that no two calls meet
+                at, count = max(first, 0), min(first + n, room) - max(first, 0)
+                if count > 0:
+                    up = np.arange(count, dtype=dtype)
+                    begin = dtype(start + step * at)
+                    parts.append(begin + up if step > 0 else begin - up)
+                first -= room
+            return np.concatenate(parts)
         raise ValueError(
             f"Column {self._name!r} ({plain}) has no room for {total:,} new identifiers. Use a "
             "wider integer type, or leave identifiers out."

@@ -666,7 +666,10 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
 
     def _values_hint(self, conditions: Sequence[Condition], least: int) -> str:
         column = conditions[0].column
-        counts = self._state.rows[column].value_counts()
+        rows = self._state.rows
+        if self.entity not in (None, column):  # an entity counts once
+            rows = rows.group_by([self.entity, column]).aggregate([])
+        counts = rows[column].value_counts()
         held = pc.greater_equal(counts.field("counts"), least)
         known = counts.field("values").filter(held)
         form = self.formats_.get(column)

@@ -342,7 +342,7 @@ def replacers(
         if _is_text(values.type):
             makers[name] = SurrogateMaker(cells, name, personal=people[name], key=key)
             continue
-        kind = _plain(values.type)  # integers count on from the largest
+        kind = _plain(values.type)  # integers count on beyond the real ones
         ends = pa.array(list(map(int, spans.get(name, ()))), kind)
         whole = pc.unique(pa.concat_arrays([cells.cast(kind), ends]))
         makers[name] = SurrogateMaker(whole, name, key=key)

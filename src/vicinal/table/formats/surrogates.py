@@ -196,7 +196,7 @@ class SurrogateMaker:
         self._two_words = sum(" " in text for text in self._real) * 2 >= len(self._real)
         self._counts_on = whole and personal is None
         numbers = [int(text) for text in self._real] if whole else []
-        self._ends = (min(numbers, default=0) - 1, max(numbers, default=-1) + 1)
+        self._ends = min(numbers, default=0), max(numbers, default=-1)
         self._learn("" if personal is None or not personal.checked else personal.kind)
 
     def _learn(self, checked: str) -> None:
@@ -431,9 +431,11 @@ class SurrogateMaker:
 
     def _counted(self, index: int) -> int:
         """Return an integer beyond those of the column."""
-        low, high = self._ends
-        top = (1 << (self.type.bit_width - pa.types.is_signed_integer(self.type))) - 1
-        return high + index if high + index <= top else low - index
+        for start, step, room in free_numbers(*self._ends, self.type):
+            if index < room:
+                return start + step * index
+            index -= room
+        return (1 << 64) + index  # which the type has no room for
 
     def _typed(self, texts: Sequence[str]) -> pa.Array:
         array = pa.array(texts, pa.string())
@@ -496,6 +498,21 @@ def _hashed(numbers: Hashes, seed: int) -> Hashes:
     """Return random words for numbers and a seed."""
     words: Hashes = mix64(numbers + np.uint64((seed + 1) * GOLDEN % (1 << 64)))
     return words
+
+
+def free_numbers(low: int, high: int, kind: pa.DataType) -> list[tuple[int, int, int]]:
+    """Return where integers beyond those of a column begin, their step, and how many there are."""
+    # a round number first, from which the largest real one cannot be told
+    signed = pa.types.is_signed_integer(kind)
+    top = (1 << (kind.bit_width - signed)) - 1
+    bottom = -(1 << (kind.bit_width - 1)) if signed else 0
+    unit = int(10 ** max(len(str(high - low)) - 1, 1))
+    first = min((high // unit + 1) * unit, top + 1)
+    return [
+        (first, 1, top + 1 - first),
+        (high + 1, 1, first - high - 1),
+        (low - 1, -1, low - bottom),
+    ]
 
 
 def _permuted(numbers: Hashes, size: int, seed: int, *, back: bool = False) -> Hashes:

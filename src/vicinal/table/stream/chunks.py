@@ -45,7 +45,7 @@ def plan_chunks(
 
 def make_chunk(model: TableSynthesizer, chunk: Chunk) -> pa.Table:
     """Draw the rows of one chunk as an Arrow table, in one thread."""
-    # integer identifiers count on from the largest real one through all chunks
+    # integer identifiers count on beyond the real ones through all chunks
     learned = _learned(model)
     check_drawable(model)
     seeds = Seeds.from_entropy(chunk.seed)
