@@ -240,16 +240,12 @@ def find_personal(values: pa.Array | pa.ChunkedArray, name: str) -> Personal | N
     said = _Said.of(name, not _is_text(values.type))
     if not can_be_personal(values.type) or (said.whole and not said.tells_of_integers):
         return None
-    values = values.drop_null()
-    if len(values) > 10 * SAMPLE:
-        values = values.take(pa.array(np.linspace(0, len(values) - 1, 10 * SAMPLE).astype(int)))
+    values = _some(values.drop_null(), 10 * SAMPLE)
     if said.whole and pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     distinct = pc.unique(as_texts(values))
     said = replace(said, repeated=2 * len(distinct) <= len(values))
-    if len(distinct) > SAMPLE:
-        rows = np.linspace(0, len(distinct) - 1, SAMPLE).astype(int)
-        distinct = distinct.take(pa.array(rows))
+    distinct = _some(distinct, SAMPLE)
     cells = [cell.strip()[:LONGEST] for cell in distinct.to_pylist() if cell.strip()]
     if not cells:
         return None
@@ -275,8 +271,8 @@ def find_contacts(values: pa.Array | pa.ChunkedArray) -> Personal | None:
     """
     if not _is_text(values.type):
         return None
-    cells = pc.unique(pc.drop_null(as_texts(values)))
-    hinted = cells.filter(pc.match_substring_regex(cells, HINT)).slice(0, SAMPLE)
+    cells = _some(pc.unique(pc.drop_null(as_texts(values))), 10 * SAMPLE)
+    hinted = _some(cells.filter(pc.match_substring_regex(cells, HINT)), SAMPLE)
     n_found = sum(bool(contacts(cell)) for cell in hinted.to_pylist())
     return Personal("contact in a text", n_found / len(cells)) if n_found else None
 
@@ -356,6 +352,13 @@ class _Said:
 
 def _ends(words: list[str]) -> set[str]:
     return {"".join(words[-n:]) for n in (1, 2, 3)} - {""}
+
+
+def _some(values: pa.Array | pa.ChunkedArray, most: int) -> pa.Array | pa.ChunkedArray:
+    """Return values at equal steps, ``most`` at most."""
+    if len(values) <= most:
+        return values
+    return values.take(pa.array(np.linspace(0, len(values) - 1, most).astype(int)))
 
 
 def _is_text(kind: pa.DataType) -> bool:
