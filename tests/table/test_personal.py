@@ -84,11 +84,16 @@ HOLDERS = ["Client", "Kunde", "Doctor", "Manager", "Sales Rep", "student", "assi
         (IBANS, "x", "IBAN"),
         (["https://a.b/1", "www.c.de"], "x", "URL"),
         (["192.168.0.1", "10.1.2.255"], "x", "IP address"),
+        (["0a:1b:2c:3d:4e:5f", "0A-1B-2C-3D-4E-5F"], "x", "MAC address"),
         (["2001:db8::1", "fe80::2:1"], "x", "IP address"),
         (["+49 30 1234567", "+49 89 7654321"], "x", "phone"),
         (["(212) 555-0101", "(212) 555-0102"], "x", "phone"),
         (["030123456", "089654321"], "Telefon privat", "phone"),
         (["Anna", "Bo", "Cy"], "first_name", "name"),
+        (["KOCH", "EK", "KOCH", "KOCH"], "Last Name", "name"),
+        (["koch", "ek"] * 20, "patient_surname", "name"),
+        *[(FAMILIES, name, "name") for name in ("lname", "Nachname", "primer apellido")],
+        *[(FAMILIES, name, None) for name in ("visitor", "team", "team_name", "nom", "driver")],
         (["Anna Li", "Bo Ek"], "customerName", "name"),
         (["Anna Li", "Bo Ek"] * 50, "name", "name"),
         (["Li, Anna", "Ek, Bo"], "Patient", "name"),
@@ -319,13 +324,52 @@ def test_names_in_mail_addresses_are_not_kept():
     assert all(text.startswith("user") for text in maker.make(0, 50).to_pylist())
 
 
-def test_letters_of_every_script_vary():
-    values = pa.array(
-        ["иван.петров@firma.ru", "李小龙@z.cn", "jörg.müller@mail.de", "ann@x.org"] * 3
+@pytest.mark.parametrize("host", ["", "@x.org"])
+def test_letters_and_digits_of_every_script_vary(host):
+    alone = ["Иван-٠١٢٣٤٥٦٧", "李小龙९८७६५४३", "김철수", "नेहा", "רות-1"]
+    alone += ["\uff2aörg_Müller\uff11\uff12\uff13\uff14\uff15"]  # of full width
+    values = pa.array([f"{text}{host}" for text in alone] * 3)
+    maker = SurrogateMaker(values, "key", personal=find_personal(values, "key"), seed=1)
+    runs = {text[at : at + 4] for text in alone for at in range(len(text) - 3)}
+    for made in (maker.make(0, 200), maker.replace(values)):
+        assert not [text for text in made.to_pylist() if any(run in text for run in runs)]
+    scripts = r"\p{Cyrillic}{4}-[\x{660}-\x{669}]{8}|\p{Han}{3}[\x{966}-\x{96f}]{7}|"
+    scripts += r"[\x{ff21}-\x{ff3a}]\pL{3}_\pL{6}[\x{ff10}-\x{ff19}]{5}|"
+    scripts += r"\p{Hangul}{3}|\p{Devanagari}{4}|\p{Hebrew}{3}-[1-9]"
+    wanted = pa.compute.match_substring_regex(
+        maker.replace(values), f"^({scripts})(@example.org)?$"
     )
-    maker = SurrogateMaker(values, "email", personal=find_personal(values, "email"), seed=1)
-    for made in (maker.make(0, 50), maker.replace(values)):
-        assert all(text.isascii() for text in made.to_pylist())
+    assert pa.compute.all(wanted).as_py()
+
+
+def test_digits_of_another_script_vary_as_others_do():
+    for zero in "\u0660\u0966\uff10":
+        table = {48 + at: ord(zero) + at for at in range(10)}
+        cells = [f"ID-{digits(6)}".translate(table) for _ in range(300)]
+        made = maker(cells, "key", seed=1)
+        for texts in (made.make(0, 200).to_pylist(), made.replace(pa.array(cells)).to_pylist()):
+            assert not set(texts) & set(cells)
+            assert all(text[:3] == "ID-" and len(text) == 9 for text in texts)
+            assert {ord(one) - ord(zero) for text in texts for one in text[3:]} == set(range(10))
+        cards = [card.translate(table) for card in CARDS]
+        for card in maker(cards, "card").make(0, 20).to_pylist():
+            assert luhn_check(card[:-1]) == str(int(card[-1]))
+            assert {ord(one) - ord(zero) for one in card} <= set(range(10))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_what_surrogates_leave_does_not_tell_the_real_ones(share):
+    real = np.random.default_rng(2).choice(10_000, round(10_000 * share), replace=False)
+    cells = [f"{one:04d}" for one in real]
+    made = maker(cells, "key", seed=1)
+    for texts in (made.make(0, 9000).to_pylist(), made.replace(pa.array(cells)).to_pylist()):
+        assert not set(texts) & set(cells)
+        assert len({text for text in texts if len(text) == 4} | set(cells)) <= max(5000, len(cells))
+    short = [str(one) for one in real]  # one digit more is the length of others
+    made = maker(short, "key", seed=1)
+    for texts in (made.make(0, 9000).to_pylist(), made.replace(pa.array(short)).to_pylist()):
+        left = set(map(str, range(10_000))) - set(texts)
+        assert len(left & set(short)) <= max(0.61, share) * len(left)
 
 
 @pytest.mark.parametrize(

@@ -442,3 +442,60 @@ def test_integer_dates_with_gaps_that_pandas_holds_as_floats():
     assert 0.1 < made["day"].isna().mean() < 0.3
     held = made["day"].dropna().astype(int).astype(str)
     assert pd.to_datetime(held, format="%Y%m%d", errors="coerce").notna().all()
+
+
+def test_contacts_within_longer_cells_are_replaced(tmp_path):
+    rng = np.random.default_rng(3)
+    contacts = [f"555-{100 + at}-{4000 + 7 * at}, anna.{at}o'k@x.org" for at in range(12)]
+    contacts += ["+49 30 5550123", "GB82 WEST 1234 5698 7654 32", "http://x.org/~anna", "P7654321"]
+    contacts += ["192.168.10.22 (0a:1b:2c:3d:4e:5f)", "4111 1111 1111 1111", "123-45-6789"]
+    cells = [f"Ward {'AB'[at % 2]}, {one}" for at, one in enumerate(contacts)]
+    plain = ["1000-1999", "20240131 at 10:00", "1234567.89 EUR", "TXN_1961373", "GB12 in 2020-2021"]
+    real = pd.DataFrame({
+        "note": rng.choice([*cells, "Ward C, none"], 600),
+        "plain": rng.choice(plain, 600),
+        "x": rng.normal(size=600),
+    })  # fmt: skip
+    real.loc[:2, "note"] = [f"{at} alone, ben@x.org" for at in range(3)]
+    with pytest.warns(UserWarning, match=r"data in column\(s\) note \(contact in a text\): each"):
+        model = TableSynthesizer(random_state=0).fit(real)
+    assert [column.kind for column in model.columns_] == ["identifier", "category", "numeric"]
+    model.save(tmp_path / "m.vicinal")
+    again = TableSynthesizer.load(tmp_path / "m.vicinal").sample(900)
+    real.to_csv(tmp_path / "real.csv", index=False)
+    streamed = fit_stream(TableSynthesizer(random_state=0), tmp_path / "real.csv").sample(900)
+    typed = TableSynthesizer(random_state=0).fit(real.astype({"note": "category"})).sample(900)
+    assert set(typed["note"].cat.categories) == set(typed["note"])
+    for made in (model.sample(900), again, pa.table(streamed).to_pandas(), typed):
+        texts = "\n".join(made["note"].unique())
+        for secret in re.findall(r"[^\s,()]{5,}", "\n".join(contacts)):
+            assert secret not in texts
+        assert "alone" not in texts  # what few rows hold is hidden, as in any category
+        assert re.search(r"^Ward A, \d{3}-\d{3}-\d{4}, [^\s@]+@example.org$", texts, re.M)
+        assert "Ward C, none" in texts
+        assert len(set(made["note"])) == len(cells) + 1
+        assert set(made["plain"]) == set(plain)
+    kept = TableSynthesizer(kinds={"note": "category"}, random_state=0).fit(real).sample(900)
+    assert set(kept["note"]) <= set(real["note"])
+
+
+def test_free_text_is_left_out_whatever_is_in_it():
+    rng = np.random.default_rng(3)
+    notes = [f"Seen by Dr. Li, tel. 555-{at:03d}-4567, li{at}@x.org" for at in range(200)]
+    real = pd.DataFrame({"note": notes, "x": rng.normal(size=200)})
+    assert list(TableSynthesizer(random_state=0).fit(real).sample(50)) == ["x"]
+    made = TableSynthesizer(text="replace", random_state=0).fit(real).sample(50)
+    assert made["note"].tolist() == [f"note {at + 1}" for at in range(50)]
+
+
+@pytest.mark.parametrize("pattern", ["%Y-%m-%d", "%d.%m.%Y", "%Y%m%d", None])
+def test_dates_of_birth_are_drawn_anew(pattern):
+    rng = np.random.default_rng(3)
+    days = pd.to_datetime("1930-01-01") + pd.to_timedelta(rng.integers(0, 28_000, 400), "D")
+    births = pd.Series(days if pattern is None else days.strftime(str(pattern)))
+    births = births.astype(int) if pattern == "%Y%m%d" else births
+    real = pd.DataFrame({"birth_date": births, "x": rng.normal(size=400)})
+    made = TableSynthesizer(random_state=0).fit(real).sample(2000)
+    # 400 of 28,000 days are real: as often as that by chance
+    assert made["birth_date"].isin(set(births)).mean() < 3 * 400 / 28_000
+    assert made["birth_date"].nunique() > 1500

@@ -23,6 +23,7 @@ from vicinal.table.buffers import ColumnBuffer
 from vicinal.table.conditions import Condition, Where, parse_where, rows_matching
 from vicinal.table.formats.base import Format
 from vicinal.table.formats.personal import Personal
+from vicinal.table.formats.surrogates import ContactMaker, SurrogateMaker
 from vicinal.table.frames import to_arrow, to_native
 from vicinal.table.infer import Schema, infer, rules_of, with_codes
 from vicinal.table.mixing import MomentMatch
@@ -365,7 +366,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             state.rows, state.columns, state.people, state.seeds.entropy, whole.spans
         )
         training = self._made_ready(
-            rows, columns, state, frozenset(makers), population=population, progress=progress
+            rows, columns, state, _replaced(makers), population=population, progress=progress
         )
         there = set(state.rows.column_names)
         surrogates = {
@@ -654,7 +655,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
                 continue  # met by drawing again
             held[condition.column] = held.get(condition.column, False) or condition.sign == "!="
         chosen, columns = _reduced(learned.take(rows), state.columns, self._rules)
-        training = self._made_ready(chosen, columns, state, frozenset(self._people), held)
+        training = self._made_ready(chosen, columns, state, _replaced(self._people), held)
         return training, state.order[rows]
 
     def _conditions(self, where: Where) -> list[Condition]:
@@ -787,6 +788,11 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         return synthesizer
 
 
+def _replaced(makers: Mapping[str, SurrogateMaker | ContactMaker]) -> frozenset[str]:
+    """Return columns of whose cells nothing is left, so that rare ones may stay until the end."""
+    return frozenset(name for name, one in makers.items() if isinstance(one, SurrogateMaker))
+
+
 def _has_rules(column: Column) -> bool:
     """Tell whether a column may stand in rules: what is replaced or left out cannot."""
     return column.kind not in {"identifier", "text", "constant", "missing"}
@@ -850,7 +856,7 @@ def _warn_of_people(
     ]
     if names and identifiers is None:
         warnings.warn(
-            f"personal data in column(s) {', '.join(names)}: every value is replaced by one "
+            f"personal data in column(s) {', '.join(names)}: each is replaced by one "
             "surrogate of its own; identifiers='drop' leaves them out, kinds={'name': "
             "'category'} keeps real values.",
             UserWarning,

@@ -23,14 +23,12 @@ from vicinal.table.formats.base import Format, as_texts, marks_of
 from vicinal.table.formats.dates import DateFormat
 from vicinal.table.formats.find import integer_dates, parse_format, search_format
 from vicinal.table.formats.numerals import NumberFormat
-from vicinal.table.formats.personal import Personal, find_personal
-from vicinal.table.formats.surrogates import SurrogateMaker
+from vicinal.table.formats.personal import Personal, find_contacts, find_personal
+from vicinal.table.formats.surrogates import ContactMaker, SurrogateMaker
 from vicinal.table.schema import UNIQUE_LEAST, Column, near_unique
 
 #: Kinds of formats that are read; codes, yes and no stay texts.
 TYPED = ("date", "datetime", "time", "numeric", "integer")
-#: Names of persons in single words are told from categories by as many different ones.
-NAMES = 20
 #: Floats below hold every whole number.
 WHOLE = 2.0**53
 
@@ -229,7 +227,7 @@ def read_conditions(
 def write_cells(
     table: pa.Table,
     formats: Mapping[str, Format],
-    people: Mapping[str, SurrogateMaker],
+    people: Mapping[str, SurrogateMaker | ContactMaker],
     schema: pa.Schema,
 ) -> pa.Table:
     """Return rows as their table writes them: formats of ``schema``, surrogates for persons."""
@@ -276,14 +274,10 @@ def find_people(
             continue
         values = _whole(table[name])
         found = find_personal(values, name)
-        if found is None:
-            continue
-        if found.kind == "name":
-            cells = pc.unique(pc.drop_null(as_texts(values)))
-            words = pc.sum(pc.match_substring(pc.utf8_trim_whitespace(cells), " ")).as_py() or 0
-            if len(cells) < NAMES and 2 * words < len(cells):
-                continue
-        people[name] = found
+        if found is None and name not in said:
+            found = find_contacts(values)
+        if found is not None:
+            people[name] = found
     return people
 
 
@@ -292,6 +286,10 @@ def as_identifiers(columns: Sequence[Column], people: Mapping[str, Personal]) ->
     said = []
     for column in columns:
         person = people.get(column.name)
+        # free text and identifiers are replaced, whatever is in them
+        within = person is not None and person.kind == "contact in a text"
+        if within and column.kind not in {"category", "constant"}:
+            person = None
         if person is not None and column.kind != "missing":
             repeats = (
                 "" if column.kind in {"identifier", "text"} else ", the same for the same value"
@@ -324,14 +322,14 @@ def replacers(
     people: Mapping[str, Personal],
     entropy: object,
     spans: Mapping[str, tuple[int, int]],
-) -> dict[str, SurrogateMaker]:
+) -> dict[str, SurrogateMaker | ContactMaker]:
     """Return what makes surrogates of personal data that repeat; ``spans`` are of more rows."""
     # their key comes of the seed and of all real values, so that nobody can tell the surrogate of a
     # value that he guesses without having them all
-    makers = {}
+    makers: dict[str, SurrogateMaker | ContactMaker] = {}
     for column in columns:
         name = column.name
-        if name not in people or column.kind in {"identifier", "missing"}:
+        if name not in people or column.kind in {"identifier", "missing", "text"}:
             continue
         values = _whole(rows[name])
         cells = pc.unique(pc.drop_null(as_texts(values)))
@@ -339,12 +337,15 @@ def replacers(
         digest = hashlib.blake2b(repr(entropy).encode(), digest_size=32)
         digest.update("\0".join(sorted(cells.to_pylist())).encode())
         key = digest.digest()
+        if people[name].kind == "contact in a text":
+            makers[name] = ContactMaker(cells, name, key=key)
+            continue
         if _is_text(values.type):
             makers[name] = SurrogateMaker(cells, name, personal=people[name], key=key)
             continue
         kind = _plain(values.type)  # integers count on beyond the real ones
         ends = pa.array(list(map(int, spans.get(name, ()))), kind)
         whole = pc.unique(pa.concat_arrays([cells.cast(kind), ends]))
-        makers[name] = SurrogateMaker(whole, name, key=key)
-        makers[name].replace(whole)  # is there room?
+        makers[name] = maker = SurrogateMaker(whole, name, key=key)
+        maker.replace(whole)  # is there room?
     return makers

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vicinal._contacts import HINT, MAC, OCTET, contacts
 from vicinal.table.formats.base import as_texts
 
 #: Distinct cells that are looked at.
@@ -28,6 +29,8 @@ HOUSES = 0.5
 #: Different cells, at least, that tell names and numbers of persons from levels of a category,
 #: where the column's name alone leaves it open.
 LEVELS = 10
+#: The same for names in single words.
+NAMES = 20
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Personal:
     Attributes
     ----------
     kind : {"e-mail", "phone", "IBAN", "card number", "social security number", "URL", \
-"IP address", "name", "user name", "number of a person", "street address"}
+"IP address", "MAC address", "name", "user name", "number of a person", "street address", \
+"contact in a text"}
         Of what.
     share : float
         Share of the distinct cells with its pattern.
@@ -71,7 +75,7 @@ def iban_check(country: str, account: str) -> str:
 
 def _has_luhn(cell: str) -> bool:
     digits = re.sub("[ -]", "", cell)
-    return luhn_check(digits[:-1]) == digits[-1]
+    return int(luhn_check(digits[:-1])) == int(digits[-1])
 
 
 def _has_iban(cell: str) -> bool:
@@ -82,10 +86,11 @@ def _has_iban(cell: str) -> bool:
 _EMAIL = re.compile(r"[^\s@,;<>]+@[^\s@,;<>]+\.[^\W\d_]{2,}")
 _URL = re.compile(r"(?:(?:https?|ftp)://|www\.)\S+", re.I)
 _IP = re.compile(
-    r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}|"
+    rf"(?:{OCTET}(?:\.(?!$)|$)){{4}}|"
     r"(?=.*::|(?:[^:]*:){7})(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}",
     re.I,
 )
+_MAC = re.compile(MAC)
 _IBAN = re.compile(r"[A-Z]{2}\d{2} ?(?:[A-Z0-9]{4} ?){2,7}[A-Z0-9]{1,4}")
 _CARD = re.compile(r"\d(?:[ -]?\d){12,18}")
 _SSN = re.compile(r"\d{3}-\d{2}-\d{4}")
@@ -129,6 +134,12 @@ _FULL_WORDS = _words(
     "fullname vollname nombre nom prénom prenom vorname nachname familienname surname lastname "
     "firstname forename givenname apellido apellidos cognome achternaam voornaam sobrenome "
     "efternamn förnamn person patient employee contact author ansprechpartner mitarbeiter"
+)
+#: What only names of persons are called, however few there are.
+_SURE_NAMES = _words(
+    "fullname vollname vorname nachname familienname surname surnames lastname namelast lname "
+    "familyname firstname namefirst fname forename givenname middlename maidenname geburtsname "
+    "prénom apellido apellidos cognome achternaam voornaam sobrenome efternamn förnamn"
 )
 _NAME_WORDS = _words("name names naam navn namn nome")
 _HOLDERS = _words(
@@ -229,16 +240,12 @@ def find_personal(values: pa.Array | pa.ChunkedArray, name: str) -> Personal | N
     said = _Said.of(name, not _is_text(values.type))
     if not can_be_personal(values.type) or (said.whole and not said.tells_of_integers):
         return None
-    values = values.drop_null()
-    if len(values) > 10 * SAMPLE:
-        values = values.take(pa.array(np.linspace(0, len(values) - 1, 10 * SAMPLE).astype(int)))
+    values = _some(values.drop_null(), 10 * SAMPLE)
     if said.whole and pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     distinct = pc.unique(as_texts(values))
     said = replace(said, repeated=2 * len(distinct) <= len(values))
-    if len(distinct) > SAMPLE:
-        rows = np.linspace(0, len(distinct) - 1, SAMPLE).astype(int)
-        distinct = distinct.take(pa.array(rows))
+    distinct = _some(distinct, SAMPLE)
     cells = [cell.strip()[:LONGEST] for cell in distinct.to_pylist() if cell.strip()]
     if not cells:
         return None
@@ -247,6 +254,27 @@ def find_personal(values: pa.Array | pa.ChunkedArray, name: str) -> Personal | N
         if found is not None:
             return found
     return None
+
+
+def find_contacts(values: pa.Array | pa.ChunkedArray) -> Personal | None:
+    """Find e-mail addresses, telephones and other long numbers within longer texts.
+
+    Parameters
+    ----------
+    values : pyarrow Array or ChunkedArray
+        Of any type.
+
+    Returns
+    -------
+    Personal or None
+        None where there are none.
+    """
+    if not _is_text(values.type):
+        return None
+    cells = _some(pc.unique(pc.drop_null(as_texts(values))), 10 * SAMPLE)
+    hinted = _some(cells.filter(pc.match_substring_regex(cells, HINT)), SAMPLE)
+    n_found = sum(bool(contacts(cell)) for cell in hinted.to_pylist())
+    return Personal("contact in a text", n_found / len(cells)) if n_found else None
 
 
 def can_be_personal(kind: pa.DataType) -> bool:
@@ -326,6 +354,13 @@ def _ends(words: list[str]) -> set[str]:
     return {"".join(words[-n:]) for n in (1, 2, 3)} - {""}
 
 
+def _some(values: pa.Array | pa.ChunkedArray, most: int) -> pa.Array | pa.ChunkedArray:
+    """Return values at equal steps, ``most`` at most."""
+    if len(values) <= most:
+        return values
+    return values.take(pa.array(np.linspace(0, len(values) - 1, most).astype(int)))
+
+
 def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -339,7 +374,8 @@ def _share(cells: list[str], test: Callable[[str], object]) -> float:
 
 
 def _by_pattern(cells: list[str], said: _Said) -> Personal | None:
-    for kind, pattern in (("e-mail", _EMAIL), ("URL", _URL), ("IP address", _IP)):
+    unlike = {"e-mail": _EMAIL, "URL": _URL, "IP address": _IP, "MAC address": _MAC}
+    for kind, pattern in unlike.items():
         share = _share(cells, pattern.fullmatch)
         if share >= SOME:
             return Personal(kind, share)
@@ -392,11 +428,13 @@ def _by_name(cells: list[str], said: _Said) -> Personal | None:
     alone, held = len(said.words) == 1, said.joined & _HOLDERS or said.whose
     named = said.joined & _FULL_WORDS or (said.joined & _NAME_WORDS and (alone or held))
     many = len(cells) >= LEVELS
-    if named:
-        any_case = said.whose and many and not said.ends & _LOGINS
+    sure = bool(said.ends & _SURE_NAMES)
+    if named or sure:
+        any_case = sure or (said.whose and many and not said.ends & _LOGINS)
         upper = _share(cells, _PERSON.fullmatch if any_case else _is_person)
-        several = _share(cells, lambda cell: " " in cell)
-        if upper >= MOST and (several >= 0.5 or said.joined & _FULL_WORDS or held):
+        several = _share(cells, lambda cell: " " in cell) >= 0.5
+        enough = said.joined & _FULL_WORDS or held
+        if upper >= MOST and (sure or several or (enough and len(cells) >= NAMES)):
             return Personal("name", upper)
     if many and said.ends & _NAMED:
         share = _share(cells, _is_full_name)

@@ -7,6 +7,7 @@ import hashlib
 import re
 import secrets
 import string
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._compiled import GOLDEN, mix64
+from vicinal._contacts import contacts
 from vicinal._types import Array, Bools, Floats
 from vicinal.table.formats.base import as_texts
 from vicinal.table.formats.personal import Personal, iban_check, luhn_check
@@ -40,7 +42,10 @@ _ENOUGH = 4
 #: Texts of a shape that tell them, at most.
 _TOLD = 2000
 _ROUNDS = 4
-_OTHER_LETTERS = re.compile(r"[^\W\d_a-zA-Z]")
+#: Letters of other scripts are drawn among so many, which begin at a multiple of it ...
+_BLOCK = 128
+#: ... or, for signs of words and of syllables, at the first one.
+_SIGNS = ((0x3400, 0x9FFF, 0x4E00), (0xAC00, 0xD7A3, 0xAC00), (0x20000, 0x3FFFF, 0x4E00))
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Shape:
         """Return the places of check digits."""
         if self.check == "iban":
             return (2, 3)
-        digits = [at for at, letters in enumerate(self.places) if letters[0].isdigit()]
+        digits = [at for at, letters in enumerate(self.places) if letters[0].isdecimal()]
         return (digits[-1],)
 
     def size(self) -> int:
@@ -96,7 +101,8 @@ class Shape:
         if self.check == "iban":
             return text[:2] + iban_check(text[:2], text[4:].replace(" ", "")) + text[4:]
         at = self.checks()[0]
-        return text[:at] + luhn_check(re.sub(r"\D", "", text[:at])) + text[at + 1 :]
+        check = _digits_like(text[at])[int(luhn_check(re.sub(r"\D", "", text[:at])))]
+        return text[:at] + check + text[at + 1 :]
 
     def numbers(self, points: npt.NDArray[np.uint32]) -> Hashes:
         """Return the numbers of those texts that are of the shape, given as code points."""
@@ -140,6 +146,8 @@ class SurrogateMaker:
 
     Fixed prefixes, lengths, leading zeros and check digits are kept; what varies is filled from
     a permutation of all texts of the shape, so no surrogate comes twice, wherever one starts.
+    Surrogates and real values fill half of a shape at most, or those that are left would tell the
+    real ones: more surrogates get more digits.
     E-mails get the domain example.org, addresses of the net the range 10.0.0.0/8 or 2001:db8::/32,
     names are invented.
 
@@ -191,9 +199,8 @@ class SurrogateMaker:
         self._mapping: dict[str, str] | None = None
         self._real = set(pc.unique(pc.drop_null(as_texts(values))).to_pylist())
         self._kind = personal.kind if personal else ""
-        common = self._kind != "e-mail" and len(self._real) >= SHARED
-        self._common = set.intersection(*map(set, self._real)) if common else set[str]()
         self._two_words = sum(" " in text for text in self._real) * 2 >= len(self._real)
+        self._colons = sum(":" in text for text in self._real) * 2 > len(self._real)
         self._counts_on = whole and personal is None
         numbers = [int(text) for text in self._real] if whole else []
         self._ends = min(numbers, default=0), max(numbers, default=-1)
@@ -275,8 +282,9 @@ class SurrogateMaker:
         -------
         pyarrow.Array
             Of the column's type, without dictionary. Makers with one key agree, but for the few
-            values whose first surrogate is real or taken in one of the tables: give the values of
-            all tables at construction, and they agree on all.
+            values whose first surrogate is real or taken in one of the tables, or where values
+            are so many that surrogates get more digits: give the values of all tables at
+            construction, and they agree on all.
 
         Raises
         ------
@@ -332,17 +340,28 @@ class SurrogateMaker:
         for row, value in enumerate(values):
             body = self._body(value)
             fits = (at for at, shape in enumerate(self._shapes) if shape.number(body) is not None)
-            first = "".join("z" if run[0] == "0" else "d" for run in re.findall("[0-9]+", body))
+            runs = re.findall(r"\d+", body)
+            first = "".join("d" if int(run[0]) else "z" for run in runs)
             members.setdefault((next(fits, self._largest), first), []).append(row)
         for (at, first), rows in members.items():
             shape = self._shapes[at]
             if self._kind not in _PREFIXED:
                 shape = _any_digits(shape, first)
-            shape = _extended(shape, longer)
+            shape = _extended(shape, longer + self._widened(at))
             drawn = np.array([numbers[row] % shape.size() for row in rows], np.uint64)
             for row, body in zip(rows, shape.write(drawn, self.seed), strict=True):
                 made[row] = self._whole(body)
         return made
+
+    def _widened(self, at: int) -> int:
+        """Return how many digits a shape needs more to hold its values and their surrogates."""
+        shape, n_real = self._shapes[at], len(self._numbers[at])
+        longer = 0
+        while 4 * n_real > _extended(shape, longer).size() or (
+            longer and len(shape.places) + longer in self._lengths
+        ):
+            longer += 1
+        return longer
 
     def _at(self, index: Hashes) -> list[str]:
         """Return the text of each index."""
@@ -384,24 +403,18 @@ class SurrogateMaker:
             raise ValueError(f"No room for so many surrogates of column {self.name!r}.")
 
     def _write_free(self, at: int, index: Hashes, made: Array, rows: npt.NDArray[np.intp]) -> Bools:
-        """Write texts of a shape that are not real; tell which indices it has room for."""
+        """Write texts of a shape that are not real; tell which indices half of it has room for."""
         shape, forbidden = self._shapes[at], self._forbidden[at]
         gaps = forbidden - np.arange(len(forbidden), dtype=np.uint64)
         numbers = index + np.searchsorted(gaps, index, "right").astype(np.uint64)
-        done = numbers < shape.size()
+        done = index + np.uint64(len(forbidden)) < np.uint64(shape.size() // 2)
         if done.any():
             permuted = _permuted(numbers[done], shape.size(), self.seed)
             made[rows[done]] = [self._whole(body) for body in shape.write(permuted, self.seed)]
         return done
 
     def _body(self, text: str) -> str:
-        body = text.rpartition("@")[0] or text if self._kind == "e-mail" else text
-        return body if body.isascii() else _OTHER_LETTERS.sub(self._as_ascii, body)
-
-    def _as_ascii(self, letter: re.Match[str]) -> str:
-        """Return what stands for a letter that is not in every value."""
-        found = letter.group()
-        return found if found in self._common else "A" if found.isupper() else "a"
+        return text.rpartition("@")[0] or text if self._kind == "e-mail" else text
 
     def _whole(self, body: str) -> str:
         return f"{body}@example.org" if self._kind == "e-mail" else body
@@ -416,6 +429,8 @@ class SurrogateMaker:
     def _spell(self, number: int, longer: int) -> str:
         """Return a made-up name, or an address that nobody has."""
         number %= _SPELLS[self._kind]
+        if self._kind == "IP address" and self._colons:
+            return f"2001:db8:{longer:x}::{number >> 16:x}:{number & 0xFFFF:x}"
         if self._kind == "IP address":
             block = 10 if not longer else 239 + longer
             return f"{block}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
@@ -450,6 +465,34 @@ class SurrogateMaker:
             ) from None
 
 
+class ContactMaker:
+    """Writes surrogates for the contacts within texts, and leaves the rest as it is."""
+
+    def __init__(self, values: pa.Array, name: str, *, key: bytes) -> None:
+        found: dict[str, set[str]] = {}
+        for text in values.to_pylist():
+            for match in contacts(text):
+                found.setdefault(_CONTACTS.get(str(match.lastgroup), ""), set()).add(match.group())
+        self._made: dict[str, str] = {}
+        for kind, ones in found.items():
+            real = pa.array(sorted(ones))
+            maker = SurrogateMaker(real, name, personal=Personal(kind, 1.0), key=key)
+            self._made |= zip(sorted(ones), maker.replace(real).to_pylist(), strict=True)
+
+    def replace(self, values: pa.Array | pa.ChunkedArray) -> pa.Array:
+        """Return texts with a surrogate for each contact, the same for the same one."""
+        encoded = as_texts(values).dictionary_encode()
+        texts = map(self._written, encoded.dictionary.to_pylist())
+        return pa.array(texts, pa.string()).take(encoded.indices)
+
+    def _written(self, text: str) -> str:
+        for match in reversed(contacts(text)):
+            text = text[: match.start()] + self._made[match.group()] + text[match.end() :]
+        return text
+
+
+#: Kinds of personal data by those of contacts, where surrogates are no texts of the same shape.
+_CONTACTS = {"URL": "URL", "mail": "e-mail", "IP": "IP address"}
 #: How many surrogates are spelled, rather than filled into shapes, by kind.
 _SPELLS = {
     "name": 10**8,
@@ -478,11 +521,12 @@ def _any_digits(shape: Shape, first: str) -> Shape:
     # first has a "z" for each run of digits that begins with a zero; one that begins a text stays
     places, runs = list(shape.places), iter(first)
     for at, letters in enumerate(places):
-        if not set(letters) <= set(_DIGITS):
+        if not letters.isdecimal():
             continue
-        begins = at == 0 or not places[at - 1][0].isdigit()
+        digits = _digits_like(letters[0])
+        begins = at == 0 or not places[at - 1][0].isdecimal()
         zero = next(runs, "z") == "z" if begins else True
-        places[at] = "0" if begins and zero and at == 0 else _DIGITS if zero else _DIGITS[1:]
+        places[at] = digits[0] if begins and zero and at == 0 else digits if zero else digits[1:]
     return Shape(tuple(places), shape.check)
 
 
@@ -491,7 +535,14 @@ def _extended(shape: Shape, longer: int) -> Shape:
     if not longer:
         return shape
     at = shape.free[0] + 1 if shape.free else len(shape.places)
-    return Shape((*shape.places[:at], *[_DIGITS] * longer, *shape.places[at:]), shape.check)
+    digits = _digits_like(shape.places[at - 1][0]) if at else _DIGITS
+    return Shape((*shape.places[:at], *[digits] * longer, *shape.places[at:]), shape.check)
+
+
+def _digits_like(letter: str) -> str:
+    """Return the ten digits of a digit's script, of any other letter those from 0 to 9."""
+    zero = ord(letter) - int(letter) if letter.isdecimal() else ord("0")
+    return "".join(map(chr, range(zero, zero + 10)))
 
 
 def _hashed(numbers: Hashes, seed: int) -> Hashes:
@@ -546,15 +597,33 @@ def _points(bodies: Counter[str]) -> dict[int, npt.NDArray[np.uint32]]:
 
 
 def _class_of(letter: str) -> str:
-    if letter.isascii():
-        if letter.isdigit():
-            return "0"
-        if letter.isalpha():
-            return "a" if letter.islower() else "A"
-    return letter
+    if letter.isdecimal():
+        return _digits_like(letter)[0]
+    if not letter.isascii():
+        return _others_like(letter)[0]
+    return letter if not letter.isalpha() else "a" if letter.islower() else "A"
 
 
-_CLASSES = {ord(letter): _class_of(letter) for letter in _DIGITS + string.ascii_letters}
+def _others_like(letter: str) -> str:
+    """Return letters of another script, or signs on them, among which one is drawn."""
+    kind, point = unicodedata.category(letter), ord(letter)
+    if kind[0] not in "LMN":
+        return letter
+    starts = (start for low, high, start in _SIGNS if low <= point <= high)
+    start = next(starts, point // _BLOCK * _BLOCK)
+    block = map(chr, range(max(start, _BLOCK), start + _BLOCK))
+    return "".join(one for one in block if unicodedata.category(one) == kind) or letter
+
+
+class _Classes(dict[int, str]):
+    """What stands for each letter in the mark of a shape."""
+
+    def __missing__(self, point: int) -> str:
+        self[point] = found = _class_of(chr(point))
+        return found
+
+
+_CLASSES = _Classes()
 
 
 def _learn(bodies: Counter[str], check: str, vary: bool) -> tuple[list[Shape], Floats]:
@@ -607,17 +676,17 @@ def _shape(
 ) -> Shape:
     """Return a shape with every place fixed that never varies, as far as there is room."""
     # what a few texts alone have in common would give them away, and so would a person's name
-    fixes = [at < prefix or (len(texts) >= SHARED and not (vary and mark in "aAx"))
+    fixes = [at < prefix or (len(texts) >= SHARED and not (vary and mark.isalpha()))
              for at, mark in enumerate(marks)]  # fmt: skip
     places = [_letters(marks, at, texts, seen, fixed) for at, fixed in enumerate(fixes)]
     if check == "iban":
         places = places[:2] + [_DIGITS] * 2 + places[4:]
-    fixed = [at for at, mark in enumerate(marks) if mark == "0" and len(places[at]) == 1]
+    fixed = [at for at, mark in enumerate(marks) if mark.isdecimal() and len(places[at]) == 1]
     shape = Shape(tuple(places), check)
     while fixed and shape.size() < ROOM * len(texts):
         at = fixed.pop()
-        led = places[at] == "0" or (at > 0 and marks[at - 1] == "0")
-        places[at] = _DIGITS if led else _DIGITS[1:]
+        led = places[at] == marks[at] or (at > 0 and marks[at - 1] == marks[at])
+        places[at] = _alphabet(marks[at], seen)[not led :]
         shape = Shape(tuple(places), check)
     return shape
 
@@ -627,16 +696,16 @@ def _letters(marks: str, at: int, texts: list[str], seen: set[str], fixed: bool)
     mark, held = marks[at], {text[at] for text in texts}
     if len(held) == 1 and fixed:
         return next(iter(held))
-    leads = mark == "0" and len(marks) > 1 and (at == 0 or marks[at - 1] != "0")
-    return _DIGITS[1:] if leads and "0" not in held else _alphabet(mark, seen)
+    leads = mark.isdecimal() and len(marks) > 1 and (at == 0 or marks[at - 1] != mark)
+    return _alphabet(mark, seen)[leads and mark not in held :]
 
 
 def _alphabet(mark: str, seen: set[str]) -> str:
     """Return the letters that a class of places takes; those of hexadecimal digits stay so."""
-    if mark == "0":
-        return _DIGITS
+    if mark.isdecimal():
+        return _digits_like(mark)
     if mark not in "aAx":
-        return mark
+        return mark if mark.isascii() else _others_like(mark)
     classes = {"a", "A"} if mark == "x" else {mark}
     used = {letter for letter in seen if _class_of(letter) in classes}
     held = {_class_of(letter) for letter in used}

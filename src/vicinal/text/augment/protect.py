@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 
+from vicinal._contacts import DATE, EMAIL
+
 #: Words that writers know well, which stand for what is protected while it is embedded and written.
 STAND_INS = (
     *("Anna", "Paris", "Peter", "London", "Maria", "Berlin", "Robert", "Rome"),
@@ -17,10 +19,10 @@ STAND_INS = (
 #: Last digits by which a long number is known, whatever stands for its country.
 LAST_DIGITS = 7
 
-_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_ADDRESS = re.compile(EMAIL)
 #: Telephone numbers, accounts and the like: seven digits or more.
 _NUMBER = re.compile(r"\d(?:[ ./()-]{0,2}\d){6,}")
-_DATE = re.compile(r"(?<!\d)(?:\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{4})(?!\d)")
+_DATE = re.compile(DATE)
 #: Words with blanks between them, as far as no sign parts them.
 _STRETCH = re.compile(r"[^\W\d_][\w'\u2019-]*(?: [^\W\d_][\w'\u2019-]*)*")
 _POSSESSIVE = re.compile(r"['\u2019]s$")
