@@ -110,6 +110,17 @@ def test_groups_do_not_cross_over():
     assert (made["code"].str[0] == made["arm"]).all()
 
 
+def test_categories_of_one_parent_cross_over_together():
+    real = make_visits(6, 120)
+    rng = np.random.default_rng(0)
+    real["one"], real["two"] = (rng.choice(list("xyz"), len(real)) for _ in range(2))
+    real = real[(real["one"] != "x") | (real["two"] != "z")]
+    real = real[real.groupby("id")["id"].transform("size") > 1].drop(columns="code")
+    model = TableSynthesizer(entity="id", time="seen", categories="parent", random_state=0)
+    made = model.fit(real).sample()
+    assert not ((made["one"] == "x") & (made["two"] == "z")).any()
+
+
 @pytest.mark.parametrize("most", [40, 97])
 def test_a_number_of_rows_that_one_entity_has_is_not_written_out(most):
     lengths = [*np.random.default_rng(0).integers(3, 9, 119), most]

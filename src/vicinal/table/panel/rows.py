@@ -367,6 +367,9 @@ class PanelRows:
             missing = [self._inherited[name].missing for name in bundle]
             holes = [one.astype(np.int64) for one in missing if one is not None]
             self._kinds.append(joint_codes(holes) if holes else None)
+        if self.settings.categories == "parent" and self._states:  # all cross over together
+            self._states = [joint_codes(self._states)] * len(self._states)
+            self._kinds = [None] * len(self._states)
 
     def _hide_rare(self, columns: Series, scores: Array, rng: np.random.Generator) -> None:
         """Put categories of near rows, or "other", in the place of those that few entities hold."""
@@ -429,7 +432,9 @@ class PanelRows:
             elif self.settings.categories == "columnwise" and not rises:
                 picks = rng.integers(0, mixture.parents.shape[1], len(main))
                 giver = mixture.parents[np.arange(len(main)), picks]
-            if self._crossing is not None:
+            if self._crossing is not None and givers and self.settings.categories == "parent":
+                given = givers[0]
+            elif self._crossing is not None:
                 given = self._crossing.walk(
                     first[giver],
                     counts,
