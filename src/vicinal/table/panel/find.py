@@ -98,7 +98,7 @@ def find_panel(table: pa.Table) -> PanelFinding | None:
         return None
     times = dict(_times(few))
     for name, steps in times.items():
-        if _regular(np.diff(steps)) and _follows(few, {name}):
+        if is_regular(np.diff(steps)) and _follows(few, {name}):
             return PanelFinding(None, name, 1)
     found = [one for name in few.column_names[:COLUMNS] if (one := _panel(few, name, times))]
     if found:
@@ -119,7 +119,7 @@ def _times(table: pa.Table) -> Iterator[tuple[str, Ints]]:
         yield name, to_numbers(values, name)[0].astype(np.int64)
 
 
-def _regular(gaps: Ints) -> bool:
+def is_regular(gaps: Ints) -> bool:
     """Tell whether steps are upwards and nearly all of one length, or about a month."""
     if not len(gaps) or (gaps <= 0).any():
         return False
@@ -165,7 +165,7 @@ def _panel(table: pa.Table, name: str, times: dict[str, Ints]) -> PanelFinding |
         gaps = np.diff(steps[order])[same]
         if not len(gaps) or (gaps <= 0).any():
             continue
-        if _regular(gaps) or (together and _ENTITY_NAME.search(name)):
+        if is_regular(gaps) or (together and _ENTITY_NAME.search(name)):
             begins = np.flatnonzero(np.diff(codes[order], prepend=-1))
             fixed = tuple(_fixed(table, order, begins, {name, time}))
             return PanelFinding(name, time, n, fixed)

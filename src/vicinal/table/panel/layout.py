@@ -112,6 +112,25 @@ def clock_of(
     return Clock(kind, base, unit, places), (numbers - base) // unit
 
 
+def ticks_of_day(kind: pa.DataType) -> int:
+    """Return the units of a day."""
+    return _units_of(kind) * _DAY or 1
+
+
+def bounds(numbers: Numbers, kind: pa.DataType, period: str) -> tuple[Ints, Ints]:
+    """Return where the day, week or year of each time begins, and where the next one does."""
+    day = ticks_of_day(kind)
+    days = numbers // day
+    if period == "year":
+        years = days.astype("M8[D]").astype("M8[Y]")
+        starts, ends = (one.astype("M8[D]").astype(np.int64) for one in (years, years + 1))
+    else:  # weeks begin on Monday
+        length, back = (7, 3) if period == "week" else (1, 0)
+        starts = (days + back) // length * length - back
+        ends = starts + length
+    return starts * day, ends * day
+
+
 def _units_of(kind: pa.DataType) -> int:
     """Return units in a second, 0 for days."""
     return _SECONDS[kind.unit] if pa.types.is_timestamp(kind) else 0
@@ -121,8 +140,7 @@ def _months(numbers: Ints, kind: pa.DataType) -> tuple[Ints, int] | None:
     """Return months and the offset in them, where it is always the same one."""
     if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         return None
-    scale = _units_of(kind)
-    day = scale * _DAY if scale else 1
+    day = ticks_of_day(kind)
     months = (numbers // day).astype("M8[D]").astype("M8[M]")
     offset = numbers - months.astype("M8[D]").astype(np.int64) * day
     if len(offset) < 2 or np.ptp(offset) or offset[0] >= 28 * day or not np.ptp(months.view("i8")):
@@ -216,22 +234,17 @@ def _periods(table: pa.Table, time: str, numbers: Numbers) -> tuple[Ints, Ints, 
             f"time={time!r} without entity cuts one series into days, weeks or years, but it holds "
             f"{kind}. Give dates, or name the column of the entities with entity."
         )
-    day = _units_of(kind) * _DAY or 1
+    day = ticks_of_day(kind)
     usual = max(float(np.median(np.diff(np.sort(numbers)))), 1.0)
-    days = (numbers // day).astype("M8[D]")
     period = next((name for longest, name in _CUTS if usual / day * _DAY <= longest), "year")
-    starts = days.astype(np.int64)
-    if period == "week":
-        starts = (starts + 3) // 7 * 7 - 3  # weeks begin on Monday
-    elif period == "year":
-        starts = days.astype("M8[Y]").astype("M8[D]").astype(np.int64)
+    starts, _ = bounds(numbers, kind, period)
     _, codes = np.unique(starts, return_inverse=True)
     if codes.max() + 1 < PERIODS:
         raise ValueError(
             f"time={time!r}: the series is {codes.max() + 1} {period}(s) long, and at least "
             f"{PERIODS} are needed to mix them with each other."
         )
-    return codes, np.rint((numbers - starts * day) / usual).astype(np.int64), period
+    return codes, np.rint((numbers - starts) / usual).astype(np.int64), period
 
 
 def _steps(table: pa.Table, time: str | None, order: Ints, first: Ints) -> tuple[Ints, bool]:

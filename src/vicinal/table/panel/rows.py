@@ -2,7 +2,8 @@
 
 What is constant within entities is a row of :class:`TrainingRows`, and the series are scores mixed
 along with it by the same weights, aligned step by step: so what a law keeps of rows, it keeps of
-series. Which steps there are is taken from one parent.
+series. Which steps there are, and what is no number, is taken from one parent, or, where rare
+values are hidden, from one after the other.
 """
 
 from __future__ import annotations
@@ -25,12 +26,23 @@ from vicinal.table.categories import (
     take_effects,
 )
 from vicinal.table.inherited import inherit, taken_together, without_rare
-from vicinal.table.marginals import MixedColumn, RawValues
+from vicinal.table.marginals import MixedColumn, NormalScores, RawValues
 from vicinal.table.mixing import Mixture
 from vicinal.table.neighborhood import row_space
+from vicinal.table.numbers import to_numbers
 from vicinal.table.panel.align import complete, slow_course
-from vicinal.table.panel.layout import Clock, Layout, clock_of, rising, varies
+from vicinal.table.panel.crossing import Crossing
+from vicinal.table.panel.layout import (
+    Clock,
+    Layout,
+    clock_of,
+    rising,
+    ticks_of_day,
+    varies,
+)
+from vicinal.table.panel.stamps import Stamps, is_grid
 from vicinal.table.presets import MixingSettings
+from vicinal.table.rare import BLUR_ROWS
 from vicinal.table.schema import Column, detect_columns
 from vicinal.table.training_rows import (
     Along,
@@ -45,6 +57,12 @@ UNIT = "\0unit"
 BLOCKS = 8
 #: ... and by how much a series counts there, next to a column of one value.
 SERIES_WEIGHT = 3.0
+
+#: Rounds in which effects of categories are told from what goes with entities and steps.
+EFFECT_ROUNDS = 6
+
+#: Standard deviation by which the normal score of a number of rows is moved where it is drawn anew.
+MOVED = 0.1
 
 #: Columns of a series, by name.
 Series = Mapping[str, tuple[Column, pa.ChunkedArray]]
@@ -83,10 +101,12 @@ class PanelRows:
         self._rows_at[layout.entity, layout.steps] = np.arange(table.num_rows)
         self._gaps: dict[str, Bools] = {}
         self._rising: dict[str, _Rising] = {}
-        self._copied: dict[str, pa.ChunkedArray] = {}
+        self._times: pa.ChunkedArray | None = None  # of one series
+        self._stamps: Stamps | None = None
         units, kinds, series = self._sort_out(table, columns)
         self.fixed = frozenset(kinds) & frozenset(table.column_names)
         along = self._encode(series, seeds)
+        inner = set(units.column_names) - self.fixed - {one.start for one in self._rising.values()}
         self._units = TrainingRows(
             units,
             [kinds[name] for name in units.column_names],
@@ -94,10 +114,18 @@ class PanelRows:
             seeds,
             self._held,
             progress=progress,
-            replaced=replaced,
+            replaced=replaced | frozenset(inner),
             along=along,
         )
         self._leads = self._found_leads()
+        self._crossing: Crossing | None = None
+        self._lengths = np.diff(layout.first)
+        if self._hides and self._times is not None:
+            self._stamps = self._irregular(self._times, seeds.generator(TableKey.RARE, 2))
+        elif self._hides:
+            self._crossing = Crossing(layout.entity, layout.steps, self._rows_at)
+            self._hide_lengths(seeds.generator(TableKey.RARE, 2))
+            self._find_states()
         self._calibrate(Seeds(seeds.generator(TableKey.CALIBRATE, 1)), along)
 
     def __len__(self) -> int:
@@ -151,7 +179,7 @@ class PanelRows:
                 continue
             values = table[name]
             if self._entity is None and name == self._time:
-                self._copied[name] = values
+                self._times = values
             elif not varies(values, layout):
                 units[name], kinds[name] = values.take(begins), column
             elif not (column.mixed or column.inherited):
@@ -222,6 +250,10 @@ class PanelRows:
             scores[:, at] = column.scale.scores
             del column.scale.scores  # kept once, in the matrix
         self._hide_rare(series, scores, seeds.generator(TableKey.RARE, 1))
+        self._bundle_codes = [
+            joint_codes([self._inherited[name].codes for name in bundle])
+            for bundle in self._bundles
+        ]
         self._effects: list[Array] = []
         if self.settings.effects and not raw and mixed and self._bundles:
             scores = self._take_effects(scores)
@@ -233,10 +265,6 @@ class PanelRows:
         """Keep what rows take from a parent, and which columns they take together."""
         self._inherited = {name: inherit(one) for name, (_, one) in series.items()}
         self._bundles = taken_together(self._inherited)
-        self._bundle_codes = [
-            joint_codes([self._inherited[name].codes for name in bundle])
-            for bundle in self._bundles
-        ]
 
     def _along(self, scores: Array, seeds: Seeds) -> Along:
         """Return scores of rows, (n_rows, n_mixed), by entity and step, gaps filled."""
@@ -259,17 +287,20 @@ class PanelRows:
 
     def _take_effects(self, scores: Array) -> Array:
         """Take what categories say of numbers out of scores, and keep it."""
-        # within entities and steps: what goes with an entity, or with time, is no effect of one
+        # within entities and steps: what goes with an entity, or with time, is no effect of one.
+        # Categories vary with these too: rounds find their effects in what is left of both.
         codes = {name: one.codes for name, one in self._inherited.items()}
-        moved = scores.astype(np.float64)
-        for unit in (self._layout.entity, self._layout.steps):
-            counts = np.maximum(np.bincount(unit), 1)
-            for at in range(moved.shape[1]):
-                moved[:, at] -= (np.bincount(unit, moved[:, at]) / counts)[unit]
-        rest, self._effects = take_effects(
-            moved, self._bundles, np.array(self._bundle_codes), codes
-        )
-        without: Array = scores - (moved - rest).astype(scores.dtype)
+        left, without = scores.astype(np.float64), scores
+        for _ in range(EFFECT_ROUNDS if self._hides else 1):
+            for unit in (self._layout.entity, self._layout.steps):
+                counts = np.maximum(np.bincount(unit), 1)
+                for at in range(left.shape[1]):
+                    left[:, at] -= (np.bincount(unit, left[:, at]) / counts)[unit]
+            rest, effects = take_effects(left, self._bundles, np.array(self._bundle_codes), codes)
+            without = without - (left - rest).astype(scores.dtype)
+            known = self._effects or [np.zeros_like(one) for one in effects]
+            self._effects = [one + more for one, more in zip(known, effects, strict=True)]
+            left = rest
         return without
 
     def _found_leads(self) -> list[int | None]:
@@ -293,10 +324,57 @@ class PanelRows:
     def _is_mixed(self, column: Column, values: pa.ChunkedArray) -> bool:
         return is_mixed(column, values, self.settings)
 
+    @property
+    def _hides(self) -> bool:
+        """Tell whether what few entities hold is hidden."""
+        return self.settings.min_count > 1 and self.settings.rare != "keep"
+
+    def _irregular(self, values: pa.ChunkedArray, rng: np.random.Generator) -> Stamps | None:
+        """Return what draws the times of one series anew, None where they are a grid."""
+        name, layout = str(self._time), self._layout
+        numbers = to_numbers(values, name)[0].astype(np.int64)
+        if is_grid(values, numbers, name) or layout.period is None:
+            return None
+        unit = int(np.gcd.reduce(np.append(numbers, ticks_of_day(values.type))))
+        least = self.settings.min_count
+        return Stamps(numbers, unit, layout.first, values.type, layout.period, least, rng)
+
+    def _hide_lengths(self, rng: np.random.Generator) -> None:
+        """Draw anew how many rows an entity has where few have so many, or more."""
+        least, own = self.settings.min_count, self._lengths
+        scale = NormalScores(own, np.zeros(len(own), bool), rng, least)
+        scale.calibrate(scale.scores)
+        blur = min(self.settings.blur, len(own) // BLUR_ROWS)
+        enough = min(least + int(rng.integers(0, blur + 1, 2).sum()), len(own))
+        most = np.partition(own, len(own) - enough)[len(own) - enough]
+        moved = scale.scores + rng.normal(0.0, MOVED, len(own)).astype(np.float32)
+        self._lengths = np.minimum(scale.decode(moved), most)
+
+    def _find_states(self) -> None:
+        """Find the states in which series cross over: of steps and gaps, and of each bundle."""
+        layout = self._layout
+        of_columns = [self._inherited[name].missing for name in self._inherited]
+        holed = [*(one.missing for one in self._mixed), *of_columns, *self._gaps.values()]
+        gaps = [one.astype(np.int64) for one in holed if one is not None]
+        self._course_states = [joint_codes([layout.steps, *gaps]), layout.steps]
+        within = [self._units.category_codes(name) for name in self.settings.within]
+        self._states: list[Ints] = []
+        self._kinds: list[Ints | None] = []
+        for bundle, lead, codes in zip(self._bundles, self._leads, self._bundle_codes, strict=True):
+            led = [] if lead is None else self._units.bundles[lead]
+            shared = [*within, *(self._units.category_codes(name) for name in led)]
+            self._states.append(joint_codes([codes, *(one[layout.entity] for one in shared)]))
+            missing = [self._inherited[name].missing for name in bundle]
+            holes = [one.astype(np.int64) for one in missing if one is not None]
+            self._kinds.append(joint_codes(holes) if holes else None)
+        if self.settings.categories == "parent" and self._states:  # all cross over together
+            self._states = [joint_codes(self._states)] * len(self._states)
+            self._kinds = [None] * len(self._states)
+
     def _hide_rare(self, columns: Series, scores: Array, rng: np.random.Generator) -> None:
         """Put categories of near rows, or "other", in the place of those that few entities hold."""
         settings, kinds = self.settings, {name: one for name, (one, _) in columns.items()}
-        if settings.min_count < 2 or settings.rare == "keep":
+        if not self._hides:
             return
         for bundle in self._bundles:
             given = {n: self._inherited[n] for n in bundle if n not in self._replaced}
@@ -326,10 +404,17 @@ class PanelRows:
     def _steps_of(self, mixture: Mixture, rng: np.random.Generator) -> _Steps:
         """Carry a plan of entities out on their series."""
         first, main = self._layout.first, mixture.main
-        counts = np.diff(first)[main]
-        unit = np.repeat(np.arange(len(main)), counts)
+        counts = self._lengths[main]
+        if self._crossing is not None:
+            rows = self._crossing.walk(
+                first[main], counts, mixture.parents, self._course_states, rng
+            )
+            unit = np.repeat(np.arange(len(main)), counts)[rows >= 0]
+            rows, counts = rows[rows >= 0], np.bincount(unit, minlength=len(main))
+        else:
+            unit = np.repeat(np.arange(len(main)), counts)
+            rows = first[main][unit] + np.arange(len(unit)) - (np.cumsum(counts) - counts)[unit]
         begins = np.cumsum(counts) - counts
-        rows = first[main][unit] + np.arange(len(unit)) - begins[unit]
         step = self._layout.steps[rows]
         width = len(self._mixed)
         series = mixture.scores[:, mixture.scores.shape[1] - width * self._rows_at.shape[1] :]
@@ -347,8 +432,21 @@ class PanelRows:
             elif self.settings.categories == "columnwise" and not rises:
                 picks = rng.integers(0, mixture.parents.shape[1], len(main))
                 giver = mixture.parents[np.arange(len(main)), picks]
-            given = self._rows_at[giver[unit], step]
-            given = np.where(given < 0, rows, given)
+            if self._crossing is not None and givers and self.settings.categories == "parent":
+                given = givers[0]
+            elif self._crossing is not None:
+                given = self._crossing.walk(
+                    first[giver],
+                    counts,
+                    mixture.parents,
+                    [self._states[at]],
+                    rng,
+                    rows,
+                    self._kinds[at],
+                )
+            else:
+                given = self._rows_at[giver[unit], step]
+                given = np.where(given < 0, rows, given)
             for name in bundle:
                 gaps = self._inherited[name].missing
                 if gaps is not None:
@@ -374,7 +472,10 @@ class PanelRows:
         at_units = pa.array(steps.unit)
         made |= {name: fixed[name].take(at_units) for name in fixed if name in self.fixed}
         made |= {name: pa.array(gaps[steps.rows]) for name, gaps in self._gaps.items()}
-        made |= {name: one.take(pa.array(steps.rows)) for name, one in self._copied.items()}
+        if self._stamps is not None:
+            made[str(self._time)] = self._stamps.draw(mixture.main, rng)
+        elif self._times is not None:
+            made[str(self._time)] = self._times.take(pa.array(steps.rows))
         inner: dict[str, Any] = {}
         for at, column in enumerate(self._mixed):
             inner[column.name] = column.decode(steps.scores[:, at], steps.rows)
