@@ -105,8 +105,9 @@ class TextOptions(InverterOptions, _Selection, Reading):
     ] = False
     per_class: Annotated[int | None, typer.Option(help="Sentences of each class.")] = None
     tries: Annotated[
-        int, typer.Option(help="Pairs tried for each row: that of the likeliest English stays.")
-    ] = 1
+        int | None,
+        typer.Option(help="Pairs written out for each row, of which the surest stays: 3 of smol."),
+    ] = None
     only: Annotated[
         list[str] | None, typer.Option(help="Class to make sentences of; may be said again.")
     ] = None

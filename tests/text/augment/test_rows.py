@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 from vicinal.text.augment import RowConfig, augment, nearest_texts
+from vicinal.text.augment.generator import SentenceGenerator
 from vicinal.text.augment.pairs import text_key
 from vicinal.text.augment.protect import PersonalData, Protection
 from vicinal.text.augment.rows import wanted_rows
 from vicinal.text.invert.confidence import Confidence
+from vicinal.weights import Beta
 
 
 def make(fake, topics, n=24, **settings):
@@ -40,7 +42,7 @@ def fluent(fake):
     return fake
 
 
-def test_of_pairs_tried_the_likeliest_is_written(fake, topics):
+def test_of_pairs_tried_the_surest_is_kept(fake, topics):
     fake = fluent(fake)
     one, six = (make(fake, topics, 60, row_config=RowConfig(tries=tries)) for tries in (1, 6))
     assert six.confidence.mean() > 1.1 * one.confidence.mean()
@@ -50,6 +52,40 @@ def test_of_pairs_tried_the_likeliest_is_written(fake, topics):
     assert few.texts == many.texts[:9]
     with pytest.raises(ValueError, match="tries"):
         RowConfig(tries=0)
+
+
+def test_who_knows_its_confidence_tries_three_pairs(fake, topics):
+    fake = fluent(fake)
+    assert make(fake, topics, 32).n_written == 32
+    fake.confidence = Confidence(5.0, 1.0, 3.0, least=0.0)
+    made = make(fake, topics, 32)
+    assert made.n_written >= 96
+    assert made.n_written % 3 == 0
+    assert len(made) == 32
+    one, three = (make(fake, topics, 90, row_config=RowConfig(tries=t)) for t in (1, None))
+    assert three.confidence.mean() > one.confidence.mean() + one.confidence.std() / 3
+    assert three.spare + len(three.rejected) + 90 == three.n_written
+
+
+def test_pairs_tried_for_a_row_share_its_class_and_weight(fake, topics, monkeypatch):
+    plans = []
+    write = SentenceGenerator.write
+    monkeypatch.setattr(
+        SentenceGenerator,
+        "write",
+        lambda self, plan, rng: plans.append(plan) or write(self, plan, rng),
+    )
+    labels = topics(8)[1]
+    made = make(fake, topics, 40, row_config=RowConfig(tries=4), weights=Beta(0.7))
+    for plan in plans:
+        lam = np.asarray(plan.lam).reshape(-1, 4)
+        heavier = np.maximum(lam, 1 - lam)
+        np.testing.assert_allclose(heavier, heavier[:, :1].repeat(4, axis=1))
+        heavy = np.where(plan.lam >= 0.5, plan.left, plan.right).reshape(-1, 4)
+        of = np.asarray(labels)[heavy]
+        assert (of == of[:, :1]).all()
+    law = np.concatenate([np.asarray(plan.lam)[::4] for plan in plans])[:40]
+    np.testing.assert_allclose(np.maximum(law, 1 - law), np.maximum(made.lam, 1 - made.lam))
 
 
 def test_more_tries_than_pairs_take_those_there_are(fake, topics):

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 #: Sentences written and checked between two looks at how many are kept: few at first, then up to
 #: a quarter of all before, whatever is asked for, so that fewer rows are the first of more.
 FIRST, BATCH = 16, 256
+#: Pairs tried for each row by an inverter that knows how sure it is.
+TRIES = 3
 #: Mean closeness below which sentences say something else than their parents.
 DRIFTED = 0.75
 #: Texts that take part in a plan at most.
@@ -54,7 +56,7 @@ PAIRS = 4096
 #: Plans in a row of which nothing was written, after which nothing will be: of pairs that are one
 #: point, or of classes of which there are enough.
 EMPTY_PLANS, UNWANTED_PLANS = 3, 60
-#: How many times the rows asked for are written at most: a number, another where the unlikely are
+#: How many times the rows asked for are tried at most: a number, another where the unlikely are
 #: dropped, and a multiple of what "filter" needs even if the judge contradicts nothing.
 ATTEMPTS, PICKY, SPARE = 4.0, 12.0, 1.5
 
@@ -106,8 +108,8 @@ def augment(
     row_config : RowConfig, optional
         How many sentences of which classes are made, and which are dropped whatever their label.
     max_attempts : float, optional
-        At most so many times ``n_samples`` sentences are written; 4 where left out (12 where the
-        unsure are dropped), and with "filter" ``1.5 / keep`` if that is more.
+        At most so many times ``n_samples`` rows are tried; 4 where left out (12 where the unsure
+        are dropped), and with "filter" ``1.5 / keep`` if that is more.
     progress : bool or callable, default False
         True shows a bar on standard error; a callable is told the stage, sentences done, and all.
     random_state : int, numpy.random.Generator or None
@@ -154,8 +156,8 @@ def augment(
     places, codes, classes = distinct_texts(texts, labels)
     by_class = wanted_rows(row_config, *np.unique(labels, return_counts=True), n)
     inverter = as_inverter(inverter)
+    told = getattr(inverter, "confidence", None)
     if row_config.min_confidence is None:
-        told = getattr(inverter, "confidence", None)
         row_config = replace(row_config, min_confidence=None if told is None else told.least)
     if max_attempts is None:
         max_attempts = max(PICKY if row_config.min_confidence else ATTEMPTS, SPARE / check.keep)
@@ -169,10 +171,10 @@ def augment(
         counts = np.zeros(len(parents.classes), np.int64)
         counts[np.searchsorted(parents.classes, classes)] = by_class
     rows = RowFilter(row_config, inverter, texts, protection)
-    generator = SentenceGenerator(inverter, parents, judge, check, config, rows, counts)
+    tries = (1 if told is None else TRIES) if row_config.tries is None else row_config.tries
+    generator = SentenceGenerator(inverter, parents, judge, check, config, rows, counts, tries)
     with reporting(progress) as tell:
-        most = ceil(max_attempts * n)
-        _write(generator, pool, pairing, law, n, most, row_config.tries, seeds, tell)
+        _write(generator, pool, pairing, law, n, ceil(max_attempts * n) * tries, seeds, tell)
     made = generator.result(texts, labels)
     _warn_of(generator, made, n, law)
     return made
@@ -225,7 +227,6 @@ def _write(
     law: WeightLaw,
     n: int,
     most: int,
-    tries: int,
     seeds: Seeds,
     tell: ProgressCallback,
 ) -> None:
@@ -234,7 +235,7 @@ def _write(
 
     tell("Writing", 0, n)
     points = generator.parents.embeddings[pool]
-    n_plans = n_batches = n_slots = n_empty = n_unwanted = 0
+    n_plans = n_batches = n_rows = n_empty = n_unwanted = 0
     while (
         generator.n_kept < n
         and generator.n_written < most
@@ -242,24 +243,27 @@ def _write(
         and n_unwanted < UNWANTED_PLANS
     ):
         seed = seeds.generator(AugmentKey.PLANS, n_plans)
-        size = -(-tries // 2) * min(len(points), PAIRS)  # so that about two texts share a row
+        size = -(-generator.tries // 2) * min(
+            len(points), PAIRS
+        )  # so that about two texts share a row
         plan = make_plan(points, size, pairing=pairing, weights=law, random_state=seed)
         plan = plan[seed.permutation(size)]  # lefts come in the order of the texts
         same = [coincide(points[part.left], points[part.right]) for part in plan.chunks(4096)]
         plan = plan[~np.concatenate(same)]  # no point with itself
         plan = MixPlan(pool[plan.left], pool[plan.right], plan.lam)
-        slots = generator.slots(plan, tries)
-        n_plans, written = n_plans + 1, generator.n_written
-        while len(slots) and generator.n_kept < n and generator.n_written < most:
+        plan = generator.tried(plan)
+        rows = plan[:: generator.tries]  # the first pair of each says its class and weight
+        n_plans, written, at = n_plans + 1, generator.n_written, 0
+        while at < len(rows) and generator.n_kept < n and generator.n_written < most:
             size = FIRST
-            while size < BATCH and 8 * size <= n_slots:
+            while size < BATCH and 8 * size <= n_rows:
                 size *= 2
-            some, slots = slots[:size], slots[size:]
-            some = some[generator.still_wanted(plan[some[:, 0]])]
-            n_slots += size
+            some = at + np.flatnonzero(generator.still_wanted(rows[at : at + size]))
+            at, n_rows = at + size, n_rows + size
             if len(some):
+                pairs = (some[:, None] * generator.tries + np.arange(generator.tries)).ravel()
                 rng = seeds.generator(AugmentKey.CANDIDATES, n_batches)
-                generator.write(generator.likeliest(plan, some, rng), rng)
+                generator.write(plan[pairs], rng)
             n_batches += 1
             tell("Writing", generator.n_kept, n)
         n_empty = 0 if len(plan) else n_empty + 1

@@ -46,10 +46,11 @@ class SentenceGenerator:
         selection: SelectionConfig,
         rows: RowFilter,
         wanted: int | Ints,
+        tries: int = 1,
     ) -> None:
         self.inverter, self.parents, self.judge = inverter, parents, judge
         self.label_check, self.selection, self.rows = label_check, selection, rows
-        self.wanted = wanted  # in all, or of each class
+        self.wanted, self.tries = wanted, tries  # in all, or of each class
         self.n_written = self.n_clipped = self.n_unwanted = 0
         self._names = parents.labels.tolist()
         self._codes = parents.first_labels
@@ -70,8 +71,16 @@ class SentenceGenerator:
             return min(int(self._n_kept.sum()), self.wanted)
         return int(np.minimum(self._n_kept, self.wanted).sum())
 
-    def slots(self, plan: MixPlan, tries: int) -> Ints:
-        """Return which pairs of a plan are tried for each row (n_rows, tries): of one class."""
+    def tried(self, plan: MixPlan) -> MixPlan:
+        """Return a plan's pairs in the order of the rows that they are tried for, ``tries`` each.
+
+        Those of a row are of one class and share its weight, so that the law of weights stays.
+        """
+        from vicinal.plan import MixPlan
+
+        tries = self.tries
+        if tries == 1:
+            return plan
         # those of a heavier parent stand together, so that no easy one wins row after row
         heavy = np.where(plan.lam >= 0.5, plan.left, plan.right)
         _, first, of = np.unique(heavy, return_index=True, return_inverse=True)
@@ -82,7 +91,10 @@ class SentenceGenerator:
             at = at[np.argsort(first[of[at]], kind="stable")]
             found.append(np.resize(at, (max(1, len(at) // tries), tries)))  # few come again
         slots = np.concatenate(found)
-        return slots[np.argsort(slots[:, 0], kind="stable")]
+        plan = plan[slots[np.argsort(slots[:, 0], kind="stable")].ravel()]
+        lam = np.asarray(plan.lam, float)
+        heavier = np.repeat(np.maximum(lam, 1 - lam)[::tries], tries)
+        return MixPlan(plan.left, plan.right, np.where(lam >= 0.5, heavier, 1 - heavier))
 
     def still_wanted(self, plan: MixPlan) -> Bools:
         """Tell for which rows of a plan the class lacks some yet; no more, if all will be kept."""
@@ -97,19 +109,8 @@ class SentenceGenerator:
         ]
         return np.asarray(lacks[heavy] > 0 if drops else before <= lacks[heavy])
 
-    def likeliest(self, plan: MixPlan, slots: Ints, random_state: np.random.Generator) -> MixPlan:
-        """Return of each row's pairs that for which the writer's sentence is the likeliest."""
-        if slots.shape[1] == 1:
-            return plan[slots[:, 0]]
-        pairs, at = np.unique(slots, return_inverse=True)
-        targets = plan[pairs].apply(self.parents.embeddings)
-        found = self.inverter.candidates(targets, 1, random_state=random_state)
-        likely = np.asarray(found.log_likelihood, float)
-        best = np.nan_to_num(likely, nan=-np.inf)[at.reshape(slots.shape), 0].argmax(axis=1)
-        return plan[slots[np.arange(len(slots)), best]]
-
     def write(self, plan: MixPlan, random_state: np.random.Generator) -> None:
-        """Write the rows of a plan."""
+        """Write the pairs of a plan, and keep of each row's, ``tries`` of them, the surest."""
         real, codes = self.parents.embeddings, self._codes
         threshold, filters = self.label_check.threshold, self.label_check.method == "filter"
         left, right, both = real[plan.left], real[plan.right], np.asarray(plan.parents, np.int64)
@@ -170,7 +171,11 @@ class SentenceGenerator:
         for at in np.flatnonzero(~passed).tolist():
             self.rejected.append(written.texts[at])
             self.rejections.append(notes[at])
-        made = _heaviest(weights, codes[plan.left])[passed]
+        taken = np.zeros((len(plan) // self.tries, self.tries), bool)
+        surest = np.where(passed, confidence, -1.0).reshape(taken.shape).argmax(axis=1)
+        taken[np.arange(len(taken)), surest] = True
+        taken = passed & taken.ravel()
+        made = _heaviest(weights, codes[plan.left])[taken]
         self._n_kept += np.bincount(made, minlength=len(self._names))
         batch = written._asdict() | {
             "left": plan.left,
@@ -184,7 +189,7 @@ class SentenceGenerator:
             "places": self._plane(written.embeddings),
         }
         self._kept.append(
-            {name: np.asarray(batch[name], COLUMNS.get(name))[passed] for name in self._kept[0]}
+            {name: np.asarray(batch[name], COLUMNS.get(name))[taken] for name in self._kept[0]}
         )
 
     def _judge(self, lines: list[str], embeddings: Array, parents: Ints) -> Any:

@@ -32,9 +32,10 @@ class RowConfig:
 
     Parameters
     ----------
-    tries : int, default 1
-        Pairs that one sentence each is written for, of about two texts of one class with several
-        partners: that of the likeliest becomes the row. More is likelier English in more time.
+    tries : int, optional
+        Pairs written out for each row, of about two texts of one class with several partners and
+        of one weight: the sentence of most ``confidence`` that passes becomes the row. 3 where left
+        out and the inverter knows its confidence (smol), and else 1, which is quickest.
     only : sequence, optional
         Classes to make sentences of.
     per_class : int, optional
@@ -71,7 +72,7 @@ class RowConfig:
     20
     """
 
-    tries: int = 1
+    tries: int | None = None
     only: Sequence[Any] | None = None
     per_class: int | None = None
     balance: bool = False
@@ -83,7 +84,8 @@ class RowConfig:
     label_separator: str | None = None
 
     def __post_init__(self) -> None:
-        check_count("tries", self.tries)
+        if self.tries is not None:
+            check_count("tries", self.tries)
         if isinstance(self.only, str) or (self.only is not None and not len(self.only)):
             raise ValueError(f"only must be a list of at least one class, got {self.only!r}.")
         if self.against is not None:
