@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from vicinal._threads import fork_safe
 from vicinal._types import Bools, Floats32, Indices, Ints
 from vicinal.table.marginals import held_by
-from vicinal.table.schema import Column
+from vicinal.table.schema import Column, is_string
 
 Codes = Indices
 
@@ -65,8 +65,7 @@ def rare_rows(
 def merged(values: pa.Array, rare: Bools, min_count: int) -> pa.Array | None:
     """Return strings with the rare ones called "other", None where that is no way out."""
     plain = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
-    of = pa.types
-    if rare.sum() < min_count or not (of.is_string(plain.type) or of.is_large_string(plain.type)):
+    if rare.sum() < min_count or not is_string(plain.type):
         return None
     other = pa.scalar(OTHER, plain.type)
     return pc.if_else(pa.array(rare), other, plain).dictionary_encode()
@@ -92,11 +91,11 @@ def replacements(
 
 
 def hidden_levels(
-    values: pa.ChunkedArray, min_count: int, owners: Indices | None = None, known: bool = True
+    values: pa.ChunkedArray, min_count: int, owners: Indices | None = None, declared: bool = True
 ) -> frozenset[Any]:
     """Return levels that a type lists and fewer than ``min_count`` rows, or owners of rows, hold.
 
-    Those that nobody holds were declared, and are none of them, if all rows are ``known``.
+    Those that nobody holds may be of rows left out, unless they were ``declared``.
     """
     chunk = values.combine_chunks()
     chunk = chunk.chunk(0) if isinstance(chunk, pa.ChunkedArray) else chunk
@@ -105,7 +104,7 @@ def hidden_levels(
     held = np.bincount(codes) if owners is None else held_by(codes, owners[there])
     counts = np.zeros(len(chunk.dictionary), np.int64)
     counts[: len(held)] = held
-    few = np.flatnonzero((counts < min_count) & ((counts > 0) | (not known)))
+    few = np.flatnonzero((counts < min_count) & ((counts > 0) | (not declared)))
     return frozenset(chunk.dictionary.take(pa.array(few)).to_pylist())
 
 
@@ -117,14 +116,16 @@ def without_levels(
     kept = np.array([level not in hidden for level in levels], bool)
     held = made.indices.drop_null().unique().to_numpy()
     kept[held] = True
-    if kept.all():
+    lists = {key: text for key, text in (field.metadata or {}).items() if b"ENUM_VALUES" in key}
+    new = [level for level in levels if any(_as_enum([level]) not in one for one in lists.values())]
+    if kept.all() and not new:
         return field, made
     codes = pa.array((np.cumsum(kept) - 1).clip(0)).take(made.indices).cast(made.type.index_type)
     short = made.dictionary.filter(pa.array(kept))
     metadata = dict(field.metadata or {})
-    for key in [key for key in metadata if b"ENUM_VALUES" in key]:  # Polars' list of levels
-        listed = metadata.pop(key)
-        if listed == _as_enum(levels):
+    for key, listed in lists.items():  # Polars' list of levels
+        del metadata[key]
+        if new or listed == _as_enum(levels):
             metadata[key] = _as_enum(short.to_pylist())
     made = pa.DictionaryArray.from_arrays(codes, short, ordered=made.type.ordered)
     return field.with_metadata(metadata or None), made

@@ -22,6 +22,7 @@ from vicinal.plan import draw_chunk
 from vicinal.table.buffers import ColumnBuffer
 from vicinal.table.categories import (
     Codes,
+    as_flag,
     association_tree,
     joint_codes,
     take_effects,
@@ -464,6 +465,7 @@ def is_mixed(
     values: pa.ChunkedArray,
     settings: MixingSettings,
     held: Mapping[str, bool] | None = None,
+    owners: Indices | None = None,
 ) -> bool:
     """Tell whether the numbers of a column are mixed; else they are taken from a parent."""
     held = {} if held is None else held
@@ -472,12 +474,30 @@ def is_mixed(
     if _is_raw(column, settings, held):
         return True
     if column.n_distinct <= FEW_VALUES:
-        return False
+        return are_drawn_anew(column, values, settings, owners)
     # a target would lose its features, and values one has to keep to would all be one
     kept = column.name == settings.target or column.name in held
     few = column.n_distinct <= STEP_VALUES and not kept
     least = max(SPIKE_ROWS, settings.min_count)
     return not (few and _is_spiky(values, settings.spike, least))
+
+
+def are_drawn_anew(
+    column: Column,
+    values: pa.ChunkedArray,
+    settings: MixingSettings,
+    owners: Indices | None = None,
+) -> bool:
+    """Tell whether each of few numbers is rare, so that no parent may give its own."""
+    count, few = len(values) - column.n_missing, column.n_distinct * (settings.min_count - 1)
+    if settings.rare == "keep" or not column.mixed or (owners is None and count > few):
+        return False
+    own = inherit(values)
+    if own.missing is not None:  # what few hold where all others have none is left missing
+        there = np.flatnonzero(~own.missing) if owners is None else owners[~own.missing]
+        if len(np.unique(there)) < settings.min_count:
+            return False
+    return as_flag(own.values.drop_null()) is None and own.all_rare(settings.min_count, owners)
 
 
 def _is_raw(column: Column, settings: MixingSettings, held: Mapping[str, bool]) -> bool:

@@ -291,7 +291,7 @@ class PanelRows:
         return leads
 
     def _is_mixed(self, column: Column, values: pa.ChunkedArray) -> bool:
-        return is_mixed(column, values, self.settings)
+        return is_mixed(column, values, self.settings, owners=self._layout.entity)
 
     def _hide_rare(self, columns: Series, scores: Array, rng: np.random.Generator) -> None:
         """Put categories of near rows, or "other", in the place of those that few entities hold."""
