@@ -11,7 +11,7 @@ import pytest
 
 from vicinal.table import TableSynthesizer, infer_schema
 from vicinal.table.marginals import marginal_of
-from vicinal.table.rare import rare_rows
+from vicinal.table.rare import dealt_gaps, rare_rows
 from vicinal.table.stream import fit_stream, sample_stream
 
 PRIVATE = ("balanced", "high", "max")
@@ -375,6 +375,57 @@ def test_labels_that_few_hold_are_not_written_by_rules(rare):
     if rare == "replace":
         said = TableSynthesizer(random_state=0, rules=["month(when) -> season"], candidates=1)
         assert (said.fit(frame).sample(6000)["season"] == "xmas").any()  # a rule that was asked for
+
+
+def with_gaps(n: int = 1000, seed: int = 1) -> pd.DataFrame:
+    """Return twelve columns, each with gaps in half of the rows of some people."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        rng.normal(size=(n, 11)).round(2), columns=[f"lab{at}" for at in range(11)]
+    )
+    frame["sex"] = rng.choice(["f", "m"], n)
+    return frame.mask((rng.random((n, 12)) < 0.5) & (rng.random(n) < 0.2)[:, None])
+
+
+def patterns(frame: pd.DataFrame) -> pd.Series:
+    return frame.isna().astype(int).astype(str).agg("".join, axis=1)
+
+
+@pytest.mark.parametrize("rare", ["replace", "keep"])
+def test_a_pattern_of_gaps_of_one_row_alone_is_written_by_chance_alone(rare):
+    frame, unseen = with_gaps(), with_gaps(seed=2)
+    made = TableSynthesizer(random_state=0, candidates=1, rare=rare).fit(frame).sample(2000)
+    counts = patterns(frame).value_counts()
+    alone = set(counts.index[counts == 1])
+    found = len(alone & set(patterns(made))) / len(alone)
+    other = set(patterns(unseen)) - set(counts.index)
+    chance = len(other & set(patterns(made))) / len(other)
+    assert len(alone) > 100
+    assert (found > chance + 0.2) == (rare == "keep")
+    share = frame.isna().mean()
+    assert (made.isna().mean() - share).abs().max() < 0.03
+    assert abs(made.isna().all(axis=1).mean() - frame.isna().all(axis=1).mean()) < 0.01
+    several = [(one.isna().sum(axis=1) > 1).mean() for one in (frame, made)]
+    assert abs(several[0] - several[1]) < 0.04
+    assert set(made["sex"].dropna()) == {"f", "m"}
+
+
+def test_gaps_are_exchanged_column_by_column_between_rows_of_rare_patterns():
+    rng = np.random.default_rng(0)
+    gaps = [rng.integers(0, 2, 400).astype(np.int32) for _ in range(9)]
+    gaps = [np.where(np.arange(400) < 200, 0, one) for one in gaps]
+    gaps.append(gaps[0])
+    dealt = dealt_gaps(gaps, 5, rng)
+    assert all(np.array_equal(np.sort(one), np.arange(400)) for one in dealt)  # shares stay
+    assert all(np.array_equal(one[:200], np.arange(200)) for one in dealt)
+    assert np.array_equal(dealt[0], dealt[9])  # what is missing together stays so
+    assert not np.array_equal(dealt[0], dealt[1])
+    few = [np.zeros(400, np.int32) for _ in range(3)]
+    few[0][:50] = 1
+    few[1][:2] = few[2][:2] = 1  # two rows alone take the nearest pattern of many
+    dealt = dealt_gaps(few, 5, rng)
+    assert [one[rows].sum() for one, rows in zip(few, dealt, strict=True)] == [50, 0, 0]
+    assert dealt_gaps([few[0], few[0]], 5, rng) is None
 
 
 def test_levels_that_only_rows_left_out_held_are_not_listed():

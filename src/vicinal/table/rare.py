@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from vicinal._threads import fork_safe
 from vicinal._types import Bools, Floats32, Indices, Ints
+from vicinal.table.categories import joint_codes
 from vicinal.table.marginals import held_by
 from vicinal.table.schema import Column, is_string
 
@@ -24,6 +25,8 @@ CANDIDATES = 20_000
 BLURRED = 0.1
 #: Rows to each step that the rows a category needs are blurred by, so that small tables keep some.
 BLUR_ROWS = 100
+#: Rows of rare patterns of gaps among which gaps are exchanged.
+DEALT = 50
 #: What rare categories are merged into.
 OTHER = "other"
 
@@ -88,6 +91,34 @@ def replacements(
         nearest = NearestNeighbors(n_neighbors=1).fit(space[givers])
         rows[takers] = givers[nearest.kneighbors(space[takers], return_distance=False)[:, 0]]
     return rows
+
+
+def dealt_gaps(gaps: Sequence[Ints], min_count: int, rng: np.random.Generator) -> list[Ints] | None:
+    """Return the rows from which each column takes its gaps, so that no pattern is rare."""
+    # gaps hold 0 where a column has a value. Rows of rare patterns exchange gaps column by column,
+    # with rows of about as many gaps: how many a column has stays. Single gaps are no pattern.
+    whole, alike = joint_codes(gaps), [one.tobytes() for one in gaps]
+    held = np.bincount(whole)[whole]
+    columns = dict(zip(alike, gaps, strict=True))
+    several = np.sum([one > 0 for one in columns.values()], axis=0)
+    rare = np.flatnonzero((held < min_count) & (several > 1))
+    dealt = {key: np.arange(len(whole)) for key in columns}
+    if len(rare) >= min_count:
+        order = rng.permutation(rare)
+        order = order[np.argsort(several[order], kind="stable")]
+        block = np.minimum(np.arange(len(order)) // DEALT, max(len(order) // DEALT - 1, 0))
+        for rows in dealt.values():
+            rows[order] = order[np.lexsort((rng.random(len(order)), block))]
+    elif len(rare):
+        _, first = np.unique(whole, return_index=True)
+        first = first[held[first] >= min_count]
+        if not len(first):
+            return None
+        cells = np.array(list(columns.values()))
+        differ = (cells[:, rare, None] != cells[:, None, first]).sum(axis=0)
+        for rows in dealt.values():
+            rows[rare] = first[differ.argmin(axis=1)]
+    return [dealt[key] for key in alike] if len(rare) else None
 
 
 def hidden_levels(

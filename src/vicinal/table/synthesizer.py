@@ -137,7 +137,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         about categories alone: mixed raw values are new by themselves.
     rare : {"replace", "merge", "keep"}, default "replace"
         What becomes of such categories: that of the nearest row with a frequent one, "other" (for
-        strings), or nothing.
+        strings), or nothing. Where every one is rare, strings are "other" unless ``kinds`` says
+        "category". Gaps that go together in few rows are exchanged unless it is "keep".
     entity : str, optional
         Column that says whose each row is (patient, customer, device). Entities are then mixed and
         not rows: one weight for an entity and every step of its series. What is constant within
