@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vicinal.table import TableSynthesizer
+from vicinal.table import TableSynthesizer, infer_schema
 from vicinal.table.marginals import marginal_of
-from vicinal.table.rare import rare_rows
+from vicinal.table.rare import dealt_gaps, rare_rows
 from vicinal.table.stream import fit_stream, sample_stream
 
 PRIVATE = ("balanced", "high", "max")
@@ -253,6 +253,199 @@ def test_a_column_in_which_all_is_rare_is_told():
     with pytest.warns(UserWarning, match="held by fewer than min_count=5 training rows"):
         made = TableSynthesizer(random_state=0, kinds={"c": "category"}).fit(table).sample(36)
     assert set(made["c"].to_pylist()) <= set(table["c"].to_pylist())
+
+
+def firms(n_firms: int = 40, each: int = 3) -> pd.DataFrame:
+    """Return rows of firms, none of which many rows hold, in cities that they settle."""
+    at = np.repeat(np.arange(n_firms), each)
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "firm": [f"F{one} GmbH" for one in at],
+            "city": np.array(["north", "south", "west"])[at % 3],
+            "x": rng.normal(size=len(at)).round(2),
+        }
+    )
+
+
+@pytest.mark.parametrize("privacy", PRIVATE)
+def test_other_stands_for_a_column_in_which_all_is_rare(privacy):
+    frame = firms()
+    with pytest.warns(UserWarning, match="'firm' .*: 'other' is written .* to keep real values"):
+        model = TableSynthesizer(privacy, random_state=0).fit(frame)
+    made = model.sample(400)
+    assert set(made["firm"]) == {"other"}
+    assert not model.rules_  # which firm settles which city is not known any more
+    assert set(made["city"]) == {"north", "south", "west"}
+    with pytest.raises(ValueError, match="'firm', whose values are replaced"):
+        TableSynthesizer(privacy, rules=["firm -> city"]).fit(frame)
+
+
+def test_other_is_written_where_a_schema_names_a_rule_of_such_a_column():
+    frame = firms()
+    schema = infer_schema(frame)
+    assert "firm -> city" in schema.rules
+    with pytest.warns(UserWarning, match="'other' is written"):
+        made = TableSynthesizer(schema=schema, random_state=0).fit(frame).sample(200)
+    assert set(made["firm"]) == {"other"}
+    assert set(made["city"]) == {"north", "south", "west"}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"rare": "keep"}, {"privacy": "off"}, {"kinds": {"firm": "category"}}, {"within": "firm"}],
+)
+@pytest.mark.filterwarnings("ignore:Every category")
+def test_firms_stay_where_they_are_asked_for(asked):
+    frame = firms()
+    made = TableSynthesizer(random_state=0, **asked).fit(frame).sample(200)
+    assert set(made["firm"]) <= set(frame["firm"])
+
+
+@pytest.mark.filterwarnings("ignore:Every category")
+def test_types_of_firms_list_other_alone():
+    frame = firms()
+    held = frame.assign(firm=frame["firm"].astype("category"))
+    made = TableSynthesizer(random_state=0).fit(held).sample(50)
+    assert list(made["firm"].cat.categories) == ["other"]
+    enum = pl.from_pandas(frame).cast({"firm": pl.Enum(list(frame["firm"].unique()))})
+    made = TableSynthesizer(random_state=0).fit(enum).sample(50)
+    assert made["firm"].dtype == pl.Enum(["other"])
+    assert made["firm"].null_count() == 0
+
+
+@pytest.mark.filterwarnings("ignore:Every category")
+def test_firms_of_entities_and_of_rows_that_meet_a_condition_are_other():
+    frame = firms(40, 6).assign(who=np.arange(240) // 2)  # forty firms of three entities each
+    made = TableSynthesizer(random_state=0, entity="who").fit(frame).sample(50)
+    assert set(made["firm"]) == {"other"}
+    many = firms(60, 50).assign(age=np.arange(3000) % 101)
+    model = TableSynthesizer(random_state=0, candidates=1).fit(many)
+    assert set(model.sample(300)["firm"]) <= set(many["firm"])
+    made = model.sample(50, where="age=100")  # 29 rows
+    assert set(made["firm"]) == set(made["city"]) == {"other"}  # no city is emptied
+
+
+@pytest.mark.filterwarnings("ignore:Every category", "ignore:within")
+@pytest.mark.parametrize("n", [3, 8, 20])
+@pytest.mark.parametrize("target", [None, "salary"])
+def test_numbers_and_dates_of_small_tables_are_drawn_anew(n, target):
+    rng = np.random.default_rng(n)
+    frame = pd.DataFrame(
+        {
+            "salary": rng.choice(90_000, n, replace=False) + 20_000,
+            "pay": rng.gamma(2, 500, n).round(2),
+            "born": pd.Timestamp("1960-01-01") + pd.to_timedelta(np.arange(n) * 391, "D"),
+            "member": rng.permutation([0, 1] * n)[:n],
+        }
+    )
+    made = TableSynthesizer(target=target, random_state=0).fit(frame).sample(200)
+    for name in ("salary", "pay", "born"):
+        assert made[name].isin(frame[name]).mean() < 0.05
+    assert set(made["member"]) <= {0, 1}
+    kept = TableSynthesizer(target=target, random_state=0, rare="keep").fit(frame).sample(50)
+    assert kept["salary"].isin(frame["salary"]).all()
+
+
+@pytest.mark.parametrize("rare", ["replace", "merge", "keep"])
+def test_labels_that_few_hold_are_not_written_by_rules(rare):
+    rng = np.random.default_rng(0)
+    n = 600
+    when = pd.Timestamp("2021-01-01") + pd.to_timedelta(rng.integers(0, 330, n), "D")
+    when = pd.Series(when)
+    when[:3] = pd.to_datetime(["2021-12-20", "2021-12-28", "2021-12-31"])
+    score = rng.normal(40, 12, n).round().clip(0, 80).astype(int)
+    score[:3] = [97, 104, 118]
+    frame = pd.DataFrame(
+        {
+            "when": when,
+            "season": np.where(when.dt.month == 12, "xmas", when.dt.month.map("m{}".format)),
+            "score": score,
+            "stage": np.where(score < 30, "low", np.where(score < 85, "mid", "terminal")),
+        }
+    )
+    model = TableSynthesizer(random_state=0, rare=rare, candidates=1).fit(frame)
+    assert {"score -> stage", "month(when) -> season"} <= {rule.text for rule in model.rules_}
+    made = model.sample(6000)
+    kept = {"xmas", "terminal"} if rare == "keep" else set()
+    assert {"xmas", "terminal"} & {*made["season"], *made["stage"]} == kept
+    assert set(made["stage"]) - {"terminal"} == {"low", "mid"}
+    assert made["season"].notna().all()
+    assert not any(rule.violations(pa.Table.from_pandas(made)) for rule in model.rules_)
+    if rare == "replace":
+        said = TableSynthesizer(random_state=0, rules=["month(when) -> season"], candidates=1)
+        assert (said.fit(frame).sample(6000)["season"] == "xmas").any()  # a rule that was asked for
+
+
+def with_gaps(n: int = 1000, seed: int = 1) -> pd.DataFrame:
+    """Return twelve columns, each with gaps in half of the rows of some people."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        rng.normal(size=(n, 11)).round(2), columns=[f"lab{at}" for at in range(11)]
+    )
+    frame["sex"] = rng.choice(["f", "m"], n)
+    return frame.mask((rng.random((n, 12)) < 0.5) & (rng.random(n) < 0.2)[:, None])
+
+
+def patterns(frame: pd.DataFrame) -> pd.Series:
+    return frame.isna().astype(int).astype(str).agg("".join, axis=1)
+
+
+@pytest.mark.parametrize("rare", ["replace", "keep"])
+def test_a_pattern_of_gaps_of_one_row_alone_is_written_by_chance_alone(rare):
+    frame, unseen = with_gaps(), with_gaps(seed=2)
+    made = TableSynthesizer(random_state=0, candidates=1, rare=rare).fit(frame).sample(2000)
+    counts = patterns(frame).value_counts()
+    alone = set(counts.index[counts == 1])
+    found = len(alone & set(patterns(made))) / len(alone)
+    other = set(patterns(unseen)) - set(counts.index)
+    chance = len(other & set(patterns(made))) / len(other)
+    assert len(alone) > 100
+    assert (found > chance + 0.2) == (rare == "keep")
+    share = frame.isna().mean()
+    assert (made.isna().mean() - share).abs().max() < 0.03
+    assert abs(made.isna().all(axis=1).mean() - frame.isna().all(axis=1).mean()) < 0.01
+    several = [(one.isna().sum(axis=1) > 1).mean() for one in (frame, made)]
+    assert abs(several[0] - several[1]) < 0.04
+    assert set(made["sex"].dropna()) == {"f", "m"}
+
+
+def test_gaps_are_exchanged_column_by_column_between_rows_of_rare_patterns():
+    rng = np.random.default_rng(0)
+    gaps = [rng.integers(0, 2, 400).astype(np.int32) for _ in range(9)]
+    gaps = [np.where(np.arange(400) < 200, 0, one) for one in gaps]
+    gaps.append(gaps[0])
+    dealt = dealt_gaps(gaps, 5, rng)
+    assert all(np.array_equal(np.sort(one), np.arange(400)) for one in dealt)  # shares stay
+    assert all(np.array_equal(one[:200], np.arange(200)) for one in dealt)
+    assert np.array_equal(dealt[0], dealt[9])  # what is missing together stays so
+    assert not np.array_equal(dealt[0], dealt[1])
+    few = [np.zeros(400, np.int32) for _ in range(3)]
+    few[0][:50] = 1
+    few[1][:2] = few[2][:2] = 1  # two rows alone take the nearest pattern of many
+    dealt = dealt_gaps(few, 5, rng)
+    assert [one[rows].sum() for one, rows in zip(few, dealt, strict=True)] == [50, 0, 0]
+    assert dealt_gaps([few[0], few[0]], 5, rng) is None
+
+
+def test_levels_that_only_rows_left_out_held_are_not_listed():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"c": pd.Categorical(rng.choice(list("abcd"), 200)), "x": rng.random(200)})
+    frame = frame[frame["c"] != "c"]
+    made = TableSynthesizer(random_state=0).fit(frame).sample(50)
+    assert list(made["c"].cat.categories) == ["a", "b", "d"]
+    made = TableSynthesizer(random_state=0, rare="keep").fit(frame).sample(50)
+    assert list(made["c"].cat.categories) == list("abcd")
+
+
+def test_identifiers_held_as_categories_of_integers_are_replaced():
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(10**8, 10**9, 60)
+    frame = pd.DataFrame({"ssn": pd.Categorical(numbers), "x": rng.random(60)})
+    made = TableSynthesizer(random_state=0, identifiers="replace").fit(frame).sample(200)
+    assert made["ssn"].nunique() == 200
+    assert not set(made["ssn"]) & set(numbers)
+    assert made["ssn"].cat.categories.dtype == np.int64
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 
 from vicinal._types import Bools, Floats32, Indices, Ints
 from vicinal.table.categories import Codes, as_flag, bundles, codes_of, indicator_sets
+from vicinal.table.marginals import held_by
 from vicinal.table.presets import MixingSettings
-from vicinal.table.rare import blur_of, merged, rare_rows, replacements
-from vicinal.table.schema import Column
+from vicinal.table.rare import OTHER, blur_of, merged, rare_rows, replacements
+from vicinal.table.schema import SAID, Column, is_string, value_type
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,23 @@ class InheritedColumn:
         """Return the column with its rare levels called "other", where that is a way out."""
         made = merged(self.values, rare, least)
         return self if made is None else InheritedColumn(made, self.missing, codes_of(made), False)
+
+    def all_rare(self, least: int, owners: Indices | None = None) -> bool:
+        """Tell whether every level is held by fewer rows than ``least``, or owners of rows."""
+        there = np.ones(len(self.codes), bool) if self.missing is None else ~self.missing
+        codes = self.codes[there]
+        held = np.bincount(codes) if owners is None else held_by(codes, owners[there])
+        return len(codes) > 0 and int(held.max()) < least
+
+    def becomes_other(
+        self, column: Column, settings: MixingSettings, n_owners: int, owners: Indices | None = None
+    ) -> bool:
+        """Tell whether "other" stands for every level: all are rare, and nobody asked for them."""
+        least, text = settings.min_count, is_string(value_type(self.values.type))
+        asked = column.kind != "category" or column.note == SAID or column.name in settings.within
+        if asked or settings.rare == "keep" or not text:
+            return False
+        return n_owners >= least and self.all_rare(least, owners)
 
 
 def inherit(values: pa.ChunkedArray) -> InheritedColumn:
@@ -82,23 +100,28 @@ def without_rare(
 ) -> dict[str, InheritedColumn]:
     """Return columns taken together with levels of near rows, "other" or gaps for rare ones."""
     least, columns = settings.min_count, dict(given)
+    holders = "entities" if owners is not None else "training rows"
     own = [(kinds[name], column.values) for name, column in columns.items()]
     blur = blur_of(settings.blur, n_owners, own, settings.names_alone)
 
     def rare_in(one: InheritedColumn) -> Bools:
         return rare_rows(one.codes, one.missing, least, blur, rng, owners)
 
-    if settings.rare == "merge":
-        columns = {
-            name: one if one.closed else one.merged(rare_in(one), least)
-            for name, one in columns.items()
-        }
+    others = []
+    for name, one in given.items():
+        if one.becomes_other(kinds[name], settings, n_owners, owners):
+            gaps = np.zeros(len(one.codes), bool) if one.missing is None else one.missing
+            columns[name] = one.merged(~gaps, least)
+            others += [name] if columns[name] is not one else []
+        elif settings.rare == "merge" and kinds[name].kind != "boolean" and not one.closed:
+            columns[name] = one.merged(rare_in(one), least)
+    if others:
+        _warn_of_others(others, least, holders)
     rare_of = {name: rare_in(one) for name, one in columns.items()}
     missing = [one.missing for one in columns.values() if one.missing is not None]
     rare = np.logical_or.reduce(list(rare_of.values()))
     frequent = ~np.logical_or.reduce([rare, *missing])
     if rare.any() and not frequent.any():
-        holders = "entities" if owners is not None else "training rows"
         gaps = [name for name, one in columns.items() if one.missing is not None]
         gaps = [name for name in gaps if n_owners >= least and rare_of[name].any()]
         if gaps:  # rows with a gap may then stand for others
@@ -112,6 +135,16 @@ def without_rare(
         return columns
     rows = replacements(rare, frequent, space())
     return {name: one.take(rows) for name, one in columns.items()}
+
+
+def _warn_of_others(names: Sequence[str], min_count: int, owners: str) -> None:
+    warnings.warn(
+        f"Every category of {', '.join(map(repr, names))} is held by fewer than "
+        f"min_count={min_count} {owners}: {OTHER!r} is written in their place. Give more rows, or "
+        "say kinds={'name': 'category'} to keep real values.",
+        UserWarning,
+        stacklevel=9,
+    )
 
 
 def _warn_of_gaps(names: Sequence[str], min_count: int, owners: str) -> None:

@@ -74,6 +74,11 @@ class MixedColumn:
         #: Where a value is missing by being NaN, not null.
         self._nan = missing & ~values.is_null().to_numpy() if nan else None
 
+    def take_gaps(self, rows: Ints) -> None:
+        """Take the gaps of other rows."""
+        self.missing = None if self.missing is None else self.missing[rows]
+        self._nan = None if self._nan is None else self._nan[rows]
+
     def decode(self, scores: Scores, main: Indices) -> pa.Array:
         """Return mixed scores as values, missing where they are in the rows ``main``."""
         return self.array(self.numbers(scores), main)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vicinal.table.synthesizer import TableSynthesizer
 
 #: Numbers with this few distinct values or fewer are taken from a parent under normal scores:
-#: codes and counts have no useful ranks between them.
+#: codes and counts have no useful ranks between them. Where each of them is rare they are mixed.
 FEW_VALUES = 20
 
 #: What each setting of ``privacy`` stands for; parameters given by name win over it.

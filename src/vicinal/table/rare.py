@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 
 from vicinal._threads import fork_safe
 from vicinal._types import Bools, Floats32, Indices, Ints
+from vicinal.table.categories import joint_codes
 from vicinal.table.marginals import held_by
-from vicinal.table.schema import Column
+from vicinal.table.schema import Column, is_string
 
 Codes = Indices
 
@@ -24,6 +25,8 @@ CANDIDATES = 20_000
 BLURRED = 0.1
 #: Rows to each step that the rows a category needs are blurred by, so that small tables keep some.
 BLUR_ROWS = 100
+#: Rows of rare patterns of gaps among which gaps are exchanged.
+DEALT = 50
 #: What rare categories are merged into.
 OTHER = "other"
 
@@ -65,8 +68,7 @@ def rare_rows(
 def merged(values: pa.Array, rare: Bools, min_count: int) -> pa.Array | None:
     """Return strings with the rare ones called "other", None where that is no way out."""
     plain = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
-    of = pa.types
-    if rare.sum() < min_count or not (of.is_string(plain.type) or of.is_large_string(plain.type)):
+    if rare.sum() < min_count or not is_string(plain.type):
         return None
     other = pa.scalar(OTHER, plain.type)
     return pc.if_else(pa.array(rare), other, plain).dictionary_encode()
@@ -91,12 +93,40 @@ def replacements(
     return rows
 
 
+def dealt_gaps(gaps: Sequence[Ints], min_count: int, rng: np.random.Generator) -> list[Ints] | None:
+    """Return the rows from which each column takes its gaps, so that no pattern is rare."""
+    # gaps hold 0 where a column has a value. Rows of rare patterns exchange gaps column by column,
+    # with rows of about as many gaps: how many a column has stays. Single gaps are no pattern.
+    whole, alike = joint_codes(gaps), [one.tobytes() for one in gaps]
+    held = np.bincount(whole)[whole]
+    columns = dict(zip(alike, gaps, strict=True))
+    several = np.sum([one > 0 for one in columns.values()], axis=0)
+    rare = np.flatnonzero((held < min_count) & (several > 1))
+    dealt = {key: np.arange(len(whole)) for key in columns}
+    if len(rare) >= min_count:
+        order = rng.permutation(rare)
+        order = order[np.argsort(several[order], kind="stable")]
+        block = np.minimum(np.arange(len(order)) // DEALT, max(len(order) // DEALT - 1, 0))
+        for rows in dealt.values():
+            rows[order] = order[np.lexsort((rng.random(len(order)), block))]
+    elif len(rare):
+        _, first = np.unique(whole, return_index=True)
+        first = first[held[first] >= min_count]
+        if not len(first):
+            return None
+        cells = np.array(list(columns.values()))
+        differ = (cells[:, rare, None] != cells[:, None, first]).sum(axis=0)
+        for rows in dealt.values():
+            rows[rare] = first[differ.argmin(axis=1)]
+    return [dealt[key] for key in alike] if len(rare) else None
+
+
 def hidden_levels(
-    values: pa.ChunkedArray, min_count: int, owners: Indices | None = None, known: bool = True
+    values: pa.ChunkedArray, min_count: int, owners: Indices | None = None, declared: bool = True
 ) -> frozenset[Any]:
     """Return levels that a type lists and fewer than ``min_count`` rows, or owners of rows, hold.
 
-    Those that nobody holds were declared, and are none of them, if all rows are ``known``.
+    Those that nobody holds may be of rows left out, unless they were ``declared``.
     """
     chunk = values.combine_chunks()
     chunk = chunk.chunk(0) if isinstance(chunk, pa.ChunkedArray) else chunk
@@ -105,7 +135,7 @@ def hidden_levels(
     held = np.bincount(codes) if owners is None else held_by(codes, owners[there])
     counts = np.zeros(len(chunk.dictionary), np.int64)
     counts[: len(held)] = held
-    few = np.flatnonzero((counts < min_count) & ((counts > 0) | (not known)))
+    few = np.flatnonzero((counts < min_count) & ((counts > 0) | (not declared)))
     return frozenset(chunk.dictionary.take(pa.array(few)).to_pylist())
 
 
@@ -117,14 +147,16 @@ def without_levels(
     kept = np.array([level not in hidden for level in levels], bool)
     held = made.indices.drop_null().unique().to_numpy()
     kept[held] = True
-    if kept.all():
+    lists = {key: text for key, text in (field.metadata or {}).items() if b"ENUM_VALUES" in key}
+    new = [level for level in levels if any(_as_enum([level]) not in one for one in lists.values())]
+    if kept.all() and not new:
         return field, made
     codes = pa.array((np.cumsum(kept) - 1).clip(0)).take(made.indices).cast(made.type.index_type)
     short = made.dictionary.filter(pa.array(kept))
     metadata = dict(field.metadata or {})
-    for key in [key for key in metadata if b"ENUM_VALUES" in key]:  # Polars' list of levels
-        listed = metadata.pop(key)
-        if listed == _as_enum(levels):
+    for key, listed in lists.items():  # Polars' list of levels
+        del metadata[key]
+        if new or listed == _as_enum(levels):
             metadata[key] = _as_enum(short.to_pylist())
     made = pa.DictionaryArray.from_arrays(codes, short, ordered=made.type.ordered)
     return field.with_metadata(metadata or None), made

@@ -40,6 +40,8 @@ MIXED_KINDS = frozenset(
 #: Kinds that are taken whole from one parent.
 INHERITED_KINDS = frozenset({"boolean", "category", "constant", "missing"})
 
+#: The note of a column whose kind the user said.
+SAID = "as you said"
 #: A string column counts as near-unique when more than this share of its values is distinct ...
 UNIQUE_SHARE = 0.5
 #: ... among at least this many values.
@@ -143,7 +145,7 @@ def _detect(name: str, values: pa.ChunkedArray, said: str | None) -> Column:
     if pa.types.is_integer(values.type) and distinct == count > 0:  # else it does not matter
         ends = pc.min_max(plain).as_py()
         span = ends["max"] - ends["min"]
-    elif _is_string(plain.type) and near_unique(count, distinct):
+    elif is_string(plain.type) and near_unique(count, distinct):
         words = mean_words(plain)
     seen = Values(value_type(values.type), count, distinct, span, words)
     return column_of(name, str(values.type), len(values) - len(plain), seen, said)
@@ -173,7 +175,7 @@ def column_of(name: str, type_: str, n_missing: int, seen: Values, said: str | N
     found, note = _guess(name, seen)
     if said is not None:
         _check_possible(name, said, seen.type)
-        found, note = said, "as you said"
+        found, note = said, SAID
     return Column(name, found, type_, n_missing, seen.distinct, note)
 
 
@@ -190,7 +192,7 @@ def _guess(name: str, seen: Values) -> tuple[str, str]:
     if kind == "integer":
         if _looks_like_row_number(name, seen):
             return "identifier", "every value once"
-    elif _is_string(seen.type) and near_unique(seen.count, seen.distinct):
+    elif is_string(seen.type) and near_unique(seen.count, seen.distinct):
         note = f"{seen.distinct / seen.count:.0%} of the values are distinct"
         return ("text" if seen.words >= TEXT_WORDS else "identifier"), note
     return ("constant", "one value") if seen.distinct == 1 else (kind, "")
@@ -213,10 +215,11 @@ def _looks_like_row_number(name: str, seen: Values) -> bool:
 def value_type(kind: pa.DataType) -> pa.DataType:
     """Return the type that tells what a column is: texts are looked at, other codes are codes."""
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return plain if _is_string(plain) else kind
+    return plain if is_string(plain) else kind
 
 
-def _is_string(kind: pa.DataType) -> bool:
+def is_string(kind: pa.DataType) -> bool:
+    """Tell whether a type holds strings."""
     return kind in (pa.string(), pa.large_string(), pa.string_view())
 
 
@@ -250,11 +253,11 @@ def _check_possible(name: str, kind: str, arrow: pa.DataType) -> None:
             f"kind of column {name!r}: {kind!r} needs values of that type, but the column holds "
             f"{arrow}. Convert it first, or call it 'category'."
         )
-    if kind == "identifier" and not (own == "integer" or _is_string(arrow)):
+    if kind == "identifier" and not (own == "integer" or is_string(arrow)):
         raise ValueError(
             f"kind of column {name!r}: an identifier holds integers or strings, not {arrow}."
         )
-    if kind == "text" and not _is_string(arrow):
+    if kind == "text" and not is_string(arrow):
         raise ValueError(f"kind of column {name!r}: text holds strings, not {arrow}.")
     if kind in {"constant", "missing"}:
         raise ValueError(

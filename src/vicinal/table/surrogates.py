@@ -74,8 +74,8 @@ class Surrogates:
             return array
         codes = self._type.index_type
         if total > 1 << (codes.bit_width - pa.types.is_signed_integer(codes)):
-            return array.cast(pa.dictionary(pa.int32(), plain, self._type.ordered))
-        return array.cast(self._type)
+            codes = pa.int32()
+        return array.dictionary_encode().cast(pa.dictionary(codes, plain, self._type.ordered))
 
     def check(self, total: int) -> None:
         """Refuse to make more than the column's type has room for."""

@@ -26,6 +26,7 @@ from vicinal.table.formats.personal import Personal
 from vicinal.table.formats.surrogates import ContactMaker, SurrogateMaker
 from vicinal.table.frames import to_arrow, to_native
 from vicinal.table.infer import Schema, infer, rules_of, with_codes
+from vicinal.table.inherited import inherit
 from vicinal.table.mixing import MomentMatch
 from vicinal.table.modelfile import FittedState
 from vicinal.table.numbers import check_finite, python_values
@@ -41,12 +42,13 @@ from vicinal.table.panel.units import (
     unit_of_rows,
 )
 from vicinal.table.population import Population
-from vicinal.table.presets import check_parameters, has_units, mixing_settings
+from vicinal.table.presets import MixingSettings, check_parameters, has_units, mixing_settings
 from vicinal.table.rare import hidden_levels, without_levels
 from vicinal.table.rules import RuleKeeper
-from vicinal.table.schema import Column, detect_columns
+from vicinal.table.rules.grammar import parse_rule
+from vicinal.table.schema import Column, detect_columns, is_string, value_type
 from vicinal.table.surrogates import Surrogates
-from vicinal.table.training_rows import TrainingRows
+from vicinal.table.training_rows import TrainingRows, are_drawn_anew
 from vicinal.table.written import (
     as_identifiers,
     as_mixed,
@@ -136,7 +138,8 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         about categories alone: mixed raw values are new by themselves.
     rare : {"replace", "merge", "keep"}, default "replace"
         What becomes of such categories: that of the nearest row with a frequent one, "other" (for
-        strings), or nothing.
+        strings), or nothing. Where every one is rare, strings are "other" unless ``kinds`` says
+        "category". Gaps that go together in few rows are exchanged unless it is "keep".
     entity : str, optional
         Column that says whose each row is (patient, customer, device). Entities are then mixed and
         not rows: one weight for an entity and every step of its series. What is constant within
@@ -321,7 +324,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
     ) -> None:
         """Learn all rows of a table, or a sample of them with their places in it."""
         check_parameters(self)
-        settings = mixing_settings(self, columns)
+        settings = self._ungrouped(mixing_settings(self, columns), arrow, columns)
         _check_usable(arrow, columns)
         others = [column for column in columns if column.name != self.entity]
         _warn_of_dropped(others, self.identifiers, self.text)
@@ -349,6 +352,19 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         )
         self._restore(state, progress)
         _warn_of_single_groups(self._training, 4)
+
+    def _ungrouped(
+        self, settings: MixingSettings, table: pa.Table, columns: Sequence[Column]
+    ) -> MixingSettings:
+        """Return settings without a target among the groups whose numbers are drawn anew."""
+        asked = [self.within] if isinstance(self.within, str) else list(self.within or ())
+        target = next((one for one in columns if one.name == self.target), None)
+        if target is None or target.name in asked or not target.mixed:
+            return settings
+        if are_drawn_anew(target, table[target.name], settings):
+            kept = tuple(name for name in settings.within if name != target.name)
+            return replace(settings, within=kept)
+        return settings
 
     def _is_kept(self, column: Column) -> bool:
         if column.name == self.entity:
@@ -405,8 +421,14 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         if not closed or settings.min_count < 2 or settings.rare == "keep":
             return {}
         unit = unit_of_rows(rows, self.entity, self.time) if has_units(self) else None
-        least, known = settings.min_count, state.population is None
-        return {name: hidden_levels(rows[name], least, unit, known) for name in closed}
+        least, hidden = settings.min_count, {}
+        for name in closed:
+            # an order or an Enum is declared; other types may list what rows left out held
+            kind, listed = rows.schema.field(name).type, state.schema.field(name).metadata or {}
+            declared = kind.ordered or any(b"ENUM_VALUES" in key for key in listed)
+            declared = declared and state.population is None
+            hidden[name] = hidden_levels(rows[name], least, unit, declared)
+        return hidden
 
     def _learned(self, state: FittedState) -> pa.Table:
         """Return the rows that take part: many, and no sample already, may be a share of all."""
@@ -443,14 +465,26 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         kinds = {column.name: column for column in state.columns}
         among = [name for name in rows.column_names if _has_rules(kinds[name])]
         among = [name for name in among if name not in state.people]
+        unit = unit_of_rows(rows, self.entity, self.time) if has_units(self) else None
+        others = _others(rows, [kinds[name] for name in among], state.settings, unit)
+        among = [name for name in among if name not in others]
         avoid = [*state.settings.within, *([self.target] if self.target else [])]
         said: Any = self.rules
         if self.schema is not None and self.schema.rules is not None and said != "off":
-            said = dict(self.schema.rules) | dict.fromkeys([] if said == "auto" else said, "")
+            known = {
+                text: why
+                for text, why in self.schema.rules.items()
+                if not others or others.isdisjoint(parse_rule(text, rows.column_names).columns)
+            }
+            said = known | dict.fromkeys([] if said == "auto" else said, "")
         if has_units(self):
             layout = lay_out(rows, self.entity, self.time)
-            return rules_of_units(rows, layout, said, [*avoid, str(self.time)], among)
-        return RuleKeeper.fit(rows, said, avoid, among, distances=state.population is None)
+            keeper = rules_of_units(rows, layout, said, [*avoid, str(self.time)], among)
+        else:
+            keeper = RuleKeeper.fit(rows, said, avoid, among, distances=state.population is None)
+        least = 1 if self.rare == "keep" else state.settings.min_count
+        asked = [] if isinstance(self.rules, str) else self.rules
+        return keeper.without_rare(rows, least, unit, asked)
 
     def _total(self, n_samples: int | None) -> int:
         """Return how many rows or entities to draw."""
@@ -793,6 +827,21 @@ def _replaced(makers: Mapping[str, SurrogateMaker | ContactMaker]) -> frozenset[
     return frozenset(name for name, one in makers.items() if isinstance(one, SurrogateMaker))
 
 
+def _others(
+    rows: pa.Table, columns: Sequence[Column], settings: MixingSettings, unit: Ints | None
+) -> set[str]:
+    """Return the columns of which nothing but "other" is written: no rule goes by them."""
+    least, n_units = settings.min_count, rows.num_rows if unit is None else int(unit.max()) + 1
+    texts = [one for one in columns if is_string(value_type(rows.schema.field(one.name).type))]
+    if unit is None:  # so many rows hold no level often enough
+        texts = [one for one in texts if n_units - one.n_missing <= one.n_distinct * (least - 1)]
+    return {
+        one.name
+        for one in texts
+        if inherit(rows[one.name]).becomes_other(one, settings, n_units, unit)
+    }
+
+
 def _has_rules(column: Column) -> bool:
     """Tell whether a column may stand in rules: what is replaced or left out cannot."""
     return column.kind not in {"identifier", "text", "constant", "missing"}
@@ -807,7 +856,9 @@ def _reduced(
     found = []
     for name in table.column_names:
         column = known.get(name)
-        if column is None or keeper.mixed_as_distance(name):
+        if column is None:  # whether there is a gap, or which of several flags is set
+            column = replace(detect_columns(table.select([name]))[0], kind="boolean")
+        elif keeper.mixed_as_distance(name):
             column = detect_columns(table.select([name]))[0]
             column = replace(column, kind="integer") if column.kind == "identifier" else column
         elif name in keeper.codes and column.mixed:

@@ -22,6 +22,7 @@ from vicinal.plan import draw_chunk
 from vicinal.table.buffers import ColumnBuffer
 from vicinal.table.categories import (
     Codes,
+    as_flag,
     association_tree,
     joint_codes,
     take_effects,
@@ -47,6 +48,7 @@ from vicinal.table.numbers import Numbers, to_floats
 from vicinal.table.places import Places, pairs_of
 from vicinal.table.population import Population
 from vicinal.table.presets import FEW_VALUES, MixingSettings
+from vicinal.table.rare import dealt_gaps
 from vicinal.table.repeats import Repeats
 from vicinal.table.resampling import LEAST_ROWS, MOST_COLUMNS, DensityRatio
 from vicinal.table.schema import Column
@@ -119,7 +121,9 @@ class TrainingRows:
         self._encode_others(table, [column for column in used if column.name not in names])
         self._bundles = taken_together(self._inherited, self.settings.within)
         if settings.min_count > 1 and settings.rare != "keep":
-            self._hide_rare({one.name: one for one in used}, seeds.generator(TableKey.RARE))
+            rng = seeds.generator(TableKey.RARE)
+            self._hide_rare({one.name: one for one in used}, rng)
+            self._deal_gaps(rng)
         self._groups = self._group_codes()
         self._rows = self._rows_to_mix()
         self._neighborhoods = None
@@ -243,6 +247,36 @@ class TrainingRows:
             if given:
                 self._inherited |= without_rare(given, kinds, self.settings, len(self), space, rng)
 
+    def _deal_gaps(self, rng: np.random.Generator) -> None:
+        """Exchange gaps between rows whose gaps in several columns go together in few rows."""
+        mixed = [one for one in self._mixed if one.missing is not None]
+        bundles = [one for one in self._bundles if one[0] not in self.settings.within]
+        patterns = [self._gaps_of(bundle) for bundle in bundles]
+        gaps = [one.missing for one in mixed if one.missing is not None]
+        gaps = [one.astype(np.int32) for one in (*gaps, *self._gaps.values())]
+        dealt = (
+            dealt_gaps([*gaps, *patterns], self.settings.min_count, rng)
+            if gaps or patterns
+            else None
+        )
+        if dealt is None:
+            return
+        for one in mixed:
+            one.take_gaps(dealt.pop(0))
+        self._gaps = {name: gap[dealt.pop(0)] for name, gap in self._gaps.items()}
+        for bundle, own, rows in zip(bundles, patterns, dealt, strict=True):
+            rows = np.where(own == own[rows], np.arange(len(self)), rows)
+            for name in bundle if own.any() else ():
+                self._inherited[name] = self._inherited[name].take(rows)
+
+    def _gaps_of(self, bundle: Sequence[str]) -> npt.NDArray[np.int32]:
+        """Return which columns of a bundle are missing, as a number; 0 for none."""
+        columns = [self._inherited[name] for name in bundle]
+        holed = [c.missing.astype(np.uint8) for c in columns if c.missing is not None]
+        if not holed:
+            return np.zeros(len(self), np.int32)
+        return np.where(np.any(holed, axis=0), joint_codes(holed) + 1, 0).astype(np.int32)
+
     def _codes(self, but: Sequence[str] = ()) -> dict[str, Codes]:
         return {name: column.codes for name, column in self._inherited.items() if name not in but}
 
@@ -251,10 +285,7 @@ class TrainingRows:
         codes, above = self._hung_bundles(columnwise)
         gaps = np.zeros_like(codes)
         for at, bundle in enumerate(self._bundles):
-            columns = [self._inherited[name] for name in bundle]
-            holed = [c.missing.astype(np.uint8) for c in columns if c.missing is not None]
-            if holed:
-                gaps[at] = joint_codes(holed)
+            gaps[at] = self._gaps_of(bundle)
         residual, effects = self.scores, list[Array]()
         if settings.effects and settings.marginals != "raw" and self.scores.size and self._bundles:
             residual, effects = take_effects(self.scores, self._bundles, codes, self._codes())
@@ -464,6 +495,7 @@ def is_mixed(
     values: pa.ChunkedArray,
     settings: MixingSettings,
     held: Mapping[str, bool] | None = None,
+    owners: Indices | None = None,
 ) -> bool:
     """Tell whether the numbers of a column are mixed; else they are taken from a parent."""
     held = {} if held is None else held
@@ -472,12 +504,30 @@ def is_mixed(
     if _is_raw(column, settings, held):
         return True
     if column.n_distinct <= FEW_VALUES:
-        return False
+        return are_drawn_anew(column, values, settings, owners)
     # a target would lose its features, and values one has to keep to would all be one
     kept = column.name == settings.target or column.name in held
     few = column.n_distinct <= STEP_VALUES and not kept
     least = max(SPIKE_ROWS, settings.min_count)
     return not (few and _is_spiky(values, settings.spike, least))
+
+
+def are_drawn_anew(
+    column: Column,
+    values: pa.ChunkedArray,
+    settings: MixingSettings,
+    owners: Indices | None = None,
+) -> bool:
+    """Tell whether each of few numbers is rare, so that no parent may give its own."""
+    count, few = len(values) - column.n_missing, column.n_distinct * (settings.min_count - 1)
+    if settings.rare == "keep" or not column.mixed or (owners is None and count > few):
+        return False
+    own = inherit(values)
+    if own.missing is not None:  # what few hold where all others have none is left missing
+        there = np.flatnonzero(~own.missing) if owners is None else owners[~own.missing]
+        if len(np.unique(there)) < settings.min_count:
+            return False
+    return as_flag(own.values.drop_null()) is None and own.all_rare(settings.min_count, owners)
 
 
 def _is_raw(column: Column, settings: MixingSettings, held: Mapping[str, bool]) -> bool:

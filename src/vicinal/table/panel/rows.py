@@ -322,7 +322,7 @@ class PanelRows:
         return leads
 
     def _is_mixed(self, column: Column, values: pa.ChunkedArray) -> bool:
-        return is_mixed(column, values, self.settings)
+        return is_mixed(column, values, self.settings, owners=self._layout.entity)
 
     @property
     def _hides(self) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,12 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vicinal._types import Bools
+from vicinal._types import Bools, Indices
 from vicinal.table.numbers import decimals_of, from_numbers, in_own_size
+from vicinal.table.rare import hidden_levels
 from vicinal.table.rules.find import find_rules
 from vicinal.table.rules.grammar import parse_rule
 from vicinal.table.rules.kinds import (
     Behind,
+    Bins,
     Computed,
     Formula,
     Frame,
@@ -127,6 +130,22 @@ class RuleKeeper:
                 )
             return cls(find_rules(rows, avoid) if said == "auto" else [], table, distances)
         return cls(_with_said(table, rows, said, avoid), table, distances)
+
+    def without_rare(
+        self, table: pa.Table, least: int, owners: Indices | None, said: Container[str]
+    ) -> RuleKeeper:
+        """Return one whose rules write no value that too few rows, or owners, hold, but as said."""
+        # a lookup of whole values follows a category whose own rare levels are replaced
+        kept: list[Rule] = []
+        for rule in self.rules:
+            own: Rule | None = rule
+            if isinstance(rule, Bins) or (isinstance(rule, Lookup) and rule.part):
+                levels = pc.dictionary_encode(table[rule.target])
+                rare = hidden_levels(levels, least, owners) if rule.text not in said else ()
+                own = rule.without(rare) if rare else rule
+            kept += [] if own is None else [own]
+        same = len(kept) == len(self.rules) and all(map(operator.is_, kept, self.rules))
+        return self if same else RuleKeeper(kept, table, self._distances)
 
     def _gaps_of(self, frame: Frame) -> dict[str, _Gap]:
         gaps: dict[str, _Gap] = {}

@@ -13,8 +13,10 @@ import pyarrow.compute as pc
 
 from vicinal._types import Array, Bools, Floats
 from vicinal.table.numbers import from_numbers, to_floats, to_numbers, value_range
+from vicinal.table.rare import OTHER
 from vicinal.table.rules.calendar import PARTS, month_starts, seconds_of, span, ticks
 from vicinal.table.rules.rounding import slack_of
+from vicinal.table.schema import is_string
 
 
 def quoted(name: str) -> str:
@@ -191,6 +193,13 @@ class Lookup(Rule):
         values = self._column(frame).take(pa.array(first[used]))
         return replace(self, keys=keys.take(pa.array(used)), values=values)
 
+    def without(self, rare: frozenset[Any]) -> Lookup | None:
+        """Return the rule with values of near keys in place of rare ones, None if all are rare."""
+        order = pc.array_sort_indices(self.keys)
+        values = _without(self._values().take(order), rare)
+        keys = self.keys.take(order) if self.keys is not None else None
+        return None if values is None else replace(self, keys=keys, values=values)
+
     def _column(self, frame: Frame) -> pa.Array:
         column = frame.table[self.target].combine_chunks()
         return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
@@ -221,7 +230,12 @@ class Lookup(Rule):
 
     def compute(self, frame: Frame, kind: pa.DataType) -> pa.Array:
         """Return the target's values, of its own type; missing for unknown values."""
-        return self._values().take(self._places(frame)).cast(kind)
+        places, source = self._places(frame), _plain(frame.table[self.sources[0]])
+        told = self._values().take(places).cast(kind)
+        if not (is_string(kind) and is_string(source.type)):
+            return told
+        merged = pc.and_(places.is_null(), pc.equal(source, OTHER).combine_chunks())
+        return pc.if_else(merged, pa.scalar(OTHER, kind), told)
 
 
 @dataclass(frozen=True)
@@ -230,6 +244,11 @@ class Bins(Rule):
 
     edges: tuple[float, ...] = ()  # the least number of each bin
     values: pa.Array = field(default_factory=lambda: pa.nulls(0), compare=False)
+
+    def without(self, rare: frozenset[Any]) -> Bins | None:
+        """Return the rule with values of near bins in place of rare ones, None if all are rare."""
+        values = _without(self.values, rare)
+        return None if values is None else replace(self, values=values)
 
     def _expected(self, frame: Frame) -> tuple[pa.Array, Bools]:
         numbers, gone = frame.floats(self.sources[0])
@@ -412,6 +431,15 @@ def _seconds(node: ast.expr, frame: Frame) -> tuple[Floats, Bools]:
         return seconds_of(numbers, frame.table[node.id].type), gone
     when = np.datetime64(str(getattr(node, "value", "")), "s").astype(np.int64)
     return np.full(len(frame), float(when)), np.zeros(len(frame), bool)
+
+
+def _without(values: pa.Array, rare: frozenset[Any]) -> pa.Array | None:
+    """Return values with the nearest other one in the place of each that is rare."""
+    kept = np.flatnonzero([value not in rare for value in _plain(values).to_pylist()])
+    if not len(kept):
+        return None
+    middle = (kept[:-1] + kept[1:]) // 2
+    return values.take(pa.array(kept[np.searchsorted(middle, np.arange(len(values)))]))
 
 
 def _plain(values: Any) -> Any:
