@@ -97,8 +97,9 @@ def test_report_model_and_plan_are_written(people, run):
     paths = [people.with_name(name) for name in ("s.csv", "kept.txt", "m.vicinal", "plan.parquet")]
     output, report, model, plan = paths
     words = ["--report", report, "--save-model", model, "--plan", plan, "--seed", 3]
-    code, out, _ = run("table", people, "-o", output, *words)
+    code, out, err = run("table", people, "-o", output, *words)
     assert code == 0
+    assert "can work out numbers of the training rows" in " ".join(err.split())
     said = report.read_text()
     first = said.partition("What to do: ")[2].splitlines()[0]
     assert f"What to do: {first}" in out
