@@ -17,8 +17,9 @@ from vicinal.report.privacy.linkability import linkability
 from vicinal.report.privacy.measure import attack_auc, measure_privacy
 from vicinal.report.privacy.risk import residual_risk
 from vicinal.report.privacy.singling_out import singling_out
-from vicinal.report.privacy.values import exact_values, numbers_written_out
+from vicinal.report.privacy.values import cells_written_out, exact_values, numbers_written_out
 from vicinal.report.tables import MOST_COLUMNS, align
+from vicinal.table.schema import Column
 
 FEW = pytest.mark.filterwarnings("ignore:Fewer than 50")
 
@@ -237,3 +238,31 @@ def test_serial_numbers_are_met_by_any_number_among_them():
         fresh = pa.table({"serial": rng.choice(many, 600), "x": made["x"]})
         tables = align(apart, fresh, kinds=kinds)
         assert numbers_written_out(tables, tables.real).low < 0.02
+
+
+def cells(real, made, unseen=None, kind="identifier", note=""):
+    column = Column("a", kind, "string", 0, 0, note)
+    tables = [None if one is None else pa.table({"a": one}) for one in (real, made, unseen)]
+    found = cells_written_out([column], *tables)
+    return found.found.value, found.control.value
+
+
+def test_cells_written_out_by_hand():
+    # each counts once, blanks around it and missing ones do not
+    assert cells(["p", "q", "r", None, ""], ["p", " p", "x", None, ""]) == (1 / 2, 0)
+    assert cells(["p", "q"], ["p", "x"], ["p", "y", "z", "z"]) == (1 / 2, 1 / 3)
+    # an identifier may have many rows; names and texts count where one row alone has them
+    assert cells(["p", "p", "q", "q"], ["p", "x"]) == (1 / 2, 0)
+    assert cells(["p", "p", "q", "r"], ["p", "q"], kind="text") == (1 / 2, 1 / 2)
+    assert cells(["Jo", "Jo", "Al", "Ed"], ["Jo", "Al"], note="name") == (1 / 2, 1 / 2)
+    # whole numbers may come back as floats
+    assert cells([10**9, 5, 70_000], [5.0, None, 6.0]) == (1 / 2, 0)
+
+
+def test_row_numbers_are_met_by_counting():
+    """Who numbers rows anew meets those of the real table; of codes far apart nobody does."""
+    rows = list(range(1, 301))
+    assert cells(rows, rows) == pytest.approx((1, 1))
+    assert cells(rows, rows, list(range(301, 601))) == pytest.approx((1, 1))
+    codes = np.random.default_rng(0).choice(10**9, 300, replace=False)
+    assert cells(codes, codes) == (1, 0)

@@ -15,6 +15,7 @@ from vicinal.report.privacy.epsilon import epsilon_bound, guess_p_value
 from vicinal.report.privacy.membership import attack_shadows, bound_from_shadows
 from vicinal.report.privacy.signals import SIGNALS, Signals
 from vicinal.report.tables import align
+from vicinal.table import TableSynthesizer
 
 OPTIONS = {"shadows": 16, "records": 40, "n_jobs": 1, "random_state": 0}
 
@@ -268,3 +269,21 @@ def test_impossible_options(options, says):
 def test_too_small_a_table():
     with pytest.raises(ValueError, match="at least 50 rows, got 49"):
         audit_synthesizer(Again, people(49), **OPTIONS)
+
+
+def test_kinds_are_found_once_for_all_rows():
+    """Among all rows the employers repeat; in half of them nearly each is another one."""
+    rng = np.random.default_rng(0)
+    names = [f"Firm {at}" for at in range(45)]
+    table = pa.table({"x": rng.normal(size=92), "employer": names + names + names[:2]})
+    table = table.append_column("y", pa.array(rng.choice(["a", "b"], 92)))
+    made = []
+
+    class Kept(TableSynthesizer):
+        def fit(self, rows):
+            made.append(super().fit(rows))
+            return self
+
+    found = audit_synthesizer(Kept, table, shadows=16, records=5, n_jobs=1, random_state=0)
+    assert found.shadows == 16
+    assert {model.columns_[1].kind for model in made} == {"category"}

@@ -13,7 +13,7 @@ import pytest
 
 from vicinal import EpBeta, Estimate, MixPlan
 from vicinal.report import audit, evaluate
-from vicinal.report.evaluation import WeightPicture
+from vicinal.report.evaluation import WeightPicture, _warned
 from vicinal.table import TableSynthesizer
 
 pytestmark = pytest.mark.usefixtures("few_trees")
@@ -245,3 +245,116 @@ def test_few_rows_that_meet_a_condition_are_halved_too(seed):
         warnings.simplefilter("ignore", UserWarning)
         found = audit(synthesizer, table, where="city=few", random_state=seed)
     assert sorted(found.privacy.rows[::2]) == [2, 3]  # by chance alone in 5 of 8 cases
+
+
+def test_the_table_delivered_is_held_against_the_real_rows():
+    """An audit model of half of the rows does not see what stands in the table itself."""
+    rng = np.random.default_rng(0)
+    names = {"town": ["few"] * 3 + ["many"] * (N - 3), "id": [f"P{at:04d}" for at in range(N)]}
+    real = people(0).append_column("town", pa.array(names["town"]))
+    real = real.append_column("id", pa.array(names["id"]))
+    model = TableSynthesizer(identifiers="replace", random_state=0).fit(real)
+    made = model.sample()
+    town = pa.array(["few", *made["town"].to_pylist()[1:]])
+    ids = pa.array(["P0007", *made["id"].to_pylist()[1:]])
+    x = pa.array(np.where(np.arange(N) < 60, real["x"], rng.normal(size=N)))
+    spoilt = made.drop(["town", "id", "x"]).append_column("town", town)
+    spoilt = spoilt.append_column("id", ids).append_column("x", x)
+    clean, found = (
+        {one.name: one for one in audit(model, real, table, random_state=0).privacy.figures}
+        for table in (made, spoilt.select(real.column_names))
+    )
+    where = ", in the table delivered"
+    graded = {name.removesuffix(where): one for name, one in found.items() if where in name}
+    assert list(graded) == [
+        "Exact copies",
+        "Numbers of one row alone",
+        "Rare categories",
+        "Identifiers and texts",
+    ]
+    assert all(clean[f"{name}{where}"].grade == "good" for name in graded)
+    assert graded["Exact copies"].value.value == 0
+    assert "numbers in x" in graded["Numbers of one row alone"].says.lower()
+    assert [one.grade for one in list(graded.values())[1:]] == ["poor", "poor", "fair"]
+    assert graded["Rare categories"].value.value == 1
+    assert "most are in town" in graded["Rare categories"].says
+    assert graded["Identifiers and texts"].value.value == 1 / N
+
+
+def test_rare_categories_of_the_table_delivered_cap_the_verdict():
+    real = people(0).append_column("town", pa.array(["few"] * 3 + ["many"] * (N - 3)))
+    model = TableSynthesizer(random_state=0).fit(real)
+    at = real.column_names.index("town")
+    made = model.sample()
+    made = made.set_column(at, "town", pa.array(["few"] + ["many"] * (N - 1)))
+    privacy = audit(model, real, made, random_state=0).verdict.figures[1]
+    assert privacy.grade == "poor"
+    assert privacy.reasons[0].startswith("Rare categories, in the table delivered")
+
+
+def test_an_entity_counts_once_in_the_table_delivered():
+    """Six rows hold the town, but one entity does."""
+    rng = np.random.default_rng(0)
+    who = np.repeat(np.arange(60), 6)
+    town = np.where(who == 0, "one", np.where(who % 2, "a", "b"))
+    real = pa.table({"who": who, "t": np.tile(np.arange(6), 60), "x": rng.normal(size=360)})
+    real = real.append_column("town", pa.array(town))
+    model = TableSynthesizer(entity="who", time="t", random_state=0).fit(real)
+    made = model.sample()
+    found = audit(model, real, made, random_state=0).privacy.delivered
+    assert (found.n_rare, found.rare_categories.value) == (1, 0)
+    at = made.column_names.index("town")
+    spoilt = made.set_column(at, "town", pa.array(["one"] * made.num_rows))
+    found = audit(model, real, spoilt, random_state=0).privacy.delivered
+    assert (found.rare_category_in, found.rare_categories.value) == ("town", 1)
+
+
+def test_kinds_are_found_once_for_all_rows():
+    """Among all rows the employers repeat; in half of them nearly each is another one."""
+    names = [f"Firm {at}" for at in range(115)]
+    real = people(0).append_column("employer", pa.array(names + names + names[:10]))
+    model = TableSynthesizer(random_state=0).fit(real)
+    assert model.columns_[-1].kind == "category"
+    found = audit(model, real, random_state=0)
+    assert found.privacy.holdout_is == "given"
+
+
+def test_notes_hold_no_cell():
+    """The screen shows which cells do not fit; a report is handed on."""
+    days = [f"{at % 28 + 1:02d}.{at % 12 + 1:02d}.2024" for at in range(N)]
+    real = people(0).append_column("when", pa.array(["Jo\nhas HIV", *days[1:]]))
+    with pytest.warns(UserWarning, match="has HIV"):
+        found = evaluate(real, real.slice(1), random_state=0)
+    assert any("1 cell(s) of 'when'" in note for note in found.notes)
+    assert "HIV" not in json.dumps(found.to_dict())
+    assert "HIV" not in found.summary()
+
+
+def test_what_scikit_learn_s_threads_say_now_and_then_is_no_note():
+    with _warned() as caught:
+        warnings.warn_explicit("of joblib", UserWarning, "/lib/sklearn/utils/parallel.py", 1)
+        warnings.warn("ours", UserWarning, stacklevel=1)
+    assert [str(one.message) for one in caught] == ["ours"]
+
+
+@pytest.mark.parametrize("kind", ["identifier", "text"])
+def test_real_identifiers_and_texts_are_found(kind):
+    def cells(begin: int) -> pa.Array:
+        words = "P{:05d}" if kind == "identifier" else "he came {} times in spring"
+        return pa.array([words.format(at) for at in range(begin, begin + N)])
+
+    real, made, unseen = (
+        people(seed).append_column("cell", cells(begin))
+        for seed, begin in ((0, 0), (1, 3 * N), (2, N))
+    )
+    found = evaluate(real, made, unseen, random_state=0)
+    assert found.privacy.cells_written_out[0].value == 0
+    spoilt = made.set_column(4, "cell", cells(N // 2))
+    found = evaluate(real, spoilt, unseen, random_state=0)
+    assert found.privacy.cells_written_in == "cell"
+    # as many are of training rows as of unseen ones, which have none of the training rows'
+    assert [one.value for one in found.privacy.cells_written_out] == [0.5, 0]
+    assert found.verdict.figures[1].grade == "poor"
+    assert found.verdict.figures[1].reasons[0].startswith("Identifiers and texts")
+    without = evaluate(real, made.drop(["cell"]), unseen, random_state=0)
+    assert math.isnan(without.privacy.cells_written_out[0].value)

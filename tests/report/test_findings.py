@@ -10,6 +10,7 @@ import pytest
 
 from vicinal._stats import Estimate
 from vicinal.report import Association, RuleCheck, TimeOrder, evaluate
+from vicinal.report import findings as module
 
 pytestmark = pytest.mark.usefixtures("few_trees")
 
@@ -42,6 +43,12 @@ def test_at_most_six_sentences_each_with_its_figure(report):
     assert [one.grade for one in found[:-1]] == sorted(
         (f.grade for f in found[:-1]), key=order.index
     )
+
+
+def test_what_is_open_is_not_said_to_ask_for_nothing(report, monkeypatch):
+    grades = {"utility": "unproven"}
+    monkeypatch.setattr(module, "_grade_of", lambda _, name: grades.get(name, "good"))
+    assert report.findings[-1].says == module.MORE_ROWS
 
 
 def test_broken_rules_and_the_worst_association_are_named(report):

@@ -111,7 +111,10 @@ class TableOptions(Reading):
     categories: Annotated[
         str | None, advanced("parent or columnwise: where categories come from.")
     ] = None
-    plan: Annotated[Path | None, advanced("Write which rows were mixed to this table file.")] = None
+    plan: Annotated[
+        Path | None,
+        advanced("Write which rows were mixed to this table file; it tells the training rows."),
+    ] = None
     max_rows: Annotated[
         str | None, advanced("Training rows to hold and mix, at most.", metavar="NUMBER")
     ] = None
@@ -181,6 +184,13 @@ def table(asked: TableOptions) -> None:
         warnings.warn(
             "--privacy off writes rows close to single real ones, and numbers that one row alone "
             "holds: for internal use only. Hand on what balanced, high or max make.",
+            UserWarning,
+            stacklevel=2,
+        )
+    if asked.plan is not None:
+        warnings.warn(
+            f"--plan: who has {asked.plan} beside the synthetic table can work out numbers of the "
+            "training rows. Keep it like the real table, and hand on the synthetic table alone.",
             UserWarning,
             stacklevel=2,
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,9 @@ from vicinal.report.fidelity.measure import Fidelity, measure_fidelity
 from vicinal.report.fidelity.order import lost_panel, shared_entities
 from vicinal.report.fidelity.rules import check_rules
 from vicinal.report.findings import Finding, as_text, findings
+from vicinal.report.privacy.delivered import Delivered, measure_delivered
 from vicinal.report.privacy.measure import Privacy, measure_privacy
+from vicinal.report.privacy.values import cells_written_out
 from vicinal.report.rows import REAL_ROWS, ShownRows, rows_to_show
 from vicinal.report.tables import Tables, align, halves, row_keys
 from vicinal.report.utility.measure import Utility, measure_utility
@@ -32,6 +35,7 @@ from vicinal.table.infer import infer
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
     from vicinal.table.conditions import Where
+    from vicinal.table.schema import Column
     from vicinal.table.synthesizer import TableSynthesizer
 
 _WEIGHT_BINS = 80
@@ -171,7 +175,7 @@ def evaluate(
     real : pandas, Polars or PyArrow table
         The rows that the generator learned from.
     synthetic : pandas, Polars or PyArrow table
-        What it made; the same columns, but for identifiers and free text, which are not compared.
+        What it made; the same columns, but for identifiers and free text, which may be left out.
     holdout : pandas, Polars or PyArrow table, optional
         Real rows that the generator never saw. Left out, half of the real rows stand in for them,
         and figures that need unseen rows prove nothing (see :func:`audit`).
@@ -221,7 +225,7 @@ def evaluate(
     seeds = Seeds(random_state)
     given = rows, made = to_arrow(real), to_arrow(synthetic)
     unseen = None if holdout is None else to_arrow(holdout)
-    columns = None
+    columns: Sequence[Column] = ()
     with _warned() as caught, reporting(progress) as tell:
         if rows.num_rows:
             _, schema = infer(rows, kinds)
@@ -234,6 +238,10 @@ def evaluate(
             tables, plan=plan, random_state=seeds.generator(EvaluationKey.FIDELITY)
         )
         privacy, utility, notes = _against_unseen(tables, seeds, tell, groups)
+    cells = cells_written_out(columns, rows, made, unseen)
+    privacy = replace(
+        privacy, cells_written_out=(cells.found, cells.control), cells_written_in=cells.column
+    )
     shared = "" if unseen is None else shared_entities(rows, unseen)
     privacy, notes = _not_unseen(privacy, notes, shared)
     rules, panel = check_rules(rows, made, unseen), lost_panel(rows, made)
@@ -252,6 +260,8 @@ def _warned() -> Iterator[list[warnings.WarningMessage]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield caught
+    # threads of scikit-learn may undo the filter that silences it, now and then
+    caught[:] = [one for one in caught if "sklearn" not in Path(one.filename).parts]
     others = [one for one in caught if not issubclass(one.category, UserWarning)]
     caught[:] = [one for one in caught if one not in others]
     for one in others:
@@ -302,11 +312,10 @@ def _with_warnings(
     report: Report, caught: list[warnings.WarningMessage], random_state: RandomState
 ) -> Report:
     """Keep what was warned of as notes, and pass it on; keep the seed."""
-    said = []
-    for one in caught:
-        if str(one.message) not in said:
-            said.append(str(one.message))
-            warnings.warn(said[-1], UserWarning, stacklevel=3)
+    said = []  # real cells are for the screen, not for a report that is handed on
+    for one in {str(one.message): one for one in caught}.values():
+        said.append(str(getattr(one.message, "without_cells", one.message)))
+        warnings.warn(one.message, stacklevel=3)
     seed = int(random_state) if isinstance(random_state, (int, np.integer)) else None
     return replace(report, notes=(*said, *report.notes), random_state=seed)
 
@@ -339,6 +348,25 @@ def _split(
     return train, unseen
 
 
+def _delivered(
+    synthesizer: TableSynthesizer, aligned: Tables, rows: pa.Table, synthetic: Any
+) -> Delivered:
+    """Hold a table that a synthesizer made against the rows that it learned."""
+    from vicinal.table.panel.units import unit_of_rows
+    from vicinal.table.presets import has_units
+
+    read, columns = synthesizer.schema_.read, synthesizer.columns_
+    real, made = read(rows), read(synthetic)
+    owners = None
+    if has_units(synthesizer):
+        owners = unit_of_rows(real, synthesizer.entity, synthesizer.time)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # said of few rows before
+        whole = align(real, made, columns=columns)
+    cells = cells_written_out(columns, real, made)
+    return measure_delivered(aligned, whole, cells, synthesizer.settings_.min_count, owners)
+
+
 def audit(
     synthesizer: TableSynthesizer,
     table: Any,
@@ -353,7 +381,8 @@ def audit(
     """Report on a synthesizer with unseen rows of its own.
 
     Fidelity is that of the synthetic table. Privacy and utility are those of an audit model: the
-    same settings, trained on a random half of the table with the other half as hold-out.
+    same settings, trained on a random half of the table with the other half as hold-out. Exact
+    copies, numbers, rare categories and identifiers are looked for in the synthetic table too.
 
     Parameters
     ----------
@@ -430,7 +459,10 @@ def audit(
     with warnings.catch_warnings(), reporting(progress) as tell:
         warnings.simplefilter("ignore", UserWarning)  # said of the whole table before
         tell("Reporting: an audit model", 0, 0)
-        model = type(synthesizer)(**synthesizer.get_params()).fit(train)
+        # what was found on all rows holds for a part of them, but for rules that are found
+        said = None if synthesizer.schema is None else synthesizer.schema.rules
+        options = synthesizer.get_params() | {"schema": replace(schema, rules=said)}
+        model = type(synthesizer)(**options).fit(train)
         drawn = model.sample(where=where, random_state=seeds.generator(EvaluationKey.AUDIT))
     train, unseen, drawn = read(train), read(unseen), read(drawn)
     if where is not None:
@@ -442,11 +474,13 @@ def audit(
         privacy, utility, notes = _against_unseen(tables, seeds, tell)
     shared = "" if has_units(synthesizer) else shared_entities(train, unseen)
     privacy, notes = _not_unseen(privacy, notes, shared)
+    privacy = replace(privacy, delivered=_delivered(synthesizer, aligned, rows, synthetic))
     law = str(synthesizer.settings_.weights)
     picture = None if plan is None else WeightPicture.of_plan(plan, law)
     note = (
         f"Privacy and utility are those of an audit model: the same settings were trained on "
-        f"{train.num_rows:,} of the rows, and the other {unseen.num_rows:,} stayed unseen."
+        f"{train.num_rows:,} of the rows, and the other {unseen.num_rows:,} stayed unseen. Figures "
+        "called 'in the table delivered' hold the synthetic table itself against all real rows."
     )
     report = Report(fidelity, privacy, utility, picture, tables.target, (note, *notes))
     if show_rows:

@@ -18,6 +18,12 @@ MOST = 6
 #: How far a column may fall short of identity and still be good, and fair.
 COLUMN_LIMITS = (0.05, 0.15)
 
+#: What to do about figures that are open, and about models that learn less.
+MORE_ROWS = "What to do: measure with more rows, which may settle what these leave open."
+POORLY_LEARNED = (
+    "What to do: train models on real rows, or make the table anew with another setting."
+)
+
 
 class Finding(NamedTuple):
     """One sentence of a report, its grade, and what to do about it."""
@@ -94,7 +100,7 @@ def _worst_attack(report: Report) -> Iterator[Finding]:
     elif report.privacy.tainted:
         advice = "What to do: measure with a hold-out of rows and entities that were not learned."
     elif grade == "unproven":
-        advice = "What to do: measure with more rows, which may settle what these leave open."
+        advice = MORE_ROWS
     yield Finding(grade, said, "privacy", advice)
 
 
@@ -152,8 +158,9 @@ def _utility(report: Report) -> Iterator[Finding]:
         f"Models trained on synthetic rows predict {utility.target} with {utility.metric} "
         f"{made:.3f}, against {real:.3f} of those trained on real rows."
     )
+    advice = {"unproven": MORE_ROWS, "poor": POORLY_LEARNED}.get(grade, "")
     if math.isfinite(real + made):
-        yield Finding(grade, said, "utility")
+        yield Finding(grade, said, "utility", advice)
 
 
 def _worst_column(report: Report) -> Iterator[Finding]:

@@ -6,11 +6,11 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from vicinal._checks import check_choice, did_you_mean
 from vicinal.io import check_file, dialect_of, replacing
@@ -35,6 +35,12 @@ from vicinal.table.written import (
 #: Kinds that are found, never said.
 _FOUND = frozenset({"constant", "missing"})
 _VERSION = 1
+#: Shown as a format writes them: a real cell may be one person's.
+_EXAMPLES = {
+    "date": date(2023, 12, 24),
+    "datetime": datetime(2023, 12, 24, 18, 30),
+    "time": time(18, 30),
+}
 
 
 @dataclass(frozen=True)
@@ -324,7 +330,7 @@ def infer(
     report_odd(odd, formats, strict, stacklevel + 1, dialect_of(arrow).first_row)
     columns = detect_columns(read, told.kinds)
     columns = as_identifiers(columns, told.people)
-    columns = [_noted(column, arrow, formats, schema) for column in columns]
+    columns = [_noted(column, formats, schema) for column in columns]
     rules = None if schema is None else schema.rules
     return read, Schema(tuple(columns), formats, told.people, rules)
 
@@ -345,16 +351,14 @@ def tell(
     return Told(without_formats(said, formats), formats, people), cells
 
 
-def _noted(
-    column: Column, arrow: pa.Table, formats: Mapping[str, Format], schema: Schema | None
-) -> Column:
+def _noted(column: Column, formats: Mapping[str, Format], schema: Schema | None) -> Column:
     """Return a column with what its format is, or with what its schema says of it."""
     if column.name in formats:
-        form, values = formats[column.name], arrow[column.name]
-        head = values.slice(0, 1000)
-        at = pc.index(form.fits(head), True).as_py()
-        example = "" if at < 0 else f"{head[at].as_py()} = "
-        return replace(column, note=f"{example}{form.text}")
+        form = formats[column.name]
+        if form.kind not in _EXAMPLES:  # the text of a number's format is an example
+            return replace(column, note=form.text)
+        example = form.render(pa.array([_EXAMPLES[form.kind]]).cast(form.type))[0]
+        return replace(column, note=f"{example} = {form.text}")
     before = {one.name: one for one in schema.columns} if schema is not None else {}
     known = before.get(column.name)
     if known is not None and known.kind == column.kind:

@@ -9,13 +9,13 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vicinal._checks import check_column
+from vicinal._checks import check_column, printable
 from vicinal._threads import map_threads
 from vicinal.io.text_reading import MISSING
 from vicinal.table.conditions import Condition
@@ -44,7 +44,7 @@ def find_formats(
         check_column("kinds", name, table.column_names)
 
     def find(name: str) -> tuple[Format, pa.Array] | None:
-        values, kind = _whole(table[name]), said.get(name)
+        values, kind = whole_numbers(table[name]), said.get(name)
         head, colon, _ = str(kind or "").partition(":")
         text, whole = _is_text(values.type), pa.types.is_integer(values.type)
         if name in formats:
@@ -84,7 +84,7 @@ def _is_read(kind: pa.DataType) -> bool:
     return _is_text(kind) or pa.types.is_integer(kind)
 
 
-def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+def whole_numbers(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Return floats that are whole numbers as integers: libraries hold those with gaps so."""
     if not pa.types.is_floating(values.type):
         return values
@@ -130,6 +130,17 @@ def without_formats(
     return said | {name: formats[name].kind for name in said if name in formats}
 
 
+class OddCells(UserWarning):
+    """Cells that do not fit, with what may be said of them where real cells may not be shown."""
+
+    def __init__(self, said: str, without_cells: str) -> None:
+        super().__init__(said)
+        self.without_cells = without_cells
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OddCells, (str(self), self.without_cells)
+
+
 class Odd(NamedTuple):
     """Cells of a column that do not fit: how many, and row, text and file of the first three."""
 
@@ -165,34 +176,33 @@ def report_odd(
 ) -> None:
     """Say which cells do not fit; refuse them if strict. ``first_row`` is its line in a file."""
     place, shift = ("row", 1) if first_row is None else ("line", first_row)
-    told = []
+    told, counted = [], []
     for name, (count, cells) in odd.items():
         first = ", ".join(
             f"{row + shift}{f' of {file}' if file else ''} ({cell!r:.40})"
             for row, cell, file in cells
         )
         more = ", ..." if count > len(cells) else ""
-        told.append(
-            f"{count:,} cell(s) of {name!r}, which is {formats[name].text}: {place} {first}{more}"
-        )
+        counted.append(f"{count:,} cell(s) of {name!r}, which is {printable(formats[name].text)}")
+        told.append(f"{counted[-1]}: {place} {first}{more}")
     if told and strict:
         raise ValueError(
             f"Cells that do not fit: {'; '.join(told)}. Mend them, say kinds={{'name': "
             "'category'} to keep a column's cells as they are, or leave strict out."
         )
     if told:
-        warnings.warn(
-            f"Taken as missing: {'; '.join(told)}. kinds={{'name': 'category'}} keeps a column's "
-            "cells as they are, strict=True (--strict) refuses such cells.",
-            UserWarning,
-            stacklevel=stacklevel + 1,
+        texts = (
+            f"Taken as missing: {'; '.join(those)}. kinds={{'name': 'category'}} keeps a column's "
+            "cells as they are, strict=True (--strict) refuses such cells."
+            for those in (told, counted)
         )
+        warnings.warn(OddCells(*texts), stacklevel=stacklevel + 1)
 
 
 def parse_cells(table: pa.Table, formats: Mapping[str, Format]) -> dict[str, pa.Array]:
     """Return columns of texts as their formats read them."""
     names = [name for name in table.column_names if name in formats]
-    cells = {name: _whole(table[name]) for name in names}
+    cells = {name: whole_numbers(table[name]) for name in names}
     return {name: formats[name].parse(one) for name, one in cells.items() if _is_read(one.type)}
 
 
@@ -235,7 +245,7 @@ def write_cells(
         if name in formats:
             made = formats[name].render(table[name])
         elif name in people:
-            cells = as_texts(_whole(table[name]))
+            cells = as_texts(whole_numbers(table[name]))
             blank = _blank(cells)
             made = people[name].replace(pc.if_else(blank, pa.scalar(None, pa.string()), cells))
             made = pc.if_else(blank, cells, made.cast(pa.string()))
@@ -272,7 +282,7 @@ def find_people(
     for name in table.column_names:
         if name in formats or said.get(name, "identifier") != "identifier":
             continue
-        values = _whole(table[name])
+        values = whole_numbers(table[name])
         found = find_personal(values, name)
         if found is None and name not in said:
             found = find_contacts(values)
@@ -331,7 +341,7 @@ def replacers(
         name = column.name
         if name not in people or column.kind in {"identifier", "missing", "text"}:
             continue
-        values = _whole(rows[name])
+        values = whole_numbers(rows[name])
         cells = pc.unique(pc.drop_null(as_texts(values)))
         cells = cells.filter(pc.invert(_blank(cells)))
         digest = hashlib.blake2b(repr(entropy).encode(), digest_size=32)

@@ -10,6 +10,7 @@ from vicinal.report.grades import graded, worst_of
 from vicinal.report.privacy.values import EXACT_VALUES
 
 if TYPE_CHECKING:
+    from vicinal.report.privacy.delivered import Delivered
     from vicinal.report.privacy.measure import Privacy
 
 #: By how much a share may lie beyond its ideal and still be good, and fair.
@@ -96,6 +97,81 @@ def _percent(value: float) -> str:
     return "an unknown share" if math.isnan(value) else f"{100 * value:.0f} %"
 
 
+def _counted(share: Estimate) -> Estimate:
+    return Estimate(share.value)  # of every row: no interval is needed
+
+
+def _copies(pair: tuple[Estimate, Estimate], other: str, where: str = "") -> PrivacyFigure:
+    return PrivacyFigure(
+        f"Exact copies{where}",
+        _counted(pair[0]),
+        pair[1],
+        "higher",
+        "Share of rows that equal a real row in every column; some do by chance, where columns "
+        f"are few. Ideal is no more than {other} have.",
+        f"synthetic rows / {other}",
+        LIMITS_OF_COPIES,
+        blind_to="a copy with one digit changed",
+    )
+
+
+def _numbers(pair: tuple[Estimate, Estimate], column: str, where: str = "") -> PrivacyFigure:
+    return PrivacyFigure(
+        f"Numbers of one row alone{where}",
+        *pair,
+        "higher",
+        f"Of the numbers in {column or 'columns of many values'}, the share that "
+        "one real row alone holds. Who meets such a number knows that its owner was in the data. "
+        "Ideal is no more than what other real rows have of them.",
+        "synthetic rows / other real rows",
+        LIMITS_OF_VALUES,
+        blind_to="categories, and numbers of few values",
+    )
+
+
+def _cells(
+    pair: tuple[Estimate, Estimate], column: str, other: str, where: str = ""
+) -> list[PrivacyFigure]:
+    """Return the figure of identifiers and texts, if there is a column of them."""
+    if math.isnan(pair[0].value):
+        return []
+    figure = PrivacyFigure(
+        f"Identifiers and texts{where}",
+        *pair,
+        "higher",
+        f"Of the different cells of {column}, the share that is a real one. Who meets his own "
+        "knows that he was in the data. Ideal is no more than unseen rows have, or than chance.",
+        f"synthetic rows / {other}",
+        LIMITS_OF_COPIES,
+        blind_to="names and texts inside longer cells",
+    )
+    return [figure]
+
+
+def _delivered_figures(found: Delivered | None) -> list[PrivacyFigure]:
+    """Return what is measured of the table that is handed on, beside an audit model."""
+    if found is None:
+        return []
+    where = ", in the table delivered"
+    among = f"; most are in {found.rare_category_in}" if found.rare_category_in else ""
+    rare = PrivacyFigure(
+        f"Rare categories{where}",
+        found.rare_categories,
+        0.0,
+        "higher",
+        f"Of the {found.n_rare:,} categories that fewer than {found.min_count} real rows or "
+        f"entities hold, the share that turns up{among}. One is enough: chance does not write it.",
+        limits=(0.0, 0.0),
+        blind_to="numbers",
+    )
+    return [
+        _copies(found.copies, "real rows among themselves", where),
+        _numbers(found.numbers_written_out, found.numbers_written_in, where),
+        *([rare] if found.n_rare else []),
+        *_cells(found.cells_written_out, found.cells_written_in, "chance", where),
+    ]
+
+
 def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
     """Return the figures in the order in which to read them."""
     given = found.holdout_is == "given"
@@ -131,33 +207,19 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
     ) -> PrivacyFigure:
         return PrivacyFigure(name, *pair, worse, says, unit, limits, blind_to=blind_to)
 
-    def counted(share: Estimate) -> Estimate:
-        return Estimate(share.value)  # of every row: no interval is needed
-
     curves = found.distances
     middle = curves.levels.index(0.5)
     near, base = curves.synthetic_train[middle], curves.holdout_train[middle]
     unseen = curves.synthetic_holdout[middle]
     of_holdout = paired(
         "Copies of hold-out rows",
-        (counted(found.copies_of_holdout[0]), found.copies_of_holdout[1]),
+        (_counted(found.copies_of_holdout[0]), found.copies_of_holdout[1]),
         "higher",
         "Share of rows that equal a hold-out row in every column. Where they are more than of "
         "training rows, the generator saw the hold-out, or the tables are swapped.",
         LIMITS_OF_COPIES,
         "synthetic rows / training rows",
         "a copy with one digit changed",
-    )
-    numbers = paired(
-        "Numbers of one row alone",
-        found.numbers_written_out,
-        "higher",
-        f"Of the numbers in {found.numbers_written_in or 'columns of many values'}, the share that "
-        "one real row alone holds. Who meets such a number knows that its owner was in the data. "
-        "Ideal is no more than what other real rows have of them.",
-        LIMITS_OF_VALUES,
-        "synthetic rows / other real rows",
-        "categories, and numbers of few values",
     )
     return (
         dcr("DCR share", found.dcr_share, "Gower's distance"),
@@ -180,15 +242,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             LIMITS_OF_NEIGHBORS,
             blind_to="copies of a few rows among many others",
         ),
-        paired(
-            "Exact copies",
-            (counted(found.copies[0]), found.copies[1]),
-            "higher",
-            "Share of rows that equal a real row in every column; some do by chance, where columns "
-            f"are few. Ideal is no more than {other} have.",
-            LIMITS_OF_COPIES,
-            blind_to="a copy with one digit changed",
-        ),
+        _copies(found.copies, other),
         PrivacyFigure(
             "Copied outliers",
             found.copied_outliers,
@@ -199,7 +253,8 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
             limits=(0.0, 0.0),
             blind_to="an outlier with one digit changed",
         ),
-        *([] if found.attacks else [numbers]),
+        *([] if found.attacks else [_numbers(found.numbers_written_out, found.numbers_written_in)]),
+        *_cells(found.cells_written_out, found.cells_written_in, f"{other} or chance"),
         paired(
             "Near-duplicates",
             found.near_duplicates,
@@ -241,6 +296,7 @@ def privacy_figures(found: Privacy) -> tuple[PrivacyFigure, ...]:
         ),
         *([of_holdout] if given else []),
         *_attack_figures(found),
+        *_delivered_figures(found.delivered),
         PrivacyFigure(
             "Hold-out rows equal to a training row",
             Estimate(found.overlap / found.rows[2]),

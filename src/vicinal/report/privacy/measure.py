@@ -17,6 +17,7 @@ from vicinal.page.result import Result
 from vicinal.report.privacy.attacks import run_attacks
 from vicinal.report.privacy.copies import Copies, count_copies
 from vicinal.report.privacy.dcr import dcr_share, effective_rows
+from vicinal.report.privacy.delivered import Delivered
 from vicinal.report.privacy.density import density_attack
 from vicinal.report.privacy.figures import NO_GUARANTEE, PrivacyFigure, privacy_figures
 from vicinal.report.privacy.nearest import Found, Index, Points, Space
@@ -126,12 +127,20 @@ class Privacy(Result):
         of synthetic rows, and of other real rows. NaN where the attack on exact values says more.
     numbers_written_in : str
         The column of which that is; empty where it is all such columns together.
+    cells_written_out : tuple of Estimate
+        Share of identifiers and texts that are a real one, each counted once: of synthetic rows,
+        and of hold-out rows or by chance. NaN where no column of them is in all tables.
+    cells_written_in : str
+        The column of which that is, the worst one.
     copied_outliers : Estimate
         Synthetic rows that equal an outlier, as a share of all. NaN where over 1 % of real rows
         equal another one, for then chance makes equal rows.
     tainted : bool
         Whether a given hold-out shares more rows with the training rows than chance explains, or
         entities, and figures that compare with it cannot be relied on.
+    delivered : Delivered or None
+        Where all other figures are of an audit model: what needs no hold-out, of the table that is
+        handed on.
 
     References
     ----------
@@ -161,10 +170,13 @@ class Privacy(Result):
     copies_of_holdout: tuple[Estimate, Estimate] = (UNKNOWN, UNKNOWN)
     numbers_written_out: tuple[Estimate, Estimate] = (UNKNOWN, UNKNOWN)
     numbers_written_in: str = ""
+    cells_written_out: tuple[Estimate, Estimate] = (UNKNOWN, UNKNOWN)
+    cells_written_in: str = ""
     copied_outliers: Estimate = UNKNOWN
     tainted: bool = False
     membership_by_density: Estimate | None = None
     attacks: tuple[Attack, ...] = ()
+    delivered: Delivered | None = None
 
     @property
     def figures(self) -> tuple[PrivacyFigure, ...]:

@@ -15,6 +15,7 @@ from vicinal.report.privacy.signals import Signals
 from vicinal.report.tables import Tables, align
 from vicinal.table.frames import to_arrow, to_native
 from vicinal.table.infer import infer
+from vicinal.table.presets import has_units
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,10 +59,14 @@ class Subject:
         return made
 
     def _fresh(self, seed: int) -> Any:
+        from vicinal.table.synthesizer import TableSynthesizer
+
         is_maker = isinstance(self._make, type) or not hasattr(self._make, "fit")
         model = self._make() if is_maker else copy.deepcopy(self._make)
         if getattr(model, "random_state", seed) is None:
             model.random_state = seed
+        if isinstance(model, TableSynthesizer) and model.schema is None and not has_units(model):
+            model.schema = self._schema  # what was found on all rows holds for a part of them
         return model
 
     def aligned(

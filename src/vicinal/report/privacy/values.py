@@ -1,17 +1,22 @@
-"""Exact values: numbers that one person alone holds, written out again."""
+"""Exact values: numbers, identifiers and texts of one person alone, written out again."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from vicinal._stats import Estimate
-from vicinal._types import Bools, Floats, Ints
+from vicinal._types import Array, Bools, Floats, Ints
 from vicinal.report.privacy.risk import Attack, residual_risk
 from vicinal.report.tables import Part, Tables
+from vicinal.table.formats.base import as_texts
+from vicinal.table.schema import Column
+from vicinal.table.written import whole_numbers
 
 EXACT_VALUES = "Exact values"
 #: A column of so few distinct numbers names nobody.
@@ -96,6 +101,53 @@ def numbers_written_out(tables: Tables, real: Part) -> Written:
             columns.append(_Column(name, (hits, chance * worth), (len(drawn), worth)))
     # together, the numbers of one row count for one
     return _surest(columns, (len(made), len(real) // 2))
+
+
+def cells_written_out(
+    columns: Iterable[Column], real: pa.Table, made: pa.Table, unseen: pa.Table | None = None
+) -> Written:
+    """Return the share of identifiers and texts that are a real one: of synthetic, of others."""
+    # each counts once, texts and names only where one real row alone holds them. Others are the
+    # cells of unseen rows or, without any, of real rows; integers in a row are met by counting
+    found = []
+    for column in columns:
+        name = column.name
+        if column.kind not in {"identifier", "text"} or name not in made.column_names:
+            continue
+        hold = [] if unseen is None or name not in unseen.column_names else [unseen]
+        own, drawn, *others = (_cells(one[name]) for one in (real, made, *hold))
+        repeat = column.kind == "text" or column.note.startswith("name")
+        values, counts = np.unique(own, return_counts=True)
+        alone = values[counts == 1] if repeat else values
+        drawn, others = np.unique(drawn), [np.unique(one) for one in others]
+        if not len(alone) or not len(drawn):
+            continue
+        hits = [int(np.isin(one, alone).sum()) for one in (drawn, *others)]
+        control = Estimate.of_share(int(counts[counts == 2].sum()), len(own))
+        if others:
+            control = Estimate.of_share(hits[1], len(others[0]))
+        elif not repeat:
+            control = Estimate(0.0)
+        if pa.types.is_integer(whole_numbers(real[name]).type):
+            serial = _serial_chance(*(np.sort(one.astype(float)) for one in (values, drawn)))
+            control = max(control, Estimate(serial), key=lambda one: np.nan_to_num(one.value))
+        found.append(Written(Estimate(hits[0] / len(drawn)), control, name))
+    nothing = Written(Estimate(math.nan), Estimate(math.nan))
+    return max(found, key=lambda one: one.found.value - one.control.value, default=nothing)
+
+
+def _cells(values: pa.ChunkedArray) -> Array:
+    """Return cells as texts without blanks around them, those that are missing left out."""
+    cells = pc.utf8_trim_whitespace(pc.drop_null(as_texts(whole_numbers(values))))
+    found: Array = cells.filter(pc.not_equal(cells, "")).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _serial_chance(own: Floats, drawn: Floats) -> float:
+    """Return how often whole numbers of the range of those drawn are among real ones."""
+    if not _number_rows(own, np.ones(len(own), np.intp)):
+        return 0.0
+    return _met_by_chance(own, _filled(own), drawn)[0]
 
 
 def _number_rows(values: Floats, counts: Ints) -> bool:
