@@ -36,6 +36,7 @@ import numpy as np
 
 from _common import markdown
 from _legibility import (
+    DEFAULT,
     DRAWS,
     FIGURES,
     METHODS,
