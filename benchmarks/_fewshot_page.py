@@ -223,7 +223,7 @@ def _conditions(grid: Grid, weights: str) -> str:
         said += (
             f" {how}, with Beta(1) weights. "
             "Label checks look at the same candidates; what a label check takes out is not "
-            "replaced. "
+            "replaced; *filter* keeps 70 % of a class at most. "
             + ("Every sentence stays, also of little confidence. " if smol else "")
             + f"Weights of the inverter: {weights}."
         )

@@ -28,9 +28,9 @@ SETS = {
 #: it is not the default.
 WAYS = {
     "none": ("none", "both", None),
-    "filter (default)": ("filter", "both", None),
+    "filter, keep 0.7": ("filter", "both", 0.7),
     "filter, keep 0.65": ("filter", "both", 0.65),
-    "filter, what is contradicted": ("filter", "both", 1.0),
+    "filter (default)": ("filter", "both", None),
     "filter, neighbors": ("filter", "neighbors", 1.0),
     "filter, saw the parents": ("filter", "classifier", 1.0),
     "relabel": ("relabel", "both", None),
@@ -285,8 +285,7 @@ def report(records: list[Record], key: str, args: argparse.Namespace) -> str:
             "Label checks, farthest pairs. A label check judges by the few rows that sentences "
             "are made "
             "from; the judge learned from others. By default neighbors and a linear classifier are "
-            "asked together, both without the parents of the sentence, each candidate counts, and "
-            "at most 70 % of the sentences of a class stay.",
+            "asked together, both without the parents of the sentence, and each candidate counts.",
             "Does a label check halve intrusion and keep 60 % of the rows? Means over sets and "
             "seeds; "
             "beyond the base in points, against the heavier parents of the rows that were kept:",

@@ -39,11 +39,13 @@ from _jobs import read_lines
 from _sentences import Remembers
 from vicinal import Beta, Farthest, Random
 from vicinal.io import replacing
-from vicinal.text.augment import RowConfig, SelectionConfig, augment
+from vicinal.text.augment import LabelCheck, RowConfig, SelectionConfig, augment
 from vicinal.text.invert.candidates import Candidates
 
 #: What is kept of a pool, by what is kept in it.
 VERSION = 4
+#: Share of the sentences of a class that "filter" keeps at most: by default all were kept later.
+KEEP = 0.7
 #: How often the best candidate takes over words from another, as by default.
 CROSSOVER = 3
 
@@ -176,7 +178,7 @@ def make_pool(
                 random_state=int(
                     np.random.default_rng(key_of(name, size, seed, kind)).integers(2**31)
                 ),
-                label_check=guard,
+                label_check=LabelCheck(guard, keep=KEEP) if guard == "filter" else guard,
                 selection=SelectionConfig(candidates=candidates, crossover=CROSSOVER, fluency=0.5),
             )
         labels = np.zeros((len(made), len(data(name).classes)))

@@ -36,6 +36,7 @@ import numpy as np
 
 from _common import markdown
 from _legibility import (
+    DEFAULT,
     DRAWS,
     FIGURES,
     METHODS,
@@ -44,6 +45,7 @@ from _legibility import (
     TRIED,
     WRITERS,
     Record,
+    acceptability,
     drawn,
     likelihood,
     nearest_given,
@@ -92,6 +94,9 @@ def score() -> None:
     """Print what the grades say, and write it as a table."""
     graded = {row["row"]: row for row in _read("grades.csv.gz")}
     rows = [row | graded[row["row"]] for row in _read("key.csv.gz")]
+    texts = {row["row"]: row["text"] for row in _read("sheet.csv.gz")}
+    for row, odds in zip(rows, acceptability([texts[row["row"]] for row in rows]), strict=True):
+        row["acceptable"] = str(odds)
     table = []
     for name in (MORPHS, *SETS, "all four"):
         for method in (*METHODS, *TRIED):
@@ -194,7 +199,8 @@ def _predictors(rows: list[dict[str, str]], writer: str) -> str:
     some = [row for row in rows if row["method"] == writer and row["set"] in SETS]
     keep = np.array([row["keep"] == "y" for row in some])
     half = np.random.default_rng(0).permutation(len(some)) % 2 == 0
-    columns = {name: np.array([float(row[name]) for row in some]) for name in (*FIGURES, "english")}
+    names = (*FIGURES, "english", "acceptable")
+    columns = {name: np.array([float(row[name]) for row in some]) for name in names}
     columns["ratio"] = -np.abs(columns.pop("lam") - columns.pop("lam_measured"))
     lines = [
         [name, *(_auc(values[part], keep[part]) for part in (half, ~half))]

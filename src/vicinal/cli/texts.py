@@ -129,8 +129,8 @@ class TextOptions(InverterOptions, _Selection, Reading):
         float, advanced("Label weight from which on a sentence has to be of its class.")
     ] = 0.7
     keep: Annotated[
-        float, advanced("Share of a class's sentences that 'filter' keeps at most.")
-    ] = 0.7
+        float, advanced("Share of a class's sentences that 'filter' keeps at most; fewer intrude.")
+    ] = 1.0
     balance: Annotated[
         bool, advanced("As many as each class lacks to be as large as the largest.", "--balance")
     ] = False

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vicinal.text.augment import RowConfig, augment, nearest_texts
+from vicinal.text.augment import LabelCheck, RowConfig, augment, nearest_texts
 from vicinal.text.augment.generator import SentenceGenerator
 from vicinal.text.augment.pairs import text_key
 from vicinal.text.augment.protect import PersonalData, Protection
@@ -375,3 +375,61 @@ def test_what_is_protected_stays_as_it_is(fake, topics):
         make(fake, topics, row_config=RowConfig(protect=r"\w+"))
     with pytest.raises(ValueError, match="must be a regular expression"):
         RowConfig(protect="(")
+
+
+def test_classes_keep_their_shares_and_fewer_rows_are_the_first_of_more(fake, topics):
+    texts, labels = topics(8)
+    given = [*zip(texts, labels, strict=True)]
+    given = [one for at, one in enumerate(given) if one[1] != "sky" or at % 2]  # half of one class
+    texts, labels = map(list, zip(*given, strict=True))
+    share = {one: labels.count(one) / len(labels) for one in set(labels)}
+    before = []
+    for n in (10, 40):
+        made = augment(texts, labels, inverter=fake, n_samples=n, random_state=0)
+        assert made.texts[: len(before)] == before
+        before = made.texts
+        for one in share:
+            assert abs((made.labels == one).sum() - n * share[one]) <= 3
+
+
+def test_no_row_is_dropped_that_the_judge_agrees_with(fake, topics):
+    made = make(fake, topics, 60, label_check="filter")
+    assert not [why for why in made.rejections if "less surely" in why]
+    picky = make(fake, topics, 60, label_check=LabelCheck(keep=0.5))
+    assert [why for why in picky.rejections if "less surely" in why]
+
+
+def test_a_class_that_never_passes_does_not_keep_others_waiting(fake, topics):
+    class Against:
+        classes_ = np.array(["food", "sky", "sport"])
+
+        def predict_proba(self, texts):
+            return np.tile([0.0, 0.5, 0.5], (len(texts), 1))
+
+    check = LabelCheck("filter", judge=Against())
+    made = make(fake, topics, 24, label_check=check, max_attempts=20)
+    assert len(made) == 24
+    assert made.n_written < 200
+
+
+def test_a_wanted_class_of_few_texts_is_told(fake, topics):
+    texts, labels = topics(8)
+    few = [at for at, one in enumerate(labels) if one != "sky"]
+    few += [at for at, one in enumerate(labels) if one == "sky"][:3]
+    given = [texts[at] for at in few], [labels[at] for at in few]
+    only = RowConfig(only=["sky"], per_class=4)
+    with pytest.warns(UserWarning, match=r"such as 'sky', have fewer than 6 texts.*within-class"):
+        augment(*given, inverter=fake, row_config=only, random_state=0)
+
+
+def test_only_rows_count_as_made_before(fake, topics):
+    config = RowConfig(drop_repeats=True, tries=3)
+    made = make(fake, topics, 40, label_check="filter", row_config=config, max_attempts=20)
+    known = {text_key(one) for one in made.source} | {text_key(one) for one in made.texts}
+    again = [
+        text
+        for text, why in zip(made.rejected, made.rejections, strict=True)
+        if "made before" in why
+    ]
+    assert again
+    assert {text_key(one) for one in again} <= known

@@ -51,6 +51,9 @@ FIRST, BATCH = 16, 256
 TRIES = 3
 #: Mean closeness below which sentences say something else than their parents.
 DRIFTED = 0.75
+#: Texts of a class from which on a label check knows it: fewer, less a sentence's parents, tell
+#: little, and of a class of five it keeps hardly any.
+FEWEST = 6
 #: Texts that take part in a plan at most.
 PAIRS = 4096
 #: Plans in a row of which nothing was written, after which nothing will be: of pairs that are one
@@ -155,6 +158,8 @@ def augment(
     n = len(texts) if n_samples is None else n_samples
     places, codes, classes = distinct_texts(texts, labels)
     by_class = wanted_rows(row_config, *np.unique(labels, return_counts=True), n)
+    if by_class is not None:
+        _warn_of_few(labels, by_class, check)
     inverter = as_inverter(inverter)
     told = getattr(inverter, "confidence", None)
     if row_config.min_confidence is None:
@@ -218,6 +223,19 @@ def _check_labels(
             "a text several. Take 'both' or 'neighbors'."
         )
     return as_label_sets(labels, n_texts, separator)
+
+
+def _warn_of_few(labels: Array, wanted: Ints, check: LabelCheck) -> None:
+    """Warn of classes that are wanted, and too small for the label check to know them."""
+    names, sizes = np.unique(labels, return_counts=True)
+    few = names[(wanted > 0) & (sizes < FEWEST)].tolist()
+    if few and check.method in {"filter", "relabel"} and isinstance(check.judge, str):
+        warnings.warn(
+            f"{len(few)} class(es) that are wanted, such as {few[0]!r}, have fewer than {FEWEST} "
+            f"texts: the label check {check.method!r} hardly knows them and takes most of their "
+            "sentences for others. The label check 'within-class' or 'none' keeps them.",
+            stacklevel=3,
+        )
 
 
 def _write(

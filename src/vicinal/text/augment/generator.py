@@ -30,6 +30,9 @@ COLUMNS: dict[str, Any] = {
     **dict.fromkeys(("lam", "lam_measured", "closeness", "log_likelihood", "distance"), float),
     **dict.fromkeys(("check_score", "confidence"), float),
 }
+#: How many rows a class may be ahead of its share, and what a row tried in vain counts for it: so a
+#: class that hardly ever passes does not keep the others waiting.
+AHEAD, IN_VAIN = 1.0, 0.25
 #: How a note begins on a sentence that its label is not sure of.
 VERDICTS = {"filter": "rejected: ", "relabel": "relabeled: "}
 
@@ -55,6 +58,9 @@ class SentenceGenerator:
         self._names = parents.labels.tolist()
         self._codes = parents.first_labels
         self._n_kept = np.zeros(len(self._names), np.int64)
+        sizes = np.bincount(self._codes, minlength=len(self._names))
+        self._sizes, self._progress = sizes, np.zeros(len(self._names))
+        self._possible = np.arange(len(self._names))
         self.rejected: list[str] = []
         self.rejections: list[str] = []
         self._known = dict(zip(map(text_key, parents.texts), self._codes, strict=True))
@@ -78,7 +84,7 @@ class SentenceGenerator:
         """
         from vicinal.plan import MixPlan
 
-        tries = self.tries
+        tries, self._possible = self.tries, np.unique(self._asked(plan))
         if tries == 1:
             return plan
         # those of a heavier parent stand together, so that no easy one wins row after row
@@ -99,15 +105,37 @@ class SentenceGenerator:
     def still_wanted(self, plan: MixPlan) -> Bools:
         """Tell for which rows of a plan the class lacks some yet; no more, if all will be kept."""
         drops = self.label_check.method == "filter" or self.rows.drops
-        codes = self.parents.codes
+        heavy = self._asked(plan)
         if isinstance(self.wanted, int):
-            return np.full(len(plan), drops) | (np.arange(len(plan)) < self.wanted - self.n_kept)
-        weights = plan.mix_labels(codes, np.arange(len(self._names)), clip=True)
-        heavy, lacks = _heaviest(weights, codes[plan.left]), self.wanted - self._n_kept
+            return (
+                self._in_step(heavy)
+                if drops
+                else np.arange(len(heavy)) < (self.wanted - self.n_kept)
+            )
+        lacks = self.wanted - self._n_kept
         before = np.cumsum(np.eye(len(lacks), dtype=int)[heavy], axis=0)[
             np.arange(len(heavy)), heavy
         ]
         return np.asarray(lacks[heavy] > 0 if drops else before <= lacks[heavy])
+
+    def _asked(self, plan: MixPlan) -> Ints:
+        """Return the heaviest label of each row of a plan."""
+        shares = plan.mix_labels(
+            self.parents.codes, np.arange(len(self.parents.classes)), clip=True
+        )
+        return _heaviest(self.parents.by_label(shares), self._codes[plan.left])
+
+    def _in_step(self, heavy: Ints) -> Bools:
+        """Tell which rows, one after the other, take no class ahead of its share of the texts."""
+        # by what was written so far, not by what is wanted: fewer rows are the first of more
+        there = np.where(np.isin(np.arange(len(self._names)), self._possible), self._sizes, 0)
+        shares, progress = there / max(there.sum(), 1), self._progress.copy()
+        found = np.zeros(len(heavy), bool)
+        for at, code in enumerate(heavy.tolist()):
+            if progress[code] < shares[code] * (progress.sum() + 1) + AHEAD:
+                found[at] = True
+                progress[code] += 1
+        return found
 
     def write(self, plan: MixPlan, random_state: np.random.Generator) -> None:
         """Write the pairs of a plan, and keep of each row's, ``tries`` of them, the surest."""
@@ -162,21 +190,21 @@ class SentenceGenerator:
             lines, lacking, written.embeddings, written.closeness, confidence
         )
         self.n_unwanted += sum(map(bool, dropped))
-        notes = self._notes(written.texts, findings, said, weights, codes[plan.left])
+        asked = _heaviest(weights, codes[plan.left])
+        notes = self._notes(written.texts, findings, said, weights)
         notes = [f"rejected: {why}" if why else n for why, n in zip(dropped, notes, strict=True)]
         if self.label_check.method == "relabel":
             off = findings != checks.AGREES
             weights[off] = said[off]
-        passed = np.array([not note.startswith("rejected") for note in notes], bool)
-        for at in np.flatnonzero(~passed).tolist():
-            self.rejected.append(written.texts[at])
-            self.rejections.append(notes[at])
-        taken = np.zeros((len(plan) // self.tries, self.tries), bool)
-        surest = np.where(passed, confidence, -1.0).reshape(taken.shape).argmax(axis=1)
-        taken[np.arange(len(taken)), surest] = True
-        taken = passed & taken.ravel()
+        taken = self._take(lines, notes, confidence, _heaviest(weights, codes[plan.left]))
+        for at, note in enumerate(notes):
+            if note.startswith("rejected"):
+                self.rejected.append(lines[at])
+                self.rejections.append(note)
         made = _heaviest(weights, codes[plan.left])[taken]
         self._n_kept += np.bincount(made, minlength=len(self._names))
+        step = np.where(taken.reshape(-1, self.tries).any(axis=1), 1.0, IN_VAIN)
+        self._progress += np.bincount(asked[:: self.tries], step, len(self._names))
         batch = written._asdict() | {
             "left": plan.left,
             "right": plan.right,
@@ -191,6 +219,26 @@ class SentenceGenerator:
         self._kept.append(
             {name: np.asarray(batch[name], COLUMNS.get(name))[taken] for name in self._kept[0]}
         )
+
+    def _take(self, lines: list[str], notes: list[str], sure: Floats, heavy: Ints) -> Bools:
+        """Tell which sentence of each row is taken: the surest that passed and is no repeat."""
+        filters, taken = self.label_check.method == "filter", np.zeros(len(lines), bool)
+        for start in range(0, len(lines), self.tries):
+            for at in start + np.argsort(-sure[start : start + self.tries], kind="stable"):
+                if notes[at].startswith("rejected"):
+                    continue
+                before = self._known.get(text_key(lines[at]), heavy[at])
+                if why := self.rows.repeated(lines[at]):
+                    self.n_unwanted += 1
+                elif filters and before != heavy[at]:
+                    why = f"it exists as {self._names[before]} as well"
+                if not why:
+                    self._known.setdefault(text_key(lines[at]), heavy[at])
+                    self.rows.take(lines[at])
+                    taken[at] = True
+                    break
+                notes[at] = f"rejected: {why}"
+        return taken
 
     def _judge(self, lines: list[str], embeddings: Array, parents: Ints) -> Any:
         """Return what the judge says of labels (n, n_labels), several of a text as one sum."""
@@ -209,19 +257,10 @@ class SentenceGenerator:
             found[at] = value < np.quantile(seen, 1 - self.label_check.keep)
         return found
 
-    def _notes(
-        self,
-        texts: list[str],
-        findings: Ints,
-        said: Floats,
-        weights: Floats,
-        left: Ints,
-    ) -> list[str]:
+    def _notes(self, texts: list[str], findings: Ints, said: Floats, weights: Floats) -> list[str]:
         """Return what the check says of each sentence."""
         notes = []
-        filters = self.label_check.method == "filter"
         verdict = VERDICTS.get(self.label_check.method, "kept, though ")
-        heavy = _heaviest(weights, left)
         for at, (text, finding) in enumerate(zip(texts, findings, strict=True)):
             note = "kept"
             if not text.strip():
@@ -229,10 +268,6 @@ class SentenceGenerator:
             elif finding != checks.AGREES:
                 why = checks.reason(finding, said[at], weights[at], self._names, self.judge.said_by)
                 note = verdict + why
-            elif filters:
-                before = self._known.setdefault(text_key(text), heavy[at])
-                if before != heavy[at]:
-                    note = f"rejected: it exists as {self._names[before]} as well"
             notes.append(note)
         return notes
 

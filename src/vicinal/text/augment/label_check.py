@@ -16,7 +16,7 @@ METHODS = ("filter", "relabel", "within-class", "none")
 #: Judges that are built from the texts themselves.
 JUDGES = ("both", "neighbors")
 #: Share of a class's sentences that "filter" keeps at most, where nothing else is said.
-KEEP = 0.7
+KEEP = 1.0
 #: What is found of a sentence and its label; doubts are of "filter" alone.
 AGREES, NEITHER, CONTRADICTS, DOUBTS = 0, 1, 2, 3
 #: Similarities in memory at once (32 MB).
@@ -55,15 +55,15 @@ class LabelCheck:
     ----------
     method : {"filter", "relabel", "within-class", "none"}, default "filter"
         "filter" takes the candidate that the judge prefers, as far as closeness and ratio allow,
-        and drops sentences that the judge contradicts or is least sure of (``keep``), or that exist
-        with another label; others are written for them. "relabel" gives those that are contradicted
+        and drops sentences that the judge contradicts, or that exist with another label; others are
+        written for them. "relabel" gives those that are contradicted
         the judge's probabilities as label weights. "within-class" pairs texts of one class only.
         "none" changes nothing.
     threshold : float, default 0.7
         Label weight from which on a sentence has to be of that class, above 0.5 and up to 1.
-    keep : float, default 0.7
+    keep : float, default 1.0
         For "filter": share of the sentences of each class that stays at most, those that the judge
-        prefers most; above 0, and 1 keeps all that it does not contradict.
+        prefers most; above 0. Less drops some that the judge agrees with, too, and intrusion falls.
     judge : {"both", "neighbors"} or classifier, default "both"
         The nearest real texts ("neighbors"); the mean of these and of a linear classifier of all
         real texts ("both"); or a trained classifier with ``classes_`` and ``predict_proba(texts)``.

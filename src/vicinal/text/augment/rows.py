@@ -221,11 +221,18 @@ class RowFilter:
                 by, why = "min_confidence", f"confidence {sure:.2f} is below {self._surest:g}"
             elif key in self._equal or cosine >= NEAR_DUPLICATE:
                 by, why = "against", "it equals or nearly equals a text that it is held against"
-            elif self._drops_repeats and key in self._seen:
-                by, why = "drop_repeats", "it repeats a text given or made before"
             if why:
                 self.reasons_given[by] += 1
-            else:
-                self._seen.add(key)
             found.append(why)
         return found
+
+    def repeated(self, text: str) -> str:
+        """Return why a sentence is dropped that is there already, "" where it is not."""
+        if not self._drops_repeats or text_key(text) not in self._seen:
+            return ""
+        self.reasons_given["drop_repeats"] += 1
+        return "it repeats a text given or made before"
+
+    def take(self, text: str) -> None:
+        """Take down a sentence that becomes a row."""
+        self._seen.add(text_key(text))
