@@ -299,8 +299,8 @@ def report(
     )
     recombining = sum(one["recombining"] for records in found.values() for one in records)
     parts.append(
-        f"{args.inverter} (weights {key}), {size:,} mixtures of random pairs; {written:,} "
-        f"sentences written and embedded again in {seconds:.0f} s ({cpu:.0f} s of a processor, "
+        f"{args.inverter} (weights and way of writing {key}), {size:,} mixtures of random "
+        f"pairs; {written:,} sentences written and embedded again in {seconds:.0f} s ({cpu:.0f} s of a processor, "
         f"{written / max(cpu, 1e-9):.0f} a second of it), crossover in "
         f"{recombining:.0f} s of a processor. {machine('torch', 'transformers')}"
     )
