@@ -330,8 +330,8 @@ def report(records: list[Record], key: str, args: argparse.Namespace) -> str:
             "has a "
             "lower confidence than another.",
             f"{per} Up to {JUDGES:,} rows judge. {args.inverter}, weights and way of writing "
-            f"{key}, {args.rows} sentences asked for each time, {CANDIDATES} candidates, Beta(1), seeds "
-            f"{', '.join(map(str, seeds))}; {cpu:.0f} s of a processor. "
+            f"{key}, {args.rows} sentences asked for each time, {CANDIDATES} candidates, Beta(1), "
+            f"seeds {', '.join(map(str, seeds))}; {cpu:.0f} s of a processor. "
             f"{machine('torch', 'transformers', 'scikit-learn')}",
         ]
     )
