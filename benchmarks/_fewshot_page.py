@@ -225,7 +225,7 @@ def _conditions(grid: Grid, weights: str) -> str:
             "Label checks look at the same candidates; what a label check takes out is not "
             "replaced; *filter* keeps 70 % of a class at most. "
             + ("Every sentence stays, also of little confidence. " if smol else "")
-            + f"Weights of the inverter: {weights}."
+            + f"Weights and way of writing of the inverter: {weights}."
         )
     return said
 

@@ -328,9 +328,9 @@ def report(records: list[Record], key: str, args: argparse.Namespace) -> str:
             "runs of one set are not independent). AUC of confidence: how often an intruding row "
             "has a "
             "lower confidence than another.",
-            f"{per} Up to {JUDGES:,} rows judge. {args.inverter}, weights {key}, "
-            f"{args.rows} sentences asked for each time, {CANDIDATES} candidates, Beta(1), seeds "
-            f"{', '.join(map(str, seeds))}; {cpu:.0f} s of a processor. "
+            f"{per} Up to {JUDGES:,} rows judge. {args.inverter}, weights and way of writing "
+            f"{key}, {args.rows} sentences asked for each time, {CANDIDATES} candidates, Beta(1), "
+            f"seeds {', '.join(map(str, seeds))}; {cpu:.0f} s of a processor. "
             f"{machine('torch', 'transformers', 'scikit-learn')}",
         ]
     )

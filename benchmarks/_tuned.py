@@ -51,7 +51,7 @@ def described(weights: str) -> str:
         "rates were chosen for DMIX's table, on validation rows; laws, shares and weights are "
         "those of the frozen grid."
     )
-    return f"{said} Weights of the inverter: {weights}." if weights else said
+    return f"{said} Weights and way of writing of the inverter: {weights}." if weights else said
 
 
 def run_tuned(

@@ -57,7 +57,13 @@ def _write(args: argparse.Namespace, found: list[dict[str, Morph]]) -> None:
         "two lines; between them what each writer wrote. *Measured* is the ratio of the sentence's "
         "own embedding on the segment between the two, *closeness* its cosine with the mixed one.",
         markdown(
-            ["writer", "weights", "candidates", "mean closeness", "mean miss of the ratio"],
+            [
+                "writer",
+                "weights and way of writing",
+                "candidates",
+                "mean closeness",
+                "mean miss of the ratio",
+            ],
             [_figures(name, [one[name] for one in found], args) for name in args.writers],
         ),
     ]

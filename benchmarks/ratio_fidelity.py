@@ -299,10 +299,10 @@ def report(
     )
     recombining = sum(one["recombining"] for records in found.values() for one in records)
     parts.append(
-        f"{args.inverter} (weights {key}), {size:,} mixtures of random pairs; {written:,} "
-        f"sentences written and embedded again in {seconds:.0f} s ({cpu:.0f} s of a processor, "
-        f"{written / max(cpu, 1e-9):.0f} a second of it), crossover in "
-        f"{recombining:.0f} s of a processor. {machine('torch', 'transformers')}"
+        f"{args.inverter} (weights and way of writing {key}), {size:,} mixtures of random "
+        f"pairs; {written:,} sentences written and embedded again in {seconds:.0f} s "
+        f"({cpu:.0f} s of a processor, {written / max(cpu, 1e-9):.0f} a second of it), "
+        f"crossover in {recombining:.0f} s of a processor. {machine('torch', 'transformers')}"
     )
     return "\n\n".join(parts), data | {"weights": key, "sentences": written, "cpu_seconds": cpu}
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import math
 import numbers
 from collections.abc import Iterable
+from os import PathLike
 from typing import Any
 
 
@@ -87,6 +89,15 @@ def did_you_mean(value: Any, candidates: Iterable[str]) -> str:
     folded = {name.casefold(): name for name in names}
     near = difflib.get_close_matches(str(value).casefold(), list(folded), n=1, cutoff=CLOSE)
     return f" Did you mean {folded[near[0]]!r}?" if near else ""
+
+
+def sha256_of(path: str | PathLike[str]) -> str:
+    """Return SHA-256 of a file."""
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
 
 
 def first_line(error: BaseException | None) -> str:

@@ -193,9 +193,13 @@ def test_missing_and_broken_files_are_named(trained, tmp_path):
         MixupTextClassifier.from_pretrained(tmp_path)
     trained.save_pretrained(tmp_path / "model")
     (tmp_path / "model" / "weights.safetensors").write_bytes(b"no")
+    with pytest.raises(ValueError, match=r"weights.safetensors' is damaged.*in classifier.json"):
+        MixupTextClassifier.from_pretrained(tmp_path / "model")
+    path = tmp_path / "model" / "classifier.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "files": {}}))  # as before
     with pytest.raises(ValueError, match="cannot be read"):
         MixupTextClassifier.from_pretrained(tmp_path / "model")
-    (tmp_path / "model" / "classifier.json").write_text("{")
+    path.write_text("{")
     with pytest.raises(ValueError, match="does not describe"):
         MixupTextClassifier.from_pretrained(tmp_path / "model")
 

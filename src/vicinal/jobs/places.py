@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import socket
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
+from vicinal._checks import sha256_of
 from vicinal.io.atomic import Summed
 from vicinal.io.remote import Folder, Store
 from vicinal.io.tables import write_parquet
@@ -74,11 +74,7 @@ class Place:
         """Tell whether a part is there, and as it was written."""
         if self.size(number) is None or checksum is None:
             return False
-        found = hashlib.sha256()
-        with open(self.files.open(part_name(number)), "rb") as file:
-            while block := file.read(1 << 20):
-                found.update(block)
-        return found.hexdigest() == checksum
+        return sha256_of(self.files.open(part_name(number))) == checksum
 
     def drop(self, number: int) -> None:
         """Remove a part that is damaged, or was never seen to be whole."""

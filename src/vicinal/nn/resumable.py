@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
+from vicinal._checks import sha256_of
 from vicinal._progress import ProgressCallback
 from vicinal._random import ResumeKey, Seeds
 from vicinal._types import Ints
@@ -179,7 +179,9 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         save_file(best, folder / _BEST)
         notes = self._notes | {
             "done": self._impatient or self.state.global_step >= self.args.max_steps,
-            "files": {one.name: _hash(one) for one in folder.iterdir() if one.name != _COMPLETE},
+            "files": {
+                one.name: sha256_of(one) for one in folder.iterdir() if one.name != _COMPLETE
+            },
         }
         beside = folder / f"{_COMPLETE}.part"
         beside.write_text(json.dumps(notes), "utf-8")
@@ -202,7 +204,7 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]  # typed as Any here
         try:
             notes = json.loads(found[-1].read_text("utf-8"))
             for name, said in notes["files"].items():
-                if _hash(folder / name) != said:
+                if sha256_of(folder / name) != said:
                     raise ValueError(f"{name} was changed")
             best = load_file(folder / _BEST)
             for at, one in enumerate(self._best):
@@ -261,14 +263,6 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]  # typed as Any here
     def _save_where(self, control: Any, due: bool) -> None:
         if due and self._trainer._folder is not None:
             control.should_save = True
-
-
-def _hash(path: Path) -> str:
-    total = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            total.update(block)
-    return total.hexdigest()
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from vicinal._progress import ProgressCallback, reporting
 from vicinal.nn.pooling import masked_mean
 from vicinal.text._blocks import NEVER, Block, HalfCopy
 from vicinal.text._cores import cores_of, on_cores, spans
-from vicinal.text.models import loading, resolve_model, unavailable
+from vicinal.text.models import loading, named_errors, resolve_model
 
 if TYPE_CHECKING:
     from vicinal.text.classifier.backbones import Pretrained
@@ -240,12 +240,10 @@ class GeneralReader(Reader):
         need("Encoding texts", "sentence_transformers", extra="text")
         from sentence_transformers import SentenceTransformer
 
-        try:
+        with named_errors(name):
             source = resolve_model(name)
             with loading(source) as here:
                 model = SentenceTransformer(source, device=device, local_files_only=here)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise unavailable(name, error) from error
         _check_padding(name, getattr(model, "tokenizer", None))
         self.model: Any = model.eval()
         self.max_tokens = int(self.model.max_seq_length or 512)
@@ -291,11 +289,9 @@ def open_reader(name: str, device: str | None) -> Reader:
     """Return what reads a model: the quick way where it is a plain BERT, else the general one."""
     folder = Path(resolve_model(name))
     fastest = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
+    with named_errors(name):
         plain = folder.is_dir() and PlainReader.fits(folder)
         reader = PlainReader(name, folder, device or fastest) if plain else None
-    except Exception as error:  # of whichever library finds a file damaged
-        raise unavailable(name, error) from error
     if reader is None:
         return GeneralReader(name, device)
     _check_unknown(name, reader.tokenizer.model)

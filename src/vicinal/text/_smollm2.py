@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from contextlib import redirect_stderr
 from importlib.util import find_spec
@@ -22,11 +23,19 @@ def missing_packages() -> list[str]:
     return [name for module, name in needed.items() if find_spec(module) is None]
 
 
-def unpacked() -> Path:
-    """Return the folder of the model in the user's cache; the first time it takes half a minute."""
+def cached() -> Path:
+    """Return where the model is kept, or would be."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(home) / "vicinal" / _FOLDER
-    if (folder / "config.json").is_file() and (folder / "model.safetensors").is_file():
+    return Path(home) / "vicinal" / _FOLDER
+
+
+def unpacked() -> Path:
+    """Return the folder of the model in the user's cache; it takes half a minute if not there.
+
+    Files that were cut short are unpacked again.
+    """
+    folder = cached()
+    if _is_whole(folder):
         return folder
     if missing := missing_packages():
         raise ImportError(
@@ -42,6 +51,23 @@ def unpacked() -> Path:
             "XDG_CACHE_HOME to a folder that can be written to."
         ) from error
     return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    """Tell whether all files are there, and none was cut short."""
+    weights = folder / "model.safetensors"
+    try:
+        for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+            json.loads((folder / name).read_bytes())
+        with open(weights, "rb") as file:  # begins with how long its header is, in 8 bytes
+            start = int.from_bytes(file.read(8), "little") + 8
+            if start > weights.stat().st_size:
+                return False
+            said = json.loads(file.read(start - 8))
+        ends = (one["data_offsets"][1] for name, one in said.items() if name != "__metadata__")
+        return bool(weights.stat().st_size == start + max(ends))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
 
 
 def _unpack(folder: Path) -> None:

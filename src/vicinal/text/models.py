@@ -90,6 +90,17 @@ def unavailable(name: str, cause: BaseException, remedy: str = _REMEDY) -> OSErr
 
 
 @contextmanager
+def named_errors(name: str) -> Iterator[None]:
+    """Name a model that could not be loaded in what libraries raise, each its own kind."""
+    try:
+        yield
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:
+        raise unavailable(name, error) from error
+
+
+@contextmanager
 def quiet() -> Iterator[None]:
     """Keep remarks and bars of the libraries that load models off the screen."""
     from transformers.utils import logging as bars

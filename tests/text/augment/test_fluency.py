@@ -92,17 +92,41 @@ def test_a_folder_or_a_pair_is_loaded_once(llm, tmp_path):
 def test_what_is_no_language_model_is_refused(llm, tmp_path):
     with pytest.raises(TypeError, match="judge must be a folder"):
         as_selection(SelectionConfig(judge=3))
-    with pytest.raises(TypeError, match="its tokenizer, got NoneType as tokenizer"):
-        as_selection(SelectionConfig(judge=(llm[0], None)))
-    config = transformers.GPT2Config(vocab_size=4, n_embd=16, n_layer=1, n_head=2)
-    other = transformers.GPT2LMHeadModel(config)
-    with pytest.raises(ValueError, match="tokenizer has 11 different tokens, and its model 4"):
-        as_selection(SelectionConfig(judge=(other, llm[1])))
+    for pair, kinds in [
+        ((llm[0], None), "GPT2LMHeadModel and NoneType"),
+        ((None, None), "NoneType and NoneType"),
+        (("a", "b"), "str and str"),
+        ((llm[1], llm[0]), f"{type(llm[1]).__name__} and GPT2LMHeadModel"),
+    ]:
+        with pytest.raises(TypeError, match=f"judge must be a folder, .* got a pair of {kinds}"):
+            as_selection(SelectionConfig(judge=pair))
+    other = gpt2(4)
     with pytest.raises(TypeError, match="judge must be a folder"):
         as_selection(SelectionConfig(judge=other))
     (tmp_path / "empty").mkdir()
     with pytest.raises((ValueError, OSError), match="empty"):
         as_selection(SelectionConfig(judge=str(tmp_path / "empty")))
+
+
+def gpt2(size):
+    config = transformers.GPT2Config(vocab_size=size, n_embd=16, n_layer=1, n_head=2)
+    return transformers.GPT2LMHeadModel(config)
+
+
+def test_a_tokenizer_of_another_model_is_refused(llm, tmp_path):
+    tokenizer = llm[1]  # of 11 tokens
+    for size in (4, 11 + 128):
+        with pytest.raises(ValueError, match=f"judge's tokenizer has 11 .*, and its model {size}."):
+            as_selection(SelectionConfig(judge=(gpt2(size), tokenizer)))
+    as_selection(SelectionConfig(judge=(gpt2(128), tokenizer)))  # padded
+    for size in (4, 500):
+        folder = tmp_path / str(size)
+        for one in (gpt2(size), tokenizer):
+            one.save_pretrained(folder)
+    with pytest.raises(ValueError, match="has 11 different tokens, and its model 4"):
+        as_selection(SelectionConfig(judge=folder.with_name("4")))
+    judge = as_selection(SelectionConfig(judge=folder)).judge  # of one folder, so they belong
+    as_selection(SelectionConfig(judge=(judge._model, judge._tokenizer)))
 
 
 def test_no_judge_where_sentences_are_made_in_chunks():

@@ -134,6 +134,10 @@ def change(folder, **changes):
     path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changes}), "utf-8")
 
 
+def forget_checksums(folder):
+    change(folder, files={})
+
+
 def damages():
     def truncated(folder):
         path = folder / "model.safetensors"
@@ -144,6 +148,10 @@ def damages():
         weights = load_file(path)
         weights["adaptor.mean"][0] = torch.nan
         save_file(weights, path)
+
+    def surplus(folder):
+        path = folder / "model.safetensors"
+        save_file({**load_file(path), "adapter.mean": torch.zeros(8)}, path)
 
     def other_shape(folder):
         said = json.loads((folder / "config.json").read_text("utf-8"))
@@ -159,10 +167,12 @@ def damages():
     return [
         (truncated, ValueError, "cannot be read"),
         (not_finite, ValueError, "hold NaN or infinity"),
+        (surplus, ValueError, "1 weights have no place, such as adapter.mean"),
         (lambda folder: (folder / "model.safetensors").unlink(), ValueError, "cannot be read"),
         (lambda folder: (folder / "config.json").unlink(), FileNotFoundError, "no inverter in"),
         (lambda folder: (folder / "config.json").write_text("{"), ValueError, "does not describe"),
         (lambda folder: change(folder, format="other"), ValueError, "does not describe"),
+        (lambda folder: change(folder, files=5), ValueError, "does not describe"),
         (lambda folder: change(folder, version=99), ValueError, "format 99.*Update vicinal"),
         (other_shape, ValueError, "do not fit together"),
         (no_shape, ValueError, "do not fit together"),
@@ -174,11 +184,29 @@ def damages():
 @pytest.mark.parametrize("which", range(len(damages())))
 def test_a_damaged_folder_is_refused_in_one_line_that_names_it(saved, which, bag):
     damage, kind, message = damages()[which]
+    forget_checksums(saved[1])  # as of earlier versions, which are read as far as can be
     damage(saved[1])
     with pytest.raises(kind, match=message) as caught:
         Inverter.from_pretrained(saved[1], encoder=bag())
     assert "kept" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "vocab.txt"])
+def test_a_changed_file_is_told_by_its_checksum(saved, name, bag):
+    path = saved[1] / name
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1  # another number, another word
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name}' is damaged, .* the one in config.json") as told:
+        Inverter.from_pretrained(saved[1], encoder=bag())
+    assert "\n" not in str(told.value)
+    forget_checksums(saved[1])
+    Inverter.from_pretrained(saved[1], encoder=bag())
+    saved[0].save_pretrained(saved[1])
+    path.unlink()
+    with pytest.raises(ValueError, match=f"kept' lacks its file '{name}'. Save the inverter again"):
+        Inverter.from_pretrained(saved[1], encoder=bag())
 
 
 def test_other_peoples_folders_are_not_overwritten(saved, tmp_path):
@@ -412,6 +440,27 @@ def holds_nan(path):
     save_file(weights, path)
 
 
+def has_one_too_many(path):
+    weights = load_file(path)
+    save_file({**weights, f"{min(weights)}s": torch.zeros(2)}, path)
+
+
+def fits_fewer_layers(path):
+    path = path.with_name("adapter_config.json")
+    said = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**said, "target_modules": ["q_proj"]}), "utf-8")
+
+
+def is_louder(path):
+    path = path.with_name("adapter_config.json")
+    said = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**said, "lora_alpha": 100 * said["lora_alpha"]}), "utf-8")
+
+
+def is_zero(path):
+    save_file({name: one * 0 for name, one in load_file(path).items()}, path)
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -419,9 +468,13 @@ def holds_nan(path):
         (lacks_one, "1 are missing, such as base_model"),
         (holds_nan, "holds NaN or infinity"),
         (lambda path: path.write_bytes(b"lora"), "cannot be read"),
-        (lambda path: path.unlink(), "cannot be read"),
+        (lambda path: path.unlink(), "lacks its file 'lora/adapter_model.safetensors'"),
+        (has_one_too_many, "1 have no place in the model, such as base_model"),
+        (fits_fewer_layers, "have no place in the model"),
+        (is_louder, None),
+        (is_zero, None),
     ],
-    ids=["cut", "lacks one", "NaN", "other", "gone"],
+    ids=["cut", "lacks one", "NaN", "other", "gone", "surplus", "layers", "loud", "zero"],
 )
 def test_damaged_low_rank_matrices_are_refused_in_one_line(
     language_model, tmp_path, damage, said, bag
@@ -429,10 +482,13 @@ def test_damaged_low_rank_matrices_are_refused_in_one_line(
     built = Inverter.build(bag(), language_model, soft_tokens=2, hidden=4, lora={"r": 2})
     built.save_pretrained(tmp_path / "kept")
     damage(tmp_path / "kept" / "lora" / "adapter_model.safetensors")
-    with pytest.raises(ValueError, match=said) as caught:
-        Inverter.from_pretrained(tmp_path / "kept", encoder=bag())
-    assert "\n" not in str(caught.value)
-    assert "Save the inverter again" in str(caught.value)
+    # the second time as a folder of earlier versions, where some damage cannot be told
+    for told in [r"lora/adapter_\w+\.\w+' is damaged|lacks its file", *([said] if said else [])]:
+        with pytest.raises(ValueError, match=told) as caught:
+            Inverter.from_pretrained(tmp_path / "kept", encoder=bag())
+        assert "\n" not in str(caught.value)
+        assert "Save the inverter again" in str(caught.value)
+        forget_checksums(tmp_path / "kept")
 
 
 def test_models_named_from_one_folder_are_found_from_another(

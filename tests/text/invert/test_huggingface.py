@@ -185,7 +185,7 @@ def test_what_learns_whole_is_in_float32(tokenizer, causal):
     assert {one.dtype for one in made.trainable} == {torch.float32}
 
 
-@pytest.mark.parametrize("llm", [5, (1,), None, object()])
+@pytest.mark.parametrize("llm", [5, (1,), None, object(), ("a", "b")])
 def test_what_is_no_language_model_is_said(llm):
     with pytest.raises(TypeError, match="llm must be a folder, a hub name"):
         HuggingFaceDecoder.from_source(llm)
@@ -193,6 +193,17 @@ def test_what_is_no_language_model_is_said(llm):
 
 def test_a_folder_without_a_model_is_said_in_one_line(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "nothing-known"}')
+    with pytest.raises(OSError, match="could not be loaded") as caught:
+        HuggingFaceDecoder.from_source(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_damaged_file_of_a_model_is_said_in_one_line(tokenizer, causal, tmp_path, name):
+    for one in (causal("llama", len(tokenizer)), tokenizer):
+        one.save_pretrained(tmp_path)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(OSError, match="could not be loaded") as caught:
         HuggingFaceDecoder.from_source(tmp_path)
     assert "\n" not in str(caught.value)

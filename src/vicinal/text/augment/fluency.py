@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -19,26 +18,8 @@ class CausalJudge:
     """Reads sentences with any causal language model and its own tokenizer."""
 
     def __init__(self, llm: Any) -> None:
-        pair = isinstance(llm, tuple) and len(llm) == 2
-        named = isinstance(llm, (str, PathLike)) or bool(getattr(llm, "name_or_path", None))
-        if not (pair or named):
-            raise TypeError(
-                "judge must be a folder, a hub name, a causal model with a name, or a pair of "
-                f"model and tokenizer, got {type(llm).__name__}."
-            )
-        self._model, self._tokenizer, _ = open_model(llm)
+        self._model, self._tokenizer, _ = open_model(llm, "judge")
         self._model.eval()
-        if not callable(self._tokenizer):
-            raise TypeError(
-                "judge must be a pair of a model and its tokenizer, got "
-                f"{type(self._tokenizer).__name__} as tokenizer."
-            )
-        known = self._model.get_input_embeddings().num_embeddings
-        if len(self._tokenizer) > known:
-            raise ValueError(
-                f"judge's tokenizer has {len(self._tokenizer):,} different tokens, and its model "
-                f"{known:,}. Give the tokenizer that belongs to the model."
-            )
 
     def log_likelihood(self, sentences: Sequence[str]) -> Floats:
         """Return the mean log-probability a token, (n_sentences,); NaN where there is none."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 
 from vicinal.text.classifier.hashing import PIECES, hash_words
 from vicinal.text.encoder import check_texts
-from vicinal.text.models import quiet, resolve_model, unavailable
+from vicinal.text.models import named_errors, quiet, resolve_model
 
 #: File in the folder of a saved classifier that says what it is.
 CARD = "classifier.json"
@@ -86,7 +85,7 @@ class Pretrained:
         from transformers import AutoConfig, AutoTokenizer
 
         self.source, self.name, self.pooling = source, name or source, pooling
-        with quiet(), _named_errors(self.name):
+        with quiet(), named_errors(self.name):
             self.config = AutoConfig.from_pretrained(source)
             self.tokenizer = AutoTokenizer.from_pretrained(source)
         if self.tokenizer.pad_token is None:
@@ -131,7 +130,7 @@ class Pretrained:
 
     def build(self, n_classes: int) -> torch.nn.Module:
         """Return the network that training starts from."""
-        with _named_errors(self.name):
+        with named_errors(self.name):
             return self._network(n_classes, trained=True).float()
 
     def empty(self, n_classes: int) -> torch.nn.Module:
@@ -181,14 +180,6 @@ def reads_last_token(config: Any) -> bool:
     kind = config.model_type
     causal = kind in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     return causal and kind not in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-
-
-@contextmanager
-def _named_errors(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, RuntimeError) as error:
-        raise unavailable(name, error) from error
 
 
 def _with_labels(batch: dict[str, Any], rows: Sequence[Row]) -> dict[str, torch.Tensor]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vicinal import pairing
 from vicinal._checks import check_choice
 from vicinal.io.atomic import replacing_folder
-from vicinal.io.folders import check_folder, read_card
+from vicinal.io.folders import check_folder, checksums, read_card
 from vicinal.text.classifier.backbones import CARD, Backbone, load_backbone
 from vicinal.weights import law_from_spec
 
@@ -70,6 +70,7 @@ def save(model: MixupTextClassifier, backbone: Backbone, net: Any, folder: Path)
             from safetensors.numpy import save as arrays_to_bytes
 
             (beside / _UNKNOWN).write_bytes(arrays_to_bytes(vars(model._unknown)))
+        card["files"] = checksums(beside)
         (beside / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False), "utf-8")
 
 

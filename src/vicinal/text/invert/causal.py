@@ -19,22 +19,22 @@ from vicinal.text.models import LLM_REMEDY, loading, resolve_model, unavailable
 
 #: Share of the highest score by which rounding moves scores at most, in single precision.
 _ROUNDING = 1e-4
+#: Tokens to a multiple of which models pad their word vectors.
+_PADDING = 128
 _REMEDY = "Choose a causal language model, such as one of the Llama, Qwen or GPT-2 families."
 
 
-def open_model(llm: Any) -> tuple[Any, Any, str | None]:
+def open_model(llm: Any, parameter: str = "llm") -> tuple[Any, Any, str | None]:
     """Return model and tokenizer of what stands for them, and its name where it is one."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     if isinstance(llm, tuple) and len(llm) == 2:
+        _check_tokens(*llm, parameter)
         return llm[0], llm[1], None
     named = isinstance(llm, (str, PathLike))
     name = str(llm) if named else getattr(llm, "name_or_path", None)
     if not isinstance(name, str) or not name:
-        raise TypeError(
-            "llm must be a folder, a hub name, a model with a name, or a pair of model and "
-            f"tokenizer, got {type(llm).__name__}."
-        )
+        raise _no_model(parameter, type(llm).__name__)
     try:
         source = resolve_model(name)
         with loading(source) as here:
@@ -44,13 +44,39 @@ def open_model(llm: Any) -> tuple[Any, Any, str | None]:
                 llm = AutoModelForCausalLM.from_pretrained(source, **settings)
                 if llm.dtype != torch.float32 and not in_bfloat16("auto", llm.device.type):
                     llm = llm.float()  # processors without bfloat16 are many times slower in it
-    except FileNotFoundError:
+    except (FileNotFoundError, ImportError, MemoryError):
         raise
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # of whichever library finds a file damaged
         if str(error).startswith("Unrecognized configuration class"):
             raise _no_soft_tokens(name, AutoConfig.from_pretrained(source)) from error
         raise unavailable(name, error, LLM_REMEDY) from error
+    _check_tokens(llm, tokenizer, parameter, own=True)
     return llm, tokenizer, name
+
+
+def _check_tokens(model: Any, tokenizer: Any, parameter: str, *, own: bool = False) -> None:
+    """Refuse what is no model and tokenizer, and a tokenizer of another model's."""
+    words = getattr(model, "get_input_embeddings", None)
+    if words is None or not (callable(tokenizer) and hasattr(tokenizer, "__len__")):
+        raise _no_model(
+            parameter, f"a pair of {type(model).__name__} and {type(tokenizer).__name__}"
+        )
+    name = getattr(model, "name_or_path", None)
+    own = own or (bool(name) and name == getattr(tokenizer, "name_or_path", None))
+    # a model's own tokenizer may add tokens that it never reads, such as a place for an image
+    known, tokens = len(words().weight), tokenizer.vocab_size if own else len(tokenizer)
+    if tokens > known or (known - tokens >= _PADDING and not own):
+        raise ValueError(
+            f"{parameter}'s tokenizer has {tokens:,} different tokens, and its model {known:,}. "
+            "Give the tokenizer that belongs to the model, or the folder that holds both."
+        )
+
+
+def _no_model(parameter: str, got: str) -> TypeError:
+    return TypeError(
+        f"{parameter} must be a folder, a hub name, a causal model with a name, or a pair of model "
+        f"and tokenizer, got {got}."
+    )
 
 
 def check_model(model: Any, name: str) -> None:
@@ -122,8 +148,12 @@ def with_lora(model: Any, lora: Mapping[str, Any] | bool) -> Any:
 
 def load_lora(model: Any, folder: Path) -> Any:
     """Return a model with the low-rank matrices that lie in a folder."""
-    if not (folder / "adapter_config.json").is_file():
-        raise ValueError(f"{str(folder.parent)!r} lacks its folder {folder.name!r}. Save it again.")
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        if not (folder / name).is_file():  # peft would ask a hub
+            raise ValueError(
+                f"{str(folder.parent)!r} lacks its file {f'{folder.name}/{name}'!r}. Save the "
+                "inverter again."
+            )
     peft = _peft()
     try:
         with _without_notices():
@@ -141,12 +171,14 @@ def load_lora(model: Any, folder: Path) -> Any:
 
 
 def _check_lora(folder: Path, wanted: Mapping[str, torch.Tensor]) -> None:
-    """Refuse matrices that a file lacks, which would be random, and such as hold NaN."""
+    """Refuse matrices that a file lacks, which would be random, or has too many, and NaN."""
     from safetensors.torch import load_file
 
     found = load_file(folder / "adapter_model.safetensors")
     if lacking := sorted(wanted.keys() - found.keys()):
         raise ValueError(f"{len(lacking)} are missing, such as {lacking[0]}")
+    if surplus := sorted(found.keys() - wanted.keys()):
+        raise ValueError(f"{len(surplus)} have no place in the model, such as {surplus[0]}")
     for name in wanted:
         if not bool(found[name].isfinite().all()):
             raise ValueError(f"{name} holds NaN or infinity")

@@ -17,13 +17,13 @@ from torch import Tensor
 from vicinal import __version__
 from vicinal._checks import first_line
 from vicinal.io.atomic import replacing_folder
-from vicinal.io.folders import check_folder, read_card
+from vicinal.io.folders import check_folder, checksums, read_card
 from vicinal.text._smollm2 import INSTALL, missing_packages
 from vicinal.text.encoder import Encoder
 from vicinal.text.invert.adaptor import Adaptor
 from vicinal.text.invert.card import read_preface, write_card
 from vicinal.text.invert.decoders import Decoder
-from vicinal.text.invert.huggingface import HuggingFaceDecoder
+from vicinal.text.invert.huggingface import WHOLE, HuggingFaceDecoder
 from vicinal.text.invert.nano import NanoDecoder
 from vicinal.text.models import needed_by, resolve_model
 
@@ -64,18 +64,24 @@ def save(inverter: Inverter, folder: Source, *, half: bool = False) -> None:
         "decoder": decoder.describe(),
         "notes": inverter.notes,
     }
-    tensors = {f"adaptor.{name}": one for name, one in adaptor.state_dict().items()}
-    tensors |= {f"decoder.{name}": one for name, one in decoder.weights().items()}
     kept = {}
-    for name, one in tensors.items():
+    for name, one in _tensors(adaptor, decoder).items():
         dtype = torch.float16 if half and name not in _EXACT else one.dtype
         kept[name] = one.detach().to("cpu", dtype).contiguous()
     with replacing_folder(target) as beside:
         # not save_file, whose files are for the owner's eyes only
         (beside / _WEIGHTS).write_bytes(to_bytes(kept, {"format": _FORMAT}))
-        (beside / CARD).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", "utf-8")
         decoder.save(beside, half=half)
+        # a model trained whole has a fingerprint, and may be large
+        said["files"] = checksums(beside, f"{WHOLE}/model")
+        (beside / CARD).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", "utf-8")
         (beside / README).write_text(write_card(said, inverter.preface), "utf-8")
+
+
+def _tensors(adaptor: Adaptor, decoder: Decoder) -> dict[str, Tensor]:
+    """Return what is kept in the folder's own weights, by name."""
+    tensors = {f"adaptor.{name}": one for name, one in adaptor.state_dict().items()}
+    return tensors | {f"decoder.{name}": one for name, one in decoder.weights().items()}
 
 
 def push(inverter: Inverter, name: str, token: str | None) -> None:
@@ -113,6 +119,9 @@ def load(
         adaptor = Adaptor(**said["adaptor"])
         adaptor.load_state_dict(_part(weights, "adaptor."))
         decoder = _decoder(folder, said["decoder"], _part(weights, "decoder."), llm)
+        kept = _tensors(adaptor, decoder).keys()
+        if surplus := sorted(weights.keys() - kept):
+            raise RuntimeError(f"{len(surplus)} weights have no place, such as {surplus[0]}")
     except (KeyError, TypeError, RuntimeError) as error:
         raise ValueError(
             f"{CARD} and {_WEIGHTS} in {str(folder)!r} do not fit together ({first_line(error)}). "

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from vicinal._checks import check_count
 from vicinal._types import Floats32
+from vicinal.text._smollm2 import cached
 from vicinal.text.invert.causal import (
     check_model,
     load_lora,
@@ -26,11 +27,11 @@ from vicinal.text.invert.causal import (
 from vicinal.text.invert.decoders import Decoded, pad_rows
 from vicinal.text.invert.decoding import Rules, write
 from vicinal.text.invert.guidance import Hints, gains
-from vicinal.text.models import fingerprint, lasting_name, needed_by
+from vicinal.text.models import SMOLLM2, fingerprint, lasting_name, needed_by
 
 #: What stands around the soft tokens, whose place is ``{}``.
 PROMPT = "Given the embedding {}, generate the original sentence: "
-_WHOLE, _LORA = "decoder", "lora"
+WHOLE, _LORA = "decoder", "lora"
 #: What a saved inverter says of it, and which of that it is made with again.
 _SETTINGS = ("prompt", "no_repeat", "max_tokens")
 _TOLD = ("kind", "name", "tuning", "fingerprint", *_SETTINGS)
@@ -310,8 +311,8 @@ class HuggingFaceDecoder:
             for path in (folder / _LORA).iterdir():
                 path.chmod(0o644)
         elif self.tuning == "whole":
-            self.model.save_pretrained(folder / _WHOLE)
-            self.tokenizer.save_pretrained(folder / _WHOLE)
+            self.model.save_pretrained(folder / WHOLE)
+            self.tokenizer.save_pretrained(folder / WHOLE)
 
     @classmethod
     def load(cls, folder: Path, said: Mapping[str, Any], llm: Any = None) -> HuggingFaceDecoder:
@@ -323,9 +324,9 @@ class HuggingFaceDecoder:
                     f"The language model of {str(folder)!r} was trained whole, and is kept there. "
                     "Leave out llm."
                 )
-            kept = folder / _WHOLE
+            kept = folder / WHOLE
             if not kept.is_dir():
-                raise ValueError(f"{str(folder)!r} lacks its folder {_WHOLE!r}. Save it again.")
+                raise ValueError(f"{str(folder)!r} lacks its folder {WHOLE!r}. Save it again.")
             made = cls.from_source(kept, freeze=False, **{**settings, "name": said["name"]})
         elif llm is not None:
             made = cls.from_source(llm, **settings)
@@ -333,10 +334,12 @@ class HuggingFaceDecoder:
             with needed_by(folder, "the language model", said["name"], "llm"):
                 made = cls.from_source(said["name"], **settings)
         if made.fingerprint != said["fingerprint"]:
+            damaged = llm is None and said["name"] == SMOLLM2
+            remedy = f"Delete {str(cached())!r}" if damaged else "Give that model as llm"
             raise ValueError(
                 f"The inverter in {str(folder)!r} was made for the language model "
                 f"{said['name']!r} (fingerprint {said['fingerprint']}), got {made.name!r} "
-                f"(fingerprint {made.fingerprint}). Give that model as llm."
+                f"(fingerprint {made.fingerprint}). {remedy}."
             )
         if said["tuning"] == "lora":
             made.model = load_lora(made.model, folder / _LORA)

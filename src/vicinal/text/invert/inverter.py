@@ -454,8 +454,8 @@ class Inverter:
     def save_pretrained(self, folder: str | PathLike[str], *, half: bool = False) -> None:
         """Write a folder that :meth:`from_pretrained` reads.
 
-        It holds what was trained, in float16 where ``half``; an encoder or a language model that
-        stayed as it was is named there, with its fingerprint.
+        It holds what was trained, in float16 where ``half``, with checksums; an encoder or a
+        language model that stayed as it was is named there, with its fingerprint.
 
         Parameters
         ----------

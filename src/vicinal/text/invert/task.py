@@ -18,7 +18,7 @@ from vicinal import __version__
 from vicinal._checks import first_line
 from vicinal._types import Array, Floats, Floats32
 from vicinal.io.atomic import replacing_folder
-from vicinal.io.folders import check_folder, read_card
+from vicinal.io.folders import check_folder, checksums, read_card
 from vicinal.text._readers import NetworkReader
 from vicinal.text.classifier.backbones import Pretrained
 from vicinal.text.encoder import Encoder
@@ -175,6 +175,8 @@ class TaskInverter(Inverter):
                 (beside / _ENCODER).mkdir()
                 self.encoder.save(beside / _ENCODER)
             (beside / _WEIGHTS).write_bytes(to_bytes(head))
+            # the inverter has its own, and an encoder's weights a fingerprint there
+            said["files"] = checksums(beside, README, f"{_INVERTER}/", f"{_ENCODER}/model")
             (beside / TASK).write_text(json.dumps(said, indent=1, ensure_ascii=False), "utf-8")
 
     @classmethod
