@@ -83,6 +83,12 @@ def check_column(name: str, value: Any, columns: Iterable[str]) -> str:
 CLOSE = 0.65
 
 
+def shown_below(value: float, limit: float) -> str:
+    """Return a figure that is below a limit with two decimals, or as many more as show that."""
+    shown = (f"{value:.{digits}f}" for digits in range(2, 17))
+    return next((one for one in shown if float(one) < limit), repr(float(value)))
+
+
 def did_you_mean(value: Any, candidates: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest candidate, or an empty string."""
     names = list(candidates)

@@ -86,7 +86,7 @@ def test_resume_says_when_there_is_nothing_to_do(events, run):
     assert "out is complete already; nothing was done." in out
     code, _, err = run(*words[:-3], 2, "--privacy", "off", "--resume")
     assert code == 2
-    assert "random_state (1 there, 2 asked)" in err
+    assert "seed (1 there, 2 asked)" in err
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ import vicinal.text
 from vicinal import _extras
 from vicinal.cli import inverters
 from vicinal.cli import texts as commands
+from vicinal.cli.app import _as_typed
 from vicinal.data import banking_sample
 from vicinal.io import read_table
 
@@ -116,7 +117,7 @@ def test_a_morph_is_aligned_in_a_terminal(parrot, run, monkeypatch):
 
 def test_a_morph_as_json_and_as_page(parrot, run, tmp_path):
     page = tmp_path / "morph.html"
-    code, out, _ = run("morph", GOOD[0], "über <b>", "--json", "--html", page)
+    code, out, _ = run("morph", GOOD[0], "über <b>", "--json", "--report", page)
     assert code == 0
     found = json.loads(out)
     assert (found["left"], found["right"]) == (GOOD[0], "über <b>")
@@ -162,7 +163,7 @@ def test_rows_are_made_and_written(parrot, run, reviews, suffix):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("-o", "parts/"), "guide are for one file"),
+        (("-o", "parts/"), "guide and judge are for one file"),
         (("-o", "made.csv", "--refine"), "guide goes with a saved writer"),
         (("-o", "made.csv", "--llm", "mine"), "guide goes with a saved writer"),
     ],
@@ -289,7 +290,7 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
         "--label-check", "filter", "--candidates", 6, "--rank", "ratio",
         "--label-threshold", 0.9, "--seed", 3, "--keep", 0.4, "--crossover", 2, "--fluency", 1.5,
         "--only", "yes", "--per-class", 3, "--min-closeness", 0.7, "--tries", 2,
-        "--min-confidence", 0.2,
+        "--min-confidence", 0.2, "--judge", "some/model",
     )  # fmt: skip
     assert run("text", reviews, "-o", reviews.with_name("made.csv"), *words)[0] == 2
     assert {"inverter", "n_samples", "progress"} <= asked.keys()
@@ -299,7 +300,7 @@ def test_options_reach_the_library(parrot, run, reviews, monkeypatch):
         "pairing": Nearest(tau=0.3, metric="cosine"),
         "weights": Beta(0.4),
         "label_check": LabelCheck("filter", threshold=0.9, keep=0.4),
-        "selection": SelectionConfig(6, "ratio", 2, 1.5),
+        "selection": SelectionConfig(6, "ratio", 2, 1.5, "some/model"),
         "row_config": RowConfig(2, ["yes"], per_class=3, min_closeness=0.7, min_confidence=0.2),
         "random_state": 3,
     }
@@ -361,6 +362,34 @@ def test_partners_are_from_the_other_end_or_the_neighborhood(parrot, run, review
         assert run("text", reviews, "-o", path, *words)[0] == 0
         distances[pairing] = np.mean(read_table(path)["distance"].to_pylist())
     assert distances["farthest"] > 1.5 * distances["nearest"]
+
+
+def test_notes_name_options(parrot, run, reviews):
+    words = ("-n", 5, "--label-check", "none", "--protect", "<name>", "--min-confidence", 1)
+    code, _, err = run("text", reviews, "-o", reviews.with_name("made.csv"), *words)
+    assert code == 2
+    assert "Note: --protect='<name>' matches nothing" in err
+    assert "for min-confidence. Give more texts, or set --min-confidence=0, which" in err
+
+
+def test_names_that_are_no_parameters_stay():
+    said = (
+        "No column 'n_samples' in out/n_samples.csv or per_class.csv. Columns: max_rows, n_samples."
+    )
+    assert _as_typed(said) == said
+    assert _as_typed("add engine='ray' (--engine ray)") == "add engine='ray' (--engine ray)"
+
+
+def test_a_misspelled_writer_is_told(run, monkeypatch):
+    hub = pytest.importorskip("huggingface_hub", reason="needs the hub's client")
+
+    def fetch(name):
+        raise OSError("no connection")
+
+    monkeypatch.setattr(hub, "snapshot_download", fetch)
+    code, _, err = run("morph", "a b", "c d", "--writer", "nanoo")
+    assert code == 2
+    assert "'nanoo' could not be fetched (no connection). Did you mean 'nano'?" in err
 
 
 def test_a_law_beyond_0_and_1_is_noted(parrot, run, reviews):
@@ -454,12 +483,19 @@ def test_odd_texts_are_noted(parrot, run, tmp_path, rows, said):
             "keep=0.2 goes with the label check 'filter'",
         ),
         (None, ("--label", "text"), "text and label are one column, 'text'"),
-        (None, ("--label-separator", ";"), "label_separator=';' occurs in none of the labels"),
+        (None, ("--label-separator", ";"), "--label-separator=';' occurs in none of the labels"),
         (
             None,
             ("--label-separator", ";", "--per-class", 2),
-            "a text may be of several. Give n_samples",
+            "a text may be of several. Give n-samples",
         ),
+        (None, ("--min-closeness", 1.5), "Error: min-closeness must be a finite number in [-1, 1]"),
+        (None, ("--min-confidence", 2), "Error: min-confidence must be"),
+        (None, ("--per-class", 0), "Error: per-class must be at least 1"),
+        (None, ("--per-class", 2, "--balance"), "per-class and balance both say how many"),
+        (None, ("--balance",), "Give per-class or n-samples."),
+        (None, ("-o", "parts/", "--per-class", 2), "Error: per-class, balance and label-separator"),
+        (None, ("-o", "parts/", "--judge", "x"), "guide and judge are for one file"),
         (None, ("--label-separator", ";", "--refine"), "refine teaches single classes"),
         (None, ("--rank", "all"), "rank must be one of"),
         (None, ("--candidates", 0), "candidates must be at least 1"),
@@ -496,9 +532,9 @@ def test_mistakes_end_in_one_line_and_write_nothing(parrot, run, reviews, conten
     [
         (("a b", " "), "right is empty"),
         (("a b", "c d", "--steps", 1), "steps must be at least 2"),
-        (("a b", "c d", "--html", "page.htmx"), "Did you mean '.htm'?"),
-        (("a b", "c d", "--html", "page.txt"), "html is written as .html, .htm, got 'page.txt'"),
-        (("a b", "c d", "--html", "nowhere/page.html"), "nowhere"),
+        (("a b", "c d", "--report", "page.htmx"), "Did you mean '.html'?"),
+        (("a b", "c d", "--report", "page.pdf"), "report is written as .html, .json, .txt, .md"),
+        (("a b", "c d", "--report", "nowhere/page.html"), "nowhere"),
         (("a b", "c d", "--llm", "x"), "llm needs sentences to be aligned on"),
         (("a b",), "Missing argument 'right'"),
     ],

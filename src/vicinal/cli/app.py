@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
+import re
 import signal
 import sys
 import threading
@@ -18,6 +19,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 from typer.core import TyperCommand
+from typer.models import OptionInfo
 
 from vicinal._checks import first_line, printable
 
@@ -39,6 +41,9 @@ INTERRUPTED = 130
 ANYWHERE = ("--debug", "--quiet")
 #: Heading of the options that few need; the panel of such an option.
 ADVANCED = "Advanced"
+
+#: Options by the names that the library has for them.
+_OPTIONS = {"random_state": "seed"}
 
 Run = TypeVar("Run", bound=Callable[[Any], None])
 
@@ -66,6 +71,9 @@ def command(run: Run) -> Run:
     options = next(iter(get_type_hints(run).values()))
     hints = get_type_hints(options, include_extras=True)
     own = inspect.get_annotations(options)  # in the help, before those of its bases
+    for one in fields(options):
+        if isinstance(hints[one.name].__metadata__[0], OptionInfo):  # and not an argument
+            _OPTIONS[one.name] = one.name.replace("_", "-")
 
     def call(**given: Any) -> None:
         run(options(**given))
@@ -115,11 +123,23 @@ def _told(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
     if isinstance(error, (ValueError, TypeError, OSError, ImportError)):
-        return str(error)
+        return _as_typed(str(error))
     return (
         f"{type(error).__name__}: {first_line(error)}. This should have been said more clearly; "
         "--debug shows where it happened."
     )
+
+
+def _as_typed(said: str) -> str:
+    """Return a message of the library with the options of a command for its parameters."""
+    said, columns, listed = said.partition(" Columns: ")  # whose names may be anything
+    every, long = ("|".join(one for one in _OPTIONS if sign in one) for sign in ("", "_"))
+    apart = r"(?<![\w'\"./\\-])"  # not in paths nor in what is quoted
+    given = r"=(?=[^\s=])(?!\S+ \(--)"  # not where the option is named beside it
+    said = re.sub(rf"{apart}({every}){given}", lambda one: f"--{_OPTIONS[one[1]]}=", said)
+    behind = r"(?![\w'\"/\\(=-]|\.\w)"
+    said = re.sub(rf"{apart}({long}){behind}", lambda one: _OPTIONS[one[1]], said)
+    return f"{said}{columns}{listed}"
 
 
 @contextmanager
@@ -175,7 +195,7 @@ def _notes() -> Iterator[None]:
     def tell(message: Warning | str, *_: Any, **__: Any) -> None:
         if str(message) not in told and not is_quiet():
             told.add(str(message))
-            _say(f"Note: {message}")
+            _say(f"Note: {_as_typed(str(message))}")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)

@@ -81,8 +81,8 @@ def _mix_texts(output: Path) -> None:
     real, made = output / "questions.csv", output / "mixed.csv"
     path, report, review = (output / f"{name}.html" for name in ("morph", "mixed", "review"))
     _lay_out(banking_sample(), real)
-    typer.echo(f'$ vicinal morph "{LEFT}" "{RIGHT}" --html {path}\n')
-    morph(MorphOptions(left=LEFT, right=RIGHT, html=path))
+    typer.echo(f'$ vicinal morph "{LEFT}" "{RIGHT}" --report {path}\n')
+    morph(MorphOptions(left=LEFT, right=RIGHT, report=path))
     pages = f"--report {report} --review {review}"
     typer.echo(f"\n$ vicinal text {real} -n {ROWS} -o {made} --seed 7 {pages}\n")
     text(

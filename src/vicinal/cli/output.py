@@ -31,7 +31,7 @@ def check_report(option: str, path: Path) -> None:
     from vicinal.io import check_file
 
     suffix = path.suffix.lower()
-    alone = {"html": PAGES, "review": PAGES, "json": (".json",)}
+    alone = {"review": PAGES, "json": (".json",)}
     known = alone.get(option, SUFFIXES)
     if suffix not in known:
         raise ValueError(

@@ -58,6 +58,10 @@ class _Selection:
     crossover: Annotated[
         int, advanced("How often the best takes over words from another: closer, worse English.")
     ] = 0
+    judge: Annotated[
+        str | None,
+        advanced("Language model that says what is likely English: a folder or a hub name."),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +71,9 @@ class MorphOptions(InverterOptions, _Selection):
     left: Annotated[str, typer.Argument(help="A sentence, in quotes.")]
     right: Annotated[str, typer.Argument(help="Another.")]
     steps: Annotated[int, typer.Option(help="Sentences to write, both ends included.")] = 5
-    html: Annotated[Path | None, typer.Option(help="Write a page as well.")] = None
+    report: Annotated[
+        Path | None, typer.Option(help="Write the sentences with figures: .html, .json, .txt, .md.")
+    ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
     seed: Seed = 0
 
@@ -174,9 +180,9 @@ def morph(asked: MorphOptions) -> None:
     check_count("steps", asked.steps, low=2, hint="Both ends count.")
     check_count("seed", asked.seed, low=0)
     selection = _selection(asked)
-    if asked.html is not None:
-        check_report("html", asked.html)
-    check_apart(asked.align_on, html=asked.html, save_inverter=asked.save_inverter)
+    if asked.report is not None:
+        check_report("report", asked.report)
+    check_apart(asked.align_on, report=asked.report, save_inverter=asked.save_inverter)
     asked.check()
     if asked.is_new and asked.align_on is None:
         raise ValueError(
@@ -200,8 +206,8 @@ def morph(asked: MorphOptions) -> None:
             selection=selection,
             random_state=asked.seed,
         )
-    if asked.html is not None:
-        found.to_html(asked.html)
+    if asked.report is not None:
+        write_report(found, asked.report)
     if asked.as_json:
         typer.echo(_json(found))
     elif sys.stdout.isatty():
@@ -279,10 +285,11 @@ def _check_outputs(asked: TextOptions, in_chunks: bool) -> None:
     }
     others = (asked.align_on, asked.against, asked.pool)
     check_apart(asked.source, *others, output=asked.output, **written)
-    if in_chunks and (asked.pool or asked.keep_columns or asked.append_original or asked.guide):
+    alone = (asked.pool, asked.keep_columns, asked.append_original, asked.guide, asked.judge)
+    if in_chunks and any(alone):
         raise ValueError(
-            "pool, keep-columns, append-original and guide are for one file, not for a folder of "
-            "many, --engine ray or --resume. Name a file to write."
+            "pool, keep-columns, append-original, guide and judge are for one file, not for a "
+            "folder of many, --engine ray or --resume. Name a file to write."
         )
     if asked.report is not None:
         if asked.report.suffix.lower() == ".json":
@@ -348,7 +355,9 @@ def _rows(asked: TextOptions) -> Any:
 def _selection(asked: TextOptions | MorphOptions) -> Any:
     from vicinal.text import SelectionConfig
 
-    return SelectionConfig(asked.candidates, asked.rank, asked.crossover, asked.fluency)
+    return SelectionConfig(
+        asked.candidates, asked.rank, asked.crossover, asked.fluency, asked.judge
+    )
 
 
 def _engine(asked: TextOptions) -> Any:

@@ -86,7 +86,8 @@ def check_device(device: str) -> None:
 
 def unavailable(name: str, cause: BaseException, remedy: str = _REMEDY) -> OSError:
     """Return the error to raise when a model could not be loaded from a hub."""
-    return OSError(f"Model {name!r} could not be loaded ({first_line(cause)}). {remedy}")
+    near = did_you_mean(name, [SMOLLM2 if remedy is LLM_REMEDY else OFFLINE])
+    return OSError(f"Model {name!r} could not be loaded ({first_line(cause)}).{near} {remedy}")
 
 
 @contextmanager

@@ -130,5 +130,5 @@ def test_a_tokenizer_of_another_model_is_refused(llm, tmp_path):
 
 
 def test_no_judge_where_sentences_are_made_in_chunks():
-    with pytest.raises(ValueError, match="a judge is not taken along"):
+    with pytest.raises(ValueError, match="judge is not taken along"):
         _settings({"selection": SelectionConfig(judge=Last())})

@@ -75,11 +75,75 @@ def test_a_figure_and_the_table_below_it_say_the_same(made_texts, tmp_path):
         assert " ".join(line.split()) in said
 
 
-@pytest.mark.parametrize(("closeness", "warned"), [(0.74, True), (0.76, False)])
-def test_sentences_that_have_drifted_are_said(made_texts, tmp_path, closeness, warned):
+def test_all_counts_add_up_to_the_sentences_written(made_texts, tmp_path):
+    made = made_texts.augmented(20)
+    made = replace(made, n_written=90, check=["kept"] * 20, unwanted=5)
+    made.to_html(tmp_path / "a.html")
+    table = body(tmp_path / "a.html").partition('id="check"')[2].partition("</table>")[0]
+    lines = re.findall(r'<th scope="row">(.*?)</th><td class="n">(\d+)</td>', table)
+    assert {name: int(count) for name, count in lines} == {
+        "kept": 20,
+        "rejected": 7,
+        "no rows as asked for": 5,
+        "passed, not the surest of the pairs tried, or more than asked for": 58,
+    }
+    assert made.kept == pytest.approx(1 - 7 / 85)  # of those judged
+    assert f"{100 * made.kept:.1f}\N{NARROW NO-BREAK SPACE}% of the sentences judged" in body(
+        tmp_path / "a.html"
+    ).replace('</p><p class="says">', " ")
+    assert "58 not the surest of the pairs tried, or more than asked for" in made.summary()
+
+
+@pytest.mark.parametrize(
+    ("writer", "share", "said"),
+    [
+        (
+            {"confidence_measured": True, "readers_kept": 0.4},
+            "30 %",
+            "kept 40 % of those that the writer is sure enough of",
+        ),
+        ({"confidence_measured": True}, "30 %", "as close and as likely; these have not been read"),
+        ({"readers_kept": 0.04}, "4 %", "blind readers kept 4 % of this writer's rows"),
+        ({}, "not known", "nobody has graded rows that were written in this way"),
+    ],
+    ids=["both", "share", "writer", "unknown"],
+)
+def test_the_share_worth_keeping_is_of_these_rows_and_their_writer(
+    made_texts, tmp_path, writer, share, said
+):
+    made = replace(made_texts.augmented(10), confidence=np.linspace(0.2, 0.4, 10), **writer)
+    made.to_html(tmp_path / "a.html")
+    page = words(body(tmp_path / "a.html"))
+    share, said = (one.replace(" %", "\N{NARROW NO-BREAK SPACE}%") for one in (share, said))
+    assert " ".join(f"worth keeping unedited {share}".split()) in page
+    assert " ".join(said.split()) in page
+    assert ("is no share" in page) == ("confidence_measured" not in writer)
+    assert f"Worth keeping unedited: {share}; " in made.summary()
+    assert said in made.summary()
+
+
+@pytest.mark.parametrize(
+    ("closeness", "shown", "warned"),
+    [(0.74, "0.74", True), (0.7499, "0.7499", True), (0.76, "0.76", False)],
+)
+def test_sentences_that_have_drifted_are_said(made_texts, tmp_path, closeness, shown, warned):
     made = replace(made_texts.augmented(9), closeness=np.full(9, closeness))
     made.to_html(tmp_path / "a.html")
-    assert ("mean closeness is below 0.75" in words(body(tmp_path / "a.html"))) == warned
+    said = words(body(tmp_path / "a.html"))
+    assert ("mean closeness is below 0.75" in said) == warned
+    assert f"closeness {shown} mean cosine" in said
+
+
+def test_figures_stand_side_by_side_or_in_rows_of_two(made_texts, tmp_path, browser):
+    made_texts.augmented(20).to_html(tmp_path / "a.html")
+    for width, rows in ((1200, 1), (800, 2)):
+        page = browser.open(tmp_path / "a.html", (width, 900))
+        boxes = [one.bounding_box() for one in page.query_selector_all(".figure-card")]
+        tops = sorted({round(one["y"]) for one in boxes})
+        assert (len(boxes), len(tops)) == (4, rows)
+        assert sum(one["y"] == boxes[0]["y"] for one in boxes) == 4 / rows
+        upper = [one["y"] + one["height"] for one in boxes if round(one["y"]) == tops[0]]
+        assert rows == 1 or tops[1] >= max(upper) + 20
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])

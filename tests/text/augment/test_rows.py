@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from vicinal.text.augment import LabelCheck, RowConfig, augment, nearest_texts
+from vicinal._checks import shown_below
+from vicinal.text.augment import (
+    LabelCheck,
+    RowConfig,
+    SelectionConfig,
+    augment,
+    nearest_texts,
+)
 from vicinal.text.augment.generator import SentenceGenerator
 from vicinal.text.augment.pairs import text_key
 from vicinal.text.augment.protect import PersonalData, Protection
@@ -214,6 +222,54 @@ def test_no_sentence_equals_or_comes_near_a_text_held_against(fake, topics):
     assert (there @ real.T / lengths).max() < 0.95
     with pytest.raises(ValueError, match="the very texts that are mixed"):
         make(fake, topics, row_config=RowConfig(against=topics(8)[0]))
+
+
+def test_texts_held_against_are_looked_at_before_anything_else(fake, topics, recwarn):
+    texts = topics(8)[0]
+    config = RowConfig(against=texts, protect="<name>")
+    with pytest.raises(ValueError, match="the very texts that are mixed"):
+        make(fake, topics, row_config=config)
+    assert not recwarn.list  # nothing of what is protected
+    with pytest.warns(UserWarning, match="against holds 23 of the 24 different texts"):
+        make(fake, topics, 1, row_config=RowConfig(against=texts[1:]))
+    recwarn.clear()
+    make(fake, topics, 1, row_config=RowConfig(against=texts[:12]))
+    assert not any("different texts that are mixed" in str(one.message) for one in recwarn.list)
+
+
+def test_what_is_written_is_rows_or_dropped_or_spare(fake, topics):
+    fake = fluent(fake)
+    least = float(np.median(make(fake, topics, 30).closeness))
+    config = RowConfig(tries=3, min_closeness=least)
+    made = make(fake, topics, 20, row_config=config, label_check="filter", max_attempts=20)
+    assert made.unwanted > 0
+    assert made.spare > 0
+    counts = made.check_counts
+    assert sum(counts.values()) + made.unwanted + made.spare == made.n_written
+    assert made.kept == 1 - counts["rejected"] / (made.n_written - made.unwanted)
+
+
+def test_whether_confidence_is_a_share_is_told(fake, topics):
+    made = make(fake, topics, 3)
+    assert (made.confidence_measured, made.readers_kept) == (False, None)
+    assert np.isnan(made.worth_keeping)
+    fake.readers_kept = 0.04
+    assert make(fake, topics, 3).worth_keeping == 0.04
+    fake.confidence = Confidence(5.0, 1.0, -3.0, least=0.0)
+    made = make(fake, topics, 3)
+    assert made.worth_keeping == made.confidence.mean() != 0.04
+    judge = SimpleNamespace(log_likelihood=lambda texts: np.full(len(texts), -2.0))
+    made = make(fake, topics, 3, selection=SelectionConfig(judge=judge))
+    assert (made.confidence_measured, made.readers_kept) == (False, None)
+    np.testing.assert_allclose(made.confidence, np.exp(-2.0))
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "shown"),
+    [(0.741, 0.75, "0.74"), (0.7499, 0.75, "0.7499"), (0.749999, 0.75, "0.749999")],
+)
+def test_a_figure_below_a_limit_is_not_rounded_up_to_it(value, limit, shown):
+    assert shown_below(value, limit) == shown
 
 
 def test_the_nearest_real_text_stands_beside_each_row(fake, topics):

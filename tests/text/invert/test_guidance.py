@@ -144,6 +144,14 @@ def test_fewer_rows_are_the_first_of_more(small, targets):
     small.notes["confidence"] = said
     small.guide = quick
     assert small.confidence is None  # that is of sentences without one
+    small.notes["kept"] = 0.4
+    assert small.readers_kept is None
+    small.guide = None
+    assert small.readers_kept == 0.4
+    small.notes["kept"] = 4
+    with pytest.raises(ValueError, match=r"kept of notes must be a finite number in \[0, 1\]"):
+        _ = small.readers_kept
+    small.guide = quick
     more = small.candidates(targets, 4, random_state=0)
     assert small.candidates(targets[:7], 4, random_state=0).sentences == more.sentences[:7]
     assert small.generate(targets[:7])[0] == small.generate(targets)[0][:7]

@@ -398,10 +398,10 @@ class TestWhatIsInherited:
     def test_figures_are_not_another_inverters(self, small):
         start = small.build()
         start.notes = {"figures": [{"set": "x"}], "training": {"steps": 3}, "mine": 1}
-        start.notes["confidence"] = {"least": 0.3}
+        start.notes |= {"confidence": {"least": 0.3}, "kept": 0.4}
         made = learn(start, small.sentences()[2000:2040], **{**QUICK, "steps": 1})
         assert "figures" not in made.notes
-        assert made.confidence is None
+        assert made.confidence is made.readers_kept is None
         assert "training" not in made.notes
         assert made.notes["began as"] == {"training": {"steps": 3}}
         assert made.notes["mine"] == 1

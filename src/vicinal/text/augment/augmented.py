@@ -12,6 +12,7 @@ import numpy as np
 
 from vicinal._stats import spearman
 from vicinal._types import Array, Floats, Ints
+from vicinal.page.format import share
 from vicinal.page.frame import Page, write_page
 from vicinal.page.result import RowsResult
 from vicinal.text.augment.embedding_map import EmbeddingMap
@@ -19,12 +20,30 @@ from vicinal.text.augment.pairs import is_negated, text_key
 
 _FIGURES = ("lam", "lam_measured", "closeness", "log_likelihood", "distance", "left", "right")
 _CHECKED = ("check", "check_score", "confidence")
+#: Mean closeness below which sentences say something else than their parents.
+DRIFTED = 0.75
+#: What sentences are that are neither dropped nor rows, and those that no row could be made of.
+SPARE = "not the surest of the pairs tried, or more than asked for"
+UNWANTED = "no rows as asked for"
 
 
 def column_names(classes: Sequence[Any]) -> list[str]:
     """Return what the columns of made rows are called, for some classes."""
     weights = [f"weight_{name}" for name in classes]
     return ["text", "label", *weights, *_FIGURES, "left_text", "right_text", *_CHECKED]
+
+
+def kept_of(made: Augmented) -> str:
+    """Return in words what :attr:`Augmented.worth_keeping` is known from."""
+    unread = "these have not been read"
+    read = "" if made.readers_kept is None else f"blind readers kept {share(made.readers_kept, 0)}"
+    if made.confidence_measured:
+        said = "the mean confidence, a share that blind readers kept of rows as close and as likely"
+        surest = f"; {read} of those that the writer is sure enough of, of other texts"
+        return f"{said}{surest if read else ''}; {unread}"
+    if read:
+        return f"{read} of this writer's rows of other texts; {unread}"
+    return "nobody has graded rows that were written in this way"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,7 +82,7 @@ class Augmented(RowsResult):
         knows it (``Inverter.confidence``; smol does), and else ``exp(log_likelihood)``, the
         geometric mean of the probabilities of its tokens, which ranks rows.
     n_written : int
-        How many sentences were written for these; the last ones may be more than were asked for.
+        How many sentences were written for these: rows, ``rejected`` ones and ``spare`` ones.
     label_check : str
         The method of the label check.
     source, source_labels : list of str, ndarray
@@ -77,6 +96,11 @@ class Augmented(RowsResult):
         components of the embeddings of the texts given; ``explained`` is their share of variance.
     label_separator : str or None
         What parts several labels of one text.
+    confidence_measured : bool
+        Whether ``confidence`` is a share that readers kept.
+    readers_kept : float or None
+        Share of the inverter's rows of other texts that blind readers kept unedited
+        (``Inverter.readers_kept``).
     """
 
     texts: list[str]
@@ -102,15 +126,30 @@ class Augmented(RowsResult):
     unwanted: int = 0
     map: EmbeddingMap | None = None
     label_separator: str | None = None
+    confidence_measured: bool = False
+    readers_kept: float | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
 
     @property
     def kept(self) -> float:
-        """Share of the sentences written that passed the label check; 1 where none were."""
-        dropped = len(self.rejected) - self.unwanted
-        return 1 - dropped / self.n_written if self.n_written else 1.0
+        """Share of the sentences judged that passed the label check; 1 where none were.
+
+        All that were written but those that were ``unwanted`` are judged.
+        """
+        dropped, judged = len(self.rejected) - self.unwanted, self.n_written - self.unwanted
+        return 1 - dropped / judged if judged else 1.0
+
+    @property
+    def worth_keeping(self) -> float:
+        """Share of the rows that is expected to be worth keeping unedited; NaN if not known.
+
+        The mean confidence where that is a share, and else what readers kept of other texts.
+        """
+        if len(self) and self.confidence_measured:
+            return float(self.confidence.mean())
+        return float("nan") if self.readers_kept is None or not len(self) else self.readers_kept
 
     @property
     def ratio_fidelity(self) -> float:
@@ -119,7 +158,7 @@ class Augmented(RowsResult):
 
     @property
     def spare(self) -> int:
-        """How many sentences were not dropped and are more than were asked for."""
+        """How many sentences passed and are no rows: surer ones, or enough, were there."""
         return self.n_written - len(self) - len(self.rejected)
 
     @property
@@ -187,17 +226,19 @@ class Augmented(RowsResult):
         counts = ", ".join(f"{name} {count}" for name, count in self.check_counts.items())
         more = {
             "did not pass the label check": len(self.rejected) - self.unwanted,
-            "were no rows as asked for": self.unwanted,
-            "more than asked for": self.spare,
+            f"were {UNWANTED}": self.unwanted,
+            SPARE: self.spare,
         }
         said = f"{len(self)} sentences of {written} written"
         listed = ", ".join(f"{count} {words}" for words, count in more.items() if count)
         said += f"; {listed}" if listed else ""
         names, tally = np.unique(self.labels, return_counts=True)
         shares = ", ".join(f"{name} {n}" for name, n in zip(names.tolist(), tally, strict=True))
+        kept = "not known" if np.isnan(self.worth_keeping) else share(self.worth_keeping, 0)
         return (
             f"{said}.\n"
             f"{check.capitalize()}: {counts}.\n"
+            f"Worth keeping unedited: {kept}; {kept_of(self)}.\n"
             f"Closeness to the mixed embedding: mean {self.closeness.mean():.3f}.\n"
             f"Asked and measured ratio: Spearman {self.ratio_fidelity:.3f}.\n"
             f"Equal to a parent: {self.copies}; repeats of another sentence: {self.repeats}; "

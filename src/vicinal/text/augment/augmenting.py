@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vicinal._checks import check_count, check_number
+from vicinal._checks import check_count, check_number, shown_below
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import AugmentKey, RandomState, Seeds
 from vicinal._types import Array, Ints
-from vicinal.text.augment.augmented import Augmented
+from vicinal.text.augment.augmented import DRIFTED, UNWANTED, Augmented
 from vicinal.text.augment.generator import SentenceGenerator
 from vicinal.text.augment.label_check import (
     Judge,
@@ -30,12 +30,13 @@ from vicinal.text.augment.leave_parents_out import MeanJudge
 from vicinal.text.augment.pairs import Parents, check_sentences, distinct_texts
 from vicinal.text.augment.protect import Protection
 from vicinal.text.augment.ratio import coincide
-from vicinal.text.augment.rows import RowConfig, RowFilter, wanted_rows
+from vicinal.text.augment.rows import RowConfig, RowFilter, check_against, wanted_rows
 from vicinal.text.augment.selection import (
     InverterLike,
     SelectionConfig,
     as_inverter,
     as_selection,
+    measured_of,
 )
 from vicinal.text.encoder import check_texts
 from vicinal.text.labels import as_label_sets, as_labels
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
 FIRST, BATCH = 16, 256
 #: Pairs tried for each row by an inverter that knows how sure it is.
 TRIES = 3
-#: Mean closeness below which sentences say something else than their parents.
-DRIFTED = 0.75
 #: Texts of a class from which on a label check knows it: fewer, less a sentence's parents, tell
 #: little, and of a class of five it keeps hardly any.
 FEWEST = 6
@@ -160,8 +159,9 @@ def augment(
     by_class = wanted_rows(row_config, *np.unique(labels, return_counts=True), n)
     if by_class is not None:
         _warn_of_few(labels, by_class, check)
+    check_against(row_config, texts)
     inverter = as_inverter(inverter)
-    told = getattr(inverter, "confidence", None)
+    told, _ = measured_of(inverter, config)
     if row_config.min_confidence is None:
         row_config = replace(row_config, min_confidence=None if told is None else told.least)
     if max_attempts is None:
@@ -345,9 +345,9 @@ def _warn_of(generator: SentenceGenerator, made: Augmented, n: int, law: WeightL
     """Warn of fewer rows than asked for, of weights beyond the parents, and of drift."""
     if len(made) and made.closeness.mean() < DRIFTED:
         warnings.warn(
-            f"The mean closeness is {made.closeness.mean():.2f}, below {DRIFTED:g}: sentences have "
-            "drifted from their parents. Read them before use; more candidates or min_closeness "
-            "help.",
+            f"The mean closeness is {shown_below(made.closeness.mean(), DRIFTED)}, below "
+            f"{DRIFTED:g}: sentences have drifted from their parents. Read them before use; more "
+            "candidates or min_closeness help.",
             stacklevel=3,
         )
     n_kept, n_written = generator.n_kept, generator.n_written
@@ -361,8 +361,8 @@ def _warn_of(generator: SentenceGenerator, made: Augmented, n: int, law: WeightL
             if name == "min_confidence":  # which was perhaps not asked for
                 remedy = "set min_confidence=0, which keeps every sentence"
             said = (
-                f"{unwanted} of {n_written} sentences written were no rows as asked for, {count} "
-                f"of them for {name}. Give more texts, or {remedy}"
+                f"{unwanted} of {n_written} sentences written were {UNWANTED}, {count} of them "
+                f"for {name}. Give more texts, or {remedy}"
             )
         elif checked:
             said = (

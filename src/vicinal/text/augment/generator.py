@@ -12,7 +12,12 @@ from vicinal.text.augment.augmented import Augmented
 from vicinal.text.augment.embedding_map import EmbeddingMap, Plane
 from vicinal.text.augment.pairs import Parents, text_key
 from vicinal.text.augment.rows import RowFilter
-from vicinal.text.augment.selection import InverterLike, SelectionConfig, select_sentences
+from vicinal.text.augment.selection import (
+    InverterLike,
+    SelectionConfig,
+    measured_of,
+    select_sentences,
+)
 
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
@@ -54,6 +59,7 @@ class SentenceGenerator:
         self.inverter, self.parents, self.judge = inverter, parents, judge
         self.label_check, self.selection, self.rows = label_check, selection, rows
         self.wanted, self.tries = wanted, tries  # in all, or of each class
+        self.confidence, self.readers_kept = measured_of(inverter, selection)
         self.n_written = self.n_clipped = self.n_unwanted = 0
         self._names = parents.labels.tolist()
         self._codes = parents.first_labels
@@ -182,10 +188,9 @@ class SentenceGenerator:
         if filters:
             doubts = self._doubts(prefers, weights.argmax(axis=1))
             findings[doubts & (findings == checks.AGREES)] = checks.DOUBTS
-        told = getattr(self.inverter, "confidence", None)
         confidence = np.exp(written.log_likelihood)  # where nobody has measured it
-        if told is not None:
-            confidence = told(written.closeness, written.log_likelihood)
+        if self.confidence is not None:
+            confidence = self.confidence(written.closeness, written.log_likelihood)
         dropped = self.rows.reasons(
             lines, lacking, written.embeddings, written.closeness, confidence
         )
@@ -304,6 +309,8 @@ class SentenceGenerator:
             rejected=self.rejected,
             rejections=self.rejections,
             unwanted=self.n_unwanted,
+            confidence_measured=self.confidence is not None,
+            readers_kept=self.readers_kept,
             label_separator=parents.separator,
         )
 

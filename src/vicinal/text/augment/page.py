@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vicinal._checks import shown_below
 from vicinal._types import Floats
-from vicinal.page.format import number
+from vicinal.page.format import number, share
 from vicinal.page.frame import Page
+from vicinal.text.augment.augmented import DRIFTED, SPARE, UNWANTED, kept_of
 from vicinal.text.augment.pictures import DRAWN, ratio_chart, ratio_histogram, ruler
 from vicinal.text.labels import label_parts
 
@@ -51,6 +53,8 @@ def augmented_page(made: Augmented) -> Page:
     order = np.argsort(-np.nan_to_num(made.confidence, nan=-np.inf), kind="stable").tolist()
     most = order[: min(SHOWN, n - n // 2)]
     least = order[::-1][: min(SHOWN, n // 2)]
+    closeness, worth = _mean(made.closeness), made.worth_keeping
+    drifted = closeness < DRIFTED
     values = {
         "title": "Sentences made by mixing",
         "made": made,
@@ -62,7 +66,10 @@ def augmented_page(made: Augmented) -> Page:
             f"{made.repeats:,} repeat another",
             f"{len(made.negation_flips):,} negated unlike both parents",
         ],
-        "closeness": _mean(made.closeness),
+        "worth": "not known" if np.isnan(worth) else share(worth, 0),
+        "worth_of": kept_of(made),
+        "closeness": shown_below(closeness, DRIFTED) if drifted else number(closeness, 2),
+        "drifted": f"{DRIFTED:g}" if drifted else "",
         "checks": sorted(_checks(made).items(), key=lambda one: -one[1]),
         "rejected": list(zip(made.rejected, made.rejections, strict=False))[:SHOWN],
         "labels": _labels(made)[:TABLED],
@@ -79,8 +86,8 @@ def augmented_page(made: Augmented) -> Page:
 
 def _checks(made: Augmented) -> dict[str, int]:
     """Return what became of all sentences written."""
-    more = {"passed, more than asked for": made.spare} if made.spare else {}
-    return made.check_counts | more
+    more = {UNWANTED: made.unwanted, f"passed, {SPARE}": made.spare}
+    return made.check_counts | {name: count for name, count in more.items() if count}
 
 
 def _labels(made: Augmented) -> list[tuple[Any, int, int, float]]:

@@ -37,6 +37,7 @@ from vicinal.jobs.ray import RayCluster
 from vicinal.jobs.run import check_engine, make_engine, run_job
 from vicinal.jobs.staging import check_destination
 from vicinal.page.result import Result
+from vicinal.text.augment.augmented import SPARE
 from vicinal.text.augment.augmenting import augment
 from vicinal.text.augment.label_check import as_label_check
 from vicinal.text.augment.packed import Packed
@@ -67,7 +68,7 @@ class AugmentedParts(Result):
     asked, rows : int
         Sentences asked for, and those that are there.
     made, rejected : int
-        How many were written for these, and how many of them the label check dropped.
+        How many were written for these, and how many of them were dropped.
     closeness : float
         Mean cosine of a sentence's embedding and the mixed one; NaN of none.
     parts, kept : int
@@ -86,10 +87,9 @@ class AugmentedParts(Result):
     def summary(self) -> str:
         """Return what was made, in a few lines."""
         spare = self.made - self.rows - self.rejected
-        more = f", {spare:,} more than asked for" if spare else ""
+        more = f", {spare:,} {SPARE}" if spare else ""
         return (
-            f"{self.rows:,} sentences of {self.made:,} written; {self.rejected:,} were "
-            f"dropped{more}.\n"
+            f"{self.rows:,} sentences of {self.made:,} written; {self.rejected:,} dropped{more}.\n"
             f"Closeness to the mixed embedding: mean {self.closeness:.3f}."
         )
 
@@ -239,17 +239,16 @@ def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
     config = settings["row_config"]
     if config is not None and (config.counts or config.label_separator is not None):
         raise ValueError(
-            "row_config: per_class, balance and label_separator look at all texts, and sentences "
-            "are made in chunks here. Give n_samples, and only for some classes; several labels "
-            "are mixed where one file is written."
+            "per_class, balance and label_separator look at all texts, and sentences are made in "
+            "chunks here. Give n_samples, and only for some classes; several labels are mixed "
+            "where one file is written."
         )
-    selection = as_selection(settings["selection"])
-    if selection.judge is not None:
+    if getattr(settings["selection"], "judge", None) is not None:
         raise ValueError(
-            "selection: a judge is not taken along where sentences are made in chunks. Leave "
-            "judge out, or write one file."
+            "A judge is not taken along where sentences are made in chunks. Leave judge out, or "
+            "write one file."
         )
-    return settings | {"label_check": check, "selection": selection}
+    return settings | {"label_check": check, "selection": as_selection(settings["selection"])}
 
 
 def _facts_of(place: Place, number: int) -> dict[str, Any]:

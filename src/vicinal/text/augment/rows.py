@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vicinal._checks import check_count, check_number, did_you_mean
+from vicinal._checks import check_count, check_number, did_you_mean, shown_below
 from vicinal._types import Array, Ints
 from vicinal.text.augment.label_check import units
 from vicinal.text.augment.pairs import text_key
@@ -148,6 +149,25 @@ def wanted_rows(config: RowConfig, classes: Array, sizes: Ints, n_samples: int) 
     return np.where(chosen, each + (np.cumsum(chosen) <= more), 0)
 
 
+def check_against(config: RowConfig, texts: Sequence[str]) -> None:
+    """Refuse texts to stay away from that are those mixed; warn where most of these are among."""
+    if not config.against:
+        return
+    own = set(map(text_key, texts))
+    n_held = len(own.intersection(map(text_key, config.against)))
+    if n_held == len(own):
+        raise ValueError(
+            "against holds the very texts that are mixed, so that hardly a sentence could "
+            "stay. Give other texts, such as a test set."
+        )
+    if 2 * n_held > len(own):
+        warnings.warn(
+            f"against holds {n_held:,} of the {len(own):,} different texts that are mixed, so that "
+            "few sentences can stay. Give other texts, such as a test set.",
+            stacklevel=3,
+        )
+
+
 class RowFilter:
     """Says why a sentence is not kept whatever its label, one after the other."""
 
@@ -176,11 +196,6 @@ class RowFilter:
         self._equal: set[str] = set()
         if against:
             self._equal = set(map(text_key, against))
-            if self._equal >= self._seen:
-                raise ValueError(
-                    "against holds the very texts that are mixed, so that hardly a sentence could "
-                    "stay. Give other texts, such as a test set."
-                )
             self._against = units(np.asarray(inverter.encode(against)))
 
     def restored(self, texts: list[str], plan: MixPlan) -> tuple[list[str], list[str]]:
@@ -216,9 +231,11 @@ class RowFilter:
             elif lacks:
                 by, why = "protect", f"it lacks {lacks!r}, which is protected"
             elif close < self._least:
-                by, why = "min_closeness", f"closeness {close:.2f} is below {self._least:g}"
+                shown = shown_below(close, self._least)
+                by, why = "min_closeness", f"closeness {shown} is below {self._least:g}"
             elif sure < self._surest:
-                by, why = "min_confidence", f"confidence {sure:.2f} is below {self._surest:g}"
+                shown = shown_below(sure, self._surest)
+                by, why = "min_confidence", f"confidence {shown} is below {self._surest:g}"
             elif key in self._equal or cosine >= NEAR_DUPLICATE:
                 by, why = "against", "it equals or nearly equals a text that it is held against"
             if why:

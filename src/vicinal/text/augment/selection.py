@@ -15,6 +15,7 @@ from vicinal._random import RandomState
 from vicinal._types import Floats, Ints
 from vicinal.text.augment.ratio import project
 from vicinal.text.invert.candidates import Candidates, cosine
+from vicinal.text.invert.confidence import Confidence
 from vicinal.text.invert.crossover import Judge, exchange_spans
 
 Embeddings = npt.NDArray[np.floating[Any]]
@@ -76,6 +77,7 @@ class SelectionConfig:
     judge : str, path, model or (model, tokenizer), optional
         Causal language model of Transformers whose likelihood counts in place of the writer's own:
         a folder, a hub name, a model with a name, or a pair. It reads texts by its own tokenizer.
+        ``confidence`` is its likelihood then, for what readers kept was not measured with it.
 
     Raises
     ------
@@ -109,6 +111,15 @@ def as_selection(selection: SelectionConfig | int) -> SelectionConfig:
     from vicinal.text.augment.fluency import CausalJudge
 
     return replace(found, judge=CausalJudge(found.judge))
+
+
+def measured_of(
+    inverter: InverterLike, selection: SelectionConfig
+) -> tuple[Confidence | None, float | None]:
+    """Return an inverter's confidence and what readers kept; None of what nobody has measured."""
+    if selection.judge is not None:  # whose likelihood readers have not been compared with
+        return None, None
+    return getattr(inverter, "confidence", None), getattr(inverter, "readers_kept", None)
 
 
 class Sentences(NamedTuple):

@@ -130,7 +130,7 @@ def check_seeded(random_state: RandomState, checkpoint: object) -> int | None:
 def inherited_notes(inverter: Inverter) -> dict[str, Any]:
     """Return an inverter's notes for one that goes on from it: its figures are not the other's."""
     notes = dict(inverter.notes)
-    for own in ("figures", "confidence"):
+    for own in ("figures", "confidence", "kept"):
         notes.pop(own, None)
     if "training" in notes:
         notes["began as"] = {"training": notes.pop("training"), **notes.get("began as", {})}

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vicinal import __version__
-from vicinal._checks import first_line
+from vicinal._checks import did_you_mean, first_line
 from vicinal.io.atomic import replacing_folder
 from vicinal.io.folders import check_folder, checksums, read_card
 from vicinal.text._smollm2 import INSTALL, missing_packages
@@ -170,8 +170,9 @@ def find_folder(source: Source) -> Path:
         return Path(huggingface_hub.snapshot_download(found))
     except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise OSError(
-            f"Inverter {found!r} could not be fetched ({first_line(error)}). Without a hub, give "
-            "the folder of a saved inverter, or 'nano' or 'smol', which packages hold."
+            f"Inverter {found!r} could not be fetched ({first_line(error)})."
+            f"{did_you_mean(found, PACKAGED)} Without a hub, give the folder of a saved inverter, "
+            "or 'nano' or 'smol', which packages hold."
         ) from error
 
 

@@ -120,6 +120,17 @@ class Inverter:
         said = self.notes.get("confidence")
         return None if said is None or self._guide is not None else Confidence.of(said)
 
+    @property
+    def readers_kept(self) -> float | None:
+        """Share of its rows that blind readers kept unedited, as ``notes["kept"]`` has it.
+
+        Of an inverter with a ``confidence``, of the rows that it is sure enough of. None as there.
+        """
+        said = self.notes.get("kept")
+        if said is None or self._guide is not None:
+            return None
+        return check_number("kept of notes", said, low=0, high=1)
+
     def _check_guide(self, guide: Any) -> None:
         if not (hasattr(guide, "encoder") and hasattr(guide, "candidates")):
             raise TypeError(
