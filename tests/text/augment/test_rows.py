@@ -241,7 +241,9 @@ def test_what_is_written_is_rows_or_dropped_or_spare(fake, topics):
     fake = fluent(fake)
     least = float(np.median(make(fake, topics, 30).closeness))
     config = RowConfig(tries=3, min_closeness=least)
-    made = make(fake, topics, 20, row_config=config, label_check="filter", max_attempts=20)
+    made = make(
+        fake, topics, 20, row_config=config, label_check=LabelCheck(keep=0.6), max_attempts=20
+    )
     assert made.unwanted > 0
     assert made.spare > 0
     counts = made.check_counts
