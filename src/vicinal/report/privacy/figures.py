@@ -139,8 +139,9 @@ def _cells(
         f"Identifiers and texts{where}",
         *pair,
         "higher",
-        f"Of the different cells of {column}, the share that is a real one. Who meets his own "
-        "knows that he was in the data. Ideal is no more than unseen rows have, or than chance.",
+        f"Of the different cells of {column}, or contacts in them, the share that is a real one. "
+        "Who meets his own knows that he was in the data. Ideal is no more than unseen rows have, "
+        "or than chance.",
         f"synthetic rows / {other}",
         LIMITS_OF_COPIES,
         blind_to="names and texts inside longer cells",
