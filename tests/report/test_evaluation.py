@@ -250,7 +250,10 @@ def test_few_rows_that_meet_a_condition_are_halved_too(seed):
 def test_the_table_delivered_is_held_against_the_real_rows():
     """An audit model of half of the rows does not see what stands in the table itself."""
     rng = np.random.default_rng(0)
-    names = {"town": ["few"] * 3 + ["many"] * (N - 3), "id": [f"P{9_173 * at:07d}" for at in range(N)]}
+    names = {
+        "town": ["few"] * 3 + ["many"] * (N - 3),
+        "id": [f"P{9_173 * at:07d}" for at in range(N)],
+    }
     real = people(0).append_column("town", pa.array(names["town"]))
     real = real.append_column("id", pa.array(names["id"]))
     model = TableSynthesizer(identifiers="replace", random_state=0).fit(real)
