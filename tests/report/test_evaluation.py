@@ -353,8 +353,8 @@ def test_what_scikit_learn_s_threads_say_now_and_then_is_no_note():
 @pytest.mark.parametrize("kind", ["identifier", "text"])
 def test_real_identifiers_and_texts_are_found(kind):
     def cells(begin: int) -> pa.Array:
-        words = "P{:05d}" if kind == "identifier" else "he came {} times in spring"
-        return pa.array([words.format(at) for at in range(begin, begin + N)])
+        words = "P{:07d}" if kind == "identifier" else "he came {} times in spring"
+        return pa.array([words.format(9_173 * at) for at in range(begin, begin + N)])
 
     real, made, unseen = (
         people(seed).append_column("cell", cells(begin))
@@ -366,7 +366,8 @@ def test_real_identifiers_and_texts_are_found(kind):
     found = evaluate(real, spoilt, unseen, random_state=0)
     assert found.privacy.cells_written_in == "cell"
     # as many are of training rows as of unseen ones, which have none of the training rows'
-    assert [one.value for one in found.privacy.cells_written_out] == [0.5, 0]
+    shares = [one.value for one in found.privacy.cells_written_out]
+    assert shares == pytest.approx([0.5, 0], abs=0.01)
     assert found.verdict.figures[1].grade == "poor"
     assert found.verdict.figures[1].reasons[0].startswith("Identifiers and texts")
     without = evaluate(real, made.drop(["cell"]), unseen, random_state=0)
