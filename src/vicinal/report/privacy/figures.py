@@ -160,7 +160,7 @@ def _delivered_figures(found: Delivered | None) -> list[PrivacyFigure]:
         found.rare_categories,
         0.0,
         "higher",
-        f"Of the {found.n_rare:,} categories that fewer than {found.min_count} real rows or "
+        f"Of categories ({found.n_rare:,}) that fewer than {found.min_count} real rows or "
         f"entities hold, the share that turns up{among}. One is enough: chance does not write it.",
         limits=(0.0, 0.0),
         blind_to="numbers",
