@@ -256,13 +256,30 @@ def test_cells_written_out_by_hand():
     assert cells(["p", "p", "q", "r"], ["p", "q"], kind="text") == (1 / 2, 1 / 2)
     assert cells(["Jo", "Jo", "Al", "Ed"], ["Jo", "Al"], note="name") == (1 / 2, 1 / 2)
     # whole numbers may come back as floats
-    assert cells([10**9, 5, 70_000], [5.0, None, 6.0]) == (1 / 2, 0)
+    assert cells([10**9, 5, 70_000], [5.0, None, 6.0]) == pytest.approx((1 / 2, 0), abs=1e-3)
+    assert cells([1, 2, 3], ["x", "y"]) == (0, 0)
+    # marks of missing cells are nobody's
+    assert cells(["p", "q", "n/a"], ["n/a", "x", "-"]) == (0, 0)
+    assert cells(["p", "q"], ["p", "x"], pa.nulls(2, pa.string())) == (1 / 2, 0)
+    # in a text that is kept but for contacts, these are looked at, where one row has them
+    real = ["fine", "call 030 1234567", "fine", "to a@x.org", "to b@x.org", "b@x.org"]
+    made = ["fine", "fine, a@x.org", "to b@x.org", "call 030 7654321"]
+    assert cells(real, made, note="contact in a text, the same")[0] == 1 / 3
+    assert math.isnan(cells(["fine"] * 3, ["fine"], note="contact in a text")[0])
 
 
 def test_row_numbers_are_met_by_counting():
-    """Who numbers rows anew meets those of the real table; of codes far apart nobody does."""
+    """Who numbers rows anew meets real ones, the more the denser; of codes far apart nobody."""
     rows = list(range(1, 301))
     assert cells(rows, rows) == pytest.approx((1, 1))
     assert cells(rows, rows, list(range(301, 601))) == pytest.approx((1, 1))
-    codes = np.random.default_rng(0).choice(10**9, 300, replace=False)
-    assert cells(codes, codes) == (1, 0)
+    names = [f"P{at:04d}" for at in rows]
+    assert cells(names, [*names, *"abc"], list("abc")) == pytest.approx((301 / 303,) * 2, abs=0.02)
+    rng = np.random.default_rng(0)
+    for few, many in ((0, 500), (0, 10_000), (10**18, 10**18 + 10**6)):  # some numbers are taken
+        own, drawn = (rng.choice(many - few, 300, replace=False) + few for _ in range(2))
+        found, chance = cells(own, drawn)
+        assert found <= chance + 0.001
+        assert cells(own, own)[1] < 0.75
+    codes = rng.choice(10**9, 300, replace=False)
+    assert cells(codes, codes) == pytest.approx((1, 0), abs=1e-3)

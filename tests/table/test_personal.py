@@ -6,6 +6,7 @@ import csv
 import os
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from vicinal._contacts import contacts
 from vicinal.table.formats import SurrogateMaker, find_personal
 from vicinal.table.formats.personal import iban_check, luhn_check
 
@@ -391,3 +393,31 @@ def test_amounts_of_persons_are_no_numbers_of_persons(name):
 )
 def test_few_words_and_wines_are_no_numbers_of_persons(name, levels):
     assert find_personal(pa.array(np.resize(levels, 300)), name) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("to anna.o'k@mail.x-y.org now", ["anna.o'k@mail.x-y.org"]),
+        ("2 pcs@10.50, 3@4.99 each", []),
+        ("over 1000000 or 25000000 EUR", []),
+        ("call 0800 1000000 now", ["0800 1000000"]),
+        ("card 4111 1111 1111 1111", ["4111 1111 1111 1111"]),
+        ("in 2010 2011 2012 2013 again", []),
+        ("up +0.1234567 or +49 30 1234567", ["+49 30 1234567"]),
+        ("version 1.2.3.4 of 2024-01-05 12:30:45", []),
+        ("at 52.520008, 13.404954", []),
+    ],
+)
+def test_contacts_by_hand(text, found):
+    assert [one.group() for one in contacts(text)] == found
+
+
+@pytest.mark.parametrize("part", ["a'", "https://", "1 ", "1.", "+1 ", "a@", "00:", "(0"])
+def test_contacts_are_found_in_linear_time(part):
+    def seconds(n: int) -> float:
+        begin = time.perf_counter()
+        contacts(part * n)
+        return time.perf_counter() - begin
+
+    assert min(seconds(8000) for _ in range(3)) < 30 * max(seconds(1000) for _ in range(3)) + 0.1

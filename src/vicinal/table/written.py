@@ -23,7 +23,7 @@ from vicinal.table.formats.base import Format, as_texts, marks_of
 from vicinal.table.formats.dates import DateFormat
 from vicinal.table.formats.find import integer_dates, parse_format, search_format
 from vicinal.table.formats.numerals import NumberFormat
-from vicinal.table.formats.personal import Personal, find_contacts, find_personal
+from vicinal.table.formats.personal import CONTACT, Personal, find_contacts, find_personal
 from vicinal.table.formats.surrogates import ContactMaker, SurrogateMaker
 from vicinal.table.schema import UNIQUE_LEAST, Column, near_unique
 
@@ -246,9 +246,9 @@ def write_cells(
             made = formats[name].render(table[name])
         elif name in people:
             cells = as_texts(whole_numbers(table[name]))
-            blank = _blank(cells)
-            made = people[name].replace(pc.if_else(blank, pa.scalar(None, pa.string()), cells))
-            made = pc.if_else(blank, cells, made.cast(pa.string()))
+            gaps = blank(cells)
+            made = people[name].replace(pc.if_else(gaps, pa.scalar(None, pa.string()), cells))
+            made = pc.if_else(gaps, cells, made.cast(pa.string()))
         else:
             continue
         field = schema.field(name)
@@ -258,7 +258,8 @@ def write_cells(
     return table
 
 
-def _blank(cells: pa.Array) -> pa.Array:
+def blank(cells: pa.Array) -> pa.Array:
+    """Tell which cells stand for missing values."""
     marks = marks_of(pc.unique(pc.drop_null(cells)))
     return pc.is_in(cells, pa.array(marks, pa.string()))
 
@@ -297,7 +298,7 @@ def as_identifiers(columns: Sequence[Column], people: Mapping[str, Personal]) ->
     for column in columns:
         person = people.get(column.name)
         # free text and identifiers are replaced, whatever is in them
-        within = person is not None and person.kind == "contact in a text"
+        within = person is not None and person.kind == CONTACT
         if within and column.kind not in {"category", "constant"}:
             person = None
         if person is not None and column.kind != "missing":
@@ -343,11 +344,11 @@ def replacers(
             continue
         values = whole_numbers(rows[name])
         cells = pc.unique(pc.drop_null(as_texts(values)))
-        cells = cells.filter(pc.invert(_blank(cells)))
+        cells = cells.filter(pc.invert(blank(cells)))
         digest = hashlib.blake2b(repr(entropy).encode(), digest_size=32)
         digest.update("\0".join(sorted(cells.to_pylist())).encode())
         key = digest.digest()
-        if people[name].kind == "contact in a text":
+        if people[name].kind == CONTACT:
             makers[name] = ContactMaker(cells, name, key=key)
             continue
         if _is_text(values.type):

@@ -14,6 +14,7 @@ from vicinal.report.privacy.copies import count_copies
 from vicinal.report.privacy.values import Written, numbers_written_out
 from vicinal.report.tables import Tables
 from vicinal.table.marginals import held_by
+from vicinal.table.rare import OTHER
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,9 @@ def _rare_categories(
         there = codes >= 0
         whose = np.arange(len(codes)) if owners is None else owners
         held = held_by(codes[there], whose[there])
-        rare = np.flatnonzero((held > 0) & (held < least))
+        # "other" is written for rare ones
+        own = np.array([level != OTHER for level in tables.levels[at]], bool)
+        rare = np.flatnonzero((held > 0) & (held < least) & own[: len(held)])
         n_rare += len(rare)
         hits[name] = int(np.isin(rare, made).sum())
     total = sum(hits.values())

@@ -139,8 +139,9 @@ def _cells(
         f"Identifiers and texts{where}",
         *pair,
         "higher",
-        f"Of the different cells of {column}, the share that is a real one. Who meets his own "
-        "knows that he was in the data. Ideal is no more than unseen rows have, or than chance.",
+        f"Of the different cells of {column}, or contacts in them, the share that is a real one. "
+        "Who meets his own knows that he was in the data. Ideal is no more than unseen rows have, "
+        "or than chance.",
         f"synthetic rows / {other}",
         LIMITS_OF_COPIES,
         blind_to="names and texts inside longer cells",
@@ -159,7 +160,7 @@ def _delivered_figures(found: Delivered | None) -> list[PrivacyFigure]:
         found.rare_categories,
         0.0,
         "higher",
-        f"Of the {found.n_rare:,} categories that fewer than {found.min_count} real rows or "
+        f"Of categories ({found.n_rare:,}) that fewer than {found.min_count} real rows or "
         f"entities hold, the share that turns up{among}. One is enough: chance does not write it.",
         limits=(0.0, 0.0),
         blind_to="numbers",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -10,13 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vicinal._contacts import contacts
 from vicinal._stats import Estimate
 from vicinal._types import Array, Bools, Floats, Ints
 from vicinal.report.privacy.risk import Attack, residual_risk
 from vicinal.report.tables import Part, Tables
 from vicinal.table.formats.base import as_texts
+from vicinal.table.formats.personal import CONTACT
 from vicinal.table.schema import Column
-from vicinal.table.written import whole_numbers
+from vicinal.table.written import blank, whole_numbers
 
 EXACT_VALUES = "Exact values"
 #: A column of so few distinct numbers names nobody.
@@ -29,6 +32,8 @@ REPEATS = 5
 STRATUM = 25
 #: Pairs of equal numbers that chance would make, from which having hardly any is by design.
 SERIAL = 10.0
+#: Identifiers with one number, and what stands around it.
+_SERIAL = re.compile(r"(\D*?)(-?\d{1,40})(\D*)", re.ASCII)
 #: Rows that are looked at for numbers of one row alone, at most.
 MOST_ROWS = 200_000
 
@@ -107,19 +112,19 @@ def cells_written_out(
     columns: Iterable[Column], real: pa.Table, made: pa.Table, unseen: pa.Table | None = None
 ) -> Written:
     """Return the share of identifiers and texts that are a real one: of synthetic, of others."""
-    # each counts once, texts and names only where one real row alone holds them. Others are the
-    # cells of unseen rows or, without any, of real rows; integers in a row are met by counting
+    # each counts once, texts, names and contacts only where one real row alone holds them. Others
+    # are the cells of unseen rows or, without any, of real rows; numbers are met by counting, too
     found = []
     for column in columns:
-        name = column.name
+        name, within = column.name, column.note.startswith(CONTACT)
         if column.kind not in {"identifier", "text"} or name not in made.column_names:
             continue
         hold = [] if unseen is None or name not in unseen.column_names else [unseen]
-        own, drawn, *others = (_cells(one[name]) for one in (real, made, *hold))
-        repeat = column.kind == "text" or column.note.startswith("name")
+        own, drawn, *others = (_cells(one[name], within) for one in (real, made, *hold))
+        repeat = within or column.kind == "text" or column.note.startswith("name")
         values, counts = np.unique(own, return_counts=True)
         alone = values[counts == 1] if repeat else values
-        drawn, others = np.unique(drawn), [np.unique(one) for one in others]
+        drawn, others = np.unique(drawn), [np.unique(one) for one in others if len(one)]
         if not len(alone) or not len(drawn):
             continue
         hits = [int(np.isin(one, alone).sum()) for one in (drawn, *others)]
@@ -128,26 +133,40 @@ def cells_written_out(
             control = Estimate.of_share(hits[1], len(others[0]))
         elif not repeat:
             control = Estimate(0.0)
-        if pa.types.is_integer(whole_numbers(real[name]).type):
-            serial = _serial_chance(*(np.sort(one.astype(float)) for one in (values, drawn)))
-            control = max(control, Estimate(serial), key=lambda one: np.nan_to_num(one.value))
+        if not repeat:
+            serial = Estimate(_serial_chance(values, drawn))
+            control = max(control, serial, key=lambda one: one.value)
         found.append(Written(Estimate(hits[0] / len(drawn)), control, name))
     nothing = Written(Estimate(math.nan), Estimate(math.nan))
     return max(found, key=lambda one: one.found.value - one.control.value, default=nothing)
 
 
-def _cells(values: pa.ChunkedArray) -> Array:
-    """Return cells as texts without blanks around them, those that are missing left out."""
+def _cells(values: pa.ChunkedArray, within: bool) -> Array:
+    """Return cells without blanks around them, or contacts in them; no marks of missing ones."""
     cells = pc.utf8_trim_whitespace(pc.drop_null(as_texts(whole_numbers(values))))
-    found: Array = cells.filter(pc.not_equal(cells, "")).to_numpy(zero_copy_only=False)
+    cells = cells.filter(pc.invert(blank(cells)))
+    if within:
+        held = (contacts(cell) for cell in cells.to_pylist())
+        return np.array([one.group() for those in held for one in those], object)
+    found: Array = cells.to_numpy(zero_copy_only=False)
     return found
 
 
-def _serial_chance(own: Floats, drawn: Floats) -> float:
-    """Return how often whole numbers of the range of those drawn are among real ones."""
-    if not _number_rows(own, np.ones(len(own), np.intp)):
+def _serial_chance(own: Array, drawn: Array) -> float:
+    """Return how many of those drawn may well be real by chance, as numbers of one range."""
+    known = [_SERIAL.fullmatch(cell) for cell in own]
+    around = {one.group(1, 3) if one else None for one in known}
+    if len(around) > 1 or None in around:
         return 0.0
-    return _met_by_chance(own, _filled(own), drawn)[0]
+    met = [one for one in map(_SERIAL.fullmatch, drawn) if one and one.group(1, 3) in around]
+    if not met:
+        return 0.0
+    real, made = ([int(one[2]) for one in those if one] for those in (known, met))
+    low = min(real)  # serial numbers are longer than what floats hold
+    spread = (np.sort(np.array([one - low for one in those], float)) for those in (real, made))
+    places = next(spread)
+    chance = _met_by_chance(places, _filled(places), next(spread))[0] * len(met) / len(drawn)
+    return min(chance + 2 * math.sqrt(chance / len(drawn)), 1.0)
 
 
 def _number_rows(values: Floats, counts: Ints) -> bool:

@@ -31,6 +31,8 @@ HOUSES = 0.5
 LEVELS = 10
 #: The same for names in single words.
 NAMES = 20
+#: What is found where contacts stand within longer texts.
+CONTACT = "contact in a text"
 
 
 @dataclass(frozen=True)
@@ -274,7 +276,7 @@ def find_contacts(values: pa.Array | pa.ChunkedArray) -> Personal | None:
     cells = _some(pc.unique(pc.drop_null(as_texts(values))), 10 * SAMPLE)
     hinted = _some(cells.filter(pc.match_substring_regex(cells, HINT)), SAMPLE)
     n_found = sum(bool(contacts(cell)) for cell in hinted.to_pylist())
-    return Personal("contact in a text", n_found / len(cells)) if n_found else None
+    return Personal(CONTACT, n_found / len(cells)) if n_found else None
 
 
 def can_be_personal(kind: pa.DataType) -> bool:
