@@ -334,6 +334,33 @@ def test_what_is_protected_counts_as_itself_alone():
     assert protection.restore(f"{stand_in}s and 12 and 2", 0, 1)[1] == "2"  # a part of one is left
 
 
+@pytest.mark.parametrize(
+    ("written", "restored", "wrong"),
+    [
+        ("A refund for my Anna Anna?", "A refund for my {{name}}?", ""),
+        ("A refund for my Anna, anna & ANNA?", "A refund for my {{name}}?", ""),
+        ("Anna wants Anna's refund", "{{name}} wants {{name}}'s refund", "{{name}}"),
+        ("Hi ANNA on paris", "Hi {{name}} on {{date}}", ""),
+        ("Anna, Paris Paris and Paris", "{{name}}, {{date}} and {{date}}", ""),
+        ("Hi Anna, no comparison", "Hi {{name}}, no comparison", ""),
+        ("Hi Anna and parisians", "Hi {{name}} and parisians", "{{date}}"),
+    ],
+)
+def test_what_is_protected_is_found_in_any_case_and_no_oftener(written, restored, wrong):
+    texts = ["A refund for {{name}}.", "{{name}}: from {{date}} to {{date}}.", "None."]
+    protection = Protection(r"\{\{.*?\}\}", texts)
+    assert protection.texts[1] == "Anna: from Paris to Paris."
+    assert protection.restore(written, 0, 1) == (restored, wrong)
+    assert protection.restore("Hi anna", 2, 0) == ("Hi {{name}}", "")
+
+
+def test_a_protected_word_may_be_what_stands_for_another():
+    marks = " ".join(f"{{{at}}}" for at in range(16))
+    protection = Protection(r"\{.*?\}|\bRome\b", ["I saw Rome.", marks + " at home"])
+    assert protection.texts[0] == "I saw Anna."
+    assert protection.restore("Anna and Rome", 0, 1) == ("Rome and {15}", "")
+
+
 def test_more_than_there_are_stand_ins_is_not_lost_unsaid():
     marks = [f"{{{{{at}}}}}" for at in range(20)]
     protection = Protection(r"\{\{.*?\}\}", [" and ".join(marks), "none"])

@@ -91,11 +91,11 @@ class Protection:
         names = sorted(STAND_INS, key=lambda name: taken[name])  # a text's own would be overwritten
         self.texts: list[str] = []
         self._spans: list[dict[str, str]] = []  # of each text, by stand-in
-        self._kept: list[list[str]] = []  # all that is protected of each text
+        self._kept: list[Counter[str]] = []  # all that is protected of each text, how often
         for text, small in zip(texts, lower, strict=True):
             free = (name for name in names if name.lower() not in small)
             matches = (match.group() for match in found.finditer(text))
-            kept = list(dict.fromkeys(filter(None, matches)))
+            kept = Counter(filter(None, matches))
             stand_ins = dict(zip(kept, free, strict=False))
             self.texts.append(found.sub(partial(_stand_in, stand_ins), text))
             self._spans.append({name: span for span, name in stand_ins.items()})
@@ -112,19 +112,42 @@ class Protection:
             )
 
     def restore(self, text: str, heavier: int, lighter: int) -> tuple[str, str]:
-        """Return a sentence with what its parents protect, and what of the heavier's it lacks."""
+        """Return a sentence with what its parents protect, and what it lacks or repeats of that."""
         spans = self._spans[lighter] | self._spans[heavier]
-        for stand_in, span in spans.items():
-            text = span.join(re.split(rf"\b{stand_in}\b", text))
-        lacks = [span for span in self._kept[heavier] if not _holds(text, span)]
-        lacks += [span for stand_in, span in spans.items() if stand_in in text]  # as a part
-        return text, lacks[0] if lacks else ""
+        by_name = {name.lower(): span for name, span in spans.items()}
+        names = re.compile(rf"\b(?:{'|'.join(spans) or '(?!)'})\b", re.IGNORECASE)
+        rest = names.sub(" ", text)
+        # all at once: a span may hold what stands for another one
+        text = names.sub(lambda match: by_name[match.group().lower()], text)
+        kept, wrong = self._kept[heavier], []
+        for span, most in (kept | self._kept[lighter]).items():
+            text = _thinned(text, span, most)
+            if not bool(kept[span]) <= _count(text, span) <= most:
+                wrong.append(span)
+        wrong += [span for name, span in spans.items() if _begins(rest, name)]  # as a part
+        return text, wrong[0] if wrong else ""
 
 
 def _stand_in(stand_ins: Mapping[str, str], match: re.Match[str]) -> str:
     return stand_ins.get(match.group(), match.group())
 
 
-def _holds(text: str, span: str) -> bool:
-    """Tell whether a text holds a span that is no part of a longer word or number."""
-    return re.search(rf"(?<!\w){re.escape(span)}(?!\w)", text) is not None
+def _alone(span: str) -> str:
+    """Return the expression of a span that is no part of a longer word or number."""
+    return rf"(?<!\w){re.escape(span)}(?!\w)"
+
+
+def _count(text: str, span: str) -> int:
+    return len(re.findall(_alone(span), text))
+
+
+def _thinned(text: str, span: str, most: int) -> str:
+    """Return a text without the first of two equal spans side by side, while there are too many."""
+    surplus = _count(text, span) - most
+    one = _alone(span)
+    return re.sub(rf"{one}[\s,/&-]*(?={one})", "", text, count=surplus) if surplus > 0 else text
+
+
+def _begins(text: str, name: str) -> bool:
+    """Tell whether a stand-in is left as a part of a word: in any case at its beginning."""
+    return name in text or re.search(rf"\b{name}", text, re.IGNORECASE) is not None
