@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from statistics import median
 from typing import Any
 
@@ -86,6 +86,14 @@ class Parents:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+@cache
+def english_words() -> frozenset[str]:
+    """Return frequent English words, without those that are others' or parts of names."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return frozenset(ENGLISH_STOP_WORDS - {"bill", "con", "de", "mill", "un"})
 
 
 def text_key(text: str) -> str:
