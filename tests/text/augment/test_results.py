@@ -62,6 +62,10 @@ def test_the_check_score_is_above_a_half_where_the_judge_agrees(fake, topics, sa
         ("It is here.", "It isn't here.", "They never came.", True),
         ("It isn\u2019t here.", "It is here.", "They NEVER came.", False),
         ("It is here.", "It is not here.", "They came.", False),
+        ("It isnt here.", "It is here.", "They came.", True),
+        ("I cant say.", "I wont say.", "I didn't say.", False),
+        ("Nope, dont.", "It is here.", "They came.", True),
+        ("A cantor of this want.", "It is here.", "They came.", False),
         ("It is a knot.", "It is here.", "Another notion.", False),
     ],
 )

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from statistics import median
 from typing import Any
 
@@ -30,23 +30,55 @@ FEWEST_PIECES, RARE = 5, 1 / 6
 COMMON, COMMON_SHARE = 0.0707, 0.2
 #: Of more than ten texts, names and codes make so many foreign in any language.
 FOREIGN_SHARE = 0.2
-#: Signs that encoders of words hardly tell apart, and that no writer of ours writes.
-EMOJI = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]")
-#: English words that turn a sentence around.
+_SIGN = (
+    "[\u203c\u2049\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\u3030\u303d\u3297\u3299"
+    "\U0001f000-\U0001faff]"
+)
+#: Signs that encoders of words hardly tell apart, and that no writer of ours writes, with what
+#: joins and colors them, and keys.
+EMOJI = re.compile(
+    f"{_SIGN}(?:[\u200d\u20e3\ufe0e\ufe0f\U000e0020-\U000e007f]|{_SIGN})*|[0-9#*]\ufe0f?\u20e3"
+)
+#: English words that turn a sentence around; apostrophes may be left out.
 NEGATION = re.compile(
-    r"\b(?:no|not|never|none|nobody|nothing|nowhere|neither|nor|cannot|without|hardly)\b|n['\u2019]t\b",
+    r"\b(?:no|nope|not|never|none|nobody|nothing|nowhere|neither|nor|cannot|without|hardly|aint|"
+    r"(?:ca|wo|do|does|did|is|are|was|were|has|have|had|could|would|should|must|need)nt)\b"
+    r"|n['\u2019]t\b",
     re.IGNORECASE,
 )
 #: Frequent words of large languages with our letters that are neither English nor parts of names:
-#: short texts that hold more of them than of English stop words are in one of these.
+#: short texts that hold more of them than of frequent English words are in one of these.
 _OTHERS = """
-ist sind nicht und ich wir sie auf auch sehr ein eine einen das habe wurde kein est sont
-pas une je nous vous avec mais très trop cette c'est j'ai suis être es una muy pero está
-estoy por que gusta tengo más porque cuando che sono molto della questo questa perché
-anche gli è più não uma muito você são está isso meu minha een het niet ik ook deze heb
-voor maar naar
+ist sind nicht und ich wir sie auf auch sehr ein eine einen das habe wurde kein mein meine wo wie
+guten morgen abend danke bitte für est sont pas une je nous vous avec mais très trop cette c'est
+j'ai suis être où mon votre comment bonjour bonsoir merci pourquoi dans es una muy pero está estoy
+por que gusta tengo más porque cuando dónde cómo buenos buenas noches gracias quiero che sono molto
+della questo questa perché anche gli è più mio mia grazie buongiorno buonasera dov'è não uma muito
+você são está isso meu minha bom dia boa noite onde obrigado obrigada este het niet ik ook deze een
+heb voor maar naar waar mijn goedemorgen goedenavond och jag är inte mitt det som kväll morgon nie
+jest się dzień dobry wieczór gdzie był ve için değil çok nerede saya ini yang tidak selamat
 """
-OTHER_WORDS = frozenset(_OTHERS.split())
+#: Words of chats that lists of frequent English words lack.
+_CHAT = """
+aint app apps aight asap bro bruh btw cant cos couldnt cuz da dat didnt dis doesnt dont dude dunno
+em fam fr gimme gonna gotta gr8 gud haha hasnt hav havent hes idk ill im imma isnt ive kinda l8r
+lemme lmao lol luv m8 msg nah ngl nite nope omg omw outta pls plz ppl r shes shouldnt smh sorta sum
+sux tbh thanks thats theres theyre tho thru thx tryna txt u ur wanna wasnt wat wen wer wher whats
+wont wouldnt wtf ya yall yea yeah yep yo youre yup ok okay hey hi hello please
+"""
+OTHER_WORDS, CHAT_WORDS = frozenset(_OTHERS.split()), frozenset(_CHAT.split())
+#: English words that are words of others as well.
+_SHARED = "a am an as do i in is me no on so was per"
+SHARED_WORDS = frozenset(_SHARED.split())
+#: Words with marks on letters that are English as well.
+_LOANS = """
+à la café cafés cliché clichés clichéd décor déjà née blasé touché résumé fiancé fiancée façade
+naïve protégé première risqué señor jalapeño soufflé entrée crème brûlée piñata passé über
+"""
+LOAN_WORDS = frozenset(_LOANS.split())
+#: From so many words of others on, a text is surely theirs; it is English to an encoder that does
+#: not know all of its words where such a share of them are frequent or of chats.
+SURE, ENGLISH_SHARE = 2, 1 / 4
 #: Texts looked at: enough for a share, and cheap.
 SAMPLED = 1000
 
@@ -86,6 +118,14 @@ class Parents:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+@cache
+def english_words() -> frozenset[str]:
+    """Return frequent English words, without those that are others' or parts of names."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return frozenset(ENGLISH_STOP_WORDS - {"bill", "con", "de", "mill", "un"})
 
 
 def text_key(text: str) -> str:
@@ -171,8 +211,8 @@ def _is_cut(text: str, words: list[str], limit: int, speller: Any) -> bool:
 
 def _warn_of_emoji(speller: Any, texts: Sequence[str]) -> None:
     """Warn of emoji that an encoder does not know, as those of English words do not."""
-    found = ((text, EMOJI.search(text)) for text in texts)
-    held = [text for text, one in found if one and (not speller or "" in speller.pieces(one[0]))]
+    found = ((text, " ".join(EMOJI.findall(text))) for text in texts)
+    held = [text for text, all_ in found if all_ and (not speller or "" in speller.pieces(all_))]
     if held:
         _warn(
             f"{len(held)} text(s) hold emoji, such as {_shown(held[0])}, which the encoder reads "
@@ -192,9 +232,11 @@ def _spells(encoder: Any) -> bool:
 def _warn_of_foreign(speller: Any, texts: Sequence[str]) -> None:
     looked_at = texts[:: max(1, -(-len(texts) // SAMPLED))]
     foreign = [text for text in looked_at if _is_foreign(speller, text)]
-    if len(foreign) > (FOREIGN_SHARE * len(looked_at) if len(looked_at) > 10 else 0):
+    sure = [text for text in foreign if _is_surely_foreign(text)]
+    if sure or len(foreign) > (FOREIGN_SHARE * len(looked_at) if len(looked_at) > 10 else 0):
+        first = (sure or foreign)[0]
         _warn(
-            f"{len(foreign)} of {len(looked_at)} text(s) looked at, such as {_shown(foreign[0])}, "
+            f"{len(foreign)} of {len(looked_at)} text(s) looked at, such as {_shown(first)}, "
             "are scraps of words or rare ones to this encoder, as texts are in a language it does "
             "not know (nano and smol know English). What is written for them will not mean the "
             "same.",
@@ -202,15 +244,43 @@ def _warn_of_foreign(speller: Any, texts: Sequence[str]) -> None:
         )
 
 
+def _is_latin(letters: str) -> bool:
+    """Tell whether at least half of some letters are of our alphabet, marked or not."""
+    known = [one < "\u0250" or "\u1e00" <= one < "\u1f00" for one in letters if one.isalpha()]
+    return 2 * sum(known) >= len(known)
+
+
+def _count_words(text: str) -> tuple[int, int, int, float]:
+    """Return how many words are others', only English, or shared, and the share of English ones."""
+    told = re.findall(r"[^\W_]+(?:'[^\W_]+)?", text[:1000].replace("\u2019", "'"))
+    # capitals within a sentence are names, and EST is a time
+    plain = {w.lower() for at, w in enumerate(told) if w.islower() or (not at and w[1:].islower())}
+    marked = {word for word in told if word.islower() and not word.isascii() and _is_latin(word)}
+    others = (plain & OTHER_WORDS) | (marked - LOAN_WORDS)
+    words = {word.lower() for word in told} - others
+    forms = [{word, word.partition("'")[0], word.replace("'", "")} for word in words]
+    shared = sum(not one.isdisjoint(SHARED_WORDS) for one in forms)
+    english = sum(not one.isdisjoint(english_words()) for one in forms) - shared
+    chat = sum(not one.isdisjoint(english_words() | CHAT_WORDS) for one in forms) - shared
+    return len(others), english, shared, chat / max(1, len(forms))
+
+
+def _is_surely_foreign(text: str) -> bool:
+    """Tell whether words or letters say that a text is another language's."""
+    text = EMOJI.sub(" ", text[:1000])
+    others, english, _, share = _count_words(text)
+    return not _is_latin(text) or others >= SURE + english or (others > 0 == share)
+
+
 def _is_foreign(speller: Any, text: str) -> bool:
     """Tell whether a text is another language's: by its words, or as scraps and rare ones."""
-    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-
-    told = re.findall(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?", text[:1000])
-    words = {word.lower() for word in told if not word.isupper()}  # EST is a time
-    if len(words & OTHER_WORDS) > len(words & ENGLISH_STOP_WORDS):
+    text = EMOJI.sub(" ", text[:1000])
+    others, english, shared, share = _count_words(text)
+    if others > english + shared or others >= max(SURE, english + 1):
         return True
-    pieces, ranks = speller.pieces(text[:1000]), speller.ranks(text[:1000])
+    if _is_latin(text) and not others and share >= ENGLISH_SHARE:
+        return False
+    pieces, ranks = speller.pieces(text), speller.ranks(text)
     found = [
         1.0 if _is_scrap(piece) else rank
         for piece, rank in zip(pieces, ranks, strict=True)
