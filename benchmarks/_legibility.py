@@ -36,9 +36,11 @@ MORPHS = "morph middles"
 #: Nano's words are favored.
 GUIDED = "smol, guided by nano"
 WRITERS = ("smol", GUIDED, "nano")
+#: Rows of one try from the draws of those of three, of news none; else as by default, too.
+ONE = "smol, of one try"
 #: Limits of likelihood that were tried, in the sheet alone: six pairs for each row, on news; of
 #: these, in another draw, rows of .27 a token or more; such rows of single pairs, in a third draw.
-TRIED = ("smol, six tries", "smol, six tries, sure", "smol, sure")
+TRIED = ("smol, six tries", "smol, six tries, sure", ONE, "smol, sure")
 #: Of so many draws of texts and pairs: rows of one draw resemble each other.
 DRAWS, N_DRAWS = "smol, six draws", 6
 #: Of six other draws: what is delivered by default, the surest of three pairs, if of 0.15 or more.

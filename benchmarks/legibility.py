@@ -41,6 +41,7 @@ from _legibility import (
     FIGURES,
     METHODS,
     MORPHS,
+    ONE,
     SETS,
     TRIED,
     WRITERS,
@@ -58,6 +59,8 @@ from vicinal.text.invert import Confidence
 from vicinal.text.invert.folder import find_folder
 
 RESULTS = Path(__file__).parent / "results" / "legibility"
+#: Confidence from which on rows are among the surest.
+SUREST = 0.6
 RUBRIC = ("grammatical", "sense", "label", "keep", "copy")
 
 
@@ -133,25 +136,28 @@ def _confidence(rows: list[dict[str, str]]) -> str:
     apart = np.eye(len(SETS))[[list(SETS).index(one) for one in sets]]  # slopes are within sets
     fit = LogisticRegression(C=100, fit_intercept=False).fit(np.hstack([X, apart]), keep)
     weights = [told.closeness, told.log_likelihood]
-    level = brentq(lambda c: expit(X @ weights + c).mean() - keep.mean(), -20, 20)
+    every, kept, _ = figures((*fitted, *other, DEFAULT, ONE))
+    level = brentq(lambda c: expit(every @ weights + c).mean() - kept.mean(), -20, 20)
     said = [
         f"Confidence: fitted to {len(keep)} rows ({', '.join(fitted)}), coefficients within sets "
         f"{fit.coef_[0][0]:.1f} of closeness and {fit.coef_[0][1]:.1f} of log-likelihood; taken "
-        f"are {weights[0]:g} and {weights[1]:g}, with intercept {level:.2f} (taken: "
-        f"{told.intercept:g})."
+        f"are {weights[0]:g} and {weights[1]:g}. Over all {len(kept)} rows the intercept is "
+        f"{level:.2f} (taken: {told.intercept:g})."
     ]
     lines = []
-    for methods in (fitted, other):
+    for methods in (fitted, other, (DEFAULT,), (ONE,)):
         X, keep, sets = figures(methods)
         sure = told(*X.T)
         ranks = {"confidence": sure, "closeness": X[:, 0], "likelihood": X[:, 1]}
-        within = [
-            f"{name} {np.mean([_wins(one[sets == at], keep[sets == at]) for at in SETS]):.2f}"
-            for name, one in ranks.items()
-        ]
+        within = []
+        for name, one in ranks.items():
+            wins = [_wins(one[sets == at], keep[sets == at]) for at in np.unique(sets)]
+            within.append(f"{name} {np.mean(wins):.2f}")
+        surest = keep[sure >= SUREST]
         said.append(
-            f"AUC within sets, mean of four, {' and '.join(methods)}: {', '.join(within)}. "
-            f"Mean confidence {sure.mean():.2f}, kept {keep.mean():.2f}."
+            f"AUC within sets, mean of these, {' and '.join(methods)}: {', '.join(within)}. "
+            f"Mean confidence {sure.mean():.2f}, kept {keep.mean():.2f}; from {SUREST:g} on "
+            f"{_percent(surest.sum(), len(surest))} of {len(surest)} rows."
         )
     for methods in (other, (DRAWS,), (*other, DRAWS)):
         X, keep, sets = figures(methods)

@@ -49,12 +49,12 @@ class RowConfig:
         Drop sentences whose closeness to the mixed embedding is lower.
     min_confidence : float, optional
         Drop sentences whose ``confidence`` is lower, from 0 to 1. Where left out, what the
-        inverter says of itself (``Inverter.confidence.least``; smol: 0.15); 0 drops none.
+        inverter says of itself (``Inverter.confidence.least``; smol: 0.12); 0 drops none.
     protect : str, optional
         Regular expression of what stays as it is, such as placeholders: ordinary words stand in
         for it while a sentence is written. Drops sentences that lack what the heavier parent has.
-        An e-mail address, a number of seven digits or more, or a full name that one text alone
-        holds is not written out again unless it is protected.
+        An e-mail address, a number of seven digits or more, or a name that one or two texts
+        hold is not written out again unless it is protected.
     against : sequence of str, optional
         Texts, such as a test set, that no sentence may equal or come near (cosine 0.95).
     label_separator : str, optional
@@ -229,7 +229,7 @@ class RowFilter:
             if own:
                 by, why = "personal data", f"it holds {own[0]!r}, which is somebody's own"
             elif lacks:
-                by, why = "protect", f"it lacks {lacks!r}, which is protected"
+                by, why = "protect", f"it lacks or repeats {lacks!r}, which is protected"
             elif close < self._least:
                 shown = shown_below(close, self._least)
                 by, why = "min_closeness", f"closeness {shown} is below {self._least:g}"
