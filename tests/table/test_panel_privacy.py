@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 from vicinal.table import TableSynthesizer
+from vicinal.table.panel.crossing import Crossing
 from vicinal.table.panel.stamps import Stamps
 
 pytestmark = pytest.mark.usefixtures("few_trees")
@@ -206,3 +207,34 @@ def test_times_of_a_full_period_stay_apart_and_within_it(many):
     assert (np.diff(made) > 0).all()
     assert (made // 86_400 == np.repeat([0, 1], many)).all()
     assert not (made % 8_640).any()
+
+
+@pytest.mark.parametrize("categories", ["parent", "columnwise"])
+def test_series_cross_over_within_groups_only(categories):
+    rng = np.random.default_rng(0)
+    patient = np.repeat(np.arange(60), 6)
+    group = np.array(["A", "B"])[patient % 2]
+    level = pd.Series(group) + np.array(list("123"))[rng.integers(0, 3, 360)]
+    frame = pd.DataFrame({"id": patient, "seen": np.tile(np.arange(6), 60), "group": group})
+    for name in ("first", "second"):
+        frame[name] = level.mask(rng.random(360) < 0.3)
+    settings = {"entity": "id", "time": "seen", "within": "group", "rules": "off"}
+    model = TableSynthesizer(**settings, categories=categories, random_state=0).fit(frame)
+    made = model.sample()
+    for name in ("first", "second"):
+        held = made.dropna(subset=[name])
+        assert len(held) > 100
+        assert (held[name].str[0] == held["group"]).all()
+
+
+def test_series_stay_in_their_state_where_keys_are_large():
+    # states whose keys are one in 32 bits
+    entity, steps = np.repeat(np.arange(40), 2), np.tile([0, 2**16 - 1], 40)
+    rows_at = np.full((40, 2**16), -1)
+    rows_at[entity, steps] = np.arange(80)
+    state = (entity % 2 * 2**16).astype(np.int32)
+    crossing, own = Crossing(entity, steps, rows_at), np.arange(40)
+    rng = np.random.default_rng(0)
+    path = crossing.walk(2 * own, np.full(40, 2), own[:, None], [state], rng).reshape(40, 2)
+    assert (state[path[:, 1]] == state[path[:, 0]]).all()
+    assert (entity[path[:, 1]] != entity[path[:, 0]]).mean() > 0.8

@@ -110,8 +110,8 @@ def without_rare(
     others = []
     for name, one in given.items():
         if one.becomes_other(kinds[name], settings, n_owners, owners):
-            gaps = np.zeros(len(one.codes), bool) if one.missing is None else one.missing
-            columns[name] = one.merged(~gaps, least)
+            there = np.ones(len(one.codes), bool) if one.missing is None else ~one.missing
+            columns[name] = one.merged(there, least)
             others += [name] if columns[name] is not one else []
         elif settings.rare == "merge" and kinds[name].kind != "boolean" and not one.closed:
             columns[name] = one.merged(rare_in(one), least)
@@ -122,11 +122,11 @@ def without_rare(
     rare = np.logical_or.reduce(list(rare_of.values()))
     frequent = ~np.logical_or.reduce([rare, *missing])
     if rare.any() and not frequent.any():
-        gaps = [name for name, one in columns.items() if one.missing is not None]
-        gaps = [name for name in gaps if n_owners >= least and rare_of[name].any()]
-        if gaps:  # rows with a gap may then stand for others
-            _warn_of_gaps(gaps, least, holders)
-            columns |= {name: columns[name].without(rare_of.pop(name)) for name in gaps}
+        holed = [name for name, one in columns.items() if one.missing is not None]
+        holed = [name for name in holed if n_owners >= least and rare_of[name].any()]
+        if holed:  # rows with a gap may then stand for others
+            _warn_of_gaps(holed, least, holders)
+            columns |= {name: columns[name].without(rare_of.pop(name)) for name in holed}
             rare = np.logical_or.reduce([np.zeros_like(rare), *rare_of.values()])
             frequent = ~rare
         if not frequent.any():

@@ -93,7 +93,9 @@ def replacements(
     return rows
 
 
-def dealt_gaps(gaps: Sequence[Ints], min_count: int, rng: np.random.Generator) -> list[Ints] | None:
+def dealt_gaps(
+    gaps: Sequence[Indices], min_count: int, rng: np.random.Generator
+) -> list[Ints] | None:
     """Return the rows from which each column takes its gaps, so that no pattern is rare."""
     # gaps hold 0 where a column has a value. Rows of rare patterns exchange gaps column by column,
     # with rows of about as many gaps: how many a column has stays. Single gaps are no pattern.

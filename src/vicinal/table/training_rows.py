@@ -252,13 +252,9 @@ class TrainingRows:
         mixed = [one for one in self._mixed if one.missing is not None]
         bundles = [one for one in self._bundles if one[0] not in self.settings.within]
         patterns = [self._gaps_of(bundle) for bundle in bundles]
-        gaps = [one.missing for one in mixed if one.missing is not None]
-        gaps = [one.astype(np.int32) for one in (*gaps, *self._gaps.values())]
-        dealt = (
-            dealt_gaps([*gaps, *patterns], self.settings.min_count, rng)
-            if gaps or patterns
-            else None
-        )
+        alone = [one.missing for one in mixed if one.missing is not None]
+        gaps = [one.astype(np.int32) for one in (*alone, *self._gaps.values())] + patterns
+        dealt = dealt_gaps(gaps, self.settings.min_count, rng) if gaps else None
         if dealt is None:
             return
         for one in mixed:

@@ -175,14 +175,15 @@ def _number_rows(values: Floats, counts: Ints) -> bool:
         return False
     expected = float(counts.sum()) ** 2 / (2 * (values[-1] - values[0] + 1))
     pairs = float((counts * (counts - 1.0)).sum() / 2)
-    return expected >= SERIAL and pairs < expected / 10
+    return bool(expected >= SERIAL and pairs < expected / 10)
 
 
 def _filled(own: Floats) -> Floats:
     """Return the share of whole numbers around each that are there: any of them may be drawn."""
     place = np.arange(len(own))
     first, last = (place - STRATUM // 2).clip(0), (place + STRATUM // 2).clip(max=len(own) - 1)
-    return np.minimum((last - first) / np.maximum(own[last] - own[first], 1), 1)
+    share: Floats = np.minimum((last - first) / np.maximum(own[last] - own[first], 1), 1)
+    return share
 
 
 def _met_by_chance(own: Floats, met: Bools | Floats, drawn: Floats) -> tuple[float, int]:

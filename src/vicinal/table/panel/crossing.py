@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vicinal._types import Array, Ints
+from vicinal._types import Array, Indices, Ints
 
 #: Rows in one state, nearest in step, among which one is drawn if no parent is in it.
 NEARBY = 20
@@ -27,10 +27,10 @@ class Crossing:
         begins: Ints,
         counts: Ints,
         parents: Array,
-        states: Sequence[Ints],
+        states: Sequence[Indices],
         rng: np.random.Generator,
         base: Ints | None = None,
-        kind: Ints | None = None,
+        kind: Indices | None = None,
     ) -> Ints:
         """Return the rows of series of some lengths, one after the other; -1 where none goes on."""
         # From step to step the next row is that of a parent, or else of any entity, whose row
@@ -72,7 +72,7 @@ class Crossing:
             path[place[who] + k] = rows
         return path
 
-    def _goes_on(self, rows: Ints, wanted: Ints | None, kind: Ints | None) -> Array:
+    def _goes_on(self, rows: Ints, wanted: Indices | None, kind: Indices | None) -> Array:
         """Tell whether the next row is there, and of the kind that is wanted."""
         later = self.after[rows]
         there: Array = (rows >= 0) & (later >= 0)
@@ -84,14 +84,14 @@ class Crossing:
 class _Blocks:
     """Rows that another follows, by state and step."""
 
-    def __init__(self, state: Ints, steps: Ints, after: Ints) -> None:
+    def __init__(self, state: Indices, steps: Ints, after: Ints) -> None:
         rows = np.flatnonzero(after >= 0)
-        self._width = int(steps.max(initial=0)) + 1
+        self._width = np.int64(steps.max(initial=0)) + 1  # products do not fit into narrow codes
         keys = state[rows] * self._width + steps[rows]
         order = np.argsort(keys, kind="stable")
         self._rows, self._keys = rows[order], keys[order]
 
-    def draw(self, state: Ints, steps: Ints, rng: np.random.Generator) -> Ints:
+    def draw(self, state: Indices, steps: Ints, rng: np.random.Generator) -> Ints:
         """Return a row in each state, near in step; -1 where there is none."""
         low, high = (np.searchsorted(self._keys, (state + more) * self._width) for more in (0, 1))
         keys = state * self._width + steps

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from vicinal._progress import ProgressCallback
 from vicinal._random import CHUNK_ROWS, Seeds, TableKey
-from vicinal._types import Array, Bools, Ints
+from vicinal._types import Array, Bools, Indices, Ints
 from vicinal.table.categories import (
     ASSOCIATED,
     cramers_v,
@@ -356,10 +356,11 @@ class PanelRows:
         of_columns = [self._inherited[name].missing for name in self._inherited]
         holed = [*(one.missing for one in self._mixed), *of_columns, *self._gaps.values()]
         gaps = [one.astype(np.int64) for one in holed if one is not None]
-        self._course_states = [joint_codes([layout.steps, *gaps]), layout.steps]
         within = [self._units.category_codes(name) for name in self.settings.within]
-        self._states: list[Ints] = []
-        self._kinds: list[Ints | None] = []
+        places: list[Indices] = [layout.steps, *(one[layout.entity] for one in within)]
+        self._course_states: list[Indices] = [joint_codes([*places, *gaps]), joint_codes(places)]
+        self._states: list[Indices] = []
+        self._kinds: list[Indices | None] = []
         for bundle, lead, codes in zip(self._bundles, self._leads, self._bundle_codes, strict=True):
             led = [] if lead is None else self._units.bundles[lead]
             shared = [*within, *(self._units.category_codes(name) for name in led)]
@@ -423,7 +424,7 @@ class PanelRows:
             scores = series.reshape(len(main), -1, width)[unit, step]
             if self._entity is None:
                 scores = scores + self._level[main][unit]
-        givers = []
+        givers: list[Indices] = []
         for at, bundle in enumerate(self._bundles):
             giver = main
             rises = bundle[0] in {one.rises for one in self._rising.values()}
@@ -532,7 +533,7 @@ class _Steps:
     begins: Ints  # (n_entities,), where each begins
     rows: Ints  # (n_steps,), the training row that gives the step and what is missing
     scores: Array  # (n_steps, n_mixed)
-    givers: list[Ints]  # of each bundle, (n_steps,), the training rows that give categories
+    givers: list[Indices]  # of each bundle, (n_steps,), the training rows that give categories
 
 
 def _joined(parts: Sequence[Any]) -> pa.Array:

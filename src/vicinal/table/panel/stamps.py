@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from vicinal._types import Ints
+from vicinal._types import Indices, Ints
 from vicinal.table.marginals import NormalScores
 from vicinal.table.numbers import Numbers, from_numbers
 from vicinal.table.panel.find import REGULAR, is_regular
@@ -44,7 +44,7 @@ class Stamps:
                 scale.calibrate(scale.scores)
             self._scales.append(scale)
 
-    def draw(self, periods: Ints, rng: np.random.Generator) -> pa.Array:
+    def draw(self, periods: Indices, rng: np.random.Generator) -> pa.Array:
         """Return as many times for each period as it has."""
         before, between, after = (self._drawn(scale, rng) for scale in self._scales)
         at = self._first[:-1] - np.arange(len(self._starts))

@@ -61,4 +61,5 @@ class Confidence:
         """Return the share (n,) of each sentence."""
         told = self.closeness * closeness + self.log_likelihood * log_likelihood + self.intercept
         with np.errstate(over="ignore"):  # of a sentence that is impossible
-            return np.nan_to_num(np.asarray(1 / (1 + np.exp(-told)), float))
+            shares: Floats = np.nan_to_num(np.asarray(1 / (1 + np.exp(-told)), float))
+        return shares
