@@ -16,7 +16,13 @@ from vicinal.report.privacy.inference import attribute_inference
 from vicinal.report.privacy.linkability import linkability
 from vicinal.report.privacy.measure import attack_auc, measure_privacy
 from vicinal.report.privacy.risk import residual_risk
-from vicinal.report.privacy.singling_out import singling_out
+from vicinal.report.privacy.singling_out import (
+    AT_LEAST,
+    AT_MOST,
+    EQUAL,
+    _fits_one,
+    singling_out,
+)
 from vicinal.report.privacy.values import cells_written_out, exact_values, numbers_written_out
 from vicinal.report.tables import MOST_COLUMNS, align
 from vicinal.table.schema import Column
@@ -144,6 +150,27 @@ def test_singling_out_by_hand():
     made = pa.table({"c": list("aabdd")})  # b alone is of one row; one training row has it
     found = singling_out(align(real, made, unseen), 1, 100, np.random.default_rng(0))
     assert (found.success.value, found.control.value) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("n", [1, 3, 40])
+def test_a_description_fits_one_row_as_numpy_counts_them(n):
+    rng = np.random.default_rng(n)
+    cells = rng.integers(0, 4, (n, 4)).astype(float)
+    numbers, codes = np.asfortranarray(cells[:, :2]), np.asfortranarray(cells[:, 2:] - 1)
+    numbers[numbers == 3] = np.nan
+    signs = {AT_MOST: np.less_equal, EQUAL: np.equal, AT_LEAST: np.greater_equal}
+    seen = set()
+    for _ in range(300):
+        wanted, met = np.empty((2, 3)), np.ones(n, bool)
+        for line, at in enumerate(rng.choice(4, 2, replace=False)):
+            sign = EQUAL if at > 1 else rng.choice(list(signs))
+            value = (codes[:, at - 2] if at > 1 else numbers[:, at])[rng.integers(n)]
+            wanted[line] = at, sign, value
+            column = codes[:, at - 2] if at > 1 else numbers[:, at]
+            met &= np.isnan(column) if np.isnan(value) else signs[sign](column, value)
+        assert _fits_one(wanted, numbers, codes.astype(np.int32, order="F")) == (met.sum() == 1)
+        seen.add(bool(met.sum() == 1))
+    assert True in seen
 
 
 @FEW

@@ -212,8 +212,11 @@ def test_attack_interval_by_hand():
 # generators
 
 
-@pytest.mark.parametrize("kind", ["numbers", "categories", "both"])
-@pytest.mark.parametrize("sizes", [(1500, 1500), (1800, 600)])
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [("numbers", (1800, 600)), ("categories", (1500, 1500)), ("both", (1500, 1500)),
+     ("both", (1800, 600))],
+)  # fmt: skip
 def test_fresh_rows_leak_nothing(kind, sizes, z_limit):
     rng = np.random.default_rng([*sizes, len(kind)])
     found = measured(*(people(rng, n, kind) for n in (sizes[0], 2500, sizes[1])))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 from decimal import Decimal
+from functools import cache
 
 import numba
 import numpy as np
@@ -34,6 +35,12 @@ SETTINGS = [{"privacy": name} for name in PRIVACY] + [{"marginals": "raw"}]
 
 def fit(table, **told):
     return TableSynthesizer(**{"random_state": 0, **told}).fit(table)
+
+
+@pytest.fixture(scope="module")
+def fitted(people):
+    """Fit the people at some settings, once: for tests that only draw."""
+    return cache(lambda **told: fit(people, **told))
 
 
 # types and values
@@ -116,8 +123,8 @@ def test_any_table(table, told, n):
 
 
 @pytest.mark.parametrize("told", SETTINGS, ids=str)
-def test_ranges_types_and_order(people, told):
-    out = fit(people, text="replace", **told).sample(5000)
+def test_ranges_types_and_order(people, fitted, told):
+    out = fitted(text="replace", **told).sample(5000)
     assert out.schema == people.schema
     assert set(plain(out["city"])) == {"Köln", "Bonn", "Aix"}
     assert not set(plain(out["id"])) & set(plain(people["id"]))
@@ -133,8 +140,8 @@ def test_ranges_types_and_order(people, told):
 
 
 @pytest.mark.parametrize("told", SETTINGS, ids=str)
-def test_gaps_come_jointly(people, told):
-    out = fit(people, **told).sample(4000)
+def test_gaps_come_jointly(fitted, told):
+    out = fitted(**told).sample(4000)
     gone = out["pay"].is_null().to_numpy()
     np.testing.assert_array_equal(gone, out["bonus"].is_null().to_numpy())
     assert abs(gone.mean() - 0.2) < 0.05
@@ -289,16 +296,15 @@ def test_only_categories_and_only_numbers(people):
     ],
     ids=["at-least", "several", "equal", "unequal", "missing", "unequal-category"],
 )
-def test_where(people, told, where, holds):
-    synthesizer = fit(people, **told)
-    out = synthesizer.sample(2000, where=where)
+def test_where(fitted, told, where, holds):
+    out = fitted(**told).sample(2000, where=where)
     assert out.num_rows == 2000
     assert holds(out.to_pandas())
 
 
 @pytest.mark.parametrize(("where", "alone"), [("age=40", True), ("age>=40", False)])
-def test_only_where_few_rows_meet_are_those_mixed_alone(people, where, alone):
-    out, plan = fit(people).sample(300, where=where, return_plan=True)
+def test_only_where_few_rows_meet_are_those_mixed_alone(people, fitted, where, alone):
+    out, plan = fitted().sample(300, where=where, return_plan=True)
     ages = people["age"].to_numpy()
     met = ages == 40 if alone else ages >= 40
     assert (met.mean() < 0.02) == alone
@@ -321,12 +327,12 @@ def test_where_says_so_if_drawing_again_does_not_help(people, monkeypatch):
         fitted.sample(50, where="age>=40")
 
 
-def test_where_over_several_draws_identifiers_differ(people):
-    fitted = fit(people)
-    out = fitted.sample(3_000, where=["age>=40", "city=Bonn"])
-    assert out.equals(fitted.sample(3_000, where=["age>=40", "city=Bonn"]))
+def test_where_over_several_draws_identifiers_differ(fitted):
+    synthesizer = fitted()
+    out = synthesizer.sample(3_000, where=["age>=40", "city=Bonn"])
+    assert out.equals(synthesizer.sample(3_000, where=["age>=40", "city=Bonn"]))
     assert len(set(plain(out["id"]))) == 3_000
-    parts = [fitted.sample(200, where="age>=40", start=start) for start in (0, 200)]
+    parts = [synthesizer.sample(200, where="age>=40", start=start) for start in (0, 200)]
     assert len({one for part in parts for one in plain(part["id"])}) == 400
 
 
@@ -400,10 +406,11 @@ def test_same_bytes_in_every_process_and_on_any_number_of_threads(capsys):
 
 
 @pytest.mark.parametrize("n", [CHUNK_ROWS - 1, CHUNK_ROWS, CHUNK_ROWS + 1, 2 * CHUNK_ROWS + 1])
-def test_around_the_size_of_a_chunk(people, n):
-    synthesizer = fit(people, text="replace")
+def test_around_the_size_of_a_chunk(people, fitted, n):
     told = []
-    out, plan = synthesizer.sample(n, return_plan=True, progress=lambda *news: told.append(news))
+    out, plan = fitted(text="replace").sample(
+        n, return_plan=True, progress=lambda *news: told.append(news)
+    )
     assert out.num_rows == len(plan) == n
     stages, done, totals = zip(*told, strict=True)
     assert (set(stages), set(totals)) == ({"Drawing rows"}, {n})
@@ -490,8 +497,8 @@ def test_parameters_are_set_and_cloned(people):
         ({"method": "rows", "categories": "columnwise"}, "rows", 100, "columnwise"),
     ],
 )
-def test_the_dial_and_its_parts(people, told, method, neighbors, categories):
-    found = fit(people, **told).settings_
+def test_the_dial_and_its_parts(fitted, told, method, neighbors, categories):
+    found = fitted(**told).settings_
     assert (found.method, found.neighbors, found.categories) == (method, neighbors, categories)
 
 

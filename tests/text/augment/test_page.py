@@ -187,7 +187,7 @@ def test_what_could_not_be_measured_is_a_dash(made_texts, tmp_path):
 
 
 def test_long_texts_and_many_classes_keep_the_page_small(made_texts, tmp_path):
-    source = [f"{i} " + "word " * 10_000 for i in range(30)]
+    source = [f"{i} " + "word " * 3_000 for i in range(30)]
     made = made_texts.augmented(5_000, source=source, classes=[f"class {i}" for i in range(150)])
     made.to_html(tmp_path / "a.html")
     assert (tmp_path / "a.html").stat().st_size < 250_000

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from vicinal._compiled import compiled
 from vicinal._stats import Estimate
+from vicinal._types import Floats
 from vicinal.report.privacy.risk import Attack
 from vicinal.report.tables import Part, Tables
 
 #: Descriptions that are tried for each one that is wanted, and cells that may be looked at.
 TRIES, CELLS = 10, 10**9
 
-
-class _Condition(NamedTuple):
-    column: int  # numbers first, then categories
-    sign: str  # "=", "<" (at most) or ">" (at least)
-    value: float  # a number or a code; NaN means missing
-
-    def met(self, part: Part) -> Any:
-        n_numeric = part.numbers.shape[1]
-        if self.column >= n_numeric:
-            return part.codes[:, self.column - n_numeric] == self.value
-        values = part.numbers[:, self.column]
-        if np.isnan(self.value):
-            return np.isnan(values)
-        if self.sign == "=":
-            return values == self.value
-        return values <= self.value if self.sign == "<" else values >= self.value
+# A description is an array with a line for each condition: the column, numbers first, then
+# categories; the sign; and the value, a number or a code, where NaN means missing.
+AT_MOST, EQUAL, AT_LEAST = -1.0, 0.0, 1.0
 
 
 def singling_out(
@@ -39,11 +28,11 @@ def singling_out(
     sides = tables.real.drawn(size, rng), tables.unseen.drawn(size, rng)
     n_attacks = min(n_attacks, max(CELLS // (n_columns * (2 + TRIES) * size), 100))
     if n_columns == 1:
-        wanted = [[one] for one in _alone(tables.synthetic)]
+        wanted = [np.array([one]) for one in _alone(tables.synthetic)]
         wanted = [wanted[at] for at in rng.permutation(len(wanted))[:n_attacks]]
     else:
         wanted = _descriptions(tables.synthetic, n_columns, n_attacks, rng)
-    hits = [sum(_matches(one, side) == 1 for one in wanted) for side in sides]
+    hits = [sum(_fits_one(one, *cells) for one in wanted) for cells in map(_cells, sides)]
     many = "one column" if n_columns == 1 else f"{n_columns} columns"
     says = (
         f"The attacker takes a description by {many} that fits one synthetic row alone "
@@ -54,48 +43,70 @@ def singling_out(
     return Attack(name, success, control, says)
 
 
-def _matches(wanted: list[_Condition], part: Part) -> int:
-    met = wanted[0].met(part)
-    for one in wanted[1:]:
-        met = met & one.met(part)
-    return int(np.count_nonzero(met))
+def _cells(part: Part) -> tuple[Any, Any]:
+    """Return numbers and codes in the one layout that is compiled for."""
+    return np.asfortranarray(part.numbers), np.asfortranarray(part.codes)
 
 
-def _alone(made: Part) -> list[_Condition]:
-    """Return descriptions by one column: values of one row alone, and both ends."""
-    found = []
+@compiled()
+def _fits_one(wanted: Any, numbers: Any, codes: Any) -> Any:
+    """Return whether exactly one row meets all conditions; the second that does ends the search."""
+    n_numeric, found = numbers.shape[1], 0
+    for row in range(len(numbers)):
+        met = True
+        for one in range(len(wanted)):
+            column, sign, value = int(wanted[one, 0]), wanted[one, 1], wanted[one, 2]
+            if column >= n_numeric:
+                met = codes[row, column - n_numeric] == value
+            else:
+                own = numbers[row, column]
+                if np.isnan(value):
+                    met = np.isnan(own)
+                elif sign == EQUAL:
+                    met = own == value
+                else:
+                    met = own <= value if sign == AT_MOST else own >= value
+            if not met:
+                break
+        if met:
+            found += 1
+            if found > 1:
+                return False
+    return found == 1
+
+
+def _alone(made: Part) -> list[tuple[float, float, float]]:
+    """Return conditions that values of one row alone meet, and both ends."""
+    found: list[tuple[float, float, float]] = []
     n_numeric = made.numbers.shape[1]
     for at, column in enumerate((*made.numbers.T, *made.codes.T)):
         if at < n_numeric and np.isnan(column).sum() == 1:
-            found.append(_Condition(at, "=", np.nan))
+            found.append((at, EQUAL, np.nan))
         values, counts = np.unique(column[~np.isnan(column)], return_counts=True)
-        found += [_Condition(at, "=", float(one)) for one in values[counts == 1]]
+        found += [(at, EQUAL, float(one)) for one in values[counts == 1]]
         if at < n_numeric and len(values):
-            ends = zip("<>", (values[0], values[-1]), strict=True)
-            found += [_Condition(at, sign, float(one)) for sign, one in ends]
+            found += [(at, AT_MOST, float(values[0])), (at, AT_LEAST, float(values[-1]))]
     return found
 
 
-def _descriptions(
-    made: Part, n_columns: int, count: int, rng: np.random.Generator
-) -> list[list[_Condition]]:
+def _descriptions(made: Part, n_columns: int, count: int, rng: np.random.Generator) -> list[Floats]:
     """Return descriptions of synthetic rows by random columns: numbers by the nearer end."""
-    n_numeric = made.numbers.shape[1]
+    numbers, codes = _cells(made)
+    n_numeric = numbers.shape[1]
     middle = [
-        np.median(values) if len(values := one[~np.isnan(one)]) else np.nan
-        for one in made.numbers.T
+        np.median(values) if len(values := one[~np.isnan(one)]) else np.nan for one in numbers.T
     ]
-    width, found = n_numeric + made.codes.shape[1], []
+    width, found = n_numeric + codes.shape[1], []
     for _ in range(TRIES * count):
-        row, conditions = rng.integers(len(made)), []
-        for at in rng.choice(width, n_columns, replace=False).tolist():
+        row, wanted = rng.integers(len(made)), np.empty((n_columns, 3))
+        for line, at in enumerate(rng.choice(width, n_columns, replace=False).tolist()):
             if at < n_numeric:
-                value = float(made.numbers[row, at])
-                conditions.append(_Condition(at, ">" if value >= middle[at] else "<", value))
+                value = numbers[row, at]
+                wanted[line] = at, AT_LEAST if value >= middle[at] else AT_MOST, value
             else:
-                conditions.append(_Condition(at, "=", float(made.codes[row, at - n_numeric])))
-        if _matches(conditions, made) == 1:
-            found.append(conditions)
+                wanted[line] = at, EQUAL, codes[row, at - n_numeric]
+        if _fits_one(wanted, numbers, codes):
+            found.append(wanted)
             if len(found) == count:
                 break
     return found
