@@ -377,6 +377,7 @@ def test_names_that_are_no_parameters_stay():
         "No column 'n_samples' in out/n_samples.csv or per_class.csv. Columns: max_rows, n_samples."
     )
     assert _as_typed(said) == said
+    assert _as_typed("got '(a seed=3 keep_columns'") == "got '(a seed=3 keep_columns'"
     assert _as_typed("add engine='ray' (--engine ray)") == "add engine='ray' (--engine ray)"
 
 

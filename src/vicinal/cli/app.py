@@ -133,12 +133,20 @@ def _told(error: Exception) -> str:
 def _as_typed(said: str) -> str:
     """Return a message of the library with the options of a command for its parameters."""
     said, columns, listed = said.partition(" Columns: ")  # whose names may be anything
+    quoted: list[str] = []
+
+    def put_away(found: re.Match[str]) -> str:
+        quoted.append(found[0])
+        return f"\0{len(quoted) - 1}\0"
+
+    said = re.sub(r"(?<!\w)(?:'[^']*'|\"[^\"]*\")(?!\w)", put_away, said)
     every, long = ("|".join(one for one in _OPTIONS if sign in one) for sign in ("", "_"))
     apart = r"(?<![\w'\"./\\-])"  # not in paths nor in what is quoted
     given = r"=(?=[^\s=])(?!\S+ \(--)"  # not where the option is named beside it
     said = re.sub(rf"{apart}({every}){given}", lambda one: f"--{_OPTIONS[one[1]]}=", said)
     behind = r"(?![\w'\"/\\(=-]|\.\w)"
     said = re.sub(rf"{apart}({long}){behind}", lambda one: _OPTIONS[one[1]], said)
+    said = re.sub("\0(\\d+)\0", lambda one: quoted[int(one[1])], said)
     return f"{said}{columns}{listed}"
 
 

@@ -537,3 +537,39 @@ def test_only_rows_count_as_made_before(fake, topics):
     ]
     assert again
     assert {text_key(one) for one in again} <= known
+
+
+def test_a_label_that_all_texts_share_starves_no_other(fake, topics):
+    texts, labels = topics(8)
+    config = RowConfig(label_separator=";")
+    made = augment(
+        texts, [f"{one};z" for one in labels], inverter=fake, n_samples=30, row_config=config,
+        random_state=0,
+    )  # fmt: skip
+    assert len(made) == 30
+
+
+def test_nothing_written_is_told_as_such(fake, topics, monkeypatch):
+    plain = fake.candidates
+
+    def silent(embeddings, n_samples=4, *, random_state=None):
+        found = plain(embeddings, n_samples, random_state=random_state)
+        found.sentences = [[""] * len(row) for row in found.sentences]
+        return found
+
+    monkeypatch.setattr(fake, "candidates", silent)
+    fake.confidence = Confidence(5.0, 1.0, -99.0, least=0.5)
+    with pytest.warns(UserWarning, match="fewer than"):
+        made = make(fake, topics, 4)
+    assert len(made) == 0
+    assert set(made.rejections) == {"rejected: nothing was written"}
+
+
+def test_an_unknown_confidence_meets_no_limit(fake, topics):
+    judge = SimpleNamespace(log_likelihood=lambda texts: np.full(len(texts), np.nan))
+    config = RowConfig(min_confidence=0.5)
+    with pytest.warns(UserWarning, match="fewer than"):
+        assert (
+            len(make(fake, topics, 4, selection=SelectionConfig(judge=judge), row_config=config))
+            == 0
+        )

@@ -37,7 +37,7 @@ COLUMNS: dict[str, Any] = {
 }
 #: How many rows a class may be ahead of its share, and what a row tried in vain counts for it: so a
 #: class that hardly ever passes does not keep the others waiting.
-AHEAD, IN_VAIN = 1.0, 0.25
+AHEAD, IN_VAIN = 1.0, 0.5
 #: How a note begins on a sentence that its label is not sure of.
 VERDICTS = {"filter": "rejected: ", "relabel": "relabeled: "}
 
@@ -64,7 +64,9 @@ class SentenceGenerator:
         self._names = parents.labels.tolist()
         self._codes = parents.first_labels
         self._n_kept = np.zeros(len(self._names), np.int64)
-        sizes = np.bincount(self._codes, minlength=len(self._names))
+        # of several labels of a text each counts
+        counts = np.bincount(parents.codes, minlength=len(parents.classes))
+        sizes = parents.by_label(counts[None].astype(float))[0]
         self._sizes, self._progress = sizes, np.zeros(len(self._names))
         self._possible = np.arange(len(self._names))
         self.rejected: list[str] = []
@@ -185,7 +187,7 @@ class SentenceGenerator:
             said = self._judge(written.texts, written.embeddings, both)
         prefers = checks.preference(said, weights, threshold)
         findings = checks.compare(said, weights, threshold)
-        if filters:
+        if filters and self.label_check.keep < 1:
             doubts = self._doubts(prefers, weights.argmax(axis=1))
             findings[doubts & (findings == checks.AGREES)] = checks.DOUBTS
         confidence = np.exp(written.log_likelihood)  # where nobody has measured it

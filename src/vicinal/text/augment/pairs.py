@@ -51,12 +51,12 @@ NEGATION = re.compile(
 _OTHERS = """
 ist sind nicht und ich wir sie auf auch sehr ein eine einen das habe wurde kein mein meine wo wie
 guten morgen abend danke bitte für est sont pas une je nous vous avec mais très trop cette c'est
-j'ai suis être où mon votre comment bonjour bonsoir merci pourquoi dans es una muy pero está estoy
+j'ai suis être où votre comment bonjour bonsoir merci pourquoi dans es una muy pero está estoy
 por que gusta tengo más porque cuando dónde cómo buenos buenas noches gracias quiero che sono molto
 della questo questa perché anche gli è più mio mia grazie buongiorno buonasera dov'è não uma muito
-você são está isso meu minha bom dia boa noite onde obrigado obrigada este het niet ik ook deze een
+você são está isso meu minha noite onde obrigado obrigada este het niet ik ook deze een
 heb voor maar naar waar mijn goedemorgen goedenavond och jag är inte mitt det som kväll morgon nie
-jest się dzień dobry wieczór gdzie był ve için değil çok nerede saya ini yang tidak selamat
+jest się dzień dobry wieczór gdzie był için değil çok nerede saya yang tidak selamat
 """
 #: Words of chats that lists of frequent English words lack.
 _CHAT = """
@@ -73,7 +73,8 @@ SHARED_WORDS = frozenset(_SHARED.split())
 #: Words with marks on letters that are English as well.
 _LOANS = """
 à la café cafés cliché clichés clichéd décor déjà née blasé touché résumé fiancé fiancée façade
-naïve protégé première risqué señor jalapeño soufflé entrée crème brûlée piñata passé über
+naïve protégé première risqué señor jalapeño soufflé entrée crème brûlée piñata passé über rosé exposé
+pâté naïveté doppelgänger mañana jalapeños
 """
 LOAN_WORDS = frozenset(_LOANS.split())
 #: From so many words of others on, a text is surely theirs; it is English to an encoder that does

@@ -153,9 +153,9 @@ def check_against(config: RowConfig, texts: Sequence[str]) -> None:
     """Refuse texts to stay away from that are those mixed; warn where most of these are among."""
     if not config.against:
         return
-    own = set(map(text_key, texts))
+    own = set(map(text_key, texts)) - {""}
     n_held = len(own.intersection(map(text_key, config.against)))
-    if n_held == len(own):
+    if own and n_held == len(own):
         raise ValueError(
             "against holds the very texts that are mixed, so that hardly a sentence could "
             "stay. Give other texts, such as a test set."
@@ -226,14 +226,16 @@ class RowFilter:
         ):
             key, by, why = text_key(text), "", ""
             own = self._personal.within(text) if self._personal else []
-            if own:
+            if not key:
+                pass  # the check says that nothing was written
+            elif own:
                 by, why = "personal data", f"it holds {own[0]!r}, which is somebody's own"
             elif lacks:
                 by, why = "protect", f"it lacks or repeats {lacks!r}, which is protected"
             elif close < self._least:
                 shown = shown_below(close, self._least)
                 by, why = "min_closeness", f"closeness {shown} is below {self._least:g}"
-            elif sure < self._surest:
+            elif self._surest and not sure >= self._surest:  # nor where it is not known
                 shown = shown_below(sure, self._surest)
                 by, why = "min_confidence", f"confidence {shown} is below {self._surest:g}"
             elif key in self._equal or cosine >= NEAR_DUPLICATE:

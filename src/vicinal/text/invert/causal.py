@@ -65,7 +65,7 @@ def _check_tokens(model: Any, tokenizer: Any, parameter: str, *, own: bool = Fal
     own = own or (bool(name) and name == getattr(tokenizer, "name_or_path", None))
     # a model's own tokenizer may add tokens that it never reads, such as a place for an image
     known, tokens = len(words().weight), tokenizer.vocab_size if own else len(tokenizer)
-    if tokens > known or (known - tokens >= _PADDING and not own):
+    if tokens > known or (known - tokens >= max(_PADDING, known // 100) and not own):
         raise ValueError(
             f"{parameter}'s tokenizer has {tokens:,} different tokens, and its model {known:,}. "
             "Give the tokenizer that belongs to the model, or the folder that holds both."
