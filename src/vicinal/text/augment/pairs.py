@@ -49,7 +49,7 @@ NEGATION = re.compile(
 #: Frequent words of large languages with our letters that are neither English nor parts of names:
 #: short texts that hold more of them than of frequent English words are in one of these.
 _OTHERS = """
-ist sind nicht und ich wir sie auf auch sehr ein eine einen das habe wurde kein mein meine wo wie
+bom dia ist sind nicht und ich wir sie auf auch sehr ein eine einen das habe wurde kein mein meine wo wie
 guten morgen abend danke bitte für est sont pas une je nous vous avec mais très trop cette c'est
 j'ai suis être où votre comment bonjour bonsoir merci pourquoi dans es una muy pero está estoy
 por que gusta tengo más porque cuando dónde cómo buenos buenas noches gracias quiero che sono molto
@@ -73,8 +73,8 @@ SHARED_WORDS = frozenset(_SHARED.split())
 #: Words with marks on letters that are English as well.
 _LOANS = """
 à la café cafés cliché clichés clichéd décor déjà née blasé touché résumé fiancé fiancée façade
-naïve protégé première risqué señor jalapeño soufflé entrée crème brûlée piñata passé über rosé exposé
-pâté naïveté doppelgänger mañana jalapeños
+naïve protégé première risqué señor jalapeño soufflé entrée crème brûlée piñata passé über rosé
+exposé pâté naïveté doppelgänger mañana jalapeños
 """
 LOAN_WORDS = frozenset(_LOANS.split())
 #: From so many words of others on, a text is surely theirs; it is English to an encoder that does
