@@ -49,14 +49,14 @@ NEGATION = re.compile(
 #: Frequent words of large languages with our letters that are neither English nor parts of names:
 #: short texts that hold more of them than of frequent English words are in one of these.
 _OTHERS = """
-bom dia ist sind nicht und ich wir sie auf auch sehr ein eine einen das habe wurde kein mein meine wo wie
-guten morgen abend danke bitte für est sont pas une je nous vous avec mais très trop cette c'est
-j'ai suis être où votre comment bonjour bonsoir merci pourquoi dans es una muy pero está estoy
-por que gusta tengo más porque cuando dónde cómo buenos buenas noches gracias quiero che sono molto
-della questo questa perché anche gli è più mio mia grazie buongiorno buonasera dov'è não uma muito
-você são está isso meu minha noite onde obrigado obrigada este het niet ik ook deze een
-heb voor maar naar waar mijn goedemorgen goedenavond och jag är inte mitt det som kväll morgon nie
-jest się dzień dobry wieczór gdzie był için değil çok nerede saya yang tidak selamat
+bom dia ist sind nicht und ich wir sie auf auch sehr ein eine einen das habe wurde kein mein meine
+wo wie guten morgen abend danke bitte für est sont pas une je nous vous avec mais très trop cette
+c'est j'ai suis être où votre comment bonjour bonsoir merci pourquoi dans es una muy pero está
+estoy por que gusta tengo más porque cuando dónde cómo buenos buenas noches gracias quiero che
+sono molto della questo questa perché anche gli è più mio mia grazie buongiorno buonasera dov'è
+não uma muito você são está isso meu minha noite onde obrigado obrigada este het niet ik ook deze
+een heb voor maar naar waar mijn goedemorgen goedenavond och jag är inte mitt det som kväll morgon
+nie jest się dzień dobry wieczór gdzie był için değil çok nerede saya yang tidak selamat
 """
 #: Words of chats that lists of frequent English words lack.
 _CHAT = """
