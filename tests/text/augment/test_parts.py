@@ -283,6 +283,23 @@ def test_a_block_without_pairs_is_passed_over(tmp_path):
     assert sum("asked for" in str(one.message) for one in told) == 1
 
 
+def test_a_block_that_lacks_the_class_asked_for_is_passed_over(tmp_path):
+    texts, _ = labelled(62)
+    labels = ["common"] * 60 + ["rare"] * 2
+    asked = {"inverter": Fake(), "chunk_rows": 20, "selection": 1, "random_state": 0}
+    only = RowConfig(only=["rare"])
+    with pytest.warns(UserWarning, match="fewer than"):
+        augment_parts(
+            texts, labels, tmp_path / "out", 70, label_check="none", row_config=only, **asked
+        )
+    found = pq.read_table(tmp_path / "out")
+    assert set(found["label"].to_pylist()) == {"rare"}
+    with pytest.raises(ValueError, match="'rar', which is no class"):
+        augment_parts(
+            texts, labels, tmp_path / "no", 70, row_config=RowConfig(only=["rar"]), **asked
+        )
+
+
 def test_a_task_inverter_of_other_classes_only_writes(tmp_path):
     class Taught(Fake):
         classes_ = np.array(["yes", "no"])

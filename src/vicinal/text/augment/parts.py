@@ -42,7 +42,7 @@ from vicinal.text.augment.augmenting import augment
 from vicinal.text.augment.label_check import as_label_check
 from vicinal.text.augment.packed import Packed
 from vicinal.text.augment.pairs import distinct_texts
-from vicinal.text.augment.rows import RowConfig
+from vicinal.text.augment.rows import RowConfig, wanted_rows
 from vicinal.text.augment.selection import InverterLike, as_selection
 from vicinal.text.encoder import check_texts
 from vicinal.text.labels import as_labels
@@ -177,6 +177,8 @@ def augment_parts(
     settings = _settings(options)
     texts = check_texts(texts)
     given = as_labels(labels, len(texts))
+    if settings["row_config"] is not None:  # a block may lack a class that there is
+        wanted_rows(settings["row_config"], *np.unique(given, return_counts=True), n_samples)
     rows, _, _ = distinct_texts(texts, given)
     cluster = engine if isinstance(engine, RayCluster) else RayCluster()
     local, packed = engine == "local", Packed.of(inverter)
@@ -388,6 +390,11 @@ class _Augmentation:
                 )
                 warnings.warn(said, stacklevel=1)
                 settings |= {"label_check": "none", "n_samples": 0}
+            rows_wanted = settings["row_config"]
+            if rows_wanted is not None and rows_wanted.only is not None:
+                here = [one for one in rows_wanted.only if one in labels.tolist()]
+                settings["row_config"] = replace(rows_wanted, only=here or None)
+                settings["n_samples"] = settings["n_samples"] if here else 0
             made = augment(texts, labels, **settings, random_state=seed)
         # of ours: what a library says once in a process is said by whoever begins, not by the
         # chunk; and that there are too few rows is told of all parts together
