@@ -167,7 +167,7 @@ def test_one_class_is_refused(people, run):
         (["--weights", "epbeta:2"], "delta"),
         (["-g", "0"], "generations"),
         (["--target", "nobody"], "nobody"),
-        (["--max-rows", "1"], "max_rows"),
+        (["--max-rows", "1"], "max-rows"),
     ],
 )
 def test_bad_input_to_collapse(people, run, words, said):

@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from collections import Counter
 from decimal import Decimal
 from functools import cache
 
@@ -116,7 +117,9 @@ def test_any_table(table, told, n):
         if column.kind in {"identifier", "text"}:
             continue
         real, made = plain(table[column.name]), plain(out[column.name])
-        if not column.mixed or told.get("marginals") != "raw":
+        # where each value is rare, others stand for them
+        rare = told.get("privacy") != "off" and max(Counter(real).values(), default=0) < 5
+        if not rare and (not column.mixed or told.get("marginals") != "raw"):
             assert set(made) <= set(real), "few values: only real ones"
         if column.n_missing == 0:
             assert len(made) == n

@@ -17,33 +17,16 @@ from vicinal.page.frame import Page, write_page
 from vicinal.page.result import RowsResult
 from vicinal.text.augment.embedding_map import EmbeddingMap
 from vicinal.text.augment.pairs import is_negated, text_key
+from vicinal.text.augment.rows import SPARE, UNWANTED
 
 _FIGURES = ("lam", "lam_measured", "closeness", "log_likelihood", "distance", "left", "right")
 _CHECKED = ("check", "check_score", "confidence")
-#: Mean closeness below which sentences say something else than their parents.
-DRIFTED = 0.75
-#: What sentences are that are neither dropped nor rows, and those that no row could be made of.
-SPARE = "not the surest of the pairs tried, or more than asked for"
-UNWANTED = "no rows as asked for"
 
 
 def column_names(classes: Sequence[Any]) -> list[str]:
     """Return what the columns of made rows are called, for some classes."""
     weights = [f"weight_{name}" for name in classes]
     return ["text", "label", *weights, *_FIGURES, "left_text", "right_text", *_CHECKED]
-
-
-def kept_of(made: Augmented) -> str:
-    """Return in words what :attr:`Augmented.worth_keeping` is known from."""
-    unread = "these have not been read"
-    read = "" if made.readers_kept is None else f"blind readers kept {share(made.readers_kept, 0)}"
-    if made.confidence_measured:
-        said = "the mean confidence, a share that blind readers kept of rows as close and as likely"
-        surest = f"; {read} of those that the writer is sure enough of, of other texts"
-        return f"{said}{surest if read else ''}; {unread}"
-    if read:
-        return f"{read} of this writer's rows of other texts; {unread}"
-    return "nobody has graded rows that were written in this way"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -172,6 +155,21 @@ class Augmented(RowsResult):
         return dict(heads) | ({"rejected": dropped} if dropped else {})
 
     @property
+    def worth_known_from(self) -> str:
+        """Return in words what :attr:`worth_keeping` is known from."""
+        unread = "these have not been read"
+        read = (
+            "" if self.readers_kept is None else f"blind readers kept {share(self.readers_kept, 0)}"
+        )
+        if self.confidence_measured:
+            said = "the mean confidence, a share that blind readers kept of rows as close and as likely"
+            surest = f"; {read} of those that the writer is sure enough of, of other texts"
+            return f"{said}{surest if read else ''}; {unread}"
+        if read:
+            return f"{read} of this writer's rows of other texts; {unread}"
+        return "nobody has graded rows that were written in this way"
+
+    @property
     def copies(self) -> int:
         """How many sentences equal a parent, case and white space apart."""
         ends = [text_key(text) for text in self.source]
@@ -238,7 +236,7 @@ class Augmented(RowsResult):
         return (
             f"{said}.\n"
             f"{check.capitalize()}: {counts}.\n"
-            f"Worth keeping unedited: {kept}; {kept_of(self)}.\n"
+            f"Worth keeping unedited: {kept}; {self.worth_known_from}.\n"
             f"Closeness to the mixed embedding: mean {self.closeness.mean():.3f}.\n"
             f"Asked and measured ratio: Spearman {self.ratio_fidelity:.3f}.\n"
             f"Equal to a parent: {self.copies}; repeats of another sentence: {self.repeats}; "

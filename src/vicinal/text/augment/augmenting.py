@@ -15,7 +15,7 @@ from vicinal._checks import check_count, check_number, shown_below
 from vicinal._progress import ProgressCallback, reporting
 from vicinal._random import AugmentKey, RandomState, Seeds
 from vicinal._types import Array, Ints
-from vicinal.text.augment.augmented import DRIFTED, UNWANTED, Augmented
+from vicinal.text.augment.augmented import Augmented
 from vicinal.text.augment.generator import SentenceGenerator
 from vicinal.text.augment.label_check import (
     Judge,
@@ -30,7 +30,14 @@ from vicinal.text.augment.leave_parents_out import MeanJudge
 from vicinal.text.augment.pairs import Parents, check_sentences, distinct_texts
 from vicinal.text.augment.protect import Protection
 from vicinal.text.augment.ratio import coincide
-from vicinal.text.augment.rows import RowConfig, RowFilter, check_against, wanted_rows
+from vicinal.text.augment.rows import (
+    DRIFTED,
+    UNWANTED,
+    RowConfig,
+    RowFilter,
+    check_against,
+    wanted_rows,
+)
 from vicinal.text.augment.selection import (
     InverterLike,
     SelectionConfig,

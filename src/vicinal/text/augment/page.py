@@ -12,8 +12,8 @@ from vicinal._checks import shown_below
 from vicinal._types import Floats
 from vicinal.page.format import number, share
 from vicinal.page.frame import Page
-from vicinal.text.augment.augmented import DRIFTED, SPARE, UNWANTED, kept_of
 from vicinal.text.augment.pictures import DRAWN, ratio_chart, ratio_histogram, ruler
+from vicinal.text.augment.rows import DRIFTED, SPARE, UNWANTED
 from vicinal.text.labels import label_parts
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def augmented_page(made: Augmented) -> Page:
             f"{len(made.negation_flips):,} negated unlike both parents",
         ],
         "worth": "not known" if np.isnan(worth) else share(worth, 0),
-        "worth_of": kept_of(made),
+        "worth_of": made.worth_known_from,
         "closeness": shown_below(closeness, DRIFTED) if drifted else number(closeness, 2),
         "drifted": f"{DRIFTED:g}" if drifted else "",
         "checks": sorted(_checks(made).items(), key=lambda one: -one[1]),

@@ -37,12 +37,11 @@ from vicinal.jobs.ray import RayCluster
 from vicinal.jobs.run import check_engine, make_engine, run_job
 from vicinal.jobs.staging import check_destination
 from vicinal.page.result import Result
-from vicinal.text.augment.augmented import SPARE
 from vicinal.text.augment.augmenting import augment
 from vicinal.text.augment.label_check import as_label_check
 from vicinal.text.augment.packed import Packed
 from vicinal.text.augment.pairs import distinct_texts
-from vicinal.text.augment.rows import RowConfig, wanted_rows
+from vicinal.text.augment.rows import SPARE, RowConfig, wanted_rows
 from vicinal.text.augment.selection import InverterLike, as_selection
 from vicinal.text.encoder import check_texts
 from vicinal.text.labels import as_labels

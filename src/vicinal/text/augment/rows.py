@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from vicinal.plan import MixPlan
 
 
+#: Mean closeness below which sentences say something else than their parents.
+DRIFTED = 0.75
+#: What sentences are that are neither dropped nor rows, and those that no row could be made of.
+SPARE = "not the surest of the pairs tried, or more than asked for"
+UNWANTED = "no rows as asked for"
 #: Cosine from which on a sentence is a near-duplicate of a text.
 NEAR_DUPLICATE = 0.95
 
