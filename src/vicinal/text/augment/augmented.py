@@ -162,7 +162,7 @@ class Augmented(RowsResult):
             "" if self.readers_kept is None else f"blind readers kept {share(self.readers_kept, 0)}"
         )
         if self.confidence_measured:
-            said = "the mean confidence, a share that blind readers kept of rows as close and as likely"
+            said = "the mean confidence, what blind readers kept of rows as close and as likely"
             surest = f"; {read} of those that the writer is sure enough of, of other texts"
             return f"{said}{surest if read else ''}; {unread}"
         if read:
