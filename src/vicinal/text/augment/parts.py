@@ -389,7 +389,7 @@ class _Augmentation:
                 )
                 warnings.warn(said, stacklevel=1)
                 settings |= {"label_check": "none", "n_samples": 0}
-            rows_wanted = settings["row_config"]
+            rows_wanted = settings.get("row_config")
             if rows_wanted is not None and rows_wanted.only is not None:
                 here = [one for one in rows_wanted.only if one in labels.tolist()]
                 settings["row_config"] = replace(rows_wanted, only=here or None)
