@@ -36,15 +36,16 @@ MORPHS = "morph middles"
 #: Nano's words are favored.
 GUIDED = "smol, guided by nano"
 WRITERS = ("smol", GUIDED, "nano")
-#: Rows of one try from the draws of those of three, of news none; else as by default, too.
-ONE = "smol, of one try"
+#: Of six other draws, of news none: the surest of three pairs by a confidence that did not weigh
+#: the label check yet, if of 0.15 or more; and single pairs of the same draws.
+THREE, ONE = "smol, of three tries", "smol, of one try"
 #: Limits of likelihood that were tried, in the sheet alone: six pairs for each row, on news; of
 #: these, in another draw, rows of .27 a token or more; such rows of single pairs, in a third draw.
-TRIED = ("smol, six tries", "smol, six tries, sure", ONE, "smol, sure")
+TRIED = ("smol, six tries", "smol, six tries, sure", THREE, ONE, "smol, sure")
 #: Of so many draws of texts and pairs: rows of one draw resemble each other.
 DRAWS, N_DRAWS = "smol, six draws", 6
-#: Of six other draws: what is delivered by default, the surest of three pairs, if of 0.15 or more.
-DEFAULT = "smol, of three tries"
+#: Of six draws more: what is delivered by default.
+DEFAULT = "smol, of twelve tries"
 #: Those that need what smol made come after it.
 METHODS = ("smol", DRAWS, DEFAULT, GUIDED, "nano", "nearest real text", "EDA", "SmolLM2 prompted")
 POOL = 1000
@@ -141,7 +142,7 @@ def rows_of(name: str, method: str, n: int) -> list[Record]:
 
 def _labeled(name: str, method: str, n: int) -> list[Record]:
     if method in (DRAWS, DEFAULT):
-        first = 1 if method == DRAWS else 11
+        first = 1 if method == DRAWS else 41
         draws = range(first, first + N_DRAWS)
         parts = [_written(name, method, n // N_DRAWS, draw) for draw in draws]
         return [row for part in parts for row in part]

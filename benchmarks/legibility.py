@@ -43,6 +43,7 @@ from _legibility import (
     MORPHS,
     ONE,
     SETS,
+    THREE,
     TRIED,
     WRITERS,
     Record,
@@ -56,9 +57,12 @@ from _legibility import (
 from vicinal._stats import Estimate
 from vicinal.io import replacing
 from vicinal.text.invert import Confidence
+from vicinal.text.invert.confidence import log_odds
 from vicinal.text.invert.folder import find_folder
 
 RESULTS = Path(__file__).parent / "results" / "legibility"
+#: What confidence is told of a row.
+PREDICTORS = ("closeness", "log_likelihood", "check_score")
 #: Confidence from which on rows are among the surest.
 SUREST = 0.6
 RUBRIC = ("grammatical", "sense", "label", "keep", "copy")
@@ -127,28 +131,33 @@ def _confidence(rows: list[dict[str, str]]) -> str:
 
     def figures(methods: Sequence[str]) -> tuple[np.ndarray, ...]:
         some = [row for row in rows if row["method"] in methods and row["set"] in SETS]
-        columns = [[float(row[name]) for row in some] for name in ("closeness", "log_likelihood")]
+        columns = [[float(row[name]) for row in some] for name in PREDICTORS]
         sets = np.array([row["set"] for row in some])
-        return np.array(columns).T, np.array([row["keep"] == "y" for row in some]), sets
+        return np.array(columns), np.array([row["keep"] == "y" for row in some]), sets
 
-    fitted, other = (DRAWS, TRIED[-1]), ("smol",)
-    X, keep, sets = figures(fitted)
-    apart = np.eye(len(SETS))[[list(SETS).index(one) for one in sets]]  # slopes are within sets
-    fit = LogisticRegression(C=100, fit_intercept=False).fit(np.hstack([X, apart]), keep)
-    weights = [told.closeness, told.log_likelihood]
-    every, kept, _ = figures((*fitted, *other, DEFAULT, ONE))
-    level = brentq(lambda c: expit(every @ weights + c).mean() - kept.mean(), -20, 20)
-    said = [
-        f"Confidence: fitted to {len(keep)} rows ({', '.join(fitted)}), coefficients within sets "
-        f"{fit.coef_[0][0]:.1f} of closeness and {fit.coef_[0][1]:.1f} of log-likelihood; taken "
-        f"are {weights[0]:g} and {weights[1]:g}. Over all {len(kept)} rows the intercept is "
-        f"{level:.2f} (taken: {told.intercept:g})."
-    ]
+    fitted, others = (DRAWS, TRIED[-1]), (("smol",), (THREE,), (ONE,), (DEFAULT,))
+    weights = [told.closeness, told.log_likelihood, told.label]
+    said = []
+    for methods in (fitted, [one for some in others for one in some]):
+        (*seen, label), keep, sets = figures(methods)
+        apart = np.eye(len(SETS))[[list(SETS).index(one) for one in sets]]  # slopes are within sets
+        X = np.column_stack([*seen, log_odds(label), apart])
+        fit = LogisticRegression(C=100, fit_intercept=False, max_iter=1000).fit(X, keep)
+        level = brentq(
+            lambda c: expit(X[:, :3] @ weights + c).mean() - keep.mean(), -20, 20  # noqa: B023
+        )  # fmt: skip
+        slopes = ", ".join(f"{one:.2f}" for one in fit.coef_[0][:3])
+        said.append(
+            f"Confidence, fitted to {len(keep)} rows ({', '.join(methods)}), coefficients within "
+            f"sets: {slopes} of closeness, log-likelihood and label check; with those that are "
+            f"taken ({', '.join(f'{one:g}' for one in weights)}) the intercept is {level:.2f} "
+            f"(taken: {told.intercept:g})."
+        )
     lines = []
-    for methods in (fitted, other, (DEFAULT,), (ONE,)):
+    for methods in (fitted, *others):
         X, keep, sets = figures(methods)
-        sure = told(*X.T)
-        ranks = {"confidence": sure, "closeness": X[:, 0], "likelihood": X[:, 1]}
+        sure = told(*X)
+        ranks = {"confidence": sure} | dict(zip(PREDICTORS, X, strict=True))
         within = []
         for name, one in ranks.items():
             wins = [_wins(one[sets == at], keep[sets == at]) for at in np.unique(sets)]
@@ -159,9 +168,9 @@ def _confidence(rows: list[dict[str, str]]) -> str:
             f"Mean confidence {sure.mean():.2f}, kept {keep.mean():.2f}; from {SUREST:g} on "
             f"{_percent(surest.sum(), len(surest))} of {len(surest)} rows."
         )
-    for methods in (other, (DRAWS,), (*other, DRAWS)):
+    for methods in (("smol",), (DRAWS,), ("smol", DRAWS)):
         X, keep, sets = figures(methods)
-        high = told(*X.T) >= told.least
+        high = told(*X) >= told.least
         for name in (*SETS, "all four"):
             some = np.isin(sets, list(SETS) if name == "all four" else [name])
             parts = [keep[some & side] for side in (~high, high)]

@@ -184,6 +184,7 @@ def make_augmented(n=300, *, source=None, classes=("negative", "positive"), labe
         check_score=rng.uniform(0.2, 0.9, n),
         confidence=rng.uniform(0.2, 0.9, n),
         n_written=n + 12 if n else 0,
+        n_checked=n + 12 if n else 0,
         label_check=label_check,
         source=list(source),
         source_labels=names[numbers],

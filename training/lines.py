@@ -36,12 +36,12 @@ def options(about: str, name: str) -> argparse.ArgumentParser:
     return parser
 
 
-def read_lines(path: Path, most: int | None = None) -> list[str]:
-    """Return the non-empty lines of a gzipped UTF-8 file, as many as asked for."""
+def read_lines(path: Path, most: int | None = None, skip: int = 0) -> list[str]:
+    """Return the non-empty lines of a gzipped UTF-8 file, as many as asked for after some."""
     with gzip.open(path, "rt", encoding="utf-8") as stream:
         lines = (line.rstrip("\n") for line in stream)
         found = [line for line in lines if line.strip()]
-    return found[:most]
+    return found[skip:][:most]
 
 
 def held_out(lines: Sequence[str], count: int) -> list[str]:

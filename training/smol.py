@@ -111,7 +111,7 @@ def train(args: argparse.Namespace, inverter: Inverter) -> None:
             "file to --start-from.",
             flush=True,
         )
-    lines = read_lines(args.corpus / TRAIN, args.sentences)
+    lines = read_lines(args.corpus / TRAIN, args.sentences, args.skip)
     lines = [line.strip() for line in lines if 4 <= len(line.split()) <= 24]
     kind = args.arithmetic or arithmetic(args.device)
     print(f"{len(lines):,} sentences, {kind}", flush=True)
@@ -148,6 +148,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--compile", action="store_true", help="needs a C++ compiler")
     parser.add_argument("--rate-adaptor", type=float, default=1e-3)
     parser.add_argument("--rate-lora", type=float, default=4e-4)
+    parser.add_argument("--skip", type=int, default=0, help="lines before the first one")
     parser.add_argument("--noise", type=float, default=0.0, help="noise on embeddings")
     parser.add_argument("--candidates", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--crossover", type=int, default=0, metavar="STEPS")

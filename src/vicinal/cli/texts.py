@@ -112,7 +112,7 @@ class TextOptions(InverterOptions, _Selection, Reading):
     per_class: Annotated[int | None, typer.Option(help="Sentences of each class.")] = None
     tries: Annotated[
         int | None,
-        typer.Option(help="Pairs written out for each row, of which the surest stays: 3 of smol."),
+        typer.Option(help="Pairs tried for each row, of which the surest stays: 12 of smol."),
     ] = None
     only: Annotated[
         list[str] | None, typer.Option(help="Class to make sentences of; may be said again.")

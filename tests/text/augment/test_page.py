@@ -65,7 +65,7 @@ def test_the_augmented_page_counts_what_there_is(made_texts, tmp_path):
 
 
 def test_a_figure_and_the_table_below_it_say_the_same(made_texts, tmp_path):
-    made = replace(made_texts.augmented(50), n_written=73, check=["kept"] * 50)
+    made = replace(made_texts.augmented(50), n_written=73, n_checked=73, check=["kept"] * 50)
     made.to_html(tmp_path / "a.html")
     said = words(body(tmp_path / "a.html"))
     shares = [100 * one / 73 for one in (61, 50, 12, 11)]
@@ -77,7 +77,7 @@ def test_a_figure_and_the_table_below_it_say_the_same(made_texts, tmp_path):
 
 def test_all_counts_add_up_to_the_sentences_written(made_texts, tmp_path):
     made = made_texts.augmented(20)
-    made = replace(made, n_written=90, check=["kept"] * 20, unwanted=5)
+    made = replace(made, n_written=90, n_checked=90, check=["kept"] * 20, unwanted=5)
     made.to_html(tmp_path / "a.html")
     table = body(tmp_path / "a.html").partition('id="check"')[2].partition("</table>")[0]
     lines = re.findall(r'<th scope="row">(.*?)</th><td class="n">(\d+)</td>', table)
@@ -85,7 +85,7 @@ def test_all_counts_add_up_to_the_sentences_written(made_texts, tmp_path):
         "kept": 20,
         "rejected": 7,
         "no rows as asked for": 5,
-        "passed, not the surest of the pairs tried, or more than asked for": 58,
+        "not the surest of the pairs tried, or more than asked for": 58,
     }
     assert made.kept == pytest.approx(1 - 7 / 85)  # of those judged
     assert f"{100 * made.kept:.1f}\N{NARROW NO-BREAK SPACE}% of the sentences judged" in body(
@@ -102,7 +102,11 @@ def test_all_counts_add_up_to_the_sentences_written(made_texts, tmp_path):
             "30 %",
             "kept 40 % of those that the writer is sure enough of",
         ),
-        ({"confidence_measured": True}, "30 %", "as close and as likely; these have not been read"),
+        (
+            {"confidence_measured": True},
+            "30 %",
+            "as close, likely and sure of their label; these have not been read",
+        ),
         ({"readers_kept": 0.04}, "4 %", "blind readers kept 4 % of this writer's rows"),
         ({}, "not known", "nobody has graded rows that were written in this way"),
     ],

@@ -62,17 +62,126 @@ def test_of_pairs_tried_the_surest_is_kept(fake, topics):
         RowConfig(tries=0)
 
 
-def test_who_knows_its_confidence_tries_three_pairs(fake, topics):
+def test_who_knows_its_confidence_tries_twelve_pairs(fake, topics):
     fake = fluent(fake)
     assert make(fake, topics, 32).n_written == 32
-    fake.confidence = Confidence(5.0, 1.0, 3.0, least=0.0)
+    fake.confidence = Confidence(5.0, 1.0, 0.3, 3.0, least=0.0)
     made = make(fake, topics, 32)
-    assert made.n_written >= 96
-    assert made.n_written % 3 == 0
+    assert made.n_written >= 12 * 32
+    assert made.n_written % 12 == 0
     assert len(made) == 32
-    one, three = (make(fake, topics, 90, row_config=RowConfig(tries=t)) for t in (1, None))
-    assert three.confidence.mean() > one.confidence.mean() + one.confidence.std() / 3
-    assert three.spare + len(three.rejected) + 90 == three.n_written
+    one, twelve = (make(fake, topics, 90, row_config=RowConfig(tries=t)) for t in (1, None))
+    assert twelve.confidence.mean() > one.confidence.mean() + one.confidence.std() / 2
+    assert twelve.spare + len(twelve.rejected) + 90 == twelve.n_written
+
+
+def test_of_the_pairs_tried_two_are_written_with_all_candidates(fake, topics, monkeypatch):
+    asked = []
+    plain = fake.candidates
+
+    def counted(embeddings, n_samples=4, *, random_state=None):
+        asked.append((len(embeddings), n_samples))
+        return plain(embeddings, n_samples, random_state=random_state)
+
+    monkeypatch.setattr(fake, "candidates", counted)
+    made = make(fake, topics, 16, row_config=RowConfig(tries=6), selection=4)
+    quick = sum(n for n, each in asked if each == 1)
+    assert quick == made.n_written
+    assert sum(n for n, each in asked if each == 4) == quick / 3
+    assert {each for _, each in asked} == {1, 4}
+    asked.clear()
+    make(fake, topics, 16, row_config=RowConfig(tries=6))
+    assert {each for _, each in asked} == {1}
+
+
+def test_a_sentence_that_is_there_already_becomes_a_row_last(fake, topics, monkeypatch):
+    plain, (texts, _) = fake.candidates, topics(8)
+
+    def parroting(embeddings, n_samples=4, *, random_state=None):
+        found = plain(embeddings, n_samples, random_state=random_state)
+        for at in range(0, len(found.sentences), 3):  # the likeliest by far, and one in three
+            found.sentences[at][0] = texts[0].upper()
+            found.log_likelihood[at, 0] = 0.0
+        found.embeddings = np.stack([fake.encode(row) for row in found.sentences])
+        return found
+
+    monkeypatch.setattr(fake, "candidates", parroting)
+    assert {*make(fake, topics, 20).texts} & {texts[0].upper()}
+    for selection in (1, 4):
+        settings = {"row_config": RowConfig(tries=6), "selection": selection}
+        made = make(fake, topics, 20, **settings)
+        assert texts[0].upper() not in made.texts
+
+
+def test_what_would_be_dropped_is_no_finalist(fake, topics, monkeypatch):
+    plain = fake.candidates
+
+    def drawn(embeddings, n_samples=4, *, random_state=None):
+        found = plain(embeddings, n_samples, random_state=random_state)
+        for at in range(0, len(found.sentences), 2):  # every other pair says nothing, likeliest
+            found.sentences[at] = [""] * n_samples
+            found.log_likelihood[at] = 0.0
+        return found
+
+    monkeypatch.setattr(fake, "candidates", drawn)
+    made = make(fake, topics, 20, row_config=RowConfig(tries=6))
+    assert made.n_written == 6 * 20
+    assert all(made.texts)
+
+
+def test_two_finalists_are_two_sentences(fake):
+    texts, labels = ["a lake", "a river", "a meal", "a soup"], ["a", "a", "b", "b"]
+    asked = []
+    plain = fake.candidates
+
+    def counted(embeddings, n_samples=4, *, random_state=None):
+        if n_samples > 1:
+            asked.extend(np.asarray(embeddings).round(6).tolist())
+        return plain(embeddings, n_samples, random_state=random_state)
+
+    fake.candidates = counted
+    augment(
+        texts, labels, inverter=fake, n_samples=6, row_config=RowConfig(tries=12), random_state=0
+    )
+    pairs = list(zip(asked[::2], asked[1::2], strict=True))
+    assert pairs
+    assert sum(one == other for one, other in pairs) < len(pairs) / 2
+
+
+def test_fewer_rows_of_finalists_are_the_first_of_more(fake, topics):
+    for check in ("none", "filter"):
+        settings = {"selection": 4, "row_config": RowConfig(tries=6), "label_check": check}
+        few, many = (make(fake, topics, n, **settings) for n in (3, 20))
+        assert few.texts == many.texts[:3]
+
+
+def test_the_share_that_passed_is_of_what_was_judged(fake, topics, says):
+    labels = topics(8)[1]
+    judge = says(sorted({*labels}), lambda text: [0.9, 0.05, 0.05])
+    check = LabelCheck("filter", judge=judge)
+    settings = {"selection": 4, "label_check": check, "max_attempts": 20}
+    made = make(fake, topics, 9, row_config=RowConfig(tries=6), **settings)
+    assert made.n_checked == made.n_written / 3
+    assert made.kept == 1 - len(made.rejected) / made.n_checked
+    assert made.kept < 0.9
+
+
+def test_pairs_tried_for_a_row_lie_around_few_texts(fake, topics, monkeypatch):
+    plans = []
+    write = SentenceGenerator.write
+    monkeypatch.setattr(
+        SentenceGenerator,
+        "write",
+        lambda self, plan, rng: plans.append(plan) or write(self, plan, rng),
+    )
+    make(fake, topics, 40, row_config=RowConfig(tries=12))
+    around = [
+        len({*row})
+        for plan in plans
+        for row in np.where(plan.lam >= 0.5, plan.left, plan.right).reshape(-1, 12)
+    ]
+    assert 4 <= np.mean(around) <= 6.5  # of the eight of a class
+    assert max(around) <= 8
 
 
 def test_pairs_tried_for_a_row_share_its_class_and_weight(fake, topics, monkeypatch):
@@ -190,10 +299,11 @@ def test_what_the_writer_finds_less_likely_is_dropped(fake, topics):
 
 def test_the_limit_is_what_the_inverter_says_of_itself(fake, topics):
     fake = fluent(fake)
-    told = Confidence(5.0, 1.0, -3.0, least=0.0)
+    told = Confidence(5.0, 1.0, 0.3, -3.0, least=0.0)
     fake.confidence = told
     free = make(fake, topics, 30)
-    np.testing.assert_allclose(free.confidence, told(free.closeness, free.log_likelihood))
+    sure = told(free.closeness, free.log_likelihood, free.check_score)
+    np.testing.assert_allclose(free.confidence, sure)
     least = float(np.median(free.confidence))
     fake.confidence = replace(told, least=least)
     made = make(fake, topics, 30)
@@ -207,7 +317,7 @@ def test_the_limit_is_what_the_inverter_says_of_itself(fake, topics):
 
 def test_a_limit_that_nothing_reaches_says_how_to_have_it_off(fake, topics):
     fake = fluent(fake)
-    fake.confidence = Confidence(0.0, 0.0, 0.0, least=1.0)
+    fake.confidence = Confidence(0.0, 0.0, 0.0, 0.0, least=1.0)
     with pytest.warns(UserWarning, match="for min_confidence.* set min_confidence=0"):
         assert len(make(fake, topics, 5)) == 0
 
@@ -257,7 +367,7 @@ def test_whether_confidence_is_a_share_is_told(fake, topics):
     assert np.isnan(made.worth_keeping)
     fake.readers_kept = 0.04
     assert make(fake, topics, 3).worth_keeping == 0.04
-    fake.confidence = Confidence(5.0, 1.0, -3.0, least=0.0)
+    fake.confidence = Confidence(5.0, 1.0, 0.0, -3.0, least=0.0)
     made = make(fake, topics, 3)
     assert made.worth_keeping == made.confidence.mean() != 0.04
     judge = SimpleNamespace(log_likelihood=lambda texts: np.full(len(texts), -2.0))
@@ -558,7 +668,7 @@ def test_nothing_written_is_told_as_such(fake, topics, monkeypatch):
         return found
 
     monkeypatch.setattr(fake, "candidates", silent)
-    fake.confidence = Confidence(5.0, 1.0, -99.0, least=0.5)
+    fake.confidence = Confidence(5.0, 1.0, 0.0, -99.0, least=0.5)
     with pytest.warns(UserWarning, match="fewer than"):
         made = make(fake, topics, 4)
     assert len(made) == 0

@@ -61,11 +61,14 @@ class Augmented(RowsResult):
         Probability that the judge gives to the likeliest class that the label allows, divided by
         its sum with that of the likeliest other class; above 0.5 the judge agrees.
     confidence : ndarray of shape (n,)
-        Share of sentences of that closeness and likelihood that readers kept, where the inverter
-        knows it (``Inverter.confidence``; smol does), and else ``exp(log_likelihood)``, the
-        geometric mean of the probabilities of its tokens, which ranks rows.
+        Share of sentences of that closeness, likelihood and ``check_score`` that readers kept,
+        where the inverter knows it (``Inverter.confidence``; smol does), and else
+        ``exp(log_likelihood)``, the geometric mean of the probabilities of its tokens, which ranks
+        rows.
     n_written : int
-        How many sentences were written for these: rows, ``rejected`` ones and ``spare`` ones.
+        How many pairs were written for these: rows, ``rejected`` sentences and ``spare`` ones.
+    n_checked : int
+        How many of them were checked: where several are tried for a row, the two surest.
     label_check : str
         The method of the label check.
     source, source_labels : list of str, ndarray
@@ -101,6 +104,7 @@ class Augmented(RowsResult):
     check_score: Floats
     confidence: Floats
     n_written: int
+    n_checked: int
     label_check: str
     source: list[str]
     source_labels: Array
@@ -119,9 +123,9 @@ class Augmented(RowsResult):
     def kept(self) -> float:
         """Share of the sentences judged that passed the label check; 1 where none were.
 
-        All that were written but those that were ``unwanted`` are judged.
+        All that were checked but those that were ``unwanted`` are judged.
         """
-        dropped, judged = len(self.rejected) - self.unwanted, self.n_written - self.unwanted
+        dropped, judged = len(self.rejected) - self.unwanted, self.n_checked - self.unwanted
         return 1 - dropped / judged if judged else 1.0
 
     @property
@@ -141,7 +145,7 @@ class Augmented(RowsResult):
 
     @property
     def spare(self) -> int:
-        """How many sentences passed and are no rows: surer ones, or enough, were there."""
+        """How many sentences are neither rows nor rejected: surer ones, or enough, were there."""
         return self.n_written - len(self) - len(self.rejected)
 
     @property
@@ -162,7 +166,10 @@ class Augmented(RowsResult):
             "" if self.readers_kept is None else f"blind readers kept {share(self.readers_kept, 0)}"
         )
         if self.confidence_measured:
-            said = "the mean confidence, what blind readers kept of rows as close and as likely"
+            said = (
+                "the mean confidence, what blind readers kept of rows as close, likely and sure of "
+                "their label"
+            )
             surest = f"; {read} of those that the writer is sure enough of, of other texts"
             return f"{said}{surest if read else ''}; {unread}"
         if read:

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 #: a quarter of all before, whatever is asked for, so that fewer rows are the first of more.
 FIRST, BATCH = 16, 256
 #: Pairs tried for each row by an inverter that knows how sure it is.
-TRIES = 3
+TRIES = 12
 #: Texts of a class from which on a label check knows it: fewer, less a sentence's parents, tell
 #: little, and of a class of five it keeps hardly any.
 FEWEST = 6
@@ -268,9 +268,7 @@ def _write(
         and n_unwanted < UNWANTED_PLANS
     ):
         seed = seeds.generator(AugmentKey.PLANS, n_plans)
-        size = -(-generator.tries // 2) * min(
-            len(points), PAIRS
-        )  # so that about two texts share a row
+        size = -(-generator.tries // 2) * min(len(points), PAIRS)  # about two rows try a text
         plan = make_plan(points, size, pairing=pairing, weights=law, random_state=seed)
         plan = plan[seed.permutation(size)]  # lefts come in the order of the texts
         same = [coincide(points[part.left], points[part.right]) for part in plan.chunks(4096)]
@@ -357,7 +355,7 @@ def _warn_of(generator: SentenceGenerator, made: Augmented, n: int, law: WeightL
             "candidates or min_closeness help.",
             stacklevel=3,
         )
-    n_kept, n_written = generator.n_kept, generator.n_written
+    n_kept, n_written, n_checked = generator.n_kept, generator.n_written, generator.n_checked
     if n_kept < n:
         unwanted = generator.n_unwanted
         checked = len(generator.rejected) - unwanted
@@ -368,13 +366,13 @@ def _warn_of(generator: SentenceGenerator, made: Augmented, n: int, law: WeightL
             if name == "min_confidence":  # which was perhaps not asked for
                 remedy = "set min_confidence=0, which keeps every sentence"
             said = (
-                f"{unwanted} of {n_written} sentences written were {UNWANTED}, {count} of them "
+                f"{unwanted} of {n_checked} sentences checked were {UNWANTED}, {count} of them "
                 f"for {name}. Give more texts, or {remedy}"
             )
         elif checked:
             said = (
                 f"the label check {generator.label_check.method!r} dropped {checked} of "
-                f"{n_written} sentences written. Use the label check 'relabel', a law that stays "
+                f"{n_checked} sentences checked. Use the label check 'relabel', a law that stays "
                 "nearer to the parents or more candidates"
             )
         elif n_written or not isinstance(generator.wanted, int):

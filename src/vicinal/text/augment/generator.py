@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from math import gcd
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from vicinal._random import Seeds
 from vicinal._types import Array, Bools, Floats, Ints
 from vicinal.text.augment import label_check as checks
 from vicinal.text.augment.augmented import Augmented
@@ -15,17 +18,19 @@ from vicinal.text.augment.rows import RowFilter
 from vicinal.text.augment.selection import (
     InverterLike,
     SelectionConfig,
+    Sentences,
     measured_of,
     select_sentences,
 )
+from vicinal.text.invert.confidence import log_odds
 
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
 
 
 #: How much the odds by which the judge prefers a candidate count, in units of the closeness and
-#: the ratio; and what keeps them finite. Chosen on sets that no benchmark reports.
-PREFERENCE_SHARE, SOFTENED = 4.0, 0.01
+#: the ratio. Chosen on sets that no benchmark reports.
+PREFERENCE_SHARE = 4.0
 #: Weight from which on a label is one of several of a sentence.
 SEVERAL_FROM = 0.5
 #: What is kept of each row, and its type where that is no float.
@@ -38,8 +43,23 @@ COLUMNS: dict[str, Any] = {
 #: How many rows a class may be ahead of its share, and what a row tried in vain counts for it: so a
 #: class that hardly ever passes does not keep the others waiting.
 AHEAD, IN_VAIN = 1.0, 0.5
+#: Around how many heavier parents the pairs tried for a row lie, where that divides them evenly.
+AROUND = 4
+#: Of a row's pairs so many are written with all candidates; the others with the likeliest alone.
+FINALISTS = 2
 #: How a note begins on a sentence that its label is not sure of.
 VERDICTS = {"filter": "rejected: ", "relabel": "relabeled: "}
+
+
+class _Written(NamedTuple):
+    """Sentences of pairs, and what is measured on them."""
+
+    sentences: Sentences
+    lacking: list[str]  # what of the protected each lacks
+    weights: Floats  # (n, n_labels)
+    said: Floats  # (n, n_labels), by the judge
+    preference: Floats  # (n,)
+    confidence: Floats  # (n,)
 
 
 class SentenceGenerator:
@@ -59,8 +79,9 @@ class SentenceGenerator:
         self.inverter, self.parents, self.judge = inverter, parents, judge
         self.label_check, self.selection, self.rows = label_check, selection, rows
         self.wanted, self.tries = wanted, tries  # in all, or of each class
+        self._finalists = min(tries, FINALISTS) if selection.candidates > 1 else tries
         self.confidence, self.readers_kept = measured_of(inverter, selection)
-        self.n_written = self.n_clipped = self.n_unwanted = 0
+        self.n_written = self.n_checked = self.n_clipped = self.n_unwanted = 0
         self._names = parents.labels.tolist()
         self._codes = parents.first_labels
         self._n_kept = np.zeros(len(self._names), np.int64)
@@ -95,7 +116,8 @@ class SentenceGenerator:
         tries, self._possible = self.tries, np.unique(self._asked(plan))
         if tries == 1:
             return plan
-        # those of a heavier parent stand together, so that no easy one wins row after row
+        # around a few heavier parents: a hard one is left out, no easy one wins row after row
+        around = gcd(tries, AROUND)
         heavy = np.where(plan.lam >= 0.5, plan.left, plan.right)
         _, first, of = np.unique(heavy, return_index=True, return_inverse=True)
         codes = self._codes[heavy]
@@ -103,7 +125,10 @@ class SentenceGenerator:
         for code in np.unique(codes):
             at = np.flatnonzero(codes == code)
             at = at[np.argsort(first[of[at]], kind="stable")]
-            found.append(np.resize(at, (max(1, len(at) // tries), tries)))  # few come again
+            size = around, max(1, len(at) // tries), tries // around
+            found.append(
+                np.resize(at, size).transpose(1, 0, 2).reshape(-1, tries)
+            )  # few come again
         slots = np.concatenate(found)
         plan = plan[slots[np.argsort(slots[:, 0], kind="stable")].ravel()]
         lam = np.asarray(plan.lam, float)
@@ -147,10 +172,92 @@ class SentenceGenerator:
 
     def write(self, plan: MixPlan, random_state: np.random.Generator) -> None:
         """Write the pairs of a plan, and keep of each row's, ``tries`` of them, the surest."""
-        real, codes = self.parents.embeddings, self._codes
-        threshold, filters = self.label_check.threshold, self.label_check.method == "filter"
+        self.n_written += len(plan)
+        self.n_clipped += int(((plan.lam < 0) | (plan.lam > 1)).sum())
+        asked = self._asked(plan[:: self.tries])
+        if self._finalists < self.tries:
+            seeds = Seeds(random_state)  # of both: what the first draws does not move the second
+            plan = plan[self._promising(plan, seeds.generator(0))]
+            random_state = seeds.generator(1)
+        self.n_checked += len(plan)
+        written = self._written(plan, self.selection, random_state)
+        lines, said, weights = written.sentences.texts, written.said, written.weights
+        filters = self.label_check.method == "filter"
+        findings = checks.compare(said, weights, self.label_check.threshold)
+        if filters and self.label_check.keep < 1:
+            doubts = self._doubts(written.preference, weights.argmax(axis=1))
+            findings[doubts & (findings == checks.AGREES)] = checks.DOUBTS
+        dropped = self._dropped(written)
+        self.n_unwanted += sum(map(bool, dropped))
+        notes = self._notes(lines, findings, said, weights)
+        notes = [f"rejected: {why}" if why else n for why, n in zip(dropped, notes, strict=True)]
+        if self.label_check.method == "relabel":
+            off = findings != checks.AGREES
+            weights[off] = said[off]
+        heaviest = _heaviest(weights, self._codes[plan.left])
+        taken = self._take(lines, notes, written.confidence, heaviest)
+        for at, note in enumerate(notes):
+            if note.startswith("rejected"):
+                self.rejected.append(lines[at])
+                self.rejections.append(note)
+        self._n_kept += np.bincount(heaviest[taken], minlength=len(self._names))
+        step = np.where(taken.reshape(-1, self._finalists).any(axis=1), 1.0, IN_VAIN)
+        self._progress += np.bincount(asked, step, len(self._names))
+        real = self.parents.embeddings
+        apart = real[plan.left].astype(float) - real[plan.right]
+        batch = written.sentences._asdict() | {
+            "left": plan.left,
+            "right": plan.right,
+            "lam": np.asarray(plan.lam, float),
+            "label_weights": weights,
+            "distance": np.linalg.norm(apart, axis=1),
+            "check": notes,
+            "check_score": written.preference,
+            "confidence": written.confidence,
+            "places": self._plane(written.sentences.embeddings),
+        }
+        self._kept.append(
+            {name: np.asarray(batch[name], COLUMNS.get(name))[taken] for name in self._kept[0]}
+        )
+
+    def _promising(self, plan: MixPlan, random_state: np.random.Generator) -> Ints:
+        """Return of each row's pairs those whose likeliest sentence passes, is new and surest."""
+        quick = replace(self.selection, candidates=1, crossover=0)
+        written = self._written(plan, quick, random_state)
+        bad = np.array(self._dropped(written, counted=False), dtype=object) != ""
+        if self.label_check.method == "filter":
+            threshold = self.label_check.threshold
+            bad |= checks.compare(written.said, written.weights, threshold) != checks.AGREES
+        keys, made, found = [text_key(line) for line in written.sentences.texts], set(), []
+        for start in range(0, len(plan), self.tries):
+            row = slice(start, start + self.tries)
+            old = [key in made or self.rows.there(key) for key in keys[row]]
+            fails = bad[row] | np.array([not key for key in keys[row]])
+            order = (start + _ranked(written.confidence[row], old, fails)).tolist()
+            first = {keys[at]: at for at in reversed(order)}  # of each sentence the first
+            order.sort(key=lambda at: first[keys[at]] != at)
+            made.add(keys[order[0]])
+            found += sorted(order[: self._finalists])
+        return np.array(found)
+
+    def _dropped(self, written: _Written, *, counted: bool = True) -> list[str]:
+        """Return why each sentence is dropped whatever its label, "" where it is not."""
+        made = written.sentences
+        return self.rows.reasons(
+            made.texts,
+            written.lacking,
+            made.embeddings,
+            made.closeness,
+            written.confidence,
+            counted=counted,
+        )
+
+    def _written(
+        self, plan: MixPlan, selection: SelectionConfig, random_state: np.random.Generator
+    ) -> _Written:
+        """Write the pairs of a plan, and measure the sentences."""
+        real, threshold = self.parents.embeddings, self.label_check.threshold
         left, right, both = real[plan.left], real[plan.right], np.asarray(plan.parents, np.int64)
-        lam = np.asarray(plan.lam, float)
         classes = np.arange(len(self.parents.classes))
         shares = plan.mix_labels(self.parents.codes, classes, clip=True)
         weights = self.parents.by_label(shares)
@@ -162,76 +269,43 @@ class SentenceGenerator:
             flat = embeddings.reshape(n * each, width)
             found = self._judge(lines, flat, np.repeat(both, each, axis=0))
             judged[:] = [found.reshape(n, each, -1)]
-            prefers = checks.preference(judged[0], weights, threshold)
-            odds = (prefers + SOFTENED) / (1 - prefers + SOFTENED)
+            odds = log_odds(checks.preference(judged[0], weights, threshold))
             empty = np.array([not one.strip() for one in lines]).reshape(n, each)
-            return np.where(empty, -np.inf, PREFERENCE_SHARE * np.log(odds))
+            return np.where(empty, -np.inf, PREFERENCE_SHARE * odds)
 
         written = select_sentences(
             self.inverter,
             plan.apply(real),
             left,
             right,
-            lam,
-            self.selection,
+            np.asarray(plan.lam, float),
+            selection,
             random_state=random_state,
-            preference=prefer if filters else None,
+            preference=prefer if self.label_check.method == "filter" else None,
         )
         lines, lacking = self.rows.restored(written.texts, plan)
         written = written._replace(texts=lines)
-        self.n_written += len(plan)
-        self.n_clipped += int(((lam < 0) | (lam > 1)).sum())
         if judged:
             said = judged[0][np.arange(len(plan)), written.candidate]  # (n, n_classes)
         else:
-            said = self._judge(written.texts, written.embeddings, both)
-        prefers = checks.preference(said, weights, threshold)
-        findings = checks.compare(said, weights, threshold)
-        if filters and self.label_check.keep < 1:
-            doubts = self._doubts(prefers, weights.argmax(axis=1))
-            findings[doubts & (findings == checks.AGREES)] = checks.DOUBTS
+            said = self._judge(lines, written.embeddings, both)
+        given = weights
+        if self.label_check.method == "relabel":  # the label that it will have
+            off = checks.compare(said, weights, threshold) != checks.AGREES
+            given = np.where(off[:, None], np.eye(said.shape[1])[said.argmax(axis=1)], weights)
+        prefers = checks.preference(said, given, threshold)
         confidence = np.exp(written.log_likelihood)  # where nobody has measured it
         if self.confidence is not None:
-            confidence = self.confidence(written.closeness, written.log_likelihood)
-        dropped = self.rows.reasons(
-            lines, lacking, written.embeddings, written.closeness, confidence
-        )
-        self.n_unwanted += sum(map(bool, dropped))
-        asked = _heaviest(weights, codes[plan.left])
-        notes = self._notes(written.texts, findings, said, weights)
-        notes = [f"rejected: {why}" if why else n for why, n in zip(dropped, notes, strict=True)]
-        if self.label_check.method == "relabel":
-            off = findings != checks.AGREES
-            weights[off] = said[off]
-        taken = self._take(lines, notes, confidence, _heaviest(weights, codes[plan.left]))
-        for at, note in enumerate(notes):
-            if note.startswith("rejected"):
-                self.rejected.append(lines[at])
-                self.rejections.append(note)
-        made = _heaviest(weights, codes[plan.left])[taken]
-        self._n_kept += np.bincount(made, minlength=len(self._names))
-        step = np.where(taken.reshape(-1, self.tries).any(axis=1), 1.0, IN_VAIN)
-        self._progress += np.bincount(asked[:: self.tries], step, len(self._names))
-        batch = written._asdict() | {
-            "left": plan.left,
-            "right": plan.right,
-            "lam": lam,
-            "label_weights": weights,
-            "distance": np.linalg.norm(left.astype(float) - right, axis=1),
-            "check": notes,
-            "check_score": prefers,
-            "confidence": confidence,
-            "places": self._plane(written.embeddings),
-        }
-        self._kept.append(
-            {name: np.asarray(batch[name], COLUMNS.get(name))[taken] for name in self._kept[0]}
-        )
+            confidence = self.confidence(written.closeness, written.log_likelihood, prefers)
+        return _Written(written, lacking, weights, said, prefers, confidence)
 
     def _take(self, lines: list[str], notes: list[str], sure: Floats, heavy: Ints) -> Bools:
-        """Tell which sentence of each row is taken: the surest that passed and is no repeat."""
+        """Tell which sentence of each row is taken: the surest that passed, a new one first."""
         filters, taken = self.label_check.method == "filter", np.zeros(len(lines), bool)
-        for start in range(0, len(lines), self.tries):
-            for at in start + np.argsort(-sure[start : start + self.tries], kind="stable"):
+        for start in range(0, len(lines), self._finalists):
+            row = range(start, start + self._finalists)
+            old = [self.rows.there(text_key(lines[at])) for at in row]
+            for at in start + _ranked(sure[row], old):
                 if notes[at].startswith("rejected"):
                     continue
                 before = self._known.get(text_key(lines[at]), heavy[at])
@@ -305,6 +379,7 @@ class SentenceGenerator:
             labels=labels_made,
             classes=parents.labels,
             n_written=self.n_written,
+            n_checked=self.n_checked,
             label_check=self.label_check.method,
             source=source,
             source_labels=labels,
@@ -324,6 +399,11 @@ class SentenceGenerator:
         given = weights >= SEVERAL_FROM - 1e-12
         given[np.arange(len(given)), heaviest] = True
         return np.array([separator.join(self.parents.labels[one].tolist()) for one in given], str)
+
+
+def _ranked(sure: Floats, old: list[bool], fails: Bools | float = 0.0) -> Ints:
+    """Return the order of sentences: what fails last, before it what is there, the surest first."""
+    return np.lexsort(np.stack([-sure, np.array(old, float), np.full(len(sure), fails, float)]))
 
 
 def _heaviest(shares: Floats, left: Ints) -> Ints:

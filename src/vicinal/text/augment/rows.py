@@ -39,9 +39,10 @@ class RowConfig:
     Parameters
     ----------
     tries : int, optional
-        Pairs written out for each row, of about two texts of one class with several partners and
-        of one weight: the sentence of most ``confidence`` that passes becomes the row. 3 where left
-        out and the inverter knows its confidence (smol), and else 1, which is quickest.
+        Pairs tried for each row, of about four texts of one class with several partners and of one
+        weight: each is written once, the two surest with all candidates, and the sentence of most
+        ``confidence`` that passes becomes the row. 12 where left out and the inverter knows its
+        confidence (smol), and else 1, which is quickest.
     only : sequence, optional
         Classes to make sentences of.
     per_class : int, optional
@@ -220,6 +221,8 @@ class RowFilter:
         embeddings: Embeddings,
         closeness: Array,
         confidence: Array,
+        *,
+        counted: bool = True,
     ) -> list[str]:
         """Return why each sentence is dropped, "" where it is not."""
         near = np.zeros(len(texts))
@@ -245,14 +248,18 @@ class RowFilter:
                 by, why = "min_confidence", f"confidence {shown} is below {self._surest:g}"
             elif key in self._equal or cosine >= NEAR_DUPLICATE:
                 by, why = "against", "it equals or nearly equals a text that it is held against"
-            if why:
+            if why and counted:
                 self.reasons_given[by] += 1
             found.append(why)
         return found
 
+    def there(self, key: str) -> bool:
+        """Tell whether a sentence was given, or is a row."""
+        return key in self._seen
+
     def repeated(self, text: str) -> str:
         """Return why a sentence is dropped that is there already, "" where it is not."""
-        if not self._drops_repeats or text_key(text) not in self._seen:
+        if not self._drops_repeats or not self.there(text_key(text)):
             return ""
         self.reasons_given["drop_repeats"] += 1
         return "it repeats a text given or made before"

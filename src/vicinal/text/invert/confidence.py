@@ -11,17 +11,26 @@ import numpy as np
 from vicinal._checks import check_number
 from vicinal._types import Floats
 
+#: What keeps the odds of a label finite.
+SOFTENED = 0.01
+
+
+def log_odds(preference: Floats) -> Floats:
+    """Return the log odds by which a label check prefers labels, from its shares of them."""
+    return np.asarray(np.log((preference + SOFTENED) / (1 - preference + SOFTENED)), float)
+
 
 @dataclass(frozen=True)
 class Confidence:
-    """The share of sentences that readers kept unedited, by closeness and likelihood.
+    """The share of sentences that readers kept unedited, by closeness, likelihood and label check.
 
     A logistic function, fitted to sentences that were graded; ``inverter.notes["confidence"]``.
 
     Parameters
     ----------
-    closeness, log_likelihood, intercept : float
-        Its coefficients: of the cosine, of the mean log-probability a token, and of neither.
+    closeness, log_likelihood, label, intercept : float
+        Its coefficients: of the cosine, of the mean log-probability a token, of the log odds by
+        which the label check prefers the row's label, and of none of them.
     least : float
         Share from 0 to 1 below which sentences are not worth a reader's time.
 
@@ -32,12 +41,14 @@ class Confidence:
 
     Examples
     --------
-    >>> Confidence(5.0, 1.0, -3.0, least=0.15)(np.array([0.4, 0.8]), np.array([-1.0, -1.0]))
+    >>> confidence = Confidence(5.0, 1.0, 0.3, -3.0, least=0.15)
+    >>> confidence(np.array([0.4, 0.8]), np.array([-1.0, -1.0]), np.array([0.5, 0.5]))
     array([0.11920292, 0.5       ])
     """
 
     closeness: float
     log_likelihood: float
+    label: float
     intercept: float
     least: float
 
@@ -57,9 +68,10 @@ class Confidence:
             )
         return cls(**said)
 
-    def __call__(self, closeness: Floats, log_likelihood: Floats) -> Floats:
+    def __call__(self, closeness: Floats, log_likelihood: Floats, preference: Floats) -> Floats:
         """Return the share (n,) of each sentence."""
         told = self.closeness * closeness + self.log_likelihood * log_likelihood + self.intercept
+        told = told + self.label * log_odds(preference)
         with np.errstate(over="ignore"):  # of a sentence that is impossible
             shares: Floats = np.nan_to_num(np.asarray(1 / (1 + np.exp(-told)), float))
         return shares
