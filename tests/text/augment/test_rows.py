@@ -166,14 +166,19 @@ def test_the_share_that_passed_is_of_what_was_judged(fake, topics, says):
     assert made.kept < 0.9
 
 
-def test_pairs_tried_for_a_row_lie_around_few_texts(fake, topics, monkeypatch):
-    plans = []
-    write = SentenceGenerator.write
+@pytest.fixture
+def plans(monkeypatch):
+    """Return a list of the plans that are written."""
+    found, write = [], SentenceGenerator.write
     monkeypatch.setattr(
         SentenceGenerator,
         "write",
-        lambda self, plan, rng: plans.append(plan) or write(self, plan, rng),
+        lambda self, plan, rng: found.append(plan) or write(self, plan, rng),
     )
+    return found
+
+
+def test_pairs_tried_for_a_row_lie_around_few_texts(fake, topics, plans):
     make(fake, topics, 40, row_config=RowConfig(tries=12))
     around = [
         len({*row})
@@ -184,14 +189,7 @@ def test_pairs_tried_for_a_row_lie_around_few_texts(fake, topics, monkeypatch):
     assert max(around) <= 8
 
 
-def test_pairs_tried_for_a_row_share_its_class_and_weight(fake, topics, monkeypatch):
-    plans = []
-    write = SentenceGenerator.write
-    monkeypatch.setattr(
-        SentenceGenerator,
-        "write",
-        lambda self, plan, rng: plans.append(plan) or write(self, plan, rng),
-    )
+def test_pairs_tried_for_a_row_share_its_class_and_weight(fake, topics, plans):
     labels = topics(8)[1]
     made = make(fake, topics, 40, row_config=RowConfig(tries=4), weights=Beta(0.7))
     for plan in plans:

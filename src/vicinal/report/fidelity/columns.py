@@ -193,10 +193,8 @@ def _quantiles(
 
 
 def _held_by_some(column: Column, ordered: Floats, at: int) -> float:
-    """Return the number at a place; where few rows hold it, the mean of neighbors, none outermost.
-
-    A place too near to an end is moved inwards.
-    """
+    """Return the number at a place; where few rows hold it, the mean of its neighbors."""
+    # a place too near to an end is moved inwards, so that none of them is the outermost
     middle = (len(ordered) - 1) // 2
     at = min(max(at, min(FEWEST - 1, middle)), max(len(ordered) - FEWEST, middle))
     value = float(ordered[at])

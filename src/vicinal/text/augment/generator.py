@@ -58,6 +58,7 @@ class _Written(NamedTuple):
     lacking: list[str]  # what of the protected each lacks
     weights: Floats  # (n, n_labels)
     said: Floats  # (n, n_labels), by the judge
+    findings: Ints  # (n,), of the label check
     preference: Floats  # (n,)
     confidence: Floats  # (n,)
 
@@ -183,7 +184,7 @@ class SentenceGenerator:
         written = self._written(plan, self.selection, random_state)
         lines, said, weights = written.sentences.texts, written.said, written.weights
         filters = self.label_check.method == "filter"
-        findings = checks.compare(said, weights, self.label_check.threshold)
+        findings = written.findings
         if filters and self.label_check.keep < 1:
             doubts = self._doubts(written.preference, weights.argmax(axis=1))
             findings[doubts & (findings == checks.AGREES)] = checks.DOUBTS
@@ -226,8 +227,7 @@ class SentenceGenerator:
         written = self._written(plan, quick, random_state)
         bad = np.array(self._dropped(written, counted=False), dtype=object) != ""
         if self.label_check.method == "filter":
-            threshold = self.label_check.threshold
-            bad |= checks.compare(written.said, written.weights, threshold) != checks.AGREES
+            bad |= written.findings != checks.AGREES
         keys, made, found = [text_key(line) for line in written.sentences.texts], set(), []
         for start in range(0, len(plan), self.tries):
             row = slice(start, start + self.tries)
@@ -289,15 +289,15 @@ class SentenceGenerator:
             said = judged[0][np.arange(len(plan)), written.candidate]  # (n, n_classes)
         else:
             said = self._judge(lines, written.embeddings, both)
-        given = weights
+        findings, given = checks.compare(said, weights, threshold), weights
         if self.label_check.method == "relabel":  # the label that it will have
-            off = checks.compare(said, weights, threshold) != checks.AGREES
-            given = np.where(off[:, None], np.eye(said.shape[1])[said.argmax(axis=1)], weights)
+            off = (findings != checks.AGREES)[:, None]
+            given = np.where(off, np.eye(said.shape[1])[said.argmax(axis=1)], weights)
         prefers = checks.preference(said, given, threshold)
         confidence = np.exp(written.log_likelihood)  # where nobody has measured it
         if self.confidence is not None:
             confidence = self.confidence(written.closeness, written.log_likelihood, prefers)
-        return _Written(written, lacking, weights, said, prefers, confidence)
+        return _Written(written, lacking, weights, said, findings, prefers, confidence)
 
     def _take(self, lines: list[str], notes: list[str], sure: Floats, heavy: Ints) -> Bools:
         """Tell which sentence of each row is taken: the surest that passed, a new one first."""
