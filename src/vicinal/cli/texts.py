@@ -141,7 +141,8 @@ class TextOptions(InverterOptions, _Selection, Reading):
         bool, advanced("As many as each class lacks to be as large as the largest.", "--balance")
     ] = False
     drop_repeats: Annotated[
-        bool, advanced("Drop sentences that were given or made before.", "--drop-repeats")
+        bool,
+        advanced("Drop sentences that repeat a text given or made, or nearly.", "--drop-repeats"),
     ] = False
     min_closeness: Annotated[
         float | None, advanced("Drop sentences less close to the mixed embedding, e.g. 0.75.")

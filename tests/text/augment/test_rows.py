@@ -18,6 +18,7 @@ from vicinal.text.augment import (
     nearest_texts,
 )
 from vicinal.text.augment.generator import SentenceGenerator
+from vicinal.text.augment.label_check import units
 from vicinal.text.augment.pairs import text_key
 from vicinal.text.augment.protect import PersonalData, Protection
 from vicinal.text.augment.rows import wanted_rows
@@ -271,7 +272,12 @@ def test_repeats_are_dropped(fake, topics):
     made = make(fake, topics, 30, row_config=RowConfig(drop_repeats=True), max_attempts=20)
     assert made.repeats == 0
     assert not {text_key(one) for one in made.texts} & {text_key(one) for one in texts}
-    assert any("it repeats a text" in why for why in made.rejections)
+    assert any("it repeats, or nearly, a text" in why for why in made.rejections)
+    rows = units(fake.encode(made.texts))
+    assert (np.triu(rows @ rows.T, 1) < 0.95).all()
+    assert (rows @ units(fake.encode(texts)).T < 0.95).all()
+    free = units(fake.encode(make(fake, topics, 30).texts))
+    assert (np.triu(free @ free.T, 1) >= 0.95).any()
 
 
 def test_what_is_less_close_is_dropped(fake, topics):
@@ -637,14 +643,14 @@ def test_a_wanted_class_of_few_texts_is_told(fake, topics):
 def test_only_rows_count_as_made_before(fake, topics):
     config = RowConfig(drop_repeats=True, tries=3)
     made = make(fake, topics, 40, label_check="filter", row_config=config, max_attempts=20)
-    known = {text_key(one) for one in made.source} | {text_key(one) for one in made.texts}
+    known = units(fake.encode([*made.source, *made.texts]))
     again = [
         text
         for text, why in zip(made.rejected, made.rejections, strict=True)
         if "made before" in why
     ]
     assert again
-    assert {text_key(one) for one in again} <= known
+    assert ((units(fake.encode(again)) @ known.T).max(axis=1) >= 0.95).all()
 
 
 def test_a_label_that_all_texts_share_starves_no_other(fake, topics):

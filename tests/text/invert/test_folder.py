@@ -387,6 +387,7 @@ def test_low_rank_matrices_are_merged_to_write_and_stand_alone_to_learn(
         for one in built.decoder.trainable:
             one.add_(0.05)
     built.save_pretrained(tmp_path / "kept")
+    assert not (tmp_path / "kept" / "lora" / "README.md").exists()
     again = Inverter.from_pretrained(tmp_path / "kept", encoder=bag())
     targets = again.encode(texts)
     before = again.generate(targets)

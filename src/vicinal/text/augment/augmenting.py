@@ -182,7 +182,7 @@ def augment(
     if by_class is not None:  # the judge may know more classes
         counts = np.zeros(len(parents.classes), np.int64)
         counts[np.searchsorted(parents.classes, classes)] = by_class
-    rows = RowFilter(row_config, inverter, texts, protection)
+    rows = RowFilter(row_config, inverter, texts, parents.embeddings, protection)
     tries = (1 if told is None else TRIES) if row_config.tries is None else row_config.tries
     generator = SentenceGenerator(inverter, parents, judge, check, config, rows, counts, tries)
     with reporting(progress) as tell:

@@ -16,6 +16,7 @@ from vicinal.text.augment.embedding_map import EmbeddingMap, Plane
 from vicinal.text.augment.pairs import Parents, text_key
 from vicinal.text.augment.rows import RowFilter
 from vicinal.text.augment.selection import (
+    Embeddings,
     InverterLike,
     SelectionConfig,
     Sentences,
@@ -196,7 +197,8 @@ class SentenceGenerator:
             off = findings != checks.AGREES
             weights[off] = said[off]
         heaviest = _heaviest(weights, self._codes[plan.left])
-        taken = self._take(lines, notes, written.confidence, heaviest)
+        there = written.sentences.embeddings
+        taken = self._take(lines, there, notes, written.confidence, heaviest)
         for at, note in enumerate(notes):
             if note.startswith("rejected"):
                 self.rejected.append(lines[at])
@@ -299,7 +301,9 @@ class SentenceGenerator:
             confidence = self.confidence(written.closeness, written.log_likelihood, prefers)
         return _Written(written, lacking, weights, said, findings, prefers, confidence)
 
-    def _take(self, lines: list[str], notes: list[str], sure: Floats, heavy: Ints) -> Bools:
+    def _take(
+        self, lines: list[str], there: Embeddings, notes: list[str], sure: Floats, heavy: Ints
+    ) -> Bools:
         """Tell which sentence of each row is taken: the surest that passed, a new one first."""
         filters, taken = self.label_check.method == "filter", np.zeros(len(lines), bool)
         for start in range(0, len(lines), self._finalists):
@@ -309,13 +313,13 @@ class SentenceGenerator:
                 if notes[at].startswith("rejected"):
                     continue
                 before = self._known.get(text_key(lines[at]), heavy[at])
-                if why := self.rows.repeated(lines[at]):
+                if why := self.rows.repeated(lines[at], there[at]):
                     self.n_unwanted += 1
                 elif filters and before != heavy[at]:
                     why = f"it exists as {self._names[before]} as well"
                 if not why:
                     self._known.setdefault(text_key(lines[at]), heavy[at])
-                    self.rows.take(lines[at])
+                    self.rows.take(lines[at], there[at])
                     taken[at] = True
                     break
                 notes[at] = f"rejected: {why}"

@@ -130,8 +130,12 @@ def english_words() -> frozenset[str]:
 
 
 def text_key(text: str) -> str:
-    """Return what equal texts have in common: case and white space do not count."""
-    return " ".join(text.casefold().split())
+    """Return what equal texts have in common: case and white space do not count.
+
+    >>> text_key("I do n't know .") == text_key("I don't know.")
+    True
+    """
+    return "".join(text.casefold().split())
 
 
 def is_negated(text: str) -> bool:
@@ -158,7 +162,7 @@ def distinct_texts(texts: Sequence[str], labels: Array) -> tuple[Ints, Ints, Arr
     if split:
         _warn(
             f"{len(split)} text(s) occur under more than one label, such as "
-            f"{_shown(min(split))}. They are left out."
+            f"{_shown(texts[first[min(split)]])}. They are left out."
         )
     if "" in first:
         _warn("There are empty texts, which have nothing to mix. They are left out.")

@@ -50,7 +50,8 @@ class RowConfig:
     balance : bool, default False
         In place of ``n_samples``: what every class lacks to be as large as the largest.
     drop_repeats : bool, default False
-        Drop sentences that equal a text given or another one, case and white space apart.
+        Drop sentences that equal a text given or another one, case and white space apart, or come
+        near one (cosine 0.95).
     min_closeness : float, optional
         Drop sentences whose closeness to the mixed embedding is lower.
     min_confidence : float, optional
@@ -182,6 +183,7 @@ class RowFilter:
         config: RowConfig,
         inverter: InverterLike,
         texts: Sequence[str],
+        embeddings: Embeddings,
         protection: Protection | None = None,
     ) -> None:
         self._protection = protection
@@ -198,6 +200,8 @@ class RowFilter:
             config.drop_repeats or self._personal or any(one is not None for one in may)
         )
         self._seen = set(map(text_key, texts))
+        #: Unit vectors of the texts given, and of rows where these may not come near each other.
+        self._near, self._n_near = units(embeddings), len(embeddings)
         self._against: Embeddings | None = None
         self._equal: set[str] = set()
         if against:
@@ -257,13 +261,22 @@ class RowFilter:
         """Tell whether a sentence was given, or is a row."""
         return key in self._seen
 
-    def repeated(self, text: str) -> str:
-        """Return why a sentence is dropped that is there already, "" where it is not."""
-        if not self._drops_repeats or not self.there(text_key(text)):
+    def repeated(self, text: str, embedding: Array) -> str:
+        """Return why a sentence is dropped that is there already, or nearly; "" where it is not."""
+        if not self._drops_repeats:
+            return ""
+        near = (self._near[: self._n_near] @ units(embedding[None])[0]).max(initial=-1)
+        if not self.there(text_key(text)) and near < NEAR_DUPLICATE:
             return ""
         self.reasons_given["drop_repeats"] += 1
-        return "it repeats a text given or made before"
+        return "it repeats, or nearly, a text given or made before"
 
-    def take(self, text: str) -> None:
+    def take(self, text: str, embedding: Array) -> None:
         """Take down a sentence that becomes a row."""
         self._seen.add(text_key(text))
+        if not self._drops_repeats:
+            return
+        if self._n_near == len(self._near):  # twice the room, so that few rows are copied
+            self._near = np.concatenate((self._near, np.zeros_like(self._near)))
+        self._near[self._n_near] = units(embedding[None])[0]
+        self._n_near += 1

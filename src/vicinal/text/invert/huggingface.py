@@ -308,6 +308,7 @@ class HuggingFaceDecoder:
             self.model.save_pretrained(
                 folder / _LORA, state_dict=learned, save_embedding_layers=False
             )
+            (folder / _LORA / "README.md").unlink(missing_ok=True)  # a form that nobody fills in
             for path in (folder / _LORA).iterdir():
                 path.chmod(0o644)
         elif self.tuning == "whole":
