@@ -230,10 +230,14 @@ class SentenceGenerator:
         bad = np.array(self._dropped(written, counted=False), dtype=object) != ""
         if self.label_check.method == "filter":
             bad |= written.findings != checks.AGREES
-        keys, made, found = [text_key(line) for line in written.sentences.texts], set(), []
+        lines, there = written.sentences.texts, written.sentences.embeddings
+        keys, made, found = [text_key(line) for line in lines], set(), []
         for start in range(0, len(plan), self.tries):
             row = slice(start, start + self.tries)
-            old = [key in made or self.rows.there(key) for key in keys[row]]
+            old = [
+                key in made or self.rows.there(line, embedding)
+                for key, line, embedding in zip(keys[row], lines[row], there[row], strict=True)
+            ]
             fails = bad[row] | np.array([not key for key in keys[row]])
             order = (start + _ranked(written.confidence[row], old, fails)).tolist()
             first = {keys[at]: at for at in reversed(order)}  # of each sentence the first
@@ -308,7 +312,7 @@ class SentenceGenerator:
         filters, taken = self.label_check.method == "filter", np.zeros(len(lines), bool)
         for start in range(0, len(lines), self._finalists):
             row = range(start, start + self._finalists)
-            old = [self.rows.there(text_key(lines[at])) for at in row]
+            old = [self.rows.there(lines[at], there[at]) for at in row]
             for at in start + _ranked(sure[row], old):
                 if notes[at].startswith("rejected"):
                     continue

@@ -200,8 +200,9 @@ class RowFilter:
             config.drop_repeats or self._personal or any(one is not None for one in may)
         )
         self._seen = set(map(text_key, texts))
-        #: Unit vectors of the texts given, and of rows where these may not come near each other.
-        self._near, self._n_near = units(embeddings), len(embeddings)
+        #: Unit vectors of texts given and of rows, where nothing may come near them.
+        self._near = units(embeddings if config.drop_repeats else embeddings[:0])
+        self._n_near = len(self._near)
         self._against: Embeddings | None = None
         self._equal: set[str] = set()
         if against:
@@ -257,16 +258,16 @@ class RowFilter:
             found.append(why)
         return found
 
-    def there(self, key: str) -> bool:
-        """Tell whether a sentence was given, or is a row."""
-        return key in self._seen
+    def there(self, text: str, embedding: Array) -> bool:
+        """Tell whether a sentence was given or is a row; where repeats are dropped, also nearly."""
+        if text_key(text) in self._seen:
+            return True
+        near = self._near[: self._n_near] @ units(embedding[None])[0]
+        return bool(near.max(initial=-1) >= NEAR_DUPLICATE)
 
     def repeated(self, text: str, embedding: Array) -> str:
-        """Return why a sentence is dropped that is there already, or nearly; "" where it is not."""
-        if not self._drops_repeats:
-            return ""
-        near = (self._near[: self._n_near] @ units(embedding[None])[0]).max(initial=-1)
-        if not self.there(text_key(text)) and near < NEAR_DUPLICATE:
+        """Return why a sentence is dropped that is there already, "" where it is not."""
+        if not self._drops_repeats or not self.there(text, embedding):
             return ""
         self.reasons_given["drop_repeats"] += 1
         return "it repeats, or nearly, a text given or made before"
