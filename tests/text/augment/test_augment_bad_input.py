@@ -89,8 +89,9 @@ def test_one_class_is_told(fake, topics):
 
 def test_text_under_two_labels_is_left_out(fake, topics):
     texts, labels = topics(6)
-    twice = [*texts, texts[0].upper()]
-    with pytest.warns(UserWarning, match=r"1 text\(s\) occur under more than one label"):
+    twice = [*texts, texts[0].upper().replace(" ", "  ")]
+    said = rf"1 text\(s\) occur under more than one label, such as '{texts[0]}'"
+    with pytest.warns(UserWarning, match=said):
         made = augment(
             twice,
             [*labels, "war"],

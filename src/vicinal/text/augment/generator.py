@@ -317,7 +317,7 @@ class SentenceGenerator:
                 if notes[at].startswith("rejected"):
                     continue
                 before = self._known.get(text_key(lines[at]), heavy[at])
-                if why := self.rows.repeated(lines[at], there[at]):
+                if why := self.rows.repeated(old[at - start]):
                     self.n_unwanted += 1
                 elif filters and before != heavy[at]:
                     why = f"it exists as {self._names[before]} as well"

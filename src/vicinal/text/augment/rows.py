@@ -265,9 +265,9 @@ class RowFilter:
         near = self._near[: self._n_near] @ units(embedding[None])[0]
         return bool(near.max(initial=-1) >= NEAR_DUPLICATE)
 
-    def repeated(self, text: str, embedding: Array) -> str:
+    def repeated(self, there: bool) -> str:
         """Return why a sentence is dropped that is there already, "" where it is not."""
-        if not self._drops_repeats or not self.there(text, embedding):
+        if not self._drops_repeats or not there:
             return ""
         self.reasons_given["drop_repeats"] += 1
         return "it repeats, or nearly, a text given or made before"
