@@ -39,13 +39,15 @@ WRITERS = ("smol", GUIDED, "nano")
 #: Of six other draws, of news none: the surest of three pairs by a confidence that did not weigh
 #: the label check yet, if of 0.15 or more; and single pairs of the same draws.
 THREE, ONE = "smol, of three tries", "smol, of one try"
+#: Of six draws more: the surest of twelve pairs by a confidence that did not weigh words yet.
+TWELVE = "smol, of twelve tries"
 #: Limits of likelihood that were tried, in the sheet alone: six pairs for each row, on news; of
 #: these, in another draw, rows of .27 a token or more; such rows of single pairs, in a third draw.
-TRIED = ("smol, six tries", "smol, six tries, sure", THREE, ONE, "smol, sure")
+TRIED = ("smol, six tries", "smol, six tries, sure", TWELVE, THREE, ONE, "smol, sure")
 #: Of so many draws of texts and pairs: rows of one draw resemble each other.
 DRAWS, N_DRAWS = "smol, six draws", 6
 #: Of six draws more: what is delivered by default.
-DEFAULT = "smol, of twelve tries"
+DEFAULT = "smol, by default"
 #: Those that need what smol made come after it.
 METHODS = ("smol", DRAWS, DEFAULT, GUIDED, "nano", "nearest real text", "EDA", "SmolLM2 prompted")
 POOL = 1000
@@ -142,7 +144,7 @@ def rows_of(name: str, method: str, n: int) -> list[Record]:
 
 def _labeled(name: str, method: str, n: int) -> list[Record]:
     if method in (DRAWS, DEFAULT):
-        first = 1 if method == DRAWS else 41
+        first = 1 if method == DRAWS else 71
         draws = range(first, first + N_DRAWS)
         parts = [_written(name, method, n // N_DRAWS, draw) for draw in draws]
         return [row for part in parts for row in part]
@@ -192,10 +194,10 @@ def _label(made: Any, at: int) -> str:
 
 def _between(method: str, n: int) -> list[Record]:
     both = pairs(n)
-    if method in WRITERS:
+    if method in (*WRITERS, DEFAULT):
         from vicinal.text.augment.selection import SelectionConfig, select_sentences
 
-        writer = _writer(method)  # as morph does it, all pairs at once
+        writer = _writer("smol" if method == DEFAULT else method)  # as morph does it
         left, right = (writer.encode([pair[side] for pair in both]) for side in (0, 1))
         made: list[Record] = []
         for start in range(0, n, 15):

@@ -30,7 +30,9 @@ import gzip
 import io
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +47,7 @@ from _legibility import (
     SETS,
     THREE,
     TRIED,
+    TWELVE,
     WRITERS,
     Record,
     acceptability,
@@ -57,7 +60,7 @@ from _legibility import (
 from vicinal._stats import Estimate
 from vicinal.io import replacing
 from vicinal.text.invert import Confidence
-from vicinal.text.invert.confidence import log_odds
+from vicinal.text.invert.confidence import lengths, log_odds
 from vicinal.text.invert.folder import find_folder
 
 RESULTS = Path(__file__).parent / "results" / "legibility"
@@ -65,6 +68,7 @@ RESULTS = Path(__file__).parent / "results" / "legibility"
 PREDICTORS = ("closeness", "log_likelihood", "check_score")
 #: Confidence from which on rows are among the surest.
 SUREST = 0.6
+STEPS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 1.0)
 RUBRIC = ("grammatical", "sense", "label", "keep", "copy")
 
 
@@ -75,7 +79,7 @@ def make(args: argparse.Namespace) -> None:
     rows: list[Record] = []
     for method in (one for one in METHODS if one not in there):
         for name in (*SETS, MORPHS):
-            if name == MORPHS and method in ("EDA", DRAWS, DEFAULT):
+            if name == MORPHS and method in ("EDA", DRAWS):
                 continue  # word edits of one line lie between nothing
             n = args.morphs if name == MORPHS else args.rows
             found = rows_of(name, method, n)
@@ -100,9 +104,9 @@ def make(args: argparse.Namespace) -> None:
 def score() -> None:
     """Print what the grades say, and write it as a table."""
     graded = {row["row"]: row for row in _read("grades.csv.gz")}
-    rows = [row | graded[row["row"]] for row in _read("key.csv.gz")]
     texts = {row["row"]: row["text"] for row in _read("sheet.csv.gz")}
-    for row, odds in zip(rows, acceptability([texts[row["row"]] for row in rows]), strict=True):
+    rows = [row | graded[row["row"]] | {"text": texts[row["row"]]} for row in _read("key.csv.gz")]
+    for row, odds in zip(rows, acceptability([row["text"] for row in rows]), strict=True):
         row["acceptable"] = str(odds)
     table = []
     for name in (MORPHS, *SETS, "all four"):
@@ -123,61 +127,84 @@ def score() -> None:
 def _confidence(rows: list[dict[str, str]]) -> str:
     """Return how confidence is fitted to some graded rows, and what it says of the others."""
     from scipy.optimize import brentq
-    from scipy.special import expit
+    from scipy.special import expit, logit
     from sklearn.linear_model import LogisticRegression
 
     told = Confidence.of(json.loads(find_folder("smol").joinpath("config.json").read_text("utf-8"))
                          ["notes"]["confidence"])  # fmt: skip
+    taken = [told.closeness, told.log_likelihood, told.label, told.words, told.repeated]
 
-    def figures(methods: Sequence[str]) -> tuple[np.ndarray, ...]:
-        some = [row for row in rows if row["method"] in methods and row["set"] in SETS]
-        columns = [[float(row[name]) for row in some] for name in PREDICTORS]
-        sets = np.array([row["set"] for row in some])
-        return np.array(columns), np.array([row["keep"] == "y" for row in some]), sets
+    def part(methods: Sequence[str], sets: Sequence[str] = tuple(SETS)) -> list[dict[str, str]]:
+        return [row for row in rows if row["method"] in methods and row["set"] in sets]
 
-    fitted, others = (DRAWS, TRIED[-1]), (("smol",), (THREE,), (ONE,), (DEFAULT,))
-    weights = [told.closeness, told.log_likelihood, told.label]
+    def measured(some: list[dict[str, str]]) -> list[Any]:
+        """Return what confidence is told."""
+        return [
+            [row["text"] for row in some],
+            *(np.array([float(row[name]) for row in some]) for name in PREDICTORS),
+        ]
+
+    # single tries of a set stand for what is usual there, where rows are older than that measure
+    usual = {name: told.of_task(*measured(part(("smol", DRAWS, ONE), [name]))) for name in SETS}
+
+    def confidence(some: list[dict[str, str]]) -> np.ndarray:
+        """Return that of each row: what it said of the newest, and would have of others."""
+        return np.array([
+            float(row["confidence"]) if row["method"] == DEFAULT
+            else float(usual[row["set"]](*measured([row]))[0])
+            for row in some
+        ])  # fmt: skip
+
+    earlier, newest = ["smol", DRAWS, TRIED[-1], THREE, ONE, TWELVE], [DEFAULT]
     said = []
-    for methods in (fitted, [one for some in others for one in some]):
-        (*seen, label), keep, sets = figures(methods)
-        apart = np.eye(len(SETS))[[list(SETS).index(one) for one in sets]]  # slopes are within sets
-        X = np.column_stack([*seen, log_odds(label), apart])
-        fit = LogisticRegression(C=100, fit_intercept=False, max_iter=1000).fit(X, keep)
-        level = brentq(
-            lambda c: expit(X[:, :3] @ weights + c).mean() - keep.mean(), -20, 20  # noqa: B023
-        )  # fmt: skip
-        slopes = ", ".join(f"{one:.2f}" for one in fit.coef_[0][:3])
+    for methods in (earlier, newest, earlier + newest):
+        some = part(methods)
+        texts, *seen, label = measured(some)
+        keep = np.array([row["keep"] == "y" for row in some])
+        # slopes are within sets
+        apart = np.eye(len(SETS))[[list(SETS).index(row["set"]) for row in some]]
+        X = np.column_stack([*seen, log_odds(label), *lengths(texts), apart])
+        fit = LogisticRegression(C=100, fit_intercept=False, max_iter=5000).fit(X, keep)
+        odds = logit(confidence(some))
+        move = brentq(lambda c: expit(odds + c).mean() - keep.mean(), -20, 20)  # noqa: B023
+        slopes = ", ".join(f"{one:.2f}" for one in fit.coef_[0][:5])
         said.append(
             f"Confidence, fitted to {len(keep)} rows ({', '.join(methods)}), coefficients within "
-            f"sets: {slopes} of closeness, log-likelihood and label check; with those that are "
-            f"taken ({', '.join(f'{one:g}' for one in weights)}) the intercept is {level:.2f} "
-            f"(taken: {told.intercept:g})."
+            f"sets: {slopes} of closeness, log-likelihood, label check, words and words that come "
+            f"again (taken: {', '.join(f'{one:g}' for one in taken)}). Log odds that are higher by "
+            f"{move:.2f} would say on average what was kept."
         )
-    lines = []
-    for methods in (fitted, *others):
-        X, keep, sets = figures(methods)
-        sure = told(*X)
-        ranks = {"confidence": sure} | dict(zip(PREDICTORS, X, strict=True))
+    for methods in ([one] for one in earlier + newest):
+        some = part(methods)
+        texts, *seen = measured(some)
+        keep, sure = np.array([row["keep"] == "y" for row in some]), confidence(some)
+        fewer, again = (-one for one in lengths(texts))
+        ranks = {"confidence": sure} | dict(zip(PREDICTORS, seen, strict=True))
+        ranks |= {"fewer words": fewer, "fewer that come again": again}
+        sets = np.array([row["set"] for row in some])
         within = []
         for name, one in ranks.items():
             wins = [_wins(one[sets == at], keep[sets == at]) for at in np.unique(sets)]
             within.append(f"{name} {np.mean(wins):.2f}")
         surest = keep[sure >= SUREST]
+        apart = ", ".join(
+            f"{name} {sure[sets == name].mean():.2f} and {keep[sets == name].mean():.2f}"
+            for name in SETS if (sets == name).any()
+        )  # fmt: skip
         said.append(
-            f"AUC within sets, mean of these, {' and '.join(methods)}: {', '.join(within)}. "
-            f"Mean confidence {sure.mean():.2f}, kept {keep.mean():.2f}; from {SUREST:g} on "
-            f"{_percent(surest.sum(), len(surest))} of {len(surest)} rows."
+            f"AUC within sets, mean of these, {methods[0]}: {', '.join(within)}. "
+            f"Mean confidence {sure.mean():.2f}, kept {keep.mean():.2f} ({apart}); from {SUREST:g} "
+            f"on {_percent(surest.sum(), len(surest))} of {len(surest)} rows."
         )
-    for methods in (("smol",), (DRAWS,), ("smol", DRAWS)):
-        X, keep, sets = figures(methods)
-        high = told(*X) >= told.least
-        for name in (*SETS, "all four"):
-            some = np.isin(sets, list(SETS) if name == "all four" else [name])
-            parts = [keep[some & side] for side in (~high, high)]
-            shares = [f"{_percent(part.sum(), len(part))} of {len(part)}" for part in parts]
-            lines.append([f"{name}, {' and '.join(methods)}", *shares])
-    head = ["keep, by confidence", f"below {told.least:g}", f"from {told.least:g} on"]
-    return "\n\n".join([*said, markdown(head, lines)])
+    lines = []
+    for name, methods in (("earlier", earlier), (DEFAULT, newest)):
+        some = part(methods)
+        keep, sure = np.array([row["keep"] == "y" for row in some]), confidence(some)
+        for low, high in pairwise(STEPS):
+            there = keep[(sure >= low) & (sure < high)]
+            share = _percent(there.sum(), len(there)) if len(there) else "-"
+            lines.append([name, f"{low:g} to {high:g}", str(len(there)), share])
+    return "\n\n".join([*said, markdown(["rows", "confidence", "of these", "kept"], lines)])
 
 
 def _agreement(graded: dict[str, dict[str, str]]) -> str:

@@ -64,7 +64,7 @@ FitKey = IntEnum("FitKey", {"ORDER": 41, "HELD_OUT": 43, "TUNED": 51, "FOLLOWED"
 FinetuneKey = IntEnum("FinetuneKey", "HELD_OUT ORDER", start=61)
 AugmentKey = IntEnum(
     "AugmentKey",
-    {"RATIOS": 0, "PLANS": 1, "CANDIDATES": 2, "BLOCKS": 30, "CHUNKS": 31, "DRAWS": 32},
+    {"RATIOS": 0, "PLANS": 1, "CANDIDATES": 2, "USUAL": 3, "BLOCKS": 30, "CHUNKS": 31, "DRAWS": 32},
 )
 
 

@@ -149,7 +149,7 @@ class TextOptions(InverterOptions, _Selection, Reading):
     ] = None
     min_confidence: Annotated[
         float | None,
-        advanced("Drop sentences of less confidence; 0.12 of smol's, 0 for none."),
+        advanced("Drop sentences of less confidence; 0.2 of smol's, 0 for none."),
     ] = None
     protect: Annotated[
         str | None, advanced("Regular expression of what stays as it is, e.g. '\\{\\{.*?\\}\\}'.")

@@ -22,7 +22,7 @@ from vicinal.text.augment.label_check import units
 from vicinal.text.augment.pairs import text_key
 from vicinal.text.augment.protect import PersonalData, Protection
 from vicinal.text.augment.rows import wanted_rows
-from vicinal.text.invert.confidence import Confidence
+from vicinal.text.invert.confidence import Confidence, lengths
 from vicinal.weights import Beta
 
 
@@ -66,7 +66,7 @@ def test_of_pairs_tried_the_surest_is_kept(fake, topics):
 def test_who_knows_its_confidence_tries_twelve_pairs(fake, topics):
     fake = fluent(fake)
     assert make(fake, topics, 32).n_written == 32
-    fake.confidence = Confidence(5.0, 1.0, 0.3, 3.0, least=0.0)
+    fake.confidence = Confidence(5.0, 1.0, 0.3, 0.0, 0.0, 3.0, typical=0.0, least=0.0)
     made = make(fake, topics, 32)
     assert made.n_written >= 12 * 32
     assert made.n_written % 12 == 0
@@ -74,6 +74,20 @@ def test_who_knows_its_confidence_tries_twelve_pairs(fake, topics):
     one, twelve = (make(fake, topics, 90, row_config=RowConfig(tries=t)) for t in (1, None))
     assert twelve.confidence.mean() > one.confidence.mean() + one.confidence.std() / 2
     assert twelve.spare + len(twelve.rejected) + 90 == twelve.n_written
+
+
+def test_the_surest_may_be_the_one_of_fewest_words(fake, topics):
+    plain = fake.candidates
+
+    def wordy(embeddings, n_samples=4, *, random_state=None):
+        found = plain(embeddings, n_samples, random_state=random_state)
+        found.sentences = [[one + " so" * (len(one) % 4) for one in row] for row in found.sentences]
+        return found
+
+    fake.candidates = wordy
+    fake.confidence = Confidence(0.0, 0.0, 0.0, -1.0, 0.0, 0.0, typical=-5.0, least=0.0)
+    one, twelve = (make(fake, topics, 40, row_config=RowConfig(tries=t)) for t in (1, None))
+    assert lengths(twelve.texts)[0].mean() < lengths(one.texts)[0].mean() - 0.5
 
 
 def test_of_the_pairs_tried_two_are_written_with_all_candidates(fake, topics, monkeypatch):
@@ -303,11 +317,14 @@ def test_what_the_writer_finds_less_likely_is_dropped(fake, topics):
 
 def test_the_limit_is_what_the_inverter_says_of_itself(fake, topics):
     fake = fluent(fake)
-    told = Confidence(5.0, 1.0, 0.3, -3.0, least=0.0)
+    told = Confidence(5.0, 1.0, 0.3, -0.1, -0.5, -3.0, typical=0.0, least=0.0)
     fake.confidence = told
     free = make(fake, topics, 30)
-    sure = told(free.closeness, free.log_likelihood, free.check_score)
-    np.testing.assert_allclose(free.confidence, sure)
+    sure = told(free.texts, free.closeness, free.log_likelihood, free.check_score)
+    level = np.log(free.confidence / (1 - free.confidence)) - np.log(sure / (1 - sure))
+    np.testing.assert_allclose(level, level[0], atol=1e-9)  # that of these texts
+    assert abs(level[0]) > 0.01
+    np.testing.assert_array_equal(make(fake, topics, 5).confidence, free.confidence[:5])
     least = float(np.median(free.confidence))
     fake.confidence = replace(told, least=least)
     made = make(fake, topics, 30)
@@ -321,7 +338,7 @@ def test_the_limit_is_what_the_inverter_says_of_itself(fake, topics):
 
 def test_a_limit_that_nothing_reaches_says_how_to_have_it_off(fake, topics):
     fake = fluent(fake)
-    fake.confidence = Confidence(0.0, 0.0, 0.0, 0.0, least=1.0)
+    fake.confidence = Confidence(*[0.0] * 7, least=1.0)
     with pytest.warns(UserWarning, match="for min_confidence.* set min_confidence=0"):
         assert len(make(fake, topics, 5)) == 0
 
@@ -371,7 +388,7 @@ def test_whether_confidence_is_a_share_is_told(fake, topics):
     assert np.isnan(made.worth_keeping)
     fake.readers_kept = 0.04
     assert make(fake, topics, 3).worth_keeping == 0.04
-    fake.confidence = Confidence(5.0, 1.0, 0.0, -3.0, least=0.0)
+    fake.confidence = Confidence(5.0, 1.0, 0.0, 0.0, 0.0, -3.0, typical=0.0, least=0.0)
     made = make(fake, topics, 3)
     assert made.worth_keeping == made.confidence.mean() != 0.04
     judge = SimpleNamespace(log_likelihood=lambda texts: np.full(len(texts), -2.0))
@@ -672,7 +689,7 @@ def test_nothing_written_is_told_as_such(fake, topics, monkeypatch):
         return found
 
     monkeypatch.setattr(fake, "candidates", silent)
-    fake.confidence = Confidence(5.0, 1.0, 0.0, -99.0, least=0.5)
+    fake.confidence = Confidence(5.0, 1.0, 0.0, 0.0, 0.0, -99.0, typical=0.0, least=0.5)
     with pytest.warns(UserWarning, match="fewer than"):
         made = make(fake, topics, 4)
     assert len(made) == 0

@@ -134,8 +134,8 @@ def test_an_end_gains_nothing(tokenizer, causal):
 
 def test_fewer_rows_are_the_first_of_more(small, targets):
     quick = Inverter(small.encoder, small.adaptor, small.decoder)
-    said = {"closeness": 5.0, "log_likelihood": 1.0, "label": 0.3, "intercept": -3.0}
-    said["least"] = 0.2
+    said = {"closeness": 5.0, "log_likelihood": 1.0, "label": 0.3, "words": -0.1}
+    said |= {"repeated": -0.5, "intercept": -3.0, "typical": 0.5, "least": 0.2}
     small.notes["confidence"] = said
     assert small.confidence == Confidence(**said)
     for wrong in ("high", said | {"least": 2}, {"least": 0.2}, said | {"closeness": "5"}):

@@ -61,8 +61,8 @@ class Augmented(RowsResult):
         Probability that the judge gives to the likeliest class that the label allows, divided by
         its sum with that of the likeliest other class; above 0.5 the judge agrees.
     confidence : ndarray of shape (n,)
-        Share of sentences of that closeness, likelihood and ``check_score`` that readers kept,
-        where the inverter knows it (``Inverter.confidence``; smol does), and else
+        Share of sentences of that closeness, likelihood, ``check_score`` and length that readers
+        kept, where the inverter knows it (``Inverter.confidence``; smol does), and else
         ``exp(log_likelihood)``, the geometric mean of the probabilities of its tokens, which ranks
         rows.
     n_written : int
@@ -167,8 +167,8 @@ class Augmented(RowsResult):
         )
         if self.confidence_measured:
             said = (
-                "the mean confidence, what blind readers kept of rows as close, likely and sure of "
-                "their label"
+                "the mean confidence, what blind readers kept of rows as close, likely, short and "
+                "sure of their label"
             )
             surest = f"; {read} of those that the writer is sure enough of, of other texts"
             return f"{said}{surest if read else ''}; {unread}"

@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 FIRST, BATCH = 16, 256
 #: Pairs tried for each row by an inverter that knows how sure it is.
 TRIES = 12
+#: Rows of which one pair is written first, to see what is usual of these texts.
+USUAL = 32
 #: Texts of a class from which on a label check knows it: fewer, less a sentence's parents, tell
 #: little, and of a class of five it keeps hardly any.
 FEWEST = 6
@@ -276,6 +278,8 @@ def _write(
         plan = MixPlan(pool[plan.left], pool[plan.right], plan.lam)
         plan = generator.tried(plan)
         rows = plan[:: generator.tries]  # the first pair of each says its class and weight
+        if n_plans == 0:
+            generator.fit_confidence(rows[:USUAL], seeds.generator(AugmentKey.USUAL))
         n_plans, written, at = n_plans + 1, generator.n_written, 0
         while at < len(rows) and generator.n_kept < n and generator.n_written < most:
             size = FIRST

@@ -172,6 +172,22 @@ class SentenceGenerator:
                 progress[code] += 1
         return found
 
+    def fit_confidence(self, plan: MixPlan, random_state: np.random.Generator) -> None:
+        """Fit the level of confidence to usual sentences of these texts, one of each pair."""
+        if self.confidence is None:
+            return
+        quick = replace(self.selection, candidates=1, crossover=0)
+        found = self._written(plan, quick, random_state)
+        made, usual = found.sentences, np.ones(len(plan), bool)
+        if self.label_check.method == "filter":  # as those that it was fitted to
+            usual = found.findings == checks.AGREES
+        self.confidence = self.confidence.of_task(
+            [text for text, one in zip(made.texts, usual, strict=True) if one],
+            made.closeness[usual],
+            made.log_likelihood[usual],
+            found.preference[usual],
+        )
+
     def write(self, plan: MixPlan, random_state: np.random.Generator) -> None:
         """Write the pairs of a plan, and keep of each row's, ``tries`` of them, the surest."""
         self.n_written += len(plan)
@@ -302,7 +318,9 @@ class SentenceGenerator:
         prefers = checks.preference(said, given, threshold)
         confidence = np.exp(written.log_likelihood)  # where nobody has measured it
         if self.confidence is not None:
-            confidence = self.confidence(written.closeness, written.log_likelihood, prefers)
+            confidence = self.confidence(
+                lines, written.closeness, written.log_likelihood, prefers
+            )
         return _Written(written, lacking, weights, said, findings, prefers, confidence)
 
     def _take(

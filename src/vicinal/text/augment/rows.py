@@ -56,7 +56,7 @@ class RowConfig:
         Drop sentences whose closeness to the mixed embedding is lower.
     min_confidence : float, optional
         Drop sentences whose ``confidence`` is lower, from 0 to 1. Where left out, what the
-        inverter says of itself (``Inverter.confidence.least``; smol: 0.12); 0 drops none.
+        inverter says of itself (``Inverter.confidence.least``; smol: 0.2); 0 drops none.
     protect : str, optional
         Regular expression of what stays as it is, such as placeholders: ordinary words stand in
         for it while a sentence is written. Drops sentences that lack what the heavier parent has.
