@@ -83,7 +83,8 @@ def make(args: argparse.Namespace) -> None:
                 continue  # word edits of one line lie between nothing
             n = args.morphs if name == MORPHS else args.rows
             found = rows_of(name, method, n)
-            some = n if method in WRITERS or name == MORPHS else args.peers
+            ours = method in (*WRITERS, DRAWS, DEFAULT)
+            some = n if ours or name == MORPHS else args.peers
             for at, row in enumerate(found[:some]):
                 given = (
                     " / ".join(pairs(n)[at]) if name == MORPHS
