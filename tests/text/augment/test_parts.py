@@ -19,9 +19,11 @@ from vicinal import Random, WithinGroup
 from vicinal.io.remote import Store
 from vicinal.jobs import staging
 from vicinal.jobs.places import MANIFEST, Place
+from vicinal.page.format import share
 from vicinal.text.augment import LabelCheck, RowConfig
 from vicinal.text.augment.packed import Packed
 from vicinal.text.augment.parts import TextPlan, _Augmentation, _facts_of, _plain, augment_parts
+from vicinal.text.invert import Confidence
 
 DIM = 12
 WORDS = ["soup", "bread", "goal", "team", "moon", "star", "salt", "ball", "comet", "apple", "sun"]
@@ -128,6 +130,8 @@ def test_rows_say_where_they_come_from(tmp_path):
     rows = pq.read_table(tmp_path / "out").to_pydict()
     assert (done.rows, done.made, done.rejected, done.parts) == (60, 60, 0, 3)
     assert done.closeness == pytest.approx(np.mean(rows["closeness"]))
+    assert np.isnan(done.worth_keeping)
+    assert "Worth keeping unedited: not known; nobody has graded" in done.summary()
     for side in ("left", "right"):
         assert [given_texts[at] for at in rows[side]] == rows[f"{side}_text"]
     # one pass over the blocks: each text once as the left parent
@@ -137,6 +141,19 @@ def test_rows_say_where_they_come_from(tmp_path):
         weights = [rows[f"weight_{name}"][at] for name in names]
         assert sum(weights) == pytest.approx(1)
         assert rows["label"][at] == names[int(np.argmax(weights))] or max(weights) == 0.5
+
+
+def test_the_share_worth_keeping_is_that_of_all_parts(tmp_path):
+    sure = Fake()
+    sure.confidence = Confidence(2.0, 0.0, 0.0, 0.0, 0.0, 0.0, typical=1.0, least=0.0)
+    config = RowConfig(tries=1)
+    asked = {"row_config": config, "label_check": "none", "chunk_rows": 20, "random_state": 5}
+    done = augment_parts(*labelled(60), tmp_path / "out", 50, inverter=sure, **asked)
+    rows = pq.read_table(tmp_path / "out").to_pydict()
+    assert done.parts > 1
+    assert done.worth_keeping == pytest.approx(np.mean(rows["confidence"]))
+    assert 0.1 < done.worth_keeping < 0.9
+    assert f"unedited: {share(done.worth_keeping, 0)}; the mean confidence" in done.summary()
 
 
 def test_integer_labels_stay_integers_and_every_part_has_every_class(tmp_path):

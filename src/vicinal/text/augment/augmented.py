@@ -29,6 +29,12 @@ def column_names(classes: Sequence[Any]) -> list[str]:
     return ["text", "label", *weights, *_FIGURES, "left_text", "right_text", *_CHECKED]
 
 
+def said_of_worth(worth: float, known_from: str) -> str:
+    """Return the line about the share of rows that is expected to be worth keeping."""
+    kept = "not known" if np.isnan(worth) else share(worth, 0)
+    return f"Worth keeping unedited: {kept}; {known_from}."
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Augmented(RowsResult):
     """Sentences made by mixing, with mixed labels and where each comes from.
@@ -239,11 +245,10 @@ class Augmented(RowsResult):
         said += f"; {listed}" if listed else ""
         names, tally = np.unique(self.labels, return_counts=True)
         shares = ", ".join(f"{name} {n}" for name, n in zip(names.tolist(), tally, strict=True))
-        kept = "not known" if np.isnan(self.worth_keeping) else share(self.worth_keeping, 0)
         return (
             f"{said}.\n"
             f"{check.capitalize()}: {counts}.\n"
-            f"Worth keeping unedited: {kept}; {self.worth_known_from}.\n"
+            f"{said_of_worth(self.worth_keeping, self.worth_known_from)}\n"
             f"Closeness to the mixed embedding: mean {self.closeness.mean():.3f}.\n"
             f"Asked and measured ratio: Spearman {self.ratio_fidelity:.3f}.\n"
             f"Equal to a parent: {self.copies}; repeats of another sentence: {self.repeats}; "

@@ -318,9 +318,7 @@ class SentenceGenerator:
         prefers = checks.preference(said, given, threshold)
         confidence = np.exp(written.log_likelihood)  # where nobody has measured it
         if self.confidence is not None:
-            confidence = self.confidence(
-                lines, written.closeness, written.log_likelihood, prefers
-            )
+            confidence = self.confidence(lines, written.closeness, written.log_likelihood, prefers)
         return _Written(written, lacking, weights, said, findings, prefers, confidence)
 
     def _take(

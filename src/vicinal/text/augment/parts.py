@@ -37,6 +37,7 @@ from vicinal.jobs.ray import RayCluster
 from vicinal.jobs.run import check_engine, make_engine, run_job
 from vicinal.jobs.staging import check_destination
 from vicinal.page.result import Result
+from vicinal.text.augment.augmented import said_of_worth
 from vicinal.text.augment.augmenting import augment
 from vicinal.text.augment.label_check import as_label_check
 from vicinal.text.augment.packed import Packed
@@ -70,6 +71,11 @@ class AugmentedParts(Result):
         How many were written for these, and how many of them were dropped.
     closeness : float
         Mean cosine of a sentence's embedding and the mixed one; NaN of none.
+    worth_keeping : float
+        Share of the rows that is expected to be worth keeping unedited, as of
+        :class:`vicinal.text.Augmented`; NaN if not known.
+    worth_known_from : str
+        What it is known from.
     parts, kept : int
         Files, and how many of them were there from an interrupted run.
     """
@@ -80,6 +86,8 @@ class AugmentedParts(Result):
     made: int
     rejected: int
     closeness: float
+    worth_keeping: float
+    worth_known_from: str
     parts: int
     kept: int
 
@@ -89,6 +97,7 @@ class AugmentedParts(Result):
         more = f", {spare:,} {SPARE}" if spare else ""
         return (
             f"{self.rows:,} sentences of {self.made:,} written; {self.rejected:,} dropped{more}.\n"
+            f"{said_of_worth(self.worth_keeping, self.worth_known_from)}\n"
             f"Closeness to the mixed embedding: mean {self.closeness:.3f}."
         )
 
@@ -201,11 +210,16 @@ def augment_parts(
     done = run_job(job, output, make_engine(engine, workers), resume=resume, progress=progress)
     found = [_facts_of(done.place, chunk.number) for chunk in job.chunks()]
     total = _add_up(found, n_samples)
+    rows = total["rows"] or float("nan")
     return AugmentedParts(
         str(done.output),
         n_samples,
         **total,
-        closeness=sum(one["closeness"] for one in found) / (total["rows"] or float("nan")),
+        closeness=sum(one["closeness"] for one in found) / rows,
+        worth_keeping=sum(one["rows"] * one["worth"] for one in found if one["rows"]) / rows,
+        worth_known_from=next(
+            (one["known_from"] for one in found if one["rows"]), "there are none"
+        ),
         parts=len(found),
         kept=len(found) if done.complete else done.kept,
     )
@@ -416,6 +430,7 @@ def _as_table(made: Augmented, origin: Ints, classes: Array, notes: list[str]) -
     kinds |= dict.fromkeys(("text", "left_text", "right_text", "check"), pa.string())
     schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
     facts = {"made": made.n_written, "rejected": len(made.rejected), "notes": notes}
+    facts |= {"worth": made.worth_keeping, "known_from": made.worth_known_from}
     return pa.table(columns, schema.with_metadata({FACTS: json.dumps(facts)}))
 
 
