@@ -378,6 +378,11 @@ def test_names_that_are_no_parameters_stay():
     )
     assert _as_typed(said) == said
     assert _as_typed("got '(a seed=3 keep_columns'") == "got '(a seed=3 keep_columns'"
+    said = (
+        """say kinds={'name': 'category'}, kinds={"entity's": 'date'} or kinds={'time': 'date'}"""
+    )
+    shown = """say --column name=category, --column 'entity'"'"'s=date' or --column time=date"""
+    assert _as_typed(said) == shown
     assert _as_typed("add engine='ray' (--engine ray)") == "add engine='ray' (--engine ray)"
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import inspect
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -139,6 +141,12 @@ def _as_typed(said: str) -> str:
         quoted.append(found[0])
         return f"\0{len(quoted) - 1}\0"
 
+    def of_column(found: re.Match[str]) -> str:
+        quoted.append(shlex.quote(f"{ast.literal_eval(found['name'])}={found['kind']}"))
+        return f"--column \0{len(quoted) - 1}\0"
+
+    kind = r"(?<!\w)kinds=\{(?P<name>'(?:[^'\\]|\\.)*'|\"[^\"]*\"): '(?P<kind>\w+)'\}"
+    said = re.sub(kind, of_column, said)
     said = re.sub(r"(?<!\w)(?:'[^']*'|\"[^\"]*\")(?!\w)", put_away, said)
     every, long = ("|".join(one for one in _OPTIONS if sign in one) for sign in ("", "_"))
     apart = r"(?<![\w'\"./\\-])"  # not in paths nor in what is quoted

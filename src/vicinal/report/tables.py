@@ -280,8 +280,7 @@ def check_target(target: str, columns: Sequence[Column]) -> None:
         what = "an identifier" if kind == "identifier" else "free text"
         raise ValueError(
             f"target {target!r} was taken for {what}, which no model predicts. Name another "
-            f"column, or say what it is: kinds={{{target!r}: 'category'}}, "
-            f"on the command line --column {target}=category."
+            f"column, or say what it is: kinds={{{target!r}: 'category'}}."
         )
 
 

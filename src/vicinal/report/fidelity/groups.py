@@ -46,8 +46,7 @@ def check_groups(tables: Tables, column: str | None) -> None:
     if column not in tables.categorical:
         raise ValueError(
             f"groups must name a category, and {column!r} holds numbers or nothing. Say that it "
-            f"is one: kinds={{{column!r}: 'category'}}, on the command line "
-            f"--column {column}=category."
+            f"is one: kinds={{{column!r}: 'category'}}."
         )
 
 
