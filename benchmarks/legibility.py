@@ -80,7 +80,7 @@ def make(args: argparse.Namespace) -> None:
     for method in (one for one in METHODS if one not in there):
         for name in (*SETS, MORPHS):
             if name == MORPHS and method in ("EDA", DRAWS):
-                continue  # word edits of one line lie between nothing
+                continue  # made of labeled rows alone
             n = args.morphs if name == MORPHS else args.rows
             found = rows_of(name, method, n)
             ours = method in (*WRITERS, DRAWS, DEFAULT)

@@ -37,7 +37,7 @@ class InverterOptions:
     ] = None
     guide: Annotated[
         str | None,
-        advanced("Quick writer whose words are favored, nano for smol: closer, in worse English."),
+        advanced("Quick writer whose words are favored, such as nano; without a confidence."),
     ] = None
     llm: Annotated[
         str | None,

@@ -32,7 +32,7 @@ NSamples = Annotated[
         "--n-samples",
         "-n",
         metavar="NUMBER",
-        help="Rows to make, e.g. 1e6; as many as read.",
+        help="Rows to make, e.g. 1e6 (default: as many as read).",
     ),
 ]
 Kinds = Annotated[
@@ -83,7 +83,11 @@ Text = Annotated[str, typer.Option(help="Column of the texts.")]
 Label = Annotated[str, typer.Option(help="Column of the classes.")]
 Law = Annotated[
     str | None,
-    advanced("Law of weights: epbeta:DELTA[:EPS], sphere:PARENTS, beta:ALPHA, uniform."),
+    advanced("Law of weights: epbeta:DELTA[:EPS], sphere:PARENTS, beta:ALPHA, uniform, fixed:LAM."),
+]
+PairLaw = Annotated[
+    str | None,
+    advanced("Law of weights of two parents: epbeta:DELTA[:EPS], beta:ALPHA, uniform, fixed:LAM."),
 ]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with an interrupted run into a folder.")

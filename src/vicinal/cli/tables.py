@@ -98,15 +98,18 @@ class TableOptions(Reading):
         str | None, typer.Option(metavar="SIZE", help="Memory to stay within, e.g. 2GB.")
     ] = None
     resume: Resume = False
-    identifiers: Annotated[str | None, advanced("replace or drop.")] = None
-    text: Annotated[str | None, advanced("drop or replace.")] = None
+    identifiers: Annotated[
+        str | None, advanced("Columns of identifiers: replace (default) or drop.")
+    ] = None
+    text: Annotated[str | None, advanced("Columns of free text: drop (default) or replace.")] = None
     weights: Law = None
     marginals: Annotated[
         str, advanced("normal-score keeps columns, raw keeps mean and covariance.")
     ] = "normal-score"
     neighbors: Annotated[int | None, advanced("Size of a neighborhood.")] = None
     candidates: Annotated[
-        int | None, advanced("Rows drawn for each that is kept (4; 1 is fastest).")
+        int | None,
+        advanced("Rows drawn for each that is kept (default 4, at off 1, which is fastest)."),
     ] = None
     categories: Annotated[
         str | None, advanced("parent or columnwise: where categories come from.")

@@ -21,8 +21,8 @@ from vicinal.cli.options import (
     Address,
     Engine,
     Label,
-    Law,
     NSamples,
+    PairLaw,
     Reading,
     Resume,
     Seed,
@@ -94,13 +94,15 @@ class TextOptions(InverterOptions, _Selection, Reading):
     )
     tau: Annotated[
         float | None,
-        typer.Option(help="Share of the texts that partners are from, farthest or nearest: 0.2."),
+        typer.Option(
+            help="Share of the texts, farthest or nearest, that partners are from (default 0.2)."
+        ),
     ] = None
     label_check: Annotated[
         str,
         typer.Option(
-            help="What becomes of sentences that are not what their label says: filter, relabel, "
-            "within-class or none."
+            help="Sentences that are not what their label says: filter replaces, relabel relabels, "
+            "none keeps them; within-class keeps them, and mixes texts of one class."
         ),
     ] = "filter"
     refine: Annotated[
@@ -112,7 +114,10 @@ class TextOptions(InverterOptions, _Selection, Reading):
     per_class: Annotated[int | None, typer.Option(help="Sentences of each class.")] = None
     tries: Annotated[
         int | None,
-        typer.Option(help="Pairs tried for each row, of which the surest stays: 12 of smol."),
+        typer.Option(
+            help="Pairs tried for each row; the sentence of most confidence stays (default: "
+            "12 where the writer knows its confidence, as smol does, else 1)."
+        ),
     ] = None
     only: Annotated[
         list[str] | None, typer.Option(help="Class to make sentences of; may be said again.")
@@ -130,7 +135,7 @@ class TextOptions(InverterOptions, _Selection, Reading):
         str | None,
         advanced("hyperbolic (farthest), euclidean (nearest), cosine or stereographic."),
     ] = None
-    weights: Law = None
+    weights: PairLaw = None
     label_threshold: Annotated[
         float, advanced("Label weight from which on a sentence has to be of its class.")
     ] = 0.7
@@ -149,7 +154,7 @@ class TextOptions(InverterOptions, _Selection, Reading):
     ] = None
     min_confidence: Annotated[
         float | None,
-        advanced("Drop sentences of less confidence; 0.2 of smol's, 0 for none."),
+        advanced("Drop sentences of less confidence; 0 drops none (default of smol: 0.2)."),
     ] = None
     protect: Annotated[
         str | None, advanced("Regular expression of what stays as it is, e.g. '\\{\\{.*?\\}\\}'.")

@@ -13,7 +13,7 @@ from vicinal.cli.app import command
 from vicinal.cli.labelled import read_labelled, read_measured, read_texts
 from vicinal.cli.options import (
     Label,
-    Law,
+    PairLaw,
     Reading,
     Seed,
     Source,
@@ -73,7 +73,7 @@ class TrainOptions(Reading):
     tau: Annotated[
         float | None, advanced("Of dmix: share of the texts that partners are from, 0.5.")
     ] = None
-    weights: Law = None
+    weights: PairLaw = None
     warmup: Annotated[
         int | None, advanced("Epochs at the beginning that do not mix: 1, and 0 for char.")
     ] = None

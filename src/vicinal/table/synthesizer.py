@@ -872,8 +872,8 @@ def _check_usable(arrow: pa.Table, columns: Sequence[Column]) -> None:
     if all(column.kind in {"missing", "constant"} for column in used):
         kinds = ", ".join(f"{c.name} ({c.kind})" for c in columns) or "none"
         raise ValueError(
-            f"The table has no usable column. Columns: {kinds}. Say what a column is with "
-            "kinds={'name': 'category'}."
+            "The table has no usable column. Say what one is with kinds={'name': 'category'}. "
+            f"Columns: {kinds}."
         )
     for column in columns:
         if column.mixed:

@@ -105,7 +105,7 @@ def test_all_counts_add_up_to_the_sentences_written(made_texts, tmp_path):
         (
             {"confidence_measured": True},
             "30 %",
-            "as close, likely, short and sure of their label; these have not been read",
+            "label check, length and repetition; these have not been read",
         ),
         ({"readers_kept": 0.04}, "4 %", "blind readers kept 4 % of this writer's rows"),
         ({}, "not known", "nobody has graded rows that were written in this way"),

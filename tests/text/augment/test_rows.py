@@ -22,7 +22,7 @@ from vicinal.text.augment.label_check import units
 from vicinal.text.augment.pairs import text_key
 from vicinal.text.augment.protect import PersonalData, Protection
 from vicinal.text.augment.rows import wanted_rows
-from vicinal.text.invert.confidence import Confidence, lengths
+from vicinal.text.invert.confidence import Confidence, lengths, log_odds
 from vicinal.weights import Beta
 
 
@@ -334,6 +334,36 @@ def test_the_limit_is_what_the_inverter_says_of_itself(fake, topics):
     every = make(fake, topics, 30, row_config=RowConfig(min_confidence=0))
     assert every.texts == free.texts
     assert every.unwanted == 0
+
+
+def test_what_is_usual_is_told_by_sentences_that_agree_with_their_label(fake, topics):
+    fake.confidence = Confidence(0.0, 0.0, 1.0, 0.0, 0.0, 0.0, typical=0.0, least=0.0)
+
+    class Contrary:
+        classes_ = np.unique(topics(8)[1])
+
+        def predict_proba(self, texts):
+            return 0.01 + 0.97 * np.eye(3)[[len(one) % 3 for one in texts]]
+
+    seen = []
+    for method in ("none", "relabel", "filter"):
+        check = LabelCheck(method, judge=Contrary())
+        made = make(fake, topics, 20, label_check=check, row_config=RowConfig(tries=1))
+        told = np.log(made.confidence / (1 - made.confidence))
+        seen.append(np.unique(np.round(told - log_odds(made.check_score), 9)))
+    assert [len(one) for one in seen] == [1, 1, 1]
+    usual = log_odds(np.array([0.98 / 0.99]))[0]  # what is contradicted does not count
+    for (level,) in seen:
+        assert -0.75 * usual < level < -0.6 * usual
+
+
+@pytest.mark.parametrize("check", ["filter", "none"])
+def test_texts_that_are_one_point_have_no_usual_sentence(fake, topics, monkeypatch, check):
+    fake.confidence = Confidence(5.0, 1.0, 0.3, 0.0, 0.0, 3.0, typical=0.0, least=0.0)
+    monkeypatch.setattr(fake, "encode", lambda texts: np.ones((len(texts), 8), np.float32))
+    with pytest.warns(UserWarning, match="no two different texts were ever paired"):
+        made = make(fake, topics, 5, label_check=check, row_config=RowConfig(protect="<.*?>"))
+    assert len(made) == 0
 
 
 def test_a_limit_that_nothing_reaches_says_how_to_have_it_off(fake, topics):

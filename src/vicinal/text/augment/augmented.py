@@ -67,12 +67,14 @@ class Augmented(RowsResult):
         Probability that the judge gives to the likeliest class that the label allows, divided by
         its sum with that of the likeliest other class; above 0.5 the judge agrees.
     confidence : ndarray of shape (n,)
-        Share of sentences of that closeness, likelihood, ``check_score`` and length that readers
-        kept, where the inverter knows it (``Inverter.confidence``; smol does), and else
+        Share that readers kept of sentences that are as close, likely, sure of their label, short
+        and free of repetitions, compared with what is usual of the texts (32 sentences written
+        first), where the inverter knows it (``Inverter.confidence``; smol does), and else
         ``exp(log_likelihood)``, the geometric mean of the probabilities of its tokens, which ranks
         rows.
     n_written : int
         How many pairs were written for these: rows, ``rejected`` sentences and ``spare`` ones.
+        The 32 that show what is usual of the texts are not among them.
     n_checked : int
         How many of them were checked: where several are tried for a row, the two surest.
     label_check : str
@@ -173,8 +175,9 @@ class Augmented(RowsResult):
         )
         if self.confidence_measured:
             said = (
-                "the mean confidence, what blind readers kept of rows as close, likely, short and "
-                "sure of their label"
+                "the mean confidence, what blind readers kept of rows that stand out as much "
+                "among others of their texts, by closeness, likelihood, label check, length and "
+                "repetition"
             )
             surest = f"; {read} of those that the writer is sure enough of, of other texts"
             return f"{said}{surest if read else ''}; {unread}"

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 FIRST, BATCH = 16, 256
 #: Pairs tried for each row by an inverter that knows how sure it is.
 TRIES = 12
-#: Rows of which one pair is written first, to see what is usual of these texts.
+#: Pairs that are written first, to see what is usual of these texts.
 USUAL = 32
 #: Texts of a class from which on a label check knows it: fewer, less a sentence's parents, tell
 #: little, and of a class of five it keeps hardly any.
@@ -263,6 +263,7 @@ def _write(
     tell("Writing", 0, n)
     points = generator.parents.embeddings[pool]
     n_plans = n_batches = n_rows = n_empty = n_unwanted = 0
+    fitted = False
     while (
         generator.n_kept < n
         and generator.n_written < most
@@ -278,8 +279,10 @@ def _write(
         plan = MixPlan(pool[plan.left], pool[plan.right], plan.lam)
         plan = generator.tried(plan)
         rows = plan[:: generator.tries]  # the first pair of each says its class and weight
-        if n_plans == 0:
-            generator.fit_confidence(rows[:USUAL], seeds.generator(AugmentKey.USUAL))
+        if len(plan) and not fitted:
+            usual = plan[:: max(1, len(plan) // USUAL)][:USUAL]
+            generator.fit_confidence(usual, seeds.generator(AugmentKey.USUAL))
+            fitted = True
         n_plans, written, at = n_plans + 1, generator.n_written, 0
         while at < len(rows) and generator.n_kept < n and generator.n_written < most:
             size = FIRST

@@ -178,9 +178,8 @@ class SentenceGenerator:
             return
         quick = replace(self.selection, candidates=1, crossover=0)
         found = self._written(plan, quick, random_state)
-        made, usual = found.sentences, np.ones(len(plan), bool)
-        if self.label_check.method == "filter":  # as those that it was fitted to
-            usual = found.findings == checks.AGREES
+        made = found.sentences  # as those that it was fitted to, which passed the label check
+        usual = (found.findings == checks.AGREES) & [bool(one.strip()) for one in made.texts]
         self.confidence = self.confidence.of_task(
             [text for text, one in zip(made.texts, usual, strict=True) if one],
             made.closeness[usual],

@@ -210,16 +210,15 @@ def augment_parts(
     done = run_job(job, output, make_engine(engine, workers), resume=resume, progress=progress)
     found = [_facts_of(done.place, chunk.number) for chunk in job.chunks()]
     total = _add_up(found, n_samples)
-    rows = total["rows"] or float("nan")
+    n_rows = total["rows"] or float("nan")
+    told = [one for one in found if one["rows"]]
     return AugmentedParts(
         str(done.output),
         n_samples,
         **total,
-        closeness=sum(one["closeness"] for one in found) / rows,
-        worth_keeping=sum(one["rows"] * one["worth"] for one in found if one["rows"]) / rows,
-        worth_known_from=next(
-            (one["known_from"] for one in found if one["rows"]), "there are none"
-        ),
+        closeness=sum(one["closeness"] for one in found) / n_rows,
+        worth_keeping=sum(one["rows"] * one.get("worth", float("nan")) for one in told) / n_rows,
+        worth_known_from=told[0].get("known_from", "") if told else "there are no rows",
         parts=len(found),
         kept=len(found) if done.complete else done.kept,
     )
@@ -430,7 +429,9 @@ def _as_table(made: Augmented, origin: Ints, classes: Array, notes: list[str]) -
     kinds |= dict.fromkeys(("text", "left_text", "right_text", "check"), pa.string())
     schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
     facts = {"made": made.n_written, "rejected": len(made.rejected), "notes": notes}
-    facts |= {"worth": made.worth_keeping, "known_from": made.worth_known_from}
+    if not np.isnan(made.worth_keeping):  # JSON has no NaN
+        facts["worth"] = made.worth_keeping
+    facts["known_from"] = made.worth_known_from
     return pa.table(columns, schema.with_metadata({FACTS: json.dumps(facts)}))
 
 

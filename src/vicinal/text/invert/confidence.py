@@ -50,7 +50,8 @@ class Confidence:
         which the label check prefers the row's label, of the number of words, of the words of four
         letters or more that stand in the sentence already (two at most count), and of none.
     typical : float
-        Sum of all but the intercept of a usual sentence where it was fitted.
+        Sum of all but the intercept of a usual sentence where it was fitted: the likeliest of a
+        mixture that passes the label check.
     least : float
         Share from 0 to 1 below which sentences are not worth a reader's time.
 
@@ -66,7 +67,7 @@ class Confidence:
     >>> confidence(texts, np.full(2, 0.8), np.full(2, -1.0), np.full(2, 0.5))
     array([0.35434369, 0.59868766])
     >>> confidence.of_task(texts, np.full(2, 0.8), np.full(2, -1.0), np.full(2, 0.5)).intercept
-    -2.675
+    -2.45
     """
 
     closeness: float
@@ -89,8 +90,9 @@ class Confidence:
         names = {one.name for one in fields(cls)}
         if not isinstance(said, Mapping) or {*said} != names:
             raise ValueError(
-                f"notes['confidence'] must hold {', '.join(sorted(names))}, got {said!r}. Leave it "
-                "out, and the likelihood stands for it."
+                f"notes['confidence'] must hold {', '.join(sorted(names))}, got {said!r}. Install "
+                "the package of the inverter that goes with this vicinal, or leave the note out: "
+                "the likelihood stands for it then."
             )
         return cls(**said)
 
@@ -109,8 +111,9 @@ class Confidence:
         """Return it for other texts, by some sentences (n,) written from these at random."""
         told = self._told(texts, closeness, log_likelihood, preference)
         told = told[np.isfinite(told)]
-        usual = float(told.mean()) if len(told) else self.typical
-        return replace(self, intercept=self.intercept + (1 - _BETWEEN) * (self.typical - usual))
+        # sentences of a text differ as much as texts do: so far a mean of n of them is believed
+        off = float((self.typical - told).sum()) / (len(told) + 1)
+        return replace(self, intercept=self.intercept + (1 - _BETWEEN) * off)
 
     def _told(
         self, texts: Sequence[str], closeness: Floats, log_likelihood: Floats, preference: Floats

@@ -115,7 +115,8 @@ class Inverter:
     def confidence(self) -> Confidence | None:
         """How sure its sentences are to be kept, as ``notes["confidence"]`` has it.
 
-        None where nobody has measured it, and with a guide, with which it was not measured.
+        :func:`vicinal.text.augment` fits its level to the texts (:meth:`Confidence.of_task`). None
+        where nobody has measured it, and with a guide, with which it was not measured.
         """
         said = self.notes.get("confidence")
         return None if said is None or self._guide is not None else Confidence.of(said)
