@@ -45,6 +45,7 @@ from vicinal.text.augment.selection import (
     as_selection,
     measured_of,
 )
+from vicinal.text.augment.words import WordJudge
 from vicinal.text.encoder import check_texts
 from vicinal.text.labels import as_label_sets, as_labels
 
@@ -186,7 +187,12 @@ def augment(
         counts[np.searchsorted(parents.classes, classes)] = by_class
     rows = RowFilter(row_config, inverter, texts, parents.embeddings, protection)
     tries = (1 if told is None else TRIES) if row_config.tries is None else row_config.tries
-    generator = SentenceGenerator(inverter, parents, judge, check, config, rows, counts, tries)
+    words = None
+    if check.judge == "all" and check.method == "filter":
+        words = WordJudge.of(parents.texts, parents.codes, len(parents.classes))
+    generator = SentenceGenerator(
+        inverter, parents, judge, check, config, rows, counts, tries, words
+    )
     with reporting(progress) as tell:
         _write(generator, pool, pairing, law, n, ceil(max_attempts * n) * tries, seeds, tell)
     made = generator.result(texts, labels)
@@ -229,7 +235,7 @@ def _check_labels(
     if not isinstance(check.judge, str):
         raise ValueError(
             f"judge={check.judge!r} tells single classes, and label_separator={separator!r} gives "
-            "a text several. Take 'both' or 'neighbors'."
+            "a text several. Take 'all', 'both' or 'neighbors'."
         )
     return as_label_sets(labels, n_texts, separator)
 

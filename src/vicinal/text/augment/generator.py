@@ -77,10 +77,12 @@ class SentenceGenerator:
         rows: RowFilter,
         wanted: int | Ints,
         tries: int = 1,
+        words: checks.Judge | None = None,
     ) -> None:
         self.inverter, self.parents, self.judge = inverter, parents, judge
         self.label_check, self.selection, self.rows = label_check, selection, rows
         self.wanted, self.tries = wanted, tries  # in all, or of each class
+        self.words = words  # who may object
         self._finalists = min(tries, FINALISTS) if selection.candidates > 1 else tries
         self.confidence, self.readers_kept = measured_of(inverter, selection)
         self.n_written = self.n_checked = self.n_clipped = self.n_unwanted = 0
@@ -291,6 +293,10 @@ class SentenceGenerator:
             found = self._judge(lines, flat, np.repeat(both, each, axis=0))
             judged[:] = [found.reshape(n, each, -1)]
             odds = log_odds(checks.preference(judged[0], weights, threshold))
+            if self.words is not None:
+                said = self._judge(lines, flat, None, self.words)
+                against = checks.objects(said, np.repeat(weights, each, axis=0), threshold)
+                odds = np.where(against.reshape(n, each), log_odds(np.zeros(1)), odds)
             empty = np.array([not one.strip() for one in lines]).reshape(n, each)
             return np.where(empty, -np.inf, PREFERENCE_SHARE * odds)
 
@@ -311,6 +317,10 @@ class SentenceGenerator:
         else:
             said = self._judge(lines, written.embeddings, both)
         findings, given = checks.compare(said, weights, threshold), weights
+        if self.words is not None:
+            by_words = self._judge(lines, written.embeddings, None, self.words)
+            against = (findings == checks.AGREES) & checks.objects(by_words, weights, threshold)
+            findings[against], said[against] = checks.OBJECTS, by_words[against]
         if self.label_check.method == "relabel":  # the label that it will have
             off = (findings != checks.AGREES)[:, None]
             given = np.where(off, np.eye(said.shape[1])[said.argmax(axis=1)], weights)
@@ -344,9 +354,15 @@ class SentenceGenerator:
                 notes[at] = f"rejected: {why}"
         return taken
 
-    def _judge(self, lines: list[str], embeddings: Array, parents: Ints) -> Any:
+    def _judge(
+        self,
+        lines: list[str],
+        embeddings: Array,
+        parents: Ints | None,
+        judge: checks.Judge | None = None,
+    ) -> Any:
         """Return what the judge says of labels (n, n_labels), several of a text as one sum."""
-        found = self.judge(lines, embeddings, parents)
+        found = (judge or self.judge)(lines, embeddings, parents)
         said = self.parents.by_label(found)
         return said if said is found else said / said.sum(axis=1, keepdims=True)
 
@@ -370,7 +386,8 @@ class SentenceGenerator:
             if not text.strip():
                 note = "rejected: nothing was written"
             elif finding != checks.AGREES:
-                why = checks.reason(finding, said[at], weights[at], self._names, self.judge.said_by)
+                judge: Any = self.words if finding == checks.OBJECTS else self.judge
+                why = checks.reason(finding, said[at], weights[at], self._names, judge.said_by)
                 note = verdict + why
             notes.append(note)
         return notes

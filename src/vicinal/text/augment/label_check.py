@@ -9,16 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from vicinal._checks import check_choice, check_count, check_number
-from vicinal._types import Array, Floats, Floats32, Ints
+from vicinal._types import Array, Bools, Floats, Floats32, Ints
 
 #: What can be done about sentences that are not what their label says.
 METHODS = ("filter", "relabel", "within-class", "none")
 #: Judges that are built from the texts themselves.
-JUDGES = ("both", "neighbors")
+JUDGES = ("all", "both", "neighbors")
 #: Share of a class's sentences that "filter" keeps at most, where nothing else is said.
 KEEP = 1.0
-#: What is found of a sentence and its label; doubts are of "filter" alone.
-AGREES, NEITHER, CONTRADICTS, DOUBTS = 0, 1, 2, 3
+#: What is found of a sentence and its label; doubts, and objections by words, are of "filter".
+AGREES, NEITHER, CONTRADICTS, DOUBTS, OBJECTS = 0, 1, 2, 3, 4
 #: Similarities in memory at once (32 MB).
 BLOCK_SIMILARITIES = 1 << 22
 #: By how much less the last neighbor counts than the first, so that the nearer decide ties.
@@ -64,10 +64,11 @@ class LabelCheck:
     keep : float, default 1.0
         For "filter": share of the sentences of each class that stays at most, those that the judge
         prefers most; above 0. Less drops some that the judge agrees with, too, and intrusion falls.
-    judge : {"both", "neighbors"} or classifier, default "both"
+    judge : {"all", "both", "neighbors"} or classifier, default "all"
         The nearest real texts ("neighbors"); the mean of these and of a linear classifier of all
-        real texts ("both"); or a trained classifier with ``classes_`` and ``predict_proba(texts)``.
-        The first two judge as if the parents of the sentence were not there; a classifier that
+        real texts ("both"); these, and with "filter" a naive Bayes classifier of words, which may
+        only object ("all"); or a trained classifier with ``classes_`` and ``predict_proba(texts)``.
+        Embeddings are judged as if the parents of the sentence were not there; a classifier that
         learned from the parents contradicts too seldom.
     neighbors : int, optional
         Real texts that vote; up to ten, half the mean size of a class, where left out.
@@ -86,7 +87,7 @@ class LabelCheck:
     method: str = "filter"
     threshold: float = 0.7
     keep: float = KEEP
-    judge: ClassifierLike | str = "both"
+    judge: ClassifierLike | str = "all"
     neighbors: int | None = None
 
     def __post_init__(self) -> None:
@@ -102,8 +103,8 @@ class LabelCheck:
             check_choice("judge", self.judge, JUDGES)
         elif not (hasattr(self.judge, "predict_proba") and hasattr(self.judge, "classes_")):
             raise TypeError(
-                "judge must be 'both', 'neighbors' or a trained classifier with classes_ and "
-                f"predict_proba(texts), got {self.judge!r}."
+                "judge must be 'all', 'both', 'neighbors' or a trained classifier with classes_ "
+                f"and predict_proba(texts), got {self.judge!r}."
             )
         if self.neighbors is not None:
             check_count("neighbors", self.neighbors)
@@ -199,6 +200,11 @@ def preference(probabilities: Floats, weights: Floats, threshold: float) -> Floa
     against = np.where(may, 0.0, probabilities).max(axis=-1)
     both = for_it + against
     return np.asarray(np.divide(for_it, both, out=np.full_like(both, 0.5), where=both > 0))
+
+
+def objects(probabilities: Floats, weights: Floats, threshold: float) -> Bools:
+    """Tell which sentences a judge takes rather for what they may not be; a tie is no objection."""
+    return np.asarray(preference(probabilities, weights, threshold) < 0.5 - 1e-9)
 
 
 def compare(probabilities: Floats, weights: Floats, threshold: float) -> Ints:

@@ -242,7 +242,7 @@ def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
     check, pairing = as_label_check(settings["label_check"]), settings["pairing"]
     if not isinstance(check.judge, str):
         raise ValueError(
-            "judge must be 'both' or 'neighbors' where sentences are made in chunks, got "
+            "judge must be 'all', 'both' or 'neighbors' where sentences are made in chunks, got "
             f"{check.judge!r}."
         )
     if pairing is not None and pairing.grouped:
