@@ -285,7 +285,8 @@ def report(records: list[Record], key: str, args: argparse.Namespace) -> str:
             "Label checks, farthest pairs. A label check judges by the few rows that sentences "
             "are made "
             "from; the judge learned from others. By default neighbors and a linear classifier are "
-            "asked together, both without the parents of the sentence, and each candidate counts.",
+            "asked together, both without the parents of the sentence, and each candidate counts. "
+            "The judge of words, which may object by default now, was not asked.",
             "Does a label check halve intrusion and keep 60 % of the rows? Means over sets and "
             "seeds; "
             "beyond the base in points, against the heavier parents of the rows that were kept:",

@@ -69,4 +69,4 @@ def test_sentences_of_another_class_by_their_words_are_dropped(fake, topics):
         # of several candidates others are taken
         assert len(told) > 5 if n_candidates == 1 else len(told) < 5
         assert all(why.startswith("rejected: ") for why in told)
-        assert share(made(n_candidates, "none")) > 0.1
+        assert share(made(n_candidates, "none")) > 0.03
