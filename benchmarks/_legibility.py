@@ -39,7 +39,8 @@ WRITERS = ("smol", GUIDED, "nano")
 #: Of six other draws, of news none: the surest of three pairs by a confidence that did not weigh
 #: the label check yet, if of 0.15 or more; and single pairs of the same draws.
 THREE, ONE = "smol, of three tries", "smol, of one try"
-#: Of six draws more: the surest of twelve pairs by a confidence that did not weigh words yet.
+#: Of six draws more: the surest of twelve pairs by a confidence that did not weigh words yet,
+#: where words could not object.
 TWELVE = "smol, of twelve tries"
 #: Limits of likelihood that were tried, in the sheet alone: six pairs for each row, on news; of
 #: these, in another draw, rows of .27 a token or more; such rows of single pairs, in a third draw.
@@ -194,10 +195,10 @@ def _label(made: Any, at: int) -> str:
 
 def _between(method: str, n: int) -> list[Record]:
     both = pairs(n)
-    if method in (*WRITERS, DEFAULT):
+    if method in WRITERS:
         from vicinal.text.augment.selection import SelectionConfig, select_sentences
 
-        writer = _writer("smol" if method == DEFAULT else method)  # as morph does it
+        writer = _writer(method)  # as morph does it, all pairs at once
         left, right = (writer.encode([pair[side] for pair in both]) for side in (0, 1))
         made: list[Record] = []
         for start in range(0, n, 15):

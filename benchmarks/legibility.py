@@ -79,7 +79,7 @@ def make(args: argparse.Namespace) -> None:
     rows: list[Record] = []
     for method in (one for one in METHODS if one not in there):
         for name in (*SETS, MORPHS):
-            if name == MORPHS and method in ("EDA", DRAWS):
+            if name == MORPHS and method in ("EDA", DRAWS, DEFAULT):
                 continue  # made of labeled rows alone
             n = args.morphs if name == MORPHS else args.rows
             found = rows_of(name, method, n)
