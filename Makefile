@@ -46,10 +46,13 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/scale_ray.py
 	$(BIN)/python benchmarks/inversion_speed.py
 	$(BIN)/python benchmarks/morphs.py
+	$(BIN)/python training/lm.py --sentences 100000
 	$(BIN)/python benchmarks/ratio_fidelity.py
 	$(BIN)/python benchmarks/intrusion.py
 	$(BIN)/python benchmarks/fewshot.py
-	$(BIN)/python training/lm.py --sentences 100000
+	$(BIN)/python training/smol.py --freeze --compile --threads 2 \
+		--start-from packages/smol/src/vicinal_smol --rate-adaptor 2e-3 --skip 160000 \
+		--sentences 14000 --work .cache/smol_frozen
 	$(BIN)/python benchmarks/frozen_inverter.py
 
 clean:

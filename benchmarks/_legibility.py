@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from _common import progress
-from _sentences import CACHE, held_out_lines, inverter_key, words
+from _sentences import CACHE, FROZEN, held_out_lines, inverter_key, words
 from _texts import DATA
 from vicinal.io import replacing
 from vicinal.text.invert.candidates import Candidates
@@ -35,7 +35,9 @@ SETS: dict[str, tuple[str, int, int | None]] = {
 MORPHS = "morph middles"
 #: Nano's words are favored.
 GUIDED = "smol, guided by nano"
-WRITERS = ("smol", GUIDED, "nano")
+#: The language model did not learn, see ``frozen_inverter.py``.
+ADAPTOR = "frozen smol"
+WRITERS = ("smol", GUIDED, ADAPTOR, "nano")
 #: Of six other draws, of news none: the surest of three pairs by a confidence that did not weigh
 #: the label check yet, if of 0.15 or more; and single pairs of the same draws.
 THREE, ONE = "smol, of three tries", "smol, of one try"
@@ -50,7 +52,9 @@ DRAWS, N_DRAWS = "smol, six draws", 6
 #: Of six draws more: what is delivered by default.
 DEFAULT = "smol, by default"
 #: Those that need what smol made come after it.
-METHODS = ("smol", DRAWS, DEFAULT, GUIDED, "nano", "nearest real text", "EDA", "SmolLM2 prompted")
+METHODS = (
+    "smol", DRAWS, DEFAULT, GUIDED, ADAPTOR, "nano", "nearest real text", "EDA", "SmolLM2 prompted",
+)  # fmt: skip
 POOL = 1000
 #: What is kept of a made row beside its text.
 FIGURES = ("lam", "lam_measured", "closeness", "log_likelihood", "check_score", "confidence")
@@ -125,12 +129,14 @@ def _writer(name: str) -> Any:
     if name == GUIDED:
         guided = Inverter.from_pretrained("smol", guide="nano")
         return Kept(guided, f"{inverter_key('smol')}-{inverter_key('nano')}")
-    return Kept(Inverter.from_pretrained(name), inverter_key(name))
+    source = str(FROZEN) if name == ADAPTOR else name
+    return Kept(Inverter.from_pretrained(source), inverter_key(source))
 
 
 def rows_of(name: str, method: str, n: int) -> list[Record]:
     """Return rows of a method on a set, made now or before."""
-    path = KEPT / f"{name}-{method}-{n}-{inverter_key('smol')}.json".replace(" ", "_")
+    key = inverter_key(str(FROZEN) if method == ADAPTOR else "smol")
+    path = KEPT / f"{name}-{method}-{n}-{key}.json".replace(" ", "_")
     if not path.exists():
         progress(f"{name}, {method}")
         with warnings.catch_warnings():

@@ -12,6 +12,8 @@ import numpy as np
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 CACHE = Path(__file__).parents[1] / ".cache"
+#: SmolLM2 as it is, behind an adaptor that learned: see ``frozen_inverter.py``.
+FROZEN = CACHE / "smol_frozen" / "trained"
 DOCS = Path(__file__).parents[1] / "docs"
 #: Goes up where the same weights begin to write other sentences: nano's key was 76b98c048230 at 3,
 #: and is 0edaa503408a at 4.

@@ -2,12 +2,14 @@
 
     python training/smol.py --sentences 55000           # trains, or goes on from --work
     python training/smol.py --start-from smol.safetensors --sentences 50000
+    python training/smol.py --freeze --sentences 25000  # the adaptor alone learns
     python training/smol.py --evaluate                  # closeness on held-out lines, samples
     python training/smol.py --export smol.safetensors   # what was learned, in float16
     python training/smol.py --export packages/smol/src/vicinal_smol   # the folder that ships
 
 An adaptor of two layers turns an embedding into soft tokens in front of the sentence; LoRA on all
-projections of the language model learns with it. The rates rise, then fall to 0 along a cosine.
+projections of the language model learns with it, unless it is to stay frozen. The rates rise, then
+fall to 0 along a cosine.
 Stop it at any time (Ctrl-C or SIGTERM, or ``timeout -s INT 3h python ...``): it saves first, and
 the same command goes on to the same weights. What it measures on the way stands in its checkpoint's
 ``complete.json``.
@@ -46,12 +48,13 @@ NAMES = {
 EXACT = ("embedding.mean", "embedding.size")
 
 
-def new_inverter(llm: str) -> Inverter:
-    """Return an inverter that has learned nothing."""
+def new_inverter(llm: str, *, freeze: bool = False) -> Inverter:
+    """Return an inverter that has learned nothing; of a frozen language model no LoRA will."""
     lora = {"r": RANK, "lora_alpha": 2 * RANK, "target_modules": list(PROJECTIONS)}
     return Inverter.build(
-        "offline", llm, soft_tokens=8, hidden=1536, norm=True, prompt="{}", lora=lora
-    )
+        "offline", llm, soft_tokens=8, hidden=1536, norm=True, prompt="{}",
+        lora=None if freeze else lora,
+    )  # fmt: skip
 
 
 def learned(inverter: Inverter) -> dict[str, Tensor]:
@@ -68,8 +71,10 @@ def learned(inverter: Inverter) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def take(inverter: Inverter, tensors: Mapping[str, Tensor]) -> None:
-    """Set all that learns."""
+    """Set all that learns; a frozen language model leaves LoRA."""
     there = learned(inverter)
+    if not any(name.startswith("lora.") for name in there):
+        tensors = {name: one for name, one in tensors.items() if not name.startswith("lora.")}
     if set(there) != set(tensors):
         raise SystemExit(f"The file does not fit, such as {min(set(there) ^ set(tensors))!r}.")
     for name, one in there.items():
@@ -77,7 +82,9 @@ def take(inverter: Inverter, tensors: Mapping[str, Tensor]) -> None:
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Read an exported file."""
+    """Read an exported file or folder."""
+    if path.is_dir():
+        return learned(Inverter.from_pretrained(path))
     with safe_open(path, "pt") as source:
         return {name: source.get_tensor(name) for name in source.keys()}  # noqa: SIM118
 
@@ -107,13 +114,15 @@ def train(args: argparse.Namespace, inverter: Inverter) -> None:
     if (args.work / "last.pt").exists():
         print(
             f"{args.work / 'last.pt'} is of an earlier trainer and cannot be read: this begins anew"
-            f" in {args.work / 'checkpoint'}. To begin with what was learned, give an exported "
-            "file to --start-from.",
+            f" in {args.work / 'checkpoint'}. To begin with what was learned, give what "
+            "was exported to --start-from.",
             flush=True,
         )
     lines = read_lines(args.corpus / TRAIN, args.sentences, args.skip)
     lines = [line.strip() for line in lines if 4 <= len(line.split()) <= 24]
     kind = args.arithmetic or arithmetic(args.device)
+    if args.freeze and kind == "int8":
+        kind = "float32"  # integers stand beside LoRA alone
     print(f"{len(lines):,} sentences, {kind}", flush=True)
     if kind != "bfloat16":
         inverter.decoder.model.float()
@@ -121,7 +130,8 @@ def train(args: argparse.Namespace, inverter: Inverter) -> None:
         print(f"language model {inverter.decoder.fingerprint}", flush=True)  # of the whole weights
         freeze_in_int8(inverter.decoder.model)
     if args.compile:
-        for layer in inverter.decoder.model.get_base_model().model.layers:
+        model = inverter.decoder.model
+        for layer in getattr(model, "get_base_model", lambda: model)().model.layers:
             layer.compile(dynamic=True)
     half = 0.5 if args.start_from else 1.0
     recipe = TrainingOptions(
@@ -133,7 +143,7 @@ def train(args: argparse.Namespace, inverter: Inverter) -> None:
         inverter, lines, options=recipe, checkpoint=args.work / "checkpoint", copy=False,
         progress=True, random_state=args.seed,
     )  # fmt: skip
-    whole = new_inverter(args.llm)
+    whole = new_inverter(args.llm, freeze=args.freeze)
     take(whole, learned(made))
     whole.notes = made.notes
     whole.save_pretrained(args.work / TRAINED)
@@ -145,6 +155,7 @@ def arguments() -> argparse.Namespace:
     parser.set_defaults(batch=48)
     parser.add_argument("--llm", default="smollm2", help="language model, or its folder")
     parser.add_argument("--arithmetic", choices=("bfloat16", "float32", "int8"))
+    parser.add_argument("--freeze", action="store_true", help="keep the language model as it is")
     parser.add_argument("--compile", action="store_true", help="needs a C++ compiler")
     parser.add_argument("--rate-adaptor", type=float, default=1e-3)
     parser.add_argument("--rate-lora", type=float, default=4e-4)
@@ -155,8 +166,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--start-from",
         type=Path,
-        metavar="FILE",
-        help="exported file to begin with, at half rates",
+        metavar="FILE or FOLDER",
+        help="what was exported, to begin with at half rates",
     )
     parser.add_argument("--export", type=Path, metavar="FILE or FOLDER")
     return parser.parse_args()
@@ -170,7 +181,7 @@ def main() -> None:
     if (args.evaluate or args.export) and not args.start_from:
         inverter = Inverter.from_pretrained(args.work / TRAINED)
     else:
-        inverter = new_inverter(args.llm)
+        inverter = new_inverter(args.llm, freeze=args.freeze)
         if args.start_from:
             take(inverter, read(args.start_from))
     inverter.to(args.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,19 +96,24 @@ def test_what_smol_learned_comes_back_from_its_file(tmp_path: Path) -> None:
     shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
     config = LlamaConfig(vocab_size=2, num_attention_heads=2, **shape)
     lora = {"r": 2, "target_modules": list(smol.PROJECTIONS)}
-    one, other = (
-        Inverter.build(
+
+    def built(seed: int, lora: dict[str, Any] | None) -> Inverter:
+        return Inverter.build(
             SmallEncoder(), (LlamaForCausalLM(config), words), hidden=8, norm=True, prompt="{}",
             lora=lora, random_state=seed,
-        )
-        for seed in (0, 1)
-    )  # fmt: skip
+        )  # fmt: skip
+
+    one, other, frozen = built(0, lora), built(1, lora), built(1, None)
     smol.export(one, tmp_path / "smol.safetensors")
     there = smol.read(tmp_path / "smol.safetensors")
     assert {"adaptor.f.0.weight", "adaptor.n.bias", "adaptor.g", "embedding.size"} <= set(there)
     layer = "lora.base_model.model.model.layers.0.mlp.down_proj.lora_A.default.weight"
     assert there[layer].dtype == torch.float16
     smol.take(other, there)
+    smol.take(frozen, there)  # of what learned the adaptor alone
+    assert set(smol.learned(frozen)) == {name for name in there if not name.startswith("lora.")}
+    for name, value in smol.learned(frozen).items():
+        assert torch.equal(value, smol.learned(other)[name]), name
     for name, value in smol.learned(one).items():
         assert torch.allclose(smol.learned(other)[name], value, rtol=2e-3, atol=1e-4), name
 
