@@ -609,3 +609,46 @@ def test_many_columns_on_one_line_are_read_quickly(monkeypatch):
     monkeypatch.setattr(sums, "_rows_of_constant", count)
     found = {rule.target: rule.sources for rule in find_rules(table)}
     assert found == {f"c{at}": ("c0",) for at in range(1, 20)}
+
+
+def test_the_day_of_a_stamp_is_held_against_a_date():
+    rng = np.random.default_rng(5)
+    minutes = rng.integers(0, 600 * 1440, N)
+    day = minutes // 1440 + rng.integers(0, 4, N)
+    paid = day * 1440 + rng.integers(0, 3 * 1440, N)
+    stamp, when = pa.timestamp("s"), pa.date32()
+    table = pa.table({
+        "ordered": pa.array(60 * minutes, pa.int64()).cast(stamp),
+        "shipped": pa.array(day, pa.int32()).cast(when),
+        "paid": pa.array(60 * paid, pa.int64()).cast(stamp),
+    })  # fmt: skip
+    found = [rule.text for rule in find_rules(table)]
+    # a payment may be before an order of the same day, so one does not follow from the others
+    assert {"ordered <= shipped", "shipped <= paid"} <= set(found)
+    keeper = RuleKeeper.fit(table, ["ordered <= shipped"])
+    order = next(rule for rule in keeper.rules if rule.text == "ordered <= shipped")
+    early = table.set_column(1, "shipped", pa.array(day - 4, pa.int32()).cast(when))
+    assert order.violations(table) == 0
+    assert order.violations(early) == int((day - 4 < minutes // 1440).sum())
+    mixed = keeper.reduce(table)
+    torn = {name: mixed[name].take(pa.array(rng.permutation(N))) for name in mixed.column_names}
+    assert order.violations(keeper.restore(pa.table(torn))) == 0
+
+
+@pytest.mark.parametrize("table", [{"day": "stamp"}, {"day": "stamp", "other": "stamp"}])
+def test_the_day_of_a_stamp_is_no_order_both_ways(table):
+    rng = np.random.default_rng(6)
+    minutes = rng.integers(0, 600 * 1440, N)
+    stamp = pa.array(60 * minutes, pa.int64()).cast(pa.timestamp("s"))
+    made = {"day": pa.array(minutes // 1440, pa.int32()).cast(pa.date32()), "stamp": stamp}
+    rules = find_rules(pa.table(made | ({"other": stamp} if "other" in table else {})))
+    assert not any(rule.text == "stamp <= day" for rule in rules)
+
+
+@pytest.mark.parametrize(("prices", "most"), [(5, 6), (5, 30), (9, 9), (60, 3)])
+def test_a_total_is_found_of_few_prices_and_quantities(prices, most):
+    rng = np.random.default_rng(7)
+    price = np.round(rng.gamma(2, 20, prices) + 1, 2)[rng.integers(0, prices, N)]
+    quantity = rng.integers(1, most, N)
+    table = pa.table({"price": price, "n": quantity, "total": (price * quantity).round(2)})
+    assert "total = price * n" in {rule.text for rule in find_rules(table)}

@@ -49,11 +49,12 @@ class Frame:
         return self._floats[name]
 
     def numbers_as(self, name: str, unit: pa.DataType) -> tuple[Any, Bools]:
-        """Return exact numbers in the unit of another type, which is no coarser."""
+        """Return exact numbers in the unit of another type; in days a stamp is its day."""
         numbers, gone = self.numbers(name)
         own = self.table[name].type
         if own != unit and pa.types.is_temporal(own) and pa.types.is_temporal(unit):
-            numbers = numbers * (ticks(unit) // ticks(own))
+            more, less = ticks(unit), ticks(own)
+            numbers = numbers * (more // less) if more >= less else numbers // (less // more)
         return numbers, gone
 
     def missing(self, name: str) -> Bools:
@@ -160,7 +161,7 @@ class Formula(Rule):
 
 @dataclass(frozen=True)
 class Order(Rule):
-    """``start <= end``; the target is the higher column."""
+    """``start <= end``; the target is the higher column, if a date the day of a stamp counts."""
 
     strict: bool = False
 

@@ -70,6 +70,8 @@ def _is_between(
         return False
     if above[low, high] and not (above[low, one] or above[one, high]):
         return False
+    if _is_finer(found, names[low], names[one]) and _is_finer(found, names[high], names[one]):
+        return False  # a day between two stamps
     gone, low_gone, high_gone = (found.frame.missing(names[at]) for at in (one, low, high))
     return not (gone & ~low_gone & ~high_gone).any()
 
@@ -100,18 +102,29 @@ def _below(found: Found, names: Sequence[str]) -> Bools:
     both = [_sizes(found, name) for name in names]
     values = np.column_stack([np.where(gone, np.nan, value) for value, gone in both])
     never = ~np.eye(n, dtype=bool)
+    days = [pa.types.is_date(found.frame.table[name].type) for name in names]
     for rows in np.array_split(values, max(len(values) * n * n // 20_000_000, 1)):
-        never &= ~(rows[:, :, None] > rows[:, None, :]).any(axis=0)
+        above = (rows[:, :, None] > rows[:, None, :]).any(axis=0)
+        if any(days):  # of a stamp and a date the day counts
+            above[:, days] = (np.floor(rows)[:, :, None] > rows[:, None, days]).any(axis=0)
+        never &= ~above
     return never
+
+
+def _is_finer(found: Found, low: str, high: str) -> bool:
+    """Tell whether a column counts smaller units of time than another."""
+    units = [ticks(found.frame.table[one].type) for one in (low, high) if one in found.temporal]
+    return units != sorted(units)
 
 
 def _order_of(found: Found, low: str, high: str) -> bool | None:
     """Return whether an order is strict, None where chance may explain it, or nothing shows it."""
-    units = [ticks(found.frame.table[one].type) for one in (low, high) if one in found.temporal]
-    if units != sorted(units):
-        return None  # a stamp and a later date: the day of the stamp would have to be cut
     (a, a_gone), (b, b_gone) = _sizes(found, low), _sizes(found, high)
     held = ~a_gone & ~b_gone
+    if _is_finer(found, low, high):
+        if not pa.types.is_date(found.frame.table[high].type) or (b <= a)[held].all():
+            return None  # of the day of a stamp it is said that it is not after the stamp
+        a = np.floor(a)
     if held.sum() < 2 * LEAST_ROWS:
         return None
     ranked = np.sort(b[held])

@@ -10,7 +10,7 @@ import numpy as np
 
 from vicinal._types import Floats
 from vicinal.table.numbers import decimals_of
-from vicinal.table.rules.find.evidence import FEW, LEAST_ROWS, Found
+from vicinal.table.rules.find.evidence import FEW, LEAST_LEVELS, LEAST_ROWS, Found
 from vicinal.table.rules.grammar import formula
 from vicinal.table.rules.kinds import Rule
 from vicinal.table.rules.rounding import half_a_unit
@@ -25,17 +25,15 @@ def find_products(found: Found) -> Iterator[Rule]:
     if len(rows) < LEAST_ROWS:
         return
     tried = rows[np.linspace(0, len(rows) - 1, 64).astype(int)]
-    moving = [name for name in names if found.levels(name) > 8]
-    if not moving:
-        return
-    values = [found.few.floats(name)[0] for name in moving]
+    values = [found.few.floats(name)[0] for name in names]
     places = [decimals_of(one[rows]) for one in values]
     matrix = np.stack([one[tried] for one in values])
     slack = np.array([half_a_unit(one) for one in places])
     slack += 1e-9 * np.abs(matrix).max(axis=1)
-    slack[slack > 0.05 * matrix.std(axis=1)] = -1.0  # anything rounds to so few values
+    few = np.array([found.levels(name) <= LEAST_LEVELS for name in names])
+    slack[few | (slack > 0.05 * matrix.std(axis=1))] = -1.0  # anything rounds to so few values
     for at, first, sign, second in _matching(matrix, slack):
-        name, pair = moving[at], (moving[first], moving[second])
+        name, pair = names[at], (names[first], names[second])
         if name in pair or not found.free(name):
             continue
         node = ast.BinOp(ast.Name(pair[0]), sign, ast.Name(pair[1]))
