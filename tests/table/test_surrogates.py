@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vicinal.table.surrogates import Surrogates
+from vicinal.table import TableSynthesizer
+from vicinal.table.surrogates import Surrogates, spans_of
 
 
 def make(values, n, kind="identifier", missing=None, seed=0):
@@ -110,3 +111,20 @@ def test_seed():
     real = [f"{i:05d}" for i in range(100)]
     assert make(real, 99, seed=1) == make(real, 99, seed=1)
     assert make(real, 99, seed=1) != make(real, 99, seed=2)
+
+
+def test_no_number_of_one_column_is_a_real_one_of_another():
+    table = pa.table({
+        "id": pa.array(range(10_001, 10_401)),
+        "manager": pa.array([*range(10_001, 10_050)] * 8 + [None] * 8),
+        "far": pa.array(range(400)),
+        "small": pa.array([*range(100)] * 4, pa.int8()),
+    })  # fmt: skip
+    spans = spans_of(table, table.column_names, {"far": (-5, 9_000)})
+    assert spans == {
+        "id": (10_001, 10_400), "manager": (10_001, 10_400), "far": (-5, 9_000), "small": (0, 99),
+    }  # fmt: skip
+    made = TableSynthesizer(random_state=0).fit(table.select(["id", "manager"])).sample(400)
+    real = set(table["id"].to_pylist())
+    assert not real & set(made["id"].to_pylist())
+    assert not real & set(made["manager"].to_pylist())

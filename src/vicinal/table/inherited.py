@@ -141,7 +141,7 @@ def _warn_of_others(names: Sequence[str], min_count: int, owners: str) -> None:
     warnings.warn(
         f"Every category of {', '.join(map(repr, names))} is held by fewer than "
         f"min_count={min_count} {owners}: {OTHER!r} is written in their place. Give more rows, or "
-        "say kinds={'name': 'category'} to keep real values.",
+        f"say kinds={{{names[0]!r}: 'category'}} to keep real values.",
         UserWarning,
         stacklevel=9,
     )

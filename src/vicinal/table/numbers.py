@@ -68,8 +68,8 @@ def check_finite(values: pa.ChunkedArray, name: str) -> None:
     row = pc.index(pc.is_inf(values), True).as_py()
     if row >= 0:
         raise ValueError(
-            f"Column {name!r} holds infinity (row {row}), which cannot be mixed. Replace it by a "
-            "missing value or a large number, or drop the row."
+            f"Column {name!r} holds infinity (row {row}), which is no number to mix or compare. "
+            "Replace it by a missing value or a large number, or drop the row."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -14,12 +15,49 @@ from vicinal.table.formats.personal import Personal
 from vicinal.table.formats.surrogates import SurrogateMaker, free_numbers
 
 
+def spans_of(
+    table: pa.Table, names: Iterable[str], known: Mapping[str, tuple[int, int]]
+) -> dict[str, tuple[int, int]]:
+    """Return the ends of columns of whole numbers; those of a type that overlap have one.
+
+    So no new value of one is a real value of another. Ends that are known go before those of rows.
+    """
+    found: dict[str, dict[str, tuple[int, int]]] = {}
+    for name in names:
+        plain = _whole(table[name])
+        if pa.types.is_integer(plain.type) and len(plain):
+            ends = pc.min_max(plain).as_py()
+            of_type = found.setdefault(str(plain.type), {})
+            of_type[name] = known.get(name, (ends["min"], ends["max"]))
+    joined: dict[str, tuple[int, int]] = {}
+    for spans in found.values():
+        group: list[str] = []
+        low = high = 0
+        for name in sorted(spans, key=lambda one: spans[one]):
+            first, last = spans[name]
+            if not group or first > high:
+                group, low, high = [], first, last
+            group, high = [*group, name], max(high, last)
+            joined |= dict.fromkeys(group, (low, high))
+    return {**known, **joined}
+
+
+def _whole(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return values without gaps and without codes; whole numbers with gaps as integers."""
+    plain = pc.drop_null(values)
+    if pa.types.is_dictionary(plain.type):
+        plain = plain.cast(plain.type.value_type)
+    if pa.types.is_floating(plain.type):
+        plain = plain.filter(pc.is_finite(plain)).cast(pa.int64())
+    return plain
+
+
 class Surrogates:
     """Makes identifiers that look like a column's own but were not in it."""
 
     # integers count on beyond the real ones; strings keep prefix, pattern and length; text becomes
-    # "<name> 1", "<name> 2". Where values are only a sample, span holds the ends of all integers,
-    # and strings get a prefix that no real one begins with.
+    # "<name> 1", "<name> 2". The ends of integers that are avoided are said by span; where values
+    # are only a sample, strings get a prefix that no real one begins with.
 
     def __init__(
         self,
@@ -33,11 +71,7 @@ class Surrogates:
     ) -> None:
         self._type, self._name = values.type, name
         self._prefix = f"{name} " if kind == "text" else prefix
-        plain = pc.drop_null(values)
-        if pa.types.is_dictionary(plain.type):
-            plain = plain.cast(plain.type.value_type)
-        if pa.types.is_floating(plain.type):  # whole numbers with gaps
-            plain = plain.filter(pc.is_finite(plain)).cast(pa.int64())
+        plain = _whole(values)
         if pa.types.is_integer(plain.type):
             ends = pc.min_max(plain).as_py()
             self._low: int = ends["min"] if span is None else span[0]

@@ -47,7 +47,7 @@ from vicinal.table.rare import hidden_levels, without_levels
 from vicinal.table.rules import RuleKeeper
 from vicinal.table.rules.grammar import parse_rule
 from vicinal.table.schema import Column, detect_columns, is_string, value_type
-from vicinal.table.surrogates import Surrogates
+from vicinal.table.surrogates import Surrogates, spans_of
 from vicinal.table.training_rows import TrainingRows, are_drawn_anew
 from vicinal.table.written import (
     as_identifiers,
@@ -378,24 +378,28 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         keeper = self._keeper(state)
         rows, columns = _reduced(self._learned(state), state.columns, keeper)
         whole = Population(0) if population is None else population
-        makers = replacers(
-            state.rows, state.columns, state.people, state.seeds.entropy, whole.spans
-        )
+        there = set(state.rows.column_names)
+        replaced = [
+            column
+            for column in state.columns
+            if column.kind in {"identifier", "text"} and column.name in there
+        ]
+        named = {one.name for one in replaced if one.kind == "identifier"} | {*state.people}
+        spans = spans_of(state.rows, sorted(named & there), whole.spans)
+        makers = replacers(state.rows, state.columns, state.people, state.seeds.entropy, spans)
         training = self._made_ready(
             rows, columns, state, _replaced(makers), population=population, progress=progress
         )
-        there = set(state.rows.column_names)
         surrogates = {
             column.name: Surrogates(
                 state.rows[column.name],
                 column.name,
                 column.kind,
-                span=whole.spans.get(column.name),
+                span=spans.get(column.name),
                 prefix=whole.prefixes.get(column.name),
                 personal=state.people.get(column.name),
             )
-            for column in state.columns
-            if column.kind in {"identifier", "text"} and column.name in there
+            for column in replaced
         }
         # all or nothing: a table that is refused leaves what was learned before
         self._state, self._training, self._surrogates = state, training, surrogates
