@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 
 from vicinal._progress import compiling, reporting
@@ -55,3 +56,16 @@ def test_a_failure_leaves_no_bar_open():
         raise ValueError("no")
     with reporting(True) as one, reporting(True) as other:
         assert one is other
+
+
+@pytest.mark.parametrize("quiet", [None, False, np.False_])
+def test_nothing_is_shown_where_nothing_is_asked_for(quiet, capsys):
+    with reporting(quiet) as tell:
+        tell("Fitting", 1, 3)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_cannot_be_called_is_refused():
+    message = r"progress must be True, False or a function of \(stage, done, total\), got 'yes'"
+    with pytest.raises(TypeError, match=message), reporting("yes"):
+        pass

@@ -35,9 +35,14 @@ def _nothing(stage: str, done: int, total: int, /) -> None:
 @contextmanager
 def reporting(progress: bool | ProgressCallback) -> Iterator[ProgressCallback]:
     """Yield what to call while a job runs: a bar on standard error for True, nothing for False."""
-    if not isinstance(progress, bool):
+    if callable(progress):
         yield progress
-    elif not progress:
+        return
+    if progress is not None and progress not in (True, False):
+        raise TypeError(
+            f"progress must be True, False or a function of (stage, done, total), got {progress!r}."
+        )
+    if not progress:
         yield _nothing
     elif _open:
         yield _open[-1]

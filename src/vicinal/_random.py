@@ -44,7 +44,9 @@ TableKey = IntEnum(
     },
 )
 StreamKey = IntEnum("StreamKey", "SALT CHUNK", start=20)
-EvaluationKey = IntEnum("EvaluationKey", "SPLIT FIDELITY PRIVACY UTILITY AUDIT ROWS", start=0)
+EvaluationKey = IntEnum(
+    "EvaluationKey", "SPLIT FIDELITY PRIVACY UTILITY AUDIT ROWS DELIVERED MODEL", start=0
+)
 FidelityKey = IntEnum("FidelityKey", "PAIRS TWO_SAMPLE CHANCE")
 PrivacyKey = IntEnum(
     "PrivacyKey", "TRAINING SYNTHETIC HOLDOUT COMBINATIONS THEMSELVES ATTACKS", start=0

@@ -306,9 +306,16 @@ class MixPlan:
             raise ValueError(f"y must have one entry for each row, got the single value {y!r}.")
         self._check_rows(len(labels), name="y")
         if labels.ndim != 1 or (labels.dtype.kind == "f" and classes is None):
+            if clip or classes is not None:
+                raise ValueError(
+                    "clip and classes are for class labels of one dimension, got y of shape "
+                    f"{labels.shape} and type {labels.dtype}. Leave them out."
+                )
             return self.apply(_numbers(labels))
         try:
             known = np.unique(labels) if classes is None else np.asarray(classes)
+            if labels.dtype == object:
+                np.unique(labels)  # those of several kinds have no order
         except TypeError:
             raise ValueError(
                 "y must hold labels of one kind, such as strings alone, without gaps. Convert them."

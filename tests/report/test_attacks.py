@@ -310,3 +310,30 @@ def test_row_numbers_are_met_by_counting():
         assert cells(own, own)[1] < 0.75
     codes = rng.choice(10**9, 300, replace=False)
     assert cells(codes, codes) == pytest.approx((1, 0), abs=1e-3)
+
+
+@FEW
+def test_a_date_that_is_missing_once_is_guessed_all_the_same():
+    rng = np.random.default_rng(0)
+    days = pa.array(rng.integers(0, 5_000, 300), pa.int32())
+    table = pa.table({"x": rng.normal(size=300), "day": days.cast(pa.date32())})
+    holed = table.set_column(1, "day", pa.array([None, *table["day"].to_pylist()[1:]], pa.date32()))
+    for made, hits in ((table, 300), (holed, 299)):
+        found = attribute_inference(align(table, made), 300, np.random.default_rng(0), [1])
+        assert found.success.value == pytest.approx(hits / 300)
+
+
+def test_a_column_that_is_copied_is_not_hidden_by_those_that_are_not():
+    # a key of twelve columns finds its row, and one secret is copied there
+    rng = np.random.default_rng(0)
+    real, others = (rng.normal(size=(400, 12)) for _ in range(2))
+    secret, fresh = (rng.integers(0, 40, 400).astype(str) for _ in range(2))
+    tables = [
+        pa.table({f"x{at}": one for at, one in enumerate(rows.T)} | {"secret": codes})
+        for rows, codes in ((real, secret), (real + rng.normal(0, 0.3, real.shape), secret))
+    ]
+    unseen = pa.table({f"x{at}": one for at, one in enumerate(others.T)} | {"secret": fresh})
+    found = attribute_inference(align(*tables, unseen), 400, np.random.default_rng(0))
+    assert "of the column where it is surest" in found.says
+    assert "Worst of 13: secret" in found.says
+    assert found.success.value > 0.9 > 0.1 > found.control.value

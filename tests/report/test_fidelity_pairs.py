@@ -302,3 +302,13 @@ def test_huge_numbers_next_to_each_other():
     (pair,) = (one for one in found.pairs if one.measure == "contingency")
     assert pair.score == 1
     assert pair.real == pytest.approx(1)  # the two numbers stay apart
+
+
+def test_a_column_that_became_constant_is_among_those_shown():
+    rng = np.random.default_rng(0)
+    wide = {f"x{at}": rng.normal(size=300) for at in range(pairs.SHOWN_COLUMNS + 5)}
+    wide |= {"a": wide["x0"], "b": wide["x0"] + 0.1 * rng.normal(size=300)}
+    other = {name: rng.permutation(column) for name, column in wide.items()} | {"b": np.ones(300)}
+    tables = align(pa.table(wide), pa.table(other))
+    found = measure_fidelity(tables, random_state=0, two_sample=False).association
+    assert {"a", "b"} <= set(found.names)

@@ -11,6 +11,7 @@ import pytest
 from vicinal._stats import Estimate
 from vicinal.report import Association, RuleCheck, TimeOrder, evaluate
 from vicinal.report import findings as module
+from vicinal.report.verdict import judge
 
 pytestmark = pytest.mark.usefixtures("few_trees")
 
@@ -79,3 +80,41 @@ def test_without_a_hold_out_one_is_asked_for(report):
         "poor",
     }
     assert report.to_dict()["findings"] == [one.says for one in report.findings]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"score": 0.5},
+        {"missing": (0.0, 0.6), "missing_score": 0.4},
+    ],
+    ids=["values", "gaps"],
+)
+def test_one_column_that_differs_keeps_the_grade_down(report, changed):
+    assert report.verdict.figures[0].grade == "good"
+    first, *rest = report.fidelity.columns
+    spoiled = replace(report.fidelity, columns=(replace(first, **changed), *rest))
+    verdict = judge(spoiled, report.privacy, report.utility)
+    one = next(f for f in replace(report, fidelity=spoiled).findings if f.section == "columns")
+    assert (verdict.figures[0].grade, one.grade) == ("fair", "fair")
+    assert first.name in one.says
+    assert one.says in verdict.figures[0].reasons
+
+
+@pytest.mark.parametrize(("real", "made"), [(-0.03, 0.55), (0.8, 0.5), (0.5, -0.5)])
+def test_one_association_that_changed_keeps_the_grade_down(report, real, made):
+    table = Association(("a", "b"), ((1.0, real), (real, 1.0)), ((1.0, made), (made, 1.0)))
+    fidelity = replace(report.fidelity, association=table)
+    one = next(
+        f for f in replace(report, fidelity=fidelity).findings if f.section == "associations"
+    )
+    reasons = judge(fidelity, report.privacy, report.utility).figures[0].reasons
+    assert one.grade == "fair"
+    assert one.says in reasons
+
+
+def test_time_that_is_lost_has_one_grade(report):
+    order = TimeOrder("day", "price", 0.94, 0.03)
+    fidelity = replace(report.fidelity, order=order)
+    assert judge(fidelity, report.privacy, report.utility).figures[0].grade == "poor"
+    assert replace(report, fidelity=fidelity).findings[0].grade == "poor"

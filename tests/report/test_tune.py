@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal._stats import Estimate
-from vicinal.report.tune.measure import Setting, TuningResult, _is_undominated, _recommended, tune
+from vicinal.report.privacy.risk import Attack
+from vicinal.report.tune.measure import (
+    Setting,
+    TuningResult,
+    _is_undominated,
+    _Measured,
+    _recommended,
+    _setting,
+    tune,
+)
 from vicinal.report.tune.settings import command_of, default_settings, synthesizer_of
 from vicinal.table import PRIVACY, detect_columns
 
@@ -336,3 +345,20 @@ def test_no_target_goes_without_saying_where_there_is_none():
     table = pa.table({"x": rng.normal(size=200), "y": rng.normal(size=200)})
     front = tune(table, settings=[{"privacy": "off"}, {"privacy": "high"}], random_state=0)
     assert [one.name for one in front.settings] == ["off", "high"]
+
+
+def test_of_several_splits_the_attack_that_is_worst_on_average_counts():
+    wide, sure = Estimate(0.125, -0.18, 0.43), Estimate(0.333, 0.3, 0.37)
+    nothing = Estimate(math.nan)
+    attacks = [Attack(name, nothing, nothing, "") for name in ("wide", "sure")]
+    risks = dict(zip(("wide", "sure"), (wide, sure), strict=True))
+
+    class Risky(Attack):
+        @property
+        def risk(self):
+            return risks[self.name]
+
+    found = [_Measured(0.9, Estimate(0.5), math.nan, "", [Risky(*one) for one in attacks])] * 2
+    made = _setting({}, found, "table.csv", None, None)
+    assert (made.attack, made.risk.value) == ("wide", 0.125)  # its upper end is the higher one
+    assert made.risk.high == pytest.approx(0.43)  # no narrower than that of one split

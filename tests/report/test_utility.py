@@ -15,6 +15,7 @@ from scipy.stats import t as student
 from sklearn import metrics
 
 from vicinal.report.tables import align
+from vicinal.report.utility.leaks import leaking_columns
 from vicinal.report.utility.learners import LEARNERS, macro_auc, macro_f1, pose, r_squared
 from vicinal.report.utility.measure import measure_utility
 
@@ -372,3 +373,11 @@ def test_what_is_needed():
     utility = measure_utility(tables, repeats=1, models=["linear"], random_state=0)
     with pytest.raises(ValueError, match="metric must be one of 'AUC', 'F1'"):
         utility.gap("linear", "R2")
+
+
+def test_a_leak_is_found_in_a_table_that_is_sorted_by_its_target():
+    table = people(6000, 1)
+    table = table.append_column("copy", table["y"]).sort_by("y")
+    problem = pose(align(table, table, table, target="y"))
+    names = ["x", "town", "copy"]
+    assert leaking_columns(problem, names) == ("copy",)

@@ -52,14 +52,12 @@ def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Seq
     return True
 
 
-def show_findings(found: tuple[Finding, ...]) -> None:
-    """Print what was found."""
-    from vicinal.report.findings import as_text
-
+def show_opening(found: Report) -> None:
+    """Print the grades of a report, and what was found."""
     if sys.stdout.isatty():
-        _draw(_findings_table(found))
+        _draw(*_opening(found))
     else:
-        typer.echo(as_text(found))
+        typer.echo(found.opening())
 
 
 def _draw(*parts: RenderableType) -> None:
@@ -84,7 +82,7 @@ def _table() -> Table:
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
 
 
-def _report_parts(found: Report) -> Iterable[RenderableType]:
+def _opening(found: Report) -> Iterable[RenderableType]:
     table = _table()
     table.show_header = False
     for one in found.verdict.figures:
@@ -93,6 +91,10 @@ def _report_parts(found: Report) -> Iterable[RenderableType]:
     yield table
     yield _plain("\nFindings", "bold")
     yield _findings_table(found.findings)
+
+
+def _report_parts(found: Report) -> Iterable[RenderableType]:
+    yield from _opening(found)
     yield ""
     yield _column_table(found.fidelity)
     yield from ("", *found.fidelity.notes(), "", found.privacy.summary())
@@ -139,8 +141,7 @@ def _similarity(one: ColumnFidelity) -> Any:
     return _plain(f"{'▸ ' * low}{one.score:.3f}", "bold yellow" if low else "green")
 
 
-def _pair(one: ColumnFidelity, head: str) -> list[str]:
+def _pair(one: ColumnFidelity, head: str) -> Sequence[str]:
     if head == "missing":
         return [f"{side:.1%}" if side > 0 else "" for side in one.missing]
-    sides = one.mean if head == "mean" else one.std
-    return ["" if math.isnan(side) else f"{side:.5g}" for side in sides]
+    return one.moments("mean" if head == "mean" else "std")

@@ -40,15 +40,15 @@ from vicinal.cli.options import (
     parse_whole,
 )
 from vicinal.cli.output import OUT, check_report, watched, write_report
-from vicinal.cli.screen import show, show_findings, show_table
+from vicinal.cli.screen import show, show_opening, show_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from vicinal.report import Fidelity
-    from vicinal.report.findings import Finding
     from vicinal.table import TableSynthesizer
     from vicinal.table.presets import MixingSettings
+    from vicinal.table.schema import Column
     from vicinal.table.stream import Streamed
 
 #: Training rows, and rows of the first file, that are compared after a run into a folder.
@@ -240,7 +240,6 @@ def _whole(
         synthetic, plan = synthesizer.sample(
             n_samples, where=asked.where, return_plan=True, progress=tell
         )
-        findings: tuple[Finding, ...] = ()
         with together():
             tell("Writing", 0, 0)
             write_table(synthetic, output, dialect_of(real))
@@ -265,13 +264,13 @@ def _whole(
                     progress=tell,
                 )
                 write_report(found, asked.report)
-                fidelity, findings = found.fidelity, found.findings
+                fidelity = found.fidelity
     typer.echo(f"{_method(synthesizer.settings_)}\n")
     show(fidelity)
     typer.echo(f"\n{real.num_rows:,} rows read, {synthetic.num_rows:,} written to {output}.")
     if asked.report is not None:
         typer.echo()
-        show_findings(findings)
+        show_opening(found)
         typer.echo(f"Report: {asked.report}.")
 
 
@@ -315,7 +314,7 @@ def _stream(
 def columns(asked: ColumnsOptions) -> None:
     """Print kinds, formats and rules of a table."""
     from vicinal.io import check_file
-    from vicinal.table import KINDS, infer_schema
+    from vicinal.table import infer_schema
     from vicinal.table.panel.find import find_panel
 
     if asked.json is not None and asked.json != OUT:
@@ -340,7 +339,7 @@ def columns(asked: ColumnsOptions) -> None:
             one.kind,
             f"{one.n_distinct:,}",
             f"{one.n_missing:,}",
-            KINDS[one.kind] + (f" ({printable(one.note)})" if one.note else ""),
+            _becomes(one) + (f" ({printable(one.note)})" if one.note else ""),
         )
         for name, one in zip(names, found.columns, strict=True)
     ]
@@ -359,6 +358,15 @@ def columns(asked: ColumnsOptions) -> None:
     if asked.json is not None:
         found.to_json(asked.json)
         typer.echo(f"\nJSON: {asked.json}.")
+
+
+def _becomes(column: Column) -> str:
+    """Return what a synthetic table does with a column."""
+    from vicinal.table import KINDS
+    from vicinal.table.presets import FEW_VALUES
+
+    few = column.mixed and column.n_distinct <= FEW_VALUES
+    return "taken from a parent: few values" if few else KINDS[column.kind]
 
 
 def _method(settings: MixingSettings) -> str:

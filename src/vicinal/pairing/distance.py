@@ -261,9 +261,9 @@ class Nearest(ByDistance):
     median_radius : float, optional
         As for :class:`Farthest`.
     balanced : bool, default False
-        Whether every row is drawn as often as every other (to 1 %), so that a preserving law
-        keeps the covariance; without it rows in the middle are partners of many and rows at the
-        edge of few. A row may now and then be its own partner. Euclidean only.
+        Whether every row is drawn as often as every other (to 1 %, from ``k=2`` on), so that a
+        preserving law keeps the covariance; without it rows in the middle are partners of many
+        and rows at the edge of few. A row may now and then be its own partner. Euclidean only.
 
     Warns
     -----

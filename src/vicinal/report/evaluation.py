@@ -130,13 +130,17 @@ class Report(Result):
         """What to know first: at most six sentences, the worst first, and what to do."""
         return findings(self)
 
-    def summary(self) -> str:
-        """Return the report as text."""
+    def opening(self) -> str:
+        """Return the grades and the findings as text."""
         lines = [
             f"{one.name:<9} {one.figure!s:<26} {one.grade:<8} {one.answer}"
             for one in self.verdict.figures
         ]
-        parts = ["\n".join(lines), as_text(self.findings), self.fidelity.summary()]
+        return "\n".join([*lines, "", as_text(self.findings)])
+
+    def summary(self) -> str:
+        """Return the report as text."""
+        parts = [self.opening(), self.fidelity.summary()]
         parts.append(self.privacy.summary())
         if self.utility is not None:
             parts.append(self.utility.summary())
@@ -432,7 +436,8 @@ def audit(
     rows = to_arrow(table)
     conditions = [] if where is None else read_conditions(parse_where(where), schema.formats)
     if synthetic is None:
-        synthetic, plan = synthesizer.sample(where=where, return_plan=True)
+        drawn_by = seeds.generator(EvaluationKey.DELIVERED)
+        synthetic, plan = synthesizer.sample(where=where, return_plan=True, random_state=drawn_by)
     met = None if where is None else rows_matching(read(rows), conditions)
     kept = rows if met is None else rows.filter(met)
     if kept.num_rows < 4:
@@ -462,6 +467,8 @@ def audit(
         # what was found on all rows holds for a part of them, but for rules that are found
         said = None if synthesizer.schema is None else synthesizer.schema.rules
         options = synthesizer.get_params() | {"schema": replace(schema, rules=said)}
+        if options["random_state"] is None:
+            options["random_state"] = int(seeds.generator(EvaluationKey.MODEL).integers(1 << 31))
         model = type(synthesizer)(**options).fit(train)
         drawn = model.sample(where=where, random_state=seeds.generator(EvaluationKey.AUDIT))
     train, unseen, drawn = read(train), read(unseen), read(drawn)

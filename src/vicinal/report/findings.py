@@ -6,17 +6,14 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from vicinal._stats import Estimate
-from vicinal.report.grades import GRADES, graded
-from vicinal.report.verdict import ASSOCIATED, CHANGED, graded_privacy_figures
+from vicinal.report.grades import GRADES
+from vicinal.report.verdict import graded_privacy_figures, least_similar, most_changed
 
 if TYPE_CHECKING:
     from vicinal.report.evaluation import Report
 
 #: Sentences, the one on what to do included.
 MOST = 6
-#: How far a column may fall short of identity and still be good, and fair.
-COLUMN_LIMITS = (0.05, 0.15)
 
 #: What to do about figures that are open, and about models that learn less.
 MORE_ROWS = "What to do: measure with more rows, which may settle what these leave open."
@@ -126,26 +123,13 @@ def _rules(report: Report) -> Iterator[Finding]:
 
 
 def _worst_association(report: Report) -> Iterator[Finding]:
-    table = report.fidelity.association
-    worst = (0.0, 0, 0)
-    for i, row in enumerate(table.real):
-        for j in range(i):
-            made = table.synthetic[i][j]
-            made = 0.0 if math.isnan(made) else made  # a synthetic column may be constant
-            if math.isfinite(row[j]) and max(abs(row[j]), abs(made)) >= ASSOCIATED:
-                worst = max(worst, (abs(made - row[j]), i, j))
-    change, i, j = worst
-    if not change:
-        return
-    pair = f"{table.names[i]} and {table.names[j]}"
-    made = table.synthetic[i][j]
-    said = (
-        f"The association that changed most is that of {pair}: {table.real[i][j]:.2f} in the real "
-        f"rows, {0.0 if math.isnan(made) else made:.2f} in the synthetic ones."
-    )
-    grade = graded(Estimate(change), (CHANGED, math.inf))
-    advice = f"What to do: rely on other data for questions about {pair} together."
-    yield Finding(grade, said, "associations", "" if grade == "good" else advice)
+    worst = most_changed(report.fidelity)
+    if worst is not None:
+        pair = f"{worst.first} and {worst.second}"
+        advice = f"What to do: rely on other data for questions about {pair} together."
+        yield Finding(
+            worst.grade, worst.says, "associations", "" if worst.grade == "good" else advice
+        )
 
 
 def _utility(report: Report) -> Iterator[Finding]:
@@ -164,8 +148,6 @@ def _utility(report: Report) -> Iterator[Finding]:
 
 
 def _worst_column(report: Report) -> Iterator[Finding]:
-    known = [one for one in report.fidelity.columns if math.isfinite(one.score)]
-    if known:
-        worst = min(known, key=lambda one: one.score)
-        said = f"The least similar column is {worst.name}, with {worst.score:.3f} (1 = identical)."
-        yield Finding(graded(Estimate(1 - worst.score), COLUMN_LIMITS), said, "columns")
+    worst = least_similar(report.fidelity)
+    if worst is not None:
+        yield Finding(worst.grade, worst.says, "columns", worst.advice)

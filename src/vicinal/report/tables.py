@@ -213,7 +213,7 @@ def align(
     if not numbers and not codes:
         raise ValueError(
             "No column is left to compare: all are identifiers, free text or empty. Say what a "
-            "column is with kinds={'name': 'category'}."
+            f"column is with kinds={{{known[0].name!r}: 'category'}}."
         )
     parts = [
         Part(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from vicinal._stats import Estimate
+from vicinal.report.fidelity.columns import ColumnFidelity
 from vicinal.report.fidelity.measure import Fidelity
 from vicinal.report.grades import GRADES, graded, worst_of
 from vicinal.report.privacy.figures import PrivacyFigure
@@ -23,8 +25,12 @@ LOST_LIMITS = (0.25, 0.5)
 #: An association counts from this strength on, and one alone from that; and from so many
 #: standard errors on.
 ASSOCIATED, ONE_ASSOCIATED, SURE = 0.1, 0.3, 6.0
-#: By how much one association may change and still be good; no single one makes a table poor.
-CHANGED = 0.1
+#: By how much one association may change, and one column differ, and still be good; no single one
+#: makes a table poor.
+CHANGED, DIFFERS = 0.1, 0.05
+#: What two samples of one law differ by, times the root of the sum of their inverse sizes, at most:
+#: once in 1,500 columns (two-sample Kolmogorov-Smirnov).
+BY_CHANCE = 2.0
 
 #: What models reach that learned nothing.
 GUESS = {"AUC": 0.5, "R2": 0.0}
@@ -148,13 +154,15 @@ def _fidelity_figure(found: Fidelity) -> VerdictFigure:
         says = f"A model tells synthetic from real rows with an AUC of {area}."
         reasons.append((_by_value(area.high, TWO_SAMPLE_LIMITS), says))
     reasons += _lost_associations(found)
+    worst = least_similar(found)
+    reasons += [] if worst is None else [(worst.grade, worst.says)]
     for rule in found.rules:
         if rule.is_broken:
             reasons.append(("fair", rule.says))
     if found.order is not None and found.order.is_lost:
-        reasons.append(("fair", found.order.says))
+        reasons.append(("poor", found.order.says))
     if found.panel:
-        reasons.append(("fair", found.panel))
+        reasons.append(("poor", found.panel))
     says = "Mean similarity of columns and of pairs of columns to the real ones; 1 = identical."
     return _with_reasons("fidelity", Estimate(quality), says, reasons)
 
@@ -170,29 +178,85 @@ def _lost_associations(found: Fidelity) -> Iterator[_Reason]:
     """Grade what became of associations that are no chance in the real table."""
     table, sure = found.association, SURE / math.sqrt(max(min(found.rows), 1))
     strong = []
-    for i, first in enumerate(table.names):
+    for i in range(len(table.names)):
         for j in range(i):
             real, made = table.real[i][j], table.synthetic[i][j]
             if abs(real) >= max(ASSOCIATED, sure):  # a synthetic column may be constant
                 kept = 0.0 if math.isnan(made) else max(made * math.copysign(1.0, real), 0.0)
-                strong.append((min(kept / abs(real), 1.0), abs(real), first, table.names[j], kept))
+                strong.append((min(kept / abs(real), 1.0), abs(real)))
     if not strong:
         return
-    total = sum(real for _, real, *_ in strong)
-    lost = sum((1 - share) * real for share, real, *_ in strong) / total
+    lost = sum((1 - share) * real for share, real in strong) / sum(real for _, real in strong)
     yield (
         _by_value(lost, LOST_LIMITS),
         f"Associations between columns lost {100 * lost:.0f} % of their strength.",
     )
-    alone = [one for one in strong if one[1] >= max(ONE_ASSOCIATED, sure)]
-    _, real, first, second, kept = max(
-        alone, key=lambda one: one[1] - one[4], default=(1.0, 0.0, "", "", 0.0)
+    changed = most_changed(found)
+    if changed is not None and changed.grade == "fair":
+        yield "fair", changed.says
+
+
+class Changed(NamedTuple):
+    """An association, and what became of it."""
+
+    grade: str
+    first: str
+    second: str
+    says: str
+
+
+def most_changed(found: Fidelity) -> Changed | None:
+    """Return the association that changed most, those first that keep a grade down."""
+    table, sure = found.association, SURE / math.sqrt(max(min(found.rows), 1))
+    held = []
+    for i, first in enumerate(table.names):
+        for j in range(i):
+            real, made = table.real[i][j], table.synthetic[i][j]
+            made = 0.0 if math.isnan(made) else made  # a synthetic column may be constant
+            strength = max(abs(real), abs(made))
+            if strength >= max(ASSOCIATED, sure):
+                counts = strength >= ONE_ASSOCIATED and abs(made - real) > CHANGED
+                held.append((counts, abs(made - real), first, table.names[j], real, made))
+    if not held:
+        return None
+    counts, change, first, second, real, made = max(held)
+    says = (
+        f"The association that changed most is that of {first} and {second}: {real:.2f} in the "
+        f"real rows, {made:.2f} in the synthetic ones."
     )
-    if real - kept > CHANGED:
-        yield (
-            "fair",
-            f"The association of {first} and {second} fell from {real:.2f} to {kept:.2f}.",
+    return Changed("fair" if counts else "good", first, second, says) if change else None
+
+
+class LeastSimilar(NamedTuple):
+    """The column that is least like the real one."""
+
+    grade: str
+    says: str
+    advice: str
+
+
+def least_similar(found: Fidelity) -> LeastSimilar | None:
+    """Return it, graded by what is beyond chance."""
+    known = [one for one in found.columns if math.isfinite(one.score)]
+    if not known:
+        return None
+    worst = min(known, key=_similarity)
+    chance = BY_CHANCE * math.sqrt(sum(1 / max(one, 1) for one in found.rows))
+    grade = "good" if 1 - _similarity(worst) <= max(DIFFERS, chance) else "fair"
+    says = f"The least similar column is {worst.name}, with {worst.score:.3f} (1 = identical)."
+    if worst.missing_score < worst.score:
+        real, made = worst.missing
+        says = (
+            f"The least similar column is {worst.name}: {real:.1%} of its real cells are missing, "
+            f"{made:.1%} of the synthetic ones."
         )
+    advice = f"What to do: rely on other data for questions about {worst.name}."
+    return LeastSimilar(grade, says, "" if grade == "good" else advice)
+
+
+def _similarity(column: ColumnFidelity) -> float:
+    """Return how like the real one a column is, in its values and in what it lacks."""
+    return min(column.score, 1.0 if math.isnan(column.missing_score) else column.missing_score)
 
 
 def _privacy_figure(found: Privacy) -> VerdictFigure:

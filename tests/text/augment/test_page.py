@@ -100,14 +100,18 @@ def test_all_counts_add_up_to_the_sentences_written(made_texts, tmp_path):
         (
             {"confidence_measured": True, "readers_kept": 0.4},
             "30 %",
-            "kept 40 % of those that the writer is sure enough of",
+            "of this writer's surer rows of other texts they kept 40 %",
         ),
         (
             {"confidence_measured": True},
             "30 %",
-            "label check, length and repetition; these have not been read",
+            "language models graded such rows blind; nobody has read these",
         ),
-        ({"readers_kept": 0.04}, "4 %", "blind readers kept 4 % of this writer's rows"),
+        (
+            {"readers_kept": 0.04},
+            "4 %",
+            "so many of this writer's rows of other texts language models kept",
+        ),
         ({}, "not known", "nobody has graded rows that were written in this way"),
     ],
     ids=["both", "share", "writer", "unknown"],

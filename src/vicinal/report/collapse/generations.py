@@ -104,7 +104,7 @@ def _followed(
     if not followed:
         raise ValueError(
             "No column is left to follow: all are identifiers, free text, constant or empty. Say "
-            "what a column is with kinds={'name': 'category'}."
+            f"what a column is with kinds={{{columns[0].name!r}: 'category'}}."
         )
     for parameter, name in (("target", target), *(("within", one) for one in within)):
         if name is not None:
@@ -225,7 +225,8 @@ class Measures:
 
         def work(at: int) -> None:
             generation, problem = posed[at]
-            train = problem.synthetic.take(slice(TRAIN_ROWS))  # in random order already
+            order = np.random.default_rng(0).permutation(problem.synthetic.n_rows)
+            train = problem.synthetic.take(order[:TRAIN_ROWS])  # real rows may be sorted
             guess = predict("boosted trees", problem, train, problem.test, 0)
             found[generation] = next(iter(measures(problem, guess).values()))
 

@@ -32,7 +32,7 @@ class PairCells:
         The columns, in the order of the table.
     real, synthetic : tuple of tuple of float
         Share of the rows in each cell, a row of cells for each bar of ``first``: its categories, or
-        its bins by threes or so. Rows are counted to the nearest five, so that no cell tells of a
+        its bins in pairs. Rows are counted to the nearest five, so that no cell tells of a
         single one.
     """
 

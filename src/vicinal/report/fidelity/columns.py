@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from vicinal._threads import for_chunks
 from vicinal._types import Array, Floats
+from vicinal.page.times import moment_of, seconds_per_unit
 from vicinal.report.tables import Tables
 from vicinal.table.schema import Column
 
@@ -121,6 +122,30 @@ class ColumnFidelity:
     marginal: Marginal | None = None
     quantiles: tuple[tuple[float, float, float], ...] = ()
     rare: RareLevels | None = None
+
+    @property
+    def unit(self) -> str:
+        """The Arrow type that dates and times count in; empty for other columns."""
+        return self.marginal.unit if self.marginal is not None else ""
+
+    def said(self, value: float, *, distance: bool = False) -> str:
+        """Return a value of the column, or a distance of two, as text: dates as dates."""
+        if distance and self.unit:
+            return moment_of(value * seconds_per_unit(self.unit), "duration[s]")
+        return moment_of(value, self.unit)
+
+    def moments(self, name: str) -> tuple[str, str]:
+        """Return ``mean`` or ``std``, real and synthetic, with five digits; "" where unknown."""
+        sides = self.mean if name == "mean" else self.std
+        first, second = (
+            ""
+            if math.isnan(one)
+            else self.said(one, distance=name == "std")
+            if self.unit
+            else f"{one:.5g}"
+            for one in sides
+        )
+        return first, second
 
 
 class RankedColumn(NamedTuple):

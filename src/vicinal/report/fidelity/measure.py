@@ -133,7 +133,8 @@ class Fidelity(RowsResult):
             gone = f"{_percent(column.missing[0], 5)} {_percent(column.missing[1], 6)}"
             lines.append(
                 f"{name:<{width}}  {column.kind:<10} {_share(column.score):>10}  "
-                f"{gone:>13}  {_pair(column.mean):>23}  {_pair(column.std):>23}"
+                f"{gone:>13}  {_pair(column.moments('mean')):>23}  "
+                f"{_pair(column.moments('std')):>23}"
             )
         return "\n".join(line.rstrip() for line in [*lines, "", *self.notes()])
 
@@ -143,10 +144,18 @@ class Fidelity(RowsResult):
         return [
             "Pairs of figures are real, then synthetic. Similarity is 1 minus the "
             "Kolmogorov-Smirnov (numbers) or total variation (categories) distance; 1 = identical.",
-            f"Mean over columns: {_share(self.score)}. Largest difference of a rank correlation: "
-            f"{_share(gap) or 'none to compare'}.",
+            f"Mean over columns: {_share(self.score)}. Largest difference of a rank "
+            f"correlation of two numbers: {_share(gap) or 'none to compare'}."
+            + (" Only a report compares pairs with categories." if self._lacks_pairs else ""),
             *self._rest(),
         ]
+
+    @property
+    def _lacks_pairs(self) -> bool:
+        """Whether there are categories, of which no pair was compared."""
+        compared = any(pair.measure != "spearman" for pair in self.pairs)
+        named = any(one.kind in {"category", "boolean"} for one in self.columns)
+        return named and len(self.columns) > 1 and not compared
 
     def _columns(self) -> dict[str, Any]:
         names = ("name", "kind", "score", "coverage", "missing_score")
@@ -208,8 +217,8 @@ def _share(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.3f}"
 
 
-def _pair(values: tuple[float, float]) -> str:
-    return "" if math.isnan(values[0]) else f"{values[0]:>11.5g} {values[1]:>11.5g}"
+def _pair(sides: tuple[str, str]) -> str:
+    return " ".join(f"{one:>11}" for one in sides) if sides[0] else ""
 
 
 def measure_fidelity(

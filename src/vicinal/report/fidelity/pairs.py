@@ -290,7 +290,8 @@ def associate(names: list[str], links: Links) -> Association:
     for (first, second), values in links.items():
         one, other = place[first], place[second]
         both[:, one, other] = both[:, other, one] = values
-    gaps = np.nan_to_num(np.abs(both[0] - both[1])).max(axis=0, initial=0.0)
+    made = np.nan_to_num(both[1])  # a column that became constant has lost its associations
+    gaps = np.nan_to_num(np.abs(both[0] - made)).max(axis=0, initial=0.0)
     shown = np.sort(np.argsort(-gaps, kind="stable")[:SHOWN_COLUMNS])
     real, synthetic = (tuple(map(tuple, one[np.ix_(shown, shown)].tolist())) for one in both)
     kept = tuple(names[at] for at in shown)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from vicinal.page.format import NONE, Grid, amount, estimate, number, share, short
 from vicinal.page.intervals import IntervalRow, interval_rows
-from vicinal.page.times import moment_of, seconds_per_unit
 from vicinal.report.page.associations import (
     NAMED,
     by_association,
@@ -76,11 +75,12 @@ def _figures(one: ColumnFidelity) -> list[tuple[str, ...]]:
     """Return what is written of a column besides its picture: names, real and synthetic figures."""
     found: list[tuple[str, ...]] = []
     if math.isfinite(one.mean[0]):
-        found.append(("mean", *(_in_unit(side, one) for side in one.mean)))
-        found.append(("standard deviation", *(_in_unit(side, one, std=True) for side in one.std)))
+        found.append(("mean", *map(one.said, one.mean)))
+        apart = (one.said(side, distance=True) for side in one.std)
+        found.append(("standard deviation", *apart))
     for level, *sides in one.quantiles:
         name = "median" if level == 0.5 else f"{share(level, 0)} lie below"
-        found.append((name, *(_in_unit(side, one) for side in sides)))
+        found.append((name, *map(one.said, sides)))
     marginal = one.marginal
     if marginal is not None and marginal.labels:
         rows = zip(marginal.labels, marginal.real, marginal.synthetic, strict=True)
@@ -122,13 +122,6 @@ def pair_links(fidelity: Fidelity) -> dict[tuple[str, str], str]:
     for at, one in enumerate(fidelity.cells):
         found[one.first, one.second] = found[one.second, one.first] = f"#pair-{at}"
     return found
-
-
-def _in_unit(value: float, column: ColumnFidelity, *, std: bool = False) -> str:
-    unit = column.marginal.unit if column.marginal is not None else ""
-    if std and unit:
-        return moment_of(value * seconds_per_unit(unit), "duration[s]")
-    return moment_of(value, unit)
 
 
 def rules_part(fidelity: Fidelity) -> dict[str, Any] | None:
@@ -252,21 +245,25 @@ def _group_utility(found: Utility | None, whole: Utility) -> dict[str, str]:
     return dict(zip(names, figures, strict=True))
 
 
-def moments_part(moments: Moments) -> dict[str, Any] | None:
+def moments_part(fidelity: Fidelity) -> dict[str, Any] | None:
     """Return the pictures of moments; None without numeric columns."""
+    moments = fidelity.moments
     if not moments.figures:
         return None
-    rows = [
-        {
+    dated = {one.name: one for one in fidelity.columns if one.unit}
+    rows = []
+    for one in sorted(moments.figures, key=lambda one: not one.flagged):
+        column = dated.get(one.columns[0]) if one.kind == "mean" else None
+        said = amount if column is None else column.said
+        error = amount(one.error) if column is None else column.said(one.error, distance=True)
+        rows.append({
             "moment": one.name,
-            "real": amount(one.real),
-            "predicted": amount(one.predicted),
-            "synthetic": amount(one.synthetic),
-            "standard error": amount(one.error),
+            "real": said(one.real),
+            "predicted": said(one.predicted),
+            "synthetic": said(one.synthetic),
+            "standard error": error,
             "differs": "yes" if one.flagged else "",
-        }
-        for one in sorted(moments.figures, key=lambda one: not one.flagged)
-    ]
+        })  # fmt: skip
     return {
         "found": moments,
         "strip": moment_strip("moment-strip", "Moments in standard errors", _dots(moments)),

@@ -53,7 +53,7 @@ def report_page(report: Report) -> Page:
         "columns": columns_part(fidelity),
         "groups": groups_grid(fidelity, utility),
         "association": association_part(fidelity),
-        "moments": moments_part(fidelity.moments),
+        "moments": moments_part(fidelity),
         "two_sample": two_sample_chart(fidelity.two_sample),
         "follows": FOLLOWS,
         "curves": distance_curves(

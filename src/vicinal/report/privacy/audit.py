@@ -146,7 +146,8 @@ class AuditResult(RowsResult):
             "One model trained on half of the rows, the other half unseen:",
             self.privacy.summary(),
         ]
-        return "\n".join([*lines, *(("", *self.notes) if self.notes else ())])
+        notes = [one for one in self.notes if one != NO_GUARANTEE]  # said of privacy already
+        return "\n".join([*lines, *(("", *notes) if notes else ())])
 
     def to_dict(self) -> dict[str, Any]:
         """Return every figure as plain JSON values, rates of the attack in place of its scores."""
@@ -262,7 +263,6 @@ def audit_synthesizer(
     n_jobs = n_threads() if n_jobs is None else check_count("n_jobs", n_jobs)
     delta = check_number("delta", delta, low=0, high=1, open_high=True)
     max_rows = check_count("max_rows", max_rows, low=FEW_ROWS)
-    _check_memory(shadows, records)
     seeds = Seeds(random_state)
     every = to_arrow(table)
     if every.num_rows < FEW_ROWS:
@@ -276,6 +276,7 @@ def audit_synthesizer(
     n_rows = len(places)
     notes = _notes(every.num_rows, n_rows, records)
     records = min(records, n_rows // 2)
+    _check_memory(shadows, records)
     with reporting(progress) as tell:
         tell("a model of half of the rows", 0, 0)
         tables = subject.aligned(every.take(places))

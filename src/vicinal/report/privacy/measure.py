@@ -296,11 +296,12 @@ def _copied_outliers(tables: Tables, holdout: Part, found: _Neighbors, copies: C
         real = np.concatenate([real, row_keys(holdout)])
     made = row_keys(tables.synthetic)
     rows = np.flatnonzero(np.isin(real, made))
-    rows = rows[:: 1 + len(rows) // MOST_COPIED]
-    if len(rows):
-        limit = np.quantile(found.base.distance, OUTLYING)
-        others = found.real.search(found.real.points.take(rows), skip=rows[:, None])
-        rows = rows[others.distance > limit]
+    limit, apart = np.quantile(found.base.distance, OUTLYING), []
+    for some in np.array_split(rows, 1 + len(rows) // MOST_COPIED):
+        if len(some):
+            others = found.real.search(found.real.points.take(some), skip=some[:, None])
+            apart.append(some[others.distance > limit])
+    rows = np.concatenate([rows[:0], *apart])
     return Estimate(int(np.isin(made, real[rows]).sum()) / len(made))
 
 
@@ -409,13 +410,9 @@ def _curve(found: Found) -> tuple[float, ...]:
 
 def attack_auc(members: Floats, strangers: Floats) -> Estimate:
     """Return the area under the ROC curve of "the nearer, the likelier a member"."""
-    fewest = min(len(members), len(strangers))
-    if not fewest:
+    if not min(len(members), len(strangers)):
         return Estimate(math.nan)
-    found = auc_estimate(-strangers, -members)
-    if fewest < 2 and 0.0 < found.value < 1.0:
-        return Estimate(found.value, 0.0, 1.0)  # one row has no variance to go by
-    return found
+    return auc_estimate(-strangers, -members)
 
 
 def _clustered(hits: Bools, rows: Rows) -> Estimate:

@@ -368,7 +368,7 @@ class _Measured(NamedTuple):
     dcr_share: Estimate
     utility: float
     metric: str
-    attack: Attack | None  # the worst
+    attacks: Sequence[Attack]
 
 
 class _Trial:
@@ -407,8 +407,7 @@ class _Trial:
         share = dcr_shares(tables, metrics=("gower",), max_rows=NEAREST_ROWS, rng=measure)["gower"]
         utility, metric = self._utility(tables, "synthetic")
         attacks = run_attacks(tables, measure, N_ATTACKS)
-        worst = max(attacks, key=lambda one: one.risk.high, default=None)
-        return _Measured(fidelity, share, utility, metric, worst)
+        return _Measured(fidelity, share, utility, metric, attacks)
 
     def real(self) -> float:
         """Return the utility of the real rows."""
@@ -445,12 +444,13 @@ def _setting(
 ) -> Setting:
     name, command = command_of(options, source, kinds)
     share = found[0].dcr_share
-    attacks = [one.attack for one in found if one.attack is not None]
-    worst = max(attacks, key=lambda one: one.risk.high, default=None)
-    risk = None if worst is None else worst.risk
     if len(found) > 1:
         share = Estimate.of_repeats([one.dcr_share.value for one in found])
-        risk = Estimate.of_repeats([one.risk.value for one in attacks]) if attacks else None
+    risks: dict[str, list[Estimate]] = {}
+    for attack in (attack for one in found for attack in one.attacks):
+        risks.setdefault(attack.name, []).append(attack.risk)
+    over = {name: _over_repeats(some) for name, some in risks.items()}
+    worst = max(over, key=lambda name: np.nan_to_num(over[name].high), default="")
     return Setting(
         name=name,
         command=command,
@@ -459,9 +459,18 @@ def _setting(
         dcr_share=share,
         utility=Estimate.of_repeats([one.utility for one in found]) if target else None,
         on_pareto_front=False,
-        risk=risk,
-        attack="" if worst is None else worst.name,
+        risk=over.get(worst),
+        attack=worst,
     )
+
+
+def _over_repeats(risks: Sequence[Estimate]) -> Estimate:
+    """Return the mean risk of an attack; its interval is no narrower than those of the splits."""
+    if len(risks) == 1:
+        return risks[0]
+    found = Estimate.of_repeats([one.value for one in risks])
+    low, high = (float(np.mean([getattr(one, end) for one in risks])) for end in ("low", "high"))
+    return Estimate(found.value, min(found.low, low), max(found.high, high))
 
 
 def _upper(one: Setting) -> float:

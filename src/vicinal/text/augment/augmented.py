@@ -93,7 +93,7 @@ class Augmented(RowsResult):
     confidence_measured : bool
         Whether ``confidence`` is a share that readers kept.
     readers_kept : float or None
-        Share of the inverter's rows of other texts that blind readers kept unedited
+        Share of the inverter's rows of other texts that readers (language models, blind) kept
         (``Inverter.readers_kept``).
     """
 
@@ -169,20 +169,17 @@ class Augmented(RowsResult):
     @property
     def worth_known_from(self) -> str:
         """Return in words what :attr:`worth_keeping` is known from."""
-        unread = "these have not been read"
-        read = (
-            "" if self.readers_kept is None else f"blind readers kept {share(self.readers_kept, 0)}"
-        )
+        unread = "nobody has read these"
+        kept = "" if self.readers_kept is None else share(self.readers_kept, 0)
         if self.confidence_measured:
             said = (
-                "the mean confidence, what blind readers kept of rows that stand out as much "
-                "among others of their texts, by closeness, likelihood, label check, length and "
-                "repetition"
+                "estimated from closeness, likelihood, label check, length and repetition, as "
+                "language models graded such rows blind"
             )
-            surest = f"; {read} of those that the writer is sure enough of, of other texts"
-            return f"{said}{surest if read else ''}; {unread}"
-        if read:
-            return f"{read} of this writer's rows of other texts; {unread}"
+            surest = f"; of this writer's surer rows of other texts they kept {kept}"
+            return f"{said}{surest if kept else ''}; {unread}"
+        if kept:
+            return f"so many of this writer's rows of other texts language models kept; {unread}"
         return "nobody has graded rows that were written in this way"
 
     @property

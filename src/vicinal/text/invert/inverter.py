@@ -123,7 +123,7 @@ class Inverter:
 
     @property
     def readers_kept(self) -> float | None:
-        """Share of its rows that blind readers kept unedited, as ``notes["kept"]`` has it.
+        """Share of its rows that readers (language models, blind) kept, ``notes["kept"]``.
 
         Of an inverter with a ``confidence``, of the rows that it is sure enough of. None as there.
         """
