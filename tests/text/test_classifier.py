@@ -21,6 +21,7 @@ from vicinal import _extras  # noqa: E402
 from vicinal.nn import HiddenMixup, MixupConfig  # noqa: E402
 from vicinal.text import MixupTextClassifier  # noqa: E402
 from vicinal.text.classifier.backbones import Hashed  # noqa: E402
+from vicinal.text.classifier.unknown import pooled_states  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("few_buckets")
 
@@ -434,3 +435,31 @@ def test_settings_of_validation_that_are_none(settings, said):
 def test_too_few_texts_to_put_aside():
     with pytest.raises(ValueError, match=r"epochs='auto' needs .* too few .*Add texts, or say a"):
         char(epochs="auto").fit(["a", "b"], ["x", "y"])
+
+
+def test_a_training_that_falls_apart_is_told():
+    with pytest.raises(ValueError, match="Training fell apart: .* Lower learning_rate"):
+        char("hidden", epochs=2, learning_rate=1e30).fit(TEXTS, LABELS)
+
+
+@pytest.mark.parametrize("name", ["roberta", "gpt2"])
+def test_pooled_states_are_those_of_single_texts(name):
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    shape = {"n_layer": 1, "n_head": 2, "n_embd": 8} if name == "gpt2" else {
+        "num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": 8, "intermediate_size": 8,
+    }  # fmt: skip
+    config = AutoConfig.for_model(name, vocab_size=30, pad_token_id=1, num_labels=2, **shape)
+    torch.manual_seed(0)
+    net = AutoModelForSequenceClassification.from_config(config).eval()
+    alone = torch.tensor([[5, 6, 7]])
+    both = torch.tensor([[5, 6, 7, 1, 1], [8, 9, 10, 11, 12]])
+    if name == "gpt2":  # it reads the last token, where padding is on the left
+        both = torch.tensor([[1, 1, 5, 6, 7], [8, 9, 10, 11, 12]])
+    held = both != 1
+    places = {} if name == "roberta" else {"position_ids": (held.cumsum(1) - 1).clip(min=0)}
+    with pooled_states(net) as found, torch.no_grad():
+        net(input_ids=alone)
+        net(input_ids=both, attention_mask=held.long(), **places)
+    np.testing.assert_allclose(found[1][0], found[0][0], atol=1e-5)

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from vicinal.text import Encoder, _readers  # noqa: E402
+from vicinal.text.models import lasting_name, resolve_model  # noqa: E402
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sat", "on", "mat"]
 WORDS += ["a", "fine", "day", "##s", ".", ","]
@@ -326,3 +327,9 @@ def test_it_is_a_step_of_a_pipeline(folder):
     texts, labels = ["the cat", "a fine day", "the mat", "fine day"] * 3, ["a", "b"] * 6
     assert model.fit(texts, labels).predict_proba(texts[:2]).shape == (2, 2)
     assert len(cross_val_score(model, texts, labels, cv=2)) == 2
+
+
+def test_the_folder_of_the_one_who_asks_is_read(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert resolve_model("~/mine") == lasting_name("~/mine") == str(tmp_path / "mine")

@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from vicinal.text.labels import check_classes, class_numbers, listed_labels
+from vicinal.text.labels import as_label_sets, check_classes, class_numbers, listed_labels
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,7 @@ def test_a_label_of_another_kind_is_told_from_a_stranger():
 
 def test_numpy_labels_become_plain_ones():
     assert [type(one) for one in listed_labels(np.array([1, 2]))] == [int, int]
+
+
+def test_no_labels_are_no_sets():
+    assert as_label_sets([], 0, ";").tolist() == []

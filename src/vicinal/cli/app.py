@@ -185,6 +185,12 @@ def is_quiet() -> bool:
     return "--quiet" in sys.argv
 
 
+def say_aside(text: str) -> None:
+    """Say something beside the result, on standard error, unless nothing is to be said."""
+    if not is_quiet():
+        typer.echo(text, err=True)
+
+
 @contextmanager
 def _hushed() -> Iterator[None]:
     """Keep standard output empty where nothing is to be said; JSON asked for there comes."""

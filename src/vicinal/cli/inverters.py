@@ -13,6 +13,7 @@ import typer
 
 from vicinal._checks import check_count, check_number, did_you_mean
 from vicinal._extras import need
+from vicinal.cli.app import say_aside
 from vicinal.cli.options import Device, advanced
 from vicinal.cli.output import watched
 
@@ -127,7 +128,7 @@ def make_inverter(asked: InverterOptions, own: Sequence[str], seed: int) -> Inve
 
     sentences = _sentences(own)
     if asked.align_on is not None:
-        sentences = _read_sentences(asked.align_on)
+        sentences = _read_sentences(asked.align_on, getattr(asked, "encoding", None))
     if len(sentences) < FEW_TO_ALIGN:
         warnings.warn(
             f"The language model is aligned on {len(sentences):,} sentences: too few for what it "
@@ -168,10 +169,9 @@ def refine_inverter(
         inverter, texts, labels, checkpoint=checkpoint, progress=watched(), random_state=seed
     )
     if found.notes["task"]["tune"] == "head" and not found.history_:
-        typer.echo(
+        say_aside(
             f"--refine taught a head on {len(texts):,} texts, and left the encoder as it is: "
-            "sentences are those that would be written without it.",
-            err=True,
+            "sentences are those that would be written without it."
         )
     return found
 
@@ -180,17 +180,17 @@ def keep_inverter(inverter: Inverter | TaskInverter, folder: Path | None) -> Non
     """Save an inverter where it is wanted: making it takes longer than using it."""
     if folder is not None:
         inverter.save_pretrained(folder)
-        typer.echo(f"Inverter: {folder}.", err=True)
+        say_aside(f"Inverter: {folder}.")
 
 
 def _sentences(texts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(one for one in map(str.strip, texts) if one))
 
 
-def _read_sentences(path: Path) -> list[str]:
+def _read_sentences(path: Path, encoding: str | None) -> list[str]:
     from vicinal.io.text_reading import read_text
 
-    found = _sentences(read_text(path)[0].decode("utf-8").splitlines())
+    found = _sentences(read_text(path, encoding)[0].decode("utf-8").splitlines())
     if len(found) < 2:
         raise ValueError(f"{path} holds {len(found)} sentences. Give one to a line, many of them.")
     return found

@@ -13,7 +13,7 @@ import typer
 
 from vicinal._checks import check_choice, check_count, check_number
 from vicinal._progress import reporting
-from vicinal.cli.app import command
+from vicinal.cli.app import command, say_aside
 from vicinal.cli.folders import check_folder_run, is_folder, resumable
 from vicinal.cli.inverters import InverterOptions, keep_inverter, make_inverter, refine_inverter
 from vicinal.cli.labelled import read_labelled, read_texts
@@ -188,7 +188,10 @@ def morph(asked: MorphOptions) -> None:
     selection = _selection(asked)
     if asked.report is not None:
         check_report("report", asked.report)
-    check_apart(asked.align_on, report=asked.report, save_inverter=asked.save_inverter)
+    check_apart(
+        asked.align_on, report=asked.report, save_inverter=asked.save_inverter,
+        checkpoint=asked.checkpoint,
+    )  # fmt: skip
     asked.check()
     if asked.is_new and asked.align_on is None:
         raise ValueError(
@@ -286,6 +289,7 @@ def _check_outputs(asked: TextOptions, in_chunks: bool) -> None:
         check_output(asked.output)
     written = {
         "save_inverter": asked.save_inverter,
+        "checkpoint": asked.checkpoint,
         "report": asked.report,
         "review": asked.review,
     }
@@ -409,7 +413,7 @@ def _write_whole(
             made.to_review(asked.review, others.to_pydict())
             said += f"\nReview: {asked.review}. Open it in a browser."
         said = f"{made.summary()}\n\n{said}"
-    typer.echo(said, err=True)
+    say_aside(said)
 
 
 def _of_kind(rows: Any, labels: list[Any]) -> Any:
@@ -479,14 +483,14 @@ def _write_chunks(
             texts, labels, output, n_samples, inverter=writer, progress=watched(), **settings
         )
     if done.kept == done.parts:
-        typer.echo(f"{done.output} is complete already; nothing was done.", err=True)
+        say_aside(f"{done.output} is complete already; nothing was done.")
         return
     kept = f" ({done.kept:,} of these before the interruption)" if done.kept else ""
     said = (
         f"{len(texts):,} texts read, {done.rows:,} sentences written to {done.output} in "
         f"{done.parts:,} file(s){kept}."
     )
-    typer.echo(f"{done.summary()}\n\n{said}", err=True)
+    say_aside(f"{done.summary()}\n\n{said}")
 
 
 def _pairing(name: str, tau: float | None, metric: str | None) -> Pairing:

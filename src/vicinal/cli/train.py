@@ -126,7 +126,7 @@ def train(asked: TrainOptions) -> None:
         seeds=asked.seeds,
         random_state=asked.seed,
         keep=None if several else kept.append,
-        progress=several and watched(),
+        progress=watched(),
         **settings,
     )
     typer.echo(found.summary())

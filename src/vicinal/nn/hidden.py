@@ -136,6 +136,11 @@ class HiddenMixup:
         """The part whose first input is the pooled state, where there is one."""
         return self._parts.head
 
+    @property
+    def pools_last(self) -> bool:
+        """Whether the head runs on every token, and the last one's result counts."""
+        return self._parts.pools_last
+
     def __enter__(self) -> HiddenMixup:
         if any(layer in _ACTIVE for layer in self._parts.layers):
             raise RuntimeError(

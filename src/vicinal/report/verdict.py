@@ -154,8 +154,8 @@ def _fidelity_figure(found: Fidelity) -> VerdictFigure:
         says = f"A model tells synthetic from real rows with an AUC of {area}."
         reasons.append((_by_value(area.high, TWO_SAMPLE_LIMITS), says))
     reasons += _lost_associations(found)
-    worst = least_similar(found)
-    reasons += [] if worst is None else [(worst.grade, worst.says)]
+    single = [one for one in (most_changed(found), least_similar(found)) if one is not None]
+    reasons += [(one.grade, one.says) for one in single]
     for rule in found.rules:
         if rule.is_broken:
             reasons.append(("fair", rule.says))
@@ -191,9 +191,6 @@ def _lost_associations(found: Fidelity) -> Iterator[_Reason]:
         _by_value(lost, LOST_LIMITS),
         f"Associations between columns lost {100 * lost:.0f} % of their strength.",
     )
-    changed = most_changed(found)
-    if changed is not None and changed.grade == "fair":
-        yield "fair", changed.says
 
 
 class Changed(NamedTuple):

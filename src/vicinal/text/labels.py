@@ -68,6 +68,8 @@ def as_labels(labels: Iterable[Any], n_texts: int) -> Array:
 def as_label_sets(labels: Iterable[Any], n_texts: int, separator: str) -> Array:
     """Return the labels of each text, distinct, sorted and joined; what parts them must occur."""
     given = as_labels(labels, n_texts)
+    if not len(given):
+        return given
     if given.dtype.kind != "U":
         kind = type(given.tolist()[0]).__name__
         raise TypeError(

@@ -35,8 +35,9 @@ _LIBRARIES = ("huggingface_hub", "transformers", "sentence_transformers")
 def resolve_model(model: str | PathLike[str]) -> str:
     """Return the folder or hub name of a model; refuse a missing folder."""
     name = os.fspath(model)
-    if Path(name).is_dir():
-        return name
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return str(folder)
     if name == SMOLLM2:
         from vicinal.text._smollm2 import unpacked
 
@@ -52,7 +53,6 @@ def resolve_model(model: str | PathLike[str]) -> str:
                 "folder or a hub name."
             )
     if name.startswith((".", "~", os.sep)) or name.count("/") > 1 or not name:
-        folder = Path(name).expanduser()
         near = [str(one) for one in folder.parent.glob("*") if one.is_dir()]
         raise FileNotFoundError(
             f"There is no model folder {name!r}.{did_you_mean(name, near)} Give a folder that is "
@@ -64,7 +64,8 @@ def resolve_model(model: str | PathLike[str]) -> str:
 def lasting_name(model: str | PathLike[str]) -> str:
     """Return the name by which a model is found from any folder."""
     name = os.fspath(model)
-    return str(Path(name).absolute()) if Path(name).is_dir() else name
+    folder = Path(name).expanduser()
+    return str(folder.absolute()) if folder.is_dir() else name
 
 
 def check_installed() -> None:

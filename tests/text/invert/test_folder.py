@@ -388,6 +388,12 @@ def test_low_rank_matrices_are_merged_to_write_and_stand_alone_to_learn(
             one.add_(0.05)
     built.save_pretrained(tmp_path / "kept")
     assert not (tmp_path / "kept" / "lora" / "README.md").exists()
+    # peft lists what it holds as a set: in another order in each process
+    settings = (tmp_path / "kept" / "lora" / "adapter_config.json").read_text("utf-8")
+    said = json.loads(settings)
+    assert len(said["target_modules"]) > 1
+    assert said["target_modules"] == sorted(said["target_modules"])
+    assert [*said] == sorted(said)
     again = Inverter.from_pretrained(tmp_path / "kept", encoder=bag())
     targets = again.encode(texts)
     before = again.generate(targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import signal
 
@@ -146,6 +147,15 @@ class TestHead:
         assert np.allclose(shares.sum(1), 1)
         assert np.array_equal(shares, task.predict_proba_embeddings(task.encode(fresh)))
         assert task.encoder is aligned.encoder
+
+    def test_a_head_alone_leaves_what_is_known_of_the_sentences(self, small, aligned):
+        texts, labels = labelled(small, 20)
+        known = copy.copy(aligned)
+        known.notes = aligned.notes | {"kept": 0.4, "confidence": {"closeness": 1.0}}
+        task = teach(known, texts, labels, tune="head")
+        assert task.notes["history"] == []
+        assert task.notes["kept"] == 0.4
+        assert task.notes["confidence"] == {"closeness": 1.0}
 
     def test_few_texts_leave_the_adaptor(self, small, aligned):
         texts, labels = labelled(small, 12)

@@ -131,9 +131,11 @@ class Augmented(RowsResult):
     def kept(self) -> float:
         """Share of the sentences judged that passed the label check; 1 where none were.
 
-        All that were checked but those that were ``unwanted`` are judged.
+        All that were checked but those that were ``unwanted`` are judged; one that the judge
+        contradicts, and that is kept or relabeled, has not passed.
         """
         dropped, judged = len(self.rejected) - self.unwanted, self.n_checked - self.unwanted
+        dropped += sum(one != "kept" for one in self.check)
         return 1 - dropped / judged if judged else 1.0
 
     @property

@@ -274,6 +274,11 @@ class MixupTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             for one, loss in zip(self.history_, best.losses, strict=False):
                 one["validation_log_loss"] = loss
         net.eval()
+        if not all(bool(one.isfinite().all()) for one in net.parameters()):
+            raise ValueError(
+                "Training fell apart: weights are no finite numbers. Lower learning_rate, got "
+                f"{trainer.args.learning_rate:g}."
+            )
         if self.calibrate:
             self.temperature_ = fit_temperature(self._proba(aside[0]), np.array(aside[1]))
         if self.unknown:

@@ -174,7 +174,9 @@ class Comparison(RowsResult):
         if not found:
             return f"{said}No method differs from no mixing by more than chance allows."
         words = [f"{one.method} {'gains' if one.gain.value > 0 else 'loses'}" for one in found]
-        return f"{said}Against no mixing: {', '.join(words)}; the others are within chance."
+        rest = [one for one in self.scores if one.p >= 0.05]
+        others = "; the others are within chance" if rest else ""
+        return f"{said}Against no mixing: {', '.join(words)}{others}."
 
     def _columns(self) -> dict[str, Any]:
         rows = [_figures_of(one) for one in self.scores]
@@ -333,7 +335,7 @@ def compare_methods(
             model = MixupTextClassifier(method=name, random_state=number, **settings)
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", r"\d+ of \d+ texts are empty")  # said above
-                model.fit(*train)
+                model.fit(*train, progress=report if len(runs) == 1 else False)
             rng = roots.generator(ComparisonKey.MEASURE, seed)
             figures[name].append(_measured(model, *measured, outside, rng))
             if keep is not None:

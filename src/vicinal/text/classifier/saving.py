@@ -37,6 +37,7 @@ def save(model: MixupTextClassifier, backbone: Backbone, net: Any, folder: Path)
 
     from vicinal import __version__
 
+    folder = folder.expanduser()
     check_target(folder)
     settings = dict(model.get_params(deep=False))
     for name, value in settings.items():
@@ -78,6 +79,7 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Backbone, Any]:
     """Return settings, state, backbone and network of a saved classifier."""
     from safetensors.torch import load_file
 
+    folder = folder.expanduser()
     card = read_card(folder, CARD, _FORMAT, _VERSION, "a text classifier")
     try:
         weights = load_file(folder / _WEIGHTS)

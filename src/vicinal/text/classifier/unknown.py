@@ -19,14 +19,15 @@ from vicinal.weights import Uniform
 @contextmanager
 def pooled_states(net: torch.nn.Module) -> Iterator[list[Floats]]:
     """Give a list that fills with what comes to the head, batch by batch, as the network runs."""
-    head = HiddenMixup(net).head
+    parts = HiddenMixup(net)
+    head, place = parts.head, -1 if parts.pools_last else 0
     if head is None:
         raise ValueError("unknown='across' needs a model with a classification head.")
     found: list[Floats] = []
 
     def keep(module: Any, args: tuple[Any, ...]) -> None:
-        state = args[0].detach()  # (B, H); (B, T, H) where the last token counts
-        found.append((state[:, -1] if state.dim() == 3 else state).double().cpu().numpy())
+        state = args[0].detach()  # (B, H); (B, T, H) where the last token or the first counts
+        found.append((state[:, place] if state.dim() == 3 else state).double().cpu().numpy())
 
     handle = head.register_forward_pre_hook(keep)
     try:

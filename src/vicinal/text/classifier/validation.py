@@ -27,7 +27,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # typed as Any here
     @property
     def best(self) -> int:
         """Number of the best epoch, from 1."""
-        return int(np.argmin(self.losses)) + 1
+        return int(np.argmin(np.nan_to_num(self.losses, nan=np.inf))) + 1
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Measure, keep the best, and end where there was no gain for long."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
@@ -35,6 +36,13 @@ WHOLE, _LORA = "decoder", "lora"
 #: What a saved inverter says of it, and which of that it is made with again.
 _SETTINGS = ("prompt", "no_repeat", "max_tokens")
 _TOLD = ("kind", "name", "tuning", "fingerprint", *_SETTINGS)
+
+
+def _in_order(path: Path) -> None:
+    """Write settings anew in one order: lists that peft makes of sets have another each time."""
+    said = json.loads(path.read_text("utf-8"))
+    lists = {name: sorted(one) for name, one in said.items() if isinstance(one, list)}
+    path.write_text(json.dumps(said | lists, indent=2, sort_keys=True), "utf-8")
 
 
 class HuggingFaceDecoder:
@@ -309,6 +317,7 @@ class HuggingFaceDecoder:
                 folder / _LORA, state_dict=learned, save_embedding_layers=False
             )
             (folder / _LORA / "README.md").unlink(missing_ok=True)  # a form that nobody fills in
+            _in_order(folder / _LORA / "adapter_config.json")
             for path in (folder / _LORA).iterdir():
                 path.chmod(0o644)
         elif self.tuning == "whole":

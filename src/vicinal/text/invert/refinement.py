@@ -147,7 +147,9 @@ def refine(
             history = fit(
                 adaptor, decoder, sentences, chosen, kept.folder, learns=False, report=report
             )
-    notes = {**inherited_notes(inverter), "task": about, "history": history}
+    same = encoder is inverter.encoder and not history  # it writes what it wrote
+    notes = dict(inverter.notes) if same else inherited_notes(inverter)
+    notes |= {"task": about, "history": history}
     made = TaskInverter(encoder, adaptor, decoder, head, notes=notes)
     made.guide = inverter.guide if encoder is inverter.encoder else None
     return made
