@@ -438,7 +438,7 @@ def test_too_few_texts_to_put_aside():
 
 
 def test_a_training_that_falls_apart_is_told():
-    with pytest.raises(ValueError, match="Training fell apart: .* Lower learning_rate"):
+    with pytest.raises(ValueError, match=r"Training fell apart: .* Lower learning_rate"):
         char("hidden", epochs=2, learning_rate=1e30).fit(TEXTS, LABELS)
 
 

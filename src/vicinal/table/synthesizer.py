@@ -876,7 +876,8 @@ def _check_usable(arrow: pa.Table, columns: Sequence[Column]) -> None:
     if all(column.kind in {"missing", "constant"} for column in used):
         kinds = ", ".join(f"{c.name} ({c.kind})" for c in columns) or "none"
         raise ValueError(
-            "The table has no usable column. Say what one is with kinds={'name': 'category'}. "
+            "The table has no usable column. Say what one is with "
+            f"kinds={{{arrow.column_names[0]!r}: 'category'}}. "
             f"Columns: {kinds}."
         )
     for column in columns:
@@ -894,7 +895,7 @@ def _warn_of_dropped(columns: Sequence[Column], identifiers: str | None, text: s
         if names and said is None:
             warnings.warn(
                 f"{kind} column(s) {', '.join(names)}: {what} changes that, "
-                "kinds={'name': 'category'} keeps real values.",
+                f"kinds={{{names[0]!r}: 'category'}} keeps real values.",
                 UserWarning,
                 stacklevel=4,
             )
@@ -905,15 +906,16 @@ def _warn_of_people(
 ) -> None:
     """Say which personal data that repeat are replaced, where the user has not said it."""
     names = [
-        f"{column.name} ({people[column.name].kind})"
+        column.name
         for column in columns
         if column.name in people and column.kind not in {"identifier", "missing"}
     ]
     if names and identifiers is None:
+        said = ", ".join(f"{name} ({people[name].kind})" for name in names)
         warnings.warn(
-            f"personal data in column(s) {', '.join(names)}: each is replaced by one "
-            "surrogate of its own; identifiers='drop' leaves them out, kinds={'name': "
-            "'category'} keeps real values.",
+            f"personal data in column(s) {said}: each is replaced by one surrogate of its own; "
+            f"identifiers='drop' leaves them out, kinds={{{names[0]!r}: 'category'}} keeps real "
+            "values.",
             UserWarning,
             stacklevel=4,
         )

@@ -41,6 +41,8 @@ _CURVE_READ = (
 )
 #: Differences between figures that are nearer than this are equal.
 _ROUNDING = 1e-12
+#: Points on each side of a figure from which on an interval says nothing.
+WIDEST = 100.0
 _HEADER = ("method", "macro-F1", "accuracy", "training accuracy", "against none", "p (Holm)")
 _SURE = (
     "method",
@@ -506,8 +508,8 @@ def _three(values: Sequence[float]) -> str:
 
 
 def _plus_minus(figure: Estimate, sign: str = "") -> str:
-    text = f"{figure.value:{sign}.3f}"
-    return text if math.isnan(figure.low) else f"{text} ± {(figure.high - figure.low) / 2:.3f}"
+    text, half = f"{figure.value:{sign}.3f}", (figure.high - figure.low) / 2
+    return text if math.isnan(half) else f"{text} {_within(100 * half, f'± {half:.3f}')}"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -543,5 +545,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _points(figure: Estimate, sign: str = "") -> str:
-    text = f"{100 * figure.value:{sign}.1f}"
-    return text if math.isnan(figure.low) else f"{text} ± {50 * (figure.high - figure.low):.1f}"
+    text, half = f"{100 * figure.value:{sign}.1f}", 50 * (figure.high - figure.low)
+    return text if math.isnan(half) else f"{text} {_within(half, f'± {half:.1f}')}"
+
+
+def _within(half: float, said: str) -> str:
+    return said if half <= WIDEST else "(too few seeds for an interval)"
