@@ -84,3 +84,12 @@ def test_identifiers_and_text_are_not_compared():
 def test_tables_that_do_not_match(synthetic, said):
     with pytest.raises(ValueError, match=said):
         compare(pa.table({"x": [1.0, 2.0]}), synthetic)
+
+
+def test_categories_that_are_gone_are_named():
+    rng = np.random.default_rng(0)
+    real = pa.table({"country": [*rng.choice(["DE", "FR"], 98), "LI", "LI"], "x": range(100)})
+    made = real.slice(0, 98)
+    said = "Some categories of country are in no synthetic row: rare ones are replaced."
+    assert said in compare(real, made).notes()
+    assert said not in compare(real, real).notes()

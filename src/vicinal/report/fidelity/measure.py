@@ -35,6 +35,8 @@ from vicinal.table.schema import Column
 if TYPE_CHECKING:
     from vicinal.plan import MixPlan
 
+#: Columns that are named in one sentence, at most.
+SHOWN_NAMES = 5
 #: Real rows, and columns, with which it is measured what fresh rows would have, and splits.
 CHANCE_LEAST, CHANCE_ROWS, CHANCE_COLUMNS, CHANCE_SPLITS = 8, 10_000, 64, 4
 
@@ -147,7 +149,23 @@ class Fidelity(RowsResult):
             f"Mean over columns: {_share(self.score)}. Largest difference of a rank "
             f"correlation of two numbers: {_share(gap) or 'none to compare'}."
             + (" Only a report compares pairs with categories." if self._lacks_pairs else ""),
+            *self._gone(),
             *self._rest(),
+        ]
+
+    def _gone(self) -> list[str]:
+        """Return which columns have categories that no synthetic row holds."""
+        names = [
+            printable(one.name)
+            for one in self.columns
+            if one.kind == "category" and one.coverage < 1
+        ]
+        if not names:
+            return []
+        more = f" and {len(names) - SHOWN_NAMES} more columns" if len(names) > SHOWN_NAMES else ""
+        return [
+            f"Some categories of {', '.join(names[:SHOWN_NAMES])}{more} are in no synthetic row: "
+            "rare ones are replaced."
         ]
 
     @property

@@ -104,10 +104,10 @@ def _below(found: Found, names: Sequence[str]) -> Bools:
     never = ~np.eye(n, dtype=bool)
     days = [pa.types.is_date(found.frame.table[name].type) for name in names]
     for rows in np.array_split(values, max(len(values) * n * n // 20_000_000, 1)):
-        above = (rows[:, :, None] > rows[:, None, :]).any(axis=0)
+        above = rows[:, :, None] > rows[:, None, :]
         if any(days):  # of a stamp and a date the day counts
-            above[:, days] = (np.floor(rows)[:, :, None] > rows[:, None, days]).any(axis=0)
-        never &= ~above
+            above[:, :, days] = np.floor(rows)[:, :, None] > rows[:, None, days]
+        never &= ~above.any(axis=0)
     return never
 
 
