@@ -318,8 +318,10 @@ def test_a_date_that_is_missing_once_is_guessed_all_the_same():
     days = pa.array(rng.integers(0, 5_000, 300), pa.int32())
     table = pa.table({"x": rng.normal(size=300), "day": days.cast(pa.date32())})
     holed = table.set_column(1, "day", pa.array([None, *table["day"].to_pylist()[1:]], pa.date32()))
+    unseen = table.set_column(0, "x", pa.array(rng.normal(size=300)))
     for made, hits in ((table, 300), (holed, 299)):
-        found = attribute_inference(align(table, made), 300, np.random.default_rng(0), [1])
+        tables = align(table, made, unseen)
+        found = attribute_inference(tables, 300, np.random.default_rng(0), [1])
         assert found.success.value == pytest.approx(hits / 300)
 
 
