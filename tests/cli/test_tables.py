@@ -173,7 +173,7 @@ def test_demo(tmp_path, run, monkeypatch):
         (b"age,job\n5,\xc3\xa9\n6,\xc3\xbc\n7,\xe9\n", [], "UTF-8"),
         (b"age,job\n5,a\n6,b\n", ["--encoding", "utf16"], "lacks the mark"),
         (b"age,job\n5,a\n6,b\n", ["--separator", ";;"], "separator must be one"),
-        (b"a,b\n,\n,\n", [], "no usable column. Say what one is with --column name=category"),
+        (b"a,b\n,\n,\n", [], "no usable column. Say what one is with --column a=category"),
         (None, ["-n", "0"], "n-samples must be at least 1"),
         (None, ["--target", "incme"], "Did you mean 'income'?"),
         (None, ["--within", "jbo"], "Did you mean 'job'?"),

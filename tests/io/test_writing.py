@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vicinal.io import SUFFIXES, read_table, text_writing, write_table
+from vicinal.io import SUFFIXES, dialect_of, read_table, text_writing, write_table
 
 
 def test_csv_text(tmp_path: Path) -> None:
@@ -268,3 +268,19 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(OSError, match="No space left to write"):
         write_table(pa.table({"a": [1]}), tmp_path / "out.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tabs_of_a_tsv_file_are_none_of_a_csv_file(tmp_path):
+    (tmp_path / "a.tsv").write_text("a\tb\n1\t2\n", "utf-8")
+    table = read_table(tmp_path / "a.tsv")
+    write_table(table, tmp_path / "b.csv", dialect_of(table))
+    write_table(table, tmp_path / "b.tsv", dialect_of(table))
+    assert (tmp_path / "b.csv").read_text("utf-8") == "a,b\n1,2\n"
+    assert (tmp_path / "b.tsv").read_text("utf-8") == "a\tb\n1\t2\n"
+
+
+def test_two_digits_before_an_exponent_are_not_cut_to_one(tmp_path):
+    (tmp_path / "a.csv").write_text("a\n42e3\n97e3\n-13e3\n", "utf-8")
+    table = read_table(tmp_path / "a.csv")
+    write_table(table, tmp_path / "b.csv", dialect_of(table))
+    assert read_table(tmp_path / "b.csv")["a"].to_pylist() == [42_000, 97_000, -13_000]

@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vicinal.io import read_table
+from vicinal.table import infer_schema
 from vicinal.table.formats import Format, find_format, parse_format
 from vicinal.table.formats.find import integer_dates
 
@@ -352,3 +354,18 @@ def test_floats_are_rounded_to_the_decimals():
     shortest = found(["1.5e-5", "2.5", "1e400", *["0.1"] * 20])
     assert shortest.render(pa.array([np.inf, 0.25, 1e-07])).to_pylist() == [None, "0.25", "1e-07"]
     assert shortest.n_odd == 1
+
+
+def test_a_comma_before_an_exponent_is_a_decimal_mark():
+    form = find_format(pa.array(["1,234E+03", "5,678E+02", "9,012E+01"] * 20), "x")
+    assert (form.decimal, form.thousands) == (",", "")
+
+
+def test_whole_numbers_with_a_mark_or_a_typing_error_are_numbers(tmp_path):
+    rng = np.random.default_rng(0)
+    income = [str(one) for one in rng.integers(1000, 90_000, 400)]
+    for at in range(0, 400, 20):
+        income[at] = "unknown"
+    path = tmp_path / "a.csv"
+    path.write_text("income\n" + "\n".join(income), "utf-8")
+    assert infer_schema(read_table(path)).columns[0].kind == "integer"

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from vicinal._contacts import contacts
+from vicinal.table import TableSynthesizer
 from vicinal.table.formats import SurrogateMaker, find_personal
 from vicinal.table.formats.personal import iban_check, luhn_check
 
@@ -423,3 +424,24 @@ def test_contacts_are_found_in_linear_time(part):
         return time.perf_counter() - begin
 
     assert min(seconds(8000) for _ in range(3)) < 30 * max(seconds(1000) for _ in range(3)) + 0.1
+
+
+def test_contacts_and_keys_that_are_held_as_bytes_are_not_written_again():
+    rng = np.random.default_rng(0)
+    mail = [f"p{at}.miller@mail{at % 7}.org".encode() for at in range(200)]
+    table = pa.table({
+        "mail": pa.array(mail, pa.binary()),
+        "raw": pa.array([b"\xff" + rng.bytes(8) for _ in mail], pa.binary()),
+        "uuid": pa.array([rng.bytes(16) for _ in mail], pa.binary(16)),
+        "key": pa.array(rng.permutation(10**6)[:200]).dictionary_encode(),
+        "x": rng.normal(size=200),
+    })  # fmt: skip
+    with pytest.warns(UserWarning, match="raw, uuid: left out"):
+        made = TableSynthesizer(random_state=0).fit(table).sample()
+    assert made.column_names == ["mail", "key", "x"]
+    assert made.schema.field("mail").type == pa.binary()
+    for name in ("mail", "key"):
+        assert not set(made[name].to_pylist()) & set(table[name].to_pylist()), name
+    message = "'uuid' holds bytes of a fixed length, which have no surrogates"
+    with pytest.raises(ValueError, match=message):
+        TableSynthesizer(random_state=0, text="replace").fit(table)

@@ -652,3 +652,49 @@ def test_a_total_is_found_of_few_prices_and_quantities(prices, most):
     quantity = rng.integers(1, most, N)
     table = pa.table({"price": price, "n": quantity, "total": (price * quantity).round(2)})
     assert "total = price * n" in {rule.text for rule in find_rules(table)}
+
+
+def test_equal_columns_of_large_numbers_stay_equal():
+    rng = np.random.default_rng(8)
+    large = pa.array(10**17 + rng.integers(0, 10**9, N))
+    stamp = pa.array(1_735_689_600 * 10**9 + rng.integers(0, 10**15, N)).cast(pa.timestamp("ns"))
+    terms = [pa.array(10**17 + rng.integers(0, 10**9, N)) for _ in range(2)]
+    table = pa.table({
+        "a": large, "b": large, "s": stamp, "t": stamp, "c": terms[0], "d": terms[1],
+        "sum": pc.add(*terms),
+    })  # fmt: skip
+    keeper = RuleKeeper.fit(table)
+    texts = {rule.text for rule in keeper.rules}
+    assert {"b = a", "t = s"} <= texts
+    assert not any("+" in text for text in texts)  # floats would not hold it
+    back = keeper.restore(keeper.reduce(table))
+    assert back["b"].equals(back["a"])
+    assert back["t"].equals(back["s"])
+    off = table.set_column(1, "b", pc.add(large, 1))
+    assert next(rule for rule in keeper.rules if rule.text == "b = a").violations(off) == N
+
+
+def test_whole_seconds_stay_whole():
+    rng = np.random.default_rng(9)
+    seconds = pa.array(10**6 * (1_600_000_000 + rng.integers(0, 10**8, N))).cast(pa.timestamp("us"))
+    table = pa.table({"when": seconds, "x": rng.normal(size=N)})
+    assert "when stands 1 second apart" in {rule.text for rule in find_rules(table)}
+
+
+def test_a_target_that_is_a_rounded_product_settles_no_factor():
+    rng = np.random.default_rng(10)
+    price, n = rng.uniform(1, 100, N).round(2), rng.integers(1, 9, N)
+    table = pa.table({"price": price, "n": n, "total": (price * n).round(2)})
+    assert "total = price * n" in {rule.text for rule in find_rules(table)}
+    assert not any("/" in rule.text for rule in find_rules(table, avoid=["total"]))
+
+
+@pytest.mark.parametrize("names", [("from", "to"), ("µg", "Nº"), ("Gro\u0308ße", "b")])
+def test_what_is_found_can_be_said_whatever_columns_are_called(names):
+    rng = np.random.default_rng(11)
+    low = rng.normal(size=N)
+    table = pa.table(dict(zip(names, (low, low + rng.gamma(2, 1, N)), strict=True)))
+    rules = find_rules(table)
+    assert len(rules) == 1
+    again = RuleKeeper.fit(table, [rules[0].text]).rules
+    assert [rule.text for rule in again] == [rules[0].text]

@@ -187,7 +187,7 @@ def _sentences(texts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(one for one in map(str.strip, texts) if one))
 
 
-def _read_sentences(path: Path, encoding: str | None) -> list[str]:
+def _read_sentences(path: Path, encoding: str | None = None) -> list[str]:
     from vicinal.io.text_reading import read_text
 
     found = _sentences(read_text(path, encoding)[0].decode("utf-8").splitlines())

@@ -21,7 +21,9 @@ _BOOLEANS = (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))
 _NUMBER = re.compile(
     r"(?P<sign>[+-]?)(?=\.?[0-9])(?P<whole>[0-9]*)(?:(?P<point>\.)(?P<behind>[0-9]*))?"
 )
-_EXPONENT = re.compile(r"[+-]?[0-9]*(?:\.(?P<behind>[0-9]*))?(?P<letter>[eE])[+-]?[0-9]+")
+_EXPONENT = re.compile(
+    r"[+-]?(?P<whole>[0-9]*)(?:\.(?P<behind>[0-9]*))?(?P<letter>[eE])[+-]?[0-9]+"
+)
 _CLOCK = re.compile(
     r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2})?(?P<mark>[T ]?)"
     r"(?P<clock>[0-9]{2}(?P<minute>:[0-9]{2}(?P<second>:[0-9]{2}(?:\.(?P<fraction>[0-9]+))?)?)?)?"
@@ -104,7 +106,8 @@ def _of_numbers(cells: list[str]) -> Note:
     found = [match for cell in cells if (match := _NUMBER.fullmatch(cell))]
     powers = [match for cell in cells if (match := _EXPONENT.fullmatch(cell))]
     alike = {(len(match["behind"] or ""), match["letter"]) for match in powers}
-    if not found and len(alike) == 1:
+    single = all(match["whole"] and len(match["whole"]) == 1 for match in powers)
+    if not found and len(alike) == 1 and single:  # as many digits before the point as format writes
         return dict(zip(("decimals", "exponent"), alike.pop(), strict=True))
     behind = [match["behind"] for match in found if match["point"]]
     lengths, filled = Counter(map(len, behind)), Counter[int]()

@@ -40,6 +40,7 @@ SUFFIXES = {
     ".ndjson.gz": "jsonl",
 }
 PathLike = str | os.PathLike[str]
+_SHEETS = {".xlsx", ".xls", ".xlsm", ".ods"}
 
 
 def output_format(path: PathLike) -> str:
@@ -50,8 +51,10 @@ def output_format(path: PathLike) -> str:
             return SUFFIXES[suffix]
     suffix = "".join(Path(name).suffixes[-2:]) if name.endswith(".gz") else Path(name).suffix
     said = f"the suffix {suffix!r} is not known" if suffix else "the name has no suffix"
+    excel = " In a spreadsheet program, save the sheet as CSV UTF-8." if suffix in _SHEETS else ""
     raise ValueError(
         f"{os.fspath(path)}: {said}.{did_you_mean(suffix, SUFFIXES)} Known: {', '.join(SUFFIXES)}."
+        f"{excel}"
     )
 
 
@@ -107,7 +110,10 @@ def read_table(
         lines = data.count(b"\n") + (not data.endswith(b"\n"))
         above = lines - table.num_rows
         first_row = above + 1 if above == (0 if kind == "jsonl" else 1 + bool(own)) else None
-        table = with_dialect(table, Dialect(separator, encoding, line_end, first_row, bool(own)))
+        found = (
+            None if kind == "tsv" and not (said.separator or own) else separator
+        )  # of its suffix
+        table = with_dialect(table, Dialect(found, encoding, line_end, first_row, bool(own)))
     if not table.num_columns:
         raise ValueError(f"{path} has no columns.")
     check_unique(table.column_names, f"Column names of {path}")

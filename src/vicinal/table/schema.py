@@ -195,7 +195,18 @@ def _guess(name: str, seen: Values) -> tuple[str, str]:
     elif is_string(seen.type) and near_unique(seen.count, seen.distinct):
         note = f"{seen.distinct / seen.count:.0%} of the values are distinct"
         return ("text" if seen.words >= TEXT_WORDS else "identifier"), note
+    elif _is_code(seen.type) and near_unique(seen.count, seen.distinct):
+        note = f"{seen.distinct / seen.count:.0%} of the values are distinct"
+        return ("identifier" if pa.types.is_dictionary(seen.type) else "text"), note
     return ("constant", "one value") if seen.distinct == 1 else (kind, "")
+
+
+def _is_code(kind: pa.DataType) -> bool:
+    """Tell whether a type holds bytes, or codes of integers."""
+    of = pa.types
+    if of.is_dictionary(kind):
+        return bool(of.is_integer(kind.value_type))
+    return bool(of.is_binary(kind) or of.is_large_binary(kind) or of.is_fixed_size_binary(kind))
 
 
 def near_unique(count: int, distinct: int) -> bool:

@@ -70,6 +70,11 @@ class Surrogates:
         personal: Personal | None = None,
     ) -> None:
         self._type, self._name = values.type, name
+        if pa.types.is_fixed_size_binary(values.type):
+            raise ValueError(
+                f"Column {name!r} holds bytes of a fixed length, which have no surrogates. Leave "
+                "it out with text='drop'."
+            )
         self._prefix = f"{name} " if kind == "text" else prefix
         plain = _whole(values)
         if pa.types.is_integer(plain.type):

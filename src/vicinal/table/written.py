@@ -110,8 +110,8 @@ def _found(values: pa.ChunkedArray, name: str) -> tuple[Format, pa.Array] | None
         return found
     if _has_marks(form):
         return None if form.kind == "integer" and find_personal(values, name) else found
-    if form.kind == "integer":
-        return None
+    if form.kind == "integer":  # plain ones were typed before, but for marks and typing errors
+        return found if (form.marks or form.n_odd) and not find_personal(values, name) else None
     # versions and codes with a point, such as 250.10, are no numbers
     exact = int(pc.sum(form.fits(values)).as_py() or 0)
     return found if exact >= 0.99 * (len(read) - read.null_count) else None

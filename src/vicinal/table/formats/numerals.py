@@ -213,7 +213,7 @@ def number_candidates(cells: pa.Array, counts: np.ndarray[Any, Any]) -> list[Num
         if decimal != thousands and any(thousands in body for body in part["body"])
     ]
     if any(part["exponent"]):
-        made = [replace(form, style="float", kind="numeric") for form in made]
+        made = [replace(f, style="float", kind="numeric") for f in made if not f.thousands]
     # Of two readings of "1.050" a point is a decimal mark unless money stands beside it.
     alone = not (prefix or suffix)
     return sorted(made, key=lambda form: (form.thousands == "." and alone, not form.thousands))

@@ -122,7 +122,12 @@ def _to_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_string_view(kind):
         return column.cast(pa.large_string())
     if pa.types.is_binary_view(kind):
-        return column.cast(pa.large_binary())
+        return _to_plain(column.cast(pa.large_binary()))
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        try:  # older writers of Parquet keep strings so
+            return column.cast(pa.large_string())
+        except pa.ArrowInvalid:
+            return column
     if pa.types.is_decimal(kind) and kind.bit_width < 128:
         return column.cast(pa.decimal128(kind.precision, kind.scale))
     if pa.types.is_float16(kind):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import keyword
+import unicodedata
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,8 +22,9 @@ from vicinal.table.schema import is_string
 
 
 def quoted(name: str) -> str:
-    """Return a column's name as rules write it."""
-    return name if name.isidentifier() else f"`{name}`"
+    """Return a column's name as rules write it, so that it can be read again."""
+    plain = name.isidentifier() and not keyword.iskeyword(name)
+    return name if plain and unicodedata.normalize("NFKC", name) == name else f"`{name}`"
 
 
 class Frame:
@@ -138,6 +141,11 @@ class Formula(Rule):
 
     def broken(self, frame: Frame) -> Bools:
         """Return which rows break the rule."""
+        if same := self._same(frame, frame.table[self.target].type):
+            numbers, gone = same
+            own, own_gone = frame.numbers(self.target)
+            differs: Bools = (own != numbers) & ~own_gone & ~gone
+            return differs
         own, own_gone = frame.floats(self.target)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             value, gone = evaluate(self.expression, frame)
@@ -147,6 +155,8 @@ class Formula(Rule):
 
     def compute(self, frame: Frame, kind: pa.DataType) -> pa.Array:
         """Return the target's values, of its own type."""
+        if same := self._same(frame, kind):
+            return from_numbers(*same, kind)
         value, gone = self.value(frame)
         low, high = value_range(kind)
         beyond = value[~gone & ((np.rint(value) < low) | (np.rint(value) > high))]
@@ -157,6 +167,16 @@ class Formula(Rule):
                 "set rules='off'."
             )
         return from_floats(value, gone, kind)
+
+    def _same(self, frame: Frame, kind: pa.DataType) -> tuple[Any, Bools] | None:
+        """Return whole numbers of the column that the target equals, which floats would round."""
+        if not isinstance(self.expression, ast.Name):
+            return None
+        of, own = pa.types, frame.table[self.expression.id].type
+        both = (of.is_integer(own) and of.is_integer(kind)) or own == kind
+        if not both or not (of.is_integer(kind) or of.is_temporal(kind)):
+            return None
+        return frame.numbers(self.expression.id)
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,7 @@ def _warn_of_rare(summary: Summary, columns: Sequence[Column], pool: pa.Table) -
         more = f" and {len(said) - 5} more" if len(said) > 5 else ""
         warnings.warn(
             f"Rare values that are in none of the {pool.num_rows:,} rows held will not appear: "
-            f"{', '.join(said[:5])}{more}. A larger max_rows (--pool) holds more of them.",
+            f"{', '.join(said[:5])}{more}. A larger max_rows (--max-rows) holds more of them.",
             UserWarning,
             stacklevel=5,
         )

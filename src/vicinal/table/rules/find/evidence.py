@@ -71,6 +71,13 @@ class Found:
         used = len(np.unique(codes[codes >= 0]))
         return 2 <= used <= max(KEY_SHARE * len(codes), 2)
 
+    def is_exact(self, name: str) -> bool:
+        """Tell whether a column's whole numbers are the same as floats."""
+        if pa.types.is_floating(self.frame.table[name].type):
+            return True
+        values, gone = self.frame.floats(name)
+        return bool(np.abs(values[~gone]).max(initial=0.0) < 2.0**53)
+
     def levels(self, name: str) -> int:
         """Return how many values a column has in the sample."""
         if name not in self._levels:

@@ -47,7 +47,7 @@ def _grid(found: Found, name: str) -> Grid | None:
     numbers, gone = rule.numbers(found.frame)
     held = numbers[~gone]
     step = int(np.gcd.reduce(held - held[0]))
-    if step <= 1 or _is_only_a_unit(kind, step):
+    if step <= 1 or _is_below_a_second(kind, step):
         return None
     offset = int(held[0] % step)
     text = _grid_text(found, name, step, offset, rule.places)
@@ -62,11 +62,11 @@ def _of_month(days: Ints) -> int | None:
     return None
 
 
-def _is_only_a_unit(kind: pa.DataType, step: int) -> bool:
-    """Tell a grid that is only seconds, which times are written in."""
+def _is_below_a_second(kind: pa.DataType, step: int) -> bool:
+    """Tell a grid that is only the unit that a library counts in."""
     if not pa.types.is_temporal(kind) or pa.types.is_date(kind):
         return False
-    return bool(step <= SECOND[kind.unit])
+    return bool(step < SECOND[kind.unit])
 
 
 def _grid_text(found: Found, name: str, step: int, offset: int, places: int | None) -> str:

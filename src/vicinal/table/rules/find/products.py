@@ -36,6 +36,8 @@ def find_products(found: Found) -> Iterator[Rule]:
         name, pair = names[at], (names[first], names[second])
         if name in pair or not found.free(name):
             continue
+        if isinstance(sign, ast.Div) and pair[0] in found.avoid:
+            continue  # a rounded product that may not be settled, the wrong way round
         node = ast.BinOp(ast.Name(pair[0]), sign, ast.Name(pair[1]))
         yield formula("product", name, pair, node, places[at])
 

@@ -53,6 +53,7 @@ def _summands(found: Found) -> list[str]:
     """Return the columns that may be terms of a sum: flags only if there are few of them."""
     grouped = {name for run in runs_of_flags(found) for name in run}
     names = [name for name in found.plain if name not in found.settled and name not in grouped]
+    names = [name for name in names if found.is_exact(name)]
     flags = [name for name in names if found.levels(name) == 2]
     return [name for name in names if len(flags) <= MANY_FLAGS or name not in flags]
 
