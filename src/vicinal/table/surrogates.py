@@ -52,6 +52,15 @@ def _whole(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return plain
 
 
+def check_replaceable(kind: pa.DataType, name: str) -> None:
+    """Refuse a column of which no new values can be made."""
+    if pa.types.is_fixed_size_binary(kind):
+        raise ValueError(
+            f"Column {name!r} holds bytes of a fixed length, which have no surrogates. Leave it "
+            "out, or turn it into strings."
+        )
+
+
 class Surrogates:
     """Makes identifiers that look like a column's own but were not in it."""
 
@@ -70,11 +79,7 @@ class Surrogates:
         personal: Personal | None = None,
     ) -> None:
         self._type, self._name = values.type, name
-        if pa.types.is_fixed_size_binary(values.type):
-            raise ValueError(
-                f"Column {name!r} holds bytes of a fixed length, which have no surrogates. Leave "
-                "it out with text='drop'."
-            )
+        check_replaceable(values.type, name)
         self._prefix = f"{name} " if kind == "text" else prefix
         plain = _whole(values)
         if pa.types.is_integer(plain.type):

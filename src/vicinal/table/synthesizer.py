@@ -47,7 +47,7 @@ from vicinal.table.rare import hidden_levels, without_levels
 from vicinal.table.rules import RuleKeeper
 from vicinal.table.rules.grammar import parse_rule
 from vicinal.table.schema import Column, detect_columns, is_string, value_type
-from vicinal.table.surrogates import Surrogates, spans_of
+from vicinal.table.surrogates import Surrogates, check_replaceable, spans_of
 from vicinal.table.training_rows import TrainingRows, are_drawn_anew
 from vicinal.table.written import (
     as_identifiers,
@@ -938,6 +938,7 @@ def _without_text(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
             at = table.column_names.index(column.name)
             kind = table.schema.field(at).type
             plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+            check_replaceable(plain, column.name)
             blank = pc.if_else(pc.is_valid(table[at]), pa.scalar("", plain), pa.scalar(None, plain))
             table = table.set_column(at, column.name, blank.cast(kind))
     return table
