@@ -153,7 +153,7 @@ def test_the_share_worth_keeping_is_that_of_all_parts(tmp_path):
     assert done.parts > 1
     assert done.worth_keeping == pytest.approx(np.mean(rows["confidence"]))
     assert 0.1 < done.worth_keeping < 0.9
-    assert f"unedited: {share(done.worth_keeping, 0)}; the mean confidence" in done.summary()
+    assert f"unedited: {share(done.worth_keeping, 0)}; estimated from closeness" in done.summary()
 
 
 def test_integer_labels_stay_integers_and_every_part_has_every_class(tmp_path):
