@@ -90,6 +90,16 @@ def test_embeddings_follow_the_weights_in_bfloat16_too(folder):
     assert not np.allclose(encoder.encode(TEXTS), before, atol=0.1)
 
 
+def test_embeddings_and_fingerprint_follow_an_optimizer_that_counts_no_changes(folder):
+    encoder = Encoder(folder, dtype="bfloat16")
+    before, known = encoder.encode(TEXTS), encoder.fingerprint
+    optimizer = torch.optim.AdamW(encoder.model.parameters(), lr=0.5, fused=True)
+    sum(one.sum() for one in encoder.model.parameters()).backward()
+    optimizer.step()
+    assert encoder.fingerprint != known
+    assert not np.allclose(encoder.encode(TEXTS), before, atol=0.1)
+
+
 def test_long_texts_are_cut(folder):
     short = Encoder(folder, dtype="float32", max_tokens=5)
     assert short.encode(["the cat sat on the mat"]) == pytest.approx(

@@ -91,6 +91,16 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is Any here
         return found
 
 
+def state_of(network: nn.Module) -> object:
+    """Return what differs once weights have moved or changed."""
+    weights = [one.detach() for one in network.parameters()]
+    if not weights:
+        return None
+    # fused optimizers change weights without counting it
+    first = torch.cat([one.reshape(-1)[:4].float().cpu() for one in weights])
+    return weights[0].device, sum(one._version for one in weights), first.numpy().tobytes()
+
+
 class HalfCopy(Generic[Net]):
     """A copy of a network in bfloat16, made anew when the weights have changed."""
 
@@ -104,8 +114,7 @@ class HalfCopy(Generic[Net]):
 
     def get(self) -> Net:
         """Return the copy."""
-        one = next(self.network.parameters())
-        state = (one.device, sum(each._version for each in self.network.parameters()))
+        state = state_of(self.network)
         if self._made is None or self._made[0] != state:
             self._made = state, copy.deepcopy(self.network).to(torch.bfloat16).eval()
         return self._made[1]

@@ -14,6 +14,7 @@ from vicinal._checks import check_choice, check_count
 from vicinal._progress import ProgressCallback
 from vicinal._types import Floats32
 from vicinal.io.atomic import replacing
+from vicinal.text._blocks import state_of
 from vicinal.text._readers import Reader, cut_to_pieces, open_reader
 from vicinal.text.models import OFFLINE, check_device, fingerprint, lasting_name
 
@@ -97,7 +98,7 @@ class Encoder:
     @property
     def fingerprint(self) -> str:
         """Hash of weights, pooling and tokens: the same wherever the model was loaded from."""
-        state = sum(one._version for one in self.model.parameters())
+        state = state_of(self.model)
         if self._fingerprint is None or self._fingerprint[0] != state:
             # two tokens a word, which no limit cuts
             tokens = [str(one) for word in _PROBE for one in self._reader.ids(word)[:2]]
