@@ -183,7 +183,7 @@ class SmolPlayer:
 
     # drawn by a copy with the matrices within its weights, in the arithmetic of those
 
-    game = Game(rows=24, closeness=0.1, fluency=0.5, strange=-6.5, usual=-3.5, rate=2e-4)
+    game = Game(rows=24, fluency=0.8, strange=-6.5, usual=-3.5, rate=2e-4)
 
     def __init__(self, inverter: Inverter, decoder: HuggingFaceDecoder) -> None:
         self.learner, self.writer = inverter.decoder, decoder
