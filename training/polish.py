@@ -46,9 +46,9 @@ class Game:
 
     Parameters
     ----------
-    rows, each, kept : int
-        Embeddings a step, sentences drawn for each, and how many of these, the best and the worst
-        in equal parts, are learned from.
+    lines, rows, each, kept : int
+        Real lines a step, further embeddings, sentences drawn for each of these, and how many of
+        them, the best and the worst in equal parts, are learned from.
     temperature : float
         Of the draws.
     longest, shortest : int
@@ -67,6 +67,7 @@ class Game:
         Highest learning rate.
     """
 
+    lines: int = 48
     rows: int = 32
     each: int = 8
     kept: int = 4
@@ -183,7 +184,8 @@ class SmolPlayer:
 
     # drawn by a copy with the matrices within its weights, in the arithmetic of those
 
-    game = Game(rows=24, fluency=0.8, strange=-6.5, usual=-3.5, rate=2e-4)
+    game = Game(lines=24, rows=12, fluency=0.8, strange=-6.5, usual=-3.5, rate=2e-4)
+    MOST = 40  # tokens
 
     def __init__(self, inverter: Inverter, decoder: HuggingFaceDecoder) -> None:
         self.learner, self.writer = inverter.decoder, decoder
@@ -205,7 +207,7 @@ class SmolPlayer:
             weight = self.writer.model.get_submodule(name).weight
             weight.copy_(layer.base_layer.weight.float() + layer.get_delta_weight("default"))
         heat = [self.game.temperature] * self.game.each
-        ids, _ = self.writer.write(soft, heat, generator=rng)
+        ids, _ = self.writer.write(soft, heat, max_tokens=self.MOST, generator=rng)
         return ids, self.writer.texts(ids)
 
     def length(self, row: Sequence[int]) -> int:
@@ -220,13 +222,16 @@ class SmolPlayer:
     def familiar(self, rows: Rows) -> Floats:
         """Return how likely rows are to the language model itself, without soft tokens."""
         whole = [[self.writer.end, *row] for row in rows]
-        ids, lengths = pad_rows(whole, max(map(len, whole)), self.writer.pad, self.writer.device)
-        real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
-        told = self.plain(input_ids=ids, attention_mask=real.long(), use_cache=False).logits
-        losses = functional.cross_entropy(
-            told[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
-        ).view(len(rows), -1)
-        found: Floats = -((losses * real[:, 1:]).sum(1) / real[:, 1:].sum(1)).cpu().numpy()
+        found = np.empty(len(rows))
+        for some in np.array_split(sorted(range(len(rows)), key=lambda at: len(rows[at])), 4):
+            few = [whole[at] for at in some]
+            ids, lengths = pad_rows(few, max(map(len, few)), self.writer.pad, self.writer.device)
+            real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
+            told = self.plain(input_ids=ids, attention_mask=real.long(), use_cache=False).logits
+            there, likely = real[:, 1:], torch.zeros_like(real[:, 1:], dtype=torch.float32)
+            told, wanted = told[:, :-1][there].float(), ids[:, 1:][there]
+            likely[there] = -functional.cross_entropy(told, wanted, reduction="none")
+            found[some] = (likely.sum(1) / there.sum(1)).cpu().numpy()
         return found
 
     def surprise(self, soft: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
@@ -339,7 +344,7 @@ def polish(
         model = Polished(inverter, sentences, player(inverter, sentences))
 
         def said(stage: str, done: int, total: int) -> None:
-            if model.seen and done % 20 == 0:
+            if model.seen and done % 10 == 0:
                 one, best, mixed, best_mixed, known = np.mean(model.seen, axis=0)
                 model.seen.clear()
                 print(
@@ -352,7 +357,7 @@ def polish(
             model,
             sentences,
             collate,
-            batches=lambda epoch: sentences.epoch(epoch, 48),
+            batches=lambda epoch: sentences.epoch(epoch, model.game.lines),
             held_out=(),  # no loss tells of closeness, which is learned: the last weights stay
             steps=steps,
             evaluate_every=steps,

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from vicinal.text.invert import (  # noqa: E402
     Adaptor,
     Decoded,
+    HuggingFaceDecoder,
     Inverter,
     TrainingOptions,
     align,
@@ -379,10 +380,19 @@ def test_language_models_are_kept_as_far_as_they_were_trained(
             Inverter.from_pretrained(kept, encoder=bag(), llm=(other.model, other.tokenizer))
 
 
+@pytest.mark.parametrize("half", [False, True])
 def test_low_rank_matrices_are_merged_to_write_and_stand_alone_to_learn(
-    language_model, tmp_path, bag, texts
+    language_model, tmp_path, bag, texts, monkeypatch, half
 ):
+    if half:  # as on a processor that multiplies in bfloat16
+        monkeypatch.setattr("vicinal.text.invert.causal.in_bfloat16", lambda *_: True)
+        tell = json.loads((Path(language_model) / "config.json").read_text("utf-8"))
+        named = tmp_path / "half"
+        shutil.copytree(language_model, named)
+        (named / "config.json").write_text(json.dumps(tell | {"dtype": "bfloat16"}), "utf-8")
+        language_model = str(named)
     built = Inverter.build(bag(), language_model, soft_tokens=2, hidden=4, lora={"r": 2})
+    assert built.decoder.model.dtype == (torch.bfloat16 if half else torch.float32)
     with torch.no_grad():
         for one in built.decoder.trainable:
             one.add_(0.05)
@@ -403,9 +413,16 @@ def test_low_rank_matrices_are_merged_to_write_and_stand_alone_to_learn(
         assert not any(getattr(one, "merged", False) for one in inverter.decoder.model.modules())
     moved = zip(learned.decoder.trainable, again.decoder.trainable, strict=True)
     assert any(not torch.equal(one, other) for one, other in moved)
+    plain = dict(HuggingFaceDecoder.from_source(language_model).model.named_parameters())
+    own = dict(again.decoder._plain_named())
+    assert own.keys() == plain.keys()
+    for name, one in own.items():
+        # bit for bit where taking matrices out of coarse weights would leave traces
+        assert torch.equal(one, plain[name]) if half else torch.allclose(one, plain[name])
     after = again.generate(targets)
-    assert after[0] == before[0]
-    assert after[1] == pytest.approx(before[1], abs=1e-5)
+    assert after[1] == pytest.approx(before[1], abs=0.05 if half else 1e-5)
+    if not half:
+        assert after[0] == before[0]
 
 
 @pytest.mark.parametrize("mine", [False, True])

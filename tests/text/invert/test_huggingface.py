@@ -179,6 +179,18 @@ def test_sentences_are_cut_where_the_positions_end(decoder):
     assert torch.equal(decoder.loss(soft(2), rows), decoder.loss(soft(2), cut))
 
 
+def test_the_output_layer_reads_rows_without_gaps(decoder):
+    # of rows with gaps torch copies the word vectors once for each sentence: gigabytes
+    seen = []
+    head = decoder.model.get_output_embeddings()
+    hook = head.register_forward_pre_hook(lambda _, given: seen.append(given[0].is_contiguous()))
+    decoder.loss(soft(3), decoder.tokenize(["the cat sat", "dog", "a mat"]))
+    decoder.write(soft(3), (0.0, 0.7), max_tokens=3)
+    hook.remove()
+    assert len(seen) >= 3
+    assert all(seen)
+
+
 def test_what_learns_whole_is_in_float32(tokenizer, causal):
     half = causal("llama", len(tokenizer)).to(torch.bfloat16)
     made = HuggingFaceDecoder(half, tokenizer, prompt=PROMPT, freeze=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -155,13 +155,8 @@ class HuggingFaceDecoder:
     def fingerprint(self) -> str:
         """Hash of its weights, without those of LoRA, and of its tokenizer."""
         if self._fingerprint is None or self.tuning == "whole":
-            named = {
-                name.replace("base_model.model.", "", 1).replace(".base_layer.", "."): one
-                for name, one in self.model.named_parameters()
-                if ".lora_" not in name
-            }
             said = (str(len(self.tokenizer)), *map(str, self._plain_ids("Don't stop, Zoë.")))
-            self._fingerprint = fingerprint(named.items(), said)
+            self._fingerprint = fingerprint(self._plain_named(), said)
         return self._fingerprint
 
     def _adapts_words(self) -> bool:
@@ -176,11 +171,26 @@ class HuggingFaceDecoder:
 
     def train(self, mode: bool = True) -> HuggingFaceDecoder:
         """Switch dropout on where the model learns, or off."""
-        if mode and self._merged:
-            self.model.unmerge_adapter()  # within the weights low-rank matrices do not learn
+        if mode and self._merged:  # within the weights low-rank matrices do not learn
+            self.model.unmerge_adapter()
+            if self.model.dtype != torch.float32:  # which leaves rounding behind
+                self._take_plain(open_model(self.name)[0])
             self._merged = False
         self.model.train(mode and self.tuning != "frozen")
         return self
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def _take_plain(self, model: Any) -> None:
+        """Set the weights to those of the language model as it was loaded."""
+        plain = dict(model.named_parameters())
+        for name, one in self._plain_named():
+            one.copy_(plain[name])
+
+    def _plain_named(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Return the language model's own weights by its own names, without low-rank matrices."""
+        for name, one in self.model.named_parameters():
+            if ".lora_" not in name:
+                yield name.replace("base_model.model.", "", 1).replace(".base_layer.", "."), one
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each sentence, which is not cut, with its end token."""
@@ -368,9 +378,9 @@ class HuggingFaceDecoder:
         if said["tuning"] == "lora":
             made.model = load_lora(made.model, folder / _LORA)
             made.tuning = "lora"
-            # not into a model of the caller's, nor into weights that have a second use or are
-            # coarse: otherwise it writes the same sentences, a third quicker
-            if llm is None and made.model.dtype == torch.float32 and not made._adapts_words():
+            # not into a model of the caller's, nor into weights that have a second use: otherwise
+            # it writes the same sentences, but for rounding, a third quicker
+            if llm is None and not made._adapts_words():
                 made.model.merge_adapter()
                 made._merged = True
         return made
