@@ -14,10 +14,6 @@ TRAIN, VALID, FOREIGN = (
 )
 
 
-#: Folders of what was trained, and of what then learned from its own sentences.
-TRAINED, POLISHED = "trained", "polished"
-
-
 def options(about: str, name: str) -> argparse.ArgumentParser:
     """Return a parser with what every trainer is asked."""
     root = Path(__file__).resolve().parent.parent
@@ -35,18 +31,9 @@ def options(about: str, name: str) -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--polish", type=int, metavar="STEPS", help="learn from its own sentences")
     parser.add_argument("--evaluate", action="store_true", help="print figures, train nothing")
     parser.add_argument("--lines", type=int, default=500, help="held-out lines for --evaluate")
     return parser
-
-
-def newest(work: Path) -> Path:
-    """Return the folder of what was trained last."""
-    found = [work / name for name in (POLISHED, TRAINED) if (work / name).is_dir()]
-    if not found:
-        raise SystemExit(f"Nothing trained in {work}: train first, or give --start-from.")
-    return found[0]
 
 
 def read_lines(path: Path, most: int | None = None, skip: int = 0) -> list[str]:

@@ -17,10 +17,10 @@ import json
 from pathlib import Path
 
 import torch
-from lines import POLISHED, TRAIN, TRAINED, newest, options, read_lines
+from lines import TRAIN, options, read_lines
 from measure import report
+from nano_polish import polish
 from nano_vocabulary import choose_vocabulary, warm_start, word_counts, word_pieces
-from polish import NanoPlayer, polish
 
 from vicinal.text import Encoder, TrainingOptions, align
 from vicinal.text.invert import Adaptor, Inverter, NanoDecoder
@@ -29,7 +29,7 @@ from vicinal.text.invert.codec import SPECIALS, Codec
 from vicinal.text.invert.folder import README, find_folder
 
 LIMIT = 40_000_000
-FIGURES = "figures.json"
+TRAINED, POLISHED, FIGURES = "trained", "polished", "figures.json"
 #: Lines that the first scores of tokens are counted in.
 COUNTED = 100_000
 
@@ -43,10 +43,19 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--start-from", type=Path, metavar="DIR", help="begin with the weights of a saved folder"
     )
+    parser.add_argument("--polish", type=int, metavar="STEPS", help="learn from its own sentences")
     parser.add_argument("--candidates", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--crossover", type=int, default=3, metavar="STEPS")
     parser.add_argument("--export", type=Path, metavar="DIR", help="write the model as it ships")
     return parser.parse_args()
+
+
+def newest(work: Path) -> Path:
+    """Return the folder of what was trained last."""
+    found = [work / name for name in (POLISHED, TRAINED) if (work / name).is_dir()]
+    if not found:
+        raise SystemExit(f"Nothing trained in {work}: train first, or give --start-from.")
+    return found[0]
 
 
 def codec_of(work: Path, lines: list[str], encoder: Encoder, size: int) -> Codec:
@@ -113,8 +122,7 @@ def main() -> None:
     elif args.polish:
         made = Inverter.from_pretrained(args.start_from or args.work / TRAINED, device=args.device)
         lines = read_lines(args.corpus / TRAIN, args.sentences)
-        lines = [line for line in lines if made.decoder.codec.encode(line)]
-        polish(made, lines, args.polish, args.work / "polish", args.seed, NanoPlayer)
+        polish(made, lines, args.polish, args.work / "polish", args.seed)
         made.save_pretrained(args.work / POLISHED)
     else:
         train(args)

@@ -3,7 +3,6 @@
     python training/smol.py --sentences 55000           # trains, or goes on from --work
     python training/smol.py --start-from smol.safetensors --sentences 50000
     python training/smol.py --freeze --sentences 25000  # the adaptor alone learns
-    python training/smol.py --polish 400                # then: it learns from what it writes itself
     python training/smol.py --evaluate                  # closeness on held-out lines, samples
     python training/smol.py --export smol.safetensors   # what was learned, in float16
     python training/smol.py --export packages/smol/src/vicinal_smol   # the folder that ships
@@ -27,19 +26,17 @@ from typing import Any
 
 import torch
 from int8 import arithmetic, freeze_in_int8
-from lines import POLISHED, TRAIN, TRAINED, newest, options, read_lines
+from lines import TRAIN, options, read_lines
 from measure import report
-from polish import SmolPlayer, polish
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from vicinal.text import TrainingOptions, align
 from vicinal.text.invert import Inverter
-from vicinal.text.invert.huggingface import HuggingFaceDecoder
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-RANK, LIMIT = 32, 36_000_000
+RANK, LIMIT, TRAINED = 32, 36_000_000, "trained"
 #: What the adaptor's tensors are called in the one file that holds all that was learned.
 NAMES = {
     "adaptor.f.": "net.",
@@ -111,47 +108,6 @@ def export(inverter: Inverter, target: Path) -> None:
         raise SystemExit(f"More than {LIMIT / 1e6:.0f} MB: it does not ship.")
 
 
-def make_ready(args: argparse.Namespace, inverter: Inverter) -> str:
-    """Make an inverter quick to train; return the arithmetic."""
-    kind: str = args.arithmetic or arithmetic(args.device)
-    if args.freeze and kind == "int8":
-        kind = "float32"  # integers stand beside LoRA alone
-    model = inverter.decoder.model
-    if kind != "bfloat16":
-        model.float()
-    if kind == "int8":
-        print(f"language model {inverter.decoder.fingerprint}", flush=True)  # of the whole weights
-        freeze_in_int8(model)
-    plain = getattr(model, "get_base_model", lambda: model)()
-    if args.device == "cpu":  # whose fused attention is slow backwards
-        plain.set_attn_implementation("eager")
-    if args.compile:
-        for layer in plain.model.layers:
-            layer.compile(dynamic=True)
-    return kind
-
-
-def keep(args: argparse.Namespace, made: Inverter, name: str) -> None:
-    """Save what was learned beside whole weights."""
-    whole = new_inverter(args.llm, freeze=args.freeze)
-    take(whole, learned(made))
-    whole.notes = made.notes
-    whole.save_pretrained(args.work / name)
-
-
-def learn_from_own(args: argparse.Namespace, inverter: Inverter) -> None:
-    """Polish, or go on."""
-    lines = read_lines(args.corpus / TRAIN, args.sentences, args.skip)
-    lines = [line.strip() for line in lines if 4 <= len(line.split()) <= 24]
-    make_ready(args, inverter)
-    writer = HuggingFaceDecoder.from_source(args.llm, prompt="{}").to(args.device)
-    polish(
-        inverter, lines, args.polish, args.work / "polish", args.seed,
-        lambda made, _: SmolPlayer(made, writer),
-    )  # fmt: skip
-    keep(args, inverter, POLISHED)
-
-
 def train(args: argparse.Namespace, inverter: Inverter) -> None:
     """Train, or go on."""
     args.work.mkdir(parents=True, exist_ok=True)
@@ -164,8 +120,22 @@ def train(args: argparse.Namespace, inverter: Inverter) -> None:
         )
     lines = read_lines(args.corpus / TRAIN, args.sentences, args.skip)
     lines = [line.strip() for line in lines if 4 <= len(line.split()) <= 24]
-    kind = make_ready(args, inverter)
+    kind = args.arithmetic or arithmetic(args.device)
+    if args.freeze and kind == "int8":
+        kind = "float32"  # integers stand beside LoRA alone
     print(f"{len(lines):,} sentences, {kind}", flush=True)
+    if kind != "bfloat16":
+        inverter.decoder.model.float()
+    if kind == "int8":
+        print(f"language model {inverter.decoder.fingerprint}", flush=True)  # of the whole weights
+        freeze_in_int8(inverter.decoder.model)
+    model = inverter.decoder.model
+    model = getattr(model, "get_base_model", lambda: model)()
+    if args.device == "cpu":  # whose fused attention is slow backwards
+        model.set_attn_implementation("eager")
+    if args.compile:
+        for layer in model.model.layers:
+            layer.compile(dynamic=True)
     half = 0.5 if args.start_from else 1.0
     recipe = TrainingOptions(
         epochs=args.epochs, batch_size=args.batch, learning_rate=args.rate_adaptor * half,
@@ -176,7 +146,10 @@ def train(args: argparse.Namespace, inverter: Inverter) -> None:
         inverter, lines, options=recipe, checkpoint=args.work / "checkpoint", copy=False,
         progress=True, random_state=args.seed,
     )  # fmt: skip
-    keep(args, made, TRAINED)
+    whole = new_inverter(args.llm, freeze=args.freeze)
+    take(whole, learned(made))
+    whole.notes = made.notes
+    whole.save_pretrained(args.work / TRAINED)
 
 
 def arguments() -> argparse.Namespace:
@@ -209,20 +182,16 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
     if (args.evaluate or args.export) and not args.start_from:
-        inverter = Inverter.from_pretrained(newest(args.work))
+        inverter = Inverter.from_pretrained(args.work / TRAINED)
     else:
         inverter = new_inverter(args.llm, freeze=args.freeze)
         if args.start_from:
             take(inverter, read(args.start_from))
-        elif args.polish:
-            take(inverter, read(args.work / TRAINED))
     inverter.to(args.device)
     if args.evaluate:
         report(inverter, args.corpus, args.lines, args.candidates, args.crossover)
     elif args.export:
         export(inverter, args.export)
-    elif args.polish:
-        learn_from_own(args, inverter)
     else:
         train(args, inverter)
 

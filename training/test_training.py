@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import smol
 import torch
+from nano_polish import Polished, advantages, polish
+from nano_trigrams import Trigrams
 from nano_vocabulary import choose_vocabulary, word_counts
-from polish import NanoPlayer, Polished, advantages, polish
-from trigrams import Trigrams
 
 from vicinal._random import Seeds
 from vicinal.text.invert import Adaptor, Inverter, NanoDecoder
@@ -66,7 +66,7 @@ def test_a_resumed_polish_equals_an_unbroken_one(tmp_path: Path) -> None:
     """Five steps at once, and a signal in the third and then the rest, end in the same weights."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     whole, stopped, again = (small_inverter() for _ in range(3))
-    polish(whole, LINES, 5, tmp_path / "whole", 0, NanoPlayer)
+    polish(whole, LINES, 5, tmp_path / "whole", 0)
     encode, calls = stopped.encoder.encode, []
 
     def interrupted(texts, **kwargs):
@@ -77,10 +77,10 @@ def test_a_resumed_polish_equals_an_unbroken_one(tmp_path: Path) -> None:
 
     stopped.encoder.encode = interrupted
     with pytest.raises(KeyboardInterrupt):
-        polish(stopped, LINES, 5, tmp_path / "parts", 0, NanoPlayer)
+        polish(stopped, LINES, 5, tmp_path / "parts", 0)
     signal.signal(signal.SIGINT, before)
     assert len(calls) == 4
-    polish(again, LINES, 5, tmp_path / "parts", 0, NanoPlayer)
+    polish(again, LINES, 5, tmp_path / "parts", 0)
     new = weights(small_inverter())
     assert not all(torch.equal(*pair) for pair in zip(weights(whole), new, strict=True))
     assert all(torch.equal(*pair) for pair in zip(weights(whole), weights(again), strict=True))
@@ -137,8 +137,7 @@ def test_learning_from_draws_favors_what_is_worth_more() -> None:
     """One step along the policy's gradient raises one sentence's likelihood over the other's."""
     made = small_inverter()
     tokens = [made.decoder.codec.encode(line) or [] for line in LINES]
-    lines = Sentences(made.encode(LINES), tokens, 0.0, Seeds(0))
-    model = Polished(made, lines, NanoPlayer(made, lines))
+    model = Polished(made, Sentences(made.encode(LINES), tokens, 0.0, Seeds(0)))
     target, rows = torch.randn(1, 6).expand(2, -1), [[1, 9, 10, 3], [1, 11, 12, 13, 3]]
 
     def gap() -> float:

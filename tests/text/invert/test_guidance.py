@@ -104,9 +104,9 @@ def test_a_likelihood_is_the_writers_own(tokenizer, causal, beams):
     decoder = HuggingFaceDecoder(causal("llama", len(tokenizer)), tokenizer, prompt="{} :")
     soft = torch.randn(6, 2, 16, generator=torch.Generator().manual_seed(0))
     hints = Hints([["cat mat", "cat dog day"]] * 6, np.full((6, 2), 0.5, np.float32))
-    ids, likely = decoder.write(soft, beams=beams, max_tokens=6, hints=hints)
-    assert ids != decoder.write(soft, beams=beams, max_tokens=6)[0]
-    losses, real = decoder.losses(soft, ids)
+    ids, likely = decoder._write(soft, beams=beams, max_tokens=6, hints=hints)
+    assert ids != decoder._write(soft, beams=beams, max_tokens=6)[0]
+    losses, real = decoder._losses(soft, ids)
     assert torch.allclose(likely.flatten(), -losses.sum(1) / real.sum(1), rtol=1e-3)
 
 

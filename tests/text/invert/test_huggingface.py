@@ -50,11 +50,11 @@ def test_the_loss_is_what_a_loop_over_prefixes_adds_up_to(decoder, tokenizer):
 
 def test_a_row_does_not_depend_on_its_neighbors(decoder):
     vectors, rows = soft(4), decoder.tokenize([*TEXTS, "the dog ran on the mat : a day"])
-    together, _ = decoder.losses(vectors, rows)
+    together, _ = decoder._losses(vectors, rows)
     lines, likely = decoder.decode(vectors, max_tokens=12)
     beams, _ = decoder.decode(vectors, beams=3, max_tokens=12)
     for at in range(4):
-        alone, _ = decoder.losses(vectors[at : at + 1], rows[at : at + 1])
+        alone, _ = decoder._losses(vectors[at : at + 1], rows[at : at + 1])
         assert torch.allclose(together[at, : len(rows[at])], alone[0], rtol=1e-4, atol=1e-5)
         line, value = decoder.decode(vectors[at : at + 1], max_tokens=12)
         assert line == [lines[at]]
@@ -66,7 +66,7 @@ def test_what_is_written_first_is_the_likeliest_token_after_the_prompt(decoder):
     vectors = soft(5)
     scores = decoder.model(inputs_embeds=decoder.prefix(vectors)).logits[:, -1]
     scores[:, decoder.end] = -torch.inf
-    written = decoder.write(vectors, max_tokens=4)[0]
+    written = decoder._write(vectors, max_tokens=4)[0]
     for line, best in zip(written, scores.argmax(-1), strict=True):
         assert line[0] == int(best)
 
@@ -86,7 +86,7 @@ def test_drawing_follows_the_seed_alone(decoder):
 
 
 def test_no_run_of_three_tokens_is_written_twice(decoder):
-    for row in decoder.write(soft(8), max_tokens=30)[0]:
+    for row in decoder._write(soft(8), max_tokens=30)[0]:
         runs = list(zip(row, row[1:], row[2:], strict=False))
         assert len(runs) == len(set(runs))
 
@@ -160,13 +160,13 @@ def test_a_model_that_sees_what_comes_next_is_refused(tokenizer):
 
 def test_the_models_own_settings_of_generation_do_not_count(decoder):
     vectors = soft(4)
-    plain = decoder.write(vectors, max_tokens=12)[0]
+    plain = decoder._write(vectors, max_tokens=12)[0]
     own = transformers.GenerationConfig(
         do_sample=True, temperature=5.0, min_length=12, no_repeat_ngram_size=1,
         suppress_tokens=[row[0] for row in plain],
     )  # fmt: skip
     decoder.model.generation_config = own
-    assert decoder.write(vectors, max_tokens=12)[0] == plain
+    assert decoder._write(vectors, max_tokens=12)[0] == plain
     assert decoder.model.generation_config is own
 
 
@@ -185,7 +185,7 @@ def test_the_output_layer_reads_rows_without_gaps(decoder):
     head = decoder.model.get_output_embeddings()
     hook = head.register_forward_pre_hook(lambda _, given: seen.append(given[0].is_contiguous()))
     decoder.loss(soft(3), decoder.tokenize(["the cat sat", "dog", "a mat"]))
-    decoder.write(soft(3), (0.0, 0.7), max_tokens=3)
+    decoder._write(soft(3), (0.0, 0.7), max_tokens=3)
     hook.remove()
     assert len(seen) >= 3
     assert all(seen)

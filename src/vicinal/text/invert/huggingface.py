@@ -214,12 +214,10 @@ class HuggingFaceDecoder:
 
     def loss(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
         """Return the mean negative log-likelihood of the sentences' tokens."""
-        losses, real = self.losses(soft, rows)
+        losses, real = self._losses(soft, rows)
         return losses.sum() / real.sum()
 
-    def losses(
-        self, soft: Tensor, rows: Sequence[Sequence[int]], temperature: float = 1.0
-    ) -> tuple[Tensor, Tensor]:
+    def _losses(self, soft: Tensor, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Return the loss of each token (B, T), 0 at padding, and a mask of real tokens."""
         prefix = self.prefix(soft)
         ids, lengths = pad_rows(rows, self.room(soft.shape[1]), self.pad, soft.device)
@@ -233,7 +231,7 @@ class HuggingFaceDecoder:
         # the state before a token predicts it: the last of the prefix predicts the first
         scores = scores[:, -ids.shape[1] - 1 : -1]
         losses = functional.cross_entropy(
-            scores.flatten(0, 1).float() / temperature, ids.flatten(), reduction="none"
+            scores.flatten(0, 1).float(), ids.flatten(), reduction="none"
         )
         return losses.view_as(ids) * real, real
 
@@ -254,7 +252,7 @@ class HuggingFaceDecoder:
     def log_likelihood(self, soft: Tensor, texts: Sequence[str]) -> Floats32:
         """Return the mean log-probability a token of given sentences."""
         with torch.inference_mode():
-            losses, real = self.losses(soft, self.tokenize(texts))
+            losses, real = self._losses(soft, self.tokenize(texts))
         likely: Floats32 = -(losses.sum(1) / real.sum(1)).cpu().numpy()
         return likely.astype(np.float32)
 
@@ -269,22 +267,14 @@ class HuggingFaceDecoder:
         hints: Hints | None = None,
     ) -> Decoded:
         """Write sentences for each row of soft tokens, one at each temperature."""
-        ids, likely = self.write(
-            soft, temperatures, beams=beams, max_tokens=max_tokens, generator=generator,
-            hints=hints,
-        )  # fmt: skip
-        return Decoded.of(self.texts(ids), likely.cpu().numpy())
+        ids, likely = self._write(soft, temperatures, beams, max_tokens, generator, hints)
+        lines = [self.tokenizer.decode(row, skip_special_tokens=True) for row in ids]
+        return Decoded.of([" ".join(line.split()) for line in lines], likely.cpu().numpy())
 
-    def texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
-        """Return rows of ids as text, without what is no word."""
-        lines = [self.tokenizer.decode(row, skip_special_tokens=True) for row in rows]
-        return [" ".join(line.split()) for line in lines]
-
-    def write(
+    def _write(
         self,
         soft: Tensor,
         temperatures: Sequence[float] = (0.0,),
-        *,
         beams: int = 1,
         max_tokens: int | None = None,
         generator: np.random.Generator | None = None,
