@@ -44,6 +44,6 @@ def read_lines(path: Path, most: int | None = None, skip: int = 0) -> list[str]:
     return found[skip:][:most]
 
 
-def held_out(lines: Sequence[str], count: int) -> list[str]:
-    """Take the first lines of 5 to 20 words."""
+def held_out(lines: Sequence[str], count: int | None = None) -> list[str]:
+    """Take the first lines of 5 to 20 words, or all."""
     return [line for line in lines if 5 <= len(line.split()) <= 20][:count]

@@ -49,6 +49,22 @@ def evaluate(
     return figures
 
 
+def evaluate_mixtures(
+    inverter: Inverter, lines: Sequence[str], candidates: Sequence[int] = (1,)
+) -> dict[str, object]:
+    """Measure closeness of sentences between lines: the first half with the second, three ratios."""
+    left, right = np.split(inverter.encode(lines[: len(lines) // 2 * 2]), 2)
+    target = np.concatenate([lam * left + (1 - lam) * right for lam in (0.75, 0.5, 0.25)])
+    figures: dict[str, object] = {"set": "mixtures", "lines": len(target)}
+    for count in candidates:
+        _, scores = inverter.invert(target, count, random_state=0)
+        figures[f"closeness_{count}"] = round(float(scores.mean()), 4)
+        # over pairs: three mixtures of one are alike
+        spread = scores.reshape(3, -1).mean(0).std(ddof=1) / np.sqrt(len(left))
+        figures[f"error_{count}"] = round(float(spread), 4)
+    return figures
+
+
 def show_samples(inverter: Inverter, lines: Sequence[str]) -> str:
     """Sentences and what came back, to read."""
     target = inverter.encode(lines)
@@ -76,7 +92,8 @@ def show_interpolations(inverter: Inverter, lines: Sequence[str], pairs: int, se
 
 def report(inverter: Inverter, corpus: Path, count: int, ways: Sequence[int], steps: int) -> list:
     """Print samples and morphs; measure on held-out lines, open ones and others, and print that."""
-    lines = held_out(read_lines(corpus / VALID), count)
+    every = held_out(read_lines(corpus / VALID))
+    lines, others = every[:count], every[count : 2 * count]
     print(show_samples(inverter, lines[:20]))
     print(show_interpolations(inverter, lines, 8))
     sets = {"open": lines}
@@ -84,4 +101,6 @@ def report(inverter: Inverter, corpus: Path, count: int, ways: Sequence[int], st
         sets["research (out of domain)"] = held_out(read_lines(corpus / FOREIGN), count)
     figures = [evaluate(inverter, some, ways, name, steps) for name, some in sets.items()]
     print(*map(json.dumps, figures), sep="\n", flush=True)
+    if len(others) >= 4:
+        print(json.dumps(evaluate_mixtures(inverter, others, ways)), flush=True)
     return figures
