@@ -52,7 +52,7 @@ def evaluate(
 def evaluate_mixtures(
     inverter: Inverter, lines: Sequence[str], candidates: Sequence[int] = (1,)
 ) -> dict[str, object]:
-    """Measure closeness of sentences between lines: the first half with the second, three ratios."""
+    """Measure closeness of sentences between lines, the first half with the second."""
     left, right = np.split(inverter.encode(lines[: len(lines) // 2 * 2]), 2)
     target = np.concatenate([lam * left + (1 - lam) * right for lam in (0.75, 0.5, 0.25)])
     figures: dict[str, object] = {"set": "mixtures", "lines": len(target)}
