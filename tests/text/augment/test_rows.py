@@ -37,6 +37,19 @@ def test_fewer_rows_are_the_first_of_more(fake, topics):
     np.testing.assert_array_equal(few.lam, many.lam[:12])
 
 
+@pytest.mark.parametrize("method", ["filter", "none", "relabel", "within-class"])
+def test_fewer_rows_are_the_first_of_more_where_batches_change_sentences(fake, topics, method):
+    plain = fake.candidates
+
+    def candidates(embeddings, n_samples=4, *, random_state=None):  # as in bfloat16
+        embeddings = embeddings + 0.1 * np.sin(len(embeddings) * np.arange(embeddings.shape[1]))
+        return plain(embeddings, n_samples, random_state=random_state)
+
+    fake.candidates = candidates
+    few, many = (make(fake, topics, n, label_check=method) for n in (7, 40))
+    assert few.texts == many.texts[:7]
+
+
 def fluent(fake):
     """Return an inverter that likes some sentences better than others."""
     plain = fake.candidates

@@ -448,6 +448,12 @@ def test_low_rank_matrices_stay_beside_tied_weights_and_those_of_a_callers_model
         assert not any(getattr(one, "merged", False) for one in again.decoder.model.modules())
 
 
+def test_reading_an_inverter_draws_none_of_the_callers_numbers(saved, bag):
+    before = torch.get_rng_state()
+    Inverter.from_pretrained(saved[1], encoder=bag())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def cut(path):
     path.write_bytes(path.read_bytes()[:-50])
 

@@ -140,15 +140,12 @@ class SentenceGenerator:
         return MixPlan(plan.left, plan.right, np.where(lam >= 0.5, heavier, 1 - heavier))
 
     def still_wanted(self, plan: MixPlan) -> Bools:
-        """Tell for which rows of a plan the class lacks some yet; no more, if all will be kept."""
+        """Tell for which rows of a plan the class lacks some yet."""
         drops = self.label_check.method == "filter" or self.rows.drops
         heavy = self._asked(plan)
         if isinstance(self.wanted, int):
-            return (
-                self._in_step(heavy)
-                if drops
-                else np.arange(len(heavy)) < (self.wanted - self.n_kept)
-            )
+            # whole batches, also the last: in bfloat16 a sentence depends on those beside it
+            return self._in_step(heavy) if drops else np.ones(len(heavy), bool)
         lacks = self.wanted - self._n_kept
         before = np.cumsum(np.eye(len(lacks), dtype=int)[heavy], axis=0)[
             np.arange(len(heavy)), heavy

@@ -116,7 +116,8 @@ def load(
     weights = _read_weights(folder)
     try:
         reader = _encoder(folder, said["encoder"], encoder, device)
-        adaptor = Adaptor(**said["adaptor"])
+        with torch.random.fork_rng(devices=[]):  # what is drawn here is overwritten at once
+            adaptor = Adaptor(**said["adaptor"])
         adaptor.load_state_dict(_part(weights, "adaptor."))
         decoder = _decoder(folder, said["decoder"], _part(weights, "decoder."), llm)
         kept = _tensors(adaptor, decoder).keys()

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy.special import softmax
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from torch import Tensor
 
 from vicinal._types import Floats32
@@ -69,5 +68,7 @@ def gains(
 
 @lru_cache(maxsize=1 << 16)
 def _says_something(token: str) -> bool:
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
     word = token.strip().lower()
     return word not in ENGLISH_STOP_WORDS and any(map(str.isalnum, word))
