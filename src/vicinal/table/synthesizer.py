@@ -478,7 +478,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             known = {
                 text: why
                 for text, why in self.schema.rules.items()
-                if not others or others.isdisjoint(parse_rule(text, rows.column_names).columns)
+                if not (others and _names_any(text, rows.column_names, others))
             }
             said = known | dict.fromkeys([] if said == "auto" else said, "")
         if has_units(self):
@@ -844,6 +844,14 @@ def _others(
         for one in texts
         if inherit(rows[one.name]).becomes_other(one, settings, n_units, unit)
     }
+
+
+def _names_any(text: str, names: Sequence[str], others: set[str]) -> bool:
+    """Tell whether a rule names one of some texts; a grid, which is only found, names numbers."""
+    try:
+        return not others.isdisjoint(parse_rule(text, names).columns)
+    except ValueError:  # a grid, or wrong: then it is refused where it is not found
+        return False
 
 
 def _has_rules(column: Column) -> bool:
