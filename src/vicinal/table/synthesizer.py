@@ -134,8 +134,9 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         Numbers, dates and categories that fewer training rows hold are not written out as such:
         numbers are drawn anew among their neighbors, with the column's own decimal places. 1 with
         ``privacy="off"`` and 5 otherwise where left out. Names need a few rows more, drawn for
-        each, so that none is told by being the one that decides. With ``marginals="raw"`` it is
-        about categories alone: mixed raw values are new by themselves.
+        each, so that none is told by being the one that decides. Dates such as 9999-12-31 stand
+        for none, far from all others, and stay. With ``marginals="raw"`` it is about categories
+        alone: mixed raw values are new by themselves.
     rare : {"replace", "merge", "keep"}, default "replace"
         What becomes of such categories: that of the nearest row with a frequent one, "other" (for
         strings), or nothing. Where every one is rare, strings are "other" unless ``kinds`` says
