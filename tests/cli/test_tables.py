@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from vicinal.cli.app import _as_typed
 from vicinal.data import adult_sample
 from vicinal.io import read_table
 from vicinal.table import TableSynthesizer
@@ -348,3 +349,27 @@ def test_a_european_export_comes_back_as_it_was_written(tmp_path, run):
     code, _, err = run("columns", real, "--schema", schema)
     assert code == 2
     assert "The schema is for another table: it has column 'Ort'" in err
+
+
+def test_rare_categories_are_kept_where_that_is_said(tmp_path, run):
+    rng = np.random.default_rng(0)
+    rows = [f"{value:.3f},f{at // 2}" for at, value in enumerate(rng.normal(size=100))]
+    (tmp_path / "in.csv").write_text("\n".join(["x,firm", *rows, ""]))
+    words = ("table", tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--seed", 0)
+    code, _, err = run(*words)
+    assert code == 0
+    assert "held by fewer than --min-count=5 training rows: 'other' is written" in err
+    for more in (("--min-count", 2), ("--rare", "keep")):
+        assert run(*words, *more)[0] == 0
+        made = read_table(tmp_path / "out.csv")["firm"].to_pylist()
+        assert len(set(made)) > 10
+    code, _, err = run(*words, "--rare", "drop")
+    assert code == 2
+    assert "rare must be" in err
+
+
+def test_remedies_name_options():
+    said = "hold are left missing. Say rare='keep' to write them out, or set rules='off'."
+    shown = "hold are left missing. Say --rare='keep' to write them out, or set --rule='off'."
+    assert _as_typed(said) == shown
+    assert _as_typed("min_count can be set lower.") == "min-count can be set lower."

@@ -134,6 +134,25 @@ def test_several_offsets_are_told():
     assert "offsets" not in found(["2023-07-05T10:11:12Z", "2023-01-05T10:11:12+00:00"]).text
 
 
+@pytest.mark.parametrize(
+    ("years", "full"),
+    [
+        ([47, 35, 68, 70, 99, 4, 18], [1947, 1935, 1968, 1970, 1999, 2004, 2018]),  # births
+        ([20, 24, 33, 51], [2020, 2024, 2033, 2051]),  # loans
+        ([69, 99, 0, 20], [1969, 1999, 2000, 2020]),
+        ([51, 60], [2051, 2060]),  # nothing of the past says otherwise
+    ],
+)
+def test_years_of_two_digits_are_of_one_century_or_two(years, full):
+    cells = [f"13/{month}/{year:02d}" for year in years for month in ("01", "12")]
+    form = found(cells)
+    dates = form.parse(pa.array(cells))
+    assert dates.to_pylist() == [dt.date(year, month, 13) for year in full for month in (1, 12)]
+    assert form.render(dates).to_pylist() == cells
+    assert Format.from_dict(form.to_dict()) == form
+    assert ("years from" in form.text) == (full[0] == 1947)
+
+
 def test_values_of_dates():
     assert found(["02.03.2024", "29.02.2024"]).parse(pa.array(["29.02.2024"])).to_pylist() == [
         dt.date(2024, 2, 29)

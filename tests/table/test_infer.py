@@ -85,6 +85,17 @@ def test_a_model_keeps_its_schema(people: pa.Table, schema: Schema, tmp_path: Pa
     assert loaded.schema == loaded.schema_ == schema
 
 
+def test_a_schema_of_a_grid_beside_a_column_of_rare_categories(people: pa.Table) -> None:
+    steps = pa.array(np.random.default_rng(1).integers(10, 400, ROWS) * 5)
+    firms = pa.array([f"Firm {at // 2}" for at in range(ROWS)])
+    table = people.select(["a"]).append_column("price", steps).append_column("firm", firms)
+    schema = Schema.from_dict(infer_schema(table).to_dict())
+    with pytest.warns(UserWarning, match="'other' is written"):
+        told = TableSynthesizer(random_state=0, schema=schema).fit(table)
+    assert [rule.text for rule in told.rules_] == ["price is a multiple of 5"]
+    assert not np.any(told.sample(50)["price"].to_numpy() % 5)
+
+
 def test_an_edited_schema(people: pa.Table, schema: Schema, tmp_path: Path) -> None:
     facts = json.loads(schema.to_json())
     facts["columns"]["when"] = "date:%d.%m.%Y"

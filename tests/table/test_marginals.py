@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal.table.marginals import STEP_VALUES, NormalScores, RawValues, fill_missing
-from vicinal.table.numbers import from_numbers, number_limits, to_floats, to_numbers
+from vicinal.table.numbers import are_fillers, from_numbers, number_limits, to_floats, to_numbers
 
 D = decimal.Decimal
 NOW = datetime.datetime(2024, 2, 29, 12, 30, 15, 123456)
@@ -130,6 +130,35 @@ def test_many_values_keep_range_and_distribution(values, dkw_limit):
         np.testing.assert_array_equal(back, back.round(3))
     if (values == 0).mean() > 0.1:
         assert abs((back == 0).mean() - (values == 0).mean()) < 0.001
+
+
+@pytest.mark.parametrize("filler", ["1900-01-01", "9999-12-31"])
+@pytest.mark.parametrize("kind", ["D", "s"])
+@pytest.mark.parametrize(("rows", "min_count"), [(3, 5), (3, 1), (40, 5)])
+def test_dates_that_stand_for_none_stay_apart(filler, kind, rows, min_count):
+    rng = np.random.default_rng(0)
+    size = 5000 if kind == "D" else 20_000
+    dates = np.datetime64("2015-01-01", kind) + rng.integers(0, 2500, size) * (
+        1 if kind == "D" else 86_399
+    )
+    dates[:rows] = np.datetime64(filler, kind)
+    column = pa.chunked_array([dates])
+    numbers, missing = to_numbers(column, "when")
+    scale = NormalScores(numbers, missing, rng, min_count, kind=column.type)
+    scale.calibrate(scale.scores)
+    back = scale.decode(scale.scores)
+    away = back == numbers[0]
+    assert abs(int(away.sum()) - rows) <= 1
+    assert back[~away].min() >= numbers[rows:].min()
+    assert back[~away].max() <= numbers[rows:].max()
+
+
+def test_dates_among_others_stand_for_themselves():
+    births = np.arange(np.datetime64("1901-01-01"), np.datetime64("1999-01-01"), 50)
+    days = np.concatenate([births, [np.datetime64("1900-01-01")]]).astype(np.int64)
+    assert not are_fillers(days, pa.date32()).any()
+    assert are_fillers(np.append(days, 2_932_896), pa.date32()).sum() == 1
+    assert not are_fillers(np.append(days, 2_932_896), pa.int64()).any()
 
 
 def test_scores_are_normal_quantiles_of_ranks():

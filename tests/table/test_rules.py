@@ -389,6 +389,17 @@ def test_no_column_with_gaps_is_between_two_others():
     assert made["middle"].null_count == gone.sum()
 
 
+def test_an_order_of_days_without_an_end_stays_in_the_calendar():
+    rng = np.random.default_rng(0)
+    start = np.datetime64("2015-01-01") + rng.integers(0, 900, N)
+    end = start + rng.integers(0, 20, N)
+    start[:80] = end[:80] = np.datetime64("9999-12-31")
+    keeper = RuleKeeper.fit(pa.table({"start": start, "end": end}), ["start <= end"])
+    assert not keeper.mixed_as_distance("end")
+    keeper = RuleKeeper.fit(pa.table({"start": start[80:], "end": end[80:]}), ["start <= end"])
+    assert keeper.mixed_as_distance("end")
+
+
 def test_an_order_that_is_strict_does_not_follow_from_two_that_are_not():
     rng = np.random.default_rng(0)
     low, step = rng.integers(0, 3_000, N), rng.integers(0, 2, N)

@@ -499,3 +499,14 @@ def test_dates_of_birth_are_drawn_anew(pattern):
     # 400 of 28,000 days are real: as often as that by chance
     assert made["birth_date"].isin(set(births)).mean() < 3 * 400 / 28_000
     assert made["birth_date"].nunique() > 1500
+
+
+def test_no_date_lies_between_the_dates_and_one_that_stands_for_none():
+    rng = np.random.default_rng(0)
+    days = np.datetime64("2015-01-01") + rng.integers(0, 900, 1000)
+    days[:3] = np.datetime64("9999-12-31")
+    table = pa.table({"end": days, "x": rng.normal(size=1000)})
+    made = TableSynthesizer(random_state=0, candidates=1).fit(table).sample()["end"].to_numpy()
+    own = made[made < days[0]]
+    assert own.max() <= days[3:].max()
+    assert 0 < len(made) - len(own) < 10

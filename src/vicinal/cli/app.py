@@ -45,7 +45,7 @@ ANYWHERE = ("--debug", "--quiet")
 ADVANCED = "Advanced"
 
 #: Options by the names that the library has for them.
-_OPTIONS = {"random_state": "seed"}
+_OPTIONS = {"random_state": "seed", "rules": "rule"}
 
 Run = TypeVar("Run", bound=Callable[[Any], None])
 

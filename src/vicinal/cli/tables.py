@@ -102,6 +102,13 @@ class TableOptions(Reading):
         str | None, advanced("Columns of identifiers: replace (default) or drop.")
     ] = None
     text: Annotated[str | None, advanced("Columns of free text: drop (default) or replace.")] = None
+    min_count: Annotated[
+        int | None,
+        advanced("Values that fewer rows hold are not written out (default 5, at off 1)."),
+    ] = None
+    rare: Annotated[
+        str, advanced("What becomes of categories of fewer rows: replace, merge or keep.")
+    ] = "replace"
     weights: Law = None
     marginals: Annotated[
         str, advanced("normal-score keeps columns, raw keeps mean and covariance.")
@@ -177,6 +184,8 @@ def table(asked: TableOptions) -> None:
         strict=asked.strict,
         identifiers=asked.identifiers,
         text=asked.text,
+        min_count=asked.min_count,
+        rare=asked.rare,
         entity=asked.entity,
         time=asked.time,
         rules=parse_rules(asked.rule),

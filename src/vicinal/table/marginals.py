@@ -18,6 +18,7 @@ from vicinal.table.numbers import (
     FIRST,
     MAX_DECIMALS,
     Numbers,
+    are_fillers,
     from_numbers,
     in_own_size,
     number_limits,
@@ -68,7 +69,7 @@ class MixedColumn:
             self.scale = RawValues(numbers, missing, number_limits(values.type, numbers), rounded)
         else:
             whole = np.rint(numbers) if rounded else numbers
-            self.scale = NormalScores(whole, missing, rng, min_count, owners)
+            self.scale = NormalScores(whole, missing, rng, min_count, owners, values.type)
         self.missing = missing if missing.any() else None
         nan = np.count_nonzero(missing) > values.null_count
         #: Where a value is missing by being NaN, not null.
@@ -191,6 +192,7 @@ class NormalScores(Scale):
         rng: np.random.Generator,
         min_count: int = 1,
         owners: Indices | None = None,
+        kind: pa.DataType | None = None,
     ) -> None:
         from scipy.special import ndtri
 
@@ -212,12 +214,13 @@ class NormalScores(Scale):
         self.scores = np.zeros(len(numbers), np.float32)
         self.scores[np.flatnonzero(~missing)[order]] = scores
         held = sharing = None
+        away = np.zeros(len(values), bool) if kind is None else are_fillers(values, kind)
         if owners is not None:
             whose = owners[~missing][order]
             held = held_by(codes, whose)
-            sharing = len(np.unique(whose[(held < min_count)[codes]]))
+            sharing = len(np.unique(whose[((held < min_count) & ~away)[codes]]))
         self.marginal = marginal_of(
-            values, counts, _decimals(values), min_count, held=held, sharing=sharing
+            values, counts, _decimals(values), min_count, held=held, sharing=sharing, fillers=away
         )
 
     def calibrate(self, mixed: Scores) -> None:
@@ -295,19 +298,22 @@ def marginal_of(
     extra: Floats | None = None,
     held: Indices | None = None,
     sharing: int | None = None,
+    fillers: Bools | None = None,
 ) -> Marginal:
     """Return the distribution of distinct rising ``values``, with how many rows hold each."""
     # values that fewer than min_count rows hold are not kept apart, but drawn anew among their
-    # neighbors; held and sharing count owners: of each value, and of all such values
+    # neighbors; held and sharing count owners: of each value, and of all such values; fillers stay
+    # apart however few hold them
     if not len(values):  # nothing but gaps
-        values, counts, held = np.zeros(1, values.dtype), np.full(1, min_count), None
+        values, counts, held, fillers = np.zeros(1, values.dtype), np.full(1, min_count), None, None
     held = counts if held is None else held
-    if (held < min_count).any():
-        return _smoothed(values, counts, held, sharing, decimals, min_count)
+    fillers = np.zeros(len(values), bool) if fillers is None else fillers
+    if ((held < min_count) & ~fillers).any():
+        return _smoothed(values, counts, held, sharing, decimals, min_count, fillers)
     ends = np.cumsum(counts) / counts.sum()
     if len(values) <= STEP_VALUES:
         return Marginal(ends[:-1], values, values, decimals)
-    return Marginal(*_interpolated(values, ends, extra), decimals)
+    return Marginal(*_interpolated(values, ends, extra, fillers), decimals)
 
 
 def held_by(codes: Indices, owners: Indices) -> Ints:
@@ -324,19 +330,21 @@ def _smoothed(
     sharing: int | None,
     decimals: int | None,
     min_count: int,
+    fillers: Bools,
 ) -> Marginal:
-    """Keep frequent values, and spread the others evenly over cells of many rows each."""
+    """Keep frequent values and fillers, and spread the others evenly over cells of many rows."""
     # Within a cell every value is as likely, whether a row holds it or not, so that to meet a value
     # says nothing of who holds it. A narrow gap between two rows would give both away.
     total = counts.sum()
-    apart = held >= min_count
+    frequent = held >= min_count
     if len(values) > STEP_VALUES:
-        apart &= counts > total / LEVELS
+        frequent &= counts > total / LEVELS
+    apart = frequent | fillers
     rows = int(counts[~apart].sum())
     sharing = held[~apart].sum() if sharing is None else sharing
     if (
         sharing < min_count or (~apart).sum() == 1
-    ) and apart.any():  # too few for a cell of their own, which would show whose they are
+    ) and frequent.any():  # too few for a cell of their own, which would show whose they are
         return _joined_to_others(values, counts, apart, decimals)
     size = max(min_count, min(CELL_ROWS, rows // 8), rows // LEVELS)
     cells = _even_cells(values[~apart], counts[~apart], size)
@@ -449,12 +457,12 @@ def _around(cells: list[Cell], spikes: Numbers, whole: bool) -> list[Cell]:
 
 
 def _interpolated(
-    values: Numbers, ends: Floats, extra: Floats | None
+    values: Numbers, ends: Floats, extra: Floats | None, fillers: Bools
 ) -> tuple[Floats, Numbers, Numbers]:
-    # Levels are equally spaced, with frequent values (more than one level wide) given a cell of
-    # their own, so that they neither smear nor fade.
+    # Levels are equally spaced, with frequent values (more than one level wide) and fillers given a
+    # cell of their own, so that they neither smear nor fade.
     starts = np.concatenate([[0.0], ends[:-1]])
-    wide = np.flatnonzero(ends - starts > 1.0 / LEVELS)
+    wide = np.flatnonzero((ends - starts > 1.0 / LEVELS) | fillers)
     more = np.empty(0) if extra is None else extra
     spaced = np.linspace(0, 1, LEVELS + 1)
     level = np.unique(np.concatenate([spaced, starts[wide], ends[wide], more]))

@@ -26,6 +26,14 @@ _SECONDS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY = 24 * 60 * 60
 #: Days from 1970 to 0001-01-01 and 9999-12-31, the calendar of Python.
 _CALENDAR = (-719_162, 2_932_896)
+#: Days that stand for none, or for no end, where all other dates are far from them.
+_FILLERS = np.array(
+    [
+        *("0001-01-01", "1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01"),
+        *("2099-12-31", "2199-12-31", "2999-12-31", "9999-12-31"),
+    ],
+    "datetime64[D]",
+).astype(np.int64)
 
 
 def to_numbers(values: pa.ChunkedArray, name: str) -> tuple[Numbers, Bools]:
@@ -164,6 +172,20 @@ def python_values(values: pa.Array | pa.ChunkedArray) -> list[Any]:
         return list(values.to_pylist())
     except (OverflowError, ValueError):
         return list(values.cast(pa.string()).to_pylist())
+
+
+def are_fillers(values: Numbers, kind: pa.DataType) -> Bools:
+    """Tell which of some dates are such as 9999-12-31, further from all others than these span."""
+    none = np.zeros(len(values), bool)
+    if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
+        return none
+    days = values if pa.types.is_date(kind) else values // (_DAY * _SECONDS[kind.unit])
+    known = np.isin(days, _FILLERS)
+    if not known.any() or len(others := days[~known]) < 2:
+        return none
+    low, high = others.min(), others.max()
+    away: Bools = known & ((low - days > high - low) | (days - high > high - low))
+    return away
 
 
 def number_limits(kind: pa.DataType, numbers: Numbers) -> tuple[Any, Any]:

@@ -134,8 +134,9 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
         Numbers, dates and categories that fewer training rows hold are not written out as such:
         numbers are drawn anew among their neighbors, with the column's own decimal places. 1 with
         ``privacy="off"`` and 5 otherwise where left out. Names need a few rows more, drawn for
-        each, so that none is told by being the one that decides. With ``marginals="raw"`` it is
-        about categories alone: mixed raw values are new by themselves.
+        each, so that none is told by being the one that decides. Dates such as 9999-12-31 stand
+        for none, far from all others, and stay. With ``marginals="raw"`` it is about categories
+        alone: mixed raw values are new by themselves.
     rare : {"replace", "merge", "keep"}, default "replace"
         What becomes of such categories: that of the nearest row with a frequent one, "other" (for
         strings), or nothing. Where every one is rare, strings are "other" unless ``kinds`` says
@@ -478,7 +479,7 @@ class TableSynthesizer(BaseEstimator):  # type: ignore[misc]
             known = {
                 text: why
                 for text, why in self.schema.rules.items()
-                if not others or others.isdisjoint(parse_rule(text, rows.column_names).columns)
+                if not (others and _names_any(text, rows.column_names, others))
             }
             said = known | dict.fromkeys([] if said == "auto" else said, "")
         if has_units(self):
@@ -844,6 +845,14 @@ def _others(
         for one in texts
         if inherit(rows[one.name]).becomes_other(one, settings, n_units, unit)
     }
+
+
+def _names_any(text: str, names: Sequence[str], others: set[str]) -> bool:
+    """Tell whether a rule names one of some texts; a grid, which is only found, names numbers."""
+    try:
+        return not others.isdisjoint(parse_rule(text, names).columns)
+    except ValueError:  # a grid, or wrong: then it is refused where it is not found
+        return False
 
 
 def _has_rules(column: Column) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -30,6 +31,10 @@ _READS = {
     "z": r"Z|[+-]\d{2}(?::?\d{2})?",
 }
 _NAMES = "bBaA"
+#: Years of two digits are those from this one on, as in Python, unless ...
+_FIRST_YEAR = 1969
+#: ... some then lie more than so many years ahead.
+_AHEAD = 5
 _DATE, _CLOCK = set("YymdGVujbB"), set("HIMSfp")
 
 
@@ -39,7 +44,7 @@ class DateFormat(Format):
 
     ``others`` are patterns that are read besides. ``months``, ``weekdays`` and ``halves`` are the
     names as the column writes them, ``fraction`` the digits of a second's fraction, ``offset`` the
-    commonest distance from UTC.
+    commonest distance from UTC, ``first_year`` the one from which years of two digits count.
     """
 
     pattern: str
@@ -49,6 +54,7 @@ class DateFormat(Format):
     halves: tuple[str, ...] = HALVES[0]
     fraction: int = 0
     offset: str = ""
+    first_year: int = _FIRST_YEAR
 
     kinds: ClassVar[tuple[str, ...]] = ("date", "datetime", "time")
 
@@ -80,7 +86,7 @@ class DateFormat(Format):
                 continue
             numbers[mark], read = self._numbers(mark, text)
             good &= read
-        days, dated = _days(numbers, len(cells))
+        days, dated = _days(numbers, len(cells), self.first_year)
         seconds, timed = _seconds(numbers, len(cells))
         good &= dated & timed
         if "z" in texts:
@@ -215,7 +221,7 @@ def _part(letter: str, days: Ints, clock: Ints, months: Ints, month: Any) -> tup
     }[letter]
 
 
-def _days(numbers: dict[str, Ints], n: int) -> tuple[Ints, Bools]:
+def _days(numbers: dict[str, Ints], n: int, first_year: int) -> tuple[Ints, Bools]:
     """Return days since 1970, and which of them are in the calendar."""
     if "G" in numbers:
         fourth = (numbers["G"] - 1970).astype("datetime64[Y]").astype("datetime64[D]") + 3
@@ -226,10 +232,7 @@ def _days(numbers: dict[str, Ints], n: int) -> tuple[Ints, Bools]:
         return days, (back == numbers["G"]) & (numbers["V"] > 0)
     if not _DATE & set(numbers):
         return np.zeros(n, np.int64), np.ones(n, bool)
-    if "y" in numbers:
-        year = numbers["y"] + np.where(numbers["y"] < 69, 2000, 1900)
-    else:
-        year = numbers["Y"]
+    year = _full(numbers["y"], first_year) if "y" in numbers else numbers["Y"]
     january = (year - 1970) * 12
     if "j" in numbers:
         days = _first_of(january) + numbers["j"] - 1
@@ -239,6 +242,11 @@ def _days(numbers: dict[str, Ints], n: int) -> tuple[Ints, Bools]:
     days = _first_of(january + month - 1) + day - 1
     good = (month >= 1) & (month <= 12) & (day >= 1) & (year > 0)
     return days, good & (days < _first_of(january + month))
+
+
+def _full(years: Ints, first_year: int) -> Ints:
+    """Return years of two digits in full."""
+    return first_year + (years - first_year) % 100
 
 
 def _first_of(months: Ints) -> Ints:
@@ -348,9 +356,22 @@ def learned(form: DateFormat, texts: list[str]) -> DateFormat:
         form = replace(form, offset=_commonest(said["z"]))
     pattern = _unpadded(parts, rows)
     text = f"{pattern} ({language})" if language else pattern
+    if "y" in rows[0]:
+        first = _first_year(np.unique([int(row["y"]) for row in rows]))
+        text += f", years from {first} on" if first != _FIRST_YEAR else ""
+        form = replace(form, first_year=first)
     if len(set(map(_minutes, said.get("z", ())))) > 1:
         text += f", of several offsets, all written at {form.offset}"
     return replace(form, pattern=pattern, text=text)
+
+
+def _first_year(years: Ints) -> int:
+    """Return the year from which two digits count: another where that brings dates together."""
+    latest = dt.date.today().year + _AHEAD
+    if _full(years, _FIRST_YEAR).max() <= latest:
+        return _FIRST_YEAR
+    earlier = [y for y in range(_FIRST_YEAR, 1899, -1) if _full(years, y).max() <= latest]
+    return min([_FIRST_YEAR, *earlier], key=lambda first: int(np.ptp(_full(years, first))))
 
 
 def _with_names(
@@ -374,6 +395,7 @@ def with_others(forms: list[DateFormat]) -> DateFormat:
     return replace(
         first,
         others=others,
+        first_year=min(form.first_year for form in forms),
         text=f"{first.text}, also {' and '.join(others)}" if others else first.text,
         months=next((form.months for form in forms if form.months), ()),
         weekdays=next((form.weekdays for form in forms if form.weekdays), ()),

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vicinal._types import Bools, Indices
-from vicinal.table.numbers import decimals_of, from_numbers, in_own_size
+from vicinal.table.numbers import are_fillers, decimals_of, from_numbers, in_own_size
 from vicinal.table.rare import hidden_levels
 from vicinal.table.rules.find import find_rules
 from vicinal.table.rules.grammar import parse_rule
@@ -457,8 +457,10 @@ def _is_close(frame: Frame, name: str, gap: _Gap) -> bool:
     low, low_gone = _least_of(frame, frame.table[name].type, gap)
     if (low_gone.any(axis=0) & ~gone).any() or low.dtype != high.dtype:
         return False  # without its low end there is no distance
-    held = ~gone
-    spread = in_own_size(high[held], frame.table[name].type).std()
+    held, kind = ~gone, frame.table[name].type
+    if are_fillers(high[held], kind).any():
+        return False  # nor from 9999-12-31
+    spread = in_own_size(high[held], kind).std()
     return bool((high[held] - low[held]).std() < CLOSE * spread)
 
 

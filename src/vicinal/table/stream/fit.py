@@ -30,7 +30,7 @@ from vicinal.jobs.local import LocalEngine
 from vicinal.table.frames import to_arrow
 from vicinal.table.infer import tell
 from vicinal.table.marginals import Marginal, marginal_of
-from vicinal.table.numbers import python_values, to_numbers
+from vicinal.table.numbers import are_fillers, python_values, to_numbers
 from vicinal.table.population import Population
 from vicinal.table.presets import check_parameters, check_rows_alone, mixing_settings
 from vicinal.table.schema import (
@@ -290,7 +290,8 @@ def _marginal(
         values, counts = np.unique(np.rint(values) if whole else values, return_counts=True)
     decimals = None if exact else stats.decimals
     held = counts.astype(np.int64)
-    return marginal_of(values, held, decimals, min_count, _tails(int(held.sum())))
+    away = are_fillers(values, sample.type)
+    return marginal_of(values, held, decimals, min_count, _tails(int(held.sum())), fillers=away)
 
 
 def _tails(n: int) -> Floats:
