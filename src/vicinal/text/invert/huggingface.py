@@ -78,7 +78,7 @@ class HuggingFaceDecoder:
     """
 
     kind = "huggingface"
-    batch = 128
+    batch = 256
 
     def __init__(
         self,
