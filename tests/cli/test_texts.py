@@ -156,7 +156,7 @@ def test_rows_are_made_and_written(parrot, run, reviews, suffix):
     assert [("no", "yes")[at] for at in shares.argmax(axis=0)] == table["label"].to_pylist()
     lefts = [(GOOD + BAD)[at] for at in table["left"].to_pylist()]
     assert table["left_text"].to_pylist() == lefts
-    for said in ("30 sentences of 30 written", "Spearman", "24 texts read, 30 sentences written"):
+    for said in ("30 sentences of 40 written", "Spearman", "24 texts read, 30 sentences written"):
         assert said in err
 
 
