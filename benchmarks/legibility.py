@@ -84,7 +84,7 @@ def make(args: argparse.Namespace) -> None:
             n = args.morphs if name == MORPHS else args.rows
             found = rows_of(name, method, n)
             ours = method in (*WRITERS, DRAWS, DEFAULT)
-            some = n if ours or name == MORPHS else args.peers
+            some = len(found) if ours or name == MORPHS else args.peers
             for at, row in enumerate(found[:some]):
                 given = (
                     " / ".join(pairs(n)[at]) if name == MORPHS
